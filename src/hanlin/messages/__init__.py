@@ -1,0 +1,48 @@
+"""The words of every error in English and Chinese, one TOML file a room.
+
+Each table is one code: `message`/`message_zh` (what was wrong, what would be right), `next`/`next_zh`
+(what to do now; may be empty) and, where the family's HTTP status is too coarse, `http`.
+Placeholders are `{name}` fields filled from the error's parameters.
+"""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+
+
+@functools.cache
+def catalogue() -> dict[str, dict[str, str | int]]:
+    """Every code with its texts. A code that stands in two files is a bug and raises ValueError."""
+    found: dict[str, dict[str, str | int]] = {}
+    for entry in sorted(resources.files(__name__).iterdir(), key=lambda item: item.name):
+        if not entry.name.endswith(".toml"):
+            continue
+        for code, texts in tomllib.loads(entry.read_text(encoding="utf-8")).items():
+            if code in found:
+                raise ValueError(f"message code {code} stands in two catalogues, the second is {entry.name}")
+            found[code] = texts
+    return found
+
+
+def render(code: str, part: str, language: str, params: Mapping[str, object]) -> str:
+    """One text of a code with its placeholders filled. Falls back to English, then to the code itself."""
+    texts = catalogue().get(code, {})
+    key = f"{part}_zh" if language.startswith("zh") else part
+    template = texts.get(key) or texts.get(part) or (code.replace("_", " ") if part == "message" else "")
+    return str(template).format_map(_Blank(params))
+
+
+def http_status(code: str) -> int | None:
+    """The HTTP status a code asks for, where its family's is too coarse; None otherwise."""
+    status = catalogue().get(code, {}).get("http")
+    return int(status) if status is not None else None
+
+
+class _Blank(dict[str, object]):
+    """Shows an unfilled placeholder as `?` instead of failing while an error is being reported."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"

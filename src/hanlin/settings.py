@@ -1,0 +1,90 @@
+"""Settings: defaults, then a TOML file (`HANLIN_CONFIG` or `<home>/hanlin.toml`), then `HANLIN_*` variables.
+
+A bad or unknown value stops the start. Every field is documented in `docs/settings.md`, which a test holds complete.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from hanlin.errors import InvalidInput
+
+# Variables the client reads; they are not settings of the server.
+CLIENT_VARIABLES = frozenset({"HANLIN_URL", "HANLIN_KEY", "HANLIN_CONFIG", "HANLIN_LANG"})
+
+
+class Settings(BaseModel):
+    """All settings of a server. Sizes in bytes, times in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Field(default_factory=lambda: Path.home() / ".hanlin", description="folder of the database, artifacts, run files and logs")
+    host: str = Field("127.0.0.1", description="address the gateway listens on")
+    port: int = Field(8000, ge=0, le=65535, description="port of the gateway")
+    database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in the home folder")
+    blobs_url: str = Field("", description="where artifacts live (file path or s3://bucket/prefix); empty means the home folder")
+    threads: int = Field(0, ge=0, le=256, description="threads of one engine; 0 means all cores")
+    max_body_bytes: int = Field(8 * 2**20, ge=1024, description="largest request body of the inference API")
+    max_header_bytes: int = Field(32 * 2**10, ge=4096, description="largest request head")
+    max_items: int = Field(256, ge=1, description="texts in one request")
+    max_text_bytes: int = Field(1 * 2**20, ge=16, description="size of one text in UTF-8")
+    max_batch_tokens: int = Field(4096, ge=16, description="token budget of one engine step, padding included")
+    max_queue_tokens: int = Field(65_536, ge=16, description="tokens that may wait in front of one replica")
+    max_concurrency: int = Field(1024, ge=1, description="calls in flight in one gateway")
+    request_timeout_s: float = Field(30.0, gt=0, description="deadline of a call that names none")
+    header_timeout_s: float = Field(10.0, gt=0, description="time to receive a request head")
+    body_timeout_s: float = Field(30.0, gt=0, description="time to receive a request body")
+    drain_timeout_s: float = Field(10.0, gt=0, description="time for calls in flight to end at shutdown")
+    worker_start_timeout_s: float = Field(120.0, gt=0, description="time for a worker to load its model")
+    job_lease_s: float = Field(15.0, gt=1, description="a job whose runner is silent for this long is taken over")
+    max_upload_bytes: int = Field(8 * 2**30, ge=1, description="largest uploaded blob")
+    upload_ttl_s: float = Field(86_400.0, gt=0, description="an unfinished upload is removed after this time")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="least severe line that is logged")
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL in force."""
+        return self.database_url or f"sqlite:///{self.home / 'hanlin.db'}"
+
+    @property
+    def blobs(self) -> str:
+        """The artifact URL in force."""
+        return self.blobs_url or str(self.home / "blobs")
+
+    @property
+    def engine_threads(self) -> int:
+        """Threads of one engine: the setting, or the cores this process may use."""
+        return self.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else self.threads or os.cpu_count() or 1
+
+
+def load_settings(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """Settings in force; `overrides` that are not None win.
+
+    Raises:
+        InvalidInput: `invalid_setting`, naming the setting and what would be right.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, object] = {}
+    home = overrides.get("home") or environ.get("HANLIN_HOME") or Path.home() / ".hanlin"
+    path = Path(environ["HANLIN_CONFIG"]) if environ.get("HANLIN_CONFIG") else Path(str(home)) / "hanlin.toml"
+    if path.is_file():
+        try:
+            values.update(tomllib.loads(path.read_text(encoding="utf-8")))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise InvalidInput("invalid_setting", name=path.name, problem=str(error)[:200]) from error
+    elif environ.get("HANLIN_CONFIG"):
+        raise InvalidInput("invalid_setting", name="HANLIN_CONFIG", problem="the file does not exist")
+    for name, value in environ.items():
+        if name.startswith("HANLIN_") and name not in CLIENT_VARIABLES:
+            values[name.removeprefix("HANLIN_").lower()] = value
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidInput("invalid_setting", name=".".join(map(str, first["loc"])), problem=str(first["msg"])[:200]) from error

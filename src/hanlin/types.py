@@ -1,0 +1,93 @@
+"""Ids and small frozen values that every room speaks. Knows no other room."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal, NewType
+
+from hanlin.errors import InvalidInput, PermissionDenied
+
+TeamId = NewType("TeamId", str)
+KeyId = NewType("KeyId", str)
+JobId = NewType("JobId", str)
+Digest = NewType("Digest", str)  # 64 lower-case hex digits of SHA-256
+
+JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
+JsonObject = dict[str, JsonValue]
+
+Scope = Literal["predict", "read", "write", "admin"]
+SCOPES: tuple[Scope, ...] = ("predict", "read", "write", "admin")
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: it travels through every call of `control/` and the dataplane."""
+
+    team_id: TeamId
+    key_id: KeyId
+    scopes: frozenset[Scope]
+
+    def require(self, scope: Scope) -> None:
+        """Raises PermissionDenied unless this principal has `scope` (`admin` has all)."""
+        if scope not in self.scopes and "admin" not in self.scopes:
+            raise PermissionDenied("scope_missing", scope=scope)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """`name`, `name@alias` or `name:version`. Both parts None means the newest published version."""
+
+    name: str
+    version: int | None = None
+    alias: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> ModelRef:
+        """Raises InvalidInput (`invalid_model_reference`) when `text` has none of the three forms."""
+        name, mark, rest = text, "", ""
+        for sign in "@:":
+            if sign in text:
+                name, mark, rest = text.partition(sign)
+                break
+        ok = is_name(name) and (not mark or (is_name(rest) if mark == "@" else rest.isascii() and rest.isdigit() and len(rest) < 10))
+        if not ok:
+            raise InvalidInput("invalid_model_reference", reference=shorten(text))
+        return cls(name, int(rest) if mark == ":" else None, rest if mark == "@" else None)
+
+    def __str__(self) -> str:
+        if self.version is not None:
+            return f"{self.name}:{self.version}"
+        return f"{self.name}@{self.alias}" if self.alias else self.name
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` may name a dataset, model, alias, endpoint or key."""
+    return bool(_NAME.fullmatch(text)) and not text.endswith(".") and not _RESERVED.fullmatch(text)
+
+
+def check_name(name: str, *, kind: str) -> str:
+    """The name itself. Raises InvalidInput (`invalid_name`)."""
+    if not is_name(name):
+        raise InvalidInput("invalid_name", kind=kind, name=shorten(name))
+    return name
+
+
+def is_digest(text: str) -> bool:
+    """Whether `text` is a SHA-256 in lower-case hex."""
+    return bool(_DIGEST.fullmatch(text))
+
+
+def shorten(text: str, limit: int = 48) -> str:
+    """A safe, printable, quoted piece of foreign text for messages (at most `limit` characters of it)."""
+    return ascii(text[:limit]) + ("…" if len(text) > limit else "")
+
+
+def utc_now() -> datetime:
+    """The present moment, with time zone."""
+    return datetime.now(UTC)
