@@ -20,7 +20,6 @@ from typing import Generic, TypeVar
 from hanlin.errors import Conflict, InvalidInput
 from hanlin.types import shorten
 
-
 T = TypeVar("T")
 
 
