@@ -1,0 +1,75 @@
+"""The rooms stand on floors; a room imports rooms of lower floors only."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "hanlin"
+FLOORS = {
+    "errors": 0, "messages": 0, "types": 0, "plugins": 0, "settings": 0,
+    "tasks": 1, "networks": 1, "storage": 1, "observe": 1, "client": 1,
+    "registry": 2, "jobs": 2, "accounts": 2,
+    "datasets": 3, "models": 3, "engines": 3,
+    "training": 4, "serving": 4,
+    "compression": 5, "control": 5,
+    "pipelines": 6, "gateway": 6,
+    "console": 7,
+    "cli": 8, "app": 8, "demo": 8, "__main__": 8,
+}  # fmt: skip
+# Floor 0 among itself: words first, then errors, then values, then the rest.
+GROUND_ORDER = ["messages", "errors", "types", "plugins", "settings"]
+FILES = sorted(path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).parts != ("__init__.py",))
+
+
+def room_of(path: Path) -> str:
+    first = path.relative_to(SOURCE).parts[0]
+    return first.removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names = [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "hanlin" else [node.module or ""]
+        found |= {name.split(".")[1] for name in names if name.startswith("hanlin.")}
+    return found - {"__version__"}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_a_room_imports_lower_floors_only(path: Path) -> None:
+    room = room_of(path)
+    assert room in FLOORS, f"{room} has no floor: place it in the map of docs/architecture.md and here"
+    for other in imported_rooms(path) - {room}:
+        assert other in FLOORS, f"{path.name} imports {other}, which has no floor"
+        if FLOORS[room] == 0:
+            assert GROUND_ORDER.index(other) < GROUND_ORDER.index(room), f"{room} imports {other} upward"
+        else:
+            is_app_entry = room == "cli" and other in {"app", "demo"}  # the CLI loads them inside `up`, `demo`, `doctor`
+            is_demo_entry = room == "demo" and other == "app"
+            assert FLOORS[other] < FLOORS[room] or is_app_entry or is_demo_entry, f"{path.name} ({room}) imports {other}: same floor or upward"
+
+
+FORBIDDEN = {
+    "hanlin.client": {"torch", "transformers", "numpy", "sqlalchemy", "fastapi"},
+    "hanlin.cli": {"torch", "transformers", "numpy", "sqlalchemy", "fastapi", "openvino", "onnxruntime"},
+    "hanlin.gateway.dataplane": {"torch", "transformers", "openvino", "onnxruntime", "pyarrow", "pandas", "onnx", "nncf"},
+    "hanlin.serving.worker": {"torch", "transformers", "fastapi", "starlette", "sqlalchemy", "openvino", "onnxruntime", "pyarrow"},
+    "hanlin.engines": {"torch", "transformers", "fastapi", "starlette"},
+    "hanlin.tasks": {"torch", "transformers", "sklearn", "scipy", "pyarrow"},
+}
+
+
+@pytest.mark.parametrize("module", sorted(FORBIDDEN))
+def test_importing_a_room_stays_light(module: str) -> None:
+    code = f"import sys, {module}; print(' '.join(sorted({sorted(FORBIDDEN[module])!r} & sys.modules.keys())) if 0 else ' '.join(n for n in {sorted(FORBIDDEN[module])!r} if n in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
