@@ -1,0 +1,24 @@
+"""Engines: one way per file to run a model's maths behind one small contract.
+
+    session = load_variant(folder, "openvino-int8", threads=2)
+    logits = session.run(input_ids, attention_mask)["logits"]
+
+An engine gets a local artifact folder and arrays of token ids; it knows no text, no registry, no network.
+torch, onnxruntime and openvino are imported inside `load` only.
+"""
+
+from hanlin.engines.base import (
+    ENGINES,
+    Capabilities,
+    Engine,
+    Session,
+    load_variant,
+    max_batch_rows,
+    split_variant,
+    variant_files,
+    variant_names,
+)
+
+__all__ = [
+    "ENGINES", "Capabilities", "Engine", "Session", "load_variant", "max_batch_rows", "split_variant", "variant_files", "variant_names",
+]  # fmt: skip

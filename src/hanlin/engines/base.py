@@ -1,0 +1,149 @@
+"""The engine contract, the registry, and variant names (`<engine>-<precision>`). Imports no engine library."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from hanlin.errors import EngineFailed, InvalidInput
+from hanlin.plugins import PluginRegistry
+from hanlin.types import shorten
+
+Ids = npt.NDArray[np.int64]
+Logits = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an engine declares about itself; nobody probes.
+
+    Attributes:
+        precisions: the second halves of its variant names.
+        max_batch_tokens: most tokens, padding included, of one step.
+        has_gradients: whether input gradients can be had (explanations).
+        is_streaming: whether it generates token by token.
+        needs: extras of the package that must be installed.
+    """
+
+    precisions: tuple[str, ...]
+    max_batch_tokens: int = 32_768
+    has_gradients: bool = False
+    is_streaming: bool = False
+    needs: tuple[str, ...] = ("server",)
+
+
+class Session(Protocol):
+    """One loaded variant. Not thread-safe: one thread owns it."""
+
+    def run(self, input_ids: Ids, attention_mask: Ids) -> Mapping[str, Logits]:
+        """One step over right-padded rows, both `(batch, length) int64`.
+
+        Returns:
+            `{"logits": (batch, labels) float32}`, fresh arrays the caller may keep. May hold NaN: the task judges values.
+
+        Raises:
+            EngineFailed: `engine_step_failed`; the whole batch is lost, the session may be used again.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the model. A closed session must not run."""
+        ...
+
+
+class Engine(Protocol):
+    """One way to run a classifier's maths."""
+
+    @property
+    def name(self) -> str:
+        """First half of its variant names."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """Declared limits."""
+        ...
+
+    def is_batch_invariant(self, precision: str) -> bool:
+        """Whether a row's numbers ignore its neighbours; if not, it runs at batch 1 only."""
+        ...
+
+    def files(self, precision: str) -> tuple[str, ...]:
+        """Paths inside the artifact folder that this variant has beyond the trained model's own files."""
+        ...
+
+    def load(self, folder: Path, precision: str, *, threads: int) -> Session:
+        """Load the variant from an artifact folder.
+
+        Raises:
+            EngineFailed: `engine_load_failed` with the reason; `precision_unsupported` on this processor.
+            InvalidInput: `external_data_refused`, `missing_extra`.
+        """
+        ...
+
+
+ENGINES: PluginRegistry[Engine] = PluginRegistry("engine", package="hanlin.engines", group="hanlin.engines")
+
+
+def split_variant(variant: str) -> tuple[str, str]:
+    """`openvino-int8` → (`openvino`, `int8`). Raises InvalidInput (`unknown_variant`)."""
+    name, _, precision = variant.rpartition("-")
+    if name not in ENGINES.names() or precision not in ENGINES.get(name).capabilities.precisions:
+        raise InvalidInput("unknown_variant", variant=shorten(variant), choices=", ".join(variant_names()))
+    return name, precision
+
+
+def variant_names(*, with_fake: bool = False) -> list[str]:
+    """Every variant the installed engines declare, the reference `torch-fp32` first."""
+    names = [f"{name}-{p}" for name in ENGINES.names() if with_fake or name != "fake" for p in ENGINES.get(name).capabilities.precisions]
+    return sorted(names, key=lambda n: (n != "torch-fp32", not n.startswith("torch"), n))
+
+
+def variant_files(variant: str) -> tuple[str, ...]:
+    """Paths inside the artifact folder that belong to `variant` alone (variants may share them)."""
+    name, precision = split_variant(variant)
+    return ENGINES.get(name).files(precision)
+
+
+def max_batch_rows(variant: str) -> int | None:
+    """1 for a variant whose numbers depend on its neighbours, else None (no limit)."""
+    name, precision = split_variant(variant)
+    return None if ENGINES.get(name).is_batch_invariant(precision) else 1
+
+
+def load_variant(folder: Path, variant: str, *, threads: int) -> Session:
+    """Load `variant` of the artifact in `folder`. Raises as `Engine.load` and `split_variant` do."""
+    name, precision = split_variant(variant)
+    return ENGINES.get(name).load(folder, precision, threads=threads)
+
+
+def import_extra(module: str, *, extra: str, feature: str) -> ModuleType:
+    """The heavy module. Raises InvalidInput (`missing_extra`) with the install line when it is absent."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise InvalidInput("missing_extra", feature=feature, extra=extra, details=str(error)) from error
+
+
+def load_failed(variant: str, reason: str, *, details: str = "") -> EngineFailed:
+    """The error of a variant that cannot be loaded; `reason` is shown, `details` only logged."""
+    return EngineFailed("engine_load_failed", variant=variant, reason=reason[:300], details=details)
+
+
+def step_failed(variant: str, error: Exception) -> EngineFailed:
+    """The error of a step that raised inside the engine."""
+    return EngineFailed("engine_step_failed", variant=variant, details=f"{type(error).__name__}: {error}")
+
+
+def require_file(path: Path, variant: str) -> Path:
+    """`path` itself. Raises EngineFailed when this artifact lacks the variant's file."""
+    if not path.is_file():
+        raise load_failed(variant, f"the artifact has no {path.name} for it")
+    return path

@@ -1,0 +1,97 @@
+"""The `fake` engine: deterministic answers, and on demand delays, crashes and nonsense; for tests and demonstrations.
+
+Its artifact folder may hold `fake.json`:
+
+    {"labels": 2, "load_ms": 0, "step_ms": 0, "row_ms": 0, "fail_load": false,
+     "crash_token": null, "fail_token": null, "nan_token": null}
+
+A row holding `crash_token` kills the process, `fail_token` raises, `nan_token` answers NaN. Needs no library but numpy.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+
+from hanlin.engines.base import ENGINES, Capabilities, Ids, Logits, load_failed, step_failed
+
+
+@dataclass(frozen=True, slots=True)
+class FakeBehaviour:
+    """What `fake.json` says; times in milliseconds."""
+
+    labels: int = 2
+    load_ms: float = 0
+    step_ms: float = 0
+    row_ms: float = 0
+    fail_load: bool = False
+    crash_token: int | None = None
+    fail_token: int | None = None
+    nan_token: int | None = None
+
+    @classmethod
+    def read(cls, folder: Path) -> FakeBehaviour:
+        """Behaviour of the folder; the label count falls back to `hanlin.json`."""
+        path = folder / "fake.json"
+        values = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if "labels" not in values and (folder / "hanlin.json").is_file():
+            values["labels"] = len(json.loads((folder / "hanlin.json").read_text(encoding="utf-8")).get("labels", [])) or 2
+        if unknown := set(values) - {f.name for f in fields(cls)}:
+            raise load_failed("fake-fp32", f"fake.json has unknown keys: {sorted(unknown)}")
+        return cls(**values)
+
+
+class FakeSession:
+    """Logits are a function of a row's own valid tokens only, so padding and neighbours cannot matter."""
+
+    def __init__(self, behaviour: FakeBehaviour) -> None:
+        self._behaviour = behaviour
+
+    def run(self, input_ids: Ids, attention_mask: Ids) -> Mapping[str, Logits]:
+        """See `Session.run`."""
+        does = self._behaviour
+        valid = np.where(attention_mask > 0, input_ids, 0)
+        if does.crash_token is not None and (valid == does.crash_token).any():
+            os.kill(os.getpid(), signal.SIGKILL)
+        if does.fail_token is not None and (valid == does.fail_token).any():
+            raise step_failed("fake-fp32", RuntimeError("told to fail"))
+        time.sleep((does.step_ms + does.row_ms * len(valid)) / 1000)
+        sums = valid.sum(axis=1, dtype=np.int64)
+        logits = np.stack([(sums * (7 * label + 3)) % 101 / 25.0 for label in range(does.labels)], axis=1).astype(np.float32)
+        if does.nan_token is not None:
+            logits[(valid == does.nan_token).any(axis=1)] = np.nan
+        return {"logits": logits}
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+@ENGINES.register("fake")
+class FakeEngine:
+    """A stand-in that serves in milliseconds and fails on demand."""
+
+    name = "fake"
+    capabilities = Capabilities(precisions=("fp32",), needs=())
+
+    def is_batch_invariant(self, precision: str) -> bool:
+        """Always: see `FakeSession`."""
+        return True
+
+    def files(self, precision: str) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def load(self, folder: Path, precision: str, *, threads: int) -> FakeSession:
+        """See `Engine.load`."""
+        behaviour = FakeBehaviour.read(folder)
+        time.sleep(behaviour.load_ms / 1000)
+        if behaviour.fail_load:
+            raise load_failed("fake-fp32", "told to fail")
+        return FakeSession(behaviour)

@@ -1,0 +1,81 @@
+"""The `onnxruntime` engine: `variants/onnxruntime-<precision>/model.onnx` on the CPU provider.
+
+int8 is dynamic quantisation: its activation scales are taken over the whole tensor, so a row's numbers depend on its
+neighbours and the variant runs at batch 1 only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hanlin.engines.base import ENGINES, Capabilities, Ids, Logits, import_extra, load_failed, require_file, step_failed
+from hanlin.engines.onnx_file import refuse_external_data
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+
+class OnnxSession:
+    """One InferenceSession."""
+
+    def __init__(self, session: InferenceSession, variant: str) -> None:
+        self._session: InferenceSession | None = session
+        self._variant = variant
+
+    def run(self, input_ids: Ids, attention_mask: Ids) -> Mapping[str, Logits]:
+        """See `Session.run`."""
+        assert self._session is not None, "closed session"
+        try:
+            (logits,) = self._session.run(["logits"], {"input_ids": input_ids, "attention_mask": attention_mask})
+        except Exception as error:  # its exceptions share no base but Exception
+            raise step_failed(self._variant, error) from error
+        return {"logits": np.asarray(logits, dtype=np.float32)}
+
+    def close(self) -> None:
+        """Drop the session."""
+        self._session = None
+
+
+@ENGINES.register("onnxruntime")
+class OnnxEngine:
+    """ONNX Runtime with one intra-op pool of `threads` threads."""
+
+    name = "onnxruntime"
+    capabilities = Capabilities(precisions=("fp32", "int8"))
+
+    def is_batch_invariant(self, precision: str) -> bool:
+        """Dynamic int8 is not: one scale for the whole batch."""
+        return precision != "int8"
+
+    def files(self, precision: str) -> tuple[str, ...]:
+        """One self-contained file."""
+        return (f"variants/onnxruntime-{precision}/model.onnx",)
+
+    def load(self, folder: Path, precision: str, *, threads: int) -> OnnxSession:
+        """See `Engine.load`."""
+        variant = f"onnxruntime-{precision}"
+        path = require_file(folder / self.files(precision)[0], variant)
+        refuse_external_data(path)
+        ort = import_extra("onnxruntime", extra="server", feature="the onnxruntime engine")
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3  # errors
+        try:
+            session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # its exceptions share no base but Exception
+            raise load_failed(variant, "model.onnx is damaged or not a valid model", details=f"{type(error).__name__}: {error}") from error
+        check_names(variant, {i.name for i in session.get_inputs()}, {o.name for o in session.get_outputs()})
+        return OnnxSession(session, variant)
+
+
+def check_names(variant: str, inputs: set[str], outputs: set[str]) -> None:
+    """Raises EngineFailed unless the graph takes ids and mask and gives logits."""
+    if inputs != {"input_ids", "attention_mask"} or "logits" not in outputs:
+        raise load_failed(
+            variant, f"its graph takes {sorted(inputs)} and gives {sorted(outputs)} instead of input_ids, attention_mask → logits"
+        )

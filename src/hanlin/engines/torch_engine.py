@@ -1,0 +1,70 @@
+"""The `torch` engine: the trained weights themselves, eager, fp32 or bf16. `torch-fp32` is every version's reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hanlin.engines.base import ENGINES, Capabilities, Ids, Logits, import_extra, load_failed, step_failed
+from hanlin.errors import HanlinError
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class TorchSession:
+    """A module in eval mode; every step runs under inference mode."""
+
+    def __init__(self, module: nn.Module, variant: str) -> None:
+        self._module: nn.Module | None = module
+        self._variant = variant
+
+    def run(self, input_ids: Ids, attention_mask: Ids) -> Mapping[str, Logits]:
+        """See `Session.run`."""
+        import torch
+
+        assert self._module is not None, "closed session"
+        try:
+            with torch.inference_mode():
+                logits = self._module(torch.from_numpy(input_ids), torch.from_numpy(attention_mask))
+                return {"logits": np.asarray(logits.float().numpy(), dtype=np.float32)}
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise step_failed(self._variant, error) from error
+
+    def close(self) -> None:
+        """Drop the module."""
+        self._module = None
+
+
+@ENGINES.register("torch")
+class TorchEngine:
+    """Eager PyTorch on the CPU. Sets the process-wide thread count."""
+
+    name = "torch"
+    capabilities = Capabilities(precisions=("fp32", "bf16"), has_gradients=True, needs=("train",))
+
+    def is_batch_invariant(self, precision: str) -> bool:
+        """fp32 up to 1e-4; bf16 up to rounding, as every kernel choice is."""
+        return True
+
+    def files(self, precision: str) -> tuple[str, ...]:
+        """None: it runs the trained weights."""
+        return ()
+
+    def load(self, folder: Path, precision: str, *, threads: int) -> TorchSession:
+        """See `Engine.load`."""
+        variant = f"torch-{precision}"
+        torch = import_extra("torch", extra="train", feature="the torch engine")
+        from hanlin.networks.loading import load_classifier
+
+        torch.set_num_threads(threads)
+        try:
+            module = load_classifier(folder, dtype=precision, attention="sdpa")
+        except HanlinError:
+            raise
+        except Exception as error:  # torch, safetensors and transformers raise whatever they like
+            raise load_failed(variant, "its weights or configuration cannot be read", details=f"{type(error).__name__}: {error}") from error
+        return TorchSession(module.eval(), variant)
