@@ -1,0 +1,88 @@
+"""The demo's voice: numbered steps with their time, findings, progress bars, tables. Knows nothing of what is told."""
+
+from __future__ import annotations
+
+import os
+import time
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import resources
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+
+def demo_language() -> str:
+    """`zh` when HANLIN_LANG, LC_ALL or LANG says so, else `en`."""
+    wanted = os.environ.get("HANLIN_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
+    return "zh" if wanted.lower().startswith("zh") else "en"
+
+
+class Narrator:
+    """Tells the story on one terminal, in one language."""
+
+    def __init__(self, language: str, *, steps: int) -> None:
+        self.console = Console(highlight=False)
+        self._words: Mapping[str, str] = tomllib.loads((resources.files(__package__) / "words.toml").read_text("utf-8"))[language]
+        self._steps = steps
+        self._step = 0
+        self._started = time.monotonic()
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the story began."""
+        return time.monotonic() - self._started
+
+    def word(self, key: str, **values: object) -> str:
+        """The text of `key` with its placeholders filled."""
+        return self._words[key].format_map(values)
+
+    @contextmanager
+    def step(self, key: str, **values: object) -> Iterator[None]:
+        """A numbered step; says how long it took when it ends well."""
+        self._step += 1
+        self.console.print(f"\n[bold]{self._step:>2}/{self._steps}  {self.word(key, **values)}[/bold]")
+        began = time.monotonic()
+        yield
+        self.console.print(f"       [green]✓[/green] [dim]{time.monotonic() - began:.1f} s[/dim]")
+
+    def found(self, key: str, **values: object) -> None:
+        """One finding of the current step."""
+        self.say(self.word(key, **values))
+
+    def say(self, text: str) -> None:
+        """One indented line."""
+        self.console.print(f"       {text}", soft_wrap=True, markup=False)
+
+    @contextmanager
+    def bar(self) -> Iterator[ProgressBar]:
+        """A progress bar with time left and live metrics."""
+        columns = (
+            TextColumn("      "), SpinnerColumn(), BarColumn(bar_width=32), MofNCompleteColumn(), TimeElapsedColumn(),
+            TextColumn("·"), TimeRemainingColumn(), TextColumn("{task.fields[live]}"),
+        )  # fmt: skip
+        with Progress(*columns, console=self.console, transient=True) as progress:
+            yield ProgressBar(progress)
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, strong: int | None = None) -> None:
+        """A table; row `strong` is emphasised."""
+        table = Table(title=title, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
+        for position, column in enumerate(columns):
+            table.add_column(column, justify="left" if position in {0, len(columns) - 1} else "right")
+        for index, row in enumerate(rows):
+            table.add_row(*row, style="bold green" if index == strong else None)
+        self.console.print(table)
+
+
+class ProgressBar:
+    """One bar fed by a job's progress."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("", total=None, live="")
+
+    def update(self, done: int, total: int | None, live: str = "") -> None:
+        """Moves the bar to `done` of `total`; None is an unknown total."""
+        self._progress.update(self._task, completed=done, total=total, live=live)
