@@ -1,0 +1,42 @@
+"""The text classifier: embedding, encoder, pooled features, one linear layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hanlin.networks.config import NetworkConfig
+from hanlin.networks.embedding import TokenEmbedding
+from hanlin.networks.pooling import masked_max, masked_mean
+from hanlin.networks.recurrent import RecurrentEncoder
+from hanlin.networks.transformer import TransformerEncoder
+
+
+class TextClassifier(nn.Module):
+    """Logits from token ids.
+
+    Features are the largest and the mean value of every encoder unit over the text; with n-grams also the mean embedding, a direct road
+    from "this run of characters stands in the text" to the answer (Joulin et al., Bag of Tricks, 2017).
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = TokenEmbedding(config)
+        self.encoder = TransformerEncoder(config) if config.model_type == "hanlin-transformer" else RecurrentEncoder(config)
+        self.embedding_dropout = nn.Dropout(config.embedding_dropout)
+        self.dropout = nn.Dropout(config.dropout)
+        self.has_direct_road = bool(config.ngram_sizes)
+        size = 2 * self.encoder.output_size + (config.embedding_size if self.has_direct_road else 0)
+        self.classifier = nn.Linear(size, len(config.labels))
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """(batch, length) int64 both, padding on the right → (batch, labels) logits."""
+        vectors = self.embedding(input_ids)
+        hidden = self.encoder(self.embedding_dropout(vectors), attention_mask)
+        features = [masked_max(hidden, attention_mask), masked_mean(hidden, attention_mask)]
+        if self.has_direct_road:
+            lengths = attention_mask.sum(1, keepdim=True).to(vectors.dtype)
+            features.append(masked_mean(vectors, attention_mask) * lengths.sqrt())
+        logits: Tensor = self.classifier(self.dropout(torch.cat(features, dim=1)))
+        return logits

@@ -1,0 +1,114 @@
+"""The settings of a network, stored as `config.json` in the convention of pretrained encoders. No torch here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from hanlin.errors import InvalidInput
+from hanlin.types import shorten
+
+MODEL_TYPES = ("hanlin-rnn", "hanlin-lstm", "hanlin-gru", "hanlin-transformer")
+MAX_CONFIG_BYTES = 8 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkConfig:
+    """What `build` needs to make a network. Sizes are counts of units; dropouts are probabilities.
+
+    Attributes:
+        ngram_buckets: rows of the table that hashed neighbours share; 0 switches the n-gram features off.
+        ngram_sizes: which runs of tokens get a row of that table, such as (2, 3).
+        ngram_multiplier: factor of the hash, see `hanlin.networks.embedding`; fixed once a model is trained.
+        positions: `sinusoidal` or `learned`; only the Transformer reads it.
+        max_position_embeddings: longest sequence in tokens; 0 means that the network sets no limit.
+    """
+
+    model_type: str
+    vocab_size: int
+    labels: tuple[str, ...]
+    embedding_size: int = 128
+    hidden_size: int = 128
+    num_hidden_layers: int = 1
+    num_attention_heads: int = 4
+    intermediate_size: int = 512
+    max_position_embeddings: int = 0
+    positions: str = "sinusoidal"
+    bidirectional: bool = True
+    ngram_buckets: int = 0
+    ngram_sizes: tuple[int, ...] = ()
+    ngram_multiplier: int = 0
+    dropout: float = 0.3
+    embedding_dropout: float = 0.1
+    pad_token_id: int = 0
+
+    def __post_init__(self) -> None:
+        sizes = {"vocab_size": self.vocab_size, "embedding_size": self.embedding_size, "hidden_size": self.hidden_size}
+        sizes |= {"num_hidden_layers": self.num_hidden_layers, "num_attention_heads": self.num_attention_heads}
+        _check(self.model_type in MODEL_TYPES, "model_type", self.model_type)
+        for name, size in sizes.items():
+            _check(0 < size <= 2**22, name, size)
+        _check(0 <= self.ngram_buckets <= 2**22, "ngram_buckets", self.ngram_buckets)
+        _check(all(2 <= size <= 5 for size in self.ngram_sizes), "ngram_sizes", list(self.ngram_sizes))
+        _check(not self.ngram_sizes or (self.ngram_buckets > 0 and self.ngram_multiplier > 0), "ngram_multiplier", self.ngram_multiplier)
+        _check(self.ngram_buckets * self.ngram_multiplier + self.vocab_size < 2**31, "ngram_multiplier", self.ngram_multiplier)
+        _check(0 <= self.pad_token_id < self.vocab_size, "pad_token_id", self.pad_token_id)
+        _check(len(self.labels) >= 2, "labels", len(self.labels))
+        _check(self.positions in ("sinusoidal", "learned"), "positions", self.positions)
+        _check(
+            self.model_type != "hanlin-transformer" or self.hidden_size % (2 * self.num_attention_heads) == 0,
+            "hidden_size",
+            self.hidden_size,
+        )
+        _check(self.model_type != "hanlin-transformer" or self.max_position_embeddings > 0, "max_position_embeddings", 0)
+        for name, rate in {"dropout": self.dropout, "embedding_dropout": self.embedding_dropout}.items():
+            _check(0 <= rate < 1, name, rate)
+
+    def save(self, folder: Path) -> None:
+        """Write `folder/config.json`."""
+        values = asdict(self)
+        labels = values.pop("labels")
+        values |= {"id2label": {str(i): label for i, label in enumerate(labels)}, "label2id": {label: i for i, label in enumerate(labels)}}
+        values |= {"num_labels": len(labels), "architectures": ["TextClassifier"]}
+        text = json.dumps(values, ensure_ascii=False, indent=2, sort_keys=True)
+        (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> NetworkConfig:
+        """Read `folder/config.json`. Raises InvalidInput (`invalid_network_config`) for unknown, missing or wrong values."""
+        values = read_config(folder)
+        id2label = values.pop("id2label", None)
+        _check(isinstance(id2label, dict), "id2label", type(id2label).__name__)
+        assert isinstance(id2label, dict)
+        _check(sorted(id2label) == sorted(str(i) for i in range(len(id2label))), "id2label", len(id2label))
+        for name in ("label2id", "num_labels", "architectures"):
+            values.pop(name, None)
+        known = {field.name: field for field in fields(cls)}
+        for name, value in values.items():
+            _check(name in known, name, value)
+        values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        labels = tuple(str(id2label[str(i)]) for i in range(len(id2label)))
+        try:
+            return cls(labels=labels, **values)  # type: ignore[arg-type]  # checked field by field in __post_init__
+        except TypeError as error:
+            raise InvalidInput("invalid_network_config", name="config.json", value=shorten(str(error))) from error
+
+
+def read_config(folder: Path) -> dict[str, object]:
+    """The JSON object in `folder/config.json`. Raises InvalidInput (`invalid_network_config`)."""
+    path = folder / "config.json"
+    _check(path.is_file(), "config.json", "missing")
+    _check(path.stat().st_size <= MAX_CONFIG_BYTES, "config.json", path.stat().st_size)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput("invalid_network_config", name="config.json", value="not JSON") from error
+    _check(isinstance(values, dict), "config.json", type(values).__name__)
+    assert isinstance(values, dict)
+    return values
+
+
+def _check(is_right: bool, name: str, value: object) -> None:
+    if not is_right:
+        raise InvalidInput("invalid_network_config", name=name[:64], value=shorten(str(value)))

@@ -1,0 +1,89 @@
+"""Networks from folders and into folders: ours and, through transformers, pretrained classifiers. Offline, safetensors only.
+
+Both kinds answer to one signature: `module(input_ids, attention_mask) → logits (batch, labels) float32`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from hanlin.errors import InvalidInput
+from hanlin.networks.classifier import TextClassifier
+from hanlin.networks.config import MODEL_TYPES, NetworkConfig, read_config
+
+Dtype = Literal["fp32", "bf16"]
+Attention = Literal["eager", "sdpa"]
+TORCH_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+class PretrainedClassifier(nn.Module):
+    """A transformers sequence classifier with our signature; it is given zero token types by its own embedding layer."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """(batch, length) int64 both → (batch, labels) float32."""
+        logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        return logits.float()
+
+
+def build(config: NetworkConfig) -> TextClassifier:
+    """A new network with random weights (torch's generator)."""
+    return TextClassifier(config)
+
+
+def save_network(module: nn.Module, folder: Path) -> None:
+    """Write config.json and model.safetensors of a network, ours or pretrained."""
+    inner = module.model if isinstance(module, PretrainedClassifier) else module
+    if isinstance(inner, TextClassifier):
+        inner.config.save(folder)
+    else:
+        inner.config.to_json_file(folder / "config.json")  # type: ignore[operator,union-attr]  # transformers configs are untyped here
+    state = {name: tensor.detach().float().contiguous() for name, tensor in inner.state_dict().items() if tensor.is_floating_point()}
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def load_network(folder: Path) -> TextClassifier:
+    """One of our networks, fp32, in eval mode. Raises InvalidInput (`invalid_network_config`, `weights_do_not_fit`)."""
+    module = build(NetworkConfig.load(folder))
+    try:
+        problems = module.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+    except (RuntimeError, SafetensorError, OSError) as error:
+        raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names="model.safetensors") from error
+    wrong = [*problems.missing_keys, *problems.unexpected_keys]
+    if wrong:
+        raise InvalidInput("weights_do_not_fit", names=", ".join(wrong[:5])[:200])
+    return module.eval()
+
+
+def load_classifier(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = "eager") -> nn.Module:
+    """The classifier in `folder`, in eval mode, CPU. Raises InvalidInput when the files do not fit each other."""
+    if read_config(folder).get("model_type") in MODEL_TYPES:
+        return load_network(folder).to(TORCH_DTYPES[dtype])
+    return PretrainedClassifier(load_pretrained(folder, dtype=dtype, attention=attention)).eval()
+
+
+def load_pretrained(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = "eager") -> nn.Module:
+    """The transformers model with a classification head that `folder` holds. Raises InvalidInput (`weights_do_not_fit`)."""
+    from transformers import AutoModelForSequenceClassification
+
+    try:
+        model, info = AutoModelForSequenceClassification.from_pretrained(
+            folder, dtype=TORCH_DTYPES[dtype], attn_implementation=attention, local_files_only=True, trust_remote_code=False,
+            use_safetensors=True, output_loading_info=True,
+        )  # fmt: skip
+    except (ValueError, OSError, RuntimeError, KeyError, SafetensorError) as error:
+        raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names="model.safetensors") from error
+    wrong = [*info["missing_keys"], *info["mismatched_keys"]]
+    if wrong:
+        raise InvalidInput("weights_do_not_fit", names=", ".join(map(str, wrong[:5]))[:200])
+    module: nn.Module = model
+    return module
