@@ -1,0 +1,26 @@
+"""Tasks: kinds of language problem, one a file; text settings, token ids, model specs and metrics that they share.
+
+Knows numpy and (inside functions) tokenizers, opencc and rjieba; never torch, storage or the web.
+"""
+
+from __future__ import annotations
+
+from hanlin.tasks.base import TASKS, Column, HeadSpec, Limits, Scored, Task, TaskOptions, TaskRequest
+from hanlin.tasks.metrics import ClassScore, Metrics
+from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.text import TextSettings
+
+__all__ = [
+    "TASKS",
+    "ClassScore",
+    "Column",
+    "HeadSpec",
+    "Limits",
+    "Metrics",
+    "ModelSpec",
+    "Scored",
+    "Task",
+    "TaskOptions",
+    "TaskRequest",
+    "TextSettings",
+]

@@ -1,0 +1,106 @@
+"""Checks of wire requests that tasks share: strict types, bounds, sizes and valid Unicode. Knows no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeVar, cast
+
+from hanlin.errors import InvalidInput
+from hanlin.tasks.base import Limits
+from hanlin.tasks.text import is_blank
+from hanlin.types import JsonObject, JsonValue, shorten
+
+Choice = TypeVar("Choice", bound=str)
+
+
+def check_texts(inputs: JsonValue, limits: Limits) -> tuple[tuple[str, ...], bool]:
+    """The texts of `inputs` (a string or a list of strings) and whether it was a single string.
+
+    Raises:
+        InvalidInput: `invalid_inputs`, `empty_batch`, `batch_too_large`, or what `check_text` raises, with the item's index.
+    """
+    if isinstance(inputs, str):
+        return (check_text(inputs, 0, limits),), True
+    if not isinstance(inputs, list):
+        raise InvalidInput("invalid_inputs", found=json_type(inputs))
+    if not inputs:
+        raise InvalidInput("empty_batch")
+    if len(inputs) > limits.max_items:
+        raise InvalidInput("batch_too_large", items=len(inputs), limit=limits.max_items)
+    return tuple(check_text(item, index, limits) for index, item in enumerate(inputs)), False
+
+
+def check_text(item: JsonValue, index: int, limits: Limits) -> str:
+    """The text itself. Raises InvalidInput (`invalid_inputs`, `text_too_long`, `invalid_unicode`, `empty_text`)."""
+    if not isinstance(item, str):
+        raise InvalidInput("invalid_inputs", found=json_type(item), index=index)
+    if len(item) > limits.max_text_bytes:  # a character is a byte or more: the cheap check first
+        raise InvalidInput("text_too_long", index=index, length=len(item), unit="bytes", limit=limits.max_text_bytes)
+    try:
+        size = len(item.encode("utf-8"))
+    except UnicodeEncodeError as error:
+        raise InvalidInput("invalid_unicode", index=index, position=error.start) from None
+    if size > limits.max_text_bytes:
+        raise InvalidInput("text_too_long", index=index, length=size, unit="bytes", limit=limits.max_text_bytes)
+    if is_blank(item):
+        raise InvalidInput("empty_text", index=index)
+    return item
+
+
+def check_parameters(parameters: JsonObject, *, allowed: Sequence[str]) -> None:
+    """Raises InvalidInput (`unknown_parameter`) for a name that is not `allowed`."""
+    if not isinstance(parameters, dict):
+        raise InvalidInput("invalid_parameter", name="parameters", expected="an object", found=json_type(parameters))
+    for name in parameters:
+        if name not in allowed:
+            raise InvalidInput("unknown_parameter", name=shorten(name), choices=", ".join(allowed))
+
+
+def read_bool(parameters: JsonObject, name: str, *, default: bool) -> bool:
+    """A boolean parameter; missing or null means `default`. Raises InvalidInput (`invalid_parameter`)."""
+    value = parameters.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise InvalidInput("invalid_parameter", name=name, expected="true or false", found=json_type(value))
+    return value
+
+
+def read_integer(parameters: JsonObject, name: str, *, low: int, high: int) -> int | None:
+    """An integer parameter in `low..high`; missing or null means None. Raises InvalidInput (`invalid_parameter`)."""
+    value = parameters.get(name)
+    if value is None:
+        return None
+    expected = f"an integer from {low} to {high}"
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise InvalidInput("invalid_parameter", name=name, expected=expected, found=json_type(value))
+    if not low <= value <= high:
+        raise InvalidInput("invalid_parameter", name=name, expected=expected, found="one out of range")
+    return value
+
+
+def read_choice(parameters: JsonObject, name: str, *, choices: Sequence[Choice], default: Choice) -> Choice:
+    """A parameter out of a closed set; missing or null means `default`. Raises InvalidInput (`invalid_parameter`)."""
+    value = parameters.get(name)
+    if value is None:
+        return default
+    if value not in choices:
+        found = shorten(value) if isinstance(value, str) else json_type(value)
+        raise InvalidInput("invalid_parameter", name=name, expected="one of " + ", ".join(choices), found=found)
+    return cast("Choice", value)
+
+
+JsonType = Literal["null", "a boolean", "a number", "a string", "a list", "an object"]
+
+
+def json_type(value: JsonValue) -> JsonType:
+    """The kind of a JSON value in words; never the value itself."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "a string"
+    return "a list" if isinstance(value, list) else "an object"

@@ -1,0 +1,137 @@
+"""Text to token ids by an artifact's own `tokenizer.json`, and rows of ids to rectangular arrays.
+
+No padding and no truncation inside the tokenizer: both are decided here. Knows no engine and no task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from hanlin.errors import EngineFailed, InvalidInput
+from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.text import is_blank
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+# A text of more characters than this is first judged by its beginning: 1 MB need not be tokenised to learn that it is too long.
+_MIN_PREFIX_CHARACTERS = 4096
+_PREFIX_CHARACTERS_PER_TOKEN = 16
+_PREFIX_MARGIN_TOKENS = 64  # tokens near the cut may differ from those of the whole text
+
+
+class TextEncoder:
+    """Cleans, segments and tokenises texts for one version. Safe on any thread.
+
+    Args:
+        tokenizer: its padding and truncation are switched off.
+        spec: text settings, longest row, padding id.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, spec: ModelSpec) -> None:
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        self._tokenizer = tokenizer
+        self._text = spec.text
+        self._num_special = tokenizer.num_special_tokens_to_add(False)
+        self._tail = _closing_tokens(tokenizer, self._num_special)
+        self.pad_id = spec.pad_id
+        self.max_length = spec.max_length
+        if self.max_length <= self._num_special:
+            raise InvalidInput("invalid_model_spec", field="max_length", problem=f"no room beside {self._num_special} special tokens")
+
+    @classmethod
+    def load(cls, folder: Path) -> TextEncoder:
+        """The encoder of an artifact folder. Raises InvalidInput (`invalid_tokenizer`, or those of `ModelSpec.load`)."""
+        return cls(load_tokenizer(folder / "tokenizer.json"), ModelSpec.load(folder))
+
+    def encode(self, texts: Sequence[str], *, truncate: bool = False) -> list[list[int]]:
+        """Token ids of every text, special tokens included; rows differ in length.
+
+        Args:
+            truncate: cut rows to `max_length` (special tokens stay) instead of refusing them.
+
+        Raises:
+            InvalidInput: `text_too_long`, `empty_text` or `invalid_unicode`, with the index of the text.
+        """
+        prepared = [self._prepare(text, index) for index, text in enumerate(texts)]
+        rows = self._tokenize([text for text, _ in prepared])
+        for index, (_, rest) in enumerate(prepared):
+            if rest and len(rows[index]) < self.max_length + _PREFIX_MARGIN_TOKENS:
+                rows[index] = self._tokenize([self._text.segment(rest)])[0]  # few tokens in many characters: look at all of it
+        return [self._fit(row, index, truncate=truncate) for index, row in enumerate(rows)]
+
+    def _prepare(self, text: str, index: int) -> tuple[str, str]:
+        """The prepared text, and the whole cleaned text when only its beginning was prepared (else empty)."""
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InvalidInput("invalid_unicode", index=index, position=error.start) from None
+        clean = self._text.clean(text)
+        if is_blank(clean):
+            raise InvalidInput("empty_text", index=index)
+        limit = max(_MIN_PREFIX_CHARACTERS, (self.max_length + _PREFIX_MARGIN_TOKENS) * _PREFIX_CHARACTERS_PER_TOKEN)
+        if len(clean) <= limit:
+            return self._text.segment(clean), ""
+        return self._text.segment(clean[:limit]), clean
+
+    def _tokenize(self, texts: list[str]) -> list[list[int]]:
+        try:
+            if len(texts) == 1:
+                return [self._tokenizer.encode(texts[0]).ids]
+            return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]
+        except BaseException as error:
+            if not _is_from_tokenizer(error):
+                raise
+            raise EngineFailed("tokenizer_failed", details=str(error)[:500]) from error
+
+    def _fit(self, row: list[int], index: int, *, truncate: bool) -> list[int]:
+        if len(row) <= self._num_special:
+            raise InvalidInput("empty_text", index=index)
+        if len(row) <= self.max_length:
+            return row
+        if not truncate:
+            raise InvalidInput("text_too_long", index=index, length=len(row), unit="tokens", limit=self.max_length)
+        return row[: self.max_length - len(self._tail)] + self._tail
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """A tokenizer from its file. Raises InvalidInput (`invalid_tokenizer`)."""
+    from tokenizers import Tokenizer
+
+    try:
+        return Tokenizer.from_file(str(path))
+    except BaseException as error:
+        if not _is_from_tokenizer(error):
+            raise
+        raise InvalidInput("invalid_tokenizer", details=str(error)[:500]) from error
+
+
+def pad(batch: Sequence[Sequence[int]], pad_id: int) -> dict[str, npt.NDArray[np.int64]]:
+    """`input_ids` and `attention_mask`, both `(rows, longest row)` int64, filled on the right with `pad_id` and 0."""
+    lengths = np.fromiter((len(row) for row in batch), dtype=np.int64, count=len(batch))
+    width = int(lengths.max(initial=0))
+    mask = np.arange(width) < lengths[:, None]  # (rows, width)
+    ids = np.full((len(batch), width), pad_id, dtype=np.int64)
+    ids[mask] = np.fromiter((token for row in batch for token in row), dtype=np.int64, count=int(lengths.sum()))
+    return {"input_ids": ids, "attention_mask": mask.astype(np.int64)}
+
+
+def _closing_tokens(tokenizer: Tokenizer, num_special: int) -> list[int]:
+    """The special tokens that stand after a text; a cut row must end in them too."""
+    plain = tokenizer.encode("a", add_special_tokens=False).ids
+    whole = tokenizer.encode("a").ids
+    for before in range(num_special + 1):
+        if whole[before : before + len(plain)] == plain and len(whole) == len(plain) + num_special:
+            return whole[before + len(plain) :]
+    raise InvalidInput("invalid_tokenizer", details="special tokens are not a frame around the text")
+
+
+def _is_from_tokenizer(error: BaseException) -> bool:
+    # A Rust panic arrives as a BaseException of a type that cannot be imported.
+    return isinstance(error, Exception) or type(error).__name__ == "PanicException"

@@ -1,0 +1,179 @@
+"""`ModelSpec`: what a version's folder says about itself beside weights and tokenizer (`hanlin.json`); rules for labels."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from hanlin.errors import InvalidInput
+from hanlin.tasks.text import PLAIN_TEXT, TextSettings
+from hanlin.types import JsonObject, JsonValue, is_name, shorten
+
+FILE_NAME = "hanlin.json"
+FORMAT = 1
+MAX_LABELS = 10_000
+MAX_LABEL_CHARACTERS = 200
+MAX_LENGTH = 131_072
+MAX_LANGUAGES = 200
+_MAX_FILE_BYTES = 16 * 2**20
+_FIELDS = {"format", "task", "labels", "max_length", "pad_id", "text", "languages"}
+
+
+def normalize_label(label: str) -> str:
+    """The label stripped, in NFC. Raises InvalidInput (`invalid_label`) when it is empty, too long or has control characters."""
+    if len(label) > 4 * MAX_LABEL_CHARACTERS:  # before any work on a megabyte of label
+        raise InvalidInput("invalid_label", label=shorten(label), limit=MAX_LABEL_CHARACTERS)
+    clean = unicodedata.normalize("NFC", label.strip())
+    is_printable = not any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in clean)
+    if not clean or len(clean) > MAX_LABEL_CHARACTERS or not is_printable:
+        raise InvalidInput("invalid_label", label=shorten(label), limit=MAX_LABEL_CHARACTERS)
+    return clean
+
+
+def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
+    """The labels themselves. Raises InvalidInput (`invalid_labels`, `invalid_label`) for none, too many, twins or unclean ones."""
+    if not 1 <= len(labels) <= MAX_LABELS:
+        raise InvalidInput("invalid_labels", problem=f"{len(labels)} labels, where 1 to {MAX_LABELS:,} are allowed")
+    for label in labels:
+        if normalize_label(label) != label:
+            raise InvalidInput("invalid_label", label=shorten(label), limit=MAX_LABEL_CHARACTERS)
+    if len(set(labels)) < len(labels):
+        twice = next(label for index, label in enumerate(labels) if label in labels[:index])
+        raise InvalidInput("invalid_labels", problem=f"label {shorten(twice)} stands there twice")
+    return tuple(labels)
+
+
+def labels_from_config(config: JsonObject, *, num_outputs: int | None = None) -> tuple[str, ...]:
+    """The labels of a Hugging Face `config.json` in the order of its head.
+
+    Args:
+        num_outputs: rows of the classification head, when known.
+
+    Raises:
+        InvalidInput: `invalid_labels` for a map with gaps, duplicates, foreign types, a `label2id` or head that does not fit.
+    """
+    id2label = config.get("id2label")
+    if not isinstance(id2label, dict) or not id2label:
+        raise InvalidInput("invalid_labels", problem="config.json has no id2label")
+    if len(id2label) > MAX_LABELS:
+        raise InvalidInput("invalid_labels", problem=f"{len(id2label)} labels, where 1 to {MAX_LABELS:,} are allowed")
+    if not all(isinstance(label, str) for label in id2label.values()):
+        raise InvalidInput("invalid_labels", problem="id2label has a label that is not a string")
+    if set(id2label) != {str(index) for index in range(len(id2label))}:
+        raise InvalidInput("invalid_labels", problem=f"the ids of id2label are not 0 to {len(id2label) - 1} without gaps")
+    labels = check_labels([cast("str", id2label[str(index)]) for index in range(len(id2label))])
+    label2id = config.get("label2id")
+    if label2id is not None and label2id != {label: index for index, label in enumerate(labels)}:
+        raise InvalidInput("invalid_labels", problem="label2id is not the inverse of id2label")
+    if num_outputs is not None and num_outputs != len(labels):
+        raise InvalidInput("invalid_labels", problem=f"{len(labels)} labels for a head of {num_outputs} outputs")
+    return labels
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What serving must know of a version beside its weights.
+
+    Args:
+        task: name of the task.
+        labels: in the order of the head's outputs.
+        max_length: tokens a text may have, special tokens included.
+        pad_id: token id that fills short rows.
+        text: cleaning and segmentation.
+        languages: BCP 47 codes such as `zh`; empty when unknown.
+
+    Raises:
+        InvalidInput: `invalid_model_spec`, `invalid_labels`, `invalid_label`.
+    """
+
+    task: str
+    labels: tuple[str, ...]
+    max_length: int
+    pad_id: int
+    text: TextSettings = PLAIN_TEXT
+    languages: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_labels(self.labels)
+        if not is_name(self.task):
+            raise _invalid("task", "not the name of a task")
+        if not 1 <= self.max_length <= MAX_LENGTH:
+            raise _invalid("max_length", f"not between 1 and {MAX_LENGTH:,}")
+        if not 0 <= self.pad_id < 2**31:
+            raise _invalid("pad_id", "not a token id")
+        if len(self.languages) > MAX_LANGUAGES or not all(0 < len(code) <= 35 and code.isascii() for code in self.languages):
+            raise _invalid("languages", "not a short list of language codes")
+
+    def to_json(self) -> JsonObject:
+        """The stored form."""
+        return {
+            "format": FORMAT,
+            "task": self.task,
+            "labels": list(self.labels),
+            "max_length": self.max_length,
+            "pad_id": self.pad_id,
+            "text": self.text.to_json(),
+            "languages": list(self.languages),
+        }
+
+    @classmethod
+    def from_json(cls, value: JsonValue) -> ModelSpec:
+        """The spec that `to_json` wrote. Raises InvalidInput naming the field."""
+        if not isinstance(value, dict):
+            raise _invalid(FILE_NAME, "not a JSON object")
+        if unknown := set(value) - _FIELDS:
+            raise _invalid(shorten(min(unknown)), "unknown field")
+        if value.get("format") != FORMAT or isinstance(value.get("format"), bool):
+            raise _invalid("format", f"not {FORMAT}")
+        task = value.get("task")
+        if not isinstance(task, str):
+            raise _invalid("task", "not a string")
+        return cls(
+            task=task,
+            labels=_strings(value, "labels"),
+            max_length=_integer(value, "max_length"),
+            pad_id=_integer(value, "pad_id"),
+            text=TextSettings.from_json(value.get("text", {})),
+            languages=_strings(value, "languages") if "languages" in value else (),
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> ModelSpec:
+        """The spec of an artifact folder. Raises InvalidInput (`invalid_model_spec`) when the file is missing or broken."""
+        path = folder / FILE_NAME
+        try:
+            if path.stat().st_size > _MAX_FILE_BYTES:
+                raise _invalid(FILE_NAME, "too large")
+            value = json.loads(path.read_bytes().decode("utf-8"))
+        except FileNotFoundError as error:
+            raise _invalid(FILE_NAME, "the file is missing") from error
+        except (ValueError, RecursionError) as error:
+            raise _invalid(FILE_NAME, "not JSON in UTF-8") from error
+        return cls.from_json(value)
+
+    def save(self, folder: Path) -> None:
+        """Write `hanlin.json` into `folder`, byte for byte the same for equal specs."""
+        text = json.dumps(self.to_json(), ensure_ascii=False, indent=2, sort_keys=True) + "\n"
+        (folder / FILE_NAME).write_bytes(text.encode("utf-8"))
+
+
+def _invalid(field: str, problem: str) -> InvalidInput:
+    return InvalidInput("invalid_model_spec", field=field, problem=problem)
+
+
+def _integer(value: JsonObject, name: str) -> int:
+    found = value.get(name)
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise _invalid(name, "not an integer")
+    return found
+
+
+def _strings(value: JsonObject, name: str) -> tuple[str, ...]:
+    found = value.get(name)
+    if not isinstance(found, list) or len(found) > MAX_LABELS or not all(isinstance(item, str) for item in found):
+        raise _invalid(name, f"not a list of at most {MAX_LABELS:,} strings")
+    return tuple(cast("list[str]", found))

@@ -1,0 +1,107 @@
+"""Text classification: one label out of a closed set for each text. Wire shapes of Hugging Face's task API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from hanlin.errors import EngineFailed, InvalidInput
+from hanlin.tasks.base import TASKS, Column, HeadSpec, Limits, Scored, TaskOptions, TaskRequest
+from hanlin.tasks.checks import check_parameters, check_texts, read_bool, read_choice, read_integer
+from hanlin.tasks.metrics import Metrics, classification_metrics
+from hanlin.tasks.spec import MAX_LABELS, ModelSpec
+from hanlin.types import JsonObject, JsonValue
+
+Function = Literal["softmax", "sigmoid", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassificationOptions(TaskOptions):
+    """Options of a call.
+
+    Args:
+        top_k: how many labels to answer, best first; None means all.
+        function: what turns logits into scores.
+    """
+
+    top_k: int | None = None
+    function: Function = "softmax"
+
+
+@TASKS.register("text-classification")
+class TextClassification:
+    """One label out of a closed set for each text."""
+
+    name = "text-classification"
+    main_metric = "accuracy"
+    columns: tuple[Column, ...] = (
+        Column(
+            "text", "text", aliases=("sentence", "review", "content", "comment", "message", "document", "body", "input", "inputs", "text_a",
+                                     "文本", "内容", "评论", "句子", "正文", "评价", "文章"),
+        ),
+        Column(
+            "label", "label", aliases=("labels", "class", "category", "sentiment", "target", "topic", "intent", "tag", "label_text",
+                                       "标签", "类别", "分类", "情感", "类目", "主题"),
+        ),
+    )  # fmt: skip
+    example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
+        "request": {"inputs": "The food was wonderful.", "parameters": {"top_k": 2}},
+        "response": [{"label": "positive", "score": 0.98}, {"label": "negative", "score": 0.02}],
+    }
+
+    def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
+        """See `Task.check`."""
+        check_parameters(parameters, allowed=("top_k", "function_to_apply", "truncation"))
+        texts, is_single = check_texts(inputs, limits)
+        options = ClassificationOptions(
+            truncate=read_bool(parameters, "truncation", default=False),
+            top_k=read_integer(parameters, "top_k", low=1, high=MAX_LABELS),
+            function=read_choice(parameters, "function_to_apply", choices=get_args(Function), default="softmax"),
+        )
+        return TaskRequest(texts, is_single, options)
+
+    def decode(self, outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, options: TaskOptions) -> list[list[Scored]]:
+        """See `Task.decode`."""
+        assert isinstance(options, ClassificationOptions), "options of another task"
+        logits = outputs.get("logits")
+        if logits is None or logits.ndim != 2 or logits.shape[1] != len(spec.labels):
+            raise EngineFailed("model_output_invalid", details=f"logits of shape {None if logits is None else logits.shape}")
+        if not np.isfinite(logits).all():
+            raise EngineFailed("model_output_invalid", details="NaN or infinity in the logits")
+        scores = scores_of(logits, options.function)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, : options.top_k]  # ties keep the order of the labels
+        best = np.take_along_axis(scores, order, axis=1)
+        return [
+            [Scored(spec.labels[index], score) for index, score in zip(indices, values, strict=True)]
+            for indices, values in zip(order.tolist(), best.tolist(), strict=True)
+        ]
+
+    def answer(self, rows: Sequence[Sequence[Scored]], request: TaskRequest) -> JsonValue:
+        """See `Task.answer`: a list of labels for a single text, a list of such lists for a list."""
+        answers: list[JsonValue] = [[item.to_json() for item in row] for row in rows]
+        return answers[0] if request.is_single else answers
+
+    def metrics(self, probabilities: npt.NDArray[np.floating], gold: npt.NDArray[np.integer], labels: Sequence[str]) -> Metrics:
+        """See `Task.metrics`."""
+        return classification_metrics(probabilities, gold, labels)
+
+    def head(self, labels: Sequence[str]) -> HeadSpec:
+        """See `Task.head`."""
+        if len(labels) < 2:
+            raise InvalidInput("invalid_labels", problem=f"{len(labels)} labels, where a classifier needs 2 or more")
+        return HeadSpec("sequence", len(labels), "cross_entropy")
+
+
+def scores_of(logits: npt.NDArray[np.floating], function: Function) -> npt.NDArray[np.float64]:
+    """Scores `(rows, labels)` of logits in float64, safe against overflow."""
+    values = logits.astype(np.float64)
+    if function == "none":
+        return values
+    if function == "sigmoid":
+        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * values)))
+    shifted = np.exp(values - values.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
