@@ -1,0 +1,173 @@
+"""The database: one engine, short transactions, migrations at start. Knows tables only by their migrations.
+
+SQLite runs in WAL mode with `synchronous=FULL`: a commit that returned survives a power cut. A write transaction takes
+SQLite's one write lock at its beginning (`BEGIN IMMEDIATE`), so it never fails half way for being too late.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, create_engine, event, select, text, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from hanlin.errors import Conflict, DataCorrupt, HanlinError, Internal, InvalidInput, NotReady
+from hanlin.storage.migrations import HEAD, REVISIONS
+from hanlin.storage.tables import CounterRow
+
+BUSY_TIMEOUT_S = 15
+_GLOBAL = ("*", "changes")
+
+
+class Database:
+    """A database by SQLAlchemy URL: SQLite, or PostgreSQL through psycopg.
+
+    Threads may share one; every process makes its own (never carry one over a fork).
+
+    Args:
+        url: such as `sqlite:////home/me/.hanlin/hanlin.db` or `postgresql+psycopg://…`.
+
+    Raises:
+        InvalidInput: `invalid_database_url`, or `missing_extra` when the driver is not installed.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._engine = _connect(url)
+        self._writer = self._engine.execution_options(is_write=True)
+        self.is_sqlite = self._engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A session over one consistent snapshot; what it writes is thrown away."""
+        with database_errors(), Session(self._engine, expire_on_commit=False, autoflush=False) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """A session that commits at the end of the block, or rolls back when it raises. Keep it short.
+
+        Raises:
+            NotReady: `database_busy`, `storage_full` or `database_unavailable`; nothing was written.
+        """
+        with database_errors(), Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def migrate(self) -> None:
+        """Brings the tables up to date; takes about a millisecond when they are.
+
+        Raises:
+            Conflict: `database_newer` when a newer Hanlin wrote it.
+        """
+        with database_errors():
+            with self._engine.connect() as connection:
+                if self._revision(connection) == HEAD:
+                    return
+            with self._writer.begin() as connection:
+                if not self.is_sqlite:
+                    connection.execute(text("SELECT pg_advisory_xact_lock(7240182)"))  # one process migrates, the others wait
+                revision = self._revision(connection)
+                if revision is not None and revision not in REVISIONS:
+                    raise Conflict("database_newer", revision=revision[:40])
+                if revision != HEAD:
+                    from hanlin.storage.migrations.run import upgrade
+
+                    upgrade(connection)
+
+    def change_counter(self) -> int:
+        """Grows whenever keys, teams or deployments changed in any process; cheap enough to ask every second."""
+        with self.read() as session:
+            value = session.scalar(select(CounterRow.value).where(CounterRow.team_id == _GLOBAL[0], CounterRow.name == _GLOBAL[1]))
+        return value or 0
+
+    def close(self) -> None:
+        """Closes all pooled connections."""
+        self._engine.dispose()
+
+    def _revision(self, connection: Connection) -> str | None:
+        if not self._engine.dialect.has_table(connection, "alembic_version"):
+            return None
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+        return None if found is None else str(found)
+
+
+def bump(session: Session) -> None:
+    """Moves the change counter, in the caller's transaction."""
+    team, name = _GLOBAL
+    session.execute(update(CounterRow).where(CounterRow.team_id == team, CounterRow.name == name).values(value=CounterRow.value + 1))
+
+
+@contextmanager
+def database_errors() -> Iterator[None]:
+    """Turns a driver's failure inside the block into ours. Violated constraints pass through: they are the caller's to explain."""
+    try:
+        yield
+    except DatabaseError as error:
+        if translated := _translate(error):
+            raise translated from error
+        raise
+
+
+def _translate(error: DatabaseError) -> HanlinError | None:
+    words = str(error.orig).lower()
+    if "full" in words or "disk i/o" in words or "no space" in words:
+        return NotReady("storage_full", retry_after_s=10.0, details=words)
+    if "locked" in words or "busy" in words or "deadlock" in words or "serialize" in words:
+        return NotReady("database_busy", retry_after_s=1.0, details=words)
+    if "malformed" in words or "not a database" in words:
+        return DataCorrupt("database_corrupt", details=words)
+    if "readonly" in words or "unable to open" in words or error.connection_invalidated or "connect" in words:
+        return NotReady("database_unavailable", retry_after_s=5.0, details=words)
+    if "no such table" in words:
+        return Internal("database_not_migrated", details=words)
+    return None
+
+
+def _connect(url: str) -> Engine:
+    try:
+        parsed = make_url(url)
+        name = parsed.get_backend_name()
+        if name not in {"sqlite", "postgresql"} or (name == "sqlite" and not parsed.database):
+            raise InvalidInput("invalid_database_url")
+        options: dict[str, object] = {"json_serializer": functools.partial(json.dumps, ensure_ascii=False, allow_nan=False)}
+        if name == "sqlite":
+            _create_private(Path(str(parsed.database)))
+            engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}, **options)
+            event.listen(engine, "connect", _prepare_sqlite)
+            event.listen(engine, "begin", _begin_sqlite)
+            return engine
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        return create_engine(parsed, pool_pre_ping=True, pool_timeout=10, **options)
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise InvalidInput("invalid_database_url") from error
+    except ModuleNotFoundError as error:
+        raise InvalidInput("missing_extra", feature="PostgreSQL", extra="postgres") from error
+
+
+def _create_private(path: Path) -> None:
+    """Makes the file readable by its owner only before SQLite opens it; the WAL inherits that."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    except OSError as error:
+        raise NotReady("database_unavailable", details=str(error)) from error
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # the driver shall not guess where transactions begin; `_begin_sqlite` says it
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY"):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    is_write = connection.get_execution_options().get("is_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_write else "BEGIN")

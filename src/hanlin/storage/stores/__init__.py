@@ -1,0 +1,1 @@
+"""Blob stores, one file a URL scheme."""
