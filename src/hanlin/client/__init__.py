@@ -1,0 +1,49 @@
+"""The SDK: `Hanlin` and `AsyncHanlin`. Imports httpx and pydantic only, so that a script starts at once.
+
+from hanlin.client import Hanlin
+
+with Hanlin() as hanlin:
+    print(hanlin.classify("sentiment", "质量很好，下次还来"))
+"""
+
+from __future__ import annotations
+
+from hanlin.client.asynchronous import AsyncHanlin
+from hanlin.client.sync import Hanlin
+from hanlin.client.values import (
+    Certificate,
+    Dataset,
+    DatasetVersion,
+    Deployment,
+    Endpoint,
+    Job,
+    JobEvent,
+    Key,
+    Model,
+    ModelVersion,
+    Prediction,
+    Scored,
+    Task,
+    UploadedFile,
+    Variant,
+)
+
+__all__ = [
+    "AsyncHanlin",
+    "Certificate",
+    "Dataset",
+    "DatasetVersion",
+    "Deployment",
+    "Endpoint",
+    "Hanlin",
+    "Job",
+    "JobEvent",
+    "Key",
+    "Model",
+    "ModelVersion",
+    "Prediction",
+    "Scored",
+    "Task",
+    "UploadedFile",
+    "Variant",
+]

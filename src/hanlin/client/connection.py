@@ -1,0 +1,81 @@
+"""Where the server is and which key to show: argument, environment, then the home folder of a local server."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from hanlin.errors import InvalidInput, Unauthenticated
+from hanlin.types import shorten
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+MAX_KEY_CHARACTERS = 512
+
+
+def home_folder(environ: Mapping[str, str] | None = None) -> Path:
+    """The local server's home: `HANLIN_HOME` or `~/.hanlin`."""
+    environ = os.environ if environ is None else environ
+    return Path(environ.get("HANLIN_HOME") or Path.home() / ".hanlin")
+
+
+def find_url(url: str | None = None, environ: Mapping[str, str] | None = None) -> str:
+    """The server's address without a slash at its end.
+
+    Raises:
+        InvalidInput: `invalid_server_url`.
+    """
+    environ = os.environ if environ is None else environ
+    found = url or environ.get("HANLIN_URL") or _local_url(home_folder(environ)) or DEFAULT_URL
+    try:
+        parts = urlsplit(found)
+        is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and (parts.port or 1) > 0
+    except ValueError:
+        is_good = False
+    if not is_good or not found.isprintable() or " " in found:
+        raise InvalidInput("invalid_server_url", url=shorten(found, 100))
+    return found.rstrip("/")
+
+
+def find_key(key: str | None = None, environ: Mapping[str, str] | None = None) -> str:
+    """The key to send.
+
+    Raises:
+        Unauthenticated: `key_missing` when there is none; `key_malformed` when it cannot stand in a header.
+    """
+    environ = os.environ if environ is None else environ
+    found = key or environ.get("HANLIN_KEY") or _read(home_folder(environ) / "owner.key")
+    if not found:
+        raise Unauthenticated("key_missing")
+    found = found.strip()
+    if not (found.isascii() and found.isprintable() and " " not in found and 0 < len(found) <= MAX_KEY_CHARACTERS):
+        raise Unauthenticated("key_malformed")
+    return found
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` leads to this machine; such calls never go through a proxy."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _local_url(home: Path) -> str | None:
+    try:
+        value = json.loads(_read(home / "run" / "server.json") or "null")
+    except ValueError:
+        return None
+    url = value.get("url") if isinstance(value, dict) else None
+    return url if isinstance(url, str) else None
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        return None

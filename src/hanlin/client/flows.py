@@ -1,0 +1,182 @@
+"""How a call is retried, a file uploaded, a job followed. Free of input and output: see `steps.py`."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from hanlin.client import calls, replies
+from hanlin.client.sse import EventParser, Message
+from hanlin.client.steps import Broken, Call, Emit, Flow, Reply, Send, Sleep, read, send
+from hanlin.client.values import Deployment, Job, JobEvent
+from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, Internal, NotReady, from_wire
+
+T = TypeVar("T")
+STREAM_IDLE_S = 45.0  # servers send a heartbeat more often than this
+MAX_PAUSE_S = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How long and how often to try.
+
+    Args:
+        timeout_s: total time of one call, retries included.
+        max_retries: further attempts after the first.
+        patience_s: how long following a job outlives an unreachable server.
+        jitter: a number in [0, 1); spreads the retries of many clients.
+        clock: monotonic seconds.
+    """
+
+    url: str
+    timeout_s: float = 30.0
+    max_retries: int = 4
+    patience_s: float = 120.0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    jitter: Callable[[], float] = random.random
+    clock: Callable[[], float] = time.monotonic
+
+    def pause_s(self, attempt: int, error: HanlinError) -> float:
+        """Seconds before attempt `attempt + 1` (from 0): doubling from 0.1 s, halved to full at random, never below Retry-After."""
+        backoff = min(MAX_PAUSE_S, 0.1 * 2.0**attempt) * (0.5 + self.jitter() / 2)
+        return max(backoff, error.retry_after_s or 0.0)
+
+
+def step_of(call: Call[T], policy: Policy, timeout_s: float, *, idle_s: float | None = None) -> Send:
+    """The sending of a call; `idle_s` opens a stream."""
+    headers = {**policy.headers, **call.headers}
+    if call.has_deadline_header:
+        headers["x-timeout-s"] = f"{timeout_s:.3f}"
+    return Send(call.method, call.path, call.query, headers, call.content, timeout_s, idle_s)
+
+
+def _can_retry(call: Call[T], outcome: Reply | Broken, error: HanlinError) -> bool:
+    if isinstance(outcome, Broken):
+        return outcome.kind == "connect" or (outcome.kind == "cut" and call.is_idempotent)
+    return error.is_retryable and (outcome.status in (429, 503) or call.is_idempotent)
+
+
+def exchange(call: Call[T], policy: Policy) -> Flow[T]:
+    """One call until it is answered, refused, or out of attempts or time. Returns what the call parses.
+
+    Raises:
+        HanlinError: as the server said; `server_unreachable`, `connection_cut`, `answer_too_late` or `unexpected_answer`.
+    """
+    deadline = policy.clock() + policy.timeout_s
+    attempt = 0
+    while True:
+        outcome = yield from send(step_of(call, policy, max(0.001, deadline - policy.clock())))
+        if isinstance(outcome, Reply) and (outcome.status < 400 or outcome.status in call.accept):
+            return call.parse(outcome)
+        error = replies.error_of(outcome, url=policy.url)
+        pause_s = policy.pause_s(attempt, error)
+        is_last = attempt >= policy.max_retries or policy.clock() + pause_s >= deadline
+        if is_last or not _can_retry(call, outcome, error):
+            raise error
+        yield Sleep(pause_s)
+        attempt += 1
+
+
+def follow(job_id: str, policy: Policy, *, after: int = 0, timeout_s: float | None = None) -> Flow[Job]:
+    """Emit a job's events until it ends, reconnecting where the stream broke. Returns the ended job.
+
+    Raises:
+        DeadlineExceeded: `wait_too_long` after `timeout_s`; the job goes on.
+        HanlinError: the server is away for longer than `policy.patience_s`, or refuses.
+    """
+    deadline = policy.clock() + timeout_s if timeout_s is not None else float("inf")
+    attempt, last_seen = 0, policy.clock()
+    while True:
+        newest = yield from _read_events(job_id, after, policy, deadline)
+        if newest > after:
+            after, attempt, last_seen = newest, 0, policy.clock()
+        try:
+            job = yield from exchange(calls.get_job(job_id), policy)
+        except NotReady:
+            if policy.clock() - last_seen > policy.patience_s:
+                raise
+        else:
+            last_seen = policy.clock()
+            if job.is_done:
+                return job
+        if policy.clock() >= deadline:
+            raise DeadlineExceeded("wait_too_long", seconds=timeout_s)
+        yield Sleep(policy.pause_s(attempt, Internal("internal")))
+        attempt = min(attempt + 1, 5)
+
+
+def _read_events(job_id: str, after: int, policy: Policy, deadline: float) -> Flow[int]:
+    """Emit the events of one connection; returns the number of the newest one. A broken stream simply ends."""
+    call = calls.job_events(job_id, after)
+    outcome = yield from send(step_of(call, policy, policy.timeout_s, idle_s=min(STREAM_IDLE_S, max(0.001, deadline - policy.clock()))))
+    if not isinstance(outcome, Reply) or outcome.status != 200:
+        error = replies.error_of(outcome, url=policy.url)
+        if error.is_retryable or isinstance(outcome, Broken):
+            return after
+        raise error
+    parser = EventParser()
+    while policy.clock() < deadline:
+        chunk = yield from read()
+        if isinstance(chunk, Broken) or not chunk:
+            break
+        for message in parser.feed(chunk):
+            if message.event == "end":
+                return after
+            event = _event_of(message)
+            if event.seq > after:  # a reconnected stream may repeat what we have
+                after = event.seq
+                yield Emit(event)
+    return after
+
+
+def _event_of(message: Message) -> JobEvent:
+    try:
+        data = json.loads(message.data)
+        return JobEvent.model_validate({**data, "seq": int(message.id), "kind": message.event})
+    except (ValueError, TypeError, ValidationError) as error:
+        raise Internal("unexpected_answer", status=200) from error
+
+
+def wait(job_id: str, policy: Policy, *, timeout_s: float | None = None) -> Flow[Job]:
+    """Follow a job to a good end.
+
+    Raises:
+        HanlinError: the job's own error when it failed or was cancelled (`job_ended_badly` when it names none).
+    """
+    job = yield from follow(job_id, policy, timeout_s=timeout_s)
+    if job.state != "succeeded":
+        raise job_error(job)
+    return job
+
+
+def job_error(job: Job) -> HanlinError:
+    """The error that ended a job, rebuilt."""
+    wire = {name: value for name, value in (job.error or {}).items() if value is None or isinstance(value, str | int | float | bool)}
+    if wire.get("code") and wire.get("message"):
+        return from_wire(wire)
+    return EngineFailed("job_ended_badly", job=job.id, state=job.state)
+
+
+def settle(deployment: Deployment, policy: Policy, *, timeout_s: float) -> Flow[Deployment]:
+    """Poll until a deployment serves or has failed.
+
+    Raises:
+        EngineFailed: `deployment_failed` with the reason.
+        DeadlineExceeded: `wait_too_long`.
+    """
+    deadline = policy.clock() + timeout_s
+    while deployment.state not in ("ready", "failed", "stopped"):
+        if policy.clock() >= deadline:
+            raise DeadlineExceeded("wait_too_long", seconds=timeout_s)
+        yield Sleep(0.2)
+        found = yield from exchange(calls.list_deployments(), policy)
+        deployment = next((item for item in found if item.id == deployment.id), deployment)
+    if deployment.state != "ready":
+        raise EngineFailed("deployment_failed", endpoint=deployment.endpoint, state=deployment.state, reason=deployment.reason or "?")
+    return deployment

@@ -1,0 +1,122 @@
+"""Reads answers: values out of good ones, `hanlin.errors` out of bad ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TypeVar
+
+from pydantic import JsonValue, ValidationError
+
+from hanlin import errors
+from hanlin.client.steps import Broken, Reply
+from hanlin.client.values import Prediction, Value, as_prediction
+
+V = TypeVar("V", bound=Value)
+
+# What a status means when the body is not ours (a proxy answered).
+_FAMILY_OF_STATUS: dict[int, type[errors.HanlinError]] = {
+    400: errors.InvalidInput, 401: errors.Unauthenticated, 403: errors.PermissionDenied, 404: errors.NotFound, 409: errors.Conflict,
+    413: errors.InvalidInput, 415: errors.InvalidInput, 422: errors.InvalidInput, 429: errors.Overloaded, 502: errors.NotReady,
+    503: errors.NotReady, 504: errors.DeadlineExceeded,
+}  # fmt: skip
+
+
+def json_of(reply: Reply) -> JsonValue:
+    """The body as JSON. Raises Internal (`unexpected_answer`)."""
+    try:
+        value: JsonValue = json.loads(reply.content)
+    except ValueError as error:
+        raise errors.Internal("unexpected_answer", status=reply.status) from error
+    return value
+
+
+def one(model: type[V]) -> Callable[[Reply], V]:
+    """A reader of one value."""
+
+    def parse(reply: Reply) -> V:
+        try:
+            return model.model_validate_json(reply.content)
+        except ValidationError as error:
+            raise errors.Internal("unexpected_answer", status=reply.status, details=str(error)[:500]) from error
+
+    return parse
+
+
+def many(model: type[V], noun: str) -> Callable[[Reply], list[V]]:
+    """A reader of `{noun: [value, …]}` (a bare list is understood too)."""
+
+    def parse(reply: Reply) -> list[V]:
+        body = json_of(reply)
+        rows = body.get(noun) if isinstance(body, dict) else body
+        if not isinstance(rows, list):
+            raise errors.Internal("unexpected_answer", status=reply.status)
+        try:
+            return [model.model_validate(row) for row in rows]
+        except ValidationError as error:
+            raise errors.Internal("unexpected_answer", status=reply.status, details=str(error)[:500]) from error
+
+    return parse
+
+
+def predictions(reply: Reply) -> list[Prediction]:
+    """`[[{"label", "score"}, …], …]`, one Prediction a text; a single text's flat form gives one."""
+    body = json_of(reply)
+    try:
+        if not isinstance(body, list):
+            raise TypeError
+        rows = body if body and isinstance(body[0], list) else [body] if body else []
+        return [as_prediction(row) for row in rows if isinstance(row, list)]
+    except (ValidationError, TypeError) as error:
+        raise errors.Internal("unexpected_answer", status=reply.status) from error
+
+
+def nothing(_reply: Reply) -> None:
+    """The body does not matter."""
+
+
+def text(reply: Reply) -> str:
+    """The body as text."""
+    return reply.content.decode("utf-8", "replace")
+
+
+def error_of(outcome: Reply | Broken, *, url: str) -> errors.HanlinError:
+    """The error that a bad outcome means, with the server's own words where it gave some."""
+    if isinstance(outcome, Broken):
+        if outcome.kind == "connect":
+            return errors.NotReady("server_unreachable", url=url, details=outcome.words)
+        if outcome.kind == "timeout":
+            return errors.DeadlineExceeded("answer_too_late", details=outcome.words)
+        return errors.NotReady("connection_cut", details=outcome.words)
+    retry_after_s = _retry_after(outcome.headers.get("retry-after", ""))
+    wire = _wire_of(outcome)
+    if wire is None:
+        family = _FAMILY_OF_STATUS.get(outcome.status, errors.Internal)
+        error = family("unexpected_answer", status=outcome.status, retry_after_s=retry_after_s)
+    else:
+        error = errors.from_wire(wire)
+        error.retry_after_s = retry_after_s if error.retry_after_s is None else error.retry_after_s
+    request_id = wire.get("request_id") if wire else outcome.headers.get("x-request-id")
+    if isinstance(request_id, str):
+        error.params["request_id"] = request_id[:128]
+    return error
+
+
+def _wire_of(reply: Reply) -> dict[str, errors.Param] | None:
+    try:
+        body = json.loads(reply.content)
+    except ValueError:
+        return None
+    wire = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(wire, dict) or not isinstance(wire.get("code"), str):
+        return None
+    return {name: value for name, value in wire.items() if value is None or isinstance(value, str | int | float | bool)}
+
+
+def _retry_after(value: str) -> float | None:
+    """Seconds of a Retry-After header in its number form; the date form is not used by Hanlin."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < 86_400 else None

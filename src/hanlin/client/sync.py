@@ -1,0 +1,297 @@
+"""The blocking SDK: `Hanlin`. Every method is one line over `calls.py`, `flows.py` and `transfer.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import overload
+
+import httpx
+from pydantic import JsonValue
+
+from hanlin.client import calls, flows, replies, transfer
+from hanlin.client.connection import find_key, find_url
+from hanlin.client.drivers import Driver
+from hanlin.client.flows import Policy
+from hanlin.client.steps import Call, T
+from hanlin.client.values import (
+    Dataset,
+    Deployment,
+    Endpoint,
+    Job,
+    JobEvent,
+    JsonObject,
+    Key,
+    Model,
+    ModelVersion,
+    Prediction,
+    Task,
+    UploadedFile,
+)
+from hanlin.types import ModelRef, Scope
+
+OnEvent = Callable[[JobEvent], None]
+
+
+class Hanlin:
+    """A connection to a Hanlin server. Safe to share between threads; close it, or use `with`.
+
+    Args:
+        url: the server; None reads `HANLIN_URL`, then the local server's own note, then http://127.0.0.1:8000.
+        key: the API key; None reads `HANLIN_KEY`, then the local server's owner key.
+        timeout: seconds for one call in all, retries included.
+        max_retries: further attempts when the server cannot be reached, is busy or is starting.
+
+    Raises:
+        Unauthenticated: `key_missing` when there is no key anywhere.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        key: str | None = None,
+        *,
+        timeout: float = 30.0,
+        max_retries: int = 4,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.url = find_url(url)
+        headers = {"authorization": f"Bearer {find_key(key)}", "user-agent": calls.AGENT}
+        self._core = Core(Driver(self.url, transport=transport), Policy(self.url, timeout, max_retries, headers=headers))
+        self.datasets = Datasets(self._core)
+        self.jobs = Jobs(self._core)
+        self.models = Models(self._core)
+        self.deployments = Deployments(self._core)
+        self.endpoints = Endpoints(self._core)
+        self.keys = Keys(self._core)
+        self.blobs = Blobs(self._core)
+
+    @overload
+    def classify(self, endpoint: str, inputs: str, *, top_k: int | None = None, truncate: bool = False) -> Prediction: ...
+    @overload
+    def classify(
+        self, endpoint: str, inputs: list[str] | tuple[str, ...], *, top_k: int | None = None, truncate: bool = False
+    ) -> list[Prediction]: ...
+    def classify(
+        self, endpoint: str, inputs: str | list[str] | tuple[str, ...], *, top_k: int | None = None, truncate: bool = False
+    ) -> Prediction | list[Prediction]:
+        """Labels with scores, best first: one Prediction for a string, a list of them for a list."""
+        texts = [inputs] if isinstance(inputs, str) else list(inputs)
+        found = self._core.call(calls.classify(endpoint, texts, top_k=top_k, truncate=truncate))
+        return found[0] if isinstance(inputs, str) else found
+
+    def predict(self, endpoint: str, inputs: JsonValue, **parameters: JsonValue) -> JsonValue:
+        """The answer as the server gave it, for any task."""
+        return self._core.call(calls.predict(endpoint, inputs, parameters, replies.json_of))
+
+    def describe(self, endpoint: str) -> Endpoint:
+        """What an endpoint serves: task, labels, model version, limits, an example."""
+        return self._core.call(calls.describe(endpoint))
+
+    def tasks(self) -> list[Task]:
+        """The tasks that the server knows."""
+        return self._core.call(calls.list_tasks())
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._core.driver.close()
+
+    def __enter__(self) -> Hanlin:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class Core:
+    """Driver and policy, shared by the parts of one client."""
+
+    def __init__(self, driver: Driver, policy: Policy) -> None:
+        self.driver = driver
+        self.policy = policy
+
+    def call(self, call: Call[T]) -> T:
+        """Exchange one call under the policy."""
+        return self.driver.run(flows.exchange(call, self.policy))
+
+
+class _Part:
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+
+class Jobs(_Part):
+    """Queued work."""
+
+    def submit(self, kind: str, config: JsonObject, *, idempotency_key: str | None = None) -> Job:
+        """Queue a job; the same idempotency key queues it once."""
+        return self._core.call(calls.submit_job(kind, config, idempotency_key=idempotency_key))
+
+    def list(self, *, state: str | None = None, limit: int = 50) -> list[Job]:
+        """Newest jobs first."""
+        return self._core.call(calls.list_jobs(state=state, limit=limit))
+
+    def get(self, job_id: str) -> Job:
+        """One job."""
+        return self._core.call(calls.get_job(job_id))
+
+    def cancel(self, job_id: str) -> Job:
+        """Ask a job to end."""
+        return self._core.call(calls.cancel_job(job_id))
+
+    def logs(self, job_id: str) -> str:
+        """What the job's process wrote."""
+        return self._core.call(calls.job_logs(job_id))
+
+    def stream(self, job_id: str, *, after: int = 0, timeout: float | None = None) -> Generator[JobEvent, None, Job]:
+        """The job's events until it ends, across broken connections. The generator returns the ended job."""
+        return self._core.driver.stream(flows.follow(job_id, self._core.policy, after=after, timeout_s=timeout))
+
+    def wait(self, job_id: str, *, timeout: float | None = None, on_event: OnEvent | None = None) -> Job:
+        """Wait for a good end. Raises the job's own error otherwise, DeadlineExceeded after `timeout` seconds."""
+        return self._core.driver.run(flows.wait(job_id, self._core.policy, timeout_s=timeout), on_event)
+
+
+class Blobs(_Part):
+    """Bytes by digest."""
+
+    def upload(self, source: str | Path, *, on_bytes: transfer.OnBytes | None = None) -> list[UploadedFile]:
+        """Send a file or a folder, resuming what was cut; what the server has is not sent again."""
+        return self._core.driver.run(transfer.upload(Path(source), self._core.policy, on_bytes=on_bytes))
+
+    def download(self, file: UploadedFile, target: str | Path) -> None:
+        """Fetch one file, verified."""
+        self._core.driver.run(transfer.download(file, Path(target), self._core.policy))
+
+
+class Datasets(_Part):
+    """Named tables of examples."""
+
+    def list(self) -> list[Dataset]:
+        """All datasets."""
+        return self._core.call(calls.list_datasets())
+
+    def get(self, name: str) -> Dataset:
+        """One dataset with its versions."""
+        return self._core.call(calls.get_dataset(name))
+
+    def add(
+        self, name: str, source: str | Path, *, task: str, options: JsonObject | None = None, on_bytes: transfer.OnBytes | None = None
+    ) -> Job:
+        """Upload a file or folder and queue its ingestion; `jobs.wait` the job that is returned."""
+        files = self._core.driver.run(transfer.upload(Path(source), self._core.policy, on_bytes=on_bytes))
+        return self._core.call(calls.submit_job("ingest", transfer.ingest_config(name, task, files, options), idempotency_key=None))
+
+
+class Models(_Part):
+    """Models and their versions."""
+
+    def files(self, name: str, number: int) -> list[UploadedFile]:
+        """The manifest of a version."""
+        return self._core.call(calls.version_files(name, number))
+
+    def list(self) -> list[Model]:
+        """All models."""
+        return self._core.call(calls.list_models())
+
+    def get(self, name: str) -> Model:
+        """One model with its versions."""
+        return self._core.call(calls.get_model(name))
+
+    def resolve(self, reference: str) -> ModelVersion:
+        """The version behind `name`, `name@alias` or `name:version`."""
+        parsed = ModelRef.parse(reference)
+        return self.get(parsed.name).version(parsed)
+
+    def add(
+        self,
+        name: str,
+        source: str | Path,
+        *,
+        task: str,
+        rows: str | None = None,
+        publish: bool = True,
+        on_bytes: transfer.OnBytes | None = None,
+    ) -> Job:
+        """Upload a model folder and queue its import; `rows` names a dataset to certify with."""
+        files = self._core.driver.run(transfer.upload(Path(source), self._core.policy, on_bytes=on_bytes))
+        config = transfer.import_config(name, task, files, rows=rows, publish=publish)
+        return self._core.call(calls.submit_job("import", config, idempotency_key=None))
+
+    def publish(self, name: str, number: int) -> None:
+        """Publish a certified version."""
+        self._core.call(calls.publish_version(name, number))
+
+    def promote(self, name: str, alias: str, number: int) -> None:
+        """Point an alias at a version."""
+        self._core.call(calls.set_alias(name, alias, number))
+
+    def set_notes(self, name: str, notes: str) -> None:
+        """Replace the editable part of the card."""
+        self._core.call(calls.set_notes(name, notes))
+
+    def card(self, name: str, number: int) -> str:
+        """The model card in Markdown."""
+        return self._core.call(calls.version_card(name, number))
+
+    def picture(self, name: str, number: int, picture: str) -> bytes:
+        """A picture (`confusion`, `curve`, `pareto`) as SVG."""
+        return self._core.call(calls.version_picture(name, number, picture))
+
+    def delete(self, name: str, number: int) -> None:
+        """Delete a version that nothing uses."""
+        self._core.call(calls.delete_version(name, number))
+
+
+class Deployments(_Part):
+    """What endpoints shall serve."""
+
+    def create(self, model: str, endpoint: str, *, variant: str | None = None, replicas: int = 1) -> Deployment:
+        """Declare that `endpoint` serves `model`; returns at once, see `wait`."""
+        return self._core.call(calls.create_deployment(model, endpoint, variant=variant, replicas=replicas))
+
+    def list(self) -> list[Deployment]:
+        """All deployments."""
+        return self._core.call(calls.list_deployments())
+
+    def wait(self, deployment: Deployment, *, timeout: float = 180.0) -> Deployment:
+        """Wait until it serves. Raises EngineFailed with the reason when it cannot."""
+        return self._core.driver.run(flows.settle(deployment, self._core.policy, timeout_s=timeout))
+
+
+class Endpoints(_Part):
+    """Public names."""
+
+    def list(self) -> list[Endpoint]:
+        """All endpoints."""
+        return self._core.call(calls.list_endpoints())
+
+    def get(self, endpoint: str) -> Endpoint:
+        """One endpoint."""
+        return self._core.call(calls.get_endpoint(endpoint))
+
+    def delete(self, endpoint: str) -> None:
+        """Stop serving it."""
+        self._core.call(calls.delete_endpoint(endpoint))
+
+    def rollback(self, endpoint: str) -> Deployment:
+        """Serve again what it served before."""
+        return self._core.call(calls.rollback_endpoint(endpoint))
+
+
+class Keys(_Part):
+    """API credentials."""
+
+    def list(self) -> list[Key]:
+        """All keys, without secrets."""
+        return self._core.call(calls.list_keys())
+
+    def create(self, name: str, scopes: Sequence[Scope] = ("predict",), *, expires_at: datetime | None = None) -> Key:
+        """A new key; keep its `secret`, it is told once."""
+        return self._core.call(calls.create_key(name, scopes, expires_at=expires_at))
+
+    def revoke(self, key_id: str) -> None:
+        """Make a key worthless."""
+        self._core.call(calls.revoke_key(key_id))

@@ -1,0 +1,145 @@
+"""Uploads and downloads of files by digest: resumable, verified. Free of network input and output: see `steps.py`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from hanlin.client import calls, replies
+from hanlin.client.files import LocalFile, describe_files, digest_file, read_piece
+from hanlin.client.flows import Policy, exchange, step_of
+from hanlin.client.steps import Broken, Flow, Reply, Sleep, read, send, work
+from hanlin.client.values import JsonObject, UploadedFile
+from hanlin.errors import DataCorrupt, HanlinError, Internal
+
+OnBytes = Callable[[int, int], None]  # (bytes done, bytes in all)
+MAX_STALLS = 5
+
+
+def upload(source: Path, policy: Policy, *, on_bytes: OnBytes | None = None) -> Flow[list[UploadedFile]]:
+    """Send a file, or every file of a folder, unless the server has it. Returns what was sent, for a job's config.
+
+    Raises:
+        InvalidInput: `file_missing`, `folder_empty`, `file_unreadable`.
+        DataCorrupt: `file_changed` when a file changed while it was sent.
+    """
+    files = yield from work(lambda: describe_files(source))
+    total = sum(file.size_bytes for file in files)
+    done = 0
+    for file in files:
+        start = done
+
+        def report(offset: int, start: int = start) -> None:
+            if on_bytes:
+                on_bytes(start + offset, total)
+
+        yield from _upload_file(file, policy, report)
+        done += file.size_bytes
+        report(file.size_bytes)
+    return [UploadedFile(path=file.path, sha256=file.sha256, size_bytes=file.size_bytes) for file in files]
+
+
+def _upload_file(file: LocalFile, policy: Policy, report: Callable[[int], None]) -> Flow[None]:
+    """Send one file piece by piece from wherever the server stands."""
+    offset = yield from _offset(file, policy)
+    stalls = 0
+    while offset is not None:
+        report(offset)
+        piece = yield from work(lambda at=offset: read_piece(file.source, at))  # type: ignore[misc]
+        if not piece and offset < file.size_bytes:
+            raise DataCorrupt("file_changed", path=file.path)
+        piece = piece[: file.size_bytes - offset]
+        reply = yield from exchange(calls.put_blob(file.sha256, piece, offset=offset, total=file.size_bytes), policy)
+        if reply.status in (200, 201, 204):
+            return
+        # 308 tells what is stored; 409 and 416 mean that we and the server disagree, so ask.
+        following = _stored(reply) if reply.status == 308 else (yield from _offset(file, policy))
+        stalls = stalls + 1 if following is not None and following <= offset else 0
+        if stalls > MAX_STALLS:
+            raise replies.error_of(reply, url=policy.url) if reply.status >= 400 else Internal("unexpected_answer", status=reply.status)
+        if stalls:
+            yield Sleep(policy.pause_s(stalls, Internal("internal")))
+        offset = following
+
+
+def _offset(file: LocalFile, policy: Policy) -> Flow[int | None]:
+    """Where to go on; None when the server has the whole file."""
+    reply = yield from exchange(calls.blob_status(file.sha256), policy)
+    if reply.status == 200:
+        return None
+    begun = reply.headers.get("upload-offset", "0")
+    offset = int(begun) if reply.status == 308 and begun.isascii() and begun.isdigit() else 0
+    return min(offset, file.size_bytes)
+
+
+def _stored(reply: Reply) -> int:
+    last = reply.headers.get("range", "").rpartition("-")[2]
+    return int(last) + 1 if last.isascii() and last.isdigit() else 0
+
+
+def download(file: UploadedFile, target: Path, policy: Policy) -> Flow[None]:
+    """Fetch one file of a manifest into `target`, verified, then put in place whole; a cut stream starts anew.
+
+    Raises:
+        DataCorrupt: `download_corrupt` when the bytes do not match the digest.
+    """
+    if target.is_file() and (yield from work(lambda: digest_file(target)))[0] == file.sha256:
+        return
+    yield from work(lambda: target.parent.mkdir(parents=True, exist_ok=True))
+    for attempt in range(policy.max_retries + 1):
+        error = yield from _fetch(file, target, policy)
+        if error is None:
+            return
+        if attempt == policy.max_retries or not error.is_retryable:
+            raise error
+        yield Sleep(policy.pause_s(attempt, error))
+
+
+def _fetch(file: UploadedFile, target: Path, policy: Policy) -> Flow[HanlinError | None]:
+    outcome = yield from send(step_of(calls.get_blob(file.sha256), policy, policy.timeout_s, idle_s=policy.timeout_s))
+    if isinstance(outcome, Broken) or outcome.status != 200:
+        return replies.error_of(outcome, url=policy.url)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".download-")
+    aside = Path(name)
+    digest, size = hashlib.sha256(), 0
+    try:
+        with os.fdopen(handle, "wb") as out:
+            while True:
+                chunk = yield from read()
+                if isinstance(chunk, Broken):
+                    return replies.error_of(chunk, url=policy.url)
+                if not chunk:
+                    break
+                size += len(chunk)
+                if size > file.size_bytes:
+                    break
+                digest.update(chunk)
+                out.write(chunk)
+        if size != file.size_bytes or digest.hexdigest() != file.sha256:
+            return DataCorrupt("download_corrupt", path=file.path)
+        aside.replace(target)
+        return None
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def ingest_config(name: str, task: str, files: Sequence[UploadedFile], options: JsonObject | None) -> JsonObject:
+    """The config of an `ingest` job over uploaded files."""
+    return {"dataset": name, "task": task, "files": _rows(files), "options": options or {}}
+
+
+def import_config(name: str, task: str, files: Sequence[UploadedFile], *, rows: str | None, publish: bool) -> JsonObject:
+    """The config of an `import` job over uploaded files."""
+    config: JsonObject = {"name": name, "task": task, "files": _rows(files), "publish": publish}
+    if rows:
+        config["rows"] = rows
+    return config
+
+
+def _rows(files: Sequence[UploadedFile]) -> list[JsonValue]:
+    return [file.model_dump(mode="json") for file in files]

@@ -1,0 +1,233 @@
+"""What the server answers, as frozen values. Unknown fields are ignored, so an older client reads a newer server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from hanlin.errors import NotFound
+from hanlin.types import ModelRef
+
+JsonObject = dict[str, JsonValue]
+JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+
+
+class Value(BaseModel):
+    """Base of all answers: frozen, tolerant of new fields."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True, protected_namespaces=())
+
+
+class Scored(Value):
+    """One label and how likely it is, 0 to 1."""
+
+    label: str
+    score: float
+
+
+class Prediction(tuple[Scored, ...]):
+    """All labels of one text, best first; `label` and `score` are the best one's."""
+
+    __slots__ = ()
+
+    @property
+    def label(self) -> str:
+        """The best label."""
+        return self[0].label
+
+    @property
+    def score(self) -> float:
+        """The score of the best label."""
+        return self[0].score
+
+    def by_label(self) -> dict[str, float]:
+        """Scores by label."""
+        return {scored.label: scored.score for scored in self}
+
+
+class Task(Value):
+    """One kind of NLP problem that the server knows."""
+
+    name: str
+    main_metric: str = ""
+    columns: JsonValue = None
+    example: JsonValue = None
+
+
+class UploadedFile(Value):
+    """A file whose bytes the server has."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+class DatasetVersion(Value):
+    """An immutable snapshot of examples."""
+
+    number: int
+    digest: str
+    rows: int = 0
+    created_at: datetime | None = None
+    report: JsonObject = Field(default_factory=dict)
+
+
+class Dataset(Value):
+    """A named table of examples for a task; versions oldest first."""
+
+    name: str
+    task: str = ""
+    versions: tuple[DatasetVersion, ...] = ()
+
+
+class Variant(Value):
+    """One runnable form (engine and precision) of a model version, with its evidence."""
+
+    variant: str
+    is_chosen: bool = False
+    size_bytes: int | None = None
+    evidence: JsonObject = Field(default_factory=dict)
+
+
+class Certificate(Value):
+    """The record that a variant answers like the trained model."""
+
+    variant: str
+    is_passed: bool
+    report: JsonObject = Field(default_factory=dict)
+    created_at: datetime | None = None
+
+
+class ModelVersion(Value):
+    """An immutable release of a model."""
+
+    number: int
+    state: str
+    is_base: bool = False
+    labels: tuple[str, ...] = ()
+    metrics: JsonObject = Field(default_factory=dict)
+    lineage: JsonObject = Field(default_factory=dict)
+    created_at: datetime | None = None
+    published_at: datetime | None = None
+    variants: tuple[Variant, ...] = ()
+    certificates: tuple[Certificate, ...] = ()
+    pictures: tuple[str, ...] = ()
+
+
+class Model(Value):
+    """A model name with its versions (oldest first) and aliases."""
+
+    name: str
+    task: str = ""
+    notes: str = ""
+    aliases: dict[str, int] = Field(default_factory=dict)
+    versions: tuple[ModelVersion, ...] = ()
+
+    def version(self, reference: ModelRef | None = None) -> ModelVersion:
+        """The version that `reference` names: its number, its alias, else the newest published one, else the newest.
+
+        Raises:
+            NotFound: `version_missing`.
+        """
+        reference = reference or ModelRef(self.name)
+        number = self.aliases.get(reference.alias or "") if reference.alias else reference.version
+        if number is not None or reference.alias:
+            found = [version for version in self.versions if version.number == number]
+        else:
+            newest_first = sorted(self.versions, key=lambda version: version.number, reverse=True)
+            found = [version for version in newest_first if version.state == "published"] or newest_first
+        if not found:
+            raise NotFound("version_missing", reference=str(reference))
+        return found[0]
+
+
+class Progress(Value):
+    """How far a job is; `metrics` are the latest live figures."""
+
+    step: int = 0
+    total: int = 0
+    metrics: dict[str, float] = Field(default_factory=dict)
+
+
+class Job(Value):
+    """Queued work and what became of it."""
+
+    id: str
+    kind: str
+    state: JobState
+    attempt: int = 0
+    config: JsonObject = Field(default_factory=dict)
+    progress: Progress | None = None
+    message: str | None = None
+    result: JsonValue = None
+    error: JsonObject | None = None
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the job has ended, well or badly."""
+        return self.state in ("succeeded", "failed", "cancelled")
+
+
+class JobEvent(Value):
+    """One line of a job's story: `progress` carries step, total and metrics; `message` carries words."""
+
+    seq: int
+    kind: str
+    step: int = 0
+    total: int = 0
+    metrics: dict[str, float] = Field(default_factory=dict)
+    message: str = ""
+
+
+class Deployment(Value):
+    """Declared desired state behind an endpoint, and its present state."""
+
+    id: str
+    endpoint: str
+    model: str = ""
+    version: int | str | None = None
+    variant: str | None = None
+    replicas: int = 1
+    state: str = "starting"
+    reason: str | None = None
+    url: str | None = None
+    created_at: datetime | None = None
+
+
+class Endpoint(Value):
+    """A public name that answers requests."""
+
+    endpoint: str
+    task: str | None = None
+    model: str | None = None
+    version: int | str | None = None
+    variant: str | None = None
+    state: str | None = None
+    labels: tuple[str, ...] = ()
+    replicas: int | None = None
+    url: str | None = None
+    limits: JsonObject | None = None
+    example: JsonValue = None
+
+
+class Key(Value):
+    """An API credential; `secret` is present only in the answer that created it."""
+
+    id: str
+    name: str = ""
+    scopes: tuple[str, ...] = ()
+    created_at: datetime | None = None
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    secret: str | None = Field(default=None, repr=False)
+
+
+def as_prediction(rows: Iterable[JsonValue]) -> Prediction:
+    """The typed form of one text's `[{"label", "score"}, …]`. Raises pydantic.ValidationError."""
+    return Prediction(Scored.model_validate(row) for row in rows)
