@@ -1,0 +1,152 @@
+"""The story itself: two data sets, two models, one road. Everything goes through the SDK; only fetching is local."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from hanlin.client import Hanlin
+from hanlin.client.values import Job, JsonObject
+from hanlin.datasets import bundled
+from hanlin.demo.narrator import Narrator
+from hanlin.demo.telling import machine_line, show_compression, show_dataset, show_training
+from hanlin.errors import EngineFailed
+
+STEPS = 11
+TASK = "text-classification"
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One model of the story."""
+
+    model: str
+    dataset: str
+    start: str
+    """What training starts from: a network's name or a model reference."""
+    what: str
+    """Key of the words that say so."""
+    endpoint: str
+    target: str
+    praise: str
+    complaint: str
+
+
+CHINESE = Chapter(
+    "sentiment-zh", "reviews-zh", "lstm", "what_lstm", "sentiment", "latency",
+    "房间很干净，服务热情，早餐也好吃，下次还会来。", "质量太差，用了两天就坏了，客服还不理人，非常失望。",
+)  # fmt: skip
+ENGLISH = Chapter(
+    "sentiment-en", "reviews-en", "minilm", "what_minilm", "sentiment-en", "throughput",
+    "The food was wonderful and the staff could not have been kinder.", "Broke after two days and nobody answered. A waste of money.",
+)  # fmt: skip
+CHAPTERS = (CHINESE, ENGLISH)
+BUDGET = 0.5
+
+
+def tell(narrator: Narrator, client: Hanlin, *, cache: Path, stage: Path, key_file: Path) -> None:
+    """Tells the story from fetching to the last call. Raises what the server or the packages raise."""
+    narrator.say(machine_line(narrator))
+    sources = _fetch(narrator, cache, stage)
+    for chapter in CHAPTERS:
+        _add_dataset(narrator, client, chapter, sources[chapter.dataset])
+    with narrator.step("step_import"):
+        imported = _wait(narrator, client, client.models.add("minilm", sources["minilm"], task=TASK))
+        narrator.found("found_import", model=imported["model"], version=imported["version"])
+    for chapter in CHAPTERS:
+        _train(narrator, client, chapter)
+    for chapter in CHAPTERS:
+        _compress(narrator, client, chapter)
+    with narrator.step("step_deploy", endpoint=", ".join(chapter.endpoint for chapter in CHAPTERS)):
+        for chapter in CHAPTERS:
+            _deploy(narrator, client, chapter)
+    with narrator.step("step_call"):
+        for chapter in CHAPTERS:
+            _call(narrator, client, chapter, key_file)
+    narrator.console.print("\n" + narrator.word("done", seconds=narrator.elapsed_s))
+    narrator.console.print("\n[bold]" + narrator.word("try_curl") + "[/bold]")
+    for chapter in CHAPTERS:
+        narrator.console.print(curl(client.url, chapter.endpoint, chapter.praise, key_file), markup=False, soft_wrap=True)
+
+
+def _fetch(narrator: Narrator, cache: Path, stage: Path) -> Mapping[str, Path]:
+    with narrator.step("step_fetch"):
+        sources = bundled.fetch_demo(cache, stage / "demo")
+        for name, path in sources.items():
+            narrator.found("found_fetch", name=name, what=bundled.ORIGINS[name])
+            assert path.exists()
+    return sources
+
+
+def _add_dataset(narrator: Narrator, client: Hanlin, chapter: Chapter, source: Path) -> None:
+    with narrator.step("step_dataset", name=chapter.dataset):
+        options: JsonObject = {"split": "80/20"} if chapter is ENGLISH else {}
+        result = _wait(narrator, client, client.datasets.add(chapter.dataset, source, task=TASK, options=options))
+        show_dataset(narrator, result)
+
+
+def _train(narrator: Narrator, client: Hanlin, chapter: Chapter) -> None:
+    with narrator.step("step_train", name=chapter.model, what=narrator.word(chapter.what)):
+        config: JsonObject = {"task": TASK, "dataset": chapter.dataset, "model": chapter.start, "name": chapter.model, "seed": 0}
+        result = _wait(narrator, client, client.jobs.submit("train", config))
+        show_training(narrator, result)
+
+
+def _compress(narrator: Narrator, client: Hanlin, chapter: Chapter) -> None:
+    with narrator.step("step_compress", name=chapter.model, budget=BUDGET, target=chapter.target):
+        config: JsonObject = {"model": chapter.model, "budget": BUDGET, "target": chapter.target}
+        result = _wait(narrator, client, client.jobs.submit("compress", config))
+        show_compression(narrator, result, client.models.resolve(chapter.model))
+
+
+def _deploy(narrator: Narrator, client: Hanlin, chapter: Chapter) -> None:
+    version = client.models.resolve(chapter.model)
+    client.models.promote(chapter.model, "production", version.number)
+    deployment = client.deployments.wait(client.deployments.create(f"{chapter.model}@production", chapter.endpoint))
+    narrator.found(
+        "found_deploy",
+        model=chapter.model,
+        version=version.number,
+        variant=deployment.variant,
+        url=f"{client.url}/models/{chapter.endpoint}",
+    )
+
+
+def _call(narrator: Narrator, client: Hanlin, chapter: Chapter, key_file: Path) -> None:
+    """Calls over plain REST, as a user of any language would, and checks the two certain answers."""
+    texts = {"positive": chapter.praise, "negative": chapter.complaint}
+    headers = {"Authorization": f"Bearer {key_file.read_text().strip()}"}
+    answer = httpx.post(f"{client.url}/models/{chapter.endpoint}", json={"inputs": list(texts.values())}, headers=headers, timeout=30)
+    answer.raise_for_status()
+    for (expected, text), scored in zip(texts.items(), answer.json(), strict=True):
+        narrator.say(f"{text}  →  {scored[0]['label']} {scored[0]['score']:.3f}")
+        if scored[0]["label"] != expected:
+            raise EngineFailed("demo_call_differs", endpoint=chapter.endpoint, found=scored[0]["label"], expected=expected)
+    narrator.say(f"Server-Timing: {answer.headers.get('server-timing', '')}")
+
+
+def curl(url: str, endpoint: str, text: str, key_file: Path) -> str:
+    """A command that works when pasted into a shell on this machine."""
+    body = shlex.quote(json.dumps({"inputs": text}, ensure_ascii=False))
+    return (
+        f'  curl -s {url}/models/{endpoint} -H "Authorization: Bearer $(cat {shlex.quote(str(key_file))})" '
+        f"-H 'Content-Type: application/json' -d {body}"
+    )
+
+
+def _wait(narrator: Narrator, client: Hanlin, job: Job) -> Mapping[str, object]:
+    """Follows a job with a progress bar; its result. Raises the job's own error."""
+    with narrator.bar() as bar:
+        ended = client.jobs.wait(job.id, on_event=lambda event: bar.update(event.step, event.total or None, live_text(event.metrics)))
+    result = ended.result
+    return result if isinstance(result, dict) else {}
+
+
+def live_text(metrics: Mapping[str, float], limit: int = 4) -> str:
+    """The latest figures on one line."""
+    return "  ".join(f"{name} {value:.4g}" for name, value in list(metrics.items())[:limit])

@@ -1,0 +1,108 @@
+"""How results of jobs are told: from result JSON to findings and tables. Makes no calls."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+
+from hanlin.client.values import ModelVersion
+from hanlin.demo.narrator import Narrator
+
+_FEATURES = ("amx_bf16", "amx_int8", "avx512_bf16", "avx512_vnni", "avx512f", "avx2")
+
+
+def machine_line(narrator: Narrator) -> str:
+    """Processor, cores, memory and the instruction sets that decide which variant is fast."""
+    info = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
+    names = [line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")]
+    flags = next((line.split() for line in info.splitlines() if line.startswith("flags")), [])
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    features = " ".join(feature for feature in _FEATURES if feature in flags) or platform.machine()
+    return narrator.word(
+        "machine", cpu=names[0] if names else platform.processor(), cores=os.cpu_count(), memory=round(memory), features=features
+    )
+
+
+def show_dataset(narrator: Narrator, result: Mapping[str, object]) -> None:
+    """Counts of an ingestion."""
+    report = _object(result, "report")
+    splits: dict[str, int] = dict.fromkeys(("train", "validation", "test"), 0)
+    for counts in cast("Mapping[str, Mapping[str, int]]", report["labels"]).values():
+        for split, count in counts.items():
+            splits[split] += count
+    narrator.found(
+        "found_dataset",
+        read=report["rows_read"],
+        duplicates=report["duplicates"],
+        conflicts=report["conflicts"],
+        kept=report["rows_kept"],
+        **splits,
+    )
+    narrator.found("found_digest", version=result["version"], digest=str(result["digest"])[:12])
+
+
+def show_training(narrator: Narrator, result: Mapping[str, object]) -> None:
+    """Test metrics of a trained version."""
+    if result.get("reused"):
+        narrator.found("reused", version=result["version"])
+    metrics = _object(result, "metrics")
+    low, high = cast("Sequence[float]", metrics["interval"])
+    narrator.found(
+        "found_train", metric="accuracy", value=metrics["accuracy"], low=low, high=high, f1=metrics["macro_f1"], ece=metrics["ece"]
+    )
+    narrator.found("found_version", model=result["model"], version=result["version"])
+
+
+def show_compression(narrator: Narrator, result: Mapping[str, object], version: ModelVersion) -> None:
+    """The table of variants, the chosen one against the reference, and its certificate."""
+    if result.get("reused"):
+        narrator.found("reused", version=result["version"])
+    report = _object(result, "report")
+    rows = cast("Sequence[Mapping[str, object]]", report["variants"])
+    chosen, reference = str(report["chosen"]), str(report["reference"])
+    columns = [narrator.word(f"col_{name}") for name in ("variant", "accuracy", "test", "p50", "p99", "rows", "memory", "size", "status")]
+    narrator.table(
+        narrator.word("table_variants"), columns, [_cells(row) for row in rows],
+        strong=next((index for index, row in enumerate(rows) if row["variant"] == chosen), None),
+    )  # fmt: skip
+    by_name = {str(row["variant"]): row for row in rows}
+    if chosen in by_name and reference in by_name:
+        best, base = by_name[chosen], by_name[reference]
+        narrator.found(
+            "found_chosen", variant=chosen, drop=-_number(best, "validation", "drop_points"),
+            speed=_number(best, "throughput_rows_s") / max(_number(base, "throughput_rows_s"), 1e-9),
+            latency=_number(base, "latency_ms", "p50") / max(_number(best, "latency_ms", "p50"), 1e-9),
+            size=_number(base, "size_bytes") / max(_number(best, "size_bytes"), 1.0),
+        )  # fmt: skip
+    for certificate in version.certificates:
+        if certificate.variant == chosen:
+            found = certificate.report
+            narrator.found(
+                "found_certificate", rows=found["rows"], agreement=found["label_agreement"], difference=found["max_score_difference"],
+                tolerance=found["tolerance"],
+            )  # fmt: skip
+
+
+def _cells(row: Mapping[str, object]) -> list[str]:
+    if row["status"] == "failed":
+        return [str(row["variant"]), *["–"] * 7, f"{row['status']}: {row.get('reason', '')}"]
+    validation, test, latency = _object(row, "validation"), _object(row, "test"), _object(row, "latency_ms")
+    return [
+        str(row["variant"]), f"{validation['metric']:.2%}", f"{test['metric']:.2%}", f"{latency['p50']:.2f}", f"{latency['p99']:.2f}",
+        f"{row['throughput_rows_s']:,.0f}", f"{_number(row, 'memory_bytes') / 2**20:.0f}", f"{_number(row, 'size_bytes') / 2**20:.1f}",
+        str(row["status"]),
+    ]  # fmt: skip
+
+
+def _object(value: Mapping[str, object], key: str) -> Mapping[str, object]:
+    return cast("Mapping[str, object]", value[key])
+
+
+def _number(value: Mapping[str, object], *path: str) -> float:
+    for key in path[:-1]:
+        value = _object(value, key)
+    found = value.get(path[-1])
+    return float(found) if isinstance(found, int | float) else 0.0
