@@ -41,6 +41,7 @@ class NetworkConfig:
     ngram_multiplier: int = 0
     dropout: float = 0.3
     embedding_dropout: float = 0.1
+    ngram_dropout: float = 0.0
     pad_token_id: int = 0
 
     def __post_init__(self) -> None:
@@ -62,7 +63,11 @@ class NetworkConfig:
             self.hidden_size,
         )
         _check(self.model_type != "hanlin-transformer" or self.max_position_embeddings > 0, "max_position_embeddings", 0)
-        for name, rate in {"dropout": self.dropout, "embedding_dropout": self.embedding_dropout}.items():
+        for name, rate in {
+            "dropout": self.dropout,
+            "embedding_dropout": self.embedding_dropout,
+            "ngram_dropout": self.ngram_dropout,
+        }.items():
             _check(0 <= rate < 1, name, rate)
 
     def save(self, folder: Path) -> None:

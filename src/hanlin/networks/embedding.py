@@ -54,6 +54,7 @@ class TokenEmbedding(nn.Module):
         self.sizes = config.ngram_sizes
         self.multiplier = config.ngram_multiplier
         self.buckets = config.ngram_buckets
+        self.dropout = config.ngram_dropout
         for table in (self.tokens, *self.ngrams):
             nn.init.normal_(table.weight, std=0.1)
 
@@ -61,7 +62,10 @@ class TokenEmbedding(nn.Module):
         """(batch, length) int64 → (batch, length, embedding_size)."""
         vectors: Tensor = self.tokens(input_ids)
         for size, table in zip(self.sizes, self.ngrams, strict=True):
-            vectors = vectors + table(hash_ngrams(input_ids, size, self.multiplier, self.buckets))
+            found = table(hash_ngrams(input_ids, size, self.multiplier, self.buckets))
+            if self.training and self.dropout:  # whole vectors: rare n-grams would otherwise be learnt by heart
+                found = found * functional.dropout(found.new_ones(*input_ids.shape, 1), self.dropout)
+            vectors = vectors + found
         return vectors
 
 

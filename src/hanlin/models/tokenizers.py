@@ -1,0 +1,66 @@
+"""Tokenizers trained on the data: character, word, BPE and WordPiece, all saved as one `tokenizer.json`.
+
+Texts arrive cleaned and segmented (`TextSettings.prepare`), so nothing is normalised here: the same text gives the same ids when serving.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
+from hanlin.errors import InvalidInput
+
+TokenizerKind = Literal["character", "word", "bpe", "wordpiece"]
+KINDS: tuple[TokenizerKind, ...] = ("character", "word", "bpe", "wordpiece")
+PAD, UNKNOWN = "[PAD]", "[UNK]"
+SPECIALS = [PAD, UNKNOWN]  # ids 0 and 1
+MAX_VOCAB_SIZE = 1_000_000
+
+
+def train_tokenizer(texts: Iterable[str], kind: TokenizerKind, vocab_size: int, *, min_count: int = 2) -> Tokenizer:
+    """A tokenizer whose vocabulary is the most frequent pieces of `texts`; `[PAD]` is 0, `[UNK]` is 1.
+
+    Args:
+        vocab_size: upper bound, the two specials included.
+        min_count: pieces seen fewer times are unknown, so that the unknown vector is trained too.
+
+    Raises:
+        InvalidInput: `unknown_plugin` for another kind, `invalid_training_option` for a vocabulary that is too small or too large.
+    """
+    if not len(SPECIALS) < vocab_size <= MAX_VOCAB_SIZE:
+        raise InvalidInput("invalid_training_option", name="tokenizer.vocab_size", value=str(vocab_size), right=f"3 to {MAX_VOCAB_SIZE}")
+    if kind not in KINDS:
+        raise InvalidInput("unknown_plugin", kind="tokenizer", name=str(kind)[:48], choices=", ".join(KINDS))
+    tokenizer, trainer = _parts(kind, vocab_size, min_count)
+    tokenizer.train_from_iterator(texts, trainer)
+    return tokenizer
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
+    """Write `folder/tokenizer.json`."""
+    (folder / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
+
+
+def _parts(kind: TokenizerKind, vocab_size: int, min_count: int) -> tuple[Tokenizer, trainers.Trainer]:
+    if kind in ("character", "word"):
+        tokenizer = Tokenizer(models.WordLevel({PAD: 0, UNKNOWN: 1}, unk_token=UNKNOWN))
+        every_character = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
+        tokenizer.pre_tokenizer = every_character if kind == "character" else pre_tokenizers.WhitespaceSplit()
+        return tokenizer, trainers.WordLevelTrainer(
+            vocab_size=vocab_size, min_frequency=min_count, special_tokens=SPECIALS, show_progress=False
+        )
+    if kind == "bpe":
+        tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        alphabet = max(1, vocab_size // 2)
+        return tokenizer, trainers.BpeTrainer(
+            vocab_size=vocab_size, min_frequency=min_count, special_tokens=SPECIALS, limit_alphabet=alphabet, show_progress=False
+        )
+    tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN, max_input_chars_per_word=64))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer, trainers.WordPieceTrainer(
+        vocab_size=vocab_size, min_frequency=min_count, special_tokens=SPECIALS, limit_alphabet=max(1, vocab_size // 2), show_progress=False
+    )

@@ -1,0 +1,159 @@
+"""`TrainConfig`: every choice of a training run, checked, with defaults that depend on the model. No torch here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import cast
+
+from hanlin.errors import InvalidInput
+from hanlin.tasks.text import TextSettings
+from hanlin.types import JsonObject, JsonValue, shorten
+
+SCRATCH_MODELS = ("rnn", "lstm", "gru", "transformer")
+DEFAULT_TEXT = TextSettings(("html", "control", "width", "simplify", "lower", "space"))
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """One run. Rates are per step; sizes count units; `tokens` always include padding.
+
+    Attributes:
+        model: `rnn`, `lstm`, `gru`, `transformer`, or `base` for fine-tuning the weights that `train` is given.
+        batch_tokens: upper bound of rows x longest row of a batch; batch_size: upper bound of its rows.
+        schedule: `constant`, `linear`, `cosine` or `onecycle`; warmup: share of all steps that the rate rises.
+        class_weights: `none`, or `balanced` to weigh every class alike whatever its rows.
+        patience: end after this many evaluations without a better metric; 0 runs all epochs.
+        average: decay of the running mean of the weights that is evaluated and saved; 0 saves the last weights themselves.
+        precision: `fp32`, `bf16`, or `auto`: the faster of the two, measured on this machine before the first step.
+        evaluations: evaluations on the validation rows per epoch.
+        max_length: tokens a text may have when serving; train_length: longer texts are cut to this many when training.
+        vocab_size, tokenizer, min_count: of the tokenizer trained on the data; a base brings its own.
+        ngrams: whether our networks also look at hashed runs of 2 and 3 tokens; ngram_dropout: share of these vectors dropped.
+        layer_decay: each layer below the head learns by this factor slower (fine-tuning).
+        head_rate: factor on the rate of the new head (fine-tuning).
+        seed, threads: the same two give the same weights, bit for bit.
+    """
+
+    model: str
+    task: str = "text-classification"
+    epochs: int = 3
+    batch_tokens: int = 6144
+    batch_size: int = 64
+    optimizer: str = "adamw"
+    rate: float = 2e-3
+    schedule: str = "linear"
+    warmup: float = 0.1
+    weight_decay: float = 0.02
+    momentum: float = 0.9
+    clip: float = 1.0
+    label_smoothing: float = 0.05
+    class_weights: str = "none"
+    patience: int = 0
+    metric: str = "accuracy"
+    evaluations: int = 1
+    average: float = 0.0
+    precision: str = "auto"
+    max_length: int = 512
+    train_length: int = 256
+    tokenizer: str = "character"
+    vocab_size: int = 8000
+    min_count: int = 2
+    text: TextSettings = DEFAULT_TEXT
+    embedding_size: int = 64
+    hidden_size: int = 96
+    layers: int = 1
+    heads: int = 4
+    dropout: float = 0.4
+    embedding_dropout: float = 0.2
+    ngrams: bool = True
+    ngram_buckets: int = 2**15
+    ngram_dropout: float = 0.5
+    positions: str = "sinusoidal"
+    layer_decay: float = 1.0
+    head_rate: float = 1.0
+    seed: int = 0
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if not low <= value <= high:  # also false for NaN
+                raise _wrong(name, value, f"{low:g} to {high:g}")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise _wrong(name, getattr(self, name), ", ".join(choices))
+
+    @property
+    def is_scratch(self) -> bool:
+        """Whether the network starts from random weights."""
+        return self.model in SCRATCH_MODELS
+
+    def to_json(self) -> JsonObject:
+        """The stored form, every default written out."""
+        return cast("JsonObject", asdict(self) | {"text": self.text.to_json()})
+
+    @classmethod
+    def from_json(cls, options: Mapping[str, JsonValue], *, model: str) -> TrainConfig:
+        """The preset of `model` with `options` on top. Raises InvalidInput (`invalid_training_option`)."""
+        config = preset(model)
+        known = {field.name: field for field in fields(cls)}
+        changes: dict[str, object] = {}
+        for name, value in options.items():
+            if name == "model" and value == model:
+                continue
+            if name not in known or name == "model":
+                raise _wrong(name, value, "one of " + ", ".join(sorted(known.keys() - {"model"})))
+            changes[name] = TextSettings.from_json(value) if name == "text" else _typed(name, value, getattr(config, name))
+        return replace(config, **changes)  # type: ignore[arg-type]  # each value has the type of its default
+
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "epochs": (1, 1000), "batch_tokens": (16, 2**20), "batch_size": (1, 4096), "rate": (1e-8, 10), "warmup": (0, 1),
+    "weight_decay": (0, 1), "momentum": (0, 0.999), "clip": (0, 1e6), "label_smoothing": (0, 0.5), "patience": (0, 1000),
+    "evaluations": (1, 100), "average": (0, 0.99999), "max_length": (4, 131_072), "train_length": (4, 131_072),
+    "vocab_size": (3, 1_000_000), "min_count": (1, 1_000_000), "embedding_size": (2, 4096), "hidden_size": (2, 4096), "layers": (1, 48),
+    "heads": (1, 64), "dropout": (0, 0.95), "embedding_dropout": (0, 0.95), "ngram_buckets": (16, 2**22), "ngram_dropout": (0, 0.95),
+    "layer_decay": (0.1, 1), "head_rate": (0.01, 1000), "seed": (0, 2**63 - 1), "threads": (0, 256),
+}  # fmt: skip
+_CHOICES: dict[str, tuple[str, ...]] = {
+    "model": (*SCRATCH_MODELS, "base"),
+    "optimizer": ("sgd", "adam", "adamw"),
+    "schedule": ("constant", "linear", "cosine", "onecycle"),
+    "class_weights": ("none", "balanced"),
+    "metric": ("accuracy", "macro_f1", "micro_f1", "loss"),
+    "precision": ("auto", "fp32", "bf16"),
+    "tokenizer": ("character", "word", "bpe", "wordpiece"),
+    "positions": ("sinusoidal", "learned"),
+}
+
+
+def preset(model: str) -> TrainConfig:
+    """What works well for `model` when nothing else is said. Figures: docs/benchmarks.md."""
+    if model == "base":
+        return TrainConfig(
+            model, epochs=4, batch_size=32, batch_tokens=4096, rate=1e-4, weight_decay=0.01, label_smoothing=0.0, max_length=256,
+            train_length=256, text=TextSettings(), dropout=0.1, average=0.0, ngrams=False,
+        )  # fmt: skip
+    if model == "transformer":
+        return TrainConfig(model, layers=2, embedding_size=128, hidden_size=128, rate=1e-3, dropout=0.2, average=0.98)
+    return TrainConfig(model, average=0.98)
+
+
+def _typed(name: str, value: JsonValue, default: object) -> object:
+    if isinstance(default, bool):
+        if isinstance(value, bool):
+            return value
+    elif isinstance(default, str):
+        if isinstance(value, str):
+            return value
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        if isinstance(default, float):
+            return float(value)
+        if isinstance(value, int):
+            return value
+    raise _wrong(name, value, {bool: "true or false", str: "a word", int: "a whole number", float: "a number"}[type(default)])
+
+
+def _wrong(name: str, value: object, right: str) -> InvalidInput:
+    return InvalidInput("invalid_training_option", name=shorten(name), value=shorten(str(value)), right=right)

@@ -1,0 +1,115 @@
+"""The loop itself: a generator of (step, metrics). It computes; saving and reporting are its caller's business."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from hanlin.errors import EngineFailed
+from hanlin.training.batches import collate, plan_epoch
+from hanlin.training.config import TrainConfig
+from hanlin.training.evaluation import judge, predict
+from hanlin.training.examples import Examples
+from hanlin.training.schedules import rate_factor
+from hanlin.training.state import Point, RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What stays the same during a run."""
+
+    config: TrainConfig
+    labels: tuple[str, ...]
+    pad_id: int
+    train: Examples
+    validation: Examples
+    weights: Tensor | None  # of the classes
+    total: int  # steps of the whole run
+
+    def plan(self, epoch: int) -> list[list[int]]:
+        """The batches of an epoch."""
+        config = self.config
+        return plan_epoch(self.train.lengths, seed=config.seed, epoch=epoch, batch_tokens=config.batch_tokens, batch_size=config.batch_size)
+
+
+def steps(course: Course, state: RunState) -> Iterator[tuple[int, dict[str, float]]]:
+    """Run from where `state` stands to the end; after each step yield its number and what was found.
+
+    Between two yields `state` is whole: a checkpoint of it continues exactly here. Evaluations add `accuracy`, `macro_f1`, ….
+
+    Raises:
+        EngineFailed: `diverged`, before the bad step touches the weights.
+    """
+    place, config = state.place, course.config
+    while place.epoch < config.epochs and not place.is_done:
+        batches = course.plan(place.epoch)
+        marks = {math.ceil(len(batches) * (number + 1) / config.evaluations) for number in range(config.evaluations)}
+        for batch in batches[place.batch :]:
+            loss, rate = _learn(course, state, batch)
+            place.step += 1
+            place.batch += 1
+            place.loss_sum += loss
+            place.loss_count += 1
+            metrics = {"loss": loss, "rate": rate, "epoch": place.epoch + place.batch / len(batches)}
+            if place.batch in marks:
+                metrics |= _evaluate(course, state, rate)
+            elif place.loss_count >= 10:
+                _add_point(state, rate, {})
+            if place.batch == len(batches):
+                place.epoch, place.batch = place.epoch + 1, 0
+            yield place.step, metrics
+            if place.is_done:
+                return
+    place.is_done = True
+
+
+def _learn(course: Course, state: RunState, batch: list[int]) -> tuple[float, float]:
+    """One step on the rows in `batch`. Returns loss and learning rate."""
+    config, examples = course.config, course.train
+    state.module.train()
+    ids, mask = collate([examples.rows[row] for row in batch], course.pad_id)
+    gold = torch.tensor([examples.gold[row] for row in batch])
+    logits = state.module(ids, mask).float()
+    loss = functional.cross_entropy(logits, gold, weight=course.weights, label_smoothing=config.label_smoothing)
+    value = float(loss.detach())
+    _check_finite(value, state)
+    loss.backward()  # type: ignore[no-untyped-call]
+    factor = rate_factor(config.schedule, state.place.step, course.total, config.warmup)
+    state.masters.step(factor, check=lambda norm: _check_finite(norm, state))
+    if state.average:
+        state.average.update(state.masters.masters)
+    return value, config.rate * factor
+
+
+def _check_finite(value: float, state: RunState) -> None:
+    if not math.isfinite(value):
+        raise EngineFailed("diverged", value=str(value), step=state.place.step + 1)
+
+
+def _evaluate(course: Course, state: RunState, rate: float) -> dict[str, float]:
+    """Judge the candidate weights on the validation rows and remember them when they are the best so far."""
+    config, place = course.config, state.place
+    with state.masters.borrowed(state.candidate):
+        probabilities = predict(state.module, course.validation.rows, course.pad_id)
+    found = judge(config.task, probabilities, course.validation, course.labels)
+    _add_point(state, rate, found)
+    value = -found["loss"] if config.metric == "loss" else found[config.metric]
+    if place.best is None or value > place.best:
+        place.best, place.best_step, place.stale = value, place.step, 0
+        state.keep_best()
+    else:
+        place.stale += 1
+    if config.patience and place.stale >= config.patience:
+        place.is_done = True
+    return {f"validation_{name}": figure for name, figure in found.items()}
+
+
+def _add_point(state: RunState, rate: float, validation: dict[str, float]) -> None:
+    place = state.place
+    place.history.append(Point(place.step, place.loss_sum / max(1, place.loss_count), rate, validation))
+    place.loss_sum, place.loss_count = 0.0, 0

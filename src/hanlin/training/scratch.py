@@ -1,0 +1,51 @@
+"""The start of a run from random weights: tokenizer, spec and network."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from torch import nn
+
+from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
+from hanlin.networks.config import NetworkConfig
+from hanlin.networks.embedding import hash_multiplier
+from hanlin.networks.loading import build
+from hanlin.tasks.encoding import load_tokenizer
+from hanlin.tasks.spec import ModelSpec
+from hanlin.training.config import TrainConfig
+from hanlin.training.examples import TrainData
+
+NGRAMS = (2, 3)
+
+
+def write_tokenizer(config: TrainConfig, data: TrainData, folder: Path) -> None:
+    """Train a tokenizer on the training rows and write `tokenizer.json`."""
+    texts = (config.text.prepare(text) for text in data.train.texts)
+    save_tokenizer(train_tokenizer(texts, config.tokenizer, config.vocab_size, min_count=config.min_count), folder)  # type: ignore[arg-type]  # checked by TrainConfig
+
+
+def write_spec(config: TrainConfig, data: TrainData, folder: Path, *, base: Path | None) -> ModelSpec:
+    """Write `hanlin.json`. A base brings its padding id and text settings, and its length is an upper bound."""
+    if config.is_scratch or base is None:
+        spec = ModelSpec(task=config.task, labels=data.labels, max_length=config.max_length, pad_id=0, text=config.text)
+    else:
+        known = ModelSpec.load(base)
+        spec = replace(known, task=config.task, labels=data.labels, max_length=min(config.max_length, known.max_length))
+    spec.save(folder)
+    return spec
+
+
+def new_network(config: TrainConfig, labels: tuple[str, ...], folder: Path) -> nn.Module:
+    """The network for the tokenizer in `folder`, random weights from torch's generator."""
+    vocab_size = load_tokenizer(folder / "tokenizer.json").get_vocab_size()
+    has_ngrams = config.ngrams and config.model != "transformer"
+    network = NetworkConfig(
+        model_type=f"hanlin-{config.model}", vocab_size=vocab_size, labels=labels, embedding_size=config.embedding_size,
+        hidden_size=config.hidden_size, num_hidden_layers=config.layers, num_attention_heads=config.heads,
+        intermediate_size=4 * config.hidden_size, max_position_embeddings=config.max_length if config.model == "transformer" else 0,
+        positions=config.positions, ngram_buckets=config.ngram_buckets if has_ngrams else 0, ngram_sizes=NGRAMS if has_ngrams else (),
+        ngram_multiplier=hash_multiplier(config.ngram_buckets, vocab_size) if has_ngrams else 0, dropout=config.dropout,
+        embedding_dropout=config.embedding_dropout, ngram_dropout=config.ngram_dropout,
+    )  # fmt: skip
+    return build(network)

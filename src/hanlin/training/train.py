@@ -1,0 +1,208 @@
+"""`train`: from rows to a complete artifact folder, resumable at every step."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from hanlin.models.pretrained import build_from_base, rate_scales
+from hanlin.networks.loading import TORCH_DTYPES, save_network
+from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.spec import ModelSpec
+from hanlin.training.batches import collate, plan_epoch
+from hanlin.training.compaction import Compaction, compact
+from hanlin.training.config import TrainConfig
+from hanlin.training.examples import Examples, TrainData, check_data, class_weights, encode
+from hanlin.training.loop import Course, steps
+from hanlin.training.optimizers import Average, Masters
+from hanlin.training.ports import Checkpoints, Progress
+from hanlin.training.precision import choose_precision
+from hanlin.training.scratch import new_network, write_spec, write_tokenizer
+from hanlin.training.state import Place, Point, RunState, read_place
+from hanlin.types import JsonObject
+
+CHECKPOINT_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What a run found. `best` is the watched metric on the validation rows at `best_step`, whose weights were saved.
+
+    Attributes:
+        seconds, tokens_per_s: of the steps of the last attempt, evaluations included; tokens without padding.
+    """
+
+    steps: int
+    best: float
+    best_step: int
+    precision: str
+    threads: int
+    seconds: float
+    tokens_per_s: float
+    history: tuple[Point, ...]
+    config: JsonObject
+
+    def to_json(self) -> JsonObject:
+        """The stored form."""
+        values: JsonObject = json.loads(json.dumps(asdict(self)))
+        return values
+
+
+def train(
+    config: TrainConfig, data: TrainData, *, out: Path, progress: Progress, checkpoints: Checkpoints, base: Path | None = None,
+    vectors: Path | None = None,
+) -> TrainReport:  # fmt: skip
+    """Train a classifier and write its artifact folder to `out`; resumes from the newest checkpoint of the same run.
+
+    Sets torch's thread count and random state of this process.
+
+    Args:
+        base: folder of the weights to fine-tune; needed when `config.model` is `base`.
+        vectors: text file of word vectors to start the token table of our networks from.
+
+    Raises:
+        InvalidInput: data or options that cannot be trained on.
+        EngineFailed: `diverged`; checkpoints before it stay.
+        Cancelled: from `progress`.
+    """
+    check_data(data)
+    threads = config.threads or torch.get_num_threads()
+    torch.set_num_threads(threads)
+    torch.manual_seed(config.seed)
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    found = checkpoints.latest()
+    request = request_digest(config, data, base, vectors)
+    if found is not None and read_place(found).request != request:
+        found = None  # of a run with other options or data
+    start = _prepare(config, data, out, base=base, vectors=vectors, found=found)
+    state = _start_state(config, start, request, found, progress)
+    if found is not None:
+        state.read(found)
+        progress.message(f"resumed at step {state.place.step}")
+    seconds, tokens = _run(start.course, state, out / "tokenizer.json", progress, checkpoints)
+    _finish(start, state, out)
+    place = state.place
+    assert place.best is not None
+    return TrainReport(
+        steps=place.step, best=place.best, best_step=place.best_step, precision=place.precision, threads=threads,
+        seconds=seconds, tokens_per_s=tokens / max(seconds, 1e-9), history=tuple(place.history), config=config.to_json(),
+    )  # fmt: skip
+
+
+def request_digest(config: TrainConfig, data: TrainData, base: Path | None, vectors: Path | None = None) -> str:
+    """SHA-256 over everything that decides a run: options, rows, labels, base weights, word vectors."""
+    digest = hashlib.sha256(json.dumps([config.to_json(), list(data.labels)], sort_keys=True).encode())
+    for rows in (data.train, data.validation):
+        for text, label in zip(rows.texts, rows.labels, strict=True):
+            digest.update(f"{len(text.encode())}:{text}\0{label}\0".encode())
+        digest.update(b"\1")
+    for path in [base / "model.safetensors", base / "tokenizer.json"] if base else []:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    if vectors:
+        with vectors.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    module: nn.Module
+    course: Course
+    scales: dict[str, float]
+    compaction: Compaction | None
+
+
+def _prepare(config: TrainConfig, data: TrainData, out: Path, *, base: Path | None, vectors: Path | None, found: Path | None) -> _Start:
+    """Tokenizer and spec in `out`, the module, the encoded rows."""
+    if found is not None:
+        shutil.copyfile(found / "tokenizer.json", out / "tokenizer.json")
+    elif config.is_scratch:
+        write_tokenizer(config, data, out)
+    else:
+        assert base is not None, "fine-tuning needs a base"
+        shutil.copyfile(base / "tokenizer.json", out / "tokenizer.json")
+    spec = write_spec(config, data, out, base=base)
+    module: nn.Module = new_network(config, data.labels, out) if config.is_scratch or base is None else build_from_base(base, data.labels)
+    train, validation = _encode(config, data, spec, out)
+    compaction = None if config.is_scratch else compact(module, train.rows + validation.rows, spec.pad_id)
+    if compaction:
+        train = Examples(compaction.translate(train.rows), train.gold)
+        validation = Examples(compaction.translate(validation.rows), validation.gold)
+    scales = {} if config.is_scratch else rate_scales(module, layer_decay=config.layer_decay, head_rate=config.head_rate)
+    weights = class_weights(train.gold, len(data.labels)) if config.class_weights == "balanced" else None
+    course = Course(config, data.labels, spec.pad_id, train, validation, weights, _count_steps(config, train))
+    return _Start(module, course, scales, compaction)
+
+
+def _encode(config: TrainConfig, data: TrainData, spec: ModelSpec, out: Path) -> tuple[Examples, Examples]:
+    encoder = TextEncoder.load(out)
+    encoder.max_length = min(spec.max_length, config.train_length)
+    train = encode(data.train, data.labels, encoder)
+    encoder.max_length = spec.max_length
+    return train, encode(data.validation, data.labels, encoder)
+
+
+def _count_steps(config: TrainConfig, examples: Examples) -> int:
+    lengths = examples.lengths
+    counts = (
+        len(plan_epoch(lengths, seed=config.seed, epoch=epoch, batch_tokens=config.batch_tokens, batch_size=config.batch_size))
+        for epoch in range(config.epochs)
+    )
+    return sum(counts)
+
+
+def _start_state(config: TrainConfig, start: _Start, request: str, found: Path | None, progress: Progress) -> RunState:
+    if found is not None:
+        precision = read_place(found).precision
+    elif config.precision == "auto":
+        precision, seconds = choose_precision(start.module, _typical_batches(start.course))
+        progress.message(
+            f"a step takes {seconds['fp32'] * 1e3:.0f} ms in fp32 and {seconds['bf16'] * 1e3:.0f} ms in bf16: training in {precision}"
+        )
+    else:
+        precision = config.precision
+    masters = Masters(start.module, config, TORCH_DTYPES[precision], start.scales)
+    average = Average(masters.masters, config.average) if config.average else None
+    return RunState(start.module, masters, average, Place(request, precision))
+
+
+def _typical_batches(course: Course) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    plan = sorted(course.plan(0), key=lambda batch: len(course.train.rows[batch[-1]]))
+    chosen = [plan[len(plan) // 4], plan[len(plan) // 2], plan[3 * len(plan) // 4]]
+    return [collate([course.train.rows[row] for row in batch], course.pad_id) for batch in chosen]
+
+
+def _run(course: Course, state: RunState, tokenizer: Path, progress: Progress, checkpoints: Checkpoints) -> tuple[float, int]:
+    """Drive the loop. Returns seconds and tokens of this attempt."""
+    started = saved = time.perf_counter()
+    first_step = state.place.step
+    mean_tokens = sum(course.train.lengths) * course.config.epochs / max(1, course.total)
+    for step, metrics in steps(course, state):
+        now = time.perf_counter()
+        speed = (step - first_step) * mean_tokens / max(now - started, 1e-9)
+        progress.report(step, course.total, metrics | {"tokens_per_s": speed})
+        progress.check_cancelled()
+        if "validation_loss" in metrics or now - saved > CHECKPOINT_SECONDS:
+            checkpoints.save(step, lambda folder: state.write(folder, tokenizer))
+            saved = time.perf_counter()
+    return time.perf_counter() - started, int((state.place.step - first_step) * mean_tokens)
+
+
+def _finish(start: _Start, state: RunState, out: Path) -> None:
+    """Put the best weights into the module and save it."""
+    module = start.module.float()
+    with torch.no_grad():
+        torch._foreach_copy_([parameter.data for parameter in state.masters.parameters], state.best)
+    if start.compaction:
+        start.compaction.restore(module)
+    module.eval()
+    save_network(module, out)
