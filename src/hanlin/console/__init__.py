@@ -1,0 +1,4 @@
+"""The console: server-rendered pages over `control/` and the dataplane, in English and Chinese, without a build step.
+
+`create_console` is all that other rooms call. Pages speak to `port.ConsolePort`; only `adapter.py` knows the platform behind it.
+"""

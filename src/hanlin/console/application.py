@@ -1,0 +1,105 @@
+"""The web application: its routes, what each demands, and what every answer carries."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from hanlin import messages
+from hanlin.console.forms import check_origin, read_form
+from hanlin.console.headers import HeadersMiddleware
+from hanlin.console.pages import endpoints, jobs, models, overview, visitors
+from hanlin.console.port import ConsolePort
+from hanlin.console.sessions import Sessions
+from hanlin.console.visits import Handler, Site, Visit, create_environment, open_visit
+from hanlin.errors import HanlinError, Internal, NotFound, PermissionDenied, Unauthenticated
+
+STATIC = Path(__file__).parent / "static"
+
+# Path, method, handler. Pages in OPEN are for everyone; every other page wants a session.
+PAGES: tuple[tuple[str, str, Handler], ...] = (
+    ("/", "GET", overview.show),
+    ("/console/now", "GET", overview.now),
+    ("/console/login", "GET", visitors.show_login),
+    ("/console/login", "POST", visitors.login),
+    ("/console/logout", "POST", visitors.logout),
+    ("/console/preferences", "POST", visitors.prefer),
+    ("/console/models", "GET", models.show_list),
+    ("/console/models/{model}", "GET", models.show_model),
+    ("/console/models/{model}/{version:int}", "GET", models.show_version),
+    ("/console/models/{model}/{version:int}/pictures/{picture}.svg", "GET", models.show_picture),
+    ("/console/jobs", "GET", jobs.show_list),
+    ("/console/jobs/{job}", "GET", jobs.show_job),
+    ("/console/jobs/{job}/events", "GET", jobs.stream_events),
+    ("/console/endpoints/{endpoint}", "GET", endpoints.show),
+    ("/console/endpoints/{endpoint}/classify", "POST", endpoints.classify),
+)
+OPEN: frozenset[Handler] = frozenset({visitors.show_login, visitors.login, visitors.prefer})
+
+
+def create_application(port: ConsolePort, *, secret: bytes) -> Starlette:
+    """The console over `port`. `secret` (32 bytes or more) signs sessions; all gateways of one home share it."""
+    site = Site(port, Sessions(secret), create_environment())
+    routes: list[Route | Mount] = [Route(path, _endpoint(site, handler), methods=[method]) for path, method, handler in PAGES]
+    routes.append(Mount("/console/static", StaticFiles(directory=STATIC)))
+
+    async def missing(request: Request, error: Exception) -> Response:
+        return await _refuse(await open_visit(site, request), error)
+
+    return Starlette(routes=routes, middleware=[Middleware(HeadersMiddleware)], exception_handlers={HTTPException: missing})
+
+
+def _endpoint(site: Site, handler: Handler) -> Callable[[Request], Awaitable[Response]]:
+    async def answer(request: Request) -> Response:
+        visit = await open_visit(site, request)
+        try:
+            if handler not in OPEN:
+                visit.who  # noqa: B018  raises Unauthenticated
+            if request.method == "POST":
+                await _accept_form(visit)
+            return await handler(visit)
+        except HanlinError as error:
+            return await _refuse(visit, error)
+
+    return answer
+
+
+async def _accept_form(visit: Visit) -> None:
+    check_origin(visit.request)
+    visit.form = await read_form(visit.request)
+    token = visit.request.headers.get("x-csrf-token") or visit.form.get("csrf", "")
+    if not visit.site.sessions.is_form_token(visit.seed, token):
+        raise PermissionDenied("console_foreign_form")
+
+
+async def _refuse(visit: Visit, error: Exception) -> Response:
+    """The page, fragment or JSON that says what was wrong, in the visitor's language."""
+    if not isinstance(error, HanlinError):
+        is_missing = isinstance(error, HTTPException) and error.status_code in {404, 405}
+        error = NotFound("console_page_missing") if is_missing else Internal("internal")
+    request, status = visit.request, http_status(error)
+    if "hx-request" in request.headers:
+        response: Response = visit.render("_problem.html.jinja", status=status, error=error)
+        if isinstance(error, Unauthenticated):
+            response.headers["HX-Redirect"] = "/console/login"
+        return response
+    if not request.url.path.startswith("/console") and "text/html" not in request.headers.get("accept", ""):
+        return JSONResponse({"error": error.to_wire(visit.language)}, status_code=status)
+    if isinstance(error, Unauthenticated):
+        return visitors.login_page(visit, next_path=request.url.path, status=status)
+    return visit.render("problem.html.jinja", status=status, error=error)
+
+
+_STATUS = {"InvalidInput": 422, "Unauthenticated": 401, "PermissionDenied": 403, "NotFound": 404}
+
+
+def http_status(error: HanlinError) -> int:
+    return messages.http_status(error.code) or _STATUS.get(error.family, 500)

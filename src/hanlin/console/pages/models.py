@@ -1,0 +1,64 @@
+"""Models, their versions, and everything that was measured about one."""
+
+from __future__ import annotations
+
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+from starlette.responses import Response
+
+from hanlin.console.port import ModelView, VersionView
+from hanlin.console.visits import Visit
+from hanlin.errors import NotFound
+from hanlin.types import is_name
+
+# A picture is a file of the version; opened by itself it may style itself and do nothing else.
+_PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+# No raw HTML, no images (they would be asked for elsewhere); links to script schemes are refused by the parser.
+_MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
+
+
+async def show_list(visit: Visit) -> Response:
+    """All models with their newest version."""
+    return visit.render("models.html.jinja", models=await visit.ask(visit.site.port.list_models))
+
+
+async def show_model(visit: Visit) -> Response:
+    """One model and the list of its versions."""
+    model = await visit.ask(visit.site.port.get_model, _name(visit))
+    return visit.render("model.html.jinja", model=model)
+
+
+async def show_version(visit: Visit) -> Response:
+    """Everything measured about one version: metrics, pictures, variants, certificate, card."""
+    model = await visit.ask(visit.site.port.get_model, _name(visit))
+    version = _find(model, int(visit.request.path_params["version"]))
+    card = await visit.ask(visit.site.port.card, model.name, version.number)
+    return visit.render("version.html.jinja", model=model, version=version, card=render_markdown(card))
+
+
+async def show_picture(visit: Visit) -> Response:
+    """A stored picture, as an image that can do nothing."""
+    picture = str(visit.request.path_params["picture"])
+    if not is_name(picture):
+        raise NotFound("console_page_missing")
+    content = await visit.ask(visit.site.port.picture, _name(visit), int(visit.request.path_params["version"]), picture)
+    return Response(content, media_type="image/svg+xml", headers={"content-security-policy": _PICTURE_POLICY})
+
+
+def render_markdown(text: str) -> Markup:
+    """Markdown as HTML in which nothing acts: raw HTML comes out as text."""
+    return Markup(_MARKDOWN.render(text))  # noqa: S704  the parser escapes all it does not make itself
+
+
+def _name(visit: Visit) -> str:
+    name = str(visit.request.path_params["model"])
+    if not is_name(name):
+        raise NotFound("console_page_missing")
+    return name
+
+
+def _find(model: ModelView, number: int) -> VersionView:
+    for version in model.versions:
+        if version.number == number:
+            return version
+    raise NotFound("console_page_missing")

@@ -1,0 +1,238 @@
+"""What the pages need to know: one narrow door and the frozen values that come through it.
+
+Pages import this file only; `adapter.py` fills it from `control/` and the dataplane, tests fill it with a fake.
+Knows no HTTP and no HTML. Times are UTC; scores lie in 0..1; every text may be foreign and is never safe HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from hanlin.types import JsonObject, KeyId, Principal
+
+JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+ENDED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScores:
+    """How one label fares on the test rows."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsView:
+    """The stored evaluation of a version. `confusion[gold][predicted]` counts rows, in the order of `per_class`."""
+
+    name: str
+    value: float
+    interval: tuple[float, float] | None = None
+    macro_f1: float | None = None
+    ece: float | None = None
+    per_class: tuple[LabelScores, ...] = ()
+    confusion: tuple[tuple[int, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class VariantView:
+    """One runnable form with its measured evidence; None where it was not measured."""
+
+    variant: str
+    is_chosen: bool
+    status: str = "ok"
+    reason: str = ""
+    validation: float | None = None
+    drop_points: float | None = None
+    test: float | None = None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    rows_per_s: float | None = None
+    memory_bytes: int | None = None
+    size_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateView:
+    """The record that a variant answers like the trained model."""
+
+    variant: str
+    is_passed: bool
+    created_at: datetime | None = None
+    rows: int | None = None
+    agreement: float | None = None
+    max_difference: float | None = None
+    tolerance: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """One immutable release of a model."""
+
+    model: str
+    number: int
+    state: str
+    task: str = ""
+    is_base: bool = False
+    labels: tuple[str, ...] = ()
+    metrics: MetricsView | None = None
+    created_at: datetime | None = None
+    published_at: datetime | None = None
+    lineage: tuple[tuple[str, str], ...] = ()
+    variants: tuple[VariantView, ...] = ()
+    certificates: tuple[CertificateView, ...] = ()
+    pictures: tuple[str, ...] = ()
+    budget: float | None = None
+    target: str = ""
+
+    @property
+    def chosen(self) -> VariantView | None:
+        """The variant that deployments take when none is named."""
+        return next((item for item in self.variants if item.is_chosen), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelView:
+    """A model with its versions, newest first."""
+
+    name: str
+    task: str
+    aliases: tuple[tuple[str, int], ...] = ()
+    versions: tuple[VersionView, ...] = ()
+
+    @property
+    def newest(self) -> VersionView | None:
+        """The version with the highest number."""
+        return self.versions[0] if self.versions else None
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointView:
+    """A public name and what answers behind it."""
+
+    name: str
+    state: str
+    task: str = ""
+    model: str = ""
+    version: int | None = None
+    variant: str = ""
+    replicas: int = 1
+    reason: str = ""
+    labels: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """Queued work and how far it is."""
+
+    id: str
+    kind: str
+    state: str
+    subject: str = ""
+    step: int = 0
+    total: int = 0
+    message: str = ""
+    metrics: tuple[tuple[str, float], ...] = ()
+    attempt: int = 1
+    config: JsonObject = field(default_factory=dict)
+    result: JsonObject = field(default_factory=dict)
+    error: JsonObject = field(default_factory=dict)
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self.state in ENDED
+
+    @property
+    def result_version(self) -> tuple[str, int] | None:
+        """The model version that this job made, if it made one."""
+        name, number = self.result.get("model"), self.result.get("version")
+        return (name, number) if isinstance(name, str) and isinstance(number, int) else None
+
+
+@dataclass(frozen=True, slots=True)
+class JobEventView:
+    """One line of a job's story, numbered from 1."""
+
+    seq: int
+    kind: str
+    step: int = 0
+    total: int = 0
+    metrics: tuple[tuple[str, float], ...] = ()
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """What an endpoint said about one text: labels by falling score, times in milliseconds."""
+
+    scores: tuple[tuple[str, float], ...]
+    model: str = ""
+    version: int | None = None
+    variant: str = ""
+    queue_ms: float | None = None
+    encode_ms: float | None = None
+    engine_ms: float | None = None
+
+
+class ConsolePort(Protocol):
+    """The platform as the pages see it. Every call but `classify` may block; all raise HanlinError."""
+
+    def authenticate(self, key: str) -> Principal:
+        """Who holds this key. Raises Unauthenticated."""
+        ...
+
+    def resume(self, key_id: KeyId) -> Principal:
+        """Who holds the key of this id, now. Raises Unauthenticated once it is revoked or expired (within 1 s)."""
+        ...
+
+    def list_models(self, principal: Principal) -> Sequence[ModelView]:
+        """Every model of the team."""
+        ...
+
+    def get_model(self, principal: Principal, name: str) -> ModelView:
+        """One model with all its versions. Raises NotFound."""
+        ...
+
+    def list_endpoints(self, principal: Principal) -> Sequence[EndpointView]:
+        """Every endpoint of the team."""
+        ...
+
+    def get_endpoint(self, principal: Principal, name: str) -> EndpointView:
+        """One endpoint. Raises NotFound."""
+        ...
+
+    def list_jobs(self, principal: Principal, limit: int) -> Sequence[JobView]:
+        """Newest first."""
+        ...
+
+    def get_job(self, principal: Principal, job_id: str) -> JobView:
+        """One job. Raises NotFound."""
+        ...
+
+    def job_events(self, principal: Principal, job_id: str, after: int) -> Sequence[JobEventView]:
+        """Events with `seq > after`, in order."""
+        ...
+
+    def picture(self, principal: Principal, model: str, version: int, name: str) -> bytes:
+        """The SVG called `name`. Raises NotFound."""
+        ...
+
+    def card(self, principal: Principal, model: str, version: int) -> str:
+        """The model card in Markdown."""
+        ...
+
+    async def classify(self, principal: Principal, endpoint: str, text: str) -> Prediction:
+        """One text through the very path that every other caller takes."""
+        ...

@@ -1,0 +1,1 @@
+"""Puts the console on a platform: the one place where it learns what stands behind it."""

@@ -1,0 +1,187 @@
+"""A platform small enough to know by heart, and a browser that may speak to nobody else."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from starlette.testclient import TestClient
+
+from hanlin.console.application import create_application
+from hanlin.console.port import (
+    CertificateView,
+    EndpointView,
+    JobEventView,
+    JobView,
+    LabelScores,
+    MetricsView,
+    ModelView,
+    Prediction,
+    VariantView,
+    VersionView,
+)
+from hanlin.errors import HanlinError, NotFound, Unauthenticated
+from hanlin.types import KeyId, Principal, TeamId
+
+KEY = "hl_" + "k" * 43
+START = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
+PICTURE = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 320"><style>text{font:14px sans-serif;fill:#665}
+@media (prefers-color-scheme:dark){text{fill:#cba}}</style><path d="M60 20V280H700" fill="none" stroke="#a98"/>
+<circle cx="180" cy="60" r="6" fill="#2f4f86"/><circle cx="420" cy="70" r="6" fill="#2f4f86"/><circle cx="610" cy="80" r="8" fill="#ad2e1d"/>
+<text x="190" y="52">torch-fp32</text><text x="560" y="66">openvino-int8</text></svg>"""
+
+
+def make_version(number: int, **changes: object) -> VersionView:
+    metrics = MetricsView(
+        "accuracy", 0.8512, (0.8341, 0.8674), 0.8507, 0.0213,
+        (LabelScores("neg", 0.846, 0.861, 0.853, 871), LabelScores("pos", 0.857, 0.842, 0.849, 866)), ((750, 121), (137, 729)),
+    )  # fmt: skip
+    variants = (
+        VariantView("torch-fp32", False, validation=0.8533, drop_points=0.0, test=0.8512, p50_ms=5.91, p99_ms=8.4, rows_per_s=410, memory_bytes=412_000_000, size_bytes=9_310_000),
+        VariantView("onnxruntime-int8", False, "over budget", "0.81 points lost", 0.8452, 0.81, 0.8437, 1.32, 1.9, 980, 121_000_000, 2_400_000),
+        VariantView("openvino-bf16", False, validation=0.8531, drop_points=0.02, test=0.8509, p50_ms=1.71, p99_ms=2.6, rows_per_s=1720, memory_bytes=164_000_000, size_bytes=9_300_000),
+        VariantView("openvino-int8", True, validation=0.8528, drop_points=0.05, test=0.8506, p50_ms=1.44, p99_ms=2.1, rows_per_s=2310, memory_bytes=133_000_000, size_bytes=2_410_000),
+    )  # fmt: skip
+    lineage = (("dataset", "reviews-zh:1"), ("dataset_digest", "9f2c61d0"), ("model", "lstm"), ("seed", "0"), ("code_version", "0.1.0"))
+    certificate = CertificateView("openvino-int8", True, START, 200, 0.995, 0.0123, 0.05)
+    version = VersionView(
+        "sentiment-zh", number, "published", "text-classification", labels=("neg", "pos"), metrics=metrics, created_at=START, published_at=START,
+        lineage=lineage, variants=variants, certificates=(certificate,), pictures=("pareto", "curve"), budget=0.5, target="throughput",
+    )  # fmt: skip
+    return replace(version, **changes)  # type: ignore[arg-type]
+
+
+class FakePort:
+    """Everything the pages ask for, from memory. `steps` says how far the running job is; tests move it on."""
+
+    def __init__(self) -> None:
+        self.principal = Principal(TeamId("default"), KeyId("key-1"), frozenset({"read", "write", "predict"}))
+        self.is_revoked = False
+        self.steps = 12
+        self.has_ended = False
+        self.asked: list[str] = []
+        self.failure: HanlinError | None = None
+        other = make_version(3, model="sentiment-en", labels=("negative", "positive"), certificates=())
+        self.models = [
+            ModelView(
+                "sentiment-zh",
+                "text-classification",
+                (("production", 2), ("staging", 2)),
+                (make_version(2), make_version(1, state="candidate", variants=())),
+            ),
+            ModelView("sentiment-en", "text-classification", (), (other,)),
+        ]
+        self.endpoints = [
+            EndpointView("sentiment", "ready", "text-classification", "sentiment-zh", 2, "openvino-int8", 2, "", ("neg", "pos"), ("zh",)),
+            EndpointView("reviews", "starting", "text-classification", "sentiment-en", 3, "openvino-bf16", languages=("en",)),
+        ]
+        self.job = JobView(
+            "job-7",
+            "train",
+            "running",
+            "sentiment-zh",
+            0,
+            400,
+            config={"model": "lstm", "dataset": "reviews-zh:1"},
+            created_at=START,
+            started_at=datetime.now(UTC) - timedelta(seconds=94),
+        )
+        self.jobs = [
+            JobView(
+                "job-6",
+                "compress",
+                "succeeded",
+                "sentiment-zh:2",
+                result={"model": "sentiment-zh", "version": 2},
+                created_at=START,
+                started_at=START,
+                ended_at=START + timedelta(seconds=141),
+            ),
+            JobView(
+                "job-5",
+                "ingest",
+                "failed",
+                "reviews-zh",
+                error={"message": "row 7 has no label", "next": "Correct it."},
+                created_at=START,
+                started_at=START,
+                ended_at=START + timedelta(seconds=3),
+            ),
+        ]
+
+    def authenticate(self, key: str) -> Principal:
+        if key != KEY or self.is_revoked:
+            raise Unauthenticated("console_signed_out")
+        return self.principal
+
+    def resume(self, key_id: KeyId) -> Principal:
+        if key_id != self.principal.key_id or self.is_revoked:
+            raise Unauthenticated("console_signed_out")
+        return self.principal
+
+    def list_models(self, principal: Principal) -> Sequence[ModelView]:
+        principal.require("read")
+        return self.models
+
+    def get_model(self, principal: Principal, name: str) -> ModelView:
+        return self._find(self.models, name)
+
+    def list_endpoints(self, principal: Principal) -> Sequence[EndpointView]:
+        return self.endpoints
+
+    def get_endpoint(self, principal: Principal, name: str) -> EndpointView:
+        return self._find(self.endpoints, name)
+
+    def list_jobs(self, principal: Principal, limit: int) -> Sequence[JobView]:
+        return [self._running(), *self.jobs][:limit]
+
+    def get_job(self, principal: Principal, job_id: str) -> JobView:
+        return next((job for job in [self._running(), *self.jobs] if job.id == job_id), None) or self._missing()
+
+    def job_events(self, principal: Principal, job_id: str, after: int) -> Sequence[JobEventView]:
+        return [_event(seq) for seq in range(1, self.steps + 1) if seq > after]
+
+    def picture(self, principal: Principal, model: str, version: int, name: str) -> bytes:
+        return PICTURE if name in {"pareto", "curve"} else self._missing()
+
+    def card(self, principal: Principal, model: str, version: int) -> str:
+        return "# sentiment-zh\n\nReads reviews.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n<script>alert(1)</script> ![x](https://example.org/x.png)"
+
+    async def classify(self, principal: Principal, endpoint: str, text: str) -> Prediction:
+        self.asked.append(text)
+        if self.failure:
+            raise self.failure
+        score = 0.5 + 0.45 * math.sin(len(text))
+        ranked = sorted([("neg", 1 - score), ("pos", score)], key=lambda item: -item[1])
+        return Prediction(tuple(ranked), "sentiment-zh", 2, "openvino-int8", 0.1, 0.2, 1.4)
+
+    def _running(self) -> JobView:
+        return replace(self.job, step=self.steps * 4, state="succeeded" if self.has_ended else "running")
+
+    def _find(self, items: Sequence[object], name: str):
+        return next((item for item in items if getattr(item, "name", "") == name), None) or self._missing()
+
+    def _missing(self):
+        raise NotFound("console_page_missing")
+
+
+def _event(seq: int) -> JobEventView:
+    loss = 0.7 * math.exp(-seq / 30) + 0.18 + 0.02 * math.sin(seq * 1.7)
+    metrics = [("loss", loss), ("rows_per_s", 840 + 20 * math.sin(seq))]
+    if seq % 5 == 0:
+        metrics += [("validation_loss", loss + 0.06), ("validation_accuracy", 0.86 - 0.3 * math.exp(-seq / 20))]
+    return JobEventView(seq, "progress", seq * 4, 400, tuple(metrics))
+
+
+@pytest.fixture
+def port() -> FakePort:
+    return FakePort()
+
+
+@pytest.fixture
+def visitor(port: FakePort) -> TestClient:
+    """Somebody with a browser and no key."""
+    return TestClient(create_application(port, secret=b"s" * 32), base_url="http://console.test", follow_redirects=False)
