@@ -266,6 +266,7 @@ class DeploymentRow(Table):
     reason: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+    ready_at: Mapped[datetime | None]  # when it was first ready; a rollback goes to the last that ever was
 
 
 class AuditRow(Table):

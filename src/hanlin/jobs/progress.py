@@ -1,0 +1,95 @@
+"""Progress of one attempt, written at most once a second: the sink that training and compression report to."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+
+from hanlin.errors import Cancelled, HanlinError, NotReady
+from hanlin.jobs.queue import JobQueue
+from hanlin.jobs.values import Job
+
+
+class ProgressWriter:
+    """Gathers steps, metrics and messages, and stores the newest of them once a second; use it as a context manager.
+
+    May be called from any thread. Of the steps within one second the last is kept, with the newest value of every metric;
+    of messages all are kept, joined by line breaks.
+
+    Args:
+        queue: where to.
+        job: the claimed job.
+        clock: monotonic seconds; tests pass their own.
+        interval_s: shortest time between two writes.
+    """
+
+    def __init__(self, queue: JobQueue, job: Job, *, clock: Callable[[], float] = time.monotonic, interval_s: float = 1.0) -> None:
+        self._queue = queue
+        self._job = job
+        self._clock = clock
+        self._interval_s = interval_s
+        self._lock = threading.Lock()
+        self._position: tuple[int, int] | None = None
+        self._metrics: dict[str, float] = {}
+        self._messages: list[str] = []
+        self._written_at = self._checked_at = -float("inf")
+        self._is_cancelled = False
+
+    def report(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
+        """Notes progress. Raises Conflict (`lease_lost`) when the job belongs to another runner by now."""
+        with self._lock:
+            self._position = (step, total)
+            self._metrics.update(metrics)
+            self._flush_if_due()
+
+    def message(self, text: str) -> None:
+        """Notes a line for people. Raises Conflict (`lease_lost`)."""
+        with self._lock:
+            self._messages.append(text)
+            self._flush_if_due()
+
+    def check_cancelled(self) -> None:
+        """Raises Cancelled (`job_cancelled`) when somebody gave the job up; asks the database at most once a second."""
+        with self._lock:
+            now = self._clock()
+            if not self._is_cancelled and now - self._checked_at >= self._interval_s:
+                self._checked_at = now
+                self._is_cancelled = self._queue.is_cancel_requested(self._job.id)
+            if self._is_cancelled:
+                raise Cancelled("job_cancelled")
+
+    def close(self) -> None:
+        """Stores what is left."""
+        with self._lock:
+            self._flush()
+
+    def __enter__(self) -> ProgressWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        try:
+            self.close()
+        except HanlinError:
+            if error is None:  # otherwise the error that ends the block is the one to show
+                raise
+
+    def _flush_if_due(self) -> None:
+        if self._clock() - self._written_at >= self._interval_s:
+            try:
+                self._flush()
+            except NotReady:  # a full disk or a busy database must not end a long training: it is tried again with the next report
+                self._written_at = self._clock()
+
+    def _flush(self) -> None:
+        text = "\n".join(self._messages)
+        if self._position is not None:
+            step, total = self._position
+            self._queue.report(self._job, step=step, total=total, metrics=self._metrics, message=text)
+        elif text:
+            self._queue.message(self._job, text)
+        else:
+            return
+        self._written_at = self._clock()
+        self._position, self._metrics, self._messages = None, {}, []
