@@ -1,0 +1,159 @@
+"""Which characters a file's bytes are: byte order marks, UTF-8, GB18030, UTF-16, or as declared.
+
+The whole file is checked before a row is read, so that a wrong guess is an error with a line number and never mojibake.
+Knows bytes only.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from hanlin.errors import InvalidInput
+
+_CHUNK = 2**20
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_GB = frozenset({"gb18030", "gbk", "gb2312"})
+_MULTIBYTE = _GB | {"big5", "shift_jis", "euc-kr"}
+_HIGH = re.compile(rb"[\x80-\xff]")
+_PAIR = re.compile(rb"[\x81-\xfe]([\x40-\x7e\x80-\xfe])")
+# A GB18030 line with this many bytes above ASCII passes for UTF-8 with probability below 1e-6 (each of its >= 9
+# characters does with about 0.18), so such a line *is* UTF-8.
+_SURE_BYTES = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """A codec for Python's decoder, and how many bytes of byte order mark to skip."""
+
+    codec: str
+    bom_bytes: int = 0
+
+
+def detect(path: Path, *, name: str, declared: str = "") -> Encoding:
+    """The encoding of a whole file, checked to its last byte.
+
+    Raises:
+        InvalidInput: `invalid_encoding` with the line where the declared or likely encoding fails, where encodings are
+            mixed, or where bytes of UTF-8 stand in a file declared to be something else.
+    """
+    with path.open("rb") as stream:
+        head = stream.read(65_536)
+    bom = next(((mark, codec) for mark, codec in _BOMS if head.startswith(mark)), None)
+    if bom is not None:
+        encoding = Encoding(bom[1], len(bom[0]))
+        if declared and not _is_same(declared, bom[1]):
+            raise _wrong(name, 1, declared)
+    elif declared:
+        encoding = Encoding("gb18030" if declared in _GB else "utf-16-le" if declared == "utf-16" else declared)
+    else:
+        encoding = Encoding(_guess(path, head, name))
+    line = _first_failure(path, encoding)
+    if line:
+        raise _wrong(name, line, declared or encoding.codec)
+    if declared and bom is None:
+        _refuse_utf8(path, name, declared, head)
+    return encoding
+
+
+def _is_same(declared: str, found: str) -> bool:
+    return declared == found or (declared == "utf-16" and found.startswith("utf-16"))
+
+
+def _guess(path: Path, head: bytes, name: str) -> str:
+    if wide := _utf16_without_bom(head):
+        return wide
+    failure = _first_failure(path, Encoding("utf-8"))
+    if not failure:
+        return "utf-8"
+    # Not UTF-8: GB18030, unless lines that are surely UTF-8 stand beside (mixed) or pairs look like Latin text.
+    sure, broken, pairs, latin_pairs = 0, 0, 0, 0
+    first_sure = 0
+    for number, line in enumerate(_byte_lines(path), 1):
+        if line.isascii():
+            continue
+        if _is_utf8(line):
+            if len(_HIGH.findall(line)) >= _SURE_BYTES:
+                sure += 1
+                first_sure = first_sure or number
+        else:
+            broken += 1
+            trails = _PAIR.findall(line)
+            pairs += len(trails)
+            latin_pairs += sum(trail < b"\x80" for trail in trails)
+    if sure:
+        raise _wrong(name, failure if sure >= broken else first_sure, "utf-8" if sure >= broken else "gb18030", is_mixed=True)
+    if latin_pairs * 2 > pairs or not pairs:
+        raise _wrong(name, failure, "utf-8")
+    return "gb18030"
+
+
+def _utf16_without_bom(head: bytes) -> str:
+    """UTF-16 shows as zero bytes beside ASCII: nearly all at one parity. Text without any ASCII line end is not found."""
+    if b"\0" not in head:
+        return ""
+    even, odd = head[0::2].count(0), head[1::2].count(0)
+    if odd >= 4 * max(even, 1) or (odd and not even):
+        return "utf-16-le"
+    return "utf-16-be" if even >= 4 * max(odd, 1) or (even and not odd) else ""
+
+
+def _first_failure(path: Path, encoding: Encoding) -> int:
+    """Number of the first line that does not decode, 0 when all do."""
+    decoder = codecs.getincrementaldecoder(encoding.codec)()
+    lines = 0
+    with path.open("rb") as stream:
+        stream.seek(encoding.bom_bytes)
+        while True:
+            chunk = stream.read(_CHUNK)
+            try:
+                lines += decoder.decode(chunk, final=not chunk).count("\n")
+            except UnicodeDecodeError as error:
+                return lines + error.object[: error.start].decode(encoding.codec, "replace").count("\n") + 1
+            if not chunk:
+                return 0
+
+
+def _refuse_utf8(path: Path, name: str, declared: str, head: bytes) -> None:
+    """A file that is UTF-8 decodes as GB18030, Big5, UTF-16 or Latin without complaint, into other words."""
+    if declared == "utf-8":
+        return
+    if declared.startswith("utf-16"):
+        if b"\0" not in head and _is_utf8(head[: head.rfind(b"\n") + 1] or head):
+            raise _wrong(name, 1, declared)
+        return
+    seen, first, is_all_utf8 = 0, 0, True
+    for number, line in enumerate(_byte_lines(path), 1):
+        if line.isascii():
+            continue
+        first = first or number
+        high = len(_HIGH.findall(line))
+        seen += high
+        is_utf8 = _is_utf8(line)
+        is_all_utf8 = is_all_utf8 and is_utf8
+        if is_utf8 and high >= _SURE_BYTES:
+            raise _wrong(name, number, declared)
+    if is_all_utf8 and (seen >= _SURE_BYTES // 2 if declared in _MULTIBYTE else seen):
+        raise _wrong(name, first, declared)
+
+
+def _byte_lines(path: Path) -> Iterator[bytes]:
+    """Lines in pieces of at most 1 MiB (a longer line counts as several; only garbage has such lines)."""
+    with path.open("rb") as stream:
+        while line := stream.readline(_CHUNK):
+            yield line
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _wrong(name: str, line: int, encoding: str, *, is_mixed: bool = False) -> InvalidInput:
+    return InvalidInput("mixed_encoding" if is_mixed else "invalid_encoding", file=name[:200], line=line, encoding=encoding)

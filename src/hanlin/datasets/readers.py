@@ -1,0 +1,149 @@
+"""One door to all formats: finds out what the files are and yields rows of text and label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+from hanlin.datasets.columns import ColumnChoice, choose_columns
+from hanlin.datasets.encodings import Encoding, detect
+from hanlin.datasets.lines import Meter, read_lines
+from hanlin.datasets.read_csv import read_records
+from hanlin.datasets.read_json import read_json, read_jsonl
+from hanlin.datasets.read_parquet import read_parquet
+from hanlin.datasets.values import MAX_TEXT_BYTES, BadRow, ReadOptions, Row, SourceFile
+from hanlin.errors import InvalidInput
+from hanlin.tasks import Task
+
+_SUFFIXES = {
+    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
+    ".parquet": "parquet", ".pq": "parquet",
+}  # fmt: skip
+_BINARY = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"\x1f\x8b", b"%PDF", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd")
+
+
+@dataclass
+class Reading:
+    """What was found out about the files while reading them."""
+
+    task: Task
+    options: ReadOptions
+    meter: Meter
+    encodings: set[str] = field(default_factory=set)
+    choice: ColumnChoice | None = None
+
+    def choose(self, header: Sequence[str], file: SourceFile) -> ColumnChoice:
+        """The columns of a file, remembered for the report."""
+        self.choice = choose_columns(header, self.task, self.options, file=file.name[:200])
+        return self.choice
+
+    def encoding(self, file: SourceFile) -> Encoding:
+        """The encoding of a file, remembered for the report."""
+        found = detect(file.path, name=file.name, declared=self.options.encoding)
+        self.encodings.add(found.codec + (" with BOM" if found.bom_bytes else ""))
+        return found
+
+
+def find_format(files: Sequence[SourceFile], asked: str) -> str:
+    """The format of the files by option, suffix or content. Raises InvalidInput (`mixed_formats`, `unknown_format`, `no_files`)."""
+    if not files:
+        raise InvalidInput("no_files")
+    if asked:
+        return asked
+    suffixes = {PurePosixPath(file.name).suffix.lower() for file in files}
+    if suffixes == {".txt"} and len(files) > 1:
+        return "folder"
+    formats = {_SUFFIXES.get(PurePosixPath(file.name).suffix.lower()) or _sniff(file) for file in files}
+    if len(formats) > 1:
+        raise InvalidInput("mixed_formats", formats=", ".join(sorted(formats)))
+    return formats.pop()
+
+
+def _sniff(file: SourceFile) -> str:
+    with file.path.open("rb") as stream:
+        head = stream.read(65_536)
+    if head.startswith(b"PAR1"):
+        return "parquet"
+    if head.startswith(_BINARY):
+        raise InvalidInput("unknown_format", file=file.name[:200])
+    plain = head.replace(b"\0", b"").lstrip(b"\xef\xbb\xbf\xff\xfe \t\r\n")
+    if plain[:1] in (b"[", b"{"):
+        return "json" if plain[:1] == b"[" else "jsonl"
+    return "tsv" if b"\t" in plain.split(b"\n", 1)[0] else "csv"
+
+
+def read_rows(files: Sequence[SourceFile], kind: str, reading: Reading) -> Iterator[tuple[int, Row | BadRow]]:
+    """Every row of every file with the file's position in `files`.
+
+    Raises:
+        InvalidInput: what makes a whole file unreadable: encoding, columns, syntax, format.
+    """
+    read = _READERS[kind]
+    for index, file in enumerate(files):
+        for row in read(file, reading):
+            yield index, row
+        reading.meter.finish(file.path.stat().st_size)
+
+
+def _read_table(file: SourceFile, reading: Reading, *, is_tsv: bool) -> Iterator[Row | BadRow]:
+    records = read_records(file, reading.encoding(file), reading.meter, is_tsv=is_tsv)
+    header = next(records, None)
+    if header is None:
+        return
+    if isinstance(header, BadRow):
+        raise InvalidInput("csv_unreadable", file=file.name[:200], line=header.line)
+    choice = reading.choose(header[1], file)
+    width = len(choice.names)
+    for record in records:
+        if isinstance(record, BadRow):
+            yield record
+            continue
+        line, fields = record
+        if len(fields) != width and (len(fields) < width or any(fields[width:])):
+            yield BadRow(line, "columns")
+        else:
+            yield Row(line, fields[choice.text], fields[choice.label])
+
+
+def _read_objects(file: SourceFile, reading: Reading, *, is_lines: bool) -> Iterator[Row | BadRow]:
+    read = read_jsonl if is_lines else read_json
+    choice: ColumnChoice | None = None
+    for record in read(file, reading.encoding(file), reading.meter):
+        if isinstance(record, BadRow):
+            yield record
+            continue
+        line, value = record
+        choice = choice or reading.choose(list(value), file)  # the first object's keys stand for all
+        yield Row(line, value.get(choice.text_name), value.get(choice.label_name))
+
+
+def _read_parquet(file: SourceFile, reading: Reading) -> Iterator[Row | BadRow]:
+    yield from read_parquet(file, lambda names: reading.choose(names, file), reading.meter)
+
+
+def _read_label_file(file: SourceFile, reading: Reading) -> Iterator[Row | BadRow]:
+    """`label.txt` holds one text a line; `label/anything.txt` is one text."""
+    path = PurePosixPath(file.name)
+    encoding = reading.encoding(file)
+    if len(path.parts) > 1:
+        if file.path.stat().st_size > 2 * MAX_TEXT_BYTES:
+            yield BadRow(1, "text_too_long")
+        else:
+            yield Row(1, file.path.read_bytes()[encoding.bom_bytes :].decode(encoding.codec), path.parts[-2])
+        return
+    for line in read_lines(file.path, encoding, reading.meter):
+        if not line.is_whole:
+            yield BadRow(line.number, "row_too_long")
+        elif line.text.strip():
+            yield Row(line.number, line.text, path.stem)
+
+
+_READERS: dict[str, Callable[[SourceFile, Reading], Iterator[Row | BadRow]]] = {
+    "csv": lambda file, reading: _read_table(file, reading, is_tsv=False),
+    "tsv": lambda file, reading: _read_table(file, reading, is_tsv=True),
+    "jsonl": lambda file, reading: _read_objects(file, reading, is_lines=True),
+    "json": lambda file, reading: _read_objects(file, reading, is_lines=False),
+    "parquet": _read_parquet,
+    "folder": _read_label_file,
+}

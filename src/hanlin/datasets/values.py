@@ -1,0 +1,110 @@
+"""What readers are given and what they yield. Knows no format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from hanlin.errors import InvalidInput
+from hanlin.types import JsonObject, shorten
+
+# Called now and then with (bytes read, bytes in all); raising out of it (such as Cancelled) stops the work.
+ReadProgress = Callable[[int, int], None]
+
+MAX_TEXT_BYTES = 2**20  # a longer text could not be classified later either
+MAX_ROW_CHARACTERS = 4 * 2**20  # one record of a file, other columns and quotes included
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One uploaded file.
+
+    Args:
+        name: path the user gave it, `/` between parts; shown in reports, never opened.
+        path: where its bytes are.
+    """
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """How to read and split; empty strings mean "find out".
+
+    Args:
+        format: one of `FORMATS`.
+        encoding: one of `ENCODINGS`.
+        text: header of the text column.
+        label: header of the label column.
+        split: `80/10/10` (train/validation/test) or `80/20` (validation is a tenth of train).
+        leaks: `report` counts near-twins that stand in two splits; `move` splits by folded text, so that there are none.
+    """
+
+    format: str = ""
+    encoding: str = ""
+    text: str = ""
+    label: str = ""
+    split: str = "80/10/10"
+    leaks: str = "report"
+
+    def __post_init__(self) -> None:
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise InvalidInput("invalid_dataset_option", name=name, value=shorten(value), choices=", ".join(filter(None, choices)))
+
+    @classmethod
+    def from_json(cls, value: JsonObject) -> ReadOptions:
+        """Options of a job. Raises InvalidInput (`unknown_dataset_option`, `invalid_dataset_option`)."""
+        for name, item in value.items():
+            if name not in cls.__dataclass_fields__:
+                raise InvalidInput("unknown_dataset_option", name=shorten(name), choices=", ".join(cls.__dataclass_fields__))
+            if item is not None and not isinstance(item, str):
+                raise InvalidInput("invalid_dataset_option", name=name, value="not a string", choices="a string")
+            if isinstance(item, str) and len(item) > 1000:
+                raise InvalidInput("invalid_dataset_option", name=name, value=shorten(item), choices="at most 1000 characters")
+        return cls(**cast("dict[str, str]", {name: item for name, item in value.items() if item is not None}))
+
+
+FORMATS = ("csv", "tsv", "jsonl", "json", "parquet", "folder")
+ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "gb18030", "gbk", "gb2312", "big5", "shift_jis", "euc-kr", "latin-1", "cp1252")
+CHOICES: dict[str, tuple[str, ...]] = {
+    "format": ("", *FORMATS),
+    "encoding": ("", *ENCODINGS),
+    "split": ("80/10/10", "80/20"),
+    "leaks": ("report", "move"),
+}
+
+
+class Row(NamedTuple):
+    """One example as read: `line` counts from 1 (rows from 1 in Parquet)."""
+
+    line: int
+    text: object
+    label: object
+
+
+class BadRow(NamedTuple):
+    """A row that cannot be used; `problem` is a key of `PROBLEMS`."""
+
+    line: int
+    problem: str
+
+
+# English and Chinese words of what may be wrong with a row.
+PROBLEMS: dict[str, tuple[str, str]] = {
+    "columns": ("another number of columns than the header", "列数与表头不一致"),
+    "quotes": ("a quotation mark is opened and not closed, or stands inside a field", "引号未闭合，或出现在字段中间"),
+    "row_too_long": ("the row is longer than 4 million characters", "该行超过 400 万个字符"),
+    "json": ("not a JSON object", "不是 JSON 对象"),
+    "text_missing": ("the text is missing", "缺少文本"),
+    "text_type": ("the text is not a string", "文本不是字符串"),
+    "text_empty": ("the text is empty: only space, control characters or lone marks", "文本为空：只有空白、控制字符或孤立的附加符号"),
+    "text_too_long": ("the text is larger than 1 MiB", "文本超过 1 MiB"),
+    "text_unicode": ("the text has a lone surrogate", "文本含有孤立的代理码"),
+    "label_missing": ("the label is missing", "缺少标签"),
+    "label": ("the label is not 1 to 200 characters without control characters", "标签应为 1 至 200 个字符且不含控制字符"),
+}
