@@ -1,0 +1,282 @@
+"""The queue in front of one engine and the choice of what runs together. Plain integers in, plain integers out.
+
+Opportunistic: whatever waits when the engine falls idle is batched, nobody waits for company. A batch is built around its *head*,
+the oldest item of the key that was served least, interactive before batch lane; it is filled with items of about the
+head's length, so that padding stays small, in turns between keys. Deadlines are looked at before anything is chosen.
+
+Knows no clock, no thread, no socket: time is an argument (monotonic seconds), calls are integers. One thread owns it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from hanlin.errors import Overloaded
+
+MAX_PADDING_SHARE = 0.2  # of a batch's tokens
+MAX_LANE_WAIT_S = 10.0  # a batch-lane item older than this goes before interactive ones: low priority is not starvation
+_RATE_MEMORY = 0.8  # weight of the past in the measured tokens/s
+_EDGES = (8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 768, 1024, 1536, 2048, 4096, 8192)
+
+Lane = Literal["interactive", "batch"]
+_LANES: tuple[Lane, ...] = ("interactive", "batch")
+_HEAD_ORDER: tuple[Lane, ...] = ("batch", "interactive", "batch")
+
+
+@dataclass(slots=True)
+class Item:
+    """One text of a call. `is_gone` marks what was taken or dropped but still stands in a queue."""
+
+    call: int
+    index: int
+    length: int
+    arrived_s: float
+    is_gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What the engine runs at once: `items` padded to `width` tokens."""
+
+    items: tuple[Item, ...]
+    width: int
+
+    @property
+    def tokens(self) -> int:
+        """Tokens without padding."""
+        return sum(item.length for item in self.items)
+
+    @property
+    def padded_tokens(self) -> int:
+        """Tokens the engine computes."""
+        return self.width * len(self.items)
+
+
+@dataclass(slots=True)
+class _KeyQueue:
+    """Waiting items of one key in one lane: in order of arrival, and by length bucket."""
+
+    order: deque[Item] = field(default_factory=deque)
+    buckets: dict[int, deque[Item]] = field(default_factory=dict)
+
+    def add(self, item: Item, bucket: int) -> None:
+        self.order.append(item)
+        self.buckets.setdefault(bucket, deque()).append(item)
+
+    def oldest(self) -> Item | None:
+        return _first(self.order)
+
+    def oldest_in(self, bucket: int) -> Item | None:
+        queue = self.buckets.get(bucket)
+        item = _first(queue) if queue else None
+        if item is None:
+            self.buckets.pop(bucket, None)
+        return item
+
+
+@dataclass(slots=True)
+class _Call:
+    items: list[Item]
+    key: str
+    lane: Lane
+    is_suspect: bool
+    num_waiting: int
+
+
+class Batcher:
+    """Bounded, fair, length-bucketed queue.
+
+    Args:
+        max_batch_tokens: budget of one batch, padding included; a longer single item still runs, alone.
+        max_batch_rows: rows of one batch, None for no limit.
+        max_queue_tokens: tokens that may wait. An empty queue takes any one call, so that every legal call can be served.
+    """
+
+    def __init__(self, *, max_batch_tokens: int, max_batch_rows: int | None = None, max_queue_tokens: int) -> None:
+        self._max_batch_tokens = max_batch_tokens
+        self._max_batch_rows = max_batch_rows or max_batch_tokens
+        self._max_queue_tokens = max_queue_tokens
+        self._calls: dict[int, _Call] = {}
+        self._lanes: dict[Lane, dict[str, _KeyQueue]] = {"interactive": {}, "batch": {}}
+        self._served: dict[str, float] = {}  # tokens served by key; a key that comes back starts at the least of those present
+        self._deadlines: list[tuple[float, int]] = []
+        self._queued_tokens = 0
+        self._tokens_per_s = 0.0
+
+    @property
+    def queued_tokens(self) -> int:
+        """Tokens waiting."""
+        return self._queued_tokens
+
+    @property
+    def queued_calls(self) -> int:
+        """Calls with at least one item waiting."""
+        return len(self._calls)
+
+    def add(
+        self, call: int, lengths: Sequence[int], *, now_s: float, deadline_s: float, key: str = "", lane: Lane = "interactive",
+        is_suspect: bool = False,
+    ) -> None:  # fmt: skip
+        """Queue all items of a call, or none.
+
+        Raises:
+            Overloaded: `queue_full`, with the estimated time until there is room.
+        """
+        tokens = sum(lengths)
+        if self._queued_tokens and self._queued_tokens + tokens > self._max_queue_tokens:
+            raise Overloaded("queue_full", retry_after_s=self.wait_estimate_s(), limit=self._max_queue_tokens)
+        items = [Item(call, index, length, now_s) for index, length in enumerate(lengths)]
+        self._calls[call] = _Call(items, key, lane, is_suspect, len(items))
+        self._queued_tokens += tokens
+        heapq.heappush(self._deadlines, (deadline_s, call))
+        queue = self._queue(lane, key)
+        for item in items:
+            queue.add(item, _bucket(item.length, call, is_suspect=is_suspect))
+
+    def drop(self, call: int) -> bool:
+        """Forget what still waits of a call. True if anything did."""
+        entry = self._calls.get(call)
+        if entry is None:
+            return False
+        for item in entry.items:
+            if not item.is_gone:
+                self._remove(item)
+        return True
+
+    def expire(self, now_s: float) -> list[int]:
+        """Drop and return the calls whose deadline has passed while they waited."""
+        late: list[int] = []
+        while self._deadlines and (self._deadlines[0][0] <= now_s or self._deadlines[0][1] not in self._calls):
+            _, call = heapq.heappop(self._deadlines)
+            if self.drop(call):
+                late.append(call)
+        return late
+
+    def next_deadline_s(self) -> float | None:
+        """When `expire` next has something to do."""
+        while self._deadlines and self._deadlines[0][1] not in self._calls:
+            heapq.heappop(self._deadlines)
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def next_batch(self, now_s: float) -> Batch | None:
+        """Take the next batch out of the queue; None when nothing waits. Call `expire` first."""
+        head = self._head(now_s)
+        if head is None:
+            return None
+        entry = self._calls[head.call]
+        chosen = [head]
+        width = head.length
+        self._take(head)
+        bucket = _bucket(head.length, head.call, is_suspect=entry.is_suspect)
+        for item in self._company(bucket):
+            wide = max(width, item.length)
+            rows = len(chosen) + 1
+            if rows > self._max_batch_rows or wide * rows > self._max_batch_tokens:
+                break
+            if not entry.is_suspect and _padding_share(chosen, item, wide) > MAX_PADDING_SHARE:
+                break
+            chosen.append(item)
+            width = wide
+            self._take(item)
+        return Batch(tuple(chosen), width)
+
+    def observe(self, tokens: int, seconds: float) -> None:
+        """Learn the engine's speed from a finished batch (padding included)."""
+        if seconds > 0:
+            rate = tokens / seconds
+            self._tokens_per_s = rate if not self._tokens_per_s else _RATE_MEMORY * self._tokens_per_s + (1 - _RATE_MEMORY) * rate
+
+    def wait_estimate_s(self) -> float:
+        """Time to work off half of what waits: when a retry is likely to find room. 1 s while the speed is unknown."""
+        if not self._tokens_per_s:
+            return 1.0
+        return round(min(60.0, max(0.05, self._queued_tokens / 2 / self._tokens_per_s)), 2)
+
+    def check_integrity(self) -> None:
+        """Raises AssertionError when the counts do not add up. For idle moments and tests."""
+        waiting = [item for call in self._calls.values() for item in call.items if not item.is_gone]
+        assert sum(item.length for item in waiting) == self._queued_tokens, "queued tokens"
+        assert all(any(not item.is_gone for item in call.items) for call in self._calls.values()), "empty call kept"
+        assert self._calls or not any(q.oldest() for lane in self._lanes.values() for q in lane.values()), "orphan items"
+
+    def _queue(self, lane: Lane, key: str) -> _KeyQueue:
+        queues = self._lanes[lane]
+        if key not in queues:
+            present = [self._served[other] for keys in self._lanes.values() for other in keys if other in self._served]
+            self._served[key] = max(self._served.get(key, 0.0), min(present, default=0.0))
+            queues[key] = _KeyQueue()
+        return queues[key]
+
+    def _head(self, now_s: float) -> Item | None:
+        for lane in _HEAD_ORDER:  # the first visit is for batch items that have waited too long
+            heads = self._oldest_by_key(lane)
+            if lane == "batch" and self._lanes["interactive"]:
+                heads = [item for item in heads if now_s - item.arrived_s > MAX_LANE_WAIT_S]
+            if heads:
+                return min(heads, key=lambda item: (self._served[self._calls[item.call].key], item.arrived_s))
+        return None
+
+    def _oldest_by_key(self, lane: Lane) -> list[Item]:
+        queues = self._lanes[lane]
+        found: list[Item] = []
+        for key in list(queues):
+            item = queues[key].oldest()
+            if item is None:
+                del queues[key]
+                self._forget(key)
+            else:
+                found.append(item)
+        return found
+
+    def _forget(self, key: str) -> None:
+        if all(key not in queues for queues in self._lanes.values()) and len(self._served) > 4096:
+            del self._served[key]
+
+    def _company(self, bucket: int) -> Iterator[Item]:
+        """Waiting items by closeness to the head: its bucket, then shorter ones; interactive first; in turns between keys."""
+        buckets = [bucket] if bucket < 0 else range(bucket, -1, -1)
+        for near in buckets:
+            for lane in _LANES:
+                yield from self._turns(self._lanes[lane], near)
+
+    def _turns(self, queues: dict[str, _KeyQueue], bucket: int) -> Iterator[Item]:
+        keys = sorted((key for key in queues if bucket in queues[key].buckets), key=lambda key: self._served[key])
+        while keys:
+            keys = [key for key in keys if queues[key].oldest_in(bucket)]
+            for key in keys:
+                if item := queues[key].oldest_in(bucket):
+                    yield item
+
+    def _take(self, item: Item) -> None:
+        self._served[self._calls[item.call].key] += item.length
+        self._remove(item)
+
+    def _remove(self, item: Item) -> None:
+        item.is_gone = True
+        self._queued_tokens -= item.length
+        entry = self._calls[item.call]
+        entry.num_waiting -= 1
+        if not entry.num_waiting:
+            del self._calls[item.call]
+
+
+def _first(queue: deque[Item]) -> Item | None:
+    while queue and queue[0].is_gone:
+        queue.popleft()
+    return queue[0] if queue else None
+
+
+def _bucket(length: int, call: int, *, is_suspect: bool) -> int:
+    """Number of the length's bucket; a suspect call has a bucket of its own, below zero."""
+    if is_suspect:
+        return -1 - call
+    return next((number for number, edge in enumerate(_EDGES) if length <= edge), len(_EDGES))
+
+
+def _padding_share(chosen: Sequence[Item], item: Item, width: int) -> float:
+    real = sum(other.length for other in chosen) + item.length
+    return 1 - real / (width * (len(chosen) + 1))

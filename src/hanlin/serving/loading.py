@@ -1,0 +1,65 @@
+"""From an artifact folder to something that answers: spec, task, encoder, engine, and warm steps of realistic shapes.
+
+Imports only what the chosen engine needs: no torch for ONNX Runtime or OpenVINO.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from hanlin.engines.base import Session, load_variant, max_batch_rows
+from hanlin.errors import EngineFailed
+from hanlin.serving.replica import Loaded
+from hanlin.serving.wire import ReplicaInfo
+from hanlin.tasks.base import TASKS, Limits
+from hanlin.tasks.encoding import TextEncoder, pad
+from hanlin.tasks.spec import ModelSpec
+
+_WARM_SHAPES = ((1, 16), (8, 32), (1, 64))
+
+
+def load(folder: Path, variant: str, *, threads: int, limits: Limits) -> Loaded:
+    """Load and warm up a variant.
+
+    Raises:
+        HanlinError: as the engine, encoder or spec raise it; EngineFailed `warm_up_failed` when a warm step fails or answers nonsense.
+    """
+    spec = ModelSpec.load(folder)
+    task = TASKS.get(spec.task)
+    encoder = TextEncoder.load(folder)
+    session = load_variant(folder, variant, threads=threads)
+    loaded = Loaded(task, spec, encoder, session, max_batch_rows(variant), limits)
+    warm_up(session, encoder, is_batched=loaded.max_batch_rows != 1)
+    return loaded
+
+
+def warm_up(session: Session, encoder: TextEncoder, *, is_batched: bool) -> None:
+    """Run short steps so that the first caller does not pay for lazy set-up. Raises EngineFailed (`warm_up_failed`)."""
+    row = encoder.encode(["Good morning. 早上好。"], truncate=True)[0]
+    for rows, length in _WARM_SHAPES:
+        filled = (row * (length // len(row) + 1))[: min(length, encoder.max_length)]
+        arrays = pad([filled] * (rows if is_batched else 1), encoder.pad_id)
+        try:
+            outputs = session.run(**arrays)
+        except EngineFailed as error:
+            raise EngineFailed("warm_up_failed", reason="a step failed", details=error.details) from error
+        if not all(np.isfinite(values).all() for values in outputs.values()):
+            raise EngineFailed("warm_up_failed", reason="the outputs are not finite")
+
+
+def describe(loaded: Loaded, *, version: str, variant: str) -> ReplicaInfo:
+    """What routes and clients are told about it."""
+    return ReplicaInfo(
+        version=version,
+        variant=variant,
+        task=loaded.spec.task,
+        labels=loaded.spec.labels,
+        max_length=loaded.spec.max_length,
+        max_items=loaded.limits.max_items,
+        max_text_bytes=loaded.limits.max_text_bytes,
+        languages=loaded.spec.languages,
+        example=msgspec.json.encode(loaded.task.example).decode(),
+    )

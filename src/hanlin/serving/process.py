@@ -1,0 +1,157 @@
+"""One worker process as its parent sees it: start, wait until ready, notice the end, stop. Knows no endpoint and no routing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from hanlin.errors import EngineFailed, HanlinError, from_wire
+from hanlin.serving.routes import ReplicaRoute
+from hanlin.serving.wire import ReplicaInfo
+
+_STOP_GRACE_S = 2.0  # beyond the worker's own drain time, then SIGKILL
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """How to run workers; sizes and times as in the settings of the same names."""
+
+    run_dir: Path
+    threads: int = 1
+    max_batch_tokens: int = 4096
+    max_queue_tokens: int = 65_536
+    max_items: int = 256
+    max_text_bytes: int = 2**20
+    drain_timeout_s: float = 10.0
+    start_timeout_s: float = 120.0
+    log: Path | None = None  # where the workers' stderr goes; None: to ours
+    environ: Mapping[str, str] | None = None
+
+
+class _Line(msgspec.Struct):
+    state: str
+    info: ReplicaInfo | None = None
+    error: dict[str, str | int | float | bool | None] = {}
+
+
+class WorkerProcess:
+    """A started worker. Make it with `start`.
+
+    Attributes:
+        info: what it serves.
+        route: where it listens.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, route: ReplicaRoute, info: ReplicaInfo, drain_timeout_s: float) -> None:
+        self._process = process
+        self._drain_timeout_s = drain_timeout_s
+        self.route = route
+        self.info = info
+
+    @classmethod
+    async def start(cls, folder: Path, variant: str, *, version: str, endpoint: str, options: WorkerOptions) -> WorkerProcess:
+        """Start a worker and wait until it is ready. Must run on the main thread: the child dies with the thread that made it.
+
+        Raises:
+            HanlinError: as loading failed; EngineFailed `worker_start_died` or `worker_start_timeout`.
+        """
+        options.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        route = ReplicaRoute(str(options.run_dir / f"w{secrets.token_hex(6)}.sock"), secrets.token_urlsafe(24))
+        process = await _spawn(route, folder, variant, version=version, endpoint=endpoint, options=options)
+        try:
+            async with asyncio.timeout(options.start_timeout_s):
+                info = await _wait_ready(process)
+        except TimeoutError:
+            await _kill(process)
+            raise EngineFailed("worker_start_timeout", seconds=int(options.start_timeout_s)) from None
+        except BaseException:
+            await _kill(process)
+            raise
+        return cls(process, route, info, options.drain_timeout_s)
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    async def wait(self) -> int:
+        """Exit status; negative for a signal."""
+        return await self._process.wait()
+
+    async def stop(self) -> None:
+        """Drain and end it; kill it when it takes too long."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(self._drain_timeout_s + _STOP_GRACE_S):
+                await self._process.wait()
+        except TimeoutError:
+            await _kill(self._process)
+        finally:
+            Path(self.route.socket).unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Remove what a dead worker left behind."""
+        Path(self.route.socket).unlink(missing_ok=True)
+
+
+async def _spawn(
+    route: ReplicaRoute, folder: Path, variant: str, *, version: str, endpoint: str, options: WorkerOptions
+) -> asyncio.subprocess.Process:  # fmt: skip
+    arguments = {
+        "socket": route.socket, "folder": folder, "variant": variant, "version": version, "endpoint": endpoint, "parent": os.getpid(),
+        "threads": options.threads, "max-batch-tokens": options.max_batch_tokens, "max-queue-tokens": options.max_queue_tokens,
+        "max-items": options.max_items, "max-text-bytes": options.max_text_bytes, "drain-timeout-s": options.drain_timeout_s,
+    }  # fmt: skip
+    argv = [sys.executable, "-m", "hanlin.serving.worker", *(f"--{name}={value}" for name, value in arguments.items())]
+    log = options.log.open("ab") if options.log else None
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log, env=_environ(options), cwd=options.run_dir
+        )  # fmt: skip
+    finally:
+        if log is not None:
+            log.close()
+    assert process.stdin is not None
+    process.stdin.write(route.token.encode() + b"\n")
+    return process
+
+
+def _environ(options: WorkerOptions) -> dict[str, str]:
+    """The worker's environment: no keys and no database in it, threads bounded for libraries that read them there."""
+    source = os.environ if options.environ is None else options.environ
+    kept = {name: value for name, value in source.items() if not name.startswith("HANLIN_")}
+    return kept | {"OMP_NUM_THREADS": str(options.threads), "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"}
+
+
+async def _wait_ready(process: asyncio.subprocess.Process) -> ReplicaInfo:
+    assert process.stdout is not None
+    while raw := await process.stdout.readline():
+        try:
+            line = msgspec.json.decode(raw, type=_Line)
+        except msgspec.MsgspecError:
+            continue  # a library that prints
+        if line.state == "ready" and line.info is not None:
+            return line.info
+        raise _load_error(line)
+    status = await process.wait()
+    raise EngineFailed("worker_start_died", status=status)
+
+
+def _load_error(line: _Line) -> HanlinError:
+    return from_wire(line.error)
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()

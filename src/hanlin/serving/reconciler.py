@@ -1,0 +1,134 @@
+"""The loop that makes the running workers equal to the declared deployments, and publishes who serves what.
+
+Several deployments of one endpoint are listed oldest first: the last is wanted, earlier ones serve until it is ready; if it
+fails they serve on. What is no longer listed drains and stops. When this process dies its workers die with it and gateways
+hold their calls until the next one has published routes. Knows deployments through `DesiredState` only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from hanlin.serving.process import WorkerOptions
+from hanlin.serving.replicas import DeploymentSpec, ReplicaSet, State
+from hanlin.serving.routes import EndpointRoute, Routes, load_routes, route_key, save_routes
+
+_log = logging.getLogger("hanlin.serving")
+
+
+class DesiredState(Protocol):
+    """What shall run, and where to write what came of it. Called from a thread; may block."""
+
+    def list_deployments(self) -> Sequence[DeploymentSpec]:
+        """All deployments that shall be up, the newest of an endpoint last. Not the failed ones."""
+        ...
+
+    def set_state(self, deployment_id: str, state: State, reason: str, replicas: int) -> None:
+        """Record the state and the number of ready replicas."""
+        ...
+
+
+class Reconciler:
+    """Runs until `stop`.
+
+    Args:
+        materialize: artifact folder of a deployment; may block.
+        poll_s: how often the desired state is read.
+    """
+
+    def __init__(
+        self, desired: DesiredState, *, materialize: Callable[[DeploymentSpec], Path], options: WorkerOptions, poll_s: float = 0.2
+    ) -> None:  # fmt: skip
+        self._desired = desired
+        self._materialize = materialize
+        self._options = options
+        self._poll_s = poll_s
+        self._sets: dict[str, ReplicaSet] = {}  # by deployment, oldest first
+        self._told: dict[str, tuple[State, str, int]] = {}
+        self._stopping: set[asyncio.Task[None]] = set()
+        self._published: Routes | None = None
+        self._changed = asyncio.Event()
+        self._is_stopped = False
+
+    async def run(self) -> None:
+        """Reconcile for ever; on `stop` drain all workers and return. Must run on the main thread."""
+        try:
+            while not self._is_stopped:
+                await self._turn()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._poll_s):
+                        await self._changed.wait()
+                self._changed.clear()
+        finally:
+            for group in list(self._sets.values()):
+                self._end(group)
+            self._sets.clear()
+            await asyncio.gather(*self._stopping, return_exceptions=True)
+
+    def stop(self) -> None:
+        """Ask `run` to end."""
+        self._is_stopped = True
+        self._changed.set()
+
+    async def _turn(self) -> None:
+        try:
+            wanted = await asyncio.to_thread(self._desired.list_deployments)
+        except Exception:
+            _log.exception("the desired state cannot be read; what runs goes on")
+            wanted = None
+        if wanted is not None:
+            self._apply(wanted)
+        self._publish()
+        await self._tell()
+
+    def _apply(self, wanted: Sequence[DeploymentSpec]) -> None:
+        by_id = {spec.deployment_id: spec for spec in wanted}
+        for deployment_id in self._sets.keys() - by_id.keys():
+            self._end(self._sets.pop(deployment_id))
+            self._told.pop(deployment_id, None)
+        for deployment_id, spec in by_id.items():
+            group = self._sets.get(deployment_id)
+            if group is None:
+                group = ReplicaSet(spec, materialize=self._materialize, options=self._options, on_change=self._changed.set)
+                self._sets[deployment_id] = group
+                group.start()
+            elif group.spec.replicas != spec.replicas and group.state != "failed":
+                group.scale(spec)
+
+    def _end(self, group: ReplicaSet) -> None:
+        task = asyncio.get_running_loop().create_task(group.stop())
+        self._stopping.add(task)
+        task.add_done_callback(self._stopping.discard)
+
+    def _publish(self) -> None:
+        """Per endpoint the newest group that has workers; a known endpoint without any is listed with no replicas."""
+        endpoints: dict[str, EndpointRoute] = {}
+        for group in self._sets.values():
+            spec = group.spec
+            key = route_key(spec.team_id, spec.endpoint)
+            held = endpoints.get(key)
+            if held is None or group.routes or (not held.replicas and group.state != "failed"):
+                endpoints[key] = EndpointRoute(spec.model, spec.version, spec.variant, group.state, group.routes, group.info)
+        routes = Routes(endpoints)
+        if self._published is None:
+            load_routes(self._options.run_dir)  # read for its side of the contract: a damaged file is simply replaced
+        if routes != self._published:
+            save_routes(self._options.run_dir, routes)
+            self._published = routes
+
+    async def _tell(self) -> None:
+        for deployment_id, group in list(self._sets.items()):
+            news = (group.state, group.reason, len(group.routes))
+            if self._told.get(deployment_id) == news:
+                continue
+            try:
+                await asyncio.to_thread(self._desired.set_state, deployment_id, *news)
+            except Exception:
+                _log.exception("a deployment's state cannot be written; it is tried again")
+                continue
+            self._told[deployment_id] = news

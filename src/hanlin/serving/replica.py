@@ -1,0 +1,302 @@
+"""One loaded variant inside a worker: task, text encoder, engine session, and the thread that steps it.
+
+`Replica` belongs to the event loop of the worker: the queue, the permits and every call in flight are touched there only. The
+engine has a thread of its own that is handed one batch at a time; while it computes, the loop reads, encodes, answers and refuses.
+(The batcher lives on the loop and not on the engine thread so that a full queue is refused at once, not after the step.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from hanlin.engines.base import Session
+from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, Internal, InvalidInput, NotReady
+from hanlin.serving.batcher import Batch, Batcher
+from hanlin.serving.wire import Answer, Call, Refusal
+from hanlin.tasks.base import Limits, Task, TaskRequest
+from hanlin.tasks.encoding import TextEncoder, pad
+from hanlin.tasks.spec import ModelSpec
+from hanlin.types import JsonObject, JsonValue
+
+Outputs = Mapping[str, npt.NDArray[np.floating]]
+Reply = Callable[[Answer | Refusal], None]
+
+_INLINE_CHARACTERS = 2000  # shorter requests are encoded on the loop (about 0.2 ms); longer ones on the encoding thread
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What a worker loaded, ready to answer."""
+
+    task: Task
+    spec: ModelSpec
+    encoder: TextEncoder
+    session: Session
+    max_batch_rows: int | None
+    limits: Limits
+
+
+@dataclass(slots=True)
+class _Work:
+    """A call between queue and answer."""
+
+    call: Call
+    reply: Reply
+    request: TaskRequest
+    rows: list[list[int]]
+    queued_s: float
+    encode_s: float
+    found: list[tuple[Outputs, int] | None]
+    num_missing: int
+    started_s: float = 0.0
+    engine_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Counters:
+    """What happened since the start."""
+
+    calls: int = 0
+    refused: int = 0
+    failed: int = 0
+    expired: int = 0
+    cancelled: int = 0
+    steps: int = 0
+    rows: int = 0
+    tokens: int = 0
+    padded_tokens: int = 0
+    engine_s: float = 0.0
+
+
+@dataclass(slots=True)
+class Step:
+    """One engine turn and what came of it."""
+
+    batch: Batch
+    rows: list[list[int]]
+    outputs: Outputs | None = None
+    error: Exception | None = None
+    seconds: float = 0.0
+
+
+class Replica:
+    """Answers calls. All methods run on the loop; `reply` is called there, exactly once a call unless it was cancelled.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, loaded: Loaded, batcher: Batcher, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._loaded = loaded
+        self._batcher = batcher
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._encoding = ThreadPoolExecutor(1, thread_name_prefix="encoding")
+        self._work: dict[int, _Work] = {}
+        self._encodings: dict[int, asyncio.Future[list[list[int]]]] = {}
+        self._next_number = 0
+        self._is_stepping = False
+        self._is_draining = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._json = msgspec.json.Encoder()
+        self.counters = Counters()
+
+    def submit(self, call: Call, reply: Reply) -> int:
+        """Take a call on; answers through `reply`, refusals too. Returns the number to `cancel` it by."""
+        self._next_number += 1
+        number = self._next_number
+        self.counters.calls += 1
+        begun_s = self._clock()
+        try:
+            if self._is_draining:
+                raise NotReady("worker_draining", retry_after_s=0.1)
+            if call.timeout_s <= 0:
+                raise DeadlineExceeded("deadline_exceeded")
+            request = self._check(call)
+            if sum(map(len, request.texts)) > _INLINE_CHARACTERS:
+                self._encode_aside(number, call, reply, request, begun_s)
+                return number
+            self._enqueue(number, call, reply, request=request, rows=self._encode(request), begun_s=begun_s)
+        except Exception as error:
+            self._refuse(call, reply, error)
+        return number
+
+    def cancel(self, number: int) -> None:
+        """The caller has gone: drop what waits. A step that runs is not interrupted, its answer is dropped."""
+        work = self._work.pop(number, None)
+        future = self._encodings.pop(number, None)
+        self._batcher.drop(number)
+        if future is not None:
+            future.cancel()
+        if work is not None or future is not None:
+            self.counters.cancelled += 1
+
+    def refuse_all(self, error: HanlinError) -> None:
+        """Answer everything in flight with `error`: the process is about to end."""
+        for number, work in list(self._work.items()):
+            self._batcher.drop(number)
+            self._refuse(work.call, work.reply, error)
+        self._work.clear()
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Refuse new calls, wait for those in flight. True when all have ended in time."""
+        self._is_draining = True
+        end_s = self._clock() + timeout_s
+        while (self._work or self._encodings) and self._clock() < end_s:
+            await asyncio.sleep(0.01)
+        return not self._work and not self._encodings
+
+    def values(self) -> dict[str, float]:
+        """Gauges and counters by name."""
+        c = self.counters
+        return {
+            "calls_total": c.calls, "refused_total": c.refused, "failed_total": c.failed, "expired_total": c.expired,
+            "cancelled_total": c.cancelled, "steps_total": c.steps, "rows_total": c.rows, "tokens_total": c.tokens,
+            "padded_tokens_total": c.padded_tokens, "engine_seconds_total": c.engine_s,
+            "queued_tokens": self._batcher.queued_tokens, "queued_calls": self._batcher.queued_calls, "inflight_calls": len(self._work),
+        }  # fmt: skip
+
+    def _check(self, call: Call) -> TaskRequest:
+        content = msgspec.msgpack.decode(call.content)
+        inputs, parameters = _split(content)
+        return self._loaded.task.check(inputs, parameters, limits=self._loaded.limits)
+
+    def _encode(self, request: TaskRequest) -> list[list[int]]:
+        return self._loaded.encoder.encode(request.texts, truncate=request.options.truncate)
+
+    def _encode_aside(self, number: int, call: Call, reply: Reply, request: TaskRequest, begun_s: float) -> None:
+        future = self._loop.run_in_executor(self._encoding, self._encode, request)
+        self._encodings[number] = future
+
+        def done(finished: asyncio.Future[list[list[int]]]) -> None:
+            if self._encodings.pop(number, None) is None:
+                return
+            try:
+                self._enqueue(number, call, reply, request=request, rows=finished.result(), begun_s=begun_s)
+            except Exception as error:
+                self._refuse(call, reply, error)
+
+        future.add_done_callback(done)
+
+    def _enqueue(self, number: int, call: Call, reply: Reply, *, request: TaskRequest, rows: list[list[int]], begun_s: float) -> None:
+        now_s = self._clock()
+        lengths = [len(row) for row in rows]
+        self._batcher.add(
+            number, lengths, now_s=now_s, deadline_s=begun_s + call.timeout_s, key=call.key, lane=call.lane, is_suspect=call.is_suspect
+        )  # fmt: skip
+        self._work[number] = _Work(call, reply, request, rows, now_s, now_s - begun_s, [None] * len(rows), len(rows))
+        self._pump()
+
+    def _pump(self) -> None:
+        """Hand the engine its next batch if it is idle; keep the deadline timer right."""
+        now_s = self._clock()
+        for number in self._batcher.expire(now_s):
+            if work := self._work.pop(number, None):
+                self.counters.expired += 1
+                self._refuse(work.call, work.reply, DeadlineExceeded("deadline_exceeded"))
+        if not self._is_stepping and (batch := self._batcher.next_batch(now_s)):
+            rows = [self._work[item.call].rows[item.index] for item in batch.items]
+            for item in batch.items:
+                work = self._work[item.call]
+                work.started_s = work.started_s or now_s
+            self._is_stepping = True
+            self._engine.submit(self._step, Step(batch, rows))
+        self._set_timer(now_s)
+
+    def _set_timer(self, now_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._is_stepping and (next_s := self._batcher.next_deadline_s()) is not None:
+            self._timer = self._loop.call_later(max(0.0, next_s - now_s) + 0.001, self._pump)
+
+    def _step(self, step: Step) -> None:
+        """On the engine thread."""
+        begun_s = time.perf_counter()
+        try:
+            step.outputs = self._loaded.session.run(**pad(step.rows, self._loaded.encoder.pad_id))
+        except Exception as error:
+            step.error = error
+        step.seconds = time.perf_counter() - begun_s
+        self._loop.call_soon_threadsafe(self._stepped, step)
+
+    def _stepped(self, step: Step) -> None:
+        self._is_stepping = False
+        self._count(step)
+        done: list[_Work] = []
+        for row, item in enumerate(step.batch.items):
+            work = self._work.get(item.call)
+            if work is None:  # cancelled while it ran, or failed by another of its batches
+                continue
+            if step.outputs is None:
+                self._batcher.drop(item.call)
+                del self._work[item.call]
+                self._refuse(work.call, work.reply, step.error or Internal("internal"))
+                continue
+            work.found[item.index] = (step.outputs, row)
+            work.num_missing -= 1
+            work.engine_s += step.seconds if item.index == 0 or work.num_missing == 0 else 0.0
+            if not work.num_missing:
+                del self._work[item.call]
+                done.append(work)
+        self._pump()  # the engine goes on while the answers are written
+        for work in done:
+            self._answer(work)
+
+    def _count(self, step: Step) -> None:
+        c = self.counters
+        c.steps += 1
+        c.rows += len(step.batch.items)
+        c.tokens += step.batch.tokens
+        c.padded_tokens += step.batch.padded_tokens
+        c.engine_s += step.seconds
+        self._batcher.observe(step.batch.padded_tokens, step.seconds)
+
+    def _answer(self, work: _Work) -> None:
+        try:
+            decoded = self._loaded.task.decode(_gather(work.found), self._loaded.spec, work.request.options)
+            body = self._json.encode(self._loaded.task.answer(decoded, work.request))
+        except Exception as error:
+            self._refuse(work.call, work.reply, error)
+            return
+        times_ms = [round(seconds * 1000, 3) for seconds in (work.started_s - work.queued_s, work.encode_s, work.engine_s)]
+        work.reply(Answer(work.call.id, body, len(work.rows), sum(map(len, work.rows)), *times_ms))
+
+    def _refuse(self, call: Call, reply: Reply, error: Exception) -> None:
+        if not isinstance(error, HanlinError):
+            error = EngineFailed("engine_failed", details=f"{type(error).__name__}: {error}")
+        if isinstance(error, EngineFailed | Internal):
+            self.counters.failed += 1
+        else:
+            self.counters.refused += 1
+        reply(Refusal(call.id, error.to_wire(call.language)))
+
+    def close(self) -> None:
+        """End the threads and free the model. In-flight calls must have ended."""
+        self._engine.shutdown(wait=True, cancel_futures=True)
+        self._encoding.shutdown(wait=False, cancel_futures=True)
+        self._loaded.session.close()
+
+
+def _split(content: JsonValue) -> tuple[JsonValue, JsonObject]:
+    if not isinstance(content, list) or len(content) != 2 or not isinstance(content[1], dict):
+        raise InvalidInput("invalid_body")
+    return content[0], content[1]
+
+
+def _gather(found: list[tuple[Outputs, int] | None]) -> Outputs:
+    """The rows of one call out of the batches they ran in, in the call's order."""
+    parts = [part for part in found if part is not None]
+    if len(parts) == 1:
+        outputs, row = parts[0]
+        return {name: values[row : row + 1] for name, values in outputs.items()}
+    return {name: np.stack([outputs[name][row] for outputs, row in parts]) for name in parts[0][0]}

@@ -1,0 +1,162 @@
+"""The replicas of one deployment: keeps the wanted number of workers alive, with back-off, and tells what changed.
+
+A deployment that has never been ready fails for good when its model does not load; one that was ready is restarted for ever.
+Runs on the main thread's event loop (see `WorkerProcess.start`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from hanlin.errors import EngineFailed, HanlinError
+from hanlin.serving.process import WorkerOptions, WorkerProcess
+from hanlin.serving.routes import ReplicaRoute
+from hanlin.serving.wire import ReplicaInfo
+
+_log = logging.getLogger("hanlin.serving")
+
+State = Literal["starting", "ready", "failed", "draining", "stopped"]
+RETRYABLE_STARTS = 3  # a first start that dies of a signal may have been unlucky; one that reports an error has not
+_BACKOFF_S = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
+_HEALTHY_S = 20.0  # a worker that lived this long starts its back-off anew
+
+
+@dataclass(frozen=True, slots=True)
+class DeploymentSpec:
+    """What shall run.
+
+    Args:
+        deployment_id: of the row that declares it.
+        version: shown to callers, such as `sentiment-zh:3`.
+        threads: of one engine; 0 for the default of the options.
+    """
+
+    deployment_id: str
+    team_id: str
+    endpoint: str
+    model: str
+    version: str
+    variant: str
+    replicas: int = 1
+    threads: int = 0
+
+
+class ReplicaSet:
+    """The workers of one deployment.
+
+    Args:
+        materialize: gives the local artifact folder; may block, runs on a thread.
+        on_change: called on the loop whenever routes or state changed.
+    """
+
+    def __init__(
+        self, spec: DeploymentSpec, *, materialize: Callable[[DeploymentSpec], Path], options: WorkerOptions, on_change: Callable[[], None]
+    ) -> None:  # fmt: skip
+        self.spec = spec
+        self.state: State = "starting"
+        self.reason = ""
+        self.restarts = 0
+        self._materialize = materialize
+        self._options = options
+        self._on_change = on_change
+        self._workers: dict[int, WorkerProcess] = {}
+        self._tasks: list[asyncio.Task[None]] = []
+        self._folder: asyncio.Task[Path] | None = None
+        self._was_ready = False
+
+    @property
+    def routes(self) -> tuple[ReplicaRoute, ...]:
+        """Workers that can answer now."""
+        return tuple(self._workers[slot].route for slot in sorted(self._workers))
+
+    @property
+    def info(self) -> ReplicaInfo | None:
+        """What the workers serve; None until one was ready."""
+        return next((worker.info for worker in self._workers.values()), None)
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """Process ids of the ready workers."""
+        return tuple(worker.pid for worker in self._workers.values())
+
+    def start(self) -> None:
+        """Begin to hold the wanted number of workers."""
+        self.scale(self.spec)
+
+    def scale(self, spec: DeploymentSpec) -> None:
+        """Take over a changed number of replicas; new ones start, surplus ones drain."""
+        self.spec = spec
+        while len(self._tasks) > spec.replicas:
+            self._tasks.pop().cancel()
+        while len(self._tasks) < spec.replicas:
+            self._tasks.append(asyncio.get_running_loop().create_task(self._hold(len(self._tasks))))
+
+    async def stop(self) -> None:
+        """Drain all workers. The routes are empty at once."""
+        self._set("draining", "")
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._set("stopped", "")
+
+    async def _hold(self, slot: int) -> None:
+        """Keep one worker alive until cancelled, then drain it."""
+        attempt = 0
+        loop = asyncio.get_running_loop()
+        while self.state != "failed":
+            await asyncio.sleep(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
+            attempt += 1
+            try:
+                worker = await self._start_worker()
+            except HanlinError as error:
+                self._start_failed(error, attempt)
+                continue
+            born_s = loop.time()
+            self._workers[slot] = worker
+            self._was_ready = True
+            self._set("ready", "")
+            try:
+                status = await worker.wait()
+            except asyncio.CancelledError:
+                del self._workers[slot]
+                self._on_change()
+                await worker.stop()
+                raise
+            worker.discard()
+            del self._workers[slot]
+            self.restarts += 1
+            if loop.time() - born_s > _HEALTHY_S:
+                attempt = 0
+            _log.warning("worker ended", extra={"endpoint": self.spec.endpoint, "version": self.spec.version, "status": status})
+            self._set("ready" if self._workers else "starting", f"a worker ended with status {status}" if not self._workers else "")
+
+    async def _start_worker(self) -> WorkerProcess:
+        if self._folder is None or (self._folder.done() and (self._folder.cancelled() or self._folder.exception())):
+            self._folder = asyncio.get_running_loop().create_task(asyncio.to_thread(self._materialize, self.spec))
+        try:
+            folder = await asyncio.shield(self._folder)
+        except HanlinError:
+            raise
+        except Exception as error:
+            raise EngineFailed("artifact_unavailable", details=f"{type(error).__name__}: {error}") from error
+        spec = self.spec
+        return await WorkerProcess.start(folder, spec.variant, version=spec.version, endpoint=spec.endpoint, options=self._options)
+
+    def _start_failed(self, error: HanlinError, attempt: int) -> None:
+        _log.warning("worker did not start", extra={"endpoint": self.spec.endpoint, "code": error.code, "details": error.details})
+        is_final = error.code != "worker_start_died" or attempt >= RETRYABLE_STARTS
+        if is_final and not self._was_ready:
+            self._set("failed", str(error))
+        else:
+            self._set("starting" if not self._workers else "ready", str(error))
+
+    def _set(self, state: State, reason: str) -> None:
+        if (state, reason) != (self.state, self.reason) or state == "ready":
+            self.state, self.reason = state, reason
+            self._on_change()
