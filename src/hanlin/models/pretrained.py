@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from torch import nn
 
 from hanlin.errors import InvalidInput
 from hanlin.networks.config import read_config
-from hanlin.networks.loading import Attention, PretrainedClassifier
+from hanlin.networks.loading import Attention, PretrainedClassifier, quiet_transformers
 from hanlin.types import shorten
 
 # Encoders whose transformers classes read ids and mask alone, have a sequence-classification head and run no code from the folder.
@@ -32,24 +31,20 @@ def build_from_base(
         InvalidInput: `unsupported_architecture`, `weights_do_not_fit`.
     """
     from transformers import AutoModelForSequenceClassification
-    from transformers.utils import logging as transformers_logging
 
     model_type = str(read_config(folder).get("model_type"))
     if model_type not in MODEL_TYPES:
         raise InvalidInput("unsupported_architecture", architecture=shorten(model_type), choices=", ".join(MODEL_TYPES))
     options: dict[str, object] = {} if dropout is None else {"classifier_dropout": dropout}
-    level = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity(logging.ERROR)  # it warns that the head is new, which is what we want
-    try:
-        model = AutoModelForSequenceClassification.from_pretrained(
-            folder, attn_implementation=attention, local_files_only=True, trust_remote_code=False, use_safetensors=True,
-            num_labels=len(labels), id2label=dict(enumerate(labels)), label2id={label: number for number, label in enumerate(labels)},
-            ignore_mismatched_sizes=True, dtype="float32", **options,
-        )  # fmt: skip
-    except (ValueError, OSError, RuntimeError, KeyError, SafetensorError) as error:
-        raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names="model.safetensors") from error
-    finally:
-        transformers_logging.set_verbosity(level)
+    with quiet_transformers():  # it would warn that the head is new, which is what we want
+        try:
+            model = AutoModelForSequenceClassification.from_pretrained(
+                folder, attn_implementation=attention, local_files_only=True, trust_remote_code=False, use_safetensors=True,
+                num_labels=len(labels), id2label=dict(enumerate(labels)), label2id={label: number for number, label in enumerate(labels)},
+                ignore_mismatched_sizes=True, dtype="float32", **options,
+            )  # fmt: skip
+        except (ValueError, OSError, RuntimeError, KeyError, SafetensorError) as error:
+            raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names="model.safetensors") from error
     return PretrainedClassifier(model)
 
 

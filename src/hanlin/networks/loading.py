@@ -5,6 +5,8 @@ Both kinds answer to one signature: `module(input_ids, attention_mask) → logit
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -76,7 +78,8 @@ def load_pretrained(folder: Path, *, dtype: Dtype = "fp32", attention: Attention
     from transformers import AutoModelForSequenceClassification
 
     try:
-        model, info = AutoModelForSequenceClassification.from_pretrained(
+        with quiet_transformers():
+            model, info = AutoModelForSequenceClassification.from_pretrained(
             folder, dtype=TORCH_DTYPES[dtype], attn_implementation=attention, local_files_only=True, trust_remote_code=False,
             use_safetensors=True, output_loading_info=True,
         )  # fmt: skip
@@ -87,3 +90,19 @@ def load_pretrained(folder: Path, *, dtype: Dtype = "fp32", attention: Attention
         raise InvalidInput("weights_do_not_fit", names=", ".join(map(str, wrong[:5]))[:200])
     module: nn.Module = model
     return module
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """No progress bars and no warnings on the terminal from transformers inside the block."""
+    from transformers.utils import logging
+
+    level, has_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if has_bar:
+            logging.enable_progress_bar()

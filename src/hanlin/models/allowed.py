@@ -1,0 +1,47 @@
+"""What a foreign model folder may hold: files, architectures, keys of `config.json`. Everything else is refused by name."""
+
+from __future__ import annotations
+
+import re
+
+WEIGHTS = "model.safetensors"
+NEEDED = frozenset({"config.json", WEIGHTS})
+TOKENIZER_FILES = frozenset({"tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"})
+# Companions that are common in such folders; they are never opened.
+IGNORED = re.compile(
+    r"(readme|license|notice|changelog)(\.(md|txt))?|\.gitattributes|modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json"
+    r"|data_config\.json|added_tokens\.json|generation_config\.json|trainer_state\.json|1_pooling|2_normalize|onnx|openvino|hanlin\.json|variants",
+    re.IGNORECASE,
+)
+# Formats that run code when they are opened, or that we do not read.
+PICKLES = re.compile(
+    r".*\.(bin|pt|pth|pkl|pickle|joblib|npy|npz|h5|keras|nemo|ckpt|msgpack|ot|gguf|onnx|tflite|pb|mar|zip|tar|gz|model)", re.IGNORECASE
+)
+
+_COMMON = """
+architectures model_type id2label label2id num_labels problem_type transformers_version torch_dtype dtype vocab_size hidden_size
+num_hidden_layers num_attention_heads intermediate_size hidden_act hidden_dropout_prob attention_probs_dropout_prob
+max_position_embeddings type_vocab_size initializer_range layer_norm_eps pad_token_id bos_token_id eos_token_id cls_token_id
+sep_token_id unk_token_id position_embedding_type use_cache classifier_dropout gradient_checkpointing output_past finetuning_task
+embedding_size tie_word_embeddings is_decoder is_encoder_decoder add_cross_attention cross_attention_hidden_size
+chunk_size_feed_forward output_attentions output_hidden_states return_dict directionality pooler_fc_size
+pooler_num_attention_heads pooler_num_fc_layers pooler_size_per_head pooler_type
+"""
+_DISTILBERT = (
+    "activation attention_dropout dim dropout hidden_dim n_heads n_layers qa_dropout seq_classif_dropout sinusoidal_pos_embds tie_weights_"
+)
+_ELECTRA = "summary_activation summary_last_dropout summary_type summary_use_proj generator_hidden_size"
+_ALBERT = "classifier_dropout_prob down_scale_factor gap_size inner_group_num net_structure_type num_hidden_groups num_memory_blocks"
+_DEBERTA = """
+attention_head_size max_relative_positions norm_rel_ebd pos_att_type position_biased_input position_buckets relative_attention share_att_key
+conv_act conv_kernel_size pooler_dropout pooler_hidden_act pooler_hidden_size legacy
+"""
+CONFIG_KEYS = frozenset(f"{_COMMON} {_DISTILBERT} {_ELECTRA} {_ALBERT} {_DEBERTA} relative_attention_num_buckets".split())
+DROPPED_KEYS = frozenset({"_name_or_path", "transformers_version", "torch_dtype", "dtype", "architectures", "problem_type", "num_labels"})
+ACTIVATIONS = frozenset({"gelu", "gelu_new", "gelu_fast", "gelu_python", "gelu_pytorch_tanh", "relu", "silu", "swish", "tanh"})
+MUST_BE_FALSE = frozenset({"is_decoder", "is_encoder_decoder", "add_cross_attention", "output_attentions", "output_hidden_states"})
+BOUNDS = {
+    "vocab_size": 2_000_000, "hidden_size": 16_384, "dim": 16_384, "num_hidden_layers": 128, "n_layers": 128, "num_attention_heads": 256,
+    "n_heads": 256, "intermediate_size": 65_536, "hidden_dim": 65_536, "max_position_embeddings": 131_072, "type_vocab_size": 1024,
+    "embedding_size": 16_384,
+}  # fmt: skip

@@ -1,0 +1,165 @@
+"""A Hugging Face folder becomes an artifact folder: everything is checked, nothing in it is run, only known parts are written out."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from hanlin.errors import InvalidInput
+from hanlin.models import allowed, slow_tokenizers, weights_file
+from hanlin.models.foreign_config import check_config
+from hanlin.models.tokenizer_probe import Probe, probe
+from hanlin.networks.loading import load_pretrained
+from hanlin.tasks.spec import ModelSpec, labels_from_config
+from hanlin.types import JsonObject, shorten
+
+MAX_FILES = 200
+MAX_LENGTH = 512
+HEAD = ("classifier.", "pre_classifier.", "score.")
+NO_LABELS = ("LABEL_0", "LABEL_1")  # what a base without a head carries until it is fine-tuned
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What came in. A base has no head of its own: it can be fine-tuned and published as a base, not certified."""
+
+    spec: ModelSpec
+    is_base: bool
+    num_parameters: int
+
+
+def import_folder(source: Path, out: Path, *, task: str, labels: Sequence[str] | None = None, max_length: int | None = None) -> Imported:
+    """Check the folder `source` and write an artifact folder to `out`, which must not exist.
+
+    Args:
+        labels: names for the outputs of the head, when config.json has none worth keeping.
+        max_length: tokens a text may have; at most what the model's positions allow.
+
+    Raises:
+        InvalidInput: naming the file or key; `unsupported_format` for pickles and other formats that could run code.
+    """
+    check_model_folder(source)
+    config = check_config(source)
+    tensors = weights_file.read_header(source / allowed.WEIGHTS)
+    is_base = not any(name.startswith(HEAD) for name in tensors)
+    out.mkdir(parents=True)
+    try:
+        found = _write_tokenizer(source, out)
+        names = _labels(config, tensors, labels, is_base=is_base)
+        limit = _length_limit(source, config, max_length)
+        spec = ModelSpec(task=task, labels=names, max_length=limit, pad_id=_pad_id(config, found))
+        _check_fit(config, found, spec)
+        _write_config(config, names, out)
+        shutil.copyfile(source / allowed.WEIGHTS, out / allowed.WEIGHTS)
+        spec.save(out)
+        size = _try(out, spec, is_base=is_base)
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
+    return Imported(spec, is_base, size)
+
+
+def check_model_folder(folder: Path) -> None:
+    """Names and kinds of files only. Raises InvalidInput (`unsupported_format`, `unexpected_file`, `missing_file`)."""
+    entries = sorted(folder.iterdir())
+    if len(entries) > MAX_FILES:
+        raise InvalidInput("unexpected_file", file=f"{len(entries)} entries")
+    for path in entries:
+        if path.is_symlink():
+            raise InvalidInput("unexpected_file", file=shorten(path.name))
+        if allowed.IGNORED.fullmatch(path.name):
+            continue
+        if allowed.PICKLES.fullmatch(path.name):
+            raise InvalidInput("unsupported_format", file=shorten(path.name))
+        if not path.is_file() or path.name not in allowed.NEEDED | allowed.TOKENIZER_FILES:
+            raise InvalidInput("unexpected_file", file=shorten(path.name))
+    for name in sorted(allowed.NEEDED - {path.name for path in entries}):
+        raise InvalidInput("missing_file", file=name)
+
+
+def _write_tokenizer(source: Path, out: Path) -> Probe:
+    if (source / "tokenizer.json").is_file():
+        shutil.copyfile(source / "tokenizer.json", out / "tokenizer.json")
+    else:
+        (out / "tokenizer.json").write_text(slow_tokenizers.convert(source).to_str(), encoding="utf-8")
+    return probe(out / "tokenizer.json")
+
+
+def _labels(config: JsonObject, tensors: dict[str, weights_file.Tensor], given: Sequence[str] | None, *, is_base: bool) -> tuple[str, ...]:
+    if is_base:
+        return NO_LABELS
+    heads = [tensor.shape[0] for name, tensor in tensors.items() if name.startswith(("classifier.", "score.")) and name.endswith("weight")]
+    width = heads[-1] if heads else None
+    if given is not None:
+        config = config | {"id2label": {str(number): label for number, label in enumerate(given)}, "label2id": None}
+    return labels_from_config(config, num_outputs=width)
+
+
+def _length_limit(source: Path, config: JsonObject, wanted: int | None) -> int:
+    positions = config.get("max_position_embeddings", MAX_LENGTH)
+    assert isinstance(positions, int)
+    if config["model_type"] in ("roberta", "xlm-roberta", "camembert", "mpnet"):
+        positions -= 2  # they count from the padding id on
+    stated = _stated_length(source)
+    for length in (stated, wanted):
+        if length is not None and not 1 <= length <= positions:
+            raise InvalidInput("tokenizer_does_not_fit", problem=f"texts of {length} tokens for {positions} positions")
+    return wanted or min(positions, stated or MAX_LENGTH, MAX_LENGTH)
+
+
+def _stated_length(source: Path) -> int | None:
+    path = source / "tokenizer_config.json"
+    if not path.is_file():
+        return None
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8")).get("model_max_length")
+    except (ValueError, RecursionError, AttributeError) as error:
+        raise InvalidInput("invalid_tokenizer", details="tokenizer_config.json") from error
+    is_number = isinstance(stated, int | float) and not isinstance(stated, bool)
+    return int(stated) if is_number and stated < 1e9 else None  # 1e30 is the library's word for "no limit"
+
+
+def _pad_id(config: JsonObject, found: Probe) -> int:
+    stated = config.get("pad_token_id")
+    if found.pad_id is not None:
+        return found.pad_id
+    return stated if isinstance(stated, int) and not isinstance(stated, bool) else 0
+
+
+def _check_fit(config: JsonObject, found: Probe, spec: ModelSpec) -> None:
+    rows = config.get("vocab_size")
+    if not isinstance(rows, int) or found.largest_id >= rows or not 0 <= spec.pad_id < rows:
+        raise InvalidInput("tokenizer_does_not_fit", problem=f"token id {max(found.largest_id, spec.pad_id)} for {rows} embedding rows")
+    for name in ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "unk_token_id"):
+        stated = config.get(name)
+        if stated is not None and not (isinstance(stated, int) and 0 <= stated < rows):
+            raise InvalidInput("tokenizer_does_not_fit", problem=f"{name} for {rows} embedding rows")
+
+
+def _write_config(config: JsonObject, labels: tuple[str, ...], out: Path) -> None:
+    kept = {key: value for key, value in config.items() if key not in allowed.DROPPED_KEYS}
+    kept["id2label"] = {str(number): label for number, label in enumerate(labels)}
+    kept["label2id"] = {label: number for number, label in enumerate(labels)}
+    (out / "config.json").write_text(json.dumps(kept, ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _try(folder: Path, spec: ModelSpec, *, is_base: bool) -> int:
+    """Load the model and run it once on its longest text. Returns the number of parameters."""
+    from hanlin.models.pretrained import build_from_base
+
+    module: nn.Module = build_from_base(folder, spec.labels).model if is_base else load_pretrained(folder)
+    ids = torch.full((1, spec.max_length), spec.pad_id, dtype=torch.long)
+    try:
+        with torch.inference_mode():
+            logits = module.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+    except (RuntimeError, IndexError) as error:
+        raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names=allowed.WEIGHTS) from error
+    if logits.shape != (1, len(spec.labels)) or not bool(logits.isfinite().all()):
+        raise InvalidInput("weights_do_not_fit", names="the model's answer has a wrong shape or is not finite")
+    return sum(parameter.numel() for parameter in module.parameters())
