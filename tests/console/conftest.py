@@ -147,10 +147,10 @@ class FakePort:
     def picture(self, principal: Principal, model: str, version: int, name: str) -> bytes:
         return PICTURE if name in {"pareto", "curve"} else self._missing()
 
-    def card(self, principal: Principal, model: str, version: int) -> str:
+    def card(self, principal: Principal, model: str, version: int, language: str) -> str:
         return "# sentiment-zh\n\nReads reviews.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n<script>alert(1)</script> ![x](https://example.org/x.png)"
 
-    async def classify(self, principal: Principal, endpoint: str, text: str) -> Prediction:
+    async def classify(self, principal: Principal, endpoint: str, text: str, language: str) -> Prediction:
         self.asked.append(text)
         if self.failure:
             raise self.failure

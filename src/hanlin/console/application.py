@@ -13,7 +13,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from hanlin import messages
 from hanlin.console.forms import check_origin, read_form
 from hanlin.console.headers import HeadersMiddleware
 from hanlin.console.pages import endpoints, jobs, models, overview, visitors
@@ -21,6 +20,7 @@ from hanlin.console.port import ConsolePort
 from hanlin.console.sessions import Sessions
 from hanlin.console.visits import Handler, Site, Visit, create_environment, open_visit
 from hanlin.errors import HanlinError, Internal, NotFound, PermissionDenied, Unauthenticated
+from hanlin.gateway.status import http_status
 
 STATIC = Path(__file__).parent / "static"
 
@@ -96,10 +96,3 @@ async def _refuse(visit: Visit, error: Exception) -> Response:
     if isinstance(error, Unauthenticated):
         return visitors.login_page(visit, next_path=request.url.path, status=status)
     return visit.render("problem.html.jinja", status=status, error=error)
-
-
-_STATUS = {"InvalidInput": 422, "Unauthenticated": 401, "PermissionDenied": 403, "NotFound": 404}
-
-
-def http_status(error: HanlinError) -> int:
-    return messages.http_status(error.code) or _STATUS.get(error.family, 500)

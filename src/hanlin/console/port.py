@@ -229,10 +229,10 @@ class ConsolePort(Protocol):
         """The SVG called `name`. Raises NotFound."""
         ...
 
-    def card(self, principal: Principal, model: str, version: int) -> str:
+    def card(self, principal: Principal, model: str, version: int, language: str) -> str:
         """The model card in Markdown."""
         ...
 
-    async def classify(self, principal: Principal, endpoint: str, text: str) -> Prediction:
-        """One text through the very path that every other caller takes."""
+    async def classify(self, principal: Principal, endpoint: str, text: str, language: str) -> Prediction:
+        """One text through the very path that every other caller takes; refusals speak `language`."""
         ...

@@ -25,6 +25,11 @@ def number(value: float | None, digits: int = 1) -> str:
     return shown.replace(",", "\u202f")
 
 
+def milliseconds(value: float | None) -> str:
+    """A time; below a twentieth of a millisecond it is called none."""
+    return ABSENT if value is None else f"{number(0.0 if value < 0.05 else value)}\u202fms"
+
+
 def size(value: int | None) -> str:
     """Bytes as MB or kB (decimal)."""
     if value is None:
@@ -61,4 +66,4 @@ def pretty(value: JsonValue) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
-FILTERS = {"pretty": pretty, "percent": percent, "number": number, "size": size, "moment": moment, "iso": iso}
+FILTERS = {"pretty": pretty, "percent": percent, "number": number, "ms": milliseconds, "size": size, "moment": moment, "iso": iso}

@@ -27,6 +27,12 @@ def say_name(language: str, section: str, name: str) -> str:
     return load_words(language).get(f"{section}.{name}", name)
 
 
+def section(language: str, name: str) -> dict[str, str]:
+    """All words of one section by short key."""
+    start = f"{name}."
+    return {key.removeprefix(start): value for key, value in load_words(language).items() if key.startswith(start)}
+
+
 def choose_language(cookie: str | None, accept: str) -> str:
     """The visitor's own choice, else the best match of an `Accept-Language` header, else English."""
     if cookie in LANGUAGES:

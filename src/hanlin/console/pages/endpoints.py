@@ -27,7 +27,7 @@ async def classify(visit: Visit) -> Response:
     if not text.strip():
         return visit.render("_answer.html.jinja", answer=None, bars=[], total_ms=None)
     started = time.perf_counter()
-    answer = await visit.site.port.classify(visit.who, _name(visit), text)
+    answer = await visit.site.port.classify(visit.who, _name(visit), text, visit.language)
     total_ms = (time.perf_counter() - started) * 1000
     return visit.render("_answer.html.jinja", answer=answer, bars=arrange(answer), total_ms=total_ms)
 

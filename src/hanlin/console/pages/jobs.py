@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 from starlette.responses import Response, StreamingResponse
 
+from hanlin.console import words
 from hanlin.console.port import JobEventView
 from hanlin.console.visits import Visit, renew
 from hanlin.errors import HanlinError, Overloaded
@@ -28,7 +29,8 @@ async def show_list(visit: Visit) -> Response:
 
 async def show_job(visit: Visit) -> Response:
     """One job: how far it is, its curves, its result or its error."""
-    return visit.render("job.html.jinja", job=await visit.ask(visit.site.port.get_job, _id(visit)))
+    job = await visit.ask(visit.site.port.get_job, _id(visit))
+    return visit.render("job.html.jinja", job=job, metric_names=words.section(visit.language, "metric"))
 
 
 async def stream_events(visit: Visit) -> Response:
@@ -68,7 +70,8 @@ async def _lines(visit: Visit, after: int) -> AsyncIterator[str]:
             return
         for event in events:
             after = event.seq
-            yield format_event("message" if event.message and not event.metrics and not event.total else "progress", _body(event), after)
+            if event.kind != "end":  # our own end comes with the job's state, below
+                yield format_event(event.kind, _body(event), after)
         if job.has_ended and not events:
             yield format_event("end", {"state": job.state}, after)
             return

@@ -32,7 +32,7 @@ async def show_version(visit: Visit) -> Response:
     """Everything measured about one version: metrics, pictures, variants, certificate, card."""
     model = await visit.ask(visit.site.port.get_model, _name(visit))
     version = _find(model, int(visit.request.path_params["version"]))
-    card = await visit.ask(visit.site.port.card, model.name, version.number)
+    card = await visit.ask(visit.site.port.card, model.name, version.number, visit.language)
     return visit.render("version.html.jinja", model=model, version=version, card=render_markdown(card))
 
 

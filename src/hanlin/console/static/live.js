@@ -10,6 +10,7 @@
   const panels = new Map(); // "loss" | "score" → { steps, series: Map(name → values), plot, box }
   const COLOURS = ["--chart-1", "--chart-2", "--chart-3", "--chart-4"];
   const HIDDEN = new Set(["epoch", "step", "lr"]);
+  const names = JSON.parse(words.names); // metric → words
   let isStale = false;
 
   function colour(name) {
@@ -61,12 +62,12 @@
     if (panel.plot) return panel.plot.setData(data);
     const axis = { stroke: colour("--ink-soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
     const lines = [...panel.series.keys()].map((name, index) => ({
-      label: name, stroke: colour(COLOURS[index % COLOURS.length]), width: 2, spanGaps: true, points: { show: panel.steps.length < 25, size: 5 },
+      label: names[name] ?? name, stroke: colour(COLOURS[index % COLOURS.length]), width: 2, spanGaps: true, points: { show: panel.steps.length < 25, size: 5 },
       value: (_plot, value) => (value == null ? "–" : value.toFixed(4)),
     }));
     const options = {
       width: panel.box.clientWidth - 2, height: 240, cursor: { y: false }, legend: { live: true }, scales: { x: { time: false } },
-      axes: [axis, { ...axis, size: 52 }], series: [{ label: words.step }, ...lines],
+      axes: [{ ...axis, size: 34 }, { ...axis, size: 52 }], series: [{ label: words.step }, ...lines],
     };
     panel.plot = new uPlot(options, data, panel.box);
     return panel.plot;
@@ -91,7 +92,7 @@
       item.className = "figure";
       item.dataset.name = name;
       item.append(document.createElement("dt"), document.createElement("dd"));
-      item.firstChild.textContent = name;
+      item.firstChild.textContent = names[name] ?? name;
       figures.append(item);
     }
     item.lastChild.textContent = Math.abs(value) >= 100 ? Math.round(value).toLocaleString() : value.toPrecision(4);

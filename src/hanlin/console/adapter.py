@@ -1,0 +1,195 @@
+"""The console's port over `control/` and the dataplane: asks, and turns their values into the pages' views. Scopes are checked there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import uuid4
+
+import msgspec
+
+from hanlin.console import reading
+from hanlin.console.port import EndpointView, JobEventView, JobView, ModelView, Prediction, VariantView, VersionView
+from hanlin.control import deployments, jobs, models
+from hanlin.control.platform import Platform
+from hanlin.control.values import EndpointView as ControlEndpoint
+from hanlin.control.values import ModelView as ControlModel
+from hanlin.control.values import VersionView as ControlVersion
+from hanlin.errors import InvalidInput, NotFound
+from hanlin.gateway.dataplane import Dataplane
+from hanlin.jobs.values import Job, JobEvent
+from hanlin.registry.values import Variant
+from hanlin.types import JsonObject, KeyId, Principal
+
+_SUBJECTS = ("name", "dataset", "model")  # of a job's config, the first of these says what it is about
+_SUBJECT_OF = {"compress": "model", "certify": "model", "evaluate": "model"}
+
+
+class _Score(msgspec.Struct, frozen=True):
+    label: str
+    score: float
+
+
+_SCORES = msgspec.json.Decoder(list[_Score])
+
+
+class PlatformPort:
+    """See `ConsolePort`.
+
+    Args:
+        platform: the home's database, registry, jobs and accounts.
+        dataplane: the inference path of this process.
+    """
+
+    def __init__(self, platform: Platform, dataplane: Dataplane) -> None:
+        self._platform = platform
+        self._dataplane = dataplane
+
+    def authenticate(self, key: str) -> Principal:
+        """Who holds this key. Raises Unauthenticated."""
+        return self._platform.accounts.authenticate(f"Bearer {key}")
+
+    def resume(self, key_id: KeyId) -> Principal:
+        """Who holds the key of this id, now. Raises Unauthenticated."""
+        return self._platform.accounts.resume(key_id)
+
+    def list_models(self, principal: Principal) -> Sequence[ModelView]:
+        """Every model of the team."""
+        return [_model(item) for item in models.list_models(self._platform, principal)]
+
+    def get_model(self, principal: Principal, name: str) -> ModelView:
+        """One model with all its versions. Raises NotFound."""
+        return _model(models.get_model(self._platform, principal, name))
+
+    def list_endpoints(self, principal: Principal) -> Sequence[EndpointView]:
+        """Every endpoint of the team."""
+        return [_endpoint(item) for item in deployments.list_endpoints(self._platform, principal)]
+
+    def get_endpoint(self, principal: Principal, name: str) -> EndpointView:
+        """One endpoint. Raises NotFound."""
+        found = _endpoint(deployments.get_endpoint(self._platform, principal, name))
+        return replace(found, languages=self._languages(principal, name))
+
+    def _languages(self, principal: Principal, endpoint: str) -> tuple[str, ...]:
+        """The languages of the loaded model; none while it is not loaded."""
+        try:
+            info = self._dataplane.find(principal, endpoint).info
+        except NotFound:
+            return ()
+        return info.languages if info else ()
+
+    def list_jobs(self, principal: Principal, limit: int) -> Sequence[JobView]:
+        """The newest jobs first."""
+        return [_job(item) for item in jobs.list_jobs(self._platform, principal, limit=limit)]
+
+    def get_job(self, principal: Principal, job_id: str) -> JobView:
+        """One job. Raises NotFound."""
+        return _job(jobs.get_job(self._platform, principal, job_id))
+
+    def job_events(self, principal: Principal, job_id: str, after: int) -> Sequence[JobEventView]:
+        """Events after number `after`, in order; the end is seen from the job's state."""
+        found = jobs.events(self._platform, principal, job_id, after=after)
+        return [_event(item) for item in found]
+
+    def picture(self, principal: Principal, model: str, version: int, name: str) -> bytes:
+        """The SVG called `name`. Raises NotFound."""
+        return models.picture(self._platform, principal, model, version, name)
+
+    def card(self, principal: Principal, model: str, version: int, language: str) -> str:
+        """The model card in Markdown."""
+        return models.card(self._platform, principal, model, version)
+
+    async def classify(self, principal: Principal, endpoint: str, text: str, language: str) -> Prediction:
+        """One text through the very path that every other caller takes."""
+        timeout_s = self._platform.settings.request_timeout_s
+        outcome = await self._dataplane.predict(
+            principal, endpoint, text, {}, timeout_s=timeout_s, language=language, request_id=f"console-{uuid4().hex}"
+        )
+        model, _, number = outcome.version.partition(":")
+        scores = tuple((item.label, item.score) for item in _decode_scores(outcome.body))
+        version = int(number) if number.isdigit() else None
+        return Prediction(scores, model, version, outcome.variant, outcome.queue_ms, outcome.encode_ms, outcome.engine_ms)
+
+
+def _decode_scores(body: bytes) -> list[_Score]:
+    try:
+        return _SCORES.decode(body)
+    except msgspec.DecodeError as error:
+        raise InvalidInput("console_task_not_shown") from error
+
+
+def _model(item: ControlModel) -> ModelView:
+    aliases = tuple((alias.name, alias.number) for alias in item.aliases)
+    return ModelView(item.name, item.task, aliases, tuple(_version(version) for version in item.versions))
+
+
+def _version(item: ControlVersion) -> VersionView:
+    version = item.version
+    certificates = tuple(
+        reading.read_certificate(one.variant, one.report, is_passed=one.is_passed, created_at=one.created_at) for one in item.certificates
+    )
+    evidence = [one.evidence for one in item.variants]
+    return VersionView(
+        model=version.model,
+        number=version.number,
+        state=version.state,
+        task=version.task,
+        is_base=version.is_base,
+        labels=version.labels,
+        metrics=reading.read_metrics(version.metrics),
+        created_at=version.created_at,
+        published_at=version.published_at,
+        lineage=reading.read_lineage(version.lineage),
+        variants=tuple(_variant(one) for one in item.variants),
+        certificates=certificates,
+        pictures=item.pictures,
+        budget=next((found for one in evidence if (found := reading.real(one, "budget")) is not None), None),
+        target=next((words for one in evidence if (words := reading.text(one, "target"))), ""),
+    )
+
+
+def _variant(item: Variant) -> VariantView:
+    size_bytes = sum(file.size_bytes for file in item.manifest.files) if item.manifest else None
+    return reading.read_variant(item.variant, item.evidence, is_chosen=item.is_chosen, size_bytes=size_bytes)
+
+
+def _endpoint(item: ControlEndpoint) -> EndpointView:
+    """What answers now; what is wanted where nothing answers yet. A wish that failed beside it is named as the reason."""
+    shown = item.serving or item.wanted
+    reason = item.wanted.reason if item.wanted.state == "failed" else shown.reason
+    return EndpointView(
+        item.name, shown.state, shown.task, shown.model, shown.version, shown.variant, shown.replicas, reason, labels=item.labels
+    )  # fmt: skip
+
+
+def _job(item: Job) -> JobView:
+    return JobView(
+        id=item.id,
+        kind=item.kind,
+        state=item.state,
+        subject=_subject(item.kind, item.config),
+        step=item.progress.step,
+        total=item.progress.total,
+        message=item.message,
+        metrics=reading.read_figures(item.progress.metrics),
+        attempt=item.attempt,
+        config=item.config,
+        result=item.result or {},
+        error=item.error or {},
+        created_at=item.created_at,
+        started_at=item.started_at,
+        ended_at=item.ended_at,
+    )
+
+
+def _subject(kind: str, config: JsonObject) -> str:
+    first = _SUBJECT_OF.get(kind)
+    names = (first, *_SUBJECTS) if first else _SUBJECTS
+    return next((found for name in names if (found := reading.text(config, name))), "")
+
+
+def _event(item: JobEvent) -> JobEventView:
+    data = item.data
+    figures = reading.read_figures(reading.child(data, "metrics"))
+    step, total = reading.whole(data, "step") or 0, reading.whole(data, "total") or 0
+    return JobEventView(item.number, item.kind, step, total, figures, reading.text(data, "message"))

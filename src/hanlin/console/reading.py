@@ -1,0 +1,119 @@
+"""Stored JSON (metrics, evidence, certificates) as the views of `port.py`. Whatever is absent or odd becomes None, never an error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+
+from hanlin.console.port import CertificateView, LabelScores, MetricsView, VariantView
+from hanlin.types import JsonObject, JsonValue
+
+MAIN_METRIC = "accuracy"
+_MAX_VALUE = 200  # characters of one line of lineage
+
+
+def child(data: JsonObject, name: str) -> JsonObject:
+    """The object called `name`; empty when there is none."""
+    found = data.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def real(data: JsonObject, *names: str) -> float | None:
+    """The first finite number among `names`."""
+    for name in names:
+        value = data.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            return float(value)
+    return None
+
+
+def whole(data: JsonObject, *names: str) -> int | None:
+    """The first number among `names`, as an integer."""
+    value = real(data, *names)
+    return None if value is None else int(value)
+
+
+def text(data: JsonObject, name: str) -> str:
+    """The text called `name`; empty when there is none."""
+    value = data.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def read_metrics(data: JsonObject) -> MetricsView | None:
+    """The stored evaluation; None when the version was never measured."""
+    found = child(data, "test") or data
+    value = real(found, MAIN_METRIC)
+    if value is None:
+        return None
+    scores = tuple(_label_scores(item) for item in _objects(found.get("per_class")))
+    confusion = _matrix(found.get("confusion"), len(scores))
+    return MetricsView(
+        MAIN_METRIC, value, _interval(found.get("interval")), real(found, "macro_f1"), real(found, "ece"), scores, confusion
+    )  # fmt: skip
+
+
+def read_variant(name: str, evidence: JsonObject, *, is_chosen: bool, size_bytes: int | None) -> VariantView:
+    """One variant with its measured evidence, as the compression report stores it."""
+    validation, test, latency = child(evidence, "validation"), child(evidence, "test"), child(evidence, "latency_ms")
+    return VariantView(
+        variant=name,
+        is_chosen=is_chosen,
+        status=text(evidence, "status") or "ok",
+        reason=text(evidence, "reason"),
+        validation=real(validation, "metric", MAIN_METRIC),
+        drop_points=real(validation, "drop_points"),
+        test=real(test, "metric", MAIN_METRIC),
+        p50_ms=real(latency, "p50"),
+        p99_ms=real(latency, "p99"),
+        rows_per_s=real(evidence, "throughput_rows_s", "rows_per_s"),
+        memory_bytes=whole(evidence, "memory_bytes"),
+        size_bytes=whole(evidence, "size_bytes") or size_bytes,
+    )
+
+
+def read_certificate(variant: str, report: JsonObject, *, is_passed: bool, created_at: datetime) -> CertificateView:
+    """The record of a replay."""
+    return CertificateView(
+        variant=variant,
+        is_passed=is_passed,
+        created_at=created_at,
+        rows=whole(report, "rows"),
+        agreement=real(report, "agreement", "label_agreement"),
+        max_difference=real(report, "max_difference", "max_score_difference"),
+        tolerance=real(report, "tolerance", "max_difference_allowed"),
+    )
+
+
+def read_lineage(lineage: JsonObject) -> tuple[tuple[str, str], ...]:
+    """What a version comes from, line by line; the full configuration is in the card and the job."""
+    return tuple((name, str(value)[:_MAX_VALUE]) for name, value in lineage.items() if isinstance(value, str | int | float) and value != "")
+
+
+def read_figures(metrics: Mapping[str, JsonValue]) -> tuple[tuple[str, float], ...]:
+    """The finite numbers among a job's metrics."""
+    found = ((name, real({name: value}, name)) for name, value in metrics.items())
+    return tuple((name, value) for name, value in found if value is not None)
+
+
+def _label_scores(item: JsonObject) -> LabelScores:
+    values = [real(item, name) or 0.0 for name in ("precision", "recall", "f1")]
+    return LabelScores(text(item, "label"), values[0], values[1], values[2], whole(item, "support") or 0)
+
+
+def _objects(value: JsonValue) -> list[JsonObject]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _interval(value: JsonValue) -> tuple[float, float] | None:
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    low, high = (real({"bound": item}, "bound") for item in value)
+    return None if low is None or high is None else (low, high)
+
+
+def _matrix(value: JsonValue, width: int) -> tuple[tuple[int, ...], ...]:
+    """Counts, gold by predicted; empty unless it is square and as wide as there are labels."""
+    rows = [row for row in value if isinstance(row, list)] if isinstance(value, list) else []
+    found = tuple(tuple(item for item in row if isinstance(item, int)) for row in rows)
+    return found if found and len(found) == width and all(len(row) == width for row in found) else ()
