@@ -51,7 +51,7 @@ def reviews_zh(cache: Path, progress: FetchProgress | None = None) -> Path:
 def reviews_en(cache: Path, progress: FetchProgress | None = None) -> Path:
     """Folder with `reviews-en.jsonl`: English sentences of film, restaurant and shop reviews, labelled positive or negative.
 
-    Ingesting leaves 2,983 rows.
+    Ingesting leaves 2,983 rows; with `split="80/20"` 600 of them are test.
     """
     folder = cache / "reviews-en"
     archive = fetch(SENTIMENT, cache, progress)
@@ -66,7 +66,7 @@ def reviews_en(cache: Path, progress: FetchProgress | None = None) -> Path:
                     rows = json.load(stream)
                 for row in rows:
                     if (label := _ENGLISH_CLASSES.get(row["class"])) is not None:  # each file ends in one row without a class
-                        out.write(json.dumps({"text": row["text"].strip(), "label": label}, ensure_ascii=False) + "\n")
+                        out.write(json.dumps({"text": row["text"], "label": label}, ensure_ascii=False) + "\n")
         publish(whole, folder)
     return folder
 

@@ -136,7 +136,7 @@ def _read_label_file(file: SourceFile, reading: Reading) -> Iterator[Row | BadRo
         if not line.is_whole:
             yield BadRow(line.number, "row_too_long")
         elif line.text.strip():
-            yield Row(line.number, line.text, path.stem)
+            yield Row(line.number, line.text.strip(), path.stem)
 
 
 _READERS: dict[str, Callable[[SourceFile, Reading], Iterator[Row | BadRow]]] = {

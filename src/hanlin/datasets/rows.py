@@ -26,11 +26,10 @@ class RowChecker:
         self._numbers: dict[str, int] = {}  # also of spellings with spaces around
 
     def check(self, row: Row) -> Example | BadRow:
-        """The example, text stripped at its ends. Raises InvalidInput (`too_many_classes`)."""
+        """The example; its text stays as it came, to the last space. Raises InvalidInput (`too_many_classes`)."""
         text = row.text
         if not isinstance(text, str):
             return BadRow(row.line, "text_missing" if text is None else "text_type")
-        text = text.strip()
         if problem := _text_problem(text):
             return BadRow(row.line, problem)
         label = label_text(row.label)
