@@ -1,0 +1,82 @@
+"""Puts the gateway together: the edge, inference, health, documents, the control API's router and the console."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from hanlin import __version__
+from hanlin.errors import HanlinError, InvalidInput, NotFound
+from hanlin.gateway.dataplane import Dataplane
+from hanlin.gateway.docs_page import docs_router
+from hanlin.gateway.edge import Edge, refusal
+from hanlin.gateway.health import health_router
+from hanlin.gateway.inference import Inference
+from hanlin.gateway.metrics import GatewayMetrics
+from hanlin.types import shorten
+
+
+def create_app(
+    dataplane: Dataplane, *, control_router: APIRouter | None = None, console_app: ASGIApp | None = None,
+    is_database_ready: Callable[[], bool] | None = None,
+) -> Edge:  # fmt: skip
+    """The ASGI app of a gateway. Its lifespan starts and stops the dataplane.
+
+    Args:
+        control_router: the control API's routes, paths included.
+        console_app: mounted at `/`, behind everything else.
+        is_database_ready: asked by `/readyz`.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await dataplane.start()
+        try:
+            yield
+        finally:
+            await dataplane.stop()
+
+    metrics = GatewayMetrics()
+    inner = FastAPI(
+        title="Hanlin", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
+    )  # fmt: skip
+    inner.add_exception_handler(HanlinError, _hanlin_error)
+    inner.add_exception_handler(HTTPException, _http_error)
+    inner.add_exception_handler(RequestValidationError, _validation_error)
+    inner.include_router(health_router(dataplane, metrics, is_database_ready or (lambda: True)))
+    if control_router is not None:
+        inner.include_router(control_router)
+    inner.include_router(docs_router(inner))
+    if console_app is not None:
+        inner.mount("/", console_app)
+    return Edge(inner, Inference(dataplane), metrics)
+
+
+async def _hanlin_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HanlinError)
+    return refusal(error, request.scope)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """404 and 405 of the router, in our form."""
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "GET")
+        return refusal(InvalidInput("method_not_allowed", allowed=allowed), request.scope)
+    if error.status_code == 404:
+        return refusal(NotFound("no_such_page"), request.scope)
+    return refusal(InvalidInput("bad_request", status=error.status_code), request.scope)
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    """A body or parameter that a route's model refused: names the field, never repeats the value."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
+    return refusal(InvalidInput("invalid_field", name=shorten(where), problem=str(first["type"])), request.scope)

@@ -1,0 +1,133 @@
+"""The one way of a request behind every door: who asks, whether now, mask, route, unmask, journal. Knows no protocol.
+
+Lives on an event loop. `start` begins to follow the reconciler's routes; until it has found some, nothing is ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from hanlin.errors import NotFound, Overloaded
+from hanlin.gateway.ports import Authenticator, Journal, Mask, NoJournal, NoMask, NoQuota, Quota
+from hanlin.serving.router import Request, Router
+from hanlin.serving.routes import EndpointRoute, RoutesWatcher, route_key
+from hanlin.serving.wire import Lane
+from hanlin.settings import Settings
+from hanlin.types import JsonObject, JsonValue, Principal, is_name
+
+_LOOK_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An answer: JSON text, who gave it, and where the time went (milliseconds)."""
+
+    body: bytes
+    version: str
+    variant: str
+    items: int
+    tokens: int
+    queue_ms: float
+    encode_ms: float
+    engine_ms: float
+
+
+class Dataplane:
+    """Authentication, admission and routing of inference calls.
+
+    Args:
+        router: given by tests; by default one that follows `<home>/run/routes.json`.
+    """
+
+    def __init__(
+        self, authenticator: Authenticator, *, settings: Settings, quota: Quota | None = None, mask: Mask | None = None,
+        journal: Journal | None = None, router: Router | None = None,
+    ) -> None:  # fmt: skip
+        self.settings = settings
+        self._authenticator = authenticator
+        self._quota = quota or NoQuota()
+        self._mask = mask or NoMask()
+        self._journal = journal or NoJournal()
+        self._follows_routes = router is None
+        self.router = router or Router(max_waiting=settings.max_concurrency)
+        self.inflight = 0
+        self.is_draining = False
+        self._follower: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to follow the routes."""
+        if self._follows_routes:
+            self._follower = asyncio.get_running_loop().create_task(self._follow())
+
+    async def stop(self) -> None:
+        """Let go of the workers."""
+        if self._follower is not None:
+            self._follower.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._follower
+        await self.router.close()
+
+    def authenticate(self, header: str | None) -> Principal:
+        """The caller. Raises Unauthenticated."""
+        return self._authenticator.authenticate(header)
+
+    def find(self, principal: Principal, endpoint: str) -> EndpointRoute:
+        """The route of an endpoint the caller may use. Raises NotFound (`no_such_endpoint`), alike for all reasons."""
+        return self.router.route(self._key(principal, endpoint))
+
+    async def predict(
+        self, principal: Principal, endpoint: str, inputs: JsonValue, parameters: JsonObject, *, timeout_s: float, language: str,
+        request_id: str, lane: Lane = "interactive",
+    ) -> Outcome:  # fmt: skip
+        """Answer one call. Cancelling the wait cancels the work.
+
+        Raises:
+            HanlinError: PermissionDenied, NotFound, Overloaded, QuotaExceeded, or as the worker refused it.
+        """
+        principal.require("predict")
+        key = self._key(principal, endpoint)
+        self.router.route(key)
+        with self._admitted():
+            self._quota.reserve(principal, endpoint)
+            tokens, is_answered = 0, False
+            try:
+                hidden = self._mask.mask(principal, endpoint, inputs)
+                request = Request(hidden, parameters, timeout_s, str(principal.key_id), lane, language)
+                result = await self.router.submit(key, request)
+                answer = result.answer
+                body = self._mask.unmask(principal, endpoint, answer.body)
+                self._journal.record(principal, endpoint, request_id=request_id, items=answer.items, tokens=answer.tokens)
+                tokens, is_answered = answer.tokens, True
+            finally:
+                self._quota.settle(principal, endpoint, tokens=tokens, is_answered=is_answered)
+        return Outcome(
+            body, result.info.version, result.info.variant, answer.items, tokens, answer.queue_ms, answer.encode_ms, answer.engine_ms
+        )  # fmt: skip
+
+    def _key(self, principal: Principal, endpoint: str) -> str:
+        """Private endpoints begin with a dot and are for `admin` keys of their own team."""
+        is_private = endpoint.startswith(".")
+        if not is_name(endpoint.removeprefix(".")) or (is_private and "admin" not in principal.scopes):
+            raise NotFound("no_such_endpoint")
+        return route_key(principal.team_id, endpoint)
+
+    @contextlib.contextmanager
+    def _admitted(self) -> Iterator[None]:
+        if self.inflight >= self.settings.max_concurrency:
+            raise Overloaded("too_many_calls", retry_after_s=1.0, limit=self.settings.max_concurrency)
+        self.inflight += 1
+        try:
+            yield
+        finally:
+            self.inflight -= 1
+
+    async def _follow(self) -> None:
+        watcher = RoutesWatcher(self.settings.home / "run")
+        while True:
+            routes = watcher.changed()
+            if routes is not None:
+                self.router.update(routes)
+            await asyncio.sleep(_LOOK_S)

@@ -1,0 +1,124 @@
+"""`/openapi.json` and `/docs`, made here: one page without scripts from elsewhere, so it works behind any firewall."""
+
+from __future__ import annotations
+
+import html
+import json
+from typing import Any, cast
+
+from fastapi import APIRouter, FastAPI
+from starlette.responses import Response
+
+from hanlin.gateway.openapi import describe
+from hanlin.types import JsonObject
+
+
+def docs_router(app: FastAPI) -> APIRouter:
+    """The two routes over `app`'s own routes and the inference routes, which FastAPI does not know."""
+    router = APIRouter()
+    cache: dict[str, bytes] = {}
+
+    def schema() -> JsonObject:
+        return describe(cast("JsonObject", app.openapi()))
+
+    @router.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> Response:
+        if "openapi" not in cache:
+            cache["openapi"] = json.dumps(schema(), ensure_ascii=False).encode()
+        return Response(cache["openapi"], media_type="application/json")
+
+    @router.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        if "docs" not in cache:
+            cache["docs"] = page(schema()).encode()
+        return Response(cache["docs"], media_type="text/html; charset=utf-8", headers={"content-security-policy": _POLICY})
+
+    return router
+
+
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"
+
+
+def page(schema: Any) -> str:
+    """The API as one HTML page: every route with parameters, body and answers, grouped by tag."""
+    groups: dict[str, list[str]] = {}
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            tag = (operation.get("tags") or ["other"])[0]
+            groups.setdefault(tag, []).append(_operation(path, method, operation, schema))
+    parts = [f'<section><h2 id="{_e(tag)}">{_e(tag)}</h2>{"".join(found)}</section>' for tag, found in groups.items()]
+    links = "".join(f'<a href="#{_e(tag)}">{_e(tag)}</a>' for tag in groups)
+    info = schema["info"]
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>Hanlin API</title><style>{_STYLE}</style></head><body><header><h1>Hanlin API <small>{_e(info['version'])}</small></h1>"
+        f'<p>{_e(info.get("description", ""))} <a href="/openapi.json">openapi.json</a></p><nav>{links}</nav></header>{"".join(parts)}</body></html>'
+    )
+
+
+def _operation(path: str, method: str, operation: Any, schema: Any) -> str:
+    rows = "".join(
+        f"<tr><td><code>{_e(p['name'])}</code></td><td>{_e(p['in'])}</td><td>{_e(_type(p.get('schema', {})))}</td>"
+        f"<td>{_e(p.get('description', ''))}</td></tr>"
+        for p in operation.get("parameters", [])
+    )
+    table = f"<table><tr><th>parameter<th>in<th>type<th></tr>{rows}</table>" if rows else ""
+    body = "".join(_content("Body", content, schema) for content in operation.get("requestBody", {}).get("content", {}).items())
+    answers = "".join(
+        f"<p><b>{_e(status)}</b> {_e(answer.get('description', ''))}</p>"
+        + "".join(_content("", content, schema) for content in answer.get("content", {}).items())
+        for status, answer in operation.get("responses", {}).items()
+    )
+    return (
+        f'<details><summary><span class="m {method}">{method.upper()}</span> <code>{_e(path)}</code> {_e(operation.get("summary", ""))}</summary>'
+        f"<p>{_e(operation.get('description', ''))}</p>{table}{body}{answers}</details>"
+    )
+
+
+def _content(title: str, content: tuple[str, Any], schema: Any) -> str:
+    kind, described = content
+    shown = described.get("example")
+    if shown is None and "schema" in described:
+        shown = _resolve(described["schema"], schema, 0)
+    if not shown:
+        return f"<p>{_e(title)} <code>{_e(kind)}</code></p>"
+    return f"<p>{_e(title)} <code>{_e(kind)}</code></p><pre>{_e(json.dumps(shown, indent=2, ensure_ascii=False))}</pre>"
+
+
+def _resolve(node: Any, schema: Any, depth: int) -> Any:
+    """A schema as a skeleton of what is sent: names with their types."""
+    if depth > 4 or not isinstance(node, dict):
+        return "…"
+    if "$ref" in node:
+        return _resolve(schema["components"]["schemas"].get(node["$ref"].rpartition("/")[2], {}), schema, depth)
+    if "properties" in node:
+        return {name: _resolve(value, schema, depth + 1) for name, value in node["properties"].items()}
+    if node.get("type") == "array":
+        return [_resolve(node.get("items", {}), schema, depth + 1)]
+    for many in ("anyOf", "oneOf", "allOf"):
+        if many in node:
+            kinds = [_resolve(option, schema, depth + 1) for option in node[many]]
+            return next((kind for kind in kinds if not isinstance(kind, str)), " | ".join(map(str, kinds)))
+    return _type(node)
+
+
+def _type(node: Any) -> str:
+    if "enum" in node:
+        return " | ".join(json.dumps(value) for value in node["enum"])
+    return str(node.get("type") or "any")
+
+
+def _e(text: object) -> str:
+    return html.escape(str(text))
+
+
+_STYLE = """
+:root{color-scheme:light dark;--line:#8884;--soft:#8881}
+body{font:15px/1.5 system-ui,"Noto Sans CJK SC",sans-serif;max-width:960px;margin:0 auto;padding:1rem}
+nav a{margin-right:1rem}h1 small{font-weight:400;opacity:.6}h2{margin:2rem 0 .5rem;text-transform:capitalize}
+details{border:1px solid var(--line);border-radius:8px;margin:.4rem 0;padding:.5rem .8rem}
+summary{cursor:pointer}pre{background:var(--soft);padding:.8rem;border-radius:6px;overflow:auto}
+table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.25rem .5rem;text-align:left}
+.m{display:inline-block;min-width:4.2em;text-align:center;border-radius:5px;font-weight:600;font-size:.8em;color:#fff;background:#666}
+.get{background:#1a7f4b}.post{background:#2558c4}.put,.patch{background:#9a6700}.delete{background:#b42318}
+"""

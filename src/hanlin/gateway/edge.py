@@ -1,0 +1,150 @@
+"""The outermost ASGI layer: request ids, language, the fast way to inference, errors to answers, one log line a request.
+
+Broad `except` stands here and nowhere deeper: whatever escapes a route becomes `internal`, with the traceback in the log only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import MutableMapping
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hanlin.errors import Cancelled, HanlinError, Internal, InvalidInput
+from hanlin.gateway.inference import PREFIX, Inference
+from hanlin.gateway.metrics import GatewayMetrics
+from hanlin.gateway.responses import error_response, language_of, request_id_of
+
+_access = logging.getLogger("hanlin.access")
+_log = logging.getLogger("hanlin.gateway")
+
+METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+
+class Edge:
+    """Wraps the rest of the gateway.
+
+    Args:
+        inner: control API, console, documents, health: everything off the hot path.
+    """
+
+    def __init__(self, inner: ASGIApp, inference: Inference, metrics: GatewayMetrics) -> None:
+        self._inner = inner
+        self._inference = inference
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._inner(scope, receive, send)
+            return
+        begun_s = time.perf_counter()
+        headers: dict[bytes, bytes] = {name.lower(): value for name, value in scope["headers"]}
+        state: MutableMapping[str, Any] = scope.setdefault("state", {})
+        state["request_id"] = request_id_of(_ascii(headers.get(b"x-request-id")))
+        state["language"] = language_of(_ascii(headers.get(b"accept-language")))
+        answer = _Answer(send, state["request_id"])
+        self._metrics.begin()
+        try:
+            await self._handle(scope, receive, answer, headers)
+        except HanlinError as error:
+            await self._refuse(error, scope, receive, answer)
+        except asyncio.CancelledError:
+            if not _was_hung_up(scope):
+                raise
+            answer.status = 499
+        except Exception:
+            _log.exception("a route failed", extra={"request_id": state["request_id"]})
+            await self._refuse(Internal("internal"), scope, receive, answer)
+        finally:
+            self._record(scope, state["request_id"], answer.status, time.perf_counter() - begun_s)
+
+    async def _handle(self, scope: Scope, receive: Receive, answer: _Answer, headers: dict[bytes, bytes]) -> None:
+        path: str = scope["path"]
+        check_path(path)
+        if not path.startswith(PREFIX):
+            await self._inner(scope, receive, answer.send)
+            return
+        endpoint = path[len(PREFIX) :]
+        scope["state"]["route"] = PREFIX + "{endpoint}"
+        if scope["method"] == "POST":
+            await self._inference.predict(scope, receive, answer.send, headers, endpoint)
+        elif scope["method"] in ("GET", "HEAD"):
+            await self._inference.describe(headers, endpoint)(scope, receive, answer.send)
+        else:
+            raise InvalidInput("method_not_allowed", allowed="GET, HEAD, POST")
+
+    async def _refuse(self, error: HanlinError, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        if isinstance(error, Cancelled) and error.code == "client_gone":
+            answer.status = 499
+            return
+        if error.details:
+            _log.warning(error.code, extra={"request_id": scope["state"]["request_id"], "details": error.details})
+        if answer.status:  # the head has left: only breaking the connection tells the caller
+            raise error
+        await refusal(error, scope)(scope, receive, answer.send)
+
+    def _record(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+        route = str(scope["state"].get("route") or _route_name(scope))
+        self._metrics.end(scope["method"], route, status, seconds)
+        _access.info(
+            "%s %s %d %.1f ms", scope["method"], route, status, seconds * 1000, extra={"request_id": request_id, "status": status}
+        )  # fmt: skip
+
+
+class _Answer:
+    """Remembers the status and adds the request id to answers that lack it."""
+
+    __slots__ = ("_id", "_send", "status")
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._id = request_id.encode()
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = message.setdefault("headers", [])
+            if not any(name == b"x-request-id" for name, _ in headers):
+                message["headers"] = [*headers, (b"x-request-id", self._id)]
+        await self._send(message)
+
+
+def refusal(error: HanlinError, scope: Scope) -> Response:
+    """The answer to `error` in the caller's language."""
+    extra = {}
+    if error.code == "method_not_allowed":
+        extra["allow"] = str(error.params.get("allowed", METHODS))
+    if error.code in ("body_too_large", "control_body_too_large"):
+        extra["connection"] = "close"
+    return error_response(error, request_id=scope["state"]["request_id"], language=scope["state"]["language"], extra=extra)
+
+
+def check_path(path: str) -> None:
+    """Raises InvalidInput (`invalid_path`) for what no route of ours has: control characters, backslashes, dot segments, escapes left."""
+    if (
+        path.isascii()
+        and path.isprintable()
+        and not any(mark in path for mark in ("\\", "//", "/../", "/./", "%"))
+        and not path.endswith(("/..", "/."))
+    ):
+        return
+    raise InvalidInput("invalid_path")
+
+
+def _route_name(scope: Scope) -> str:
+    route = scope.get("route")
+    return str(getattr(route, "path", "")) or "other"
+
+
+def _was_hung_up(scope: Scope) -> bool:
+    return bool(scope.get("hanlin.is_gone", lambda: False)())
+
+
+def _ascii(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")

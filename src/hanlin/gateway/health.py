@@ -1,0 +1,48 @@
+"""`/healthz` (alive), `/readyz` (takes calls) and `/metrics`. All three without a key: they tell no team's secrets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+from fastapi import APIRouter
+from starlette.responses import Response
+
+from hanlin.gateway.dataplane import Dataplane
+from hanlin.gateway.metrics import GatewayMetrics
+
+_DATABASE_TIMEOUT_S = 2.0
+
+
+def health_router(dataplane: Dataplane, metrics: GatewayMetrics, is_database_ready: Callable[[], bool]) -> APIRouter:
+    """The three routes. `is_database_ready` may block: it runs on a thread."""
+    router = APIRouter(tags=["health"])
+
+    @router.get("/healthz", summary="Whether the process lives")
+    async def healthz() -> Response:
+        return _json(200, {"status": "ok"})
+
+    @router.get("/readyz", summary="Whether calls are taken: database reachable, routes known, not shutting down")
+    async def readyz() -> Response:
+        checks = {"database": await _ask(is_database_ready), "routes": dataplane.router.has_routes, "draining": dataplane.is_draining}
+        is_ready = bool(checks["database"] and checks["routes"] and not checks["draining"])
+        return _json(200 if is_ready else 503, {"status": "ready" if is_ready else "not ready", "checks": checks})
+
+    @router.get("/metrics", summary="Counters in the Prometheus text form")
+    async def read_metrics() -> Response:
+        return Response(await metrics.render(dataplane.router), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return router
+
+
+async def _ask(is_database_ready: Callable[[], bool]) -> bool:
+    try:
+        async with asyncio.timeout(_DATABASE_TIMEOUT_S):
+            return await asyncio.to_thread(is_database_ready)
+    except Exception:  # whatever the driver raises means the same here
+        return False
+
+
+def _json(status: int, value: object) -> Response:
+    return Response(msgspec.json.encode(value), status, media_type="application/json", headers={"cache-control": "no-store"})

@@ -1,0 +1,200 @@
+"""uvicorn's httptools protocol behind the guard: strict framing, time limits for head, body and reading, no cut-off answers.
+
+Also tells the app when a caller hangs up, through `scope["hanlin.on_disconnect"]`, which costs nothing a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from hanlin.errors import HanlinError, InvalidInput
+from hanlin.gateway.http_guard import Guard, Refused
+from hanlin.gateway.responses import error_body
+from hanlin.gateway.status import http_status
+from hanlin.settings import Settings
+
+_LINGER_S = 2.0
+_LINGER_BYTES = 64 * 2**20
+_MIN_BODY_BYTES = 64 * 2**10  # that much must come in each `body_timeout_s`, or the whole rest
+_WRITE_TIMEOUT_S = 30.0
+_CLOSE_HEADERS = b"content-type: application/json\r\nconnection: close\r\n"
+
+
+def strict_protocol(settings: Settings) -> type[HttpToolsProtocol]:
+    """The protocol class for uvicorn with these limits."""
+    return type("StrictProtocol", (GuardedProtocol,), {"settings": settings})
+
+
+class GuardedProtocol(HttpToolsProtocol):
+    """One connection."""
+
+    settings: Settings
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._guard = Guard(self.settings.max_header_bytes)
+        self._timer: asyncio.TimerHandle | None = None
+        self._writing_timer: asyncio.TimerHandle | None = None
+        self._body_bytes = 0
+        self._is_refused = False
+        self._hang_up: Callable[[], object] | None = None
+        self._is_gone = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """See asyncio.Protocol."""
+        super().connection_made(_Lingering(transport, self))  # type: ignore[arg-type]
+        self._set_timer(self.settings.header_timeout_s, self._head_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Ends timers and tells the app."""
+        self._set_timer(0, None)
+        self.resume_writing()
+        self._is_gone = self.cycle is not None and not self.cycle.response_complete
+        super().connection_lost(exc)
+        if self._is_gone and self._hang_up is not None:
+            self._hang_up()
+
+    def data_received(self, data: bytes) -> None:
+        """Checks, then parses."""
+        transport: _Lingering = self.transport  # type: ignore[assignment]
+        if self._is_refused or transport.is_lingering:
+            transport.discard(len(data))
+            return
+        was_in_head, was_in_body = self._guard.is_in_head, self._guard.is_in_body
+        try:
+            for piece in self._guard.feed(data):
+                self._body_bytes += len(piece)
+                super().data_received(piece)
+        except Refused as refused:
+            self._refuse(refused.code)
+            return
+        self._watch(was_in_head=was_in_head, was_in_body=was_in_body)
+
+    def on_message_begin(self) -> None:
+        """Gives the app its way to hear of a hang-up."""
+        super().on_message_begin()
+        scope: dict[str, Any] = self.scope  # type: ignore[assignment]
+        scope["hanlin.on_disconnect"] = self._register
+        scope["hanlin.is_gone"] = lambda: self._is_gone
+
+    def pause_writing(self) -> None:
+        """A caller who does not read holds the answer for a while, not for ever."""
+        super().pause_writing()
+        self._writing_timer = self.loop.call_later(_WRITE_TIMEOUT_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The caller reads again."""
+        if self._writing_timer is not None:
+            self._writing_timer.cancel()
+            self._writing_timer = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """What the parser refuses and the guard let through."""
+        self._refuse("malformed_head")
+
+    def _register(self, callback: Callable[[], object]) -> None:
+        self._hang_up = callback
+
+    def _watch(self, *, was_in_head: bool, was_in_body: bool) -> None:
+        """Start, keep or stop the timer for what is owed now."""
+        if self._guard.is_in_body:
+            if not was_in_body:
+                self._body_bytes = 0
+                self._set_timer(self.settings.body_timeout_s, self._body_late)
+        elif self._guard.is_in_head:
+            if not was_in_head:
+                self._set_timer(self.settings.header_timeout_s, self._head_late)
+        else:
+            self._set_timer(0, None)
+
+    def _head_late(self) -> None:
+        self._refuse("head_timeout", is_silent=not self._guard.is_in_head)
+
+    def _body_late(self) -> None:
+        is_held_by_us = self.flow.read_paused
+        if is_held_by_us or self._body_bytes >= _MIN_BODY_BYTES:
+            self._body_bytes = 0
+            self._set_timer(self.settings.body_timeout_s, self._body_late)
+            return
+        self._refuse("body_timeout")
+
+    def _set_timer(self, delay_s: float, callback: Callable[[], None] | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(delay_s, callback) if callback is not None else None
+
+    def _refuse(self, code: str, *, is_silent: bool = False) -> None:
+        """Answer with an error and end the connection; an answer under way is ended first."""
+        if self._is_refused:
+            return
+        self._is_refused = True
+        self._set_timer(0, None)
+        is_answering = self.cycle is not None and not self.cycle.response_complete
+        if is_answering and (self.cycle.response_started or not self.cycle.more_body):
+            self.cycle.keep_alive = False  # its answer goes out, then the connection ends
+            self.pipeline.clear()
+            return
+        if not is_silent and not self.transport.is_closing():
+            self.transport.write(_refusal(InvalidInput(code)))
+        self.transport.close()
+        if is_answering:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+
+
+def _refusal(error: HanlinError) -> bytes:
+    request_id = secrets.token_hex(8)
+    body = error_body(error, request_id, "en")
+    allow = b"allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" if error.code == "method_unknown" else b""
+    lengths = b"content-length: %d\r\nx-request-id: %s\r\n\r\n" % (len(body), request_id.encode())
+    return STATUS_LINE[http_status(error)] + _CLOSE_HEADERS + allow + lengths + body
+
+
+class _Lingering:
+    """A transport whose `close` lets the peer read the answer: with input unread, a plain close would reset the connection.
+
+    It half-closes, drops what still comes for a while, then closes.
+    """
+
+    def __init__(self, transport: asyncio.Transport, protocol: GuardedProtocol) -> None:
+        self._transport = transport
+        self._protocol = protocol
+        self._dropped = 0
+        self.is_lingering = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        return self.is_lingering or self._transport.is_closing()
+
+    def write(self, data: bytes) -> None:
+        if not self.is_lingering:
+            self._transport.write(data)
+
+    def close(self) -> None:
+        guard = self._protocol._guard
+        if self.is_lingering or self._transport.is_closing():
+            return
+        if not (guard.is_in_body or guard.is_in_head or self._protocol._is_refused):
+            self._transport.close()
+            return
+        self.is_lingering = True
+        try:
+            self._transport.write_eof()
+            self._transport.resume_reading()
+        except (OSError, RuntimeError, NotImplementedError):
+            self._transport.close()
+            return
+        self._protocol.loop.call_later(_LINGER_S, self._transport.close)
+
+    def discard(self, size_bytes: int) -> None:
+        self._dropped += size_bytes
+        if self._dropped > _LINGER_BYTES:
+            self._transport.abort()

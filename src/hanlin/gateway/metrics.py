@@ -1,0 +1,74 @@
+"""The gateway's own counters, and the workers' as they report them, in the Prometheus text form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.registry import Collector
+
+from hanlin.serving.router import Router
+from hanlin.serving.wire import ReplicaInfo
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_LABELS = ["endpoint", "version", "variant", "replica"]
+
+
+class GatewayMetrics:
+    """Counts requests of one gateway process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry(auto_describe=True)
+        self._requests = Counter("hanlin_requests", "Requests answered", ["method", "route", "status"], registry=self.registry)
+        self._seconds = Histogram("hanlin_request_seconds", "Time to answer", ["route"], buckets=_SECONDS, registry=self.registry)
+        self._inflight = Gauge("hanlin_requests_in_flight", "Requests being answered", registry=self.registry)
+
+    def begin(self) -> None:
+        """A request has come."""
+        self._inflight.inc()
+
+    def end(self, method: str, route: str, status: int, seconds: float) -> None:
+        """It has ended."""
+        self._inflight.dec()
+        self._requests.labels(method, route, status).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    async def render(self, router: Router) -> bytes:
+        """Everything, workers asked now."""
+        own = generate_latest(self.registry)
+        scrape = CollectorRegistry()
+        scrape.register(_Workers(await router.reports(), router))
+        return own + generate_latest(scrape)
+
+
+class _Workers(Collector):
+    """Worker reports as metrics."""
+
+    def __init__(self, reports: Sequence[tuple[str, ReplicaInfo, dict[str, float]]], router: Router) -> None:
+        self._reports = reports
+        self._router = router
+
+    def collect(self) -> Iterable[Metric]:
+        """For the registry."""
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        for number, (key, info, values) in enumerate(self._reports):
+            for name, value in values.items():
+                if name not in families:
+                    families[name] = _family(name)
+                families[name].add_metric([key, info.version, info.variant, str(number)], value)
+        yield from families.values()
+        yield _single("hanlin_worker_connections_lost", "Workers that went away", self._router.deaths_total)
+        yield _single("hanlin_retries", "Calls sent again because a worker went away", self._router.retries_total)
+
+
+def _family(name: str) -> CounterMetricFamily | GaugeMetricFamily:
+    words = name.removesuffix("_total").replace("_", " ")
+    if name.endswith("_total"):
+        return CounterMetricFamily(f"hanlin_worker_{name.removesuffix('_total')}", f"Worker: {words}", labels=_LABELS)
+    return GaugeMetricFamily(f"hanlin_worker_{name}", f"Worker: {words}", labels=_LABELS)
+
+
+def _single(name: str, words: str, value: float) -> CounterMetricFamily:
+    return CounterMetricFamily(name, words, value=value)

@@ -1,0 +1,91 @@
+"""The OpenAPI description: what FastAPI knows of the control API, plus the inference routes, the error body and the key scheme."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from hanlin.types import JsonObject, JsonValue
+
+_ERROR: JsonObject = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "family", "message", "request_id"],
+            "properties": {
+                "code": {"type": "string"}, "family": {"type": "string"}, "message": {"type": "string"}, "next": {"type": "string"},
+                "request_id": {"type": "string"}, "retry_after_s": {"type": "number"}, "index": {"type": "integer"},
+            },
+        }
+    },
+}  # fmt: skip
+_TEXTS: JsonObject = {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+_REFUSALS = {
+    "400": "Not JSON", "401": "No key, or one that is not valid", "403": "The key lacks the scope `predict`", "404": "No such endpoint",
+    "413": "Body, batch or text too large", "415": "Not application/json", "422": "The request is wrong; says what and where",
+    "429": "Too many calls, or the queue is full; see Retry-After", "500": "The model failed", "503": "No replica is ready",
+    "504": "The deadline passed",
+}  # fmt: skip
+
+
+def describe(schema: JsonObject) -> JsonObject:
+    """`schema` of FastAPI with what it does not know."""
+    paths = dict(cast("JsonObject", schema.get("paths", {})))
+    paths["/models/{endpoint}"] = {"post": _predict(), "get": _describe()}
+    components = dict(cast("JsonObject", schema.get("components", {})))
+    schemas = dict(cast("JsonObject", components.get("schemas", {})))
+    components["schemas"] = {**schemas, "Error": _ERROR}
+    components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "hl_…; `hanlin key create` makes one"}}
+    info: JsonObject = {
+        **cast("JsonObject", schema.get("info", {})),
+        "description": "Text in, answers out. Send your key as Authorization: Bearer hl_…; Accept-Language: zh answers errors in Chinese.",
+    }
+    return {**schema, "info": info, "paths": paths, "components": components, "security": [{"key": []}]}
+
+
+def _predict() -> JsonObject:
+    return {
+        "tags": ["inference"],
+        "summary": "Call a model",
+        "description": "One text or a list of texts. A list is answered whole or refused whole, naming the index of the bad item.",
+        "operationId": "predict",
+        "parameters": [
+            _endpoint(),
+            {"name": "X-Timeout-S", "in": "header", "schema": {"type": "number"}, "description": "seconds allowed for the call"},
+            {"name": "X-Request-Id", "in": "header", "schema": {"type": "string"}, "description": "your own id, answered back"},
+        ],
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _body(), "example": {"inputs": "The food was wonderful."}}},
+        },
+        "responses": {
+            "200": {
+                "description": "The answer, for text classification every label with its score, best first",
+                "content": {"application/json": {"example": [{"label": "positive", "score": 0.98}, {"label": "negative", "score": 0.02}]}},
+            },
+            **_refusals(),
+        },
+    }
+
+
+def _describe() -> JsonObject:
+    return {
+        "tags": ["inference"], "summary": "What an endpoint serves", "operationId": "describe_endpoint", "parameters": [_endpoint()],
+        "responses": {"200": {"description": "Model, version, variant, labels, limits and a worked example"}, **_refusals("401", "404")},
+    }  # fmt: skip
+
+
+def _body() -> JsonObject:
+    return {
+        "type": "object", "required": ["inputs"], "additionalProperties": False,
+        "properties": {"inputs": _TEXTS, "parameters": {"type": "object", "description": "options of the endpoint's task"}},
+    }  # fmt: skip
+
+
+def _endpoint() -> JsonObject:
+    return {"name": "endpoint", "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _refusals(*only: str) -> dict[str, JsonValue]:
+    content: JsonObject = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {status: {"description": words, "content": content} for status, words in _REFUSALS.items() if not only or status in only}

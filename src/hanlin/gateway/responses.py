@@ -1,0 +1,61 @@
+"""HTTP answers that all routes share: the error body, its headers, the language of the caller, request ids."""
+
+from __future__ import annotations
+
+import math
+import re
+import secrets
+
+import msgspec
+from starlette.responses import Response
+
+from hanlin.errors import HanlinError
+from hanlin.gateway.status import http_status
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_RETRY_FAMILIES = frozenset({"Overloaded", "QuotaExceeded", "NotReady"})
+
+
+def error_response(error: HanlinError, *, request_id: str, language: str = "en", extra: dict[str, str] | None = None) -> Response:
+    """The public form of an error: 4 KB at most, no details."""
+    headers = {"content-language": language, **(extra or {})}
+    if error.family in _RETRY_FAMILIES or error.retry_after_s is not None:
+        headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s or 1.0)))
+    if error.family == "Unauthenticated":
+        headers["www-authenticate"] = "Bearer"
+    return Response(error_body(error, request_id, language), http_status(error), headers, "application/json")
+
+
+def error_body(error: HanlinError, request_id: str, language: str) -> bytes:
+    """`{"error": {…, "request_id"}}`."""
+    wire = error.to_wire(language)
+    body = msgspec.json.encode({"error": {**wire, "request_id": request_id}})
+    if len(body) > 4096:  # Chinese takes three bytes a character
+        short = {name: value[:300] if isinstance(value, str) else value for name, value in wire.items()}
+        body = msgspec.json.encode({"error": {**short, "request_id": request_id}})
+    return body
+
+
+def language_of(header: str | None) -> str:
+    """`zh` or `en`, from Accept-Language: the one with the higher weight, English when in doubt."""
+    if not header:
+        return "en"
+    weights = {"en": 0.0, "zh": 0.0}
+    for part in header[:256].split(","):
+        tag, _, rest = part.partition(";")
+        name = tag.strip().lower().partition("-")[0]
+        if name in weights:
+            weights[name] = max(weights[name], _weight(rest))
+    return "zh" if weights["zh"] > weights["en"] else "en"
+
+
+def request_id_of(header: str | None) -> str:
+    """The caller's own request id when it is harmless, else a new one."""
+    if header and _REQUEST_ID.fullmatch(header):
+        return header
+    return secrets.token_hex(8)
+
+
+def _weight(text: str) -> float:
+    found = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", text)
+    return float(found.group(1)) if found else 1.0
