@@ -43,6 +43,7 @@ class Hanlin:
         key: the API key; None reads `HANLIN_KEY`, then the local server's owner key.
         timeout: seconds for one call in all, retries included.
         max_retries: further attempts when the server cannot be reached, is busy or is starting.
+        language: `en` or `zh`, the language of the server's messages.
 
     Raises:
         Unauthenticated: `key_missing` when there is no key anywhere.
@@ -55,10 +56,15 @@ class Hanlin:
         *,
         timeout: float = 30.0,
         max_retries: int = 4,
+        language: str = "en",
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.url = find_url(url)
-        headers = {"authorization": f"Bearer {find_key(key)}", "user-agent": calls.AGENT}
+        headers = {
+            "authorization": f"Bearer {find_key(key)}",
+            "user-agent": calls.AGENT,
+            "accept-language": "zh" if language.startswith("zh") else "en",
+        }
         self._core = Core(Driver(self.url, transport=transport), Policy(self.url, timeout, max_retries, headers=headers))
         self.datasets = Datasets(self._core)
         self.jobs = Jobs(self._core)

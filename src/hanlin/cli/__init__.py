@@ -1,0 +1,29 @@
+"""`hanlin`: thin commands over `client/`. Naming this room loads neither rich nor httpx, so that `--help` is quick.
+
+Exit status: 0 done · 1 other faults · 2 wrong usage or input · 3 key or scope · 4 not found or conflict · 5 not available now ·
+130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command and exit with its status."""
+    from hanlin.cli.application import build
+    from hanlin.cli.failures import report
+    from hanlin.errors import HanlinError
+
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without Chinese shows escapes instead of failing
+    try:
+        build()(args=None if arguments is None else list(arguments), prog_name="hanlin")
+    except HanlinError as error:
+        sys.exit(report(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(0)

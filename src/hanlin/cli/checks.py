@@ -1,0 +1,193 @@
+"""What `hanlin doctor` looks at. Each check is one function that returns findings and never raises."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from hanlin.cli.words import say
+
+MIN_FREE_BYTES = 2 * 10**9
+MIN_MEMORY_BYTES = 2 * 10**9
+CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+ENGINES = (("torch", "torch", "train"), ("onnxruntime", "onnxruntime", "server"), ("openvino", "openvino", "server"))
+EXTRAS = (("server", "starlette"), ("train", "transformers"), ("s3", "s3fs"))
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the report: `ok`, `note` (fine, but worth knowing) or `problem`."""
+
+    name: str
+    status: Literal["ok", "note", "problem"]
+    value: str
+    advice: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """The JSON form."""
+        return asdict(self)
+
+
+def all_findings(home: Path) -> Iterator[Finding]:
+    """Every check, quick ones first."""
+    yield from machine()
+    yield from storage(home)
+    yield from engines()
+    yield from extras()
+    yield server()
+
+
+def machine() -> Iterator[Finding]:
+    """Python, cores, processor flags, memory."""
+    version = platform.python_version()
+    is_new = sys.version_info >= (3, 11)
+    yield Finding("python", "ok" if is_new else "problem", version, "" if is_new else say("doctor.python"))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    yield Finding("cores", "ok", str(cores))
+    name, flags = _processor()
+    found = [flag for flag in CPU_FLAGS if flag in flags]
+    has_fast = bool({"avx512_vnni", "avx_vnni", "amx_int8"} & set(found))
+    yield Finding("processor", "ok" if has_fast else "note", f"{name} ({', '.join(found) or '-'})", "" if has_fast else say("doctor.flags"))
+    total, free = _memory()
+    is_enough = total is None or total >= MIN_MEMORY_BYTES
+    value = f"{(total or 0) / 1e9:.1f} GB, {(free or 0) / 1e9:.1f} GB {say('doctor.free')}"
+    yield Finding("memory", "ok" if is_enough else "problem", value, "" if is_enough else say("doctor.memory"))
+
+
+def storage(home: Path) -> Iterator[Finding]:
+    """The home folder, its disk, its database."""
+    place = home
+    while not place.exists():
+        place = place.parent
+    try:
+        with tempfile.TemporaryFile(dir=place):
+            pass
+        yield Finding("home", "ok", str(home))
+    except OSError as error:
+        yield Finding("home", "problem", f"{home}: {error.strerror}", say("doctor.home"))
+    free = shutil.disk_usage(place).free
+    is_enough = free >= MIN_FREE_BYTES
+    yield Finding(
+        "disk", "ok" if is_enough else "problem", f"{free / 1e9:.1f} GB {say('doctor.free')}", "" if is_enough else say("doctor.disk")
+    )
+    yield _database(home / "hanlin.db")
+
+
+def engines() -> Iterator[Finding]:
+    """Whether each engine's library really imports, in a process of its own."""
+    running = [
+        (
+            name,
+            module,
+            extra,
+            subprocess.Popen([sys.executable, "-c", f"import {module}"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE),
+        )
+        for name, module, extra in ENGINES
+        if _version(module) is not None
+    ]
+    for name, module, extra in ENGINES:
+        if _version(module) is None:
+            yield Finding(f"engine {name}", "note", say("doctor.absent"), f'pip install "hanlin[{extra}]"')
+    for name, module, extra, process in running:
+        try:
+            _, errors = process.communicate(timeout=120)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            errors = b"timeout"
+        if process.returncode == 0:
+            yield Finding(f"engine {name}", "ok", _version(module) or "")
+        else:
+            last = (errors.decode("utf-8", "replace").strip().splitlines() or ["?"])[-1]
+            yield Finding(f"engine {name}", "problem", last[:120], f'pip install --force-reinstall "hanlin[{extra}]"')
+
+
+def extras() -> Iterator[Finding]:
+    """Which extras are installed."""
+    for extra, package in EXTRAS:
+        has = _version(package) is not None
+        yield Finding(
+            f"extra {extra}",
+            "ok" if has else "note",
+            say("doctor.present" if has else "doctor.absent"),
+            "" if has else f'pip install "hanlin[{extra}]"',
+        )
+
+
+def server() -> Finding:
+    """Whether a server answers, and which one."""
+    import httpx
+
+    from hanlin.client.connection import find_url, is_loopback
+    from hanlin.errors import HanlinError
+
+    try:
+        url = find_url()
+        reply = httpx.get(f"{url}/healthz", timeout=3.0, trust_env=not is_loopback(url))
+    except HanlinError as error:
+        return Finding("server", "problem", str(error))
+    except httpx.HTTPError:
+        return Finding("server", "note", say("doctor.no_server", url=url), "hanlin up")
+    is_well = reply.status_code == 200
+    return Finding("server", "ok" if is_well else "problem", f"{url} ({reply.status_code})", "" if is_well else say("doctor.server"))
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> tuple[str, set[str]]:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine(), set()
+    fields = {
+        name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines) if name.strip() in ("model name", "flags")
+    }
+    return fields.get("model name", platform.machine()), set(fields.get("flags", "").split())
+
+
+def _memory() -> tuple[int | None, int | None]:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="utf-8").splitlines()
+        fields = {name: int(value.split()[0]) * 1024 for name, _, value in (line.partition(":") for line in lines)}
+        return fields.get("MemTotal"), fields.get("MemAvailable")
+    except (OSError, ValueError, IndexError):
+        return None, None
+
+
+def _database(path: Path) -> Finding:
+    """The schema revision of a SQLite home, read without touching it."""
+    if os.environ.get("HANLIN_DATABASE_URL"):
+        return Finding("database", "note", say("doctor.foreign_database"))
+    if not path.exists():
+        return Finding("database", "note", say("doctor.no_database"), "hanlin up")
+    try:
+        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)
+        try:
+            (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        finally:
+            connection.close()
+    except (sqlite3.Error, TypeError) as error:
+        return Finding("database", "problem", str(error)[:120], say("doctor.database"))
+    size = path.stat().st_size / 1e6
+    return Finding(
+        "database",
+        "ok" if verdict == "ok" else "problem",
+        f"{revision} ({size:.1f} MB, {verdict})",
+        "" if verdict == "ok" else say("doctor.database"),
+    )

@@ -1,0 +1,48 @@
+"""`hanlin compress`."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from hanlin.cli.options import Force, JsonFlag, Publish, Wait
+from hanlin.cli.training import run_job
+from hanlin.cli.words import say
+from hanlin.types import JsonObject, JsonValue
+
+
+class Target(StrEnum):
+    """What the search makes best."""
+
+    THROUGHPUT = "throughput"
+    LATENCY = "latency"
+    MEMORY = "memory"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("compress", help=say("help.compress"))(compress)
+
+
+def compress(  # noqa: PLR0917  # Typer passes them by name
+    model: Annotated[str, typer.Argument(help=say("option.model"))],
+    budget: Annotated[float, typer.Option("--budget", help=say("option.budget"), min=0.0, max=100.0)] = 0.5,
+    target: Annotated[Target, typer.Option("--target", help=say("option.target"))] = Target.THROUGHPUT,
+    dataset: Annotated[str | None, typer.Option("--dataset", help=say("option.dataset_compress"), metavar="NAME[:N]")] = None,
+    variants: Annotated[str | None, typer.Option("--variants", help=say("option.variants"), metavar="A,B,…")] = None,
+    keep_losers: Annotated[bool, typer.Option("--keep-losers", help=say("option.keep_losers"))] = False,
+    publish: Publish = True,
+    force: Force = False,
+    wait: Wait = True,
+    json: JsonFlag = False,
+) -> None:
+    """See `help.compress`."""
+    config: JsonObject = {"model": model, "budget": budget, "target": target.value, "keep_losers": keep_losers, "publish": publish}
+    if dataset:
+        config["dataset"] = dataset
+    if variants:
+        names: list[JsonValue] = [name.strip() for name in variants.split(",") if name.strip()]
+        config["variants"] = names
+    run_job("compress", config | ({"force": True} if force else {}), wait=wait, json=json)

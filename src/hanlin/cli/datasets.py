@@ -1,0 +1,78 @@
+"""`hanlin dataset …`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hanlin.cli import show_dataset
+from hanlin.cli.options import JsonFlag, Task, Wait, connect, group
+from hanlin.cli.screen import SCREEN, grid
+from hanlin.cli.shape import figure, moment
+from hanlin.cli.waiting import uploading, wait_for
+from hanlin.cli.words import say
+from hanlin.types import JsonObject
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    dataset = group(app, "dataset")
+    dataset.command("add", help=say("help.dataset_add"))(add)
+    dataset.command("list", help=say("help.dataset_list"))(list_)
+    dataset.command("show", help=say("help.dataset_show"))(show)
+
+
+def add(  # noqa: PLR0917  # Typer passes them by name
+    name: Annotated[str, typer.Argument(help=say("option.dataset_name"))],
+    source: Annotated[Path, typer.Argument(metavar="FILE", help=say("option.dataset_file"))],
+    task: Task = "text-classification",
+    text: Annotated[str | None, typer.Option("--text", help=say("option.text"), metavar="COLUMN")] = None,
+    label: Annotated[str | None, typer.Option("--label", help=say("option.label"), metavar="COLUMN")] = None,
+    format: Annotated[str | None, typer.Option("--format", help=say("option.format"))] = None,  # noqa: A002  # the option's own name
+    encoding: Annotated[str | None, typer.Option("--encoding", help=say("option.encoding"))] = None,
+    split: Annotated[str | None, typer.Option("--split", help=say("option.split"))] = None,
+    wait: Wait = True,
+    json: JsonFlag = False,
+) -> None:
+    """See `help.dataset_add`."""
+    given: JsonObject = {"text": text, "label": label, "format": format, "encoding": encoding, "split": split}
+    options: JsonObject = {key: value for key, value in given.items() if value is not None}
+    with connect() as hanlin:
+        with uploading(source) as bar:
+            job = hanlin.datasets.add(name, source, task=task, options=options, on_bytes=bar)
+        if wait:
+            job = wait_for(hanlin, job)
+        if json:
+            SCREEN.document(job.model_dump(mode="json"))
+        elif not wait:
+            SCREEN.line(say("wait.queued", job=job.id))
+        else:
+            show_dataset.show(hanlin.datasets.get(name))
+
+
+def list_(json: JsonFlag = False) -> None:
+    """See `help.dataset_list`."""
+    with connect() as hanlin:
+        found = hanlin.datasets.list()
+    if json:
+        SCREEN.document([item.model_dump(mode="json") for item in found])
+        return
+    newest = [(item, item.versions[-1] if item.versions else None) for item in found]
+    rows = [
+        (item.name, item.task, last and last.number, last and figure(last.rows), last and moment(last.created_at)) for item, last in newest
+    ]
+    columns = [say(f"column.{name}") for name in ("name", "task", "version", "rows", "created")]
+    SCREEN.show(grid(columns, rows, right=(2, 3)))
+
+
+def show(name: Annotated[str, typer.Argument(help=say("option.dataset_name"))], json: JsonFlag = False) -> None:
+    """See `help.dataset_show`."""
+    plain, _, number = name.partition(":")
+    with connect() as hanlin:
+        found = hanlin.datasets.get(plain)
+    if json:
+        SCREEN.document(found.model_dump(mode="json"))
+        return
+    show_dataset.show(found, int(number) if number.isdecimal() else None)

@@ -1,0 +1,38 @@
+"""`hanlin doctor`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hanlin.cli.options import JsonFlag
+from hanlin.cli.screen import SCREEN, cell, grid
+from hanlin.cli.words import say
+
+SIGNS = {"ok": ("✓", "green"), "note": ("·", "yellow"), "problem": ("✗", "red")}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("doctor", help=say("help.doctor"))(doctor)
+
+
+def doctor(
+    home: Annotated[Path | None, typer.Option("--home", help=say("option.home"), metavar="DIR", file_okay=False)] = None,
+    json: JsonFlag = False,
+) -> None:
+    """See `help.doctor`."""
+    from hanlin.cli.checks import all_findings
+    from hanlin.client.connection import home_folder
+
+    findings = list(all_findings((home or home_folder()).expanduser().absolute()))
+    problems = [item for item in findings if item.status == "problem"]
+    if json:
+        SCREEN.document({"is_well": not problems, "findings": [item.to_json() for item in findings]})
+    else:
+        rows = [(cell(*SIGNS[item.status]), item.name, item.value, cell(item.advice, "dim")) for item in findings]
+        SCREEN.show(grid(["", say("column.check"), say("column.found"), say("column.advice")], rows))
+        SCREEN.line(say("doctor.well") if not problems else say("doctor.problems", count=len(problems)))
+    raise typer.Exit(1 if problems else 0)

@@ -1,0 +1,196 @@
+"""`hanlin deploy | undeploy | rollback | endpoint … | predict | task …`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hanlin.cli.options import JsonFlag, Wait, connect, group
+from hanlin.cli.screen import SCREEN, cell, grid
+from hanlin.cli.shape import items, number, part, percent, words
+from hanlin.cli.words import say
+from hanlin.errors import InvalidInput
+from hanlin.types import JsonObject, JsonValue, shorten
+
+if TYPE_CHECKING:
+    from hanlin.client import Deployment, Hanlin
+
+ITEMS_A_CALL = 64
+EndpointName = Annotated[str, typer.Argument(help=say("option.endpoint"))]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("deploy", help=say("help.deploy"))(deploy)
+    app.command("undeploy", help=say("help.undeploy"))(undeploy)
+    app.command("rollback", help=say("help.rollback"))(rollback)
+    app.command("predict", help=say("help.predict"))(predict)
+    endpoint = group(app, "endpoint")
+    endpoint.command("list", help=say("help.endpoint_list"))(list_)
+    endpoint.command("show", help=say("help.endpoint_show"))(show)
+    task = group(app, "task")
+    task.command("list", help=say("help.task_list"))(tasks)
+
+
+def deploy(  # noqa: PLR0917  # Typer passes them by name
+    model: Annotated[str, typer.Argument(help=say("option.model"))],
+    endpoint: Annotated[str, typer.Option("--endpoint", help=say("option.endpoint"))],
+    variant: Annotated[str | None, typer.Option("--variant", help=say("option.variant"))] = None,
+    replicas: Annotated[int, typer.Option("--replicas", help=say("option.replicas"), min=1)] = 1,
+    wait: Wait = True,
+    json: JsonFlag = False,
+) -> None:
+    """See `help.deploy`."""
+    with connect() as hanlin:
+        deployment = hanlin.deployments.create(model, endpoint, variant=variant, replicas=replicas)
+        if wait:
+            deployment = _settle(hanlin, deployment)
+        url = deployment.url or f"{hanlin.url}/models/{endpoint}"
+    if json:
+        SCREEN.document(deployment.model_dump(mode="json"))
+        return
+    SCREEN.line(
+        say("deploy.state", endpoint=endpoint, model=f"{deployment.model}", variant=deployment.variant or "", state=deployment.state)
+    )
+    if deployment.state == "ready":
+        SCREEN.line(f'  curl {url} -H "Authorization: Bearer $HANLIN_KEY" -H "Content-Type: application/json" -d \'{{"inputs": "…"}}\'')
+
+
+def _settle(hanlin: Hanlin, deployment: Deployment) -> Deployment:
+    """Wait until it serves, with a spinner on a terminal. Ctrl-C leaves it starting."""
+    spinner = SCREEN.console(is_error=True).status(say("deploy.starting")) if sys.stderr.isatty() else nullcontext()
+    with spinner:
+        return hanlin.deployments.wait(deployment)
+
+
+def undeploy(endpoint: EndpointName, json: JsonFlag = False) -> None:
+    """See `help.undeploy`."""
+    with connect() as hanlin:
+        hanlin.endpoints.delete(endpoint)
+    if json:
+        SCREEN.document({"endpoint": endpoint, "state": "stopped"})
+    else:
+        SCREEN.line(say("deploy.stopped", endpoint=endpoint))
+
+
+def rollback(endpoint: EndpointName, wait: Wait = True, json: JsonFlag = False) -> None:
+    """See `help.rollback`."""
+    with connect() as hanlin:
+        deployment = hanlin.endpoints.rollback(endpoint)
+        if wait:
+            deployment = _settle(hanlin, deployment)
+    if json:
+        SCREEN.document(deployment.model_dump(mode="json"))
+    else:
+        model = f"{deployment.model}:{deployment.version}"
+        SCREEN.line(say("deploy.state", endpoint=endpoint, model=model, variant=deployment.variant or "", state=deployment.state))
+
+
+def list_(json: JsonFlag = False) -> None:
+    """See `help.endpoint_list`."""
+    with connect() as hanlin:
+        found = hanlin.endpoints.list()
+    if json:
+        SCREEN.document([item.model_dump(mode="json") for item in found])
+        return
+    rows = [
+        (item.endpoint, f"{item.model or ''}:{item.version or ''}", item.variant, item.state, item.replicas, item.url) for item in found
+    ]
+    columns = [say(f"column.{name}") for name in ("endpoint", "model", "variant", "state", "replicas", "url")]
+    SCREEN.show(grid(columns, rows, right=(4,)))
+
+
+def show(endpoint: EndpointName, json: JsonFlag = False) -> None:
+    """See `help.endpoint_show`."""
+    with connect() as hanlin:
+        found = hanlin.endpoints.get(endpoint)
+    document = found.model_dump(mode="json")
+    if json:
+        SCREEN.document(document)
+    else:
+        SCREEN.show(
+            grid(
+                [say("column.endpoint"), endpoint],
+                [(name, words(value)) for name, value in document.items() if value not in (None, [], ())],
+            )
+        )
+
+
+def tasks(json: JsonFlag = False) -> None:
+    """See `help.task_list`."""
+    with connect() as hanlin:
+        found = hanlin.tasks()
+    if json:
+        SCREEN.document([item.model_dump(mode="json") for item in found])
+        return
+    rows = [(item.name, item.main_metric, ", ".join(words(part(column, "name")) for column in items(item.columns))) for item in found]
+    SCREEN.show(grid([say("column.task"), say("column.metric"), say("column.columns")], rows))
+
+
+def predict(  # noqa: PLR0917  # Typer passes them by name
+    endpoint: EndpointName,
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT…", help=say("option.texts"))] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help=say("option.predict_file"))] = None,
+    top_k: Annotated[int | None, typer.Option("--top-k", help=say("option.top_k"), min=1)] = None,
+    truncate: Annotated[bool, typer.Option("--truncate", help=say("option.truncate"))] = False,
+    json: JsonFlag = False,
+) -> None:
+    """See `help.predict`."""
+    wanted = [*(texts or []), *(_lines(file) if file else [])]
+    if not wanted:
+        raise InvalidInput("nothing_to_predict")
+    parameters: JsonObject = {}
+    if top_k is not None:
+        parameters["top_k"] = top_k
+    if truncate:
+        parameters["truncation"] = True
+    is_single = len(wanted) == 1 and file is None
+    answers: list[JsonValue] = []
+    with connect() as hanlin:
+        for start in range(0, len(wanted), ITEMS_A_CALL):
+            batch: list[JsonValue] = list(wanted[start : start + ITEMS_A_CALL])
+            answers += _rows(hanlin.predict(endpoint, batch, **parameters))
+    if json:
+        SCREEN.document(answers[0] if is_single else answers)
+    else:
+        _show_answers(wanted, answers)
+
+
+def _rows(answer: JsonValue) -> list[JsonValue]:
+    return answer if isinstance(answer, list) else [answer]
+
+
+def _show_answers(texts: list[str], answers: list[JsonValue]) -> None:
+    rows = []
+    for text, answer in zip(texts, answers, strict=False):
+        best, *others = items(answer) or [None]
+        share = number(part(best, "score")) or 0.0
+        rest = "  ".join(f"{words(part(row, 'label'))} {percent(part(row, 'score'))}" for row in others[:4])
+        bar = "█" * round(10 * max(0.0, min(1.0, share)))
+        shown = " ".join(text.split())
+        rows.append(
+            (
+                shown[:60] + ("…" if len(shown) > 60 else ""),
+                cell(words(part(best, "label")), "bold"),
+                percent(part(best, "score")),
+                bar,
+                rest,
+            )
+        )
+    SCREEN.show(grid([say("column.text"), say("column.label"), say("column.score"), "", say("column.others")], rows, right=(2,)))
+
+
+def _lines(path: Path) -> Iterator[str]:
+    """The non-empty lines of a UTF-8 file, `-` for standard input. Raises InvalidInput."""
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InvalidInput("file_missing", path=shorten(str(path), 200)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput("file_unreadable", path=shorten(str(path), 200), problem=shorten(str(error), 100)) from error
+    return (line for line in text.splitlines() if line.strip())

@@ -1,0 +1,119 @@
+"""`hanlin job …`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hanlin.cli.options import JsonFlag, connect, group
+from hanlin.cli.screen import SCREEN, cell, grid
+from hanlin.cli.shape import moment, pairs, words
+from hanlin.cli.waiting import figures, wait_for
+from hanlin.cli.words import language, say
+
+if TYPE_CHECKING:
+    from hanlin.client import Job
+
+JobId = Annotated[str, typer.Argument(metavar="JOB", help=say("option.job"))]
+STYLES = {"succeeded": "green", "failed": "red", "running": "cyan", "cancelled": "yellow"}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    job = group(app, "job")
+    job.command("list", help=say("help.job_list"))(list_)
+    job.command("show", help=say("help.job_show"))(show)
+    job.command("wait", help=say("help.job_wait"))(wait)
+    job.command("logs", help=say("help.job_logs"))(logs)
+    job.command("cancel", help=say("help.job_cancel"))(cancel)
+
+
+def list_(
+    state: Annotated[str | None, typer.Option("--state", help=say("option.state"))] = None,
+    limit: Annotated[int, typer.Option("--limit", help=say("option.limit"), min=1, max=1000)] = 20,
+    json: JsonFlag = False,
+) -> None:
+    """See `help.job_list`."""
+    with connect() as hanlin:
+        found = hanlin.jobs.list(state=state, limit=limit)
+    if json:
+        SCREEN.document([job.model_dump(mode="json") for job in found])
+        return
+    rows = [
+        (job.id, job.kind, cell(job.state, STYLES.get(job.state, "")), _progress(job), moment(job.created_at), _took(job)) for job in found
+    ]
+    SCREEN.show(grid([say(f"column.{name}") for name in ("job", "kind", "state", "progress", "created", "took")], rows))
+
+
+def show(job_id: JobId, json: JsonFlag = False) -> None:
+    """See `help.job_show`."""
+    with connect() as hanlin:
+        job = hanlin.jobs.get(job_id)
+    if json:
+        SCREEN.document(job.model_dump(mode="json"))
+        return
+    _print(job)
+
+
+def wait(
+    job_id: JobId,
+    timeout: Annotated[float | None, typer.Option("--timeout", help=say("option.timeout"), min=0.1)] = None,
+    json: JsonFlag = False,
+) -> None:
+    """See `help.job_wait`."""
+    with connect() as hanlin:
+        job = wait_for(hanlin, hanlin.jobs.get(job_id), timeout_s=timeout)
+    if json:
+        SCREEN.document(job.model_dump(mode="json"))
+    else:
+        _print(job)
+
+
+def logs(job_id: JobId, json: JsonFlag = False) -> None:
+    """See `help.job_logs`."""
+    with connect() as hanlin:
+        text = hanlin.jobs.logs(job_id)
+    if json:
+        SCREEN.document({"id": job_id, "logs": text})
+    else:
+        SCREEN.line(text.rstrip("\n"))
+
+
+def cancel(job_id: JobId, json: JsonFlag = False) -> None:
+    """See `help.job_cancel`."""
+    with connect() as hanlin:
+        job = hanlin.jobs.cancel(job_id)
+    if json:
+        SCREEN.document(job.model_dump(mode="json"))
+    else:
+        SCREEN.line(say("job.cancelled", job=job.id, state=job.state))
+
+
+def _print(job: Job) -> None:
+    from hanlin.client.flows import job_error
+
+    facts = [
+        (say("column.job"), job.id), (say("column.kind"), job.kind), (say("column.state"), cell(job.state, STYLES.get(job.state, ""))),
+        (say("column.progress"), _progress(job)), (say("column.took"), _took(job)),
+    ]  # fmt: skip
+    facts += [(name, words(value)) for name, value in pairs(job.config) if not isinstance(value, dict | list)]
+    if job.state == "failed":
+        error = job_error(job)
+        facts.append((say("screen.error"), cell(f"{error.text(language())} {error.advice(language())}", "red")))
+    facts += [(name, words(value)) for name, value in pairs(job.result) if not isinstance(value, dict | list)]
+    SCREEN.show(grid(["", ""], facts))
+
+
+def _progress(job: Job) -> str:
+    if job.progress is None:
+        return ""
+    share = f"{100 * job.progress.step / job.progress.total:.0f} %" if job.progress.total else ""
+    return f"{share} {figures(job.progress.metrics)}".strip()
+
+
+def _took(job: Job) -> str:
+    if job.started_at is None or job.ended_at is None:
+        return ""
+    seconds = (job.ended_at - job.started_at).total_seconds()
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60):02d} s"

@@ -1,0 +1,181 @@
+"""`hanlin model …`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hanlin.cli import show_model
+from hanlin.cli.options import JsonFlag, Publish, Task, Wait, Yes, connect, group
+from hanlin.cli.screen import SCREEN, grid
+from hanlin.cli.shape import moment, part, percent
+from hanlin.cli.waiting import uploading, wait_for
+from hanlin.cli.words import say
+from hanlin.errors import InvalidInput
+from hanlin.types import ModelRef
+
+Reference = Annotated[str, typer.Argument(help=say("option.model"), metavar="MODEL")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    model = group(app, "model")
+    model.command("import", help=say("help.model_import"))(import_)
+    model.command("list", help=say("help.model_list"))(list_)
+    model.command("show", help=say("help.model_show"))(show)
+    model.command("publish", help=say("help.model_publish"))(publish)
+    model.command("promote", help=say("help.model_promote"))(promote)
+    model.command("card", help=say("help.model_card"))(card)
+    model.command("notes", help=say("help.model_notes"))(notes)
+    model.command("export", help=say("help.model_export"))(export)
+    model.command("delete", help=say("help.model_delete"))(delete)
+
+
+def import_(  # noqa: PLR0917  # Typer passes them by name
+    name: Annotated[str, typer.Argument(help=say("option.model_name"))],
+    source: Annotated[Path, typer.Argument(metavar="DIR", help=say("option.model_folder"))],
+    task: Task = "text-classification",
+    rows: Annotated[str | None, typer.Option("--rows", help=say("option.rows"), metavar="DATASET[:N]")] = None,
+    publish_: Publish = True,
+    wait: Wait = True,
+    json: JsonFlag = False,
+) -> None:
+    """See `help.model_import`."""
+    with connect() as hanlin:
+        with uploading(source) as bar:
+            job = hanlin.models.add(name, source, task=task, rows=rows, publish=publish_, on_bytes=bar)
+        if wait:
+            job = wait_for(hanlin, job)
+        if json:
+            SCREEN.document(job.model_dump(mode="json"))
+        elif not wait:
+            SCREEN.line(say("wait.queued", job=job.id))
+        else:
+            show_model.result(hanlin, job)
+
+
+def list_(json: JsonFlag = False) -> None:
+    """See `help.model_list`."""
+    with connect() as hanlin:
+        found = hanlin.models.list()
+    if json:
+        SCREEN.document([model.model_dump(mode="json") for model in found])
+        return
+    rows = []
+    for model in found:
+        aliases = {number: alias for alias, number in model.aliases.items()}
+        for version in model.versions:
+            chosen = next((variant.variant for variant in version.variants if variant.is_chosen), "")
+            accuracy = percent(part(version.metrics, "accuracy"))
+            alias = f"@{aliases[version.number]}" if version.number in aliases else ""
+            rows.append((f"{model.name}:{version.number}", alias, version.state, accuracy, chosen, moment(version.created_at)))
+    columns = [say(f"column.{name}") for name in ("model", "alias", "state", "accuracy", "chosen", "created")]
+    SCREEN.show(grid(columns, rows, right=(3,)))
+
+
+def show(reference: Reference, json: JsonFlag = False) -> None:
+    """See `help.model_show`."""
+    parsed = ModelRef.parse(reference)
+    with connect() as hanlin:
+        model = hanlin.models.get(parsed.name)
+    if json:
+        SCREEN.document(model.model_dump(mode="json"))
+        return
+    show_model.show(model, model.version(parsed))
+    if len(model.versions) > 1:
+        others = ", ".join(f":{version.number} {version.state}" for version in model.versions)
+        SCREEN.line(say("model.versions", versions=others))
+
+
+def publish(reference: Reference, json: JsonFlag = False) -> None:
+    """See `help.model_publish`."""
+    parsed = ModelRef.parse(reference)
+    with connect() as hanlin:
+        model = hanlin.models.get(parsed.name)
+        waiting = [version for version in model.versions if version.state != "published"]
+        newest = max(waiting, key=lambda version: (version.state == "certified", version.number), default=None)
+        version = newest if newest and parsed.version is None and parsed.alias is None else model.version(parsed)
+        hanlin.models.publish(model.name, version.number)
+    _done(json, say("model.published", model=f"{model.name}:{version.number}"), name=model.name, version=version.number, state="published")
+
+
+def promote(reference: Reference, alias: Annotated[str, typer.Argument(help=say("option.alias"))], json: JsonFlag = False) -> None:
+    """See `help.model_promote`."""
+    parsed = ModelRef.parse(reference)
+    with connect() as hanlin:
+        version = hanlin.models.get(parsed.name).version(parsed)
+        hanlin.models.promote(parsed.name, alias, version.number)
+    said = say("model.promoted", model=f"{parsed.name}:{version.number}", alias=f"{parsed.name}@{alias}")
+    _done(json, said, name=parsed.name, version=version.number, alias=alias)
+
+
+def card(reference: Reference, json: JsonFlag = False) -> None:
+    """See `help.model_card`."""
+    parsed = ModelRef.parse(reference)
+    with connect() as hanlin:
+        version = hanlin.models.get(parsed.name).version(parsed)
+        text = hanlin.models.card(parsed.name, version.number)
+    if json:
+        SCREEN.document({"name": parsed.name, "version": version.number, "card": text})
+    elif sys.stdout.isatty():
+        from rich.markdown import Markdown
+
+        from hanlin.cli.screen import clean
+
+        SCREEN.show(Markdown(clean(text)))
+    else:
+        SCREEN.line(text)
+
+
+def notes(
+    name: Annotated[str, typer.Argument(help=say("option.model_name"))],
+    text: Annotated[str, typer.Argument(help=say("option.notes"))],
+    json: JsonFlag = False,
+) -> None:
+    """See `help.model_notes`."""
+    words = sys.stdin.read() if text == "-" else text
+    with connect() as hanlin:
+        hanlin.models.set_notes(name, words)
+    _done(json, say("model.noted", model=name), name=name, notes=words)
+
+
+def export(
+    reference: Reference, folder: Annotated[Path, typer.Argument(metavar="DIR", help=say("option.export_folder"))], json: JsonFlag = False
+) -> None:
+    """See `help.model_export`."""
+    parsed = ModelRef.parse(reference)
+    if folder.exists() and not folder.is_dir():
+        raise InvalidInput("not_a_folder", path=str(folder))
+    with connect() as hanlin:
+        version = hanlin.models.get(parsed.name).version(parsed)
+        files = hanlin.models.files(parsed.name, version.number)
+        with uploading(folder) as bar:
+            done, total = 0, sum(file.size_bytes for file in files)
+            for file in files:
+                hanlin.blobs.download(file, folder / file.path)
+                done += file.size_bytes
+                bar(done, total)
+    said = say("model.exported", model=f"{parsed.name}:{version.number}", files=len(files), folder=str(folder))
+    _done(json, said, name=parsed.name, version=version.number, folder=str(folder), files=len(files))
+
+
+def delete(reference: Reference, yes: Yes = False, json: JsonFlag = False) -> None:
+    """See `help.model_delete`."""
+    parsed = ModelRef.parse(reference)
+    if parsed.version is None:
+        raise InvalidInput("version_not_named", reference=reference)
+    if not yes and sys.stdin.isatty() and not json:
+        typer.confirm(say("model.confirm_delete", model=str(parsed)), abort=True)
+    with connect() as hanlin:
+        hanlin.models.delete(parsed.name, parsed.version)
+    _done(json, say("model.deleted", model=str(parsed)), name=parsed.name, version=parsed.version, state="deleted")
+
+
+def _done(json: bool, said: str, **document: object) -> None:
+    if json:
+        SCREEN.document(document)
+    else:
+        SCREEN.line(said)

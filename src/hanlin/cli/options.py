@@ -1,0 +1,40 @@
+"""Options that many commands share, and the connection they make."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hanlin.cli.screen import SCREEN
+from hanlin.cli.words import language, say
+
+if TYPE_CHECKING:
+    from hanlin.client import Hanlin
+
+
+def _remember_json(value: bool) -> bool:
+    SCREEN.is_json = value
+    return value
+
+
+JsonFlag = Annotated[bool, typer.Option("--json", help=say("option.json"), callback=_remember_json, is_eager=True)]
+Task = Annotated[str, typer.Option("--task", help=say("option.task"), metavar="TASK")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help=say("option.wait"))]
+Publish = Annotated[bool, typer.Option("--publish/--no-publish", help=say("option.publish"))]
+Force = Annotated[bool, typer.Option("--force", help=say("option.force"))]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help=say("option.yes"))]
+
+
+def connect(timeout_s: float = 60.0) -> Hanlin:
+    """The SDK as the environment says, answering in the language in force."""
+    from hanlin.client import Hanlin
+
+    return Hanlin(timeout=timeout_s, language=language())
+
+
+def group(app: typer.Typer, name: str) -> typer.Typer:
+    """A sub-application called `name`, its help from the words."""
+    found = typer.Typer(name=name, help=say(f"help.{name}"), no_args_is_help=True, rich_markup_mode=None)
+    app.add_typer(found)
+    return found

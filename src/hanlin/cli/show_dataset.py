@@ -1,0 +1,66 @@
+"""A dataset's report as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from hanlin.cli.screen import SCREEN, cell, grid
+from hanlin.cli.shape import figure, items, moment, number, pairs, part, words
+from hanlin.cli.words import say
+from hanlin.errors import NotFound
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from hanlin.client import Dataset, DatasetVersion
+
+SPLITS = ("train", "validation", "test")
+PROBLEMS = ("duplicates", "conflicts", "leaks")
+LENGTHS = ("p5", "p50", "p95", "p99", "max")
+
+
+def show(dataset: Dataset, wanted: int | None = None) -> None:
+    """Print one version, the newest unless `wanted`. Raises NotFound (`version_missing`)."""
+    version = next((item for item in reversed(dataset.versions) if wanted in (None, item.number)), None)
+    if version is None:
+        raise NotFound("version_missing", reference=f"{dataset.name}:{wanted or 1}")
+    report = version.report
+    SCREEN.show(cell(f"{dataset.name}:{version.number}", "bold"), *facts(dataset, version), counts(report.get("labels")))
+    if (lengths := part(report, "lengths")) is not None:
+        SCREEN.show(grid([say("column.length"), *LENGTHS], [["", *(figure(part(lengths, name)) for name in LENGTHS)]], right=range(1, 6)))
+    bad = part(report, "bad_rows")
+    if number(part(bad, "total")):
+        rows = [(words(part(row, "file")), words(part(row, "line")), words(part(row, "problem"))) for row in items(part(bad, "first"))]
+        title = say("dataset.bad_rows", total=figure(part(bad, "total")))
+        SCREEN.show(grid([say("column.file"), say("column.line"), say("column.problem")], rows, title=title, right=(1,)))
+
+
+def facts(dataset: Dataset, version: DatasetVersion) -> Iterable[RenderableType]:
+    """The lines above the tables."""
+    report = version.report
+    kept, read = figure(report.get("rows_kept", version.rows)), figure(report.get("rows_read", version.rows))
+    yield cell(say("dataset.rows", kept=kept, read=read))
+    found = [(name, report.get(name)) for name in PROBLEMS]
+    line = " · ".join(f"{say(f'dataset.{name}')} {figure(value)}" for name, value in found if number(value) is not None)
+    if line:
+        yield cell(line, "yellow" if any(number(value) for _, value in found) else "")
+    about = [dataset.task, words(report.get("encoding")), words(report.get("language")), moment(version.created_at), version.digest[:12]]
+    yield cell(" · ".join(item for item in about if item), "dim")
+
+
+def counts(labels: object) -> RenderableType:
+    """Rows by label and split, with a share bar."""
+    sums = {label: sum(number(part(count, split)) or 0 for split in SPLITS) or number(count) or 0 for label, count in pairs(labels)}
+    total, largest = sum(sums.values()) or 1, max(sums.values(), default=1) or 1
+    rows = [
+        (
+            label,
+            *(figure(part(count, split)) for split in SPLITS),
+            f"{100 * sums[label] / total:.1f} %",
+            "█" * round(20 * sums[label] / largest),
+        )
+        for label, count in pairs(labels)
+    ]
+    columns = [say("column.label"), *(say(f"column.{split}") for split in SPLITS), say("column.share"), ""]
+    return grid(columns, rows, right=(1, 2, 3, 4))

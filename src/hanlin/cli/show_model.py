@@ -1,0 +1,161 @@
+"""Model versions as tables for people: metrics, confusion matrix, variants, certificate, compression report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hanlin.cli.screen import SCREEN, cell, grid
+from hanlin.cli.shape import figure, items, moment, number, pairs, part, percent, size, words
+from hanlin.cli.words import say
+from hanlin.types import ModelRef
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from hanlin.client import Hanlin, Job, Model, ModelVersion
+
+STATES = {"published": "green", "certified": "cyan", "candidate": "yellow", "ok": "green", "over budget": "yellow", "failed": "red"}
+MAX_LABELS = 20
+
+
+def result(hanlin: Hanlin, job: Job) -> None:
+    """What a finished train, import, evaluate or compress job made."""
+    if report := part(job.result, "report"):
+        compression(report)
+    elif job.kind == "evaluate":
+        metrics(part(job.result, "metrics") or job.result, ())
+    name, number_ = words(part(job.result, "model")), number(part(job.result, "version"))
+    if not name or job.kind == "evaluate":
+        return
+    plain = ModelRef.parse(name).name
+    model = hanlin.models.get(plain)
+    version = model.version(ModelRef(plain, int(number_)) if number_ is not None else None)
+    if part(job.result, "reused"):
+        SCREEN.line(say("model.reused"))
+    if job.kind == "compress":
+        headline(model, version)
+        certificates(version)
+    else:
+        show(model, version)
+
+
+def show(model: Model, version: ModelVersion) -> None:
+    """Print one version in full."""
+    headline(model, version)
+    metrics(version.metrics, version.labels)
+    variants(version)
+    certificates(version)
+    lineage = [(name, words(value)) for name, value in pairs(version.lineage) if not isinstance(value, dict | list)]
+    if lineage:
+        SCREEN.show(grid([say("column.lineage"), ""], lineage))
+
+
+def headline(model: Model, version: ModelVersion) -> None:
+    """Name, state, aliases, time."""
+    from rich.text import Text
+
+    aliases = " ".join(f"@{alias}" for alias, number_ in sorted(model.aliases.items()) if number_ == version.number)
+    about = [model.task, aliases, moment(version.published_at or version.created_at)]
+    title = Text.assemble(cell(f"{model.name}:{version.number}", "bold"), "  ", cell(version.state, STATES.get(version.state, "")))
+    SCREEN.show(title, cell(" · ".join(item for item in about if item), "dim"))
+
+
+def metrics(found: object, labels: Sequence[str]) -> None:
+    """Main figures, per-class table, confusion matrix."""
+    found = part(found, "test") if isinstance(part(found, "test"), dict) else found
+    interval = items(part(found, "interval"))
+    between = f" ({percent(interval[0])} … {percent(interval[1])})" if len(interval) == 2 else ""
+    line = [
+        f"{say(f'metric.{name}')} {percent(part(found, name))}"
+        for name in ("accuracy", "macro_f1")
+        if number(part(found, name)) is not None
+    ]
+    if line:
+        line[0] += between
+    if (ece := number(part(found, "ece"))) is not None:
+        line.append(f"ECE {ece:.3f}")
+    if line:
+        SCREEN.show(cell(" · ".join(line)))
+    classes = _classes(part(found, "per_class"))
+    if classes:
+        columns = [say(f"column.{name}") for name in ("label", "precision", "recall", "f1", "support")]
+        SCREEN.show(grid(columns, classes, right=(1, 2, 3, 4)))
+    confusion(part(found, "confusion"), labels or [row[0] for row in classes])
+
+
+def _classes(found: object) -> list[tuple[str, ...]]:
+    rows = [(name, value) for name, value in pairs(found)] or [(words(part(row, "label")), row) for row in items(found)]
+    figures = ("precision", "recall", "f1")
+    return [(label, *(percent(part(row, name)) for name in figures), figure(part(row, "support"))) for label, row in rows[:MAX_LABELS]]
+
+
+def confusion(found: object, labels: Sequence[str]) -> None:
+    """Rows are the truth, columns the prediction; the diagonal stands out."""
+    rows = items(found)
+    if not rows or len(rows) != len(labels) or len(rows) > MAX_LABELS:
+        return
+    body = [
+        (
+            label,
+            *(
+                cell(figure(value), "bold green" if column == index else "red" if number(value) else "dim")
+                for column, value in enumerate(items(row))
+            ),
+        )
+        for index, (label, row) in enumerate(zip(labels, rows, strict=True))
+    ]
+    SCREEN.show(grid([say("column.truth"), *labels], body, right=range(1, len(labels) + 1)))
+
+
+def variants(version: ModelVersion) -> None:
+    """The variants with their evidence; the chosen one is starred."""
+    if version.variants:
+        rows = [_variant_row(item.evidence or {}, item.variant, item.is_chosen, item.size_bytes) for item in version.variants]
+        SCREEN.show(_variant_grid(rows))
+
+
+def compression(report: object) -> None:
+    """The whole compression report."""
+    chosen = words(part(report, "chosen"))
+    rows = [
+        _variant_row(row, words(part(row, "variant")), words(part(row, "variant")) == chosen, None)
+        for row in items(part(report, "variants"))
+    ]
+    SCREEN.show(_variant_grid(rows))
+    params = {"chosen": chosen, "target": words(part(report, "target")), "budget": words(part(report, "budget"))}
+    SCREEN.line(say("compress.kept" if part(report, "is_reference_kept") else "compress.chosen", **params))
+    machine = part(report, "machine")
+    if machine:
+        flags = ", ".join(words(flag) for flag in items(part(machine, "flags"))[:8])
+        SCREEN.show(cell(say("compress.machine", cpu=words(part(machine, "cpu")), cores=words(part(machine, "cores")), flags=flags), "dim"))
+
+
+VARIANT_COLUMNS = ("variant", "metric", "drop", "p50", "p99", "throughput", "memory", "size", "status")
+
+
+def _variant_grid(rows: Sequence[Sequence[object]]) -> RenderableType:
+    return grid(["", *(say(f"column.{name}") for name in VARIANT_COLUMNS)], rows, right=range(2, 9))
+
+
+def _variant_row(row: object, name: str, is_chosen: bool, size_bytes: int | None) -> list[object]:
+    status, reason = words(part(row, "status")), words(part(row, "reason"))
+    return [
+        cell("★" if is_chosen else "", "yellow"), cell(name, "bold" if is_chosen else ""), percent(part(row, "validation", "metric")),
+        figure(part(row, "validation", "drop_points")), figure(part(row, "latency_ms", "p50")), figure(part(row, "latency_ms", "p99")),
+        figure(part(row, "throughput_rows_s"), 0), size(part(row, "memory_bytes")), size(part(row, "size_bytes") or size_bytes),
+        cell(f"{status}: {reason}" if reason and status != "ok" else status, STATES.get(status, "")),
+    ]  # fmt: skip
+
+
+def certificates(version: ModelVersion) -> None:
+    """One line a certificate: variant, verdict, its figures."""
+    for item in version.certificates:
+        figures = [
+            f"{name.replace('_', ' ')} {value if isinstance(value, str) else f'{number(value):.6g}'}"
+            for name, value in pairs(item.report)
+            if number(value) is not None or (isinstance(value, str) and len(value) < 40)
+        ]
+        verdict = say("certificate.passed" if item.is_passed else "certificate.refused")
+        style = "green" if item.is_passed else "red"
+        SCREEN.show(cell(f"{verdict} {item.variant}  {moment(item.created_at)}", style), cell("  " + " · ".join(figures), "dim"))

@@ -1,0 +1,112 @@
+"""`hanlin train` and `hanlin evaluate`."""
+
+from __future__ import annotations
+
+import json as jsonlib
+from typing import Annotated
+
+import typer
+
+from hanlin.cli import show_model
+from hanlin.cli.options import Force, JsonFlag, Publish, Task, Wait, connect
+from hanlin.cli.screen import SCREEN
+from hanlin.cli.waiting import wait_for
+from hanlin.cli.words import say
+from hanlin.errors import InvalidInput
+from hanlin.types import JsonObject, JsonValue, shorten
+
+CLEANING = "html,control,width,simplify,lower,space"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("train", help=say("help.train"))(train)
+    app.command("evaluate", help=say("help.evaluate"))(evaluate)
+
+
+def train(  # noqa: PLR0917  # Typer passes them by name
+    dataset: Annotated[str, typer.Option("--dataset", help=say("option.dataset"), metavar="NAME[:N]")],
+    model: Annotated[str, typer.Option("--model", help=say("option.base"), metavar="lstm|gru|rnn|transformer|MODEL")],
+    name: Annotated[str, typer.Option("--name", help=say("option.model_name"))],
+    task: Task = "text-classification",
+    seed: Annotated[int, typer.Option("--seed", help=say("option.seed"), min=0)] = 0,
+    epochs: Annotated[int | None, typer.Option("--epochs", help=say("option.epochs"), min=1)] = None,
+    lr: Annotated[float | None, typer.Option("--lr", help=say("option.lr"))] = None,
+    batch_tokens: Annotated[int | None, typer.Option("--batch-tokens", help=say("option.batch_tokens"), min=1)] = None,
+    optimizer: Annotated[str | None, typer.Option("--optimizer", help=say("option.optimizer"))] = None,
+    max_length: Annotated[int | None, typer.Option("--max-length", help=say("option.max_length"), min=1)] = None,
+    tokenizer: Annotated[str | None, typer.Option("--tokenizer", help=say("option.tokenizer"))] = None,
+    cleaning: Annotated[str | None, typer.Option("--cleaning", help=say("option.cleaning"), metavar=CLEANING)] = None,
+    segmentation: Annotated[str | None, typer.Option("--segmentation", help=say("option.segmentation"))] = None,
+    vectors: Annotated[str | None, typer.Option("--vectors", help=say("option.vectors"))] = None,
+    class_weights: Annotated[str | None, typer.Option("--class-weights", help=say("option.class_weights"))] = None,
+    patience: Annotated[int | None, typer.Option("--patience", help=say("option.patience"), min=0)] = None,
+    metric: Annotated[str | None, typer.Option("--metric", help=say("option.metric"))] = None,
+    precision: Annotated[str | None, typer.Option("--precision", help=say("option.precision"))] = None,
+    more: Annotated[list[str] | None, typer.Option("--set", help=say("option.set"), metavar="NAME=VALUE")] = None,
+    publish: Publish = True,
+    force: Force = False,
+    wait: Wait = True,
+    json: JsonFlag = False,
+) -> None:
+    """See `help.train`."""
+    options: JsonObject = {
+        "epochs": epochs, "rate": lr, "batch_tokens": batch_tokens, "optimizer": optimizer, "max_length": max_length, "tokenizer": tokenizer,
+        "vectors": vectors, "class_weights": class_weights, "patience": patience, "metric": metric, "precision": precision,
+    }  # fmt: skip
+    options = {key: value for key, value in options.items() if value is not None}
+    options.update(_settings(more or []))
+    if cleaning is not None or segmentation is not None:
+        steps: list[JsonValue] = [step.strip() for step in (CLEANING if cleaning is None else cleaning).split(",") if step.strip()]
+        options["text"] = {"cleaning": steps, "segmentation": segmentation or "none"}
+    config: JsonObject = {
+        "task": task,
+        "dataset": dataset,
+        "model": model,
+        "name": name,
+        "seed": seed,
+        "options": options,
+        "publish": publish,
+    }
+    run_job("train", config | ({"force": True} if force else {}), wait=wait, json=json)
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help=say("option.model"))],
+    dataset: Annotated[str | None, typer.Option("--dataset", help=say("option.dataset_test"), metavar="NAME[:N]")] = None,
+    wait: Wait = True,
+    json: JsonFlag = False,
+) -> None:
+    """See `help.evaluate`."""
+    config: JsonObject = {"model": model}
+    if dataset:
+        config["dataset"] = dataset
+    run_job("evaluate", config, wait=wait, json=json)
+
+
+def run_job(kind: str, config: JsonObject, *, wait: bool, json: bool) -> None:
+    """Submit a job that makes or measures a model version, wait for it, and show what came of it."""
+    with connect() as hanlin:
+        job = hanlin.jobs.submit(kind, config)
+        if wait:
+            job = wait_for(hanlin, job)
+        if json:
+            SCREEN.document(job.model_dump(mode="json"))
+        elif not wait:
+            SCREEN.line(say("wait.queued", job=job.id))
+        else:
+            show_model.result(hanlin, job)
+
+
+def _settings(pairs: list[str]) -> JsonObject:
+    """`NAME=VALUE` words; a value that is JSON is taken as such, anything else as text."""
+    found: JsonObject = {}
+    for pair in pairs:
+        name, mark, value = pair.partition("=")
+        if not mark or not name:
+            raise InvalidInput("option_not_pair", text=shorten(pair))
+        try:
+            found[name] = jsonlib.loads(value)
+        except ValueError:
+            found[name] = value
+    return found

@@ -1,0 +1,193 @@
+"""The SDK against a real server: answers, errors, retries."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hanlin import errors
+from hanlin.client import AsyncHanlin, Hanlin, Prediction
+
+
+def test_classify_one_and_many(hanlin) -> None:
+    one = hanlin.classify("sentiment", "质量很好")
+    assert isinstance(one, Prediction)
+    assert (one.label, one.score) == ("pos", 0.9)
+    assert one.by_label() == {"pos": 0.9, "neg": 0.1}
+    many = hanlin.classify("sentiment", ["好", "坏"], top_k=1)
+    assert [row.label for row in many] == ["pos", "neg"]
+    assert all(len(row) == 1 for row in many)
+
+
+def test_predict_gives_the_raw_answer(hanlin) -> None:
+    assert hanlin.predict("sentiment", "好", top_k=1) == [{"label": "pos", "score": 0.9}]
+
+
+@pytest.mark.parametrize("fault", ["503", "429", "cut", "garbage"])
+def test_passing_faults_are_retried(hanlin, world, fault) -> None:
+    world.faults = [fault, fault]
+    assert hanlin.classify("sentiment", "好").label == "pos"
+    assert len(world.paths("POST")) == 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "family", "code"), [("429-quota", errors.QuotaExceeded, "quota_used"), ("500", errors.EngineFailed, "model_output_invalid")]
+)
+def test_lasting_faults_are_not_retried(hanlin, world, fault, family, code) -> None:
+    world.faults = [fault]
+    with pytest.raises(family) as caught:
+        hanlin.classify("sentiment", "好")
+    assert caught.value.code == code
+    assert len(world.paths("POST")) == 1
+
+
+def test_what_changes_something_is_not_sent_again_after_a_cut(hanlin, world) -> None:
+    world.faults = ["cut"]
+    with pytest.raises(errors.NotReady) as caught:
+        hanlin.models.publish("sentiment-zh", 2)
+    assert caught.value.code == "connection_cut"
+    assert len(world.paths("POST")) == 1
+
+
+def test_a_job_sent_again_after_a_cut_is_one_job(hanlin, world) -> None:
+    world.faults = ["cut"]
+    job = hanlin.jobs.submit("train", {"dataset": "reviews-zh"})
+    assert list(world.jobs) == [job.id]
+
+
+def test_errors_are_rebuilt_with_the_servers_words(hanlin) -> None:
+    with pytest.raises(errors.InvalidInput) as caught:
+        hanlin.classify("sentiment", ["好", ""])
+    assert caught.value.code == "empty_text"
+    assert caught.value.params["index"] == 1
+    assert caught.value.message == "the text is empty"
+    assert caught.value.next_step == "Send some text."
+    assert caught.value.params["request_id"] == "req-1"
+    with pytest.raises(errors.NotFound):
+        hanlin.classify("nothing", "好")
+
+
+def test_lone_surrogate_is_refused_before_sending(hanlin, world) -> None:
+    with pytest.raises(errors.InvalidInput) as caught:
+        hanlin.classify("sentiment", "\ud800")
+    assert caught.value.code == "text_not_unicode"
+    with pytest.raises(errors.InvalidInput):
+        hanlin.predict("sentiment", float("nan"))
+    assert world.requests == []
+
+
+def test_names_cannot_leave_their_place_in_the_path(hanlin, world) -> None:
+    with pytest.raises(errors.HanlinError):
+        hanlin.models.get("../jobs")
+    assert all(path != "/api/v1/jobs" for path in world.paths("GET"))
+
+
+def test_a_wrong_key(world) -> None:
+    with Hanlin(world.url, "hl_wrong") as client, pytest.raises(errors.Unauthenticated):
+        client.tasks()
+
+
+def test_nobody_listens() -> None:
+    with Hanlin("http://127.0.0.1:9", "hl_x", max_retries=1) as client, pytest.raises(errors.NotReady) as caught:
+        client.tasks()
+    assert caught.value.code == "server_unreachable"
+    assert "hanlin up" in caught.value.next_step
+
+
+def test_the_deadline_bounds_the_whole_call(world, standin) -> None:
+    world.slow_s = 5.0
+    with Hanlin(world.url, standin.KEY, timeout=0.3) as client, pytest.raises(errors.DeadlineExceeded):
+        client.classify("sentiment", "好")
+    _, _, headers = world.requests[0]
+    assert 0 < float(headers["x-timeout-s"]) <= 0.3
+
+
+async def test_async_speaks_the_same(world, standin) -> None:
+    world.faults = ["503", "cut"]
+    async with AsyncHanlin(world.url, standin.KEY) as client:
+        answers = await asyncio.gather(*(client.classify("sentiment", text) for text in ["好", "坏"] * 20))
+        assert [answer.label for answer in answers] == ["pos", "neg"] * 20
+        with pytest.raises(errors.InvalidInput):
+            await client.classify("sentiment", "")
+        assert (await client.models.resolve("sentiment-zh@production")).number == 1
+
+
+async def test_async_deadline(world, standin) -> None:
+    world.slow_s = 5.0
+    async with AsyncHanlin(world.url, standin.KEY, timeout=0.3) as client:
+        with pytest.raises(errors.DeadlineExceeded):
+            await client.classify("sentiment", "好")
+
+
+def test_models_resolve_like_the_server(hanlin) -> None:
+    model = hanlin.models.get("sentiment-zh")
+    assert model.version().number == 1, "a candidate is not chosen before a published version"
+    assert hanlin.models.resolve("sentiment-zh:2").state == "candidate"
+    with pytest.raises(errors.NotFound) as caught:
+        hanlin.models.resolve("sentiment-zh@staging")
+    assert caught.value.code == "version_missing"
+    with pytest.raises(errors.InvalidInput):
+        hanlin.models.resolve("Sentiment ZH")
+
+
+def test_every_call_of_the_control_api(hanlin, world) -> None:
+    assert hanlin.datasets.get("reviews-zh").versions[0].rows == 90
+    assert hanlin.datasets.list()[0].name == "reviews-zh"
+    assert hanlin.models.list()[0].aliases == {"production": 1}
+    hanlin.models.promote("sentiment-zh", "production", 1)
+    hanlin.models.set_notes("sentiment-zh", "备注")
+    hanlin.models.publish("sentiment-zh", 2)
+    with pytest.raises(errors.Conflict):
+        hanlin.models.publish("sentiment-zh", 1)
+    assert hanlin.models.card("sentiment-zh", 1).startswith("# sentiment-zh")
+    assert hanlin.models.picture("sentiment-zh", 1, "curve") == b"<svg/>"
+    hanlin.models.delete("sentiment-zh", 2)
+    deployment = hanlin.deployments.create("sentiment-zh@production", "sentiment")
+    assert hanlin.deployments.wait(deployment).state == "ready"
+    assert hanlin.endpoints.list()[0].model == "sentiment-zh"
+    assert hanlin.endpoints.get("sentiment").state == "ready"
+    assert hanlin.endpoints.rollback("sentiment").version == 1
+    hanlin.endpoints.delete("sentiment")
+    assert hanlin.describe("sentiment").labels == ("neg", "pos")
+    key = hanlin.keys.create("app", ["predict"])
+    assert key.secret
+    assert key.secret not in repr(key)
+    assert hanlin.keys.list()[0].secret is None
+    hanlin.keys.revoke(key.id)
+    assert hanlin.tasks()[0].main_metric == "accuracy"
+
+
+def test_a_failed_deployment_says_why(hanlin, world) -> None:
+    world.deploy_end = "failed"
+    with pytest.raises(errors.EngineFailed) as caught:
+        hanlin.deployments.wait(hanlin.deployments.create("sentiment-zh", "sentiment"))
+    assert "not enough memory" in caught.value.message
+
+
+def test_importing_the_client_is_light() -> None:
+    code = "import sys, hanlin.client; print(sorted({m.partition('.')[0] for m in sys.modules} & {'numpy', 'torch', 'starlette', 'sqlalchemy', 'typer', 'uvicorn'}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_sync_and_async_offer_the_same() -> None:
+    def surface(client: object) -> dict[str, set[str]]:
+        return {
+            part: {name for name in dir(value) if not name.startswith("_")}
+            for part, value in {"": client, **vars(client)}.items()
+            if not part.startswith("_") and not isinstance(value, str)
+        }
+
+    assert surface(Hanlin("http://localhost:1", "k")).keys() == surface(AsyncHanlin("http://localhost:1", "k")).keys()
+    sync, other = surface(Hanlin("http://localhost:1", "k")), surface(AsyncHanlin("http://localhost:1", "k"))
+    for part, names in sync.items():
+        assert names == other[part], part
+
+
+def test_the_example_file_is_type_checked() -> None:
+    root = Path(__file__).parents[2]
+    assert "async def" in (root / "examples" / "sdk.py").read_text(encoding="utf-8")
