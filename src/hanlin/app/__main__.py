@@ -1,0 +1,38 @@
+"""`python -m hanlin.app ROLE`: the door of every child process. Each role imports only what it needs."""
+
+from __future__ import annotations
+
+import sys
+
+from hanlin.app.processes import enter
+
+
+def main() -> int:
+    """Runs one role until it ends; the exit status."""
+    role, args = sys.argv[1], sys.argv[2:]
+    from hanlin.observe.logs import configure_logs
+
+    settings = enter(f"hanlin {' '.join([role, *args[:1]]) if role == 'job' else role}")
+    if role != "job":  # a job's output is kept by the runner
+        configure_logs(role, level=settings.log_level, path=settings.home / "logs" / f"{role}.log")
+    if role == "gateway":
+        from hanlin.app.gateway import run_gateway
+
+        return run_gateway(settings, socket_fd=int(args[0]))
+    if role == "reconciler":
+        from hanlin.app.reconciler import run_reconciler
+
+        return run_reconciler(settings)
+    if role == "runner":
+        from hanlin.app.runner import run_runner
+
+        return run_runner(settings)
+    if role == "job":
+        from hanlin.app.job import run_job
+
+        return run_job(settings, args[0])
+    raise SystemExit(f"unknown role {role!r}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""A gateway process: the HTTP front over dataplane, control API and console, on the supervisor's socket."""
+
+from __future__ import annotations
+
+import socket
+
+from hanlin.app.wiring import open_platform
+from hanlin.settings import Settings
+
+
+def run_gateway(settings: Settings, *, socket_fd: int) -> int:
+    """Serves until SIGTERM, then drains."""
+    from hanlin.console import create_console
+    from hanlin.gateway.app import create_app
+    from hanlin.gateway.control_api import create_control_router
+    from hanlin.gateway.dataplane import Dataplane
+    from hanlin.gateway.server import serve
+
+    platform = open_platform(settings)
+    dataplane = Dataplane(platform.accounts, settings=settings)
+
+    def is_database_ready() -> bool:
+        platform.database.change_counter()
+        return True
+
+    app = create_app(
+        dataplane, control_router=create_control_router(platform),
+        console_app=create_console(platform, dataplane=dataplane), is_database_ready=is_database_ready,
+    )  # fmt: skip
+    with socket.socket(fileno=socket_fd) as listener:
+        serve(app, listener, settings, dataplane=dataplane)
+    platform.close()
+    return 0

@@ -1,0 +1,63 @@
+"""The process of one job attempt: finds the pipeline of its kind, runs it, and writes how it ended."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import traceback
+from types import FrameType
+
+from hanlin.app.processes import be_modest
+from hanlin.app.wiring import open_platform
+from hanlin.control.platform import Platform
+from hanlin.errors import Cancelled, HanlinError, Internal
+from hanlin.jobs import Job, ProgressWriter
+from hanlin.settings import Settings
+from hanlin.types import JsonObject
+
+
+class _AskedToStop(BaseException):
+    """SIGTERM: the server shuts down or the job was cancelled. Passes through every `except Exception`."""
+
+
+def run_job(settings: Settings, job_id: str) -> int:
+    """Runs the claimed job to its end; 0 when its end was written, 1 when the runner must settle it."""
+    be_modest()
+    signal.signal(signal.SIGTERM, _stop)
+    platform = open_platform(settings)
+    job = platform.jobs.get_any(job_id)
+    print(f"--- attempt {job.attempt} of {job.kind} job {job.id}", flush=True)
+    try:
+        result = _run_pipeline(platform, job)
+    except _AskedToStop:
+        return 1
+    except Cancelled:
+        platform.jobs.end_cancelled(job)
+    except HanlinError as error:
+        traceback.print_exc(file=sys.stdout)
+        platform.jobs.fail(job, dict(error.to_wire()))
+    except MemoryError:
+        traceback.print_exc(file=sys.stdout)
+        platform.jobs.fail(job, dict(Internal("job_out_of_memory").to_wire()))
+    except Exception as error:
+        traceback.print_exc(file=sys.stdout)
+        platform.jobs.fail(job, dict(Internal("job_crashed", problem=type(error).__name__).to_wire()))
+    else:
+        platform.jobs.finish(job, result)
+    finally:
+        platform.close()
+    return 0
+
+
+def _run_pipeline(platform: Platform, job: Job) -> JsonObject:
+    from hanlin.pipelines.base import PIPELINES, JobContext
+
+    workdir = platform.job_folder(job.id)
+    workdir.mkdir(parents=True, exist_ok=True)
+    with ProgressWriter(platform.jobs, job) as progress:
+        context = JobContext(platform=platform, job=job, progress=progress, workdir=workdir)
+        return PIPELINES.get(job.kind).run(context, job.config)
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise _AskedToStop

@@ -1,0 +1,74 @@
+"""Child processes: how they are started, named, told their settings, and made to end with their parent.
+
+A child gets its settings as one JSON line on stdin (never in argv or the environment, where others could read a
+password). Its stdin stays open as a life line: end of file means that the parent is gone. On Linux the kernel also
+kills the child when its parent dies. Knows nothing of what the children do.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from hanlin.serving.parent import die_with_parent, exit_at_eof, set_title
+from hanlin.settings import Settings
+
+
+def spawn(
+    role: str, settings: Settings, *args: str, pass_fds: Sequence[int] = (), output: IO[bytes] | int | None = None
+) -> subprocess.Popen[bytes]:
+    """Starts `python -m hanlin.app ROLE ARGS…` and hands it the settings. Call from the main thread:
+    the kernel's parent-death signal belongs to the thread that forked."""
+    command = [sys.executable, "-m", "hanlin.app", role, *args]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT if output is not None else None,
+                             pass_fds=tuple(pass_fds), start_new_session=True)  # fmt: skip
+    assert child.stdin is not None
+    with contextlib.suppress(BrokenPipeError):  # it died already; the caller sees that by poll()
+        child.stdin.write(settings.model_dump_json().encode() + b"\n")
+        child.stdin.flush()
+    return child
+
+
+def enter(title: str) -> Settings:
+    """In a child, first of all: tie its life to the parent's, take its name, read its settings."""
+    die_with_parent()
+    set_title(title)
+    line = sys.stdin.buffer.readline()
+    if not line:  # the parent died before it could speak
+        os._exit(1)
+    exit_at_eof()
+    return Settings.model_validate_json(line)
+
+
+def be_modest() -> None:
+    """Makes this process the first to yield the processor and the first to be killed when memory is short."""
+    with contextlib.suppress(OSError):
+        os.nice(10)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
+
+
+def stop(child: subprocess.Popen[bytes], *, grace_s: float) -> int:
+    """SIGTERM, then SIGKILL after `grace_s` to its whole session; the exit status."""
+    if child.poll() is None:
+        child.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(timeout=grace_s)
+    return kill(child)
+
+
+def kill(child: subprocess.Popen[bytes]) -> int:
+    """SIGKILL to whatever is left of the child's session; the exit status."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    status = child.wait()
+    if child.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            child.stdin.close()
+    return status

@@ -1,0 +1,43 @@
+"""The reconciler process: `serving.Reconciler` over the declared deployments of this home."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from hanlin.app.wiring import open_platform
+from hanlin.control.desired import DeclaredDeployments
+from hanlin.serving.process import WorkerOptions
+from hanlin.serving.reconciler import Reconciler
+from hanlin.settings import Settings
+
+
+def run_reconciler(settings: Settings) -> int:
+    """Runs until SIGTERM; then lets the workers drain."""
+    asyncio.run(_run(settings))
+    return 0
+
+
+async def _run(settings: Settings) -> None:
+    platform = open_platform(settings)
+    desired = DeclaredDeployments(platform)
+    desired.start_over()
+    reconciler = Reconciler(desired, materialize=desired.materialize, options=worker_options(settings))
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, reconciler.stop)
+    try:
+        await reconciler.run()
+    finally:
+        platform.close()
+
+
+def worker_options(settings: Settings) -> WorkerOptions:
+    """How this home's workers run."""
+    logs = settings.home / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    return WorkerOptions(
+        run_dir=settings.home / "run", threads=settings.engine_threads, max_batch_tokens=settings.max_batch_tokens,
+        max_queue_tokens=settings.max_queue_tokens, max_items=settings.max_items, max_text_bytes=settings.max_text_bytes,
+        drain_timeout_s=settings.drain_timeout_s, start_timeout_s=settings.worker_start_timeout_s, log=logs / "workers.log",
+    )  # fmt: skip

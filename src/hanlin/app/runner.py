@@ -1,0 +1,174 @@
+"""The job runner: claims jobs for two lanes, gives each a process of its own, and answers for how it ends.
+
+One heavy job (training, compression) and one light job (ingest, certify, …) run at a time, beside serving. The
+runner keeps the lease fresh, ends cancelled jobs within 10 s, and gives a job whose process died back to the queue.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from uuid import uuid4
+
+from hanlin.app.processes import kill, spawn
+from hanlin.app.wiring import open_platform
+from hanlin.control.platform import Platform
+from hanlin.errors import Conflict, Internal, NotReady
+from hanlin.jobs import Job
+from hanlin.jobs.values import MAX_ATTEMPTS, Lane
+from hanlin.settings import Settings
+from hanlin.storage.durable import write_atomically
+
+LANES: tuple[Lane, ...] = ("heavy", "light")
+_TICK_S = 0.2
+_CANCEL_GRACE_S = 5.0
+MAX_LOG_BYTES = 16 * 2**20
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class RunningJob:
+    """A claimed job and its process. `stop_by_s` is set once it was asked to end."""
+
+    job: Job
+    lane: Lane
+    process: subprocess.Popen[bytes]
+    renew_at_s: float
+    stop_by_s: float | None = None
+
+
+class Runner:
+    """Runs jobs of one home until `stop()`. All methods belong to the main thread."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.runner_id = f"runner-{uuid4().hex[:12]}"
+        self.lease_s = platform.settings.job_lease_s
+        self.running: dict[Lane, RunningJob] = {}
+        self._is_stopping = False
+
+    def stop(self) -> None:
+        """Asks `run` to end; jobs in flight go back to the queue and resume from their checkpoints."""
+        self._is_stopping = True
+
+    def run(self) -> None:
+        """Claims and watches until stopped."""
+        while not self._is_stopping:
+            try:
+                self.tick(time.monotonic())
+            except NotReady as error:  # a locked or full database: the leases hold for a while
+                log.warning("the database is not ready", extra={"code": error.code, "details": error.details})
+            time.sleep(_TICK_S)
+        self._stop_all()
+
+    def tick(self, now_s: float) -> None:
+        """One turn: ends, renewals and cancels of running jobs, then a claim for every free lane."""
+        for lane, running in list(self.running.items()):
+            self._watch(lane, running, now_s)
+        for lane in LANES:
+            if lane not in self.running and (job := self.platform.jobs.claim(self.runner_id, [lane], self.lease_s)) is not None:
+                self.running[lane] = self._start(job, lane, now_s)
+
+    def _start(self, job: Job, lane: Lane, now_s: float) -> RunningJob:
+        log.info("job started", extra={"job": job.id, "kind": job.kind, "attempt": job.attempt})
+        process = spawn("job", self.platform.settings, job.id, output=subprocess.PIPE)
+        assert process.stdout is not None
+        path = self.platform.job_log(job.id)
+        threading.Thread(target=_keep_log, args=(process.stdout, path), name=f"log {job.id}", daemon=True).start()
+        return RunningJob(job, lane, process, now_s + self.lease_s / 3)
+
+    def _watch(self, lane: Lane, running: RunningJob, now_s: float) -> None:
+        if running.process.poll() is not None:
+            status = kill(running.process)  # whatever the job left running goes with it
+            del self.running[lane]
+            self._settle(running, status)
+            return
+        if running.stop_by_s is not None:
+            if now_s >= running.stop_by_s:
+                kill(running.process)
+            return
+        if now_s >= running.renew_at_s:
+            running.renew_at_s = now_s + self.lease_s / 3
+            try:
+                self.platform.jobs.renew(running.job, self.lease_s)
+            except Conflict:  # taken over while we slept: ours must not go on
+                running.stop_by_s = now_s
+                return
+        if self.platform.jobs.is_cancel_requested(running.job.id):
+            running.process.terminate()
+            running.stop_by_s = now_s + _CANCEL_GRACE_S
+
+    def _settle(self, running: RunningJob, status: int) -> None:
+        """A job that ended by itself wrote its end; one that died is queued again unless it dies without getting further."""
+        job = self.platform.jobs.get_any(running.job.id)
+        log.info("job process ended", extra={"job": job.id, "kind": job.kind, "status": status, "state": job.state})
+        if job.has_ended:
+            return
+        deaths = count_death(self.platform.job_folder(job.id), job.progress.step)
+        if deaths >= MAX_ATTEMPTS and not job.is_cancel_requested:
+            self.platform.jobs.fail(running.job, dict(Internal("job_attempts_exhausted", attempts=deaths).to_wire()))
+        else:
+            self.platform.jobs.release(running.job)
+
+    def _stop_all(self) -> None:
+        for running in self.running.values():
+            running.process.terminate()
+        deadline_s = time.monotonic() + _CANCEL_GRACE_S
+        while any(item.process.poll() is None for item in self.running.values()) and time.monotonic() < deadline_s:
+            time.sleep(0.05)
+        for running in self.running.values():
+            kill(running.process)
+            self.platform.jobs.release(running.job)
+        self.running.clear()
+
+
+def count_death(folder: Path, step: int) -> int:
+    """How often in a row the job's process has died without having got further than at an earlier death, this one included.
+
+    Deaths that cost no progress of the whole (a killed server, a restarted machine) may be any number; a job that
+    kills its process at the same place each time must not go on for ever. "Further" is finished steps, then `step`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "deaths.json"
+    reached = [len(list((folder / "steps").glob("*.json"))), step]
+    deaths, best = 0, [-1, -1]
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        deaths, best = int(found["deaths"]), list(found["best"])
+    deaths = 1 if reached > best else deaths + 1
+    write_atomically(path, json.dumps({"deaths": deaths, "best": max(reached, best)}).encode())
+    return deaths
+
+
+def _keep_log(source: IO[bytes], path: Path) -> None:
+    """Copies a job's output to its file, up to the limit over all attempts; reads on and drops the rest."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with source, path.open("ab", buffering=0) as sink:
+        room = MAX_LOG_BYTES - path.stat().st_size
+        while chunk := source.read1(65536):  # type: ignore[attr-defined]  # BufferedReader has it, IO[bytes] does not say so
+            if room > 0:
+                try:
+                    sink.write(chunk[:room])
+                except OSError:  # a full disk must not stop the job's own writes to the pipe
+                    room = 0
+                room -= len(chunk)
+
+
+def run_runner(settings: Settings) -> int:
+    """The runner process."""
+
+    platform = open_platform(settings)
+    runner = Runner(platform)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: runner.stop())
+    runner.run()
+    platform.close()
+    return 0

@@ -1,0 +1,151 @@
+"""`hanlin up`: owns the home's lock and the listening socket, starts the children, restarts what dies, drains in order.
+
+The socket is bound before anything else and handed to each gateway, so a gateway that is restarted loses no
+connection that waits in the backlog. Knows nothing of models or requests.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+
+from hanlin.app.processes import kill, spawn, stop
+from hanlin.errors import Conflict, InvalidInput
+from hanlin.settings import Settings
+
+_TICK_S = 0.05
+_FIRST_DELAY_S = 0.1
+_LONGEST_DELAY_S = 5.0
+_CALM_S = 30.0  # a child that lived this long starts with a fresh back-off
+_BACKLOG = 1024
+
+
+@dataclass(slots=True)
+class Child:
+    """One child that must run: how to start it, and how its restarts have gone."""
+
+    role: str
+    args: tuple[str, ...] = ()
+    pass_fds: tuple[int, ...] = ()
+    process: subprocess.Popen[bytes] | None = None
+    started_s: float = 0.0
+    next_start_s: float = 0.0
+    delay_s: float = _FIRST_DELAY_S
+
+    def start(self, settings: Settings) -> None:
+        """Starts the process now."""
+        self.process = spawn(self.role, settings, *self.args, pass_fds=self.pass_fds)
+        self.started_s = time.monotonic()
+
+    def tick(self, settings: Settings, now_s: float) -> None:
+        """Notices a death, waits out the back-off, starts again."""
+        if self.process is not None:
+            if self.process.poll() is None:
+                return
+            kill(self.process)  # closes the life line, and ends what the dead one left in its session
+            self.process = None
+            self.delay_s = _FIRST_DELAY_S if now_s - self.started_s > _CALM_S else min(self.delay_s * 2, _LONGEST_DELAY_S)
+            self.next_start_s = now_s + self.delay_s
+        if now_s >= self.next_start_s:
+            self.start(settings)
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """The process tree of one home. Use `run()` on the main thread."""
+
+    settings: Settings
+    listener: socket.socket
+    children: list[Child] = field(default_factory=list)
+    _is_stopping: bool = False
+
+    def run(self) -> int:
+        """Keeps the children alive until SIGTERM or SIGINT, then drains; 0 when all ended by themselves."""
+        previous = {number: signal.signal(number, self._ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            fd = self.listener.fileno()
+            os.set_inheritable(fd, True)
+            self.children = [Child("gateway", (str(fd),), (fd,)), Child("reconciler"), Child("runner")]
+            while not self._is_stopping:
+                now_s = time.monotonic()
+                for child in self.children:
+                    child.tick(self.settings, now_s)
+                time.sleep(_TICK_S)
+            return self._drain()
+        finally:
+            for child in self.children:
+                if child.process is not None:
+                    kill(child.process)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
+        self._is_stopping = True
+
+    def _drain(self) -> int:
+        """Doors first, so that calls in flight still find their workers; then jobs; then workers."""
+        grace_s = self.settings.drain_timeout_s + 3.0
+        worst = 0
+        for child in self.children and [self.children[0], self.children[2], self.children[1]]:
+            if child.process is not None:
+                worst = max(worst, abs(stop(child.process, grace_s=grace_s)))
+                child.process = None
+        return 0 if worst in (0, signal.SIGTERM) else 1
+
+
+def bind(settings: Settings) -> socket.socket:
+    """The listening socket. Raises Conflict (`address_in_use`) or InvalidInput (`address_unusable`)."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == 98:  # EADDRINUSE
+            raise Conflict("address_in_use", host=settings.host, port=settings.port) from error
+        raise InvalidInput("address_unusable", host=settings.host, port=settings.port, problem=os.strerror(error.errno or 0)) from error
+    return listener
+
+
+@contextlib.contextmanager
+def lock_home(home: Path) -> Iterator[None]:
+    """Holds the home for this process. Raises Conflict (`already_running`) when another `up` has it.
+
+    The kernel frees the lock with the process, however it ends."""
+    run = home / "run"
+    run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (run / "up.lock").open("a+b") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict("already_running", home=str(home)) from error
+        yield
+
+
+def write_server_file(settings: Settings, url: str) -> Path:
+    """Tells the jobs and the local tools where this server answers (`<home>/run/server.json`)."""
+    path = settings.home / "run" / "server.json"
+    aside = path.with_suffix(".new")
+    aside.write_text(json.dumps({"url": url, "pid": os.getpid()}), encoding="utf-8")
+    aside.replace(path)
+    return path
+
+
+def url_of(listener: socket.socket, settings: Settings) -> str:
+    """The base URL that reaches the listener from this machine."""
+    port = listener.getsockname()[1]
+    plain = f"[{settings.host}]" if ":" in settings.host else settings.host
+    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(plain, plain)  # noqa: S104 - named here to be avoided
+    return f"http://{host}:{port}"

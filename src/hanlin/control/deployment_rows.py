@@ -1,0 +1,120 @@
+"""Reading and writing the rows behind endpoints and deployments, inside a caller's transaction."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from hanlin.control.values import DeploymentState, DeploymentView, EndpointView
+from hanlin.errors import NotFound
+from hanlin.storage.database import bump
+from hanlin.storage.tables import DeploymentRow, EndpointRow, ModelRow, ModelVersionRow
+from hanlin.types import TeamId, shorten, utc_now
+
+
+def version_row(session: Session, team: TeamId, model: str, number: int) -> ModelVersionRow:
+    """The stored version. Raises NotFound (`version_not_found`)."""
+    found = session.scalar(
+        select(ModelVersionRow).join(ModelRow, ModelRow.id == ModelVersionRow.model_id)
+        .where(ModelRow.team_id == team, ModelRow.name == model, ModelVersionRow.number == number)
+    )  # fmt: skip
+    if found is None:
+        raise NotFound("version_not_found", name=shorten(model), version=number)
+    return found
+
+
+def endpoint_row(session: Session, team: TeamId, name: str, *, is_internal: bool) -> EndpointRow:
+    """The endpoint's row, made when it is new."""
+    row = session.scalar(select(EndpointRow).where(EndpointRow.team_id == team, EndpointRow.name == name))
+    if row is None:
+        row = EndpointRow(team_id=team, name=name, is_internal=is_internal, deployment_id=None, created_at=utc_now())
+        session.add(row)
+        session.flush()
+    return row
+
+
+def find_endpoint(session: Session, team: TeamId, name: str) -> EndpointRow:
+    """A public endpoint that is declared. Raises NotFound (`endpoint_not_found`)."""
+    row = session.scalar(select(EndpointRow).where(EndpointRow.team_id == team, EndpointRow.name == name, ~EndpointRow.is_internal))
+    if row is None or row.deployment_id is None:
+        raise NotFound("endpoint_not_found", name=shorten(name))
+    return row
+
+
+def add_deployment(
+    session: Session, endpoint: EndpointRow, deployment_id: str, *, model: str, version_id: int, variant: str, replicas: int
+) -> DeploymentRow:
+    """A new wish for `endpoint`, which from now on points at it."""
+    now = utc_now()
+    row = DeploymentRow(
+        id=deployment_id, team_id=endpoint.team_id, endpoint_id=endpoint.id, version_id=version_id, model=model, variant=variant,
+        replicas=replicas, is_wanted=True, state="starting", reason="", ready_at=None, created_at=now, updated_at=now,
+    )  # fmt: skip
+    session.add(row)
+    session.flush()
+    endpoint.deployment_id = row.id
+    return row
+
+
+def supersede_starting(session: Session, endpoint_id: int) -> None:
+    """Wishes that never came to serve are dropped when a newer one is made; a ready one serves on until its heir is ready."""
+    for row in session.scalars(
+        select(DeploymentRow).where(DeploymentRow.endpoint_id == endpoint_id, DeploymentRow.is_wanted, DeploymentRow.state != "ready")
+    ):
+        row.is_wanted = False
+        row.state = "failed" if row.state == "failed" else "stopped"
+        row.updated_at = utc_now()
+
+
+def withdraw(session: Session, row: EndpointRow) -> None:
+    """Nothing of this endpoint is wanted any more."""
+    row.deployment_id = None
+    for deployment in session.scalars(select(DeploymentRow).where(DeploymentRow.endpoint_id == row.id, DeploymentRow.is_wanted)):
+        deployment.is_wanted = False
+        deployment.updated_at = utc_now()
+        deployment.state = "failed" if deployment.state == "failed" else "stopped"
+    bump(session)
+
+
+def select_views(
+    session: Session, team: TeamId, *, deployment_id: str | None = None, endpoint_id: int | None = None
+) -> list[DeploymentView]:
+    """Deployments of the team's public endpoints, newest first; of private ones only when asked for by id."""
+    query = (
+        select(DeploymentRow, EndpointRow, ModelVersionRow, ModelRow)
+        .join(EndpointRow, EndpointRow.id == DeploymentRow.endpoint_id)
+        .join(ModelVersionRow, ModelVersionRow.id == DeploymentRow.version_id)
+        .join(ModelRow, ModelRow.id == ModelVersionRow.model_id)
+        .where(DeploymentRow.team_id == team)
+        .order_by(DeploymentRow.created_at.desc(), DeploymentRow.id)
+        .limit(500)
+    )
+    if deployment_id is not None:
+        query = query.where(DeploymentRow.id == deployment_id)
+    elif endpoint_id is not None:
+        query = query.where(DeploymentRow.endpoint_id == endpoint_id)
+    else:
+        query = query.where(~EndpointRow.is_internal)
+    return [_view(*row) for row in session.execute(query).tuples()]
+
+
+def endpoint_view(session: Session, row: EndpointRow) -> EndpointView | None:
+    """What the endpoint shall serve and what serves; None when nothing is declared."""
+    views = select_views(session, TeamId(row.team_id), endpoint_id=row.id)
+    wanted = next((view for view in views if view.id == row.deployment_id), None)
+    if wanted is None:
+        return None
+    serving = next((view for view in views if view.state == "ready"), None)
+    shown = serving or wanted
+    labels = version_row(session, TeamId(row.team_id), shown.model, shown.version).labels
+    return EndpointView(row.name, wanted, serving, tuple(labels), row.created_at)
+
+
+def _view(deployment: DeploymentRow, endpoint: EndpointRow, version: ModelVersionRow, model: ModelRow) -> DeploymentView:
+    return DeploymentView(
+        id=deployment.id, endpoint=endpoint.name, model=model.name, version=version.number, task=model.task, variant=deployment.variant,
+        replicas=deployment.replicas, state=cast("DeploymentState", deployment.state), reason=deployment.reason,
+        created_at=deployment.created_at,
+    )  # fmt: skip

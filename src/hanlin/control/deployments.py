@@ -1,0 +1,182 @@
+"""Endpoints and the deployments behind them: declared here, made true by the reconciler.
+
+A new deployment of an endpoint starts beside the old one, which serves on until the new one is ready. Knows no
+process and no socket.
+"""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from hanlin.control.deployment_rows import (
+    add_deployment,
+    endpoint_row,
+    endpoint_view,
+    find_endpoint,
+    select_views,
+    supersede_starting,
+    withdraw,
+)
+from hanlin.control.platform import Platform
+from hanlin.control.values import DeploymentView, EndpointView
+from hanlin.errors import Conflict, NotFound
+from hanlin.registry.values import ModelVersion
+from hanlin.storage.audit import append_audit
+from hanlin.storage.database import bump
+from hanlin.storage.tables import DeploymentRow, EndpointRow
+from hanlin.types import ModelRef, Principal, check_name, shorten
+
+MAX_REPLICAS = 16
+
+
+def deploy(
+    platform: Platform, principal: Principal, *, model: str, endpoint: str, variant: str | None = None, replicas: int = 1
+) -> DeploymentView:
+    """Declares that `endpoint` shall be answered by a published version. The same wish again changes nothing.
+
+    Args:
+        model: `name`, `name@alias` or `name:version`.
+        endpoint: the public name; made when it is new.
+        variant: None takes the chosen one, else the last certified one.
+        replicas: loaded copies, 1 to 16.
+
+    Raises:
+        NotFound: no such model, version or alias.
+        Conflict: `not_published`, `variant_not_certified`, `no_certified_variant`.
+    """
+    principal.require("write")
+    check_name(endpoint, kind="endpoint")
+    version = platform.registry.resolve(principal.team_id, ModelRef.parse(model))
+    if version.state != "published":
+        raise Conflict("not_published", model=version.model, version=version.number, state=version.state)
+    variant = _certified_variant(platform, version, variant)
+    with platform.database.write() as session:
+        return declare(session, principal, model=model, version=version, endpoint=endpoint, variant=variant, replicas=replicas)
+
+
+def declare(
+    session: Session,
+    principal: Principal,
+    *,
+    model: str,
+    version: ModelVersion,
+    endpoint: str,
+    variant: str,
+    replicas: int = 1,
+    is_internal: bool = False,
+) -> DeploymentView:
+    """Writes the wish, without asking whether the version may be public (the certify job uses it for private endpoints)."""
+    row = endpoint_row(session, principal.team_id, endpoint, is_internal=is_internal)
+    if row.deployment_id is not None:
+        current = session.get_one(DeploymentRow, row.deployment_id)
+        is_same = (current.version_id, current.variant, current.replicas) == (version.id, variant, replicas)
+        if is_same and current.is_wanted and current.state in {"starting", "ready"}:
+            return select_views(session, principal.team_id, deployment_id=current.id)[0]
+    supersede_starting(session, row.id)
+    added = add_deployment(session, row, f"dep-{uuid4().hex[:12]}", model=model, version_id=version.id, variant=variant, replicas=replicas)
+    append_audit(
+        session,
+        team_id=principal.team_id,
+        actor=principal.key_id,
+        action="endpoint.deploy",
+        subject=f"{endpoint} {version.model}:{version.number} {variant}",
+    )
+    bump(session)
+    return select_views(session, principal.team_id, deployment_id=added.id)[0]
+
+
+def list_deployments(platform: Platform, principal: Principal) -> list[DeploymentView]:
+    """The team's deployments, newest first, ended ones included."""
+    principal.require("read")
+    with platform.database.read() as session:
+        return select_views(session, principal.team_id)
+
+
+def get_deployment(platform: Platform, principal: Principal, deployment_id: str) -> DeploymentView:
+    """One deployment. Raises NotFound (`deployment_not_found`)."""
+    principal.require("read")
+    with platform.database.read() as session:
+        found = select_views(session, principal.team_id, deployment_id=deployment_id)
+    if not found:
+        raise NotFound("deployment_not_found", name=shorten(deployment_id))
+    return found[0]
+
+
+def list_endpoints(platform: Platform, principal: Principal) -> list[EndpointView]:
+    """The team's public endpoints by name."""
+    principal.require("read")
+    with platform.database.read() as session:
+        rows = session.scalars(
+            select(EndpointRow).where(EndpointRow.team_id == principal.team_id, ~EndpointRow.is_internal).order_by(EndpointRow.name)
+        ).all()
+        return [view for row in rows if (view := endpoint_view(session, row)) is not None]
+
+
+def get_endpoint(platform: Platform, principal: Principal, name: str) -> EndpointView:
+    """One endpoint. Raises NotFound (`endpoint_not_found`)."""
+    principal.require("read")
+    with platform.database.read() as session:
+        view = endpoint_view(session, find_endpoint(session, principal.team_id, name))
+    if view is None:
+        raise NotFound("endpoint_not_found", name=shorten(name))
+    return view
+
+
+def undeploy(platform: Platform, principal: Principal, name: str) -> EndpointView:
+    """Takes an endpoint away; calls in flight end normally. Its last state is answered. Raises NotFound."""
+    principal.require("write")
+    with platform.database.write() as session:
+        row = find_endpoint(session, principal.team_id, name)
+        view = endpoint_view(session, row)
+        if view is None:
+            raise NotFound("endpoint_not_found", name=shorten(name))
+        withdraw(session, row)
+        append_audit(session, team_id=principal.team_id, actor=principal.key_id, action="endpoint.undeploy", subject=name)
+    return view
+
+
+def rollback(platform: Platform, principal: Principal, name: str) -> DeploymentView:
+    """Goes back to what the endpoint served before. Raises NotFound, Conflict (`nothing_to_roll_back_to`)."""
+    principal.require("write")
+    with platform.database.write() as session:
+        row = find_endpoint(session, principal.team_id, name)
+        current = session.get(DeploymentRow, row.deployment_id) if row.deployment_id else None
+        if current is None:
+            raise NotFound("endpoint_not_found", name=shorten(name))
+        earlier = session.scalars(
+            select(DeploymentRow)
+            .where(DeploymentRow.endpoint_id == row.id, DeploymentRow.created_at < current.created_at, DeploymentRow.ready_at.is_not(None))
+            .order_by(DeploymentRow.created_at.desc())
+        ).all()
+        target = next((item for item in earlier if (item.version_id, item.variant) != (current.version_id, current.variant)), None)
+        if target is None:
+            raise Conflict("nothing_to_roll_back_to", name=name)
+        supersede_starting(session, row.id)
+        added = add_deployment(
+            session,
+            row,
+            f"dep-{uuid4().hex[:12]}",
+            model=target.model,
+            version_id=target.version_id,
+            variant=target.variant,
+            replicas=target.replicas,
+        )
+        append_audit(session, team_id=principal.team_id, actor=principal.key_id, action="endpoint.rollback", subject=name)
+        bump(session)
+        return select_views(session, principal.team_id, deployment_id=added.id)[0]
+
+
+def _certified_variant(platform: Platform, version: ModelVersion, variant: str | None) -> str:
+    """The variant to serve: only certified ones may."""
+    made = platform.registry.list_variants(version)  # the chosen one first
+    certified = [item.variant for item in made if platform.registry.is_certified(version, item.variant)]
+    if not certified:
+        raise Conflict("no_certified_variant", model=version.model, version=version.number)
+    if variant is not None and variant not in certified:
+        raise Conflict(
+            "variant_not_certified", model=version.model, version=version.number, variant=shorten(variant), choices=", ".join(certified)
+        )
+    return variant or certified[0]

@@ -1,0 +1,72 @@
+"""The deployments as the reconciler sees them: what shall be up, and where it writes what came of it.
+
+When a deployment becomes ready, the older ones of its endpoint are no longer wanted; when it fails, they serve on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy import select, update
+
+from hanlin.control.deployment_rows import withdraw
+from hanlin.control.platform import Platform
+from hanlin.serving.replicas import DeploymentSpec, State
+from hanlin.storage.database import bump
+from hanlin.storage.tables import DeploymentRow, EndpointRow, JobRow, ModelRow, ModelVersionRow
+from hanlin.types import ModelRef, TeamId, utc_now
+
+
+class DeclaredDeployments:
+    """The database's side of `serving.reconciler.DesiredState`."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def start_over(self) -> None:
+        """After a start nothing runs yet: every wanted deployment is starting, and private endpoints of ended jobs go."""
+        with self._platform.database.write() as session:
+            session.execute(update(DeploymentRow).where(DeploymentRow.is_wanted).values(state="starting", reason=""))
+            running = set(session.scalars(select(JobRow.id).where(JobRow.state.in_(["queued", "running"]))))
+            for row in session.scalars(select(EndpointRow).where(EndpointRow.is_internal, EndpointRow.deployment_id.is_not(None))).all():
+                if not any(job in row.name for job in running):
+                    withdraw(session, row)
+
+    def list_deployments(self) -> Sequence[DeploymentSpec]:
+        """All that shall be up, the newest of an endpoint last; without those that failed."""
+        with self._platform.database.read() as session:
+            query = (
+                select(DeploymentRow, EndpointRow.name, ModelRow.name, ModelVersionRow.number)
+                .join(EndpointRow, EndpointRow.id == DeploymentRow.endpoint_id)
+                .join(ModelVersionRow, ModelVersionRow.id == DeploymentRow.version_id)
+                .join(ModelRow, ModelRow.id == ModelVersionRow.model_id)
+                .where(DeploymentRow.is_wanted, DeploymentRow.state != "failed")
+                .order_by(DeploymentRow.created_at, DeploymentRow.id)
+            )
+            return [
+                DeploymentSpec(deployment_id=row.id, team_id=row.team_id, endpoint=endpoint, model=model, version=f"{model}:{number}",
+                               variant=row.variant, replicas=row.replicas)
+                for row, endpoint, model, number in session.execute(query).tuples()
+            ]  # fmt: skip
+
+    def set_state(self, deployment_id: str, state: State, reason: str, replicas: int) -> None:
+        """Records how far a deployment came; `replicas` are ready."""
+        with self._platform.database.write() as session:
+            row = session.get(DeploymentRow, deployment_id)
+            if row is None or not row.is_wanted:  # replaced or withdrawn meanwhile: its end is written already
+                return
+            now = utc_now()
+            row.state, row.reason, row.updated_at = state, reason[:2000], now
+            if state == "ready" and replicas > 0:
+                row.ready_at = row.ready_at or now
+                older = update(DeploymentRow).where(
+                    DeploymentRow.endpoint_id == row.endpoint_id, DeploymentRow.is_wanted, DeploymentRow.created_at < row.created_at
+                )
+                session.execute(older.values(is_wanted=False, state="stopped", updated_at=now))
+            bump(session)
+
+    def materialize(self, spec: DeploymentSpec) -> Path:
+        """The verified local folder of a deployment's version with the files of its variant. Raises DataCorrupt, NotFound."""
+        version = self._platform.registry.resolve(TeamId(spec.team_id), ModelRef.parse(spec.version))
+        return self._platform.registry.materialize(version, self._platform.artifact_cache, variants=(spec.variant,))

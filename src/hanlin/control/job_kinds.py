@@ -1,0 +1,178 @@
+"""What a job of each kind must be told: strict, complete, defaults filled in. One class a kind.
+
+A job is checked here when it is submitted, so that a wrong word fails at once and not an hour later; `pipelines/`
+receives the checked form. Knows nothing of how a job is run.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, ClassVar, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+
+from hanlin.errors import HanlinError, InvalidInput
+from hanlin.types import JsonObject, ModelRef, check_name, is_digest, shorten
+
+_DATASET_REF = re.compile(r"[^:]+(:[0-9]{1,9})?")
+_PART = re.compile(r"[^/\\\x00-\x1f\x7f]{1,200}")
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def _name(text: str) -> str:
+    return check_name(text, kind="name")
+
+
+def _model_ref(text: str) -> str:
+    return str(ModelRef.parse(text))
+
+
+def _dataset_ref(text: str) -> str:
+    if not _DATASET_REF.fullmatch(text):
+        raise InvalidInput("invalid_dataset_reference", reference=shorten(text))
+    check_name(text.partition(":")[0], kind="dataset")
+    return text
+
+
+def _path(text: str) -> str:
+    """A relative path of plain parts; anything that could leave its folder is refused."""
+    parts = text.split("/")
+    if len(text) > 400 or any(not _PART.fullmatch(part) or part in {".", ".."} for part in parts) or ":" in parts[0]:
+        raise InvalidInput("invalid_file_path", path=shorten(text))
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InvalidInput("invalid_file_path", path=shorten(text)) from error
+    return text
+
+
+def _digest(text: str) -> str:
+    if not is_digest(text):
+        raise InvalidInput("invalid_digest", digest=shorten(text, 64))
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
+ModelName = Annotated[str, AfterValidator(_model_ref)]
+DatasetName = Annotated[str, AfterValidator(_dataset_ref)]
+Label = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class FileItem(_Strict):
+    """One uploaded file: the name it had, and the digest under which its bytes were put."""
+
+    path: Annotated[str, AfterValidator(_path)]
+    sha256: Annotated[str, AfterValidator(_digest)]
+    size_bytes: int = Field(ge=0)
+
+
+class JobKind(_Strict):
+    """What every kind says of itself."""
+
+    kind: ClassVar[str]
+    lane: ClassVar[Literal["heavy", "light"]] = "heavy"
+
+
+class Ingest(JobKind):
+    """Files become a dataset version."""
+
+    kind = "ingest"
+    lane = "light"
+    dataset: Name
+    task: str = "text-classification"
+    files: list[FileItem] = Field(min_length=1, max_length=10_000)
+    options: dict[str, JsonValue] = Field(
+        default_factory=dict, description="format, encoding, text, label, split, leaks; what is left out is found out"
+    )
+
+
+class Train(JobKind):
+    """A dataset version becomes a model version."""
+
+    kind = "train"
+    task: str = "text-classification"
+    dataset: DatasetName
+    model: str = Field(min_length=1, max_length=140, description="a network of our own (lstm, gru, rnn, transformer) or a model reference")
+    name: Name
+    seed: int = Field(0, ge=0, lt=2**31)
+    options: dict[str, JsonValue] = Field(default_factory=dict, description="fields of the training configuration")
+    vectors: FileItem | None = Field(None, description="uploaded word vectors (word2vec or fastText text file) to start from")
+    publish: bool = True
+    force: bool = False
+
+
+class Evaluate(JobKind):
+    """A model version is measured on a dataset's test rows."""
+
+    kind = "evaluate"
+    lane = "light"
+    model: ModelName
+    dataset: DatasetName | None = None
+
+
+class Import(JobKind):
+    """An uploaded model folder becomes a model version."""
+
+    kind = "import"
+    lane = "light"
+    name: Name
+    task: str = "text-classification"
+    files: list[FileItem] = Field(min_length=1, max_length=1_000)
+    rows: DatasetName | None = Field(None, description="dataset whose test rows certify the import")
+    labels: list[Label] | None = Field(None, min_length=2, max_length=1_000)
+    publish: bool = True
+
+
+class Compress(JobKind):
+    """Variants of a version are made, measured, and the best within the budget is chosen."""
+
+    kind = "compress"
+    model: ModelName
+    dataset: DatasetName | None = None
+    budget: float = Field(0.5, ge=0, le=100, description="points of the main metric, on validation rows")
+    target: Literal["throughput", "latency", "memory"] = "throughput"
+    variants: list[str] | None = Field(None, min_length=1, max_length=32)
+    keep_losers: bool = False
+    publish: bool = True
+    force: bool = False
+
+
+class Certify(JobKind):
+    """A variant's answers through the real serving path are compared with the trained model's."""
+
+    kind = "certify"
+    lane = "light"
+    model: ModelName
+    variant: str | None = Field(None, max_length=64)
+    dataset: DatasetName | None = None
+    rows: int = Field(200, ge=1, le=10_000)
+
+
+JOB_KINDS: dict[str, type[JobKind]] = {model.kind: model for model in (Ingest, Train, Evaluate, Import, Compress, Certify)}
+
+
+def check_job(kind: str, config: JsonObject) -> JobKind:
+    """The checked job with its defaults.
+
+    Raises:
+        InvalidInput: `unknown_job_kind`, `invalid_job_config` (naming the field), or the field's own error.
+    """
+    if kind not in JOB_KINDS:
+        raise InvalidInput("unknown_job_kind", kind=shorten(kind), choices=", ".join(sorted(JOB_KINDS)))
+    return parse_strictly(JOB_KINDS[kind], config)
+
+
+def parse_strictly(model: type[_Model], value: object) -> _Model:
+    """`value` as `model`; the first thing wrong becomes our own error, without echoing what was sent."""
+    try:
+        return model.model_validate(value)
+    except HanlinError:
+        raise
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part)[:40] for part in first["loc"])[:120] or "body"
+        raise InvalidInput("invalid_job_config", field=shorten(field, 120), problem=str(first["msg"])[:200]) from error

@@ -1,0 +1,75 @@
+"""Jobs as a team sees them: submitted, watched, cancelled."""
+
+from __future__ import annotations
+
+from hanlin.control.job_kinds import check_job
+from hanlin.control.job_references import check_references
+from hanlin.control.platform import Platform
+from hanlin.errors import InvalidInput
+from hanlin.jobs import Job, JobEvent
+from hanlin.jobs.values import JobState
+from hanlin.types import JsonObject, Principal, shorten
+
+MAX_LISTED = 500
+MAX_LOG_BYTES = 256 * 1024
+STATES: tuple[JobState, ...] = ("queued", "running", "succeeded", "failed", "cancelled")
+
+
+def submit(platform: Platform, principal: Principal, *, kind: str, config: JsonObject, idempotency_key: str | None = None) -> Job:
+    """Queues a job with its defaults filled in. The same idempotency key with the same request answers the first job.
+
+    Raises:
+        InvalidInput: unknown kind, or a config that would fail (names the field).
+        NotFound: a dataset or model that the job names.
+        Conflict: the idempotency key was used with another request.
+    """
+    principal.require("write")
+    checked = check_job(kind, config)
+    check_references(platform, principal, checked)
+    return platform.jobs.submit(
+        principal.team_id,
+        kind,
+        checked.model_dump(mode="json"),
+        lane=checked.lane,
+        idempotency_key=idempotency_key,
+        key_id=principal.key_id,
+    )
+
+
+def list_jobs(platform: Platform, principal: Principal, *, state: str | None = None, limit: int = 50) -> list[Job]:
+    """The team's jobs, newest first. Raises InvalidInput (`unknown_job_state`)."""
+    principal.require("read")
+    known = next((item for item in STATES if item == state), None)
+    if known != state:
+        raise InvalidInput("unknown_job_state", state=shorten(str(state)), choices=", ".join(STATES))
+    return platform.jobs.list(principal.team_id, state=known, limit=max(1, min(limit, MAX_LISTED)))
+
+
+def get_job(platform: Platform, principal: Principal, job_id: str) -> Job:
+    """One job. Raises NotFound."""
+    principal.require("read")
+    return platform.jobs.get(principal.team_id, job_id)
+
+
+def cancel(platform: Platform, principal: Principal, job_id: str) -> Job:
+    """Asks a job to end: at once when queued, within 10 s when running; changes nothing when it has ended. Raises NotFound."""
+    principal.require("write")
+    return platform.jobs.cancel(principal.team_id, job_id)
+
+
+def events(platform: Platform, principal: Principal, job_id: str, *, after: int = 0) -> list[JobEvent]:
+    """What the job told since event `after`, in order. Raises NotFound."""
+    principal.require("read")
+    return platform.jobs.events(principal.team_id, job_id, after=after)
+
+
+def logs(platform: Platform, principal: Principal, job_id: str) -> str:
+    """The end of the job's own output, at most 256 KiB. Raises NotFound."""
+    principal.require("read")
+    job = platform.jobs.get(principal.team_id, job_id)
+    path = platform.job_log(job.id)
+    if not path.is_file():
+        return ""
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - MAX_LOG_BYTES))
+        return stream.read(MAX_LOG_BYTES).decode("utf-8", errors="replace")

@@ -1,0 +1,68 @@
+"""Private endpoints: a candidate served by the real path, for the job that certifies it and for nobody to see."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import select
+
+from hanlin.control.deployment_rows import select_views, withdraw
+from hanlin.control.deployments import declare
+from hanlin.control.platform import Platform
+from hanlin.errors import DeadlineExceeded, EngineFailed
+from hanlin.registry.values import ModelVersion
+from hanlin.storage.tables import EndpointRow
+from hanlin.types import Principal
+
+PREFIX = ".certify-"
+JOB_KEY_NAME = "certify-job"
+_POLL_S = 0.1
+_ROUTE_S = 0.2  # a gateway looks for new routes every 50 ms
+
+
+@contextmanager
+def serving(
+    platform: Platform, principal: Principal, version: ModelVersion, variant: str, *, owner: str, check: Callable[[], None]
+) -> Iterator[str]:
+    """The name of an endpoint that answers with `variant` inside the block, and is gone after it.
+
+    Args:
+        owner: the job; its end takes the endpoint away even when the job was killed.
+        check: called while waiting; raises to give up.
+
+    Raises:
+        EngineFailed: `private_endpoint_failed` with the reason.
+        DeadlineExceeded: `private_endpoint_slow`.
+    """
+    name = f"{PREFIX}{owner}"
+    with platform.database.write() as session:
+        found = declare(session, principal, model=str(version), version=version, endpoint=name, variant=variant, is_internal=True)
+    try:
+        _wait(platform, principal, found.id, check)
+        yield name
+    finally:
+        remove(platform, name)
+
+
+def remove(platform: Platform, name: str) -> None:
+    """Takes the private endpoint away, if it is there."""
+    with platform.database.write() as session:
+        for row in session.scalars(select(EndpointRow).where(EndpointRow.name == name, EndpointRow.is_internal)):
+            withdraw(session, row)
+
+
+def _wait(platform: Platform, principal: Principal, deployment_id: str, check: Callable[[], None]) -> None:
+    deadline_s = time.monotonic() + platform.settings.worker_start_timeout_s + 30.0
+    while time.monotonic() < deadline_s:
+        check()
+        with platform.database.read() as session:
+            view = select_views(session, principal.team_id, deployment_id=deployment_id)[0]
+        if view.state == "ready":
+            time.sleep(_ROUTE_S)
+            return
+        if view.state in {"failed", "stopped"}:
+            raise EngineFailed("private_endpoint_failed", variant=view.variant, reason=view.reason[:300])
+        time.sleep(_POLL_S)
+    raise DeadlineExceeded("private_endpoint_slow", variant=view.variant)

@@ -1,0 +1,99 @@
+"""Routes of jobs, with their live events as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from hanlin.control import jobs
+from hanlin.control.platform import Platform
+from hanlin.gateway.control_api import Caller, Routes
+from hanlin.gateway.control_api_wire import JobAnswer, JobRequest, JobsAnswer
+from hanlin.jobs import JobEvent
+from hanlin.types import Principal
+
+_POLL_S = 0.3
+_HEARTBEAT_S = 10.0
+
+
+def routes(platform: Platform) -> APIRouter:
+    """The routes over `platform`."""
+    data = Routes(platform, tags=["jobs"])
+
+    @data.add("POST", "/jobs", "write", status=202)
+    def submit(caller: Caller, body: JobRequest) -> JobAnswer:
+        """Queues a job: checked here, defaults filled in."""
+        return JobAnswer.of(jobs.submit(platform, caller, kind=body.kind, config=body.config, idempotency_key=body.idempotency_key))
+
+    @data.add("GET", "/jobs", "read")
+    def list_jobs(caller: Caller, state: str | None = None, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> JobsAnswer:
+        """The team's jobs, newest first."""
+        return JobsAnswer(jobs=[JobAnswer.of(job) for job in jobs.list_jobs(platform, caller, state=state, limit=limit)])
+
+    @data.add("GET", "/jobs/{job_id}", "read")
+    def get_job(caller: Caller, job_id: str) -> JobAnswer:
+        """One job."""
+        return JobAnswer.of(jobs.get_job(platform, caller, job_id))
+
+    @data.add("POST", "/jobs/{job_id}/cancel", "write")
+    def cancel(caller: Caller, job_id: str) -> JobAnswer:
+        """Ends a job: at once when queued, within 10 s when running; an ended one stays as it is."""
+        return JobAnswer.of(jobs.cancel(platform, caller, job_id))
+
+    @data.add("GET", "/jobs/{job_id}/logs", "read", response_class=Response)
+    def logs(caller: Caller, job_id: str) -> Response:
+        """The end of the job's own output."""
+        return Response(jobs.logs(platform, caller, job_id), media_type="text/plain; charset=utf-8")
+
+    @data.add("GET", "/jobs/{job_id}/events", "read", response_class=StreamingResponse)
+    def events(
+        request: Request, caller: Caller, job_id: str, after: Annotated[int, Query(ge=0, lt=2**31)] = 0,
+        last_event_id: Annotated[str | None, Header()] = None,
+    ) -> StreamingResponse:  # fmt: skip
+        """What the job tells, as it tells it (`text/event-stream`): `progress`, `message`, and `end` as the last one.
+
+        `Last-Event-ID` or `after` goes on behind an event that was seen already."""
+        seen = (
+            max(after, int(last_event_id))
+            if last_event_id and last_event_id.isascii() and last_event_id.isdigit() and len(last_event_id) < 10
+            else after
+        )
+        jobs.get_job(platform, caller, job_id)
+        stream = _stream(platform, caller, job_id, seen, request)
+        return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+
+    return data.router
+
+
+async def _stream(platform: Platform, caller: Principal, job_id: str, after: int, request: Request) -> AsyncIterator[bytes]:
+    """Events until the job's end or the client's; a comment every few seconds keeps the line open."""
+    spoke_s = time.monotonic()
+    while not await request.is_disconnected():
+        has_ended = (await asyncio.to_thread(jobs.get_job, platform, caller, job_id)).has_ended
+        found = await asyncio.to_thread(jobs.events, platform, caller, job_id, after=after)
+        for event in found:
+            after = event.number
+            yield _frame(event)
+            if event.kind == "end":
+                return
+        if has_ended and not found:  # asked to go on behind the end
+            return
+        now_s = time.monotonic()
+        if found:
+            spoke_s = now_s
+            continue
+        if now_s - spoke_s > _HEARTBEAT_S:
+            spoke_s = now_s
+            yield b": still here\n\n"
+        await asyncio.sleep(_POLL_S)
+
+
+def _frame(event: JobEvent) -> bytes:
+    # JSON on one line: no text, whatever it holds, can break the frame.
+    return f"id: {event.number}\nevent: {event.kind}\ndata: {json.dumps(event.data, ensure_ascii=True)}\n\n".encode()

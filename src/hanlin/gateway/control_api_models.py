@@ -1,0 +1,69 @@
+"""Routes of models and their versions."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from hanlin.control import models
+from hanlin.control.platform import Platform
+from hanlin.gateway.control_api import Caller, Routes
+from hanlin.gateway.control_api_wire import AliasRequest, FilesAnswer, ModelAnswer, ModelsAnswer, NotesRequest, VersionAnswer
+
+Number = Annotated[int, Path(ge=1, lt=2**31)]
+# A picture is shown inside a page of ours or alone; it may neither run nor load anything.
+_PICTURE_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'", "x-content-type-options": "nosniff"}
+
+
+def routes(platform: Platform) -> APIRouter:
+    """The routes over `platform`."""
+    data = Routes(platform, tags=["models"])
+
+    @data.add("GET", "/models", "read")
+    def list_models(caller: Caller) -> ModelsAnswer:
+        """The team's models with their versions, variants and certificates."""
+        return ModelsAnswer(models=[ModelAnswer.of(view) for view in models.list_models(platform, caller)])
+
+    @data.add("GET", "/models/{name}", "read")
+    def get_model(caller: Caller, name: str) -> ModelAnswer:
+        """One model."""
+        return ModelAnswer.of(models.get_model(platform, caller, name))
+
+    @data.add("PUT", "/models/{name}/notes", "write")
+    def set_notes(caller: Caller, name: str, body: NotesRequest) -> ModelAnswer:
+        """Replaces the notes of the model card (Markdown)."""
+        return ModelAnswer.of(models.set_notes(platform, caller, name, body.notes))
+
+    @data.add("PUT", "/models/{name}/aliases/{alias}", "write")
+    def set_alias(caller: Caller, name: str, alias: str, body: AliasRequest) -> VersionAnswer:
+        """Points an alias at a published version."""
+        return VersionAnswer.of(models.set_alias(platform, caller, name, alias, body.version))
+
+    @data.add("POST", "/models/{name}/versions/{number}/publish", "write", status=201)
+    def publish(caller: Caller, name: str, number: Number) -> VersionAnswer:
+        """Makes a certified version public; 409 without a passed certificate, and when it is public already."""
+        return VersionAnswer.of(models.publish(platform, caller, name, number))
+
+    @data.add("DELETE", "/models/{name}/versions/{number}", "write", status=204)
+    def delete_version(caller: Caller, name: str, number: Number) -> None:
+        """Deletes a version; 409 while an endpoint, alias or job needs it."""
+        models.delete_version(platform, caller, name, number)
+
+    @data.add("GET", "/models/{name}/versions/{number}/files", "read")
+    def list_files(caller: Caller, name: str, number: Number) -> FilesAnswer:
+        """The version's files with those of its variants."""
+        return FilesAnswer.of(models.list_files(platform, caller, name, number))
+
+    @data.add("GET", "/models/{name}/versions/{number}/card", "read", response_class=Response)
+    def card(request: Request, caller: Caller, name: str, number: Number) -> Response:
+        """The model card in Markdown, in the caller's language."""
+        text = models.card(platform, caller, name, number, language=str(request.scope["state"].get("language", "en")))
+        return Response(text, media_type="text/markdown; charset=utf-8")
+
+    @data.add("GET", "/models/{name}/versions/{number}/pictures/{picture}.svg", "read", response_class=Response)
+    def picture(caller: Caller, name: str, number: Number, picture: str) -> Response:
+        """A picture of the version: `confusion`, `curve` or `pareto`."""
+        return Response(models.picture(platform, caller, name, number, picture), media_type="image/svg+xml", headers=_PICTURE_HEADERS)
+
+    return data.router

@@ -1,0 +1,68 @@
+"""Strict JSON bodies for the control API: bounded, UTF-8, no NaN, no surrogates, no echo of what was sent.
+
+FastAPI alone answers 500 to `NaN` and to lone surrogates, and repeats a wrong value of any size in its answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+
+from hanlin.errors import InvalidInput
+from hanlin.gateway.strict_json import parse
+from hanlin.types import shorten
+
+MAX_BODY_BYTES = 2 * 2**20
+
+
+class StrictRoute(APIRoute):
+    """An API route whose JSON body is parsed here, and whose validation errors are ours."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Wraps FastAPI's handler."""
+        handle = super().get_route_handler()
+        takes_body = self.body_field is not None
+
+        async def strict(request: Request) -> Response:
+            if takes_body:
+                request = await _load(request)
+            try:
+                return await handle(request)
+            except RequestValidationError as error:
+                raise _ours(error) from error
+
+        return strict
+
+
+async def _load(request: Request) -> Request:
+    """The request with its parsed body in place."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise InvalidInput("wrong_content_type")
+    body = await read_body(request, MAX_BODY_BYTES)
+    found = Request(request.scope, request.receive)
+    found._body = body
+    found._json = parse(body)
+    return found
+
+
+async def read_body(request: Request, limit: int) -> bytes:
+    """The whole body, never holding more than `limit` bytes. Raises InvalidInput (`control_body_too_large`)."""
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise InvalidInput("control_body_too_large", limit=limit)
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+def _ours(error: RequestValidationError) -> InvalidInput:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path"})
+    return InvalidInput("invalid_field", name=shorten(field or "body", 80), problem=str(first["msg"])[:200])

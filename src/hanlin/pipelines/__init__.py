@@ -1,0 +1,1 @@
+"""One file per kind of job: the only place where datasets, models, training, compression, registry and control meet."""

@@ -1,0 +1,208 @@
+"""The certificate: held-out rows replayed through the real serving path, compared with the trained model.
+
+The variant is deployed on a private endpoint, loaded by a real worker, called over HTTP by the real client: each row
+alone, and each row among 31 odd neighbours. The trained model (torch, fp32) answers the same rows in this process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+import hanlin
+from hanlin.client import Hanlin, Prediction
+from hanlin.control import private_endpoints
+from hanlin.datasets import Split, read_split
+from hanlin.errors import Conflict
+from hanlin.pipelines.base import JobContext
+from hanlin.pipelines.data import dataset_folder
+from hanlin.pipelines.lineage import code_version, machine
+from hanlin.pipelines.odd_texts import neighbours, plain_texts
+from hanlin.registry.values import DatasetVersion, ModelVersion
+from hanlin.tasks.spec import ModelSpec
+from hanlin.types import JsonObject, utc_now
+
+T = TypeVar("T")
+
+ROWS = 200
+NEIGHBOURS = 31
+_CALLS_AT_ONCE = 4
+_KEY_LIFE = timedelta(hours=1)
+# Least label agreement and largest score difference by precision. What compression measured on validation rows narrows the latter.
+_AGREEMENT = {"fp32": 1.0}
+_LEAST_AGREEMENT = 0.99
+_DIFFERENCE = {"fp32": 1e-4, "bf16": 0.15, "int8": 0.4}
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """What a variant must keep to."""
+
+    agreement: float
+    difference: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Served scores beside the trained model's."""
+
+    agreement: float
+    max_difference: float
+    mean_difference: float
+
+    @classmethod
+    def of(cls, served: npt.NDArray[np.float64], trained: npt.NDArray[np.float64]) -> Comparison:
+        """Both `(rows, labels)`, probabilities."""
+        gap = np.abs(served - trained)
+        same = served.argmax(axis=1) == trained.argmax(axis=1)
+        return cls(float(same.mean()), float(gap.max()), float(gap.mean()))
+
+    def to_json(self) -> JsonObject:
+        """The stored form."""
+        return {
+            "label_agreement": self.agreement,
+            "max_score_difference": self.max_difference,
+            "mean_score_difference": self.mean_difference,
+        }
+
+
+def certify(context: JobContext, version: ModelVersion, variant: str, *, dataset: DatasetVersion | None, rows: int = ROWS) -> JsonObject:
+    """Makes and stores the certificate; its report.
+
+    Args:
+        context: the job.
+        version: the candidate.
+        variant: which form of it is replayed.
+        dataset: whose test rows are replayed; None replays plain sentences (*agreement only*).
+        rows: how many.
+
+    Raises:
+        Conflict: `certificate_failed` when the answers differ too much; the failed certificate is stored all the same.
+        EngineFailed and others: the variant does not load or does not answer.
+    """
+    platform = context.platform
+    folder = platform.registry.materialize(version, platform.artifact_cache, variants=(variant,))
+    spec = ModelSpec.load(folder)
+    texts = _held_out(context, dataset, rows)
+    context.progress.message(f"certifying {variant} of {version} on {len(texts)} rows")
+    trained = _trained_answers(folder, texts, spec, threads=context.threads)
+    began_s = time.monotonic()
+    check = context.progress.check_cancelled
+    private = private_endpoints.serving(platform, context.principal, version, variant, owner=context.job.id, check=check)
+    with private as endpoint, _client(context) as client:
+        alone = _scores([_answer(client, endpoint, [text])[0] for text in _watched(context, texts)], spec)
+        crowded = _among_neighbours(context, client, endpoint, texts, spec)
+    tolerance = declared_tolerance(context, version, variant)
+    compared = {"alone": Comparison.of(alone, trained), "neighbours": Comparison.of(crowded, trained)}
+    is_passed = all(item.agreement >= tolerance.agreement and item.max_difference <= tolerance.difference for item in compared.values())
+    report: JsonObject = {
+        "rows": len(texts), "variant": variant, "engine": variant.rpartition("-")[0], "precision": variant.rpartition("-")[2],
+        "label_agreement": min(item.agreement for item in compared.values()),
+        "max_score_difference": max(item.max_difference for item in compared.values()),
+        "tolerance": {"label_agreement": tolerance.agreement, "max_score_difference": tolerance.difference},
+        "alone": compared["alone"].to_json(), "neighbours": {**compared["neighbours"].to_json(), "count": NEIGHBOURS},
+        "alone_to_neighbours": float(np.abs(alone - crowded).max()), "is_passed": is_passed, "is_agreement_only": dataset is None,
+        "dataset": str(dataset) if dataset else None, "dataset_digest": dataset.digest if dataset else None,
+        "machine": machine(), "versions": versions(), "seconds": round(time.monotonic() - began_s, 2), "created": utc_now().isoformat(),
+    }  # fmt: skip
+    platform.registry.add_certificate(version, variant, report, is_passed=is_passed)
+    if not is_passed:
+        agreement = min(item.agreement for item in compared.values())
+        difference = max(item.max_difference for item in compared.values())
+        raise Conflict("certificate_failed", version=str(version), variant=variant, agreement=round(100 * agreement, 2),
+                       difference=f"{difference:.2g}", limit=f"{tolerance.difference:.2g}")  # fmt: skip
+    return report
+
+
+def declared_tolerance(context: JobContext, version: ModelVersion, variant: str) -> Tolerance:
+    """Exact for fp32; for the rest what compression measured on validation rows and a quarter more, within the precision's bound."""
+    precision = variant.rpartition("-")[2]
+    bound = _DIFFERENCE.get(precision, max(_DIFFERENCE.values()))
+    if precision != "fp32":
+        evidence = next((item.evidence for item in context.platform.registry.list_variants(version) if item.variant == variant), {})
+        measured = evidence.get("max_score_difference")
+        if isinstance(measured, int | float):
+            bound = min(bound, 1.25 * measured + 0.02)
+    return Tolerance(_AGREEMENT.get(precision, _LEAST_AGREEMENT), bound)
+
+
+def versions() -> JsonObject:
+    """The software that answered."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    found: JsonObject = {"hanlin": hanlin.__version__, "code": code_version()}
+    for name in ("torch", "onnxruntime", "openvino", "transformers", "tokenizers"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _held_out(context: JobContext, dataset: DatasetVersion | None, rows: int) -> list[str]:
+    """Test rows in stored order, then validation rows where there are too few."""
+    if dataset is None:
+        return plain_texts(rows)
+    folder = dataset_folder(context, dataset)
+    texts: list[str] = []
+    for split in ("test", "validation"):
+        if len(texts) < rows:
+            texts += read_split(folder, split).texts
+    return texts[:rows]
+
+
+def _trained_answers(folder: Path, texts: list[str], spec: ModelSpec, *, threads: int) -> npt.NDArray[np.float64]:
+    from hanlin.training.evaluation import evaluate
+
+    return evaluate(folder, Split(texts, [spec.labels[0]] * len(texts)), threads=threads).probabilities
+
+
+def _among_neighbours(context: JobContext, client: Hanlin, endpoint: str, texts: Sequence[str], spec: ModelSpec) -> npt.NDArray[np.float64]:
+    """Each row once more, at a changing place among 31 odd texts; several such batches in flight at once."""
+
+    def call(number: int) -> Prediction:
+        place = number % (NEIGHBOURS + 1)
+        odd = neighbours(NEIGHBOURS, seed=number)
+        return _answer(client, endpoint, [*odd[:place], texts[number], *odd[place:]])[place]
+
+    with ThreadPoolExecutor(_CALLS_AT_ONCE) as threads:
+        return _scores(list(_watched(context, threads.map(call, range(len(texts))))), spec)
+
+
+def _answer(client: Hanlin, endpoint: str, texts: list[str]) -> list[Prediction]:
+    return client.classify(endpoint, texts, truncate=True)
+
+
+def _scores(predictions: Sequence[Prediction], spec: ModelSpec) -> npt.NDArray[np.float64]:
+    """`(rows, labels)` in the order of the spec."""
+    rows = [{item.label: item.score for item in prediction} for prediction in predictions]
+    return np.array([[row[label] for label in spec.labels] for row in rows], dtype=np.float64)
+
+
+def _watched(context: JobContext, items: Iterator[T] | Sequence[T]) -> Iterator[T]:
+    for item in items:
+        context.progress.check_cancelled()
+        yield item
+
+
+@contextmanager
+def _client(context: JobContext) -> Iterator[Hanlin]:
+    """The real client with a key of its own that ends with the job; private endpoints ask for an admin."""
+    accounts, job = context.platform.accounts, context.job
+    key, secret = accounts.create_key(
+        job.team_id, private_endpoints.JOB_KEY_NAME, ["admin"], expires_at=utc_now() + _KEY_LIFE, actor=context.actor
+    )
+    try:
+        with Hanlin(context.server_url, secret, timeout=60.0, max_retries=8) as client:
+            yield client
+    finally:
+        accounts.revoke_key(job.team_id, key.id, actor=context.actor)

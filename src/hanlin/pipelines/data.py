@@ -1,0 +1,42 @@
+"""Dataset versions as local folders, and the uploaded files of a job."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from hanlin.control.job_kinds import FileItem
+from hanlin.errors import Conflict
+from hanlin.pipelines.base import JobContext
+from hanlin.registry.values import DatasetVersion, ModelVersion
+from hanlin.storage.manifest import materialize
+from hanlin.types import Digest
+
+
+def dataset_folder(context: JobContext, dataset: DatasetVersion) -> Path:
+    """The verified local folder of a dataset version. Raises DataCorrupt."""
+    cache = context.platform.settings.home / "cache" / "datasets"
+    return materialize(dataset.manifest, context.platform.blobs, cache / dataset.manifest.digest)
+
+
+def fetch_files(context: JobContext, files: Sequence[FileItem], target: Path) -> list[Path]:
+    """Lays the uploaded files out below `target` under the names they had; read-only. Raises NotFound, DataCorrupt."""
+    shutil.rmtree(target, ignore_errors=True)
+    target.mkdir(parents=True)
+    paths = []
+    for file in files:
+        context.progress.check_cancelled()
+        path = target.joinpath(*file.path.split("/"))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        context.platform.blobs.get(Digest(file.sha256), path, is_shared=True)
+        paths.append(path)
+    return paths
+
+
+def dataset_of(context: JobContext, version: ModelVersion, asked: str | None) -> DatasetVersion:
+    """The dataset that was asked for, else the one the version was made from. Raises Conflict (`dataset_needed`), NotFound."""
+    reference = asked or version.lineage.get("dataset")
+    if not isinstance(reference, str):
+        raise Conflict("dataset_needed", version=str(version))
+    return context.platform.registry.resolve_dataset(context.job.team_id, reference)

@@ -1,0 +1,98 @@
+"""An uploaded model folder becomes a model version: check → evaluate → register → certify → publish."""
+
+from __future__ import annotations
+
+import shutil
+
+from hanlin.control.job_kinds import Import
+from hanlin.datasets import read_split
+from hanlin.pipelines.base import PIPELINES, JobContext
+from hanlin.pipelines.data import dataset_folder, fetch_files
+from hanlin.pipelines.lineage import code_version, fingerprint, machine
+from hanlin.pipelines.publication import certify_and_publish, publish_once, version_result
+from hanlin.registry.values import DatasetVersion, ModelVersion
+from hanlin.storage.manifest import pack_folder
+from hanlin.tasks.spec import ModelSpec
+from hanlin.types import JsonObject, JsonValue
+
+REFERENCE = "torch-fp32"
+
+
+@PIPELINES.register("import")
+class ImportPipeline:
+    """Takes a Hugging Face folder. Without a classification head it becomes a base, to be fine-tuned."""
+
+    def run(self, context: JobContext, config: JsonObject) -> JsonObject:
+        """See `Pipeline`."""
+        return _Importing(context, Import.model_validate(config)).run()
+
+
+class _Importing:
+    """One import job."""
+
+    def __init__(self, context: JobContext, asked: Import) -> None:
+        self.context = context
+        self.asked = asked
+        self.artifact = context.workdir / "artifact"
+        registry = context.platform.registry
+        self.rows: DatasetVersion | None = registry.resolve_dataset(context.job.team_id, asked.rows) if asked.rows else None
+        files: list[JsonValue] = [*sorted(f"{file.path} {file.sha256}" for file in asked.files)]
+        labels: list[JsonValue] = list(asked.labels or [])
+        self.fingerprint = fingerprint("import", asked.name, asked.task, files, self.rows.digest if self.rows else None, labels)
+
+    def run(self) -> JsonObject:
+        """All steps; the job's result."""
+        registry, team = self.context.platform.registry, self.context.job.team_id
+        found = registry.find_by_request(team, self.asked.name, self.fingerprint)
+        if found is not None and found.job_id != self.context.job.id and (found.state == "published" or not self.asked.publish):
+            return version_result(self.context, found, is_reused=True)
+        taken = self.context.step("import", self._import)
+        metrics = self.context.step("evaluate", lambda: self._evaluate(is_base=bool(taken["is_base"])))
+        version = self._register(taken, metrics)
+        if self.asked.publish:
+            version = (
+                publish_once(self.context, version)
+                if version.is_base
+                else certify_and_publish(self.context, version, REFERENCE, dataset=self.rows)
+            )
+        result = version_result(self.context, version, is_reused=False)
+        shutil.rmtree(self.context.workdir, ignore_errors=True)
+        return result
+
+    def _import(self) -> JsonObject:
+        from hanlin.models.importing import import_folder
+
+        source = self.context.workdir / "source"
+        fetch_files(self.context, self.asked.files, source)
+        shutil.rmtree(self.artifact, ignore_errors=True)
+        found = import_folder(source, self.artifact, task=self.asked.task, labels=self.asked.labels)
+        return {"is_base": found.is_base, "num_parameters": found.num_parameters}
+
+    def _evaluate(self, *, is_base: bool) -> JsonObject:
+        if is_base or self.rows is None:
+            return {}
+        from hanlin.training.evaluation import evaluate
+        from hanlin.training.pictures import confusion_svg
+
+        found = evaluate(self.artifact, read_split(dataset_folder(self.context, self.rows), "test"), threads=self.context.threads)
+        pictures = self.artifact / "pictures"
+        pictures.mkdir(exist_ok=True)
+        (pictures / "confusion.svg").write_text(confusion_svg(found.metrics), encoding="utf-8")
+        return found.to_json()
+
+    def _register(self, taken: JsonObject, metrics: JsonObject) -> ModelVersion:
+        registry = self.context.platform.registry
+        spec = ModelSpec.load(self.artifact)
+        lineage: JsonObject = {
+            "source": "import", "num_parameters": taken["num_parameters"], "dataset": str(self.rows) if self.rows else None,
+            "dataset_digest": self.rows.digest if self.rows else None, "config": self.asked.model_dump(mode="json"),
+            "code_version": code_version(), "job": self.context.job.id, "machine": machine(),
+        }  # fmt: skip
+        version = registry.create_version(
+            self.context.job.team_id, self.asked.name, self.asked.task, manifest=pack_folder(self.artifact, self.context.platform.blobs),
+            lineage=lineage, metrics=metrics, labels=spec.labels, is_base=bool(taken["is_base"]), fingerprint=self.fingerprint,
+            job_id=self.context.job.id,
+        )  # fmt: skip
+        if not version.is_base:
+            registry.add_variant(version, REFERENCE, None, {"status": "ok"}, is_chosen=True)
+        return version

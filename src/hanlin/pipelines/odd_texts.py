@@ -1,0 +1,53 @@
+"""Texts that are made, not collected: odd neighbours for certificates, and plain sentences where no rows were brought."""
+
+from __future__ import annotations
+
+import random
+
+_ODD = (
+    "a", "?", "…", "0", "ok", "no", "好", "差", "!!!", "🙂", "👍👍👍👍", "é", "№ 5", "<br>", "\t.\t", "ＡＢＣ１２３", "ﬁne",
+    "Ça va très bien, merci.", "Der Akku hält leider nicht lange.", "とても良かったです。", "아주 좋아요", "Это было ужасно", "هذا رائع",
+    "डिलीवरी देर से हुई", "ไม่ดีเลย", "很一般，没有下次了", "物流很快，包装完好", "繁體字也要能讀", "good good good good good good",
+    "It was fine, I suppose, although the box had been opened.", "SELECT * FROM reviews WHERE stars < 3", "https://example.com/a?b=c#d",
+    "3.14159265358979323846", "ÅÄÖ åäö ßẞ", "e\u0301 and é look alike",
+)  # fmt: skip
+_LONG = "the parcel came late and the paper was torn but the seller answered at once and sent another one 质量不错但是包装破损客服态度很好 "
+_SUBJECTS = ("The room", "This phone", "The battery", "Our waiter", "The second chapter", "Delivery", "The new update", "That film")
+_VERBS = ("was", "seemed", "turned out", "felt", "looked", "is", "stayed", "became")
+_ENDS = (
+    "better than expected",
+    "a waste of money",
+    "fine for the price",
+    "far too slow",
+    "a pleasant surprise",
+    "broken on arrival",
+    "just as described",
+    "hard to recommend",
+)
+_ZH = (
+    "房间很干净，服务也好",
+    "质量太差，不会再买",
+    "性价比不错",
+    "屏幕有划痕，退货了",
+    "物流很快，值得推荐",
+    "内容空洞，读不下去",
+    "电池不耐用",
+    "老师讲得很清楚",
+)
+
+
+def neighbours(count: int, *, seed: int) -> list[str]:
+    """`count` texts of many scripts, most of them very short, one of them far longer than models take."""
+    chosen = random.Random(seed)  # noqa: S311 - repeatable, no secret
+    texts = [chosen.choice(_ODD) for _ in range(count)]
+    texts[chosen.randrange(count)] = _LONG * 24
+    return texts
+
+
+def plain_texts(count: int) -> list[str]:
+    """`count` different everyday sentences, English and Chinese."""
+    english = [f"{subject} {verb} {end}." for end in _ENDS for verb in _VERBS for subject in _SUBJECTS]
+    chosen = random.Random(0)  # noqa: S311 - repeatable, no secret
+    chosen.shuffle(english)
+    mixed = [text for pair in zip(english, _ZH * (len(english) // len(_ZH)), strict=True) for text in pair]
+    return list(dict.fromkeys(mixed))[:count]

@@ -1,0 +1,139 @@
+"""A dataset version becomes a model version: train → evaluate → register → certify → publish.
+
+Every step is recorded in the job's folder; a killed job goes on behind the last one, training itself from its newest
+checkpoint. A version is made at most once per job, whatever is killed between the steps.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from hanlin.control.job_kinds import Train
+from hanlin.datasets import Split, read_labels, read_split
+from hanlin.pipelines.base import PIPELINES, JobContext
+from hanlin.pipelines.data import dataset_folder, fetch_files
+from hanlin.pipelines.lineage import code_version, fingerprint, machine
+from hanlin.pipelines.publication import certify_and_publish, version_result
+from hanlin.registry.values import DatasetVersion, ModelVersion
+from hanlin.storage.manifest import pack_folder
+from hanlin.tasks.spec import ModelSpec
+from hanlin.training.checkpoints import FolderCheckpoints
+from hanlin.training.config import SCRATCH_MODELS, TrainConfig
+from hanlin.types import JsonObject, ModelRef
+
+REFERENCE = "torch-fp32"
+
+
+@PIPELINES.register("train")
+class TrainPipeline:
+    """Trains one of our own networks, or fine-tunes a base."""
+
+    def run(self, context: JobContext, config: JsonObject) -> JsonObject:
+        """See `Pipeline`."""
+        return _Training(context, Train.model_validate(config)).run()
+
+
+class _Training:
+    """One training job."""
+
+    def __init__(self, context: JobContext, asked: Train) -> None:
+        registry, team = context.platform.registry, context.job.team_id
+        self.context = context
+        self.asked = asked
+        self.dataset: DatasetVersion = registry.resolve_dataset(team, asked.dataset)
+        is_scratch = asked.model in SCRATCH_MODELS
+        self.parent: ModelVersion | None = None if is_scratch else registry.resolve(team, ModelRef.parse(asked.model))
+        self.config = TrainConfig.from_json({**asked.options, "seed": asked.seed}, model=asked.model if is_scratch else "base")
+        self.artifact = context.workdir / "artifact"
+        parent = self.parent.digest if self.parent else asked.model
+        vectors = asked.vectors.sha256 if asked.vectors else None
+        self.fingerprint = fingerprint("train", asked.name, self.dataset.digest, parent, self.config.to_json(), vectors)
+
+    def run(self) -> JsonObject:
+        """All steps; the job's result."""
+        if (found := self._find_twin()) is not None:
+            return version_result(self.context, found, is_reused=True)
+        self.context.step("train", self._train)
+        evaluated = self.context.step("evaluate", self._evaluate)
+        version = self._register(evaluated)
+        if self.asked.publish:
+            version = certify_and_publish(self.context, version, REFERENCE, dataset=self.dataset)
+        result = version_result(self.context, version, is_reused=False)
+        shutil.rmtree(self.context.workdir, ignore_errors=True)
+        return result
+
+    def _find_twin(self) -> ModelVersion | None:
+        """A version that the very same request has made before."""
+        found = self.context.platform.registry.find_by_request(self.context.job.team_id, self.asked.name, self.fingerprint)
+        if found is None or self.asked.force or found.job_id == self.context.job.id:
+            return None
+        return found if found.state == "published" or not self.asked.publish else None
+
+    def _train(self) -> JsonObject:
+        from hanlin.training.examples import TrainData
+        from hanlin.training.train import train
+
+        folder = dataset_folder(self.context, self.dataset)
+        rows, validation = read_split(folder, "train"), read_split(folder, "validation")
+        data = TrainData(rows, validation, read_labels(folder))
+        self.context.progress.message(f"training on {len(rows)} rows, validating on {len(validation)}")
+        report = train(
+            self.config, data, base=self._base(), vectors=self._vectors(), out=self.artifact, progress=self.context.progress,
+            checkpoints=FolderCheckpoints(self.context.workdir / "checkpoints"),
+        )  # fmt: skip
+        return report.to_json()
+
+    def _base(self) -> Path | None:
+        if self.parent is None:
+            return None
+        return self.context.platform.registry.materialize(self.parent, self.context.platform.artifact_cache, variants=())
+
+    def _vectors(self) -> Path | None:
+        if self.asked.vectors is None:
+            return None
+        return fetch_files(self.context, [self.asked.vectors], self.context.workdir / "vectors")[0]
+
+    def _evaluate(self) -> JsonObject:
+        """Reads the test rows, this once, and draws the pictures."""
+        from hanlin.training.evaluation import evaluate
+        from hanlin.training.pictures import confusion_svg, curve_svg
+        from hanlin.training.state import Point
+
+        test: Split = read_split(dataset_folder(self.context, self.dataset), "test")
+        self.context.progress.message(f"evaluating on {len(test)} test rows")
+        found = evaluate(self.artifact, test, threads=self.context.threads)
+        pictures = self.artifact / "pictures"
+        shutil.rmtree(pictures, ignore_errors=True)
+        pictures.mkdir()
+        trained = json.loads((self.context.workdir / "steps" / "train.json").read_text(encoding="utf-8"))
+        (pictures / "confusion.svg").write_text(confusion_svg(found.metrics), encoding="utf-8")
+        (pictures / "curve.svg").write_text(curve_svg([Point(**point) for point in trained["history"]]), encoding="utf-8")
+        return found.to_json()
+
+    def _register(self, metrics: JsonObject) -> ModelVersion:
+        """The candidate; asking again gives the one that this job made."""
+        registry = self.context.platform.registry
+        spec = ModelSpec.load(self.artifact)
+        trained = json.loads((self.context.workdir / "steps" / "train.json").read_text(encoding="utf-8"))
+        lineage: JsonObject = {
+            "dataset": str(self.dataset), "dataset_digest": self.dataset.digest, "parent": str(self.parent) if self.parent else None,
+            "parent_digest": self.parent.digest if self.parent else None, "model": self.asked.model, "config": self.config.to_json(),
+            "seed": self.asked.seed, "code_version": code_version(), "job": self.context.job.id, "machine": machine(),
+            "training": {name: trained[name] for name in ("steps", "best", "best_step", "precision", "threads", "seconds", "tokens_per_s")},
+        }  # fmt: skip
+        manifest = pack_folder(self.artifact, self.context.platform.blobs)
+        version = registry.create_version(
+            self.context.job.team_id, self.asked.name, self.asked.task, manifest=manifest, lineage=lineage, metrics=metrics,
+            labels=spec.labels, fingerprint=self.fingerprint, job_id=self.context.job.id,
+        )  # fmt: skip
+        registry.add_variant(
+            version, REFERENCE, None, {"status": "ok", "test": {"metric": metrics.get(self._main_metric())}}, is_chosen=True
+        )
+        return version
+
+    def _main_metric(self) -> str:
+        from hanlin.tasks.base import TASKS
+
+        return TASKS.get(self.asked.task).main_metric
