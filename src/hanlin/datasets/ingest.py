@@ -25,7 +25,7 @@ from hanlin.datasets.spill import Spill, SpilledRow
 from hanlin.datasets.splits import SPLITS, fold, split_index
 from hanlin.datasets.store import SplitWriter, write_manifest
 from hanlin.datasets.twins import DROPPED, RECORD, TwinFinder, Verdict
-from hanlin.datasets.values import BadRow, ReadOptions, ReadProgress, SourceFile
+from hanlin.datasets.values import PROBLEMS, BadRow, ReadOptions, ReadProgress, SourceFile
 from hanlin.errors import InvalidInput
 from hanlin.tasks import Task
 from hanlin.types import shorten
@@ -171,11 +171,8 @@ class _Ingest:
         if not self._num_bad:
             raise InvalidInput("dataset_empty")
         first = self._bad[0]
-        problem, problem_zh = first.to_json()["problem"], first.to_json()["problem_zh"]
-        place = first.place
-        raise InvalidInput(
-            "dataset_all_bad", rows=self._num_bad, file=place.file, line=place.line, problem=str(problem), problem_zh=str(problem_zh)
-        )
+        problem = " / ".join(PROBLEMS[first.problem])  # a parameter has no language of its own
+        raise InvalidInput("dataset_all_bad", rows=self._num_bad, file=first.place.file, line=first.place.line, problem=problem)
 
     def _refuse_untrainable(self, labels: list[tuple[str, tuple[int, int, int]]], rows: dict[str, int]) -> None:
         if len(labels) < 2:
@@ -187,7 +184,7 @@ class _Ingest:
                 raise InvalidInput("class_not_in_train", label=shorten_label(label), rows=sum(counts))
         for split, count in rows.items():
             if not count:
-                raise InvalidInput("split_empty", split=split, rows=sum(rows.values()))
+                raise InvalidInput("dataset_split_empty", split=split, rows=sum(rows.values()))
 
 
 def shorten_label(label: str) -> str:

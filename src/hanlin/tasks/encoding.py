@@ -124,8 +124,13 @@ def pad(batch: Sequence[Sequence[int]], pad_id: int) -> dict[str, npt.NDArray[np
 
 def _closing_tokens(tokenizer: Tokenizer, num_special: int) -> list[int]:
     """The special tokens that stand after a text; a cut row must end in them too."""
-    plain = tokenizer.encode("a", add_special_tokens=False).ids
-    whole = tokenizer.encode("a").ids
+    try:
+        plain = tokenizer.encode("a", add_special_tokens=False).ids
+        whole = tokenizer.encode("a").ids
+    except BaseException as error:
+        if not _is_from_tokenizer(error):
+            raise
+        raise InvalidInput("invalid_tokenizer", details=str(error)[:500]) from error
     for before in range(num_special + 1):
         if whole[before : before + len(plain)] == plain and len(whole) == len(plain) + num_special:
             return whole[before + len(plain) :]

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
+
+from hanlin.tasks.metrics import bootstrap_interval, calibration_error, classification_metrics
+
+
+def random_case(rows, width, seed):
+    rng = np.random.default_rng(seed)
+    probabilities = rng.dirichlet(np.ones(width), size=rows)
+    return probabilities, rng.integers(0, width, size=rows)
+
+
+@pytest.mark.parametrize(("rows", "width", "seed"), [(200, 2, 0), (500, 7, 1), (30, 20, 2), (1, 2, 3)])
+def test_metrics_equal_the_reference(rows, width, seed):
+    probabilities, gold = random_case(rows, width, seed)
+    labels = [f"label {index}" for index in range(width)]
+    found = classification_metrics(probabilities, gold, labels)
+    predicted = probabilities.argmax(1)
+    all_labels = list(range(width))
+    assert found.accuracy == pytest.approx(accuracy_score(gold, predicted))
+    assert found.micro_f1 == pytest.approx(f1_score(gold, predicted, average="micro"))
+    assert found.macro_f1 == pytest.approx(f1_score(gold, predicted, average="macro", zero_division=0))
+    assert np.array(found.confusion).tolist() == confusion_matrix(gold, predicted, labels=all_labels).tolist()
+    precision, recall, f1, support = precision_recall_fscore_support(gold, predicted, labels=all_labels, zero_division=0)
+    assert [item.precision for item in found.per_class] == pytest.approx(precision)
+    assert [item.recall for item in found.per_class] == pytest.approx(recall)
+    assert [item.f1 for item in found.per_class] == pytest.approx(f1)
+    assert [item.support for item in found.per_class] == support.tolist()
+
+
+def test_a_perfect_model_has_perfect_figures():
+    found = classification_metrics(np.eye(3), np.arange(3), ["a", "b", "c"])
+    assert (found.accuracy, found.macro_f1, found.ece, found.interval) == (1.0, 1.0, 0.0, (1.0, 1.0))
+
+
+def test_calibration_error_of_an_overconfident_model_by_hand():
+    # Ten rows claim 0.9 and six are right: the gap is 0.3. Ten claim 0.6 and all are right: 0.4. Mean 0.35.
+    confidence = np.array([0.9] * 10 + [0.6] * 10)
+    is_right = np.array([True] * 6 + [False] * 4 + [True] * 10)
+    assert calibration_error(confidence, is_right) == pytest.approx(0.35)
+
+
+def test_calibration_error_takes_the_edges():
+    assert calibration_error(np.array([0.0, 1.0]), np.array([False, True])) == 0.0
+
+
+def test_interval_equals_resampling_row_by_row():
+    is_right = np.array([1.0] * 173 + [0.0] * 27)
+    rng = np.random.default_rng(1)
+    means = is_right[rng.integers(0, 200, size=(20_000, 200))].mean(axis=1)
+    assert bootstrap_interval(173, 200) == pytest.approx(np.quantile(means, (0.025, 0.975)), abs=0.01)
+    assert bootstrap_interval(173, 200) == bootstrap_interval(173, 200)
+
+
+@given(st.integers(1, 3000), st.data())
+def test_interval_frames_the_accuracy(rows, data):
+    right = data.draw(st.integers(0, rows))
+    low, high = bootstrap_interval(right, rows)
+    assert 0.0 <= low <= right / rows <= high <= 1.0
