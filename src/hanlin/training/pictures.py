@@ -51,7 +51,8 @@ def confusion_svg(metrics: Metrics, *, language: str = "en", title: str | None =
     shown = sorted(order[:MAX_LABELS])
     names = [clip(metrics.per_class[index].label, 16) for index in shown]
     cell = 84 if len(shown) <= 4 else max(22, 420 // len(shown))
-    left, top = 40 + 8 * max(text_width(name) for name in names), 84
+    longest = max(text_width(name) for name in names)
+    left, top = 40 + 8 * longest, 84 if cell >= 60 else 68 + 6 * longest
     parts = [text(16, 28, title or words["confusion"], "title"), text(left, 52, words["predicted"], "soft")]
     for row, gold in enumerate(shown):
         total = sum(metrics.confusion[gold]) or 1

@@ -1,0 +1,275 @@
+"""Training end to end on small rows: learning, saving, killing, resuming, cancelling, diverging."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import signal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from hanlin.errors import Cancelled, EngineFailed, InvalidInput
+from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.spec import ModelSpec
+from hanlin.training import train as train_module
+from hanlin.training.checkpoints import FolderCheckpoints
+from hanlin.training.config import SCRATCH_MODELS, TrainConfig
+from hanlin.training.evaluation import evaluate
+from hanlin.training.examples import TrainData
+from hanlin.training.ports import Silent
+from hanlin.training.train import TrainReport, train
+
+GOOD, BAD, FILLER = ["好", "喜欢", "great", "美味"], ["差", "讨厌", "awful", "难吃"], list("这个房间的早餐和服务我们昨天")
+
+
+@dataclass(frozen=True)
+class Rows:
+    texts: list[str]
+    labels: list[str]
+
+
+def rows_of(count: int, seed: int) -> Rows:
+    chance = random.Random(seed)
+    texts, labels = [], []
+    for number in range(count):
+        words = chance.choices(FILLER, k=chance.randrange(2, 20))
+        words.insert(chance.randrange(len(words)), chance.choice(GOOD if number % 2 else BAD))
+        texts.append("".join(words))
+        labels.append("good" if number % 2 else "bad")
+    return Rows(texts, labels)
+
+
+DATA = TrainData(rows_of(160, 1), rows_of(60, 2), ("bad", "good"))
+SMALL = {"precision": "fp32", "embedding_size": 16, "hidden_size": 16, "ngram_buckets": 256, "min_count": 1, "batch_size": 16, "epochs": 4, "rate": 0.02,
+         "heads": 2, "layers": 1, "dropout": 0.1, "ngram_dropout": 0.2, "threads": 1}  # fmt: skip
+SPACED = {"cleaning": ["width"], "segmentation": "character"}
+
+
+def config_of(model: str = "lstm", **options: object) -> TrainConfig:
+    return TrainConfig.from_json({**SMALL, **options}, model=model)  # type: ignore[dict-item]
+
+
+def run(folder: Path, config: TrainConfig, *, progress: Silent | None = None, data: TrainData = DATA) -> TrainReport:
+    return train(config, data, out=folder / "out", progress=progress or Silent(), checkpoints=FolderCheckpoints(folder / "checkpoints"))
+
+
+def digest(folder: Path) -> str:
+    return hashlib.sha256(
+        b"".join((folder / "out" / name).read_bytes() for name in ("model.safetensors", "tokenizer.json", "hanlin.json"))
+    ).hexdigest()
+
+
+@pytest.mark.parametrize("model", SCRATCH_MODELS)
+def test_a_network_learns_is_saved_and_answers_the_same(tmp_path: Path, model: str) -> None:
+    report = run(tmp_path, config_of(model, rate=0.005 if model == "transformer" else 0.02, epochs=10 if model == "transformer" else 5))
+    assert report.best > 0.9
+    first = evaluate(tmp_path / "out", DATA.validation)
+    assert first.metrics.accuracy == pytest.approx(report.best)
+    assert (first.probabilities == evaluate(tmp_path / "out", DATA.validation).probabilities).all()
+    assert ModelSpec.load(tmp_path / "out").labels == ("bad", "good")
+    assert first.rows_per_s > 0
+
+
+@pytest.mark.parametrize("options", [{"optimizer": "sgd", "rate": 0.2}, {"optimizer": "adam"}, {"schedule": "cosine"}, {"schedule": "onecycle"},
+                                     {"schedule": "constant", "warmup": 0.0}, {"class_weights": "balanced", "average": 0.0}, {"tokenizer": "bpe", "text": SPACED},
+                                     {"tokenizer": "wordpiece", "metric": "macro_f1", "text": SPACED}, {"precision": "bf16"}, {"metric": "loss", "evaluations": 2},
+                                     {"precision": "auto"}])  # fmt: skip
+def test_every_choice_learns(tmp_path: Path, options: dict[str, object]) -> None:
+    run(tmp_path, config_of("gru" if "tokenizer" in options else "lstm", **{"epochs": 6, **options}))
+    assert evaluate(tmp_path / "out", DATA.validation).metrics.accuracy > 0.85
+
+
+def test_same_seed_same_bits_other_seed_other_bits(tmp_path: Path) -> None:
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        run(tmp_path / name, config_of(seed=seed, epochs=1))
+    assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
+
+
+class KillAt(Silent):
+    """kill -9 to this very process after `step` steps."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def report(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
+        if step == self.step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DyingCheckpoints(FolderCheckpoints):
+    """Dies when half of the `number`th checkpoint is written, or right after it is published."""
+
+    def __init__(self, root: Path, number: int, moment: str) -> None:
+        super().__init__(root)
+        self.number, self.moment = number, moment
+
+    def save(self, step: int, write: Callable[[Path], None]) -> None:
+        self.number -= 1
+
+        def half(folder: Path) -> None:
+            write(folder)
+            if not self.number and self.moment == "half":
+                with (folder / "tensors.safetensors").open("r+b") as file:
+                    file.truncate(1000)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        super().save(step, half)
+        if not self.number:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def in_child(action: Callable[[], object]) -> int:
+    """Run `action` in a forked process. Returns its wait status."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            action()
+        finally:
+            os._exit(0)
+    return os.waitpid(pid, 0)[1]
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, TrainReport]:
+    folder = tmp_path_factory.mktemp("unbroken")
+    report = run(folder, config_of(evaluations=2))
+    return digest(folder), report
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_killed_at_random_steps_ends_in_the_same_bits(tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)  # a checkpoint after every step
+    config = config_of(evaluations=2, precision=precision, patience=50)
+    report = run(tmp_path / "whole", config)
+    for step in sorted(random.Random(precision).sample(range(1, report.steps + 1), 10)):
+        assert in_child(lambda: run(tmp_path / "torn", config, progress=KillAt(step))) == signal.SIGKILL  # noqa: B023  # runs at once
+    resumed = run(tmp_path / "torn", config)
+    assert digest(tmp_path / "torn") == digest(tmp_path / "whole")
+    assert resumed.history == report.history
+    assert (resumed.best, resumed.best_step, resumed.steps) == (report.best, report.best_step, report.steps)
+
+
+@pytest.mark.parametrize("moment", ["half", "after"])
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_killed_amid_a_checkpoint_ends_in_the_same_bits(
+    tmp_path: Path, unbroken: tuple[str, TrainReport], moment: str, number: int
+) -> None:
+    config = config_of(evaluations=2)
+    dying = DyingCheckpoints(tmp_path / "checkpoints", number, moment)
+    assert in_child(lambda: train(config, DATA, out=tmp_path / "out", progress=Silent(), checkpoints=dying)) == signal.SIGKILL
+    assert len(list((tmp_path / "checkpoints").glob("*.part"))) == (1 if moment == "half" else 0)
+    report = run(tmp_path, config)
+    assert digest(tmp_path) == unbroken[0]
+    assert report.history == unbroken[1].history
+    assert not list((tmp_path / "checkpoints").glob("*.part"))
+
+
+def test_a_checkpoint_of_other_options_or_rows_is_not_used(tmp_path: Path) -> None:
+    run(tmp_path, config_of(epochs=1))
+    told: list[str] = []
+
+    class Listener(Silent):
+        def message(self, text: str) -> None:
+            told.append(text)
+
+    run(tmp_path, config_of(epochs=2), progress=Listener())
+    other = TrainData(rows_of(160, 9), DATA.validation, DATA.labels)
+    run(tmp_path, config_of(epochs=2), progress=Listener(), data=other)
+    assert told == []
+    run(tmp_path, config_of(epochs=2), progress=Listener(), data=other)
+    assert told
+    assert "resumed" in told[0]
+
+
+def test_checkpoints_hold_no_pickle(tmp_path: Path) -> None:
+    run(tmp_path, config_of(epochs=1))
+    for path in (tmp_path / "checkpoints").rglob("*"):
+        if path.is_file():
+            assert path.suffix in (".safetensors", ".json")
+            assert not path.read_bytes().startswith((b"\x80", b"PK"))
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = config_of(epochs=3)
+    original = torch.nn.functional.cross_entropy
+    calls = [0]
+
+    def poisoned(*args: object, **kwargs: object) -> torch.Tensor:
+        calls[0] += 1
+        return original(*args, **kwargs) * (float("nan") if calls[0] == 15 else 1.0)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(torch.nn.functional, "cross_entropy", poisoned)
+    with pytest.raises(EngineFailed, match="step 15") as caught:
+        run(tmp_path, config)
+    assert caught.value.code == "diverged"
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+    latest = FolderCheckpoints(tmp_path / "checkpoints").latest()
+    assert latest is not None
+    assert latest.name == "step-000000010"
+    assert json.loads((latest / "state.json").read_text(encoding="utf-8"))["step"] == 10
+    monkeypatch.undo()
+    assert run(tmp_path, config).steps == 30  # and it can be taken up again
+
+
+def test_a_wild_rate_diverges_with_words(tmp_path: Path) -> None:
+    with pytest.raises(EngineFailed) as caught:
+        run(
+            tmp_path,
+            config_of(
+                "rnn", optimizer="sgd", rate=10.0, clip=0.0, epochs=50, momentum=0.99, average=0.0, label_smoothing=0.0, batch_size=4
+            ),
+        )
+    assert caught.value.code == "diverged"
+
+
+def test_cancelling_ends_at_once_and_leaves_no_artifact(tmp_path: Path) -> None:
+    class Impatient(Silent):
+        def __init__(self) -> None:
+            self.steps = 0
+
+        def report(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
+            self.steps = step
+
+        def check_cancelled(self) -> None:
+            if self.steps >= 3:
+                raise Cancelled("internal")
+
+    progress = Impatient()
+    with pytest.raises(Cancelled):
+        run(tmp_path, config_of(), progress=progress)
+    assert progress.steps == 3
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+
+
+def test_patience_ends_early(tmp_path: Path) -> None:
+    report = run(tmp_path, config_of(epochs=200, patience=3))
+    assert report.steps < 200 * 10
+    assert report.steps - report.best_step == 3 * 10
+
+
+@pytest.mark.parametrize(
+    ("train_rows", "validation_rows"),
+    [(Rows([], []), DATA.validation), (DATA.train, Rows([], [])), (Rows(["a", "b"], ["good", "good"]), DATA.validation)],
+)
+def test_nothing_to_learn_from_is_said_before_any_work(tmp_path: Path, train_rows: Rows, validation_rows: Rows) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        run(tmp_path, config_of(), data=replace(DATA, train=train_rows, validation=validation_rows))
+    assert caught.value.code == "nothing_to_learn"
+
+
+def test_a_foreign_label_is_named(tmp_path: Path) -> None:
+    run(tmp_path, config_of(epochs=1))
+    with pytest.raises(InvalidInput, match="neutral"):
+        evaluate(tmp_path / "out", Rows(["x"], ["neutral"]))
+
+
+def test_training_and_serving_see_the_same_ids(tmp_path: Path) -> None:
+    run(tmp_path, config_of(epochs=1))
+    encoder = TextEncoder.load(tmp_path / "out")
+    assert encoder.encode(["ＧＲＥＡＴ 這個"]) == encoder.encode(["great 这个"])
