@@ -62,7 +62,7 @@ class TorchEngine:
 
         torch.set_num_threads(threads)
         try:
-            module = load_classifier(folder, dtype=precision, attention="sdpa")
+            module = load_classifier(folder, dtype="bf16" if precision == "bf16" else "fp32", attention="sdpa")
         except HanlinError:
             raise
         except Exception as error:  # torch, safetensors and transformers raise whatever they like

@@ -1,0 +1,40 @@
+"""In which order and company rows run: the serving order (length-bucketed under a token budget), for reference and variants alike."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+
+def plan(lengths: Sequence[int], *, max_tokens: int, max_rows: int | None = None) -> list[list[int]]:
+    """Indices of rows in batches: by length, each batch at most `max_tokens` padded tokens (a longer row runs alone)."""
+    batches: list[list[int]] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
+        batch = batches[-1] if batches else None
+        is_full = batch is None or (len(batch) + 1) * lengths[index] > max_tokens or (max_rows is not None and len(batch) >= max_rows)
+        if is_full or batch is None:
+            batches.append([index])
+        else:
+            batch.append(index)
+    return batches
+
+
+def spread(lengths: Sequence[int], count: int) -> list[int]:
+    """At most `count` indices whose lengths follow the distribution of all: evenly spaced in order of length."""
+    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
+    if len(order) <= count:
+        return order
+    return [order[int((i + 0.5) * len(order) / count)] for i in range(count)]
+
+
+def rectangle(rows: Sequence[Sequence[int]], pad_id: int, *, extra: int = 0) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Ids and mask, `(rows, longest + extra) int64`, padded on the right."""
+    width = max(map(len, rows)) + extra
+    ids = np.full((len(rows), width), pad_id, dtype=np.int64)
+    mask = np.zeros((len(rows), width), dtype=np.int64)
+    for number, row in enumerate(rows):
+        ids[number, : len(row)] = row
+        mask[number, : len(row)] = 1
+    return ids, mask

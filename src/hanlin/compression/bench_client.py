@@ -1,0 +1,117 @@
+"""The search's end of `bench_child`: one object per variant under measurement; every failure is an EngineFailed with a reason."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from hanlin.engines import max_batch_rows
+from hanlin.errors import EngineFailed
+from hanlin.types import JsonObject, JsonValue
+
+Scores = npt.NDArray[np.float64]
+
+
+class BenchClient:
+    """A child process holding `variant`, loaded in the background until `wait_loaded`.
+
+    Args:
+        folder: artifact folder with the variant's files.
+        timeout_s: longest wait for one answer; a variant slower than this fails.
+    """
+
+    def __init__(self, folder: Path, variant: str, *, threads: int, pad_id: int, timeout_s: float = 300.0) -> None:
+        self.variant = variant
+        self.max_rows = max_batch_rows(variant)
+        self._timeout_s = timeout_s
+        self._log = tempfile.TemporaryFile()
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "hanlin.compression.bench_child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
+            env=environment,
+        )  # fmt: skip
+        self._pending = b""
+        self._send({"op": "load", "folder": str(folder), "variant": variant, "threads": threads, "pad_id": pad_id})
+
+    def wait_loaded(self, rows: Sequence[Sequence[int]]) -> float:
+        """Seconds the load took; gives the child its rows."""
+        seconds = cast("float", self._receive()["load_s"])
+        self._ask({"op": "rows", "rows": cast("JsonValue", [list(row) for row in rows])})
+        return seconds
+
+    def score(self, indices: Sequence[int], *, max_tokens: int) -> tuple[Scores, float]:
+        """Logits `(rows, labels)` and seconds, in the serving order."""
+        answer = self._ask({"op": "score", "indices": list(indices), "max_tokens": max_tokens, "max_rows": self.max_rows})
+        return np.array(answer["logits"], dtype=np.float64), cast("float", answer["seconds"])
+
+    def latency(self, indices: Sequence[int]) -> list[float]:
+        """Milliseconds of each row alone."""
+        return cast("list[float]", self._ask({"op": "latency", "indices": list(indices)})["ms"])
+
+    def neighbours(self, indices: Sequence[int], others: Sequence[Sequence[int]]) -> dict[str, Scores]:
+        """Logits of the same rows `alone`, `padded` and `among` the others."""
+        command: JsonObject = {"op": "neighbours", "indices": list(indices), "others": cast("JsonValue", [list(row) for row in others])}
+        logits = cast("dict[str, list[list[float]]]", self._ask(command)["logits"])
+        return {name: np.array(values, dtype=np.float64) for name, values in logits.items()}
+
+    def memory_bytes(self) -> int:
+        """Resident bytes that the engine and the model took."""
+        return cast("int", self._ask({"op": "memory"})["bytes"])
+
+    def close(self) -> None:
+        """End the process."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout, self._log):
+            if pipe is not None:
+                pipe.close()
+
+    def _ask(self, command: JsonObject) -> JsonObject:
+        self._send(command)
+        return self._receive()
+
+    def _send(self, command: JsonObject) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(command).encode() + b"\n")
+            self._process.stdin.flush()
+        except OSError as error:
+            raise self._failed(self._death()) from error
+
+    def _receive(self) -> JsonObject:
+        assert self._process.stdout is not None
+        ends_at = time.monotonic() + self._timeout_s
+        while b"\n" not in self._pending:
+            ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, ends_at - time.monotonic()))
+            if not ready:
+                raise self._failed(f"no answer within {self._timeout_s:.0f} s")
+            piece = os.read(self._process.stdout.fileno(), 2**20)
+            if not piece:
+                raise self._failed(self._death())
+            self._pending += piece
+        line, _, self._pending = self._pending.partition(b"\n")
+        answer = cast("JsonObject", json.loads(line))
+        if "error" in answer:
+            raise self._failed(str(answer["error"]))
+        return answer
+
+    def _death(self) -> str:
+        code = self._process.wait(timeout=10)
+        return f"its process died (signal {-code})" if code < 0 else f"its process ended (status {code})"
+
+    def _failed(self, reason: str) -> EngineFailed:
+        self._log.seek(0)
+        return EngineFailed(
+            "probe_failed", variant=self.variant, reason=reason, details=self._log.read()[-2000:].decode("utf-8", "replace")
+        )

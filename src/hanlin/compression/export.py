@@ -1,0 +1,64 @@
+"""The trained torch model as one ONNX graph: `input_ids`, `attention_mask` (batch, length) int64 → `logits` float32.
+
+The tracing exporter is used on purpose: for our five networks and BERT it gives dynamic batch and length in 0.2–2.5 s, where the
+`torch.export` one needs 4–10 s and freezes the length of an RNN (torch 2.13).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from pathlib import Path
+
+from hanlin.compression.base import Material
+from hanlin.errors import HanlinError, InvalidInput
+
+OPSET = 17
+_FILE = "exported.onnx"
+
+
+def exported(material: Material) -> Path:
+    """The exported graph, made on first use. Weights inside the file; token types are constant zeros.
+
+    Raises:
+        InvalidInput: `cannot_export` when the network does something the exporter lacks, `model_too_large` beyond 2 GB.
+    """
+    path = material.workdir / _FILE
+    if not path.is_file():
+        unfinished = path.with_suffix(".part")
+        _export(material.source, unfinished)
+        unfinished.rename(path)
+    return path
+
+
+def model_config(folder: Path) -> dict[str, object]:
+    """The artifact's `config.json`."""
+    config: dict[str, object] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return config
+
+
+def _export(folder: Path, path: Path) -> None:
+    import torch
+
+    from hanlin.networks.loading import load_classifier
+
+    module = load_classifier(folder, dtype="fp32", attention="eager").eval()
+    if sum(p.numel() * 4 for p in module.parameters()) > 2**31 - 2**24:
+        raise InvalidInput("model_too_large", limit="2 GB")
+    # Three rows of different lengths: a batch of 1 or equal rows would let the tracer take sizes for constants.
+    mask = torch.tensor([[1] * 9, [1] * 5 + [0] * 4, [1] * 3 + [0] * 6])
+    ids = torch.ones_like(mask) * mask
+    axes = {0: "batch", 1: "length"}
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tracer warns of every shape it reads
+            torch.onnx.export(
+                module, (ids, mask), str(path), input_names=["input_ids", "attention_mask"], output_names=["logits"],
+                dynamic_axes={"input_ids": axes, "attention_mask": axes, "logits": {0: "batch"}}, opset_version=OPSET, dynamo=False,
+            )  # fmt: skip
+    except HanlinError:
+        raise
+    except Exception as error:  # the tracer runs the network's own code
+        raise InvalidInput("cannot_export", details=f"{type(error).__name__}: {error}") from error

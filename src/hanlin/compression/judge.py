@@ -1,0 +1,69 @@
+"""How like the trained model a variant answers: agreement, score differences, neighbours, and the tolerance it may declare."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Scores = npt.NDArray[np.float64]
+
+FP32_TOLERANCE = 1e-4
+MIN_AGREEMENT = 0.99  # what the certificate asks of bf16 and int8
+NUM_NEIGHBOURS = 31
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Scores on validation rows, and how they compare with the reference's."""
+
+    scores: Scores
+    metric: float
+    drop_points: float
+    agreement: float
+    max_difference: float
+
+
+def judge(scores: Scores, metric: float, reference: Judgement | None) -> Judgement:
+    """`scores` (rows, labels) against the reference's; the reference against itself when None."""
+    if reference is None:
+        return Judgement(scores, metric, 0.0, 1.0, 0.0)
+    agreement = float((scores.argmax(1) == reference.scores.argmax(1)).mean())
+    difference = float(np.abs(scores - reference.scores).max())
+    return Judgement(scores, metric, (reference.metric - metric) * 100, agreement, difference)
+
+
+def tolerance_of(precision: str, seen: float) -> float:
+    """Largest score difference that is still this variant: 1e-4 for fp32, else half as much again as was seen, and 0.02 of room."""
+    return FP32_TOLERANCE if precision == "fp32" else min(1.0, round(1.5 * seen + 0.02, 4))
+
+
+def unlike_reason(precision: str, found: Judgement, strays: float, tolerance: float) -> str:
+    """Why this variant could not be certified; empty when it can."""
+    if precision == "fp32" and found.max_difference > tolerance:
+        return f"scores differ by {found.max_difference:.1e} from the trained model's, {tolerance:g} allowed for fp32"
+    if strays > tolerance:
+        return f"scores change by {strays:.1e} beside other rows"
+    if found.agreement < MIN_AGREEMENT:
+        return f"labels agree on {found.agreement:.1%} of validation rows, the certificate asks for {MIN_AGREEMENT:.0%}"
+    return ""
+
+
+def softmax(logits: Scores) -> Scores:
+    """Row-wise softmax of (rows, labels)."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float64)
+
+
+def odd_neighbours(rows: Sequence[Sequence[int]]) -> list[list[int]]:
+    """31 rows that nobody would send together: shortest, longest, repeats and reversals of real rows.
+
+    Only ids that occur in `rows` are used, so no vocabulary limit can be crossed.
+    """
+    by_length = sorted(rows, key=len)
+    longest = list(by_length[-1])
+    odd = [list(by_length[0]), longest, longest[:1] * 3, longest[::-1], list(by_length[len(rows) // 2]) * 2]
+    odd = [row[: len(longest)] for row in odd]
+    return [odd[number % len(odd)] for number in range(NUM_NEIGHBOURS)]

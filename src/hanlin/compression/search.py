@@ -1,0 +1,277 @@
+"""The budgeted search: make every variant, judge it on validation rows, measure it, choose the best within the budget.
+
+The reference torch-fp32 always takes part and is always eligible, so something is always chosen; a variant that fails or is over
+budget stands in the report with its reason and is never chosen. Test rows are scored once, after the choice.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from hanlin.compression.base import Progress, convert, reason_of
+from hanlin.compression.batches import spread
+from hanlin.compression.bench_client import BenchClient, Scores
+from hanlin.compression.judge import Judgement, judge, odd_neighbours, softmax, tolerance_of, unlike_reason  # fmt: skip
+from hanlin.compression.measure import Timing, measure
+from hanlin.compression.report import TARGETS, CompressionReport, Machine, Target, VariantEvidence
+from hanlin.engines import max_batch_rows, split_variant, variant_files
+from hanlin.errors import Cancelled, EngineFailed, HanlinError, InvalidInput
+from hanlin.tasks.base import TASKS
+from hanlin.tasks.metrics import Metrics
+from hanlin.tasks.spec import ModelSpec
+
+REFERENCE = "torch-fp32"
+NEIGHBOUR_ROWS = 8
+BATCH_TOKENS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedSplit:
+    """Rows of a split as token ids, and their gold label indices `(rows,)`."""
+
+    ids: Sequence[Sequence[int]]
+    gold: npt.NDArray[np.integer]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A search's inputs, as `search` documents them; `names` holds the reference first."""
+
+    folder: Path
+    out: Path
+    spec: ModelSpec
+    validation: EncodedSplit
+    test: EncodedSplit
+    calibration: Sequence[Sequence[int]]
+    names: tuple[str, ...]
+    budget: float
+    threads: int
+    rounds: int
+    max_tokens: int
+
+
+def search(
+    folder: Path, *, spec: ModelSpec, validation: EncodedSplit, test: EncodedSplit, calibration: Sequence[Sequence[int]],
+    budget_points: float, target: Target, variants: Sequence[str], threads: int, progress: Progress, out: Path | None = None, rounds: int = 3,
+    max_batch_tokens: int = BATCH_TOKENS,
+) -> CompressionReport:  # fmt: skip
+    """Find the variant of `folder` that serves best within the budget, on this machine.
+
+    Args:
+        budget_points: points (hundredths) of the main metric that may be lost on validation rows.
+        target: what "best" means: rows a second at the dataset's length mix, p50 of one row, or memory.
+        variants: which to try; the reference is added.
+        out: artifact folder that receives `variants/…`; None means `folder`.
+        rounds: measuring rounds, at least 3.
+        max_batch_tokens: token budget of a batch, padding included, as in serving.
+
+    Raises:
+        InvalidInput: `unknown_variant`, `invalid_search`, `judging_rows_missing`, `calibration_empty`.
+        EngineFailed: `reference_failed`.
+        Cancelled: from `progress`.
+    """
+    names = tuple(dict.fromkeys([REFERENCE, *variants]))
+    plan = Plan(folder, out or folder, spec, validation, test, calibration, names, budget_points, threads, rounds, max_batch_tokens)
+    _check(plan, target)
+    running = _Search(plan, progress)
+    try:
+        return running.run(target)
+    finally:
+        running.close()
+
+
+def _check(plan: Plan, target: str) -> None:
+    if target not in TARGETS:
+        raise InvalidInput("invalid_search", option="target", value=str(target)[:40], allowed=", ".join(TARGETS))
+    if not 0 <= plan.budget <= 100:
+        raise InvalidInput("invalid_search", option="budget", value=plan.budget, allowed="0 to 100 points")
+    for split, rows in (("validation", plan.validation), ("test", plan.test)):
+        if len(rows.ids) == 0:
+            raise InvalidInput("judging_rows_missing", split=split)
+    int8 = [name for name in plan.names if split_variant(name)[1] == "int8"]
+    if int8 and not any(len(row) for row in plan.calibration):
+        raise InvalidInput("calibration_empty", variant=int8[0])
+
+
+class _Search:
+    """State of one search: the processes, and each variant's evidence so far."""
+
+    def __init__(self, plan: Plan, progress: Progress) -> None:
+        self.plan, self.progress = plan, progress
+        self.folder, self.out, self.spec = plan.folder, plan.out, plan.spec
+        self.validation, self.test = plan.validation, plan.test
+        self.task = TASKS.get(plan.spec.task)
+        self.evidence = {n: VariantEvidence(n, "ok", batch_invariant=max_batch_rows(n) is None) for n in plan.names}
+        self.clients: dict[str, BenchClient] = {}
+        self.reference: Judgement | None = None
+        self.step, self.steps = 0, len(plan.names) + 5
+
+    def run(self, target: Target) -> CompressionReport:
+        """All stages in order."""
+        start = time.monotonic()
+        self._make()
+        self._load()
+        self._judge()
+        self._measure()
+        chosen = choose(list(self.evidence.values()), target)
+        self._tick(f"chosen: {chosen}")
+        self._read_test()
+        rows = {"validation": len(self.validation.ids), "test": len(self.test.ids), "calibration": len(self.plan.calibration)}
+        return CompressionReport(
+            target=target, budget=self.plan.budget, metric=self.task.main_metric, chosen=chosen, machine=Machine.here(self.plan.threads),
+            variants=tuple(self.evidence.values()), rows=rows, seconds=time.monotonic() - start,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """End all child processes."""
+        for client in self.clients.values():
+            client.close()
+
+    def _make(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="hanlin-compression-") as scratch:
+            for name in list(self.evidence):
+                began = time.monotonic()
+                try:
+                    convert(self.folder, name, calibration=self.plan.calibration, out=self.out, workdir=Path(scratch))
+                except Cancelled:
+                    raise
+                except Exception as error:  # converters raise anything; one failing variant must not end the search
+                    self._fail(name, error)
+                    continue
+                size = sum((self._home(name) / file).stat().st_size for file in variant_files(name) or ("model.safetensors",))
+                self._note(name, size_bytes=size)
+                self._tick(f"{name}: made in {time.monotonic() - began:.1f} s, {size / 2**20:.1f} MB")
+
+    def _load(self) -> None:
+        rows = [*self.validation.ids, *self.test.ids]
+        for name in self._alive():
+            self.clients[name] = BenchClient(self._home(name), name, threads=self.plan.threads, pad_id=self.spec.pad_id)
+        for name in self._alive():
+            self._try(name, lambda client: self._note(client.variant, load_s=client.wait_loaded(rows)))  # also sends the rows
+        self._tick("all variants loaded")
+
+    def _judge(self) -> None:
+        for name in self._alive():
+            self._try(name, self._judge_one)
+            if name == REFERENCE:
+                self._require_reference()
+        self._tick("validation rows scored")
+
+    def _judge_one(self, client: BenchClient) -> None:
+        name = client.variant
+        scores = softmax(_finite(name, client.score(range(len(self.validation.ids)), max_tokens=self.plan.max_tokens)[0]))
+        strays = 0.0
+        if self.evidence[name].batch_invariant:
+            sample = spread([len(row) for row in self.validation.ids], NEIGHBOUR_ROWS)
+            answers = client.neighbours(sample, odd_neighbours(self.validation.ids))
+            logits = {kind: softmax(_finite(name, value)) for kind, value in answers.items()}
+            strays = max(float(np.abs(logits[kind] - logits["alone"]).max()) for kind in ("padded", "among"))
+        metric = self._metrics(scores, np.asarray(self.validation.gold)).get(self.task.main_metric)
+        found = judge(scores, metric, self.reference)
+        if name == REFERENCE:
+            self.reference = found
+        tolerance = tolerance_of(split_variant(name)[1], max(found.max_difference, strays))
+        problem = unlike_reason(split_variant(name)[1], found, strays, tolerance)
+        is_over = found.drop_points > self.plan.budget + 1e-9
+        reason = f"loses {found.drop_points:.2f} points, budget {self.plan.budget:g}" if is_over else problem
+        self._note(
+            name, validation_metric=metric, drop_points=found.drop_points, max_score_difference=found.max_difference,
+            label_agreement=found.agreement, neighbour_difference=strays, tolerance=tolerance, reason=reason,
+            status="over budget" if is_over else "failed" if problem else "ok",
+        )  # fmt: skip
+
+    def _measure(self) -> None:
+        measured = {name: client for name, client in self.clients.items() if self.evidence[name].validation_metric is not None}
+        lengths = [len(row) for row in self.validation.ids]
+        timings = measure(
+            measured,
+            lengths,
+            max_tokens=self.plan.max_tokens,
+            rounds=self.plan.rounds,
+            on_failure=self._fail,
+            tick=self.progress.check_cancelled,
+        )
+        for name, timing in timings.items():
+            self._note_timing(name, timing)
+        self._require_reference()
+        self._tick("latency and throughput measured")
+
+    def _note_timing(self, name: str, timing: Timing) -> None:
+        self._try(name, lambda client: self._note(name, memory_bytes=client.memory_bytes()))
+        self._note(
+            name, latency_p50_ms=timing.latency_p50_ms, latency_p99_ms=timing.latency_p99_ms, throughput_rows_s=timing.throughput_rows_s,
+        )  # fmt: skip
+
+    def _read_test(self) -> None:
+        first = len(self.validation.ids)
+        indices = range(first, first + len(self.test.ids))
+        for name, client in list(self.clients.items()):
+            if self.evidence[name].validation_metric is None:
+                continue
+            try:
+                scores = softmax(_finite(name, client.score(indices, max_tokens=self.plan.max_tokens)[0]))
+            except HanlinError as error:
+                self.progress.message(f"{name}: test rows not scored: {reason_of(error)}")
+                continue
+            metrics = self._metrics(scores, np.asarray(self.test.gold))
+            self._note(name, test_metric=metrics.get(self.task.main_metric), test_interval=metrics.interval)
+        self._tick("test rows read")
+
+    def _metrics(self, scores: Scores, gold: npt.NDArray[np.integer]) -> Metrics:
+        return self.task.metrics(scores, gold, self.spec.labels)
+
+    def _require_reference(self) -> None:
+        row = self.evidence[REFERENCE]
+        if row.status != "ok":
+            raise EngineFailed("reference_failed", reason=row.reason)
+
+    def _try(self, name: str, work: Callable[[BenchClient], None]) -> None:
+        try:
+            work(self.clients[name])
+        except EngineFailed as error:
+            self._fail(name, error)
+
+    def _fail(self, name: str, error: Exception) -> None:
+        reason = str(error.params.get("reason") or error.message) if isinstance(error, HanlinError) else reason_of(error)
+        self._note(name, status="failed", reason=reason)
+        self.progress.message(f"{name}: failed: {reason}")
+
+    def _note(self, name: str, **values: object) -> None:
+        self.evidence[name] = replace(self.evidence[name], **values)  # type: ignore[arg-type]
+
+    def _alive(self) -> list[str]:
+        return [name for name, row in self.evidence.items() if row.status != "failed"]
+
+    def _home(self, name: str) -> Path:
+        return self.out if variant_files(name) else self.folder
+
+    def _tick(self, text: str) -> None:
+        self.step += 1
+        self.progress.report(min(self.step, self.steps), self.steps, {})
+        self.progress.message(text)
+        self.progress.check_cancelled()
+
+
+def choose(rows: Sequence[VariantEvidence], target: Target) -> str:
+    """The best variant whose status is ok; the reference when nothing measured is better."""
+    ok = [row for row in rows if row.status == "ok" and row.latency_p50_ms is not None and row.throughput_rows_s is not None]
+    if not ok:
+        return REFERENCE
+    if target == "throughput":
+        return max(ok, key=lambda row: row.throughput_rows_s or 0.0).variant
+    if target == "latency":
+        return min(ok, key=lambda row: row.latency_p50_ms or 0.0).variant
+    return min(ok, key=lambda row: row.memory_bytes if row.memory_bytes is not None else 2**62).variant
+
+
+def _finite(variant: str, logits: Scores) -> Scores:
+    if not np.isfinite(logits).all():
+        raise EngineFailed("probe_failed", variant=variant, reason="its answers hold NaN or infinity")
+    return logits
