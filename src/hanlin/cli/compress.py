@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hanlin.cli.options import Force, JsonFlag, Publish, Wait
+from hanlin.cli.options import Force, JsonFlag, Publish, Wait, add_command
 from hanlin.cli.training import run_job
 from hanlin.cli.words import say
 from hanlin.types import JsonObject, JsonValue
@@ -23,7 +23,7 @@ class Target(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("compress", help=say("help.compress"))(compress)
+    add_command(app, "compress", compress, "help.compress")
 
 
 def compress(  # noqa: PLR0917  # Typer passes them by name

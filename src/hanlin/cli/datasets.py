@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hanlin.cli import show_dataset
-from hanlin.cli.options import JsonFlag, Task, Wait, connect, group
+from hanlin.cli.options import JsonFlag, Task, Wait, add_command, connect, group
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import figure, moment
 from hanlin.cli.waiting import uploading, wait_for
@@ -19,9 +19,9 @@ from hanlin.types import JsonObject
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     dataset = group(app, "dataset")
-    dataset.command("add", help=say("help.dataset_add"))(add)
-    dataset.command("list", help=say("help.dataset_list"))(list_)
-    dataset.command("show", help=say("help.dataset_show"))(show)
+    add_command(dataset, "add", add, "help.dataset_add")
+    add_command(dataset, "list", list_, "help.dataset_list")
+    add_command(dataset, "show", show, "help.dataset_show")
 
 
 def add(  # noqa: PLR0917  # Typer passes them by name

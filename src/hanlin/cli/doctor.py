@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hanlin.cli.options import JsonFlag
+from hanlin.cli.options import JsonFlag, add_command
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.words import say
 
@@ -16,7 +16,7 @@ SIGNS = {"ok": ("✓", "green"), "note": ("·", "yellow"), "problem": ("✗", "r
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("doctor", help=say("help.doctor"))(doctor)
+    add_command(app, "doctor", doctor, "help.doctor")
 
 
 def doctor(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hanlin.cli.options import JsonFlag, Wait, connect, group
+from hanlin.cli.options import JsonFlag, Wait, add_command, connect, group
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.shape import items, number, part, percent, words
 from hanlin.cli.words import say
@@ -26,15 +26,15 @@ EndpointName = Annotated[str, typer.Argument(help=say("option.endpoint"))]
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("deploy", help=say("help.deploy"))(deploy)
-    app.command("undeploy", help=say("help.undeploy"))(undeploy)
-    app.command("rollback", help=say("help.rollback"))(rollback)
-    app.command("predict", help=say("help.predict"))(predict)
+    add_command(app, "deploy", deploy, "help.deploy")
+    add_command(app, "undeploy", undeploy, "help.undeploy")
+    add_command(app, "rollback", rollback, "help.rollback")
+    add_command(app, "predict", predict, "help.predict")
     endpoint = group(app, "endpoint")
-    endpoint.command("list", help=say("help.endpoint_list"))(list_)
-    endpoint.command("show", help=say("help.endpoint_show"))(show)
+    add_command(endpoint, "list", list_, "help.endpoint_list")
+    add_command(endpoint, "show", show, "help.endpoint_show")
     task = group(app, "task")
-    task.command("list", help=say("help.task_list"))(tasks)
+    add_command(task, "list", tasks, "help.task_list")
 
 
 def deploy(  # noqa: PLR0917  # Typer passes them by name

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hanlin.cli.options import JsonFlag, connect, group
+from hanlin.cli.options import JsonFlag, add_command, connect, group
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.shape import moment, pairs, words
 from hanlin.cli.waiting import figures, wait_for
@@ -22,11 +22,11 @@ STYLES = {"succeeded": "green", "failed": "red", "running": "cyan", "cancelled":
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     job = group(app, "job")
-    job.command("list", help=say("help.job_list"))(list_)
-    job.command("show", help=say("help.job_show"))(show)
-    job.command("wait", help=say("help.job_wait"))(wait)
-    job.command("logs", help=say("help.job_logs"))(logs)
-    job.command("cancel", help=say("help.job_cancel"))(cancel)
+    add_command(job, "list", list_, "help.job_list")
+    add_command(job, "show", show, "help.job_show")
+    add_command(job, "wait", wait, "help.job_wait")
+    add_command(job, "logs", logs, "help.job_logs")
+    add_command(job, "cancel", cancel, "help.job_cancel")
 
 
 def list_(

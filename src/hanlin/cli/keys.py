@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from hanlin.cli.options import JsonFlag, connect, group
+from hanlin.cli.options import JsonFlag, add_command, connect, group
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import moment
 from hanlin.cli.words import say
@@ -32,9 +32,9 @@ class ScopeName(StrEnum):
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     key = group(app, "key")
-    key.command("create", help=say("help.key_create"))(create)
-    key.command("list", help=say("help.key_list"))(list_)
-    key.command("revoke", help=say("help.key_revoke"))(revoke)
+    add_command(key, "create", create, "help.key_create")
+    add_command(key, "list", list_, "help.key_list")
+    add_command(key, "revoke", revoke, "help.key_revoke")
 
 
 def create(

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hanlin.cli import show_model
-from hanlin.cli.options import JsonFlag, Publish, Task, Wait, Yes, connect, group
+from hanlin.cli.options import JsonFlag, Publish, Task, Wait, Yes, add_command, connect, group
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import moment, part, percent
 from hanlin.cli.waiting import uploading, wait_for
@@ -23,15 +23,15 @@ Reference = Annotated[str, typer.Argument(help=say("option.model"), metavar="MOD
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     model = group(app, "model")
-    model.command("import", help=say("help.model_import"))(import_)
-    model.command("list", help=say("help.model_list"))(list_)
-    model.command("show", help=say("help.model_show"))(show)
-    model.command("publish", help=say("help.model_publish"))(publish)
-    model.command("promote", help=say("help.model_promote"))(promote)
-    model.command("card", help=say("help.model_card"))(card)
-    model.command("notes", help=say("help.model_notes"))(notes)
-    model.command("export", help=say("help.model_export"))(export)
-    model.command("delete", help=say("help.model_delete"))(delete)
+    add_command(model, "import", import_, "help.model_import")
+    add_command(model, "list", list_, "help.model_list")
+    add_command(model, "show", show, "help.model_show")
+    add_command(model, "publish", publish, "help.model_publish")
+    add_command(model, "promote", promote, "help.model_promote")
+    add_command(model, "card", card, "help.model_card")
+    add_command(model, "notes", notes, "help.model_notes")
+    add_command(model, "export", export, "help.model_export")
+    add_command(model, "delete", delete, "help.model_delete")
 
 
 def import_(  # noqa: PLR0917  # Typer passes them by name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,8 +34,13 @@ def connect(timeout_s: float = 60.0) -> Hanlin:
     return Hanlin(timeout=timeout_s, language=language())
 
 
+def add_command(app: typer.Typer, name: str, function: Callable[..., None], words: str) -> None:
+    """Add `function` as command `name`, its help from the words."""
+    app.command(name, help=say(words), short_help=say(words))(function)
+
+
 def group(app: typer.Typer, name: str) -> typer.Typer:
     """A sub-application called `name`, its help from the words."""
-    found = typer.Typer(name=name, help=say(f"help.{name}"), no_args_is_help=True, rich_markup_mode=None)
+    found = typer.Typer(name=name, help=say(f"help.{name}"), short_help=say(f"help.{name}"), no_args_is_help=True, rich_markup_mode=None)
     app.add_typer(found)
     return found

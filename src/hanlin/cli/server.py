@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from hanlin.cli.options import add_command
 from hanlin.cli.words import say
 from hanlin.errors import InvalidInput
 
@@ -16,8 +17,8 @@ Port = Annotated[int | None, typer.Option("--port", help=say("option.port"), min
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("up", help=say("help.up"))(up)
-    app.command("demo", help=say("help.demo"))(demo)
+    add_command(app, "up", up, "help.up")
+    add_command(app, "demo", demo, "help.demo")
 
 
 def up(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json as jsonlib
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hanlin.cli import show_model
-from hanlin.cli.options import Force, JsonFlag, Publish, Task, Wait, connect
+from hanlin.cli.options import Force, JsonFlag, Publish, Task, Wait, add_command, connect
 from hanlin.cli.screen import SCREEN
-from hanlin.cli.waiting import wait_for
+from hanlin.cli.waiting import uploading, wait_for
 from hanlin.cli.words import say
 from hanlin.errors import InvalidInput
 from hanlin.types import JsonObject, JsonValue, shorten
@@ -20,8 +21,8 @@ CLEANING = "html,control,width,simplify,lower,space"
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("train", help=say("help.train"))(train)
-    app.command("evaluate", help=say("help.evaluate"))(evaluate)
+    add_command(app, "train", train, "help.train")
+    add_command(app, "evaluate", evaluate, "help.evaluate")
 
 
 def train(  # noqa: PLR0917  # Typer passes them by name
@@ -38,7 +39,7 @@ def train(  # noqa: PLR0917  # Typer passes them by name
     tokenizer: Annotated[str | None, typer.Option("--tokenizer", help=say("option.tokenizer"))] = None,
     cleaning: Annotated[str | None, typer.Option("--cleaning", help=say("option.cleaning"), metavar=CLEANING)] = None,
     segmentation: Annotated[str | None, typer.Option("--segmentation", help=say("option.segmentation"))] = None,
-    vectors: Annotated[str | None, typer.Option("--vectors", help=say("option.vectors"))] = None,
+    vectors: Annotated[Path | None, typer.Option("--vectors", help=say("option.vectors"), metavar="FILE")] = None,
     class_weights: Annotated[str | None, typer.Option("--class-weights", help=say("option.class_weights"))] = None,
     patience: Annotated[int | None, typer.Option("--patience", help=say("option.patience"), min=0)] = None,
     metric: Annotated[str | None, typer.Option("--metric", help=say("option.metric"))] = None,
@@ -51,23 +52,19 @@ def train(  # noqa: PLR0917  # Typer passes them by name
 ) -> None:
     """See `help.train`."""
     options: JsonObject = {
-        "epochs": epochs, "rate": lr, "batch_tokens": batch_tokens, "optimizer": optimizer, "max_length": max_length, "tokenizer": tokenizer,
-        "vectors": vectors, "class_weights": class_weights, "patience": patience, "metric": metric, "precision": precision,
+        "epochs": epochs, "rate": lr, "batch_tokens": batch_tokens, "optimizer": optimizer, "max_length": max_length,
+        "tokenizer": tokenizer, "class_weights": class_weights, "patience": patience, "metric": metric, "precision": precision,
     }  # fmt: skip
     options = {key: value for key, value in options.items() if value is not None}
     options.update(_settings(more or []))
     if cleaning is not None or segmentation is not None:
         steps: list[JsonValue] = [step.strip() for step in (CLEANING if cleaning is None else cleaning).split(",") if step.strip()]
         options["text"] = {"cleaning": steps, "segmentation": segmentation or "none"}
-    config: JsonObject = {
-        "task": task,
-        "dataset": dataset,
-        "model": model,
-        "name": name,
-        "seed": seed,
-        "options": options,
-        "publish": publish,
-    }
+    config: JsonObject = {"task": task, "dataset": dataset, "model": model, "name": name, "seed": seed, "options": options}
+    config["publish"] = publish
+    if vectors:
+        with connect() as hanlin, uploading(vectors) as bar:
+            config["vectors"] = hanlin.blobs.upload(vectors, on_bytes=bar)[0].model_dump(mode="json")
     run_job("train", config | ({"force": True} if force else {}), wait=wait, json=json)
 
 

@@ -1,0 +1,59 @@
+"""The SDK by example: from a file to a service, and many calls at once. Type-checked with the project."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from hanlin.client import AsyncHanlin, Hanlin, JobEvent, Prediction
+from hanlin.errors import HanlinError, InvalidInput, Overloaded
+
+
+def show(event: JobEvent) -> None:
+    """Print one line of a job's story."""
+    print(event.message or f"{event.step}/{event.total} {event.metrics}")
+
+
+def road(file: Path) -> None:
+    """Dataset, training, compression, deployment, call."""
+    with Hanlin() as hanlin:
+        hanlin.jobs.wait(hanlin.datasets.add("reviews", file, task="text-classification").id)
+        job = hanlin.jobs.submit("train", {"dataset": "reviews", "model": "lstm", "name": "sentiment", "options": {"epochs": 3}})
+        hanlin.jobs.wait(job.id, on_event=show)
+        job = hanlin.jobs.submit("compress", {"model": "sentiment", "budget": 0.5, "target": "latency"})
+        for event in hanlin.jobs.stream(job.id):
+            show(event)
+        version = hanlin.models.resolve("sentiment")
+        hanlin.models.promote("sentiment", "production", version.number)
+        hanlin.deployments.wait(hanlin.deployments.create("sentiment@production", "sentiment"))
+        answer: Prediction = hanlin.classify("sentiment", "质量很好，下次还来")
+        print(answer.label, answer.score, answer.by_label())
+
+
+def careful(hanlin: Hanlin, text: str) -> str | None:
+    """Errors are classes; a bad text is told apart from a busy server."""
+    try:
+        return hanlin.classify("sentiment", text).label
+    except InvalidInput as error:
+        print(error.code, error.message, error.next_step)
+    except Overloaded as error:
+        print("busy; again in", error.retry_after_s)
+    except HanlinError as error:
+        print(error.family, error.code)
+    return None
+
+
+async def many(texts: list[str]) -> list[Prediction]:
+    """Thousands of calls with a bound on those in flight."""
+    async with AsyncHanlin() as hanlin:
+        gate = asyncio.Semaphore(64)
+
+        async def one(text: str) -> Prediction:
+            async with gate:
+                return await hanlin.classify("sentiment", text)
+
+        return await asyncio.gather(*(one(text) for text in texts))
+
+
+if __name__ == "__main__":
+    road(Path("reviews.csv"))

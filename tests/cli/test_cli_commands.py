@@ -1,0 +1,397 @@
+"""Every command against a server that speaks the contract."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hanlin.cli.words import table
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> Path:
+    path = tmp_path / "reviews.csv"
+    path.write_text("text,label\n好,pos\n坏,neg\n", encoding="utf-8")
+    return path
+
+
+def test_dataset_add_uploads_waits_and_reports(run, world, reviews: Path) -> None:
+    done = run("dataset", "add", "reviews-zh", str(reviews), "--text", "text", "--label", "label", "--encoding", "gb18030")
+    assert done.status == 0, done.err
+    config = world.jobs["job-1"]["config"]
+    assert config["options"] == {"text": "text", "label": "label", "encoding": "gb18030"}
+    assert world.blobs[config["files"][0]["sha256"]] == reviews.read_bytes()
+    for words in (
+        "reviews-zh:1",
+        "90 rows kept of 100 read",
+        "duplicates 5",
+        "conflicting labels 3",
+        "leaks between splits 1",
+        "a.csv",
+        "no label",
+        "gb18030",
+    ):
+        assert words in done.out
+    assert re.search(r"pos\s+40\s+5\s+5\s+55\.6 %", done.out)
+    assert "reading: 5/5" in done.err, "progress goes to stderr"
+
+
+def test_dataset_add_as_json_is_one_document(run, world, reviews: Path) -> None:
+    done = run("dataset", "add", "reviews-zh", str(reviews), "--json")
+    assert done.json()["state"] == "succeeded"
+
+
+def test_dataset_list_and_show(run, world) -> None:
+    assert "reviews-zh" in run("dataset", "list").out
+    assert run("dataset", "list", "--json").json()[0]["versions"][0]["rows"] == 90
+    assert "90 rows kept" in run("dataset", "show", "reviews-zh:1").out
+    missing = run("dataset", "show", "reviews-zh:9")
+    assert (missing.status, "reviews-zh:9" in missing.err) == (4, True)
+
+
+def test_train_sends_the_fields_of_the_configuration(run, world) -> None:
+    world.results["train"] = {"model": "sentiment-zh", "version": 1, "metrics": {}}
+    options = [
+        "--epochs",
+        "2",
+        "--lr",
+        "0.01",
+        "--batch-tokens",
+        "512",
+        "--optimizer",
+        "sgd",
+        "--seed",
+        "7",
+        "--max-length",
+        "64",
+        "--tokenizer",
+        "bpe",
+    ]
+    more = [
+        "--cleaning",
+        "html, space",
+        "--segmentation",
+        "words",
+        "--class-weights",
+        "balanced",
+        "--patience",
+        "2",
+        "--metric",
+        "macro_f1",
+    ]
+    done = run(
+        "train", "--task", "text-classification", "--dataset", "reviews-zh", "--model", "lstm", "--name", "sentiment-zh", *options, *more,
+        "--precision", "fp32", "--set", "hidden_size=32", "--set", "schedule=cosine", "--no-publish", "--force",
+    )  # fmt: skip
+    assert done.status == 0, done.err
+    assert world.jobs["job-1"]["config"] == {
+        "task": "text-classification",
+        "dataset": "reviews-zh",
+        "model": "lstm",
+        "name": "sentiment-zh",
+        "seed": 7,
+        "publish": False,
+        "force": True,
+        "options": {
+            "epochs": 2,
+            "rate": 0.01,
+            "batch_tokens": 512,
+            "optimizer": "sgd",
+            "max_length": 64,
+            "tokenizer": "bpe",
+            "class_weights": "balanced",
+            "patience": 2,
+            "metric": "macro_f1",
+            "precision": "fp32",
+            "hidden_size": 32,
+            "schedule": "cosine",
+            "text": {"cleaning": ["html", "space"], "segmentation": "words"},
+        },
+    }
+    assert "sentiment-zh:1" in done.out
+    assert "accuracy 91.0 % (89.0 % … 93.0 %)" in done.out
+    assert "loss" in done.err
+
+
+def test_train_without_waiting(run, world) -> None:
+    done = run("train", "--dataset", "d", "--model", "lstm", "--name", "n", "--no-wait")
+    assert "hanlin job wait job-1" in done.out
+    assert world.jobs["job-1"]["state"] == "queued"
+    assert run("train", "--dataset", "d", "--model", "lstm", "--name", "n", "--no-wait", "--json").json()["id"] == "job-2"
+
+
+def test_train_sends_word_vectors_by_digest(run, world, reviews: Path) -> None:
+    run("train", "--dataset", "d", "--model", "lstm", "--name", "n", "--no-wait", "--vectors", str(reviews))
+    assert world.blobs[world.jobs["job-1"]["config"]["vectors"]["sha256"]] == reviews.read_bytes()
+
+
+def test_evaluate_shows_metrics(run, world, standin) -> None:
+    world.results["evaluate"] = {"metrics": standin.METRICS}
+    assert "macro F1 90.0 %" in run("evaluate", "sentiment-zh", "--dataset", "reviews-zh").out
+
+
+def test_compress_shows_the_table_with_the_chosen_star(run, world, standin) -> None:
+    world.results["compress"] = {"model": "sentiment-zh", "version": 1, "chosen": "openvino-int8", "report": standin.COMPRESSION}
+    done = run(
+        "compress", "sentiment-zh", "--budget", "0.5", "--target", "latency", "--variants", "openvino-int8, torch-fp32", "--keep-losers"
+    )
+    config = world.jobs["job-1"]["config"]
+    assert config == {
+        "model": "sentiment-zh",
+        "budget": 0.5,
+        "target": "latency",
+        "keep_losers": True,
+        "publish": True,
+        "variants": ["openvino-int8", "torch-fp32"],
+    }
+    assert re.search(r"★\s+openvino-int8\s+90\.9 %\s+0\.10\s+1\.50\s+2\.00\s+900\s+120 MB\s+23\.0 MB\s+ok", done.out)
+    assert "over budget: 1.2 points" in done.out
+    assert "failed: no such operator" in done.out
+    assert "★ openvino-int8 is the best for latency within 0.5 points" in done.out
+    assert "✓ certificate openvino-int8" in done.out
+
+
+def test_model_import_list_show(run, world, tmp_path: Path) -> None:
+    world.results["import"] = {"model": "sentiment-zh", "version": 1}
+    (tmp_path / "m").mkdir()
+    (tmp_path / "m" / "config.json").write_text("{}")
+    done = run("model", "import", "sentiment-zh", str(tmp_path / "m"), "--task", "text-classification", "--rows", "reviews-zh")
+    assert done.status == 0, done.err
+    assert world.jobs["job-1"]["config"]["rows"] == "reviews-zh"
+    listed = run("model", "list").out
+    assert "sentiment-zh:1" in listed and "@production" in listed and "candidate" in listed
+    shown = run("model", "show", "sentiment-zh@production").out
+    assert re.search(r"neg\s+45\s+5", shown), "confusion matrix"
+    assert "label agreement 0.995" in shown
+    assert "★" in shown
+    assert run("model", "show", "sentiment-zh", "--json").json()["aliases"] == {"production": 1}
+
+
+def test_model_publish_promote_card_notes_delete(run, world) -> None:
+    assert "sentiment-zh:2 is published" in run("model", "publish", "sentiment-zh").out
+    again = run("model", "publish", "sentiment-zh:1")
+    assert (again.status, "published already" in again.err) == (4, True)
+    assert "sentiment-zh@production now means sentiment-zh:1" in run("model", "promote", "sentiment-zh", "production").out
+    assert run("model", "card", "sentiment-zh").out.startswith("# sentiment-zh")
+    assert run("model", "notes", "sentiment-zh", "备注", "--json").json()["notes"] == "备注"
+    assert run("model", "delete", "sentiment-zh").status == 2, "a version must be named"
+    assert "deleted" in run("model", "delete", "sentiment-zh:2", "--yes").out
+
+
+def test_model_export_writes_verified_files(run, world, standin, tmp_path: Path) -> None:
+    done = run("model", "export", "sentiment-zh", str(tmp_path / "out"))
+    assert done.status == 0, done.err
+    assert (tmp_path / "out" / "variants" / "a" / "model.bin").read_bytes() == standin.FILE
+
+
+def test_deploy_endpoint_rollback_undeploy(run, world) -> None:
+    done = run("deploy", "sentiment-zh@production", "--endpoint", "sentiment")
+    assert "is ready" in done.out and "curl" in done.out
+    assert "sentiment-zh:1" in run("endpoint", "list").out
+    assert run("endpoint", "show", "sentiment", "--json").json()["state"] == "ready"
+    assert "is ready" in run("rollback", "sentiment", "--no-wait").out
+    assert run("undeploy", "sentiment", "--json").json() == {"endpoint": "sentiment", "state": "stopped"}
+
+
+def test_a_failed_deployment(run, world) -> None:
+    world.deploy_end = "failed"
+    done = run("deploy", "sentiment-zh", "--endpoint", "sentiment")
+    assert (done.status, "not enough memory" in done.err) == (1, True)
+
+
+def test_predict_texts_file_and_json(run, world, tmp_path: Path) -> None:
+    done = run("predict", "sentiment", "质量很好", "太坏了")
+    assert re.search(r"质量很好\s+pos\s+90\.0 %", done.out)
+    assert run("predict", "sentiment", "好", "--json", "--top-k", "1").json() == [{"label": "pos", "score": 0.9}]
+    file = tmp_path / "texts.txt"
+    file.write_text("\ufeff好\n\n" + "坏\n" * 149, encoding="utf-8")
+    answers = run("predict", "sentiment", "--file", str(file), "--json").json()
+    assert len(answers) == 150
+    assert answers[0][0]["label"] == "pos"
+    assert run("predict", "sentiment").status == 2
+    assert run("predict", "sentiment", "--file", str(tmp_path / "none")).status == 2
+
+
+def test_keys(run, world) -> None:
+    done = run("key", "create", "--name", "app", "--scope", "predict", "--scope", "read", "--expires", "30d")
+    assert done.out.strip() == "hl_" + "s" * 43, "the secret stands alone on stdout"
+    assert world.keys[0]["scopes"] == ["predict", "read"]
+    assert world.keys[0]["expires_at"] > "2026"
+    listed = run("key", "list", "--json")
+    assert "secret" not in listed.out
+    assert "key key-1 is revoked" in run("key", "revoke", "key-1").out
+    assert run("key", "create", "--name", "x", "--expires", "yesterday").status == 2
+
+
+def test_jobs(run, world) -> None:
+    run("train", "--dataset", "d", "--model", "lstm", "--name", "n", "--no-wait")
+    assert "queued" in run("job", "list").out
+    assert run("job", "list", "--state", "failed", "--json").json() == []
+    assert run("job", "show", "job-1", "--json").json()["kind"] == "train"
+    assert run("job", "logs", "job-1").out == "line one\nline two\n"
+    assert run("job", "wait", "job-1", "--json").json()["state"] == "succeeded"
+    assert "job-1" in run("job", "show", "job-1").out
+    assert run("job", "cancel", "job-1", "--json").json()["state"] == "cancelled"
+    assert run("job", "show", "nope").status == 4
+
+
+def test_tasks(run, world) -> None:
+    assert "accuracy" in run("task", "list").out
+
+
+def test_a_failed_job_gives_its_own_words(run, world) -> None:
+    world.job_end = {
+        "state": "failed",
+        "error": {"code": "diverged", "family": "InvalidInput", "message": "the loss became NaN", "next": "Use a smaller rate."},
+    }
+    done = run("train", "--dataset", "d", "--model", "lstm", "--name", "n", "--json")
+    assert done.status == 2
+    assert done.json()["error"]["code"] == "diverged"
+    assert "the loss became NaN" in done.err and "→ Use a smaller rate." in done.err
+
+
+def test_data_cannot_steer_the_terminal(run, world) -> None:
+    world.job_end = {"state": "failed", "error": {"code": "x", "family": "InvalidInput", "message": "\033]0;evil\007[bold]kept[/bold]"}}
+    done = run("train", "--dataset", "d", "--model", "lstm", "--name", "n")
+    assert "\033" not in done.err and "\007" not in done.err
+    assert "[bold]kept[/bold]" in done.err
+
+
+STATUSES = [
+    (["predict", "nothing", "好"], 4),
+    (["predict", "sentiment", ""], 2),
+    (["train", "--dataset", "missing", "--model", "lstm", "--name", "n"], 4),
+    (["dataset", "add", "n", "/nowhere/file.csv"], 2),
+    (["model", "show", "Not A Name"], 2),
+    (["train"], 2),
+    (["no-such-command"], 2),
+    (["compress", "m", "--target", "beauty"], 2),
+    (["train", "--dataset", "d", "--model", "lstm", "--name", "n", "--set", "novalue"], 2),
+]
+
+
+@pytest.mark.parametrize(("arguments", "status"), STATUSES, ids=lambda value: " ".join(value) if isinstance(value, list) else str(value))
+def test_exit_statuses(run, world, arguments: list[str], status: int) -> None:
+    done = run(*arguments)
+    assert done.status == status
+    assert done.err.strip()
+    assert done.out == ""
+
+
+def test_wrong_key_is_status_3(run, world, monkeypatch) -> None:
+    monkeypatch.setenv("HANLIN_KEY", "hl_wrong")
+    done = run("model", "list", "--json")
+    assert done.status == 3
+    assert done.json()["error"]["family"] == "Unauthenticated"
+
+
+@pytest.mark.parametrize(("speech", "words"), [("en", "hanlin up"), ("zh", "没有服务响应")])
+def test_without_a_server_it_says_how_to_start_one(run, monkeypatch, speech: str, words: str) -> None:
+    monkeypatch.setenv("HANLIN_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("HANLIN_KEY", "hl_x")
+    monkeypatch.setenv("HANLIN_LANG", speech)
+    done = run("model", "list")
+    assert done.status == 5
+    assert words in done.err
+    assert "hanlin up" in done.err
+
+
+def test_the_server_is_asked_in_the_callers_language(run, world, monkeypatch) -> None:
+    monkeypatch.setenv("HANLIN_LANG", "zh")
+    assert "名称" in run("model", "list").out or "模型" in run("model", "list").out
+    assert world.requests[-1][2]["accept-language"] == "zh"
+
+
+def test_every_word_is_there_in_both_languages() -> None:
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (Path(__file__).parents[2] / "src" / "hanlin" / "cli").glob("*.py"))
+    for key, (english, chinese) in table().items():
+        assert english and chinese, key
+        assert set(re.findall(r"{(\w+)}", english)) == set(re.findall(r"{(\w+)}", chinese)), key
+        section, _, name = key.partition(".")
+        is_used = bool(re.search(rf"[\"']{key}[\"']", source)) or (bool(re.search(rf"say\(f[\"']{section}\.", source)) and f'"{name}"' in source)
+        assert is_used or section == "kind", f"{key} is never said"
+    for key in re.findall(r'(?:say|add_command)\((?:[^()"]*"[\w-]+", \w+, )?"(\w+\.\w+)"', source):
+        assert key in table(), key
+
+
+ENVIRON = {**os.environ, "HANLIN_LANG": "en"}
+
+
+def test_help_loads_neither_rich_nor_httpx() -> None:
+    heavy = "{'rich', 'httpx', 'pydantic', 'torch', 'numpy', 'sqlalchemy'}"
+    told = f"print({heavy} & set(sys.modules), file=sys.stderr)"
+    code = f"import sys\nfrom hanlin.cli import main\ntry: main(['--help'])\nexcept SystemExit: {told}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENVIRON)
+    assert done.stderr.strip() == "set()"
+
+
+def test_ctrl_c_leaves_the_job_and_says_so(world, standin) -> None:
+    world.hold_jobs = True
+    arguments = [sys.executable, "-m", "hanlin", "train", "--dataset", "d", "--model", "lstm", "--name", "n"]
+    process = subprocess.Popen(
+        arguments,
+        env={**ENVIRON, "HANLIN_URL": world.url, "HANLIN_KEY": standin.KEY},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 60
+    while not any(path.endswith("/events") for path in world.paths("GET")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "hanlin job wait job-1" in errors and "hanlin job cancel job-1" in errors
+    assert world.jobs["job-1"]["state"] == "queued"
+
+
+def test_doctor(run, world) -> None:
+    done = run("doctor", "--json")
+    report = json.loads(done.out)
+    found = {item["name"]: item for item in report["findings"]}
+    assert {
+        "python",
+        "cores",
+        "processor",
+        "memory",
+        "home",
+        "disk",
+        "database",
+        "engine torch",
+        "engine onnxruntime",
+        "engine openvino",
+        "server",
+    } <= found.keys()
+    assert done.status == (0 if report["is_well"] else 1)
+    assert found["database"]["status"] == "note", "an empty home is no problem"
+
+
+def test_doctor_finds_a_home_that_cannot_be_written(run, world, tmp_path: Path, monkeypatch) -> None:
+    from hanlin.cli import checks
+
+    def refuse(**_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(checks.tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(checks, "ENGINES", ())
+    done = run("doctor", "--home", str(tmp_path))
+    assert done.status == 1
+    assert "Permission denied" in done.out
+
+
+def test_doctor_finds_a_broken_database(run, world, tmp_path: Path, monkeypatch) -> None:
+    from hanlin.cli import checks
+
+    monkeypatch.setattr(checks, "ENGINES", ())
+    (tmp_path / "hanlin.db").write_bytes(b"this is no database" * 100)
+    done = run("doctor", "--home", str(tmp_path), "--json")
+    assert done.status == 1
+    assert [item["name"] for item in done.json()["findings"] if item["status"] == "problem"] == ["database"]
