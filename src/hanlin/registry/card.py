@@ -1,10 +1,19 @@
-"""Model cards: a version's record as Markdown, in English or Chinese. Reads values only."""
+"""Model cards: a version's record as Markdown, in English or Chinese. Reads values only.
+
+Reports and evidence come from other rooms as JSON; what is missing there is left out here, never guessed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
+from hanlin.registry.card_words import LIMITS, word
 from hanlin.registry.values import Certificate, DatasetVersion, Model, ModelVersion, Variant
+from hanlin.types import JsonObject, JsonValue
+
+_SCORES = ("accuracy", "macro_f1", "micro_f1", "ece")
+_NONE = "–"
 
 
 def write_card(
@@ -16,5 +25,240 @@ def write_card(
     dataset: DatasetVersion | None,
     language: str = "en",
 ) -> str:
-    """The card."""
-    return f"# {version}\n\n{model.notes}\n"
+    """The card; `certificates` newest first. Every text that users wrote is escaped, except the notes, which are Markdown."""
+    card = _Card(language)
+    card.title(f"{version}")
+    _write_facts(card, model, version)
+    card.section("notes")
+    card.text(model.notes.strip() or card.word("no_notes").format(name=model.name))
+    _write_data(card, version, dataset)
+    _write_training(card, version)
+    _write_metrics(card, version.metrics)
+    _write_variants(card, variants)
+    _write_certificates(card, version, variants, certificates)
+    _write_lineage(card, version)
+    card.section("limits")
+    for pair in LIMITS:
+        card.item(pair[1 if language.startswith("zh") else 0])
+    return card.markdown()
+
+
+class _Card:
+    """Collects lines of Markdown."""
+
+    def __init__(self, language: str) -> None:
+        self._language = language
+        self._lines: list[str] = []
+
+    def word(self, name: str) -> str:
+        return word(name, self._language)
+
+    def title(self, text: str) -> None:
+        self._lines += [f"# {text}", ""]
+
+    def section(self, name: str) -> None:
+        if self._lines[-1]:
+            self._lines.append("")
+        self._lines += [f"## {self.word(name)}", ""]
+
+    def text(self, text: str) -> None:
+        self._lines += [text, ""]
+
+    def item(self, text: str) -> None:
+        self._lines.append(f"- {text}")
+
+    def fact(self, name: str, text: str) -> None:
+        self.item(f"**{self.word(name)}**: {text}")
+
+    def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        self._lines.append("| " + " | ".join(self.word(head) for head in heads) + " |")
+        self._lines.append("|" + "---|" * len(heads))
+        self._lines += ["| " + " | ".join(row) + " |" for row in rows]
+        self._lines.append("")
+
+    def markdown(self) -> str:
+        return "\n".join(self._lines).rstrip() + "\n"
+
+
+def _write_facts(card: _Card, model: Model, version: ModelVersion) -> None:
+    state = card.word(version.state)
+    if version.state == "published" and version.is_base:
+        state += f" ({card.word('base')})"
+    card.fact("task", escape(version.task))
+    card.fact("state", state)
+    if languages := _list(version.lineage.get("languages")):
+        card.fact("languages", escape(", ".join(map(str, languages))))
+    card.fact("labels", ", ".join(f"`{escape(label)}`" for label in version.labels))
+    card.fact("created", _moment(version.created_at))
+    if version.published_at:
+        card.fact("published", _moment(version.published_at))
+    if names := [alias.name for alias in model.aliases if alias.number == version.number]:
+        card.fact("aliases", ", ".join(f"`{name}`" for name in names))
+    card.fact("artifact", f"`{version.digest}`, {_mega(version.manifest.size_bytes)} MB")
+
+
+def _write_data(card: _Card, version: ModelVersion, dataset: DatasetVersion | None) -> None:
+    card.section("data")
+    name, digest = version.lineage.get("dataset"), version.lineage.get("dataset_digest")
+    if dataset is None and name is None:
+        return card.text(card.word("no_data"))
+    card.fact("dataset", escape(str(dataset or name)))
+    if dataset or digest:
+        card.fact("digest", f"`{dataset.digest if dataset else escape(str(digest))}`")
+    counts = _label_counts(dataset.report if dataset else {})
+    if counts:
+        splits = sorted({split for row in counts.values() for split in row}, key=_split_order)
+        card.text("")
+        card.table(
+            ["label", *splits],
+            ([f"`{escape(label)}`", *(str(row.get(split, 0)) for split in splits)] for label, row in sorted(counts.items())),
+        )
+    elif dataset and (kept := _number(dataset.report, "rows_kept")) is not None:
+        card.fact("rows", f"{kept:,.0f}")
+    return None
+
+
+def _write_training(card: _Card, version: ModelVersion) -> None:
+    card.section("training")
+    config = _object(version.lineage.get("config"))
+    if not config:
+        return card.text(card.word("no_training"))
+    return card.table(["setting", "value"], ((f"`{escape(name)}`", f"`{escape(_plain(value))}`") for name, value in sorted(config.items())))
+
+
+def _write_metrics(card: _Card, metrics: JsonObject) -> None:
+    card.section("metrics")
+    if not metrics:
+        return card.text(card.word("no_metrics"))
+    interval = _list(metrics.get("interval"))
+    rows = []
+    for name in _SCORES:
+        if (score := _number(metrics, name)) is not None:
+            span = f"{_percent(interval[0])} – {_percent(interval[1])}" if name == "accuracy" and len(interval) == 2 else _NONE
+            rows.append([card.word(name), _percent(score), span])
+    card.table(["metric", "value", "interval"], rows)
+    if (count := _number(metrics, "rows")) is not None:
+        card.text(f"{card.word('rows')}: {count:,.0f}")
+    classes = [_object(item) for item in _list(metrics.get("per_class"))]
+    if classes:
+        heads = ["label", "precision", "recall", "f1", "support"]
+        card.table(
+            heads,
+            (
+                [f"`{escape(str(item.get('label')))}`", *(_percent(item.get(key)) for key in heads[1:4]), str(item.get("support", _NONE))]
+                for item in classes
+            ),
+        )
+    return None
+
+
+def _write_variants(card: _Card, variants: Sequence[Variant]) -> None:
+    card.section("variants")
+    heads = ["variant", "test", "drop", "latency", "throughput", "memory", "size"]
+    card.table(heads, (_variant_row(card, variant) for variant in variants))
+
+
+def _variant_row(card: _Card, variant: Variant) -> list[str]:
+    found = variant.evidence
+    name = f"`{variant.variant}`" + (f" **({card.word('chosen')})**" if variant.is_chosen else "")
+    latency = [_number(found, "latency_ms", key) for key in ("p50", "p99")]
+    size = _number(found, "size_bytes") or (variant.manifest.size_bytes if variant.manifest else None)
+    return [
+        name,
+        _percent(_number(found, "test", "metric")),
+        _figure(_number(found, "validation", "drop_points")),
+        " / ".join(_figure(value) for value in latency) if any(value is not None for value in latency) else _NONE,
+        _figure(_number(found, "throughput_rows_s"), digits=0),
+        _mega(_number(found, "memory_bytes")),
+        _mega(size),
+    ]
+
+
+def _write_certificates(card: _Card, version: ModelVersion, variants: Sequence[Variant], certificates: Sequence[Certificate]) -> None:
+    card.section("certificate")
+    if not certificates:
+        return card.text(card.word("no_certificate"))
+    present = {variant.variant: variant.manifest.digest if variant.manifest else version.digest for variant in variants}
+    shown: set[str] = set()
+    for certificate in certificates:
+        if certificate.variant in shown:
+            continue  # the newest one counts
+        shown.add(certificate.variant)
+        verdict = card.word("passed" if certificate.is_passed else "failed")
+        stale = "" if present.get(certificate.variant) == certificate.digest else f" ({card.word('stale')})"
+        facts = [f"{word_} {_plain(value)}" for word_, value in certificate.report.items() if isinstance(value, int | float | str)]
+        card.item(
+            f"`{certificate.variant}`: **{verdict}**{stale}, {_moment(certificate.created_at)}"
+            + "".join(f"; {escape(fact)}" for fact in facts[:12])
+        )
+    return card.text("")
+
+
+def _write_lineage(card: _Card, version: ModelVersion) -> None:
+    card.section("lineage")
+    for name in ("parent", "seed", "code_version"):
+        if (value := version.lineage.get(name)) is not None:
+            card.fact(name, f"`{escape(_plain(value))}`")
+    if version.job_id:
+        card.fact("job", f"`{version.job_id}`")
+    if not any(version.lineage.get(name) is not None for name in ("parent", "seed", "code_version")) and not version.job_id:
+        card.text(_NONE)
+
+
+def escape(text: str) -> str:
+    """Foreign text as harmless Markdown: no cell borders, line breaks, HTML, links or code marks of its own."""
+    text = " ".join(text.split())[:300]
+    for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("`", "&#96;"), ("[", "&#91;"), ("]", "&#93;")):
+        text = text.replace(sign, entity)
+    return text
+
+
+def _label_counts(report: JsonObject) -> dict[str, dict[str, int]]:
+    """`{label: {split: rows}}` from a dataset report."""
+    found: dict[str, dict[str, int]] = {}
+    for label, counts in _object(report.get("labels")).items():
+        row = {split: count for split, count in _object(counts).items() if isinstance(count, int)}
+        if row:
+            found[label] = row
+    return found
+
+
+def _split_order(split: str) -> tuple[int, str]:
+    order = ("train", "validation", "test")
+    return (order.index(split) if split in order else len(order), split)
+
+
+def _object(value: JsonValue) -> JsonObject:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: JsonValue) -> list[JsonValue]:
+    return value if isinstance(value, list) else []
+
+
+def _number(value: JsonValue, *path: str) -> float | None:
+    for name in path:
+        value = _object(value).get(name)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _percent(value: JsonValue) -> str:
+    return f"{value * 100:.2f} %" if isinstance(value, int | float) else _NONE
+
+
+def _figure(value: float | None, *, digits: int = 2) -> str:
+    return _NONE if value is None else f"{value:,.{digits}f}"
+
+
+def _mega(value: float | None) -> str:
+    return _NONE if value is None else f"{value / 1e6:,.1f}"
+
+
+def _plain(value: JsonValue) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return str(value)
+
+
+def _moment(value: datetime) -> str:
+    return value.strftime("%Y-%m-%d %H:%M UTC")

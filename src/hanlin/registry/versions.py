@@ -98,11 +98,12 @@ def _variant(session: Session, version: ModelVersion, name: str) -> VariantRow |
 
 
 def _digest(session: Session, version: ModelVersion, name: str) -> str:
-    """The digest of the bytes a certificate is about: the variant's own files, or the version's."""
+    """The digest of the bytes a certificate is about: the variant's own files below `variants/`, or the version's."""
     row = _variant(session, version, name)
     if row is None:
         raise NotFound("not_found", kind="variant", name=shorten(name))
-    return version.digest if row.manifest is None else Manifest.from_json(row.manifest).digest
+    own = Manifest.from_json(row.manifest).within("variants") if row.manifest is not None else None
+    return own.digest if own is not None and own.files else version.digest
 
 
 def _has_passed(session: Session, version: ModelVersion, name: str) -> bool:

@@ -79,7 +79,10 @@ class Uploads:
             raise InvalidInput("upload_too_large", size_bytes=size_bytes, limit=self._max_bytes)
         present = self.status(team_id, digest)
         checked = check_digest(digest)
-        if present and (present.is_complete or present.size_bytes == size_bytes):
+        if present and present.is_complete:
+            self._mark_complete(team_id, checked)  # its time to live begins again
+            return present
+        if present and present.size_bytes == size_bytes:
             return present
         with disk_errors():
             self._path(team_id, checked).parent.mkdir(parents=True, exist_ok=True)
@@ -136,6 +139,13 @@ class Uploads:
                     path.unlink(missing_ok=True)
                     raise
         self._mark_complete(team_id, status.digest)
+        return status.digest
+
+    def require(self, team_id: TeamId, digest: str) -> Digest:
+        """The digest, if this team has sent that blob. Raises NotFound (`blob_not_found`)."""
+        status = self.status(team_id, digest)
+        if status is None or not status.is_complete:
+            raise NotFound("blob_not_found", digest=check_digest(digest))
         return status.digest
 
     def sweep(self) -> int:

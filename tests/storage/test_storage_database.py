@@ -1,0 +1,203 @@
+"""The database: migrations agree with the tables, nothing acknowledged is lost, writers stand in line."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, select, text
+from sqlalchemy.exc import IntegrityError
+
+from hanlin.errors import Conflict, DataCorrupt, Internal, InvalidInput, NotReady
+from hanlin.storage.audit import append_audit
+from hanlin.storage.database import Database, bump
+from hanlin.storage.migrations import HEAD, REVISIONS
+from hanlin.storage.tables import AuditRow, Table, TeamRow
+from hanlin.types import utc_now
+
+
+def test_the_migrations_make_the_tables(database: Database) -> None:
+    with database.read() as session:
+        assert compare_metadata(MigrationContext.configure(session.connection()), Table.metadata) == []
+
+
+def test_migrating_again_does_not_load_alembic(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'hanlin.db'}"
+    code = f"import sys; from hanlin.storage.database import Database; Database({url!r}).migrate(); print('alembic' in sys.modules)"
+    said = [subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.strip() for _ in range(2)]
+    assert said == ["True", "False"]
+
+
+def test_the_revisions_are_a_chain_of_files() -> None:
+    folder = Path(__file__).parents[2] / "src/hanlin/storage/migrations/versions"
+    assert sorted(path.name[1:5] for path in folder.glob("m*.py")) == sorted(REVISIONS)
+
+
+def test_every_table_has_a_team(database: Database) -> None:
+    with database.read() as session:
+        inspector = inspect(session.connection())
+        for table in inspector.get_table_names():
+            if table != "alembic_version":
+                assert "team_id" in {column["name"] for column in inspector.get_columns(table)}, table
+
+
+def test_a_newer_database_is_left_alone(tmp_path: Path, database: Database) -> None:
+    with database.write() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(Conflict) as caught:
+        Database(f"sqlite:///{tmp_path / 'hanlin.db'}").migrate()
+    assert caught.value.code == "database_newer"
+
+
+def test_many_processes_migrate_at_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'hanlin.db'}"
+    code = f"from hanlin.storage.database import Database; Database({url!r}).migrate()"
+    children = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(4)]
+    assert [child.wait() for child in children] == [0] * 4
+    with Database(url).read() as session:
+        assert session.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == HEAD
+        assert session.scalars(select(TeamRow.team_id)).all() == ["default"]
+
+
+def test_the_file_is_private(tmp_path: Path, database: Database) -> None:
+    database.change_counter()
+    for path in tmp_path.glob("hanlin.db*"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
+
+
+def test_sqlite_is_durable_and_strict(database: Database) -> None:
+    with database.read() as session:
+        connection = session.connection()
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    with pytest.raises(IntegrityError), database.write() as session:
+        session.execute(
+            text("INSERT INTO aliases (team_id, model_id, name, version_id, updated_at) VALUES ('default', 7, 'x', 7, '2026-01-01')")
+        )
+
+
+def test_what_raises_is_rolled_back_and_reads_write_nothing(database: Database) -> None:
+    with pytest.raises(RuntimeError), database.write() as session:
+        append_audit(session, team_id="default", actor="a", action="b", subject="c")
+        session.flush()
+        raise RuntimeError
+    with database.read() as session:
+        append_audit(session, team_id="default", actor="a", action="b", subject="c")
+        session.flush()
+    with database.read() as session:
+        assert session.scalars(select(AuditRow)).all() == []
+
+
+def test_moments_keep_their_zone(database: Database) -> None:
+    with database.write() as session:
+        append_audit(session, team_id="default", actor="a", action="b", subject="c")
+    with database.read() as session:
+        moment = session.scalars(select(AuditRow.created_at)).one()
+    assert moment.utcoffset() is not None
+    assert abs((utc_now() - moment).total_seconds()) < 60
+    with pytest.raises(Exception, match="time zone"), database.write() as session:
+        session.add(AuditRow(team_id="default", actor="a", action="b", subject="c", created_at=utc_now().replace(tzinfo=None)))
+
+
+def test_writers_stand_in_line(database: Database) -> None:
+    """Read-then-write transactions from many threads: none fails, none is lost."""
+
+    def work() -> None:
+        for _ in range(20):
+            with database.write() as session:
+                session.scalars(select(TeamRow)).all()
+                bump(session)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert database.change_counter() == 80
+
+
+def test_a_lock_that_stays_is_a_503(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hanlin.storage.database.BUSY_TIMEOUT_S", 0.1)
+    waiting = Database(f"sqlite:///{tmp_path / 'hanlin.db'}")
+    with database.write() as session:
+        bump(session)
+        with pytest.raises(NotReady) as caught, waiting.write():
+            pass
+        assert caught.value.code == "database_busy"
+        assert waiting.change_counter() == 0  # readers are not held up
+    waiting.close()
+
+
+def test_clear_errors_for_bad_places(tmp_path: Path) -> None:
+    for url in ("", "nonsense", "mysql://host/x", "sqlite://"):
+        with pytest.raises(InvalidInput) as caught:
+            Database(url)
+        assert caught.value.code == "invalid_database_url"
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(NotReady):
+        Database(f"sqlite:///{tmp_path / 'file' / 'hanlin.db'}")
+    (tmp_path / "bad.db").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(DataCorrupt):
+        Database(f"sqlite:///{tmp_path / 'bad.db'}").migrate()
+    empty = Database(f"sqlite:///{tmp_path / 'empty.db'}")
+    with pytest.raises(Internal) as missing, empty.read() as session:
+        session.scalars(select(TeamRow)).all()
+    assert missing.value.code == "database_not_migrated"
+    empty.close()
+
+
+WRITER = """
+import sys
+from hanlin.storage.audit import append_audit
+from hanlin.storage.database import Database
+database = Database(sys.argv[1])
+number = int(sys.argv[2])
+while True:
+    with database.write() as session:
+        append_audit(session, team_id="default", actor="writer", action="count", subject=str(number))
+    print(number, flush=True)
+    number += 1
+"""
+
+
+def kill_campaign(path: Path, kills: int) -> tuple[int, int]:
+    """Kills a writer again and again, at ever other moments; returns (rows acknowledged, rows found) after checking them."""
+    url = f"sqlite:///{path}"
+    Database(url).migrate()
+    acknowledged = 0
+    for turn in range(kills):
+        with subprocess.Popen([sys.executable, "-c", WRITER, url, str(acknowledged)], stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout is not None
+            lines = [child.stdout.readline()]  # it runs
+            time.sleep((turn * 37 % 100) / 2000)
+            os.kill(child.pid, signal.SIGKILL)
+            lines += child.stdout.readlines()
+        said = [int(line) for line in lines if line.endswith("\n")]
+        with sqlite3.connect(path) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            found = [int(row[0]) for row in connection.execute("SELECT subject FROM audit ORDER BY id")]
+        connection.close()
+        assert found == list(range(len(found))), "a gap or a twin"
+        assert len(found) - (said[-1] + 1) in {0, 1}, "an acknowledged row is missing, or more than the one in flight is there"
+        acknowledged = len(found)
+    return said[-1] + 1, acknowledged
+
+
+def test_kill_9_loses_nothing_acknowledged(tmp_path: Path) -> None:
+    assert kill_campaign(tmp_path / "hanlin.db", 8)[1] > 8
+
+
+@pytest.mark.soak
+def test_kill_9_loses_nothing_acknowledged_long(tmp_path: Path) -> None:
+    assert kill_campaign(tmp_path / "hanlin.db", 1000)[1] > 1000
