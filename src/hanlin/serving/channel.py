@@ -51,6 +51,7 @@ class Channel(asyncio.Protocol):
         self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None
         self._welcome: asyncio.Future[ReplicaInfo] = loop.create_future()
+        self._welcome.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting any more
         self._pending: dict[int, tuple[asyncio.Future[Reply], int]] = {}
         self._next_id = 0
         self.pending_bytes = 0

@@ -33,7 +33,7 @@ class LocalPool:
         """Serve `spec` under its endpoint and wait until it is ready; a former version of the endpoint drains afterwards.
 
         Raises:
-            EngineFailed: `deployment_failed`; what served before goes on.
+            EngineFailed: `version_not_served`; what served before goes on.
         """
         key = route_key(spec.team_id, spec.endpoint)
         fresh = ReplicaSet(spec, materialize=lambda wanted: self._folders[wanted.version], options=self._options, on_change=self._publish)
@@ -44,7 +44,7 @@ class LocalPool:
         if fresh.state == "failed":
             reason = fresh.reason
             await fresh.stop()
-            raise EngineFailed("deployment_failed", reason=reason)
+            raise EngineFailed("version_not_served", reason=reason)
         former = self._sets.get(key)
         self._sets[key] = fresh
         self._publish()

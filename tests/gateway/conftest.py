@@ -1,0 +1,137 @@
+"""A gateway and a reconciler as processes of their own, over the fake engine, on a free port."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.text import TextSettings
+
+STACK = Path(__file__).with_name("stack.py")
+WORDS = ("[PAD]", "[UNK]", "good", "bad", "crash", "nan", "fail")
+LIMITS = {"max_body_bytes": 1_100_000, "header_timeout_s": 1.0, "body_timeout_s": 1.0, "max_items": 32, "drain_timeout_s": 3.0}
+
+
+class Stack:
+    """One home with its two processes."""
+
+    def __init__(self, home: Path, **settings: object) -> None:
+        home.mkdir(parents=True)
+        self.home = home
+        (home / "settings.json").write_text(json.dumps(LIMITS | settings))
+        (home / "desired.json").write_text("[]")
+        self._entries: list[dict[str, object]] = []
+        self._sock = socket.create_server(("127.0.0.1", 0), backlog=2048)
+        self.port: int = self._sock.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.client = httpx.Client(base_url=self.url, headers={"authorization": "Bearer hl_app"}, timeout=30)
+        self.start_gateway()
+        self.start_reconciler()
+
+    def start_gateway(self) -> None:
+        fd = self._sock.fileno()
+        self.gateway = subprocess.Popen([sys.executable, STACK, "gateway", self.home, str(fd)], pass_fds=[fd])
+
+    def start_reconciler(self) -> None:
+        self.reconciler = subprocess.Popen([sys.executable, STACK, "reconciler", self.home])
+
+    def add_model(self, version: str, **fake: object) -> None:
+        folder = self.home / "models" / version
+        folder.mkdir(parents=True)
+        vocabulary = {word: number for number, word in enumerate(WORDS)} | {f"w{n}": n for n in range(len(WORDS), 200)}
+        tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        tokenizer.save(str(folder / "tokenizer.json"))
+        labels = ("negative", "positive")
+        ModelSpec(task="text-classification", labels=labels, max_length=64, pad_id=0, text=TextSettings(), languages=("en",)).save(folder)
+        (folder / "fake.json").write_text(json.dumps({"crash_token": 4, "nan_token": 5, "fail_token": 6, **fake}))
+
+    def deploy(self, version: str, endpoint: str = "sentiment", *, team: str = "default", replicas: int = 1) -> str:
+        number = f"d{len(self._entries) + 1}"
+        entry = {"deployment_id": number, "team_id": team, "endpoint": endpoint, "model": version.partition(":")[0]}
+        self._entries.append({**entry, "version": version, "variant": "fake-fp32", "replicas": replicas})
+        listed = [*json.loads((self.home / "desired.json").read_text()), self._entries[-1]]
+        aside = self.home / "desired.new"
+        aside.write_text(json.dumps(listed))
+        aside.replace(self.home / "desired.json")
+        return number
+
+    def states(self, number: str) -> list[list[object]]:
+        path = self.home / "states.jsonl"
+        return [line for line in map(json.loads, path.read_text().splitlines()) if line[0] == number] if path.exists() else []
+
+    def wait_state(self, number: str, state: str) -> list[object]:
+        for _ in range(600):
+            if found := [line for line in self.states(number) if line[1] == state]:
+                return found[-1]
+            time.sleep(0.05)
+        raise AssertionError(f"{number} never became {state}: {self.states(number)}")
+
+    def post(self, inputs: object, endpoint: str = "sentiment", **options: object) -> httpx.Response:
+        return self.client.post(f"/models/{endpoint}", json={"inputs": inputs}, **options)  # type: ignore[arg-type]
+
+    def raw(self, *pieces: bytes, timeout_s: float = 5.0) -> bytes:
+        """Everything the server says to these bytes until it closes or falls silent."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout_s) as connection:
+            try:
+                for piece in pieces:
+                    connection.sendall(piece)
+            except OSError:
+                pass
+            said = b""
+            try:
+                while part := connection.recv(65536):
+                    said += part
+            except (TimeoutError, ConnectionResetError):
+                pass
+            return said
+
+    def worker_pids(self) -> list[int]:
+        found = subprocess.run(["pgrep", "-P", str(self.reconciler.pid)], capture_output=True, text=True, check=False).stdout
+        return [int(pid) for pid in found.split()]
+
+    def close(self) -> None:
+        self.client.close()
+        for process in (self.gateway, self.reconciler):
+            process.terminate()
+        for process in (self.gateway, self.reconciler):
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._sock.close()
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Shared by a module: endpoint `sentiment` of team default, `secret` of team other."""
+    found = Stack(tmp_path_factory.mktemp("stack") / "home")
+    found.add_model("m:1")
+    try:
+        found.wait_state(found.deploy("m:1"), "ready")
+        found.wait_state(found.deploy("m:1", "secret", team="other"), "ready")
+        assert found.post("good").status_code == 200
+        yield found
+    finally:
+        found.close()
+
+
+@pytest.fixture
+def own_stack(tmp_path: Path) -> Iterator[Stack]:
+    """One for a single test, which may break it; models and deployments are the test's business."""
+    found = Stack(tmp_path / "home", request_timeout_s=20.0)
+    try:
+        yield found
+    finally:
+        found.close()

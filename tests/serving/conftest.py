@@ -1,0 +1,37 @@
+"""Artifacts of the fake engine: seven words that mean something, the rest is unknown."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.text import TextSettings
+
+WORDS = ("[PAD]", "[UNK]", "good", "bad", "crash", "nan", "fail")
+MakeFolder = Callable[..., Path]
+
+
+@pytest.fixture
+def make_folder(tmp_path: Path) -> MakeFolder:
+    """`make_folder(name, **fake.json)` → artifact folder. `crash`, `nan` and `fail` do what they say."""
+
+    def make(name: str = "m:1", *, max_length: int = 64, labels: tuple[str, ...] = ("negative", "positive"), **fake: object) -> Path:
+        folder = tmp_path / "models" / name
+        folder.mkdir(parents=True)
+        vocabulary = {word: number for number, word in enumerate(WORDS)} | {f"w{n}": n for n in range(len(WORDS), 200)}
+        tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        tokenizer.save(str(folder / "tokenizer.json"))
+        ModelSpec(
+            task="text-classification", labels=labels, max_length=max_length, pad_id=0, text=TextSettings(), languages=("en",)
+        ).save(folder)  # fmt: skip
+        behaviour = {"crash_token": 4, "nan_token": 5, "fail_token": 6, **fake}
+        (folder / "fake.json").write_text(json.dumps(behaviour))
+        return folder
+
+    return make
