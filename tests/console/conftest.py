@@ -30,27 +30,54 @@ KEY = "hl_" + "k" * 43
 START = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
 PICTURE = b"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 720 320"><style>text{font:14px sans-serif;fill:#665}
 @media (prefers-color-scheme:dark){text{fill:#cba}}</style><path d="M60 20V280H700" fill="none" stroke="#a98"/>
-<circle cx="180" cy="60" r="6" fill="#2f4f86"/><circle cx="420" cy="70" r="6" fill="#2f4f86"/><circle cx="610" cy="80" r="8" fill="#ad2e1d"/>
+<circle cx="180" cy="60" r="6" fill="#2f4f86"/><circle cx="420" cy="70" r="6" fill="#2f4f86"/>
+<circle cx="610" cy="80" r="8" fill="#ad2e1d"/>
 <text x="190" y="52">torch-fp32</text><text x="560" y="66">openvino-int8</text></svg>"""
+
+
+def make_variant(
+    name: str, quality: tuple[float, ...], cost: tuple[float, ...], *, is_chosen: bool = False, status: str = "ok", reason: str = ""
+) -> VariantView:
+    p50, p99, rows, memory, size = cost
+    return VariantView(name, is_chosen, status, reason, *quality, p50, p99, rows, int(memory * 1e6), int(size * 1e6))
 
 
 def make_version(number: int, **changes: object) -> VersionView:
     metrics = MetricsView(
-        "accuracy", 0.8512, (0.8341, 0.8674), 0.8507, 0.0213,
-        (LabelScores("neg", 0.846, 0.861, 0.853, 871), LabelScores("pos", 0.857, 0.842, 0.849, 866)), ((750, 121), (137, 729)),
-    )  # fmt: skip
+        "accuracy",
+        0.8512,
+        (0.8341, 0.8674),
+        0.8507,
+        0.0213,
+        (LabelScores("neg", 0.846, 0.861, 0.853, 871), LabelScores("pos", 0.857, 0.842, 0.849, 866)),
+        ((750, 121), (137, 729)),
+    )
     variants = (
-        VariantView("torch-fp32", False, validation=0.8533, drop_points=0.0, test=0.8512, p50_ms=5.91, p99_ms=8.4, rows_per_s=410, memory_bytes=412_000_000, size_bytes=9_310_000),
-        VariantView("onnxruntime-int8", False, "over budget", "0.81 points lost", 0.8452, 0.81, 0.8437, 1.32, 1.9, 980, 121_000_000, 2_400_000),
-        VariantView("openvino-bf16", False, validation=0.8531, drop_points=0.02, test=0.8509, p50_ms=1.71, p99_ms=2.6, rows_per_s=1720, memory_bytes=164_000_000, size_bytes=9_300_000),
-        VariantView("openvino-int8", True, validation=0.8528, drop_points=0.05, test=0.8506, p50_ms=1.44, p99_ms=2.1, rows_per_s=2310, memory_bytes=133_000_000, size_bytes=2_410_000),
-    )  # fmt: skip
+        make_variant("torch-fp32", (0.8533, 0.0, 0.8512), (5.91, 8.4, 410, 412, 9.31)),
+        make_variant(
+            "onnxruntime-int8", (0.8452, 0.81, 0.8437), (1.32, 1.9, 980, 121, 2.4), status="over budget", reason="0.81 points lost"
+        ),
+        make_variant("openvino-bf16", (0.8531, 0.02, 0.8509), (1.71, 2.6, 1720, 164, 9.3)),
+        make_variant("openvino-int8", (0.8528, 0.05, 0.8506), (1.44, 2.1, 2310, 133, 2.41), is_chosen=True),
+    )
     lineage = (("dataset", "reviews-zh:1"), ("dataset_digest", "9f2c61d0"), ("model", "lstm"), ("seed", "0"), ("code_version", "0.1.0"))
     certificate = CertificateView("openvino-int8", True, START, 200, 0.995, 0.0123, 0.05)
     version = VersionView(
-        "sentiment-zh", number, "published", "text-classification", labels=("neg", "pos"), metrics=metrics, created_at=START, published_at=START,
-        lineage=lineage, variants=variants, certificates=(certificate,), pictures=("pareto", "curve"), budget=0.5, target="throughput",
-    )  # fmt: skip
+        "sentiment-zh",
+        number,
+        "published",
+        "text-classification",
+        labels=("neg", "pos"),
+        metrics=metrics,
+        created_at=START,
+        published_at=START,
+        lineage=lineage,
+        variants=variants,
+        certificates=(certificate,),
+        pictures=("pareto", "curve"),
+        budget=0.5,
+        target="throughput",
+    )
     return replace(version, **changes)  # type: ignore[arg-type]
 
 

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import msgspec
 
+from hanlin.accounts.service import DEFAULT_TEAM
 from hanlin.console import reading
 from hanlin.console.port import EndpointView, JobEventView, JobView, ModelView, Prediction, VariantView, VersionView
 from hanlin.control import deployments, jobs, models
@@ -15,11 +16,11 @@ from hanlin.control.platform import Platform
 from hanlin.control.values import EndpointView as ControlEndpoint
 from hanlin.control.values import ModelView as ControlModel
 from hanlin.control.values import VersionView as ControlVersion
-from hanlin.errors import InvalidInput, NotFound
+from hanlin.errors import InvalidInput, NotFound, Unauthenticated
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.jobs.values import Job, JobEvent
 from hanlin.registry.values import Variant
-from hanlin.types import JsonObject, KeyId, Principal
+from hanlin.types import JsonObject, KeyId, Principal, utc_now
 
 _SUBJECTS = ("name", "dataset", "model")  # of a job's config, the first of these says what it is about
 _SUBJECT_OF = {"compress": "model", "certify": "model", "evaluate": "model"}
@@ -51,7 +52,10 @@ class PlatformPort:
 
     def resume(self, key_id: KeyId) -> Principal:
         """Who holds the key of this id, now. Raises Unauthenticated."""
-        return self._platform.accounts.resume(key_id)
+        key = next((item for item in self._platform.accounts.list_keys(DEFAULT_TEAM) if item.id == key_id), None)
+        if key is None or not key.is_usable(utc_now()):
+            raise Unauthenticated("console_signed_out")
+        return Principal(key.team_id, key.id, frozenset(key.scopes))
 
     def list_models(self, principal: Principal) -> Sequence[ModelView]:
         """Every model of the team."""
@@ -97,7 +101,7 @@ class PlatformPort:
 
     def card(self, principal: Principal, model: str, version: int, language: str) -> str:
         """The model card in Markdown."""
-        return models.card(self._platform, principal, model, version)
+        return models.card(self._platform, principal, model, version, language=language)
 
     async def classify(self, principal: Principal, endpoint: str, text: str, language: str) -> Prediction:
         """One text through the very path that every other caller takes."""

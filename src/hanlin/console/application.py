@@ -54,7 +54,9 @@ def create_application(port: ConsolePort, *, secret: bytes) -> Starlette:
     async def missing(request: Request, error: Exception) -> Response:
         return await _refuse(await open_visit(site, request), error)
 
-    return Starlette(routes=routes, middleware=[Middleware(HeadersMiddleware)], exception_handlers={HTTPException: missing})
+    application = Starlette(routes=routes, middleware=[Middleware(HeadersMiddleware)], exception_handlers={HTTPException: missing})
+    application.router.redirect_slashes = False
+    return application
 
 
 def _endpoint(site: Site, handler: Handler) -> Callable[[Request], Awaitable[Response]]:

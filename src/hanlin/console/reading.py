@@ -66,7 +66,7 @@ def read_variant(name: str, evidence: JsonObject, *, is_chosen: bool, size_bytes
         test=real(test, "metric", MAIN_METRIC),
         p50_ms=real(latency, "p50"),
         p99_ms=real(latency, "p99"),
-        rows_per_s=real(evidence, "throughput_rows_s", "rows_per_s"),
+        rows_per_s=real(evidence, "throughput_rows_s"),
         memory_bytes=whole(evidence, "memory_bytes"),
         size_bytes=whole(evidence, "size_bytes") or size_bytes,
     )
@@ -79,9 +79,9 @@ def read_certificate(variant: str, report: JsonObject, *, is_passed: bool, creat
         is_passed=is_passed,
         created_at=created_at,
         rows=whole(report, "rows"),
-        agreement=real(report, "agreement", "label_agreement"),
-        max_difference=real(report, "max_difference", "max_score_difference"),
-        tolerance=real(report, "tolerance", "max_difference_allowed"),
+        agreement=real(report, "label_agreement"),
+        max_difference=real(report, "max_score_difference"),
+        tolerance=real(child(report, "tolerance"), "max_score_difference"),
     )
 
 
