@@ -77,7 +77,8 @@ def run_gateway(home: Path, descriptor: int) -> None:
 def run_reconciler(home: Path) -> None:
     settings = read_settings(home)
     options = WorkerOptions(
-        run_dir=home / "run", max_items=settings.max_items, max_text_bytes=settings.max_text_bytes, max_queue_tokens=settings.max_queue_tokens,
+        run_dir=home / "run", max_items=settings.max_items, max_text_bytes=settings.max_text_bytes,
+        max_queue_tokens=settings.max_queue_tokens,
         max_batch_tokens=settings.max_batch_tokens, drain_timeout_s=settings.drain_timeout_s,
     )  # fmt: skip
 

@@ -163,9 +163,8 @@ def test_every_item_leaves_exactly_once(actions: list[tuple]) -> None:
         if action[0] == "add":
             number += 1
             try:
-                batcher.add(
-                    number, action[1], now_s=now_s, deadline_s=now_s + action[4], key=str(action[2]), lane="batch" if action[3] else "interactive"
-                )  # fmt: skip
+                lane = "batch" if action[3] else "interactive"
+                batcher.add(number, action[1], now_s=now_s, deadline_s=now_s + action[4], key=str(action[2]), lane=lane)
             except Overloaded:
                 continue
             waiting[number] = set(range(len(action[1])))

@@ -52,7 +52,8 @@ def page(schema: Any) -> str:
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>Hanlin API</title><style>{_STYLE}</style></head><body><header><h1>Hanlin API <small>{_e(info['version'])}</small></h1>"
-        f'<p>{_e(info.get("description", ""))} <a href="/openapi.json">openapi.json</a></p><nav>{links}</nav></header>{"".join(parts)}</body></html>'
+        f'<p>{_e(info.get("description", ""))} <a href="/openapi.json">openapi.json</a></p><nav>{links}</nav></header>'
+        f"{''.join(parts)}</body></html>"
     )
 
 
@@ -70,7 +71,8 @@ def _operation(path: str, method: str, operation: Any, schema: Any) -> str:
         for status, answer in operation.get("responses", {}).items()
     )
     return (
-        f'<details><summary><span class="m {method}">{method.upper()}</span> <code>{_e(path)}</code> {_e(operation.get("summary", ""))}</summary>'
+        f'<details><summary><span class="m {method}">{method.upper()}</span> <code>{_e(path)}</code> '
+        f"{_e(operation.get('summary', ''))}</summary>"
         f"<p>{_e(operation.get('description', ''))}</p>{table}{body}{answers}</details>"
     )
 

@@ -40,8 +40,14 @@ class Inference:
             raise InvalidInput("parameters_not_an_object")
         state = scope["state"]
         call = self._dataplane.predict(
-            principal, endpoint, value["inputs"], parameters, timeout_s=timeout_s, language=state["language"], request_id=state["request_id"]
-        )  # fmt: skip
+            principal,
+            endpoint,
+            value["inputs"],
+            parameters,
+            timeout_s=timeout_s,
+            language=state["language"],
+            request_id=state["request_id"],
+        )
         outcome = await until_gone(call, scope, receive)
         await _send_outcome(send, outcome, state["request_id"])
         return 200

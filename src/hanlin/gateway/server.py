@@ -19,13 +19,14 @@ from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.http_protocol import strict_protocol
 from hanlin.settings import Settings
 
-_NOTICE_S = 0.2  # between "not ready" and the closed door, for load balancers that ask
+_NOTICE_S = 0.5  # between "not ready" and the closed door, for load balancers that ask
 
 
 def serve(app: ASGIApp, sock: socket.socket, settings: Settings, *, dataplane: Dataplane | None = None) -> None:
     """Answer on `sock` until SIGTERM or SIGINT. Blocks; call it on the main thread."""
     config = uvicorn.Config(
-        app, http=strict_protocol(settings), ws="none", lifespan="on", log_config=None, access_log=False, server_header=False, proxy_headers=False,
+        app, http=strict_protocol(settings), ws="none", lifespan="on",
+        log_config=None, access_log=False, server_header=False, proxy_headers=False,
         timeout_keep_alive=65, timeout_graceful_shutdown=int(settings.drain_timeout_s) or 1, backlog=2048,
     )  # fmt: skip
     server = _Server(config)
