@@ -64,11 +64,14 @@ def _is_same(declared: str, found: str) -> bool:
 
 
 def _guess(path: Path, head: bytes, name: str) -> str:
-    if wide := _utf16_without_bom(head):
+    wide = _utf16_without_bom(head)
+    if wide and head.count(0) * 4 >= len(head):  # mostly ASCII in UTF-16: as bytes also valid UTF-8
         return wide
     failure = _first_failure(path, Encoding("utf-8"))
     if not failure:
-        return "utf-8"
+        return "utf-8"  # a stray NUL is text
+    if wide:
+        return wide
     # Not UTF-8: GB18030, unless lines that are surely UTF-8 stand beside (mixed) or pairs look like Latin text.
     sure, broken, pairs, latin_pairs = 0, 0, 0, 0
     first_sure = 0
