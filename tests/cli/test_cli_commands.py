@@ -33,7 +33,7 @@ def test_dataset_add_uploads_waits_and_reports(run, world, reviews: Path) -> Non
         "reviews-zh:1",
         "90 rows kept of 100 read",
         "duplicates 5",
-        "conflicting labels 3",
+        "conflicting labels 3 (a.csv:9, …)",
         "leaks between splits 1",
         "a.csv",
         "no label",
@@ -316,7 +316,9 @@ def test_every_word_is_there_in_both_languages() -> None:
         assert english and chinese, key
         assert set(re.findall(r"{(\w+)}", english)) == set(re.findall(r"{(\w+)}", chinese)), key
         section, _, name = key.partition(".")
-        is_used = bool(re.search(rf"[\"']{key}[\"']", source)) or (bool(re.search(rf"say\(f[\"']{section}\.", source)) and f'"{name}"' in source)
+        is_used = bool(re.search(rf"[\"']{key}[\"']", source)) or (
+            bool(re.search(rf"say\(f[\"']{section}\.", source)) and f'"{name}"' in source
+        )
         assert is_used or section == "kind", f"{key} is never said"
     for key in re.findall(r'(?:say|add_command)\((?:[^()"]*"[\w-]+", \w+, )?"(\w+\.\w+)"', source):
         assert key in table(), key

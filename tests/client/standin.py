@@ -26,8 +26,8 @@ REPORT = {
     "rows_kept": 90,
     "bad_rows": {"total": 2, "first": [{"file": "a.csv", "line": 7, "problem": "no label"}]},
     "duplicates": 5,
-    "conflicts": 3,
-    "leaks": 1,
+    "conflicts": {"total": 3, "first": [{"file": "a.csv", "line": 9}]},
+    "leaks": {"total": 1, "first": [{"file": "a.csv", "line": 4, "split": "test"}]},
     "labels": {"neg": {"train": 30, "validation": 5, "test": 5}, "pos": {"train": 40, "validation": 5, "test": 5}},
     "lengths": {"p5": 3, "p50": 12, "p95": 60, "p99": 90, "max": 200},
     "columns": {"text": "review", "label": "y"},
@@ -466,7 +466,7 @@ def make_app(world: World) -> Any:
                     {
                         "name": "text-classification",
                         "main_metric": "accuracy",
-                        "columns": [{"name": "text"}],
+                        "columns": ["text", "label"],
                         "example": {"request": {"inputs": "好"}},
                     }
                 ]

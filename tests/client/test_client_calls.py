@@ -86,9 +86,14 @@ def test_names_cannot_leave_their_place_in_the_path(hanlin, world) -> None:
     assert all(path != "/api/v1/jobs" for path in world.paths("GET"))
 
 
-def test_a_wrong_key(world) -> None:
-    with Hanlin(world.url, "hl_wrong") as client, pytest.raises(errors.Unauthenticated):
-        client.tasks()
+def test_a_wrong_key(world, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with Hanlin(world.url, "hl_wrong") as client:
+        with pytest.raises(errors.Unauthenticated):
+            client.tasks()
+        with pytest.raises(errors.Unauthenticated) as caught:  # the first call of an upload is HEAD: its refusal has no body
+            client.blobs.upload(tmp_path / "file")
+    assert caught.value.code == "key_refused"
 
 
 def test_nobody_listens() -> None:

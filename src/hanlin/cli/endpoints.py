@@ -128,7 +128,9 @@ def tasks(json: JsonFlag = False) -> None:
     if json:
         SCREEN.document([item.model_dump(mode="json") for item in found])
         return
-    rows = [(item.name, item.main_metric, ", ".join(words(part(column, "name")) for column in items(item.columns))) for item in found]
+    rows = [
+        (item.name, item.main_metric, ", ".join(words(part(column, "name") or column) for column in items(item.columns))) for item in found
+    ]
     SCREEN.show(grid([say("column.task"), say("column.metric"), say("column.columns")], rows))
 
 

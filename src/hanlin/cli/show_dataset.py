@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hanlin.client import Dataset, DatasetVersion
 
 SPLITS = ("train", "validation", "test")
+MAX_PLACES = 3
 PROBLEMS = ("duplicates", "conflicts", "leaks")
 LENGTHS = ("p5", "p50", "p95", "p99", "max")
 
@@ -41,12 +42,19 @@ def facts(dataset: Dataset, version: DatasetVersion) -> Iterable[RenderableType]
     report = version.report
     kept, read = figure(report.get("rows_kept", version.rows)), figure(report.get("rows_read", version.rows))
     yield cell(say("dataset.rows", kept=kept, read=read))
-    found = [(name, report.get(name)) for name in PROBLEMS]
-    line = " · ".join(f"{say(f'dataset.{name}')} {figure(value)}" for name, value in found if number(value) is not None)
-    if line:
-        yield cell(line, "yellow" if any(number(value) for _, value in found) else "")
+    for name in PROBLEMS:
+        if total := _total(report.get(name)):
+            places = ", ".join(
+                f"{words(part(row, 'file'))}:{words(part(row, 'line'))}" for row in items(part(report.get(name), "first"))[:MAX_PLACES]
+            )
+            yield cell(f"{say(f'dataset.{name}')} {figure(total)}{f' ({places}, …)' if places else ''}", "yellow")
     about = [dataset.task, words(report.get("encoding")), words(report.get("language")), moment(version.created_at), version.digest[:12]]
     yield cell(" · ".join(item for item in about if item), "dim")
+
+
+def _total(value: object) -> object:
+    """How many there are: a number itself, or the total beside the first examples."""
+    return value if number(value) is not None else part(value, "total")
 
 
 def counts(labels: object) -> RenderableType:

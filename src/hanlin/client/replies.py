@@ -16,7 +16,7 @@ V = TypeVar("V", bound=Value)
 
 # What a status means when the body is not ours (a proxy answered).
 _FAMILY_OF_STATUS: dict[int, type[errors.HanlinError]] = {
-    400: errors.InvalidInput, 401: errors.Unauthenticated, 403: errors.PermissionDenied, 404: errors.NotFound, 409: errors.Conflict,
+    400: errors.InvalidInput, 404: errors.NotFound, 409: errors.Conflict,
     413: errors.InvalidInput, 415: errors.InvalidInput, 422: errors.InvalidInput, 429: errors.Overloaded, 502: errors.NotReady,
     503: errors.NotReady, 504: errors.DeadlineExceeded,
 }  # fmt: skip
@@ -91,8 +91,8 @@ def error_of(outcome: Reply | Broken, *, url: str) -> errors.HanlinError:
     retry_after_s = _retry_after(outcome.headers.get("retry-after", ""))
     wire = _wire_of(outcome)
     if wire is None:
-        family = _FAMILY_OF_STATUS.get(outcome.status, errors.Internal)
-        error = family("unexpected_answer", status=outcome.status, retry_after_s=retry_after_s)
+        error = _bare(outcome.status)
+        error.retry_after_s = retry_after_s
     else:
         error = errors.from_wire(wire)
         error.retry_after_s = retry_after_s if error.retry_after_s is None else error.retry_after_s
@@ -100,6 +100,15 @@ def error_of(outcome: Reply | Broken, *, url: str) -> errors.HanlinError:
     if isinstance(request_id, str):
         error.params["request_id"] = request_id[:128]
     return error
+
+
+def _bare(status: int) -> errors.HanlinError:
+    """The error of an answer without our body: one to HEAD, or a proxy's."""
+    if status == 401:
+        return errors.Unauthenticated("key_refused")
+    if status == 403:
+        return errors.PermissionDenied("key_may_not")
+    return _FAMILY_OF_STATUS.get(status, errors.Internal)("unexpected_answer", status=status)
 
 
 def _wire_of(reply: Reply) -> dict[str, errors.Param] | None:
@@ -110,6 +119,7 @@ def _wire_of(reply: Reply) -> dict[str, errors.Param] | None:
     wire = body.get("error") if isinstance(body, dict) else None
     if not isinstance(wire, dict) or not isinstance(wire.get("code"), str):
         return None
+    wire.setdefault("family", _bare(reply.status).family)
     return {name: value for name, value in wire.items() if value is None or isinstance(value, str | int | float | bool)}
 
 
