@@ -35,7 +35,7 @@ class BenchClient:
         self.variant = variant
         self.max_rows = max_batch_rows(variant)
         self._timeout_s = timeout_s
-        self._log = tempfile.TemporaryFile()
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "hanlin.compression.bench_child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,

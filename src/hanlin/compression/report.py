@@ -127,7 +127,8 @@ class CompressionReport:
         """The stored form."""
         return {
             "target": self.target, "budget": self.budget, "metric": self.metric, "reference": self.reference, "chosen": self.chosen,
-            "is_reference_kept": self.is_reference_kept, "machine": cast("JsonObject", asdict(self.machine) | {"flags": list(self.machine.flags)}),
+            "is_reference_kept": self.is_reference_kept,
+            "machine": cast("JsonObject", asdict(self.machine) | {"flags": list(self.machine.flags)}),
             "rows": cast("JsonObject", dict(self.rows)), "seconds": self.seconds, "variants": [row.to_json() for row in self.variants],
         }  # fmt: skip
 

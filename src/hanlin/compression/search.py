@@ -59,8 +59,8 @@ class Plan:
 
 def search(
     folder: Path, *, spec: ModelSpec, validation: EncodedSplit, test: EncodedSplit, calibration: Sequence[Sequence[int]],
-    budget_points: float, target: Target, variants: Sequence[str], threads: int, progress: Progress, out: Path | None = None, rounds: int = 3,
-    max_batch_tokens: int = BATCH_TOKENS,
+    budget_points: float, target: Target, variants: Sequence[str], threads: int, progress: Progress, out: Path | None = None,
+    rounds: int = 3, max_batch_tokens: int = BATCH_TOKENS,
 ) -> CompressionReport:  # fmt: skip
     """Find the variant of `folder` that serves best within the budget, on this machine.
 

@@ -1,0 +1,57 @@
+"""Tiny random artifacts in every architecture, compressed once per session into every variant."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+KINDS = ("lstm", "gru", "rnn", "transformer", "bert")
+VOCABULARY = 60
+
+
+def make_artifact(folder: Path, kind: str) -> Path:
+    import torch
+
+    from hanlin.networks.config import NetworkConfig
+    from hanlin.networks.loading import build, save_network
+
+    torch.manual_seed(3)
+    folder.mkdir(parents=True, exist_ok=True)
+    if kind == "bert":
+        from transformers import BertConfig, BertForSequenceClassification
+
+        sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+        config = BertConfig(vocab_size=VOCABULARY, max_position_embeddings=64, num_labels=3, **sizes)
+        BertForSequenceClassification(config).save_pretrained(folder)
+    else:
+        is_transformer = kind == "transformer"
+        config = NetworkConfig(
+            model_type=f"hanlin-{kind}", vocab_size=VOCABULARY, labels=("a", "b", "c"), embedding_size=16, hidden_size=32,
+            num_attention_heads=2, intermediate_size=64, max_position_embeddings=64 if is_transformer else 0,
+        )  # fmt: skip
+        save_network(build(config), folder)
+    (folder / "hanlin.json").write_text(
+        json.dumps({"format": 1, "task": "text-classification", "labels": ["a", "b", "c"], "max_length": 64, "pad_id": 0, "text": {}})
+    )
+    return folder
+
+
+def random_rows(count: int, *, longest: int = 24, seed: int = 0) -> list[list[int]]:
+    generator = np.random.default_rng(seed)
+    return [generator.integers(3, VOCABULARY, generator.integers(1, longest + 1)).tolist() for _ in range(count)]
+
+
+@pytest.fixture(scope="session", params=KINDS)
+def artifact(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An artifact with the files of all its variants."""
+    from hanlin.compression.base import convert
+    from hanlin.engines import variant_names
+
+    folder = make_artifact(tmp_path_factory.mktemp("artifacts") / request.param, request.param)
+    workdir = tmp_path_factory.mktemp("scratch")
+    for variant in variant_names():
+        convert(folder, variant, calibration=random_rows(24), workdir=workdir)
+    return folder
