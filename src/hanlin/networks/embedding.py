@@ -55,8 +55,9 @@ class TokenEmbedding(nn.Module):
         self.multiplier = config.ngram_multiplier
         self.buckets = config.ngram_buckets
         self.dropout = config.ngram_dropout
-        for table in (self.tokens, *self.ngrams):
-            nn.init.normal_(table.weight, std=0.1)
+        nn.init.normal_(self.tokens.weight, std=0.1)
+        for table in self.ngrams:
+            nn.init.zeros_(table.weight)  # an n-gram that training never saw says nothing, instead of noise
 
     def forward(self, input_ids: Tensor) -> Tensor:
         """(batch, length) int64 → (batch, length, embedding_size)."""

@@ -38,7 +38,7 @@ class TrainConfig:
     model: str
     task: str = "text-classification"
     epochs: int = 3
-    batch_tokens: int = 6144
+    batch_tokens: int = 16_384
     batch_size: int = 64
     optimizer: str = "adamw"
     rate: float = 2e-3
@@ -67,7 +67,7 @@ class TrainConfig:
     dropout: float = 0.4
     embedding_dropout: float = 0.2
     ngrams: bool = True
-    ngram_buckets: int = 2**15
+    ngram_buckets: int = 2**17
     ngram_dropout: float = 0.5
     positions: str = "sinusoidal"
     layer_decay: float = 1.0
@@ -136,8 +136,8 @@ def preset(model: str) -> TrainConfig:
             train_length=256, text=TextSettings(), dropout=0.1, average=0.0, ngrams=False,
         )  # fmt: skip
     if model == "transformer":
-        return TrainConfig(model, layers=2, embedding_size=128, hidden_size=128, rate=1e-3, dropout=0.2, average=0.98)
-    return TrainConfig(model, average=0.98)
+        return TrainConfig(model, layers=2, embedding_size=128, hidden_size=128, rate=1e-3, dropout=0.2, average=0.995)
+    return TrainConfig(model, average=0.995)
 
 
 def _typed(name: str, value: JsonValue, default: object) -> object:

@@ -80,7 +80,8 @@ class RunState:
         if self.average:
             tensors |= {f"mean/{name}": mean for name, mean in zip(names, self.average.means, strict=True)}
             tensors["mean_count"] = torch.tensor(self.average.count)
-        tensors |= {f"best/{name}": weight for name, weight in zip(names, self.best, strict=bool(self.best))}
+        if self.best and self.place.best_step != self.place.step:  # else the candidate of this very step is the best
+            tensors |= {f"best/{name}": weight for name, weight in zip(names, self.best, strict=True)}
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "tensors.safetensors")
         (folder / "state.json").write_text(json.dumps(asdict(self.place)), encoding="utf-8")
         shutil.copyfile(tokenizer, folder / "tokenizer.json")
@@ -97,7 +98,9 @@ class RunState:
             if self.average:
                 self.average.means = [tensors[f"mean/{name}"].clone() for name in names]
                 self.average.count = int(tensors["mean_count"])
-            if place.best is not None:
+            if place.best is not None and place.best_step == place.step:
+                self.keep_best()
+            elif place.best is not None:
                 self.best = [tensors[f"best/{name}"].clone() for name in names]
             torch.set_rng_state(tensors["random"])
         except (KeyError, ValueError, TypeError, RuntimeError) as error:

@@ -28,7 +28,7 @@ from hanlin.training.scratch import new_network, write_spec, write_tokenizer
 from hanlin.training.state import Place, Point, RunState, read_place
 from hanlin.types import JsonObject
 
-CHECKPOINT_SECONDS = 20.0
+CHECKPOINT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
