@@ -132,8 +132,8 @@ def test_a_lock_that_stays_is_a_503(tmp_path: Path, database: Database, monkeypa
     waiting = Database(f"sqlite:///{tmp_path / 'hanlin.db'}")
     with database.write() as session:
         bump(session)
-        with pytest.raises(NotReady) as caught, waiting.write():
-            pass
+        with pytest.raises(NotReady) as caught, waiting.write() as late:
+            late.scalars(select(TeamRow)).all()
         assert caught.value.code == "database_busy"
         assert waiting.change_counter() == 0  # readers are not held up
     waiting.close()

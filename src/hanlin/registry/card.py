@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from hanlin.registry.card_words import LIMITS, word
-from hanlin.registry.values import Certificate, DatasetVersion, Model, ModelVersion, Variant
+from hanlin.registry.values import Certificate, DatasetVersion, Model, ModelVersion, Variant, certified_digest
 from hanlin.types import JsonObject, JsonValue
 
 _SCORES = ("accuracy", "macro_f1", "micro_f1", "ece")
@@ -110,7 +110,7 @@ def _write_data(card: _Card, version: ModelVersion, dataset: DatasetVersion | No
         splits = sorted({split for row in counts.values() for split in row}, key=_split_order)
         card.text("")
         card.table(
-            ["label", *splits],
+            ["label", *(f"split_{split}" for split in splits)],
             ([f"`{escape(label)}`", *(str(row.get(split, 0)) for split in splits)] for label, row in sorted(counts.items())),
         )
     elif dataset and (kept := _number(dataset.report, "rows_kept")) is not None:
@@ -178,7 +178,7 @@ def _write_certificates(card: _Card, version: ModelVersion, variants: Sequence[V
     card.section("certificate")
     if not certificates:
         return card.text(card.word("no_certificate"))
-    present = {variant.variant: variant.manifest.digest if variant.manifest else version.digest for variant in variants}
+    present = {variant.variant: certified_digest(version, variant.manifest) for variant in variants}
     shown: set[str] = set()
     for certificate in certificates:
         if certificate.variant in shown:

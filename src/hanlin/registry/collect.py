@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import re
 from datetime import timedelta
+from pathlib import Path
 
 from sqlalchemy import select
 
 from hanlin.storage.blobs import BlobStore
 from hanlin.storage.database import Database
+from hanlin.storage.durable import remove_stale
 from hanlin.storage.manifest import Manifest
 from hanlin.storage.tables import DatasetVersionRow, JobRow, ModelVersionRow, UploadRow, VariantRow
 from hanlin.types import utc_now
@@ -22,9 +24,19 @@ GRACE_S = 86_400.0
 _DIGESTS = re.compile(r"\b[0-9a-f]{64}\b")
 
 
-def collect_garbage(database: Database, blobs: BlobStore, *, grace_s: float = GRACE_S) -> int:
-    """Removes orphaned blobs and returns how many; safe while others publish, deploy and download."""
+def collect_garbage(database: Database, blobs: BlobStore, *, cache: Path | None = None, grace_s: float = GRACE_S) -> int:
+    """Removes orphaned blobs and returns how many; safe while others publish, deploy and download.
+
+    Args:
+        database: what the records need.
+        blobs: where to look.
+        cache: the folder of laid-out artifacts; half-made ones in it are removed too.
+        grace_s: what is younger stays.
+    """
     limit = utc_now() - timedelta(seconds=grace_s)
+    blobs.tidy(limit)
+    if cache is not None:
+        remove_stale(cache, before_s=limit.timestamp())
     old = [found.digest for found in blobs.list() if found.touched_at < limit]
     live = live_digests(database)  # after the listing: what was recorded meanwhile is spared
     count = 0

@@ -121,3 +121,9 @@ class Model:
     def newest_published(self) -> ModelVersion | None:
         """The newest published version, or None."""
         return next((version for version in self.versions if version.state == "published"), None)
+
+
+def certified_digest(version: ModelVersion, manifest: Manifest | None) -> Digest:
+    """The digest of the bytes a certificate is about: the variant's own files below `variants/`, or else the version's."""
+    own = manifest.within("variants") if manifest is not None else None
+    return own.digest if own is not None and own.files else version.digest

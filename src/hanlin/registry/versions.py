@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from hanlin.errors import Conflict, NotFound
 from hanlin.registry import rows
-from hanlin.registry.values import Certificate, ModelVersion, Variant
+from hanlin.registry.values import Certificate, ModelVersion, Variant, certified_digest
 from hanlin.storage.audit import append_audit
 from hanlin.storage.database import Database, bump
 from hanlin.storage.manifest import Manifest
@@ -98,12 +98,10 @@ def _variant(session: Session, version: ModelVersion, name: str) -> VariantRow |
 
 
 def _digest(session: Session, version: ModelVersion, name: str) -> str:
-    """The digest of the bytes a certificate is about: the variant's own files below `variants/`, or the version's."""
     row = _variant(session, version, name)
     if row is None:
         raise NotFound("not_found", kind="variant", name=shorten(name))
-    own = Manifest.from_json(row.manifest).within("variants") if row.manifest is not None else None
-    return own.digest if own is not None and own.files else version.digest
+    return certified_digest(version, None if row.manifest is None else Manifest.from_json(row.manifest))
 
 
 def _has_passed(session: Session, version: ModelVersion, name: str) -> bool:

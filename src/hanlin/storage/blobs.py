@@ -76,6 +76,9 @@ class BlobStore(Protocol):
     def delete(self, digest: Digest) -> None:
         """Removes a blob; does nothing when there is none."""
 
+    def tidy(self, before: datetime) -> int:
+        """Removes what writers that died before this moment left half done; returns how many. Blobs are not touched."""
+
 
 class StoreKind(Protocol):
     """A plugin: makes a store of its kind from a URL."""

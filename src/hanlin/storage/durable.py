@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -50,6 +51,23 @@ def publish(temporary: Path, target: Path) -> None:
     """Renames a synced file over `target` and syncs the folder, so that the name survives a power cut."""
     os.replace(temporary, target)  # noqa: PTH105 - the one call whose atomicity everything rests on
     sync_folder(target.parent)
+
+
+def remove_stale(folder: Path, *, before_s: float) -> int:
+    """Removes temporary files and folders in `folder` last changed before `before_s` (seconds since 1970); returns how many.
+
+    They belong to writers that died: one that lives is done, or has written since.
+    """
+    count = 0
+    for path in folder.glob(".*"):
+        if path.suffix not in {".tmp", ".old"} or path.lstat().st_mtime >= before_s:
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        count += 1
+    return count
 
 
 def sync_folder(folder: Path) -> None:

@@ -107,12 +107,10 @@ def pack_folder(folder: Path, blobs: BlobStore, *, only: Iterable[str] | None = 
     """
     with disk_errors():
         paths = sorted(only) if only is not None else sorted(_walk(folder))
-    files = []
     for path in paths:
-        source = folder / check_path(path)
-        if source.is_symlink() or not source.is_file():
+        if (folder / check_path(path)).is_symlink() or not (folder / path).is_file():
             raise InvalidInput("invalid_artifact_path", path=shorten(path))
-        files.append(ManifestFile(path, blobs.put(source), source.stat().st_size))
+    files = [ManifestFile(path, blobs.put(folder / path), (folder / path).stat().st_size) for path in paths]
     return Manifest(tuple(files))
 
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from hanlin.errors import DataCorrupt, InvalidInput, NotFound
 from hanlin.storage.blobs import STORES, BlobStat, BlobStore, check_digest, check_match, digest_bytes, digest_file, verifying
-from hanlin.storage.durable import CHUNK_BYTES, publish, sync_folder, temporary_beside, write_new
+from hanlin.storage.durable import CHUNK_BYTES, publish, remove_stale, sync_folder, temporary_beside, write_new
 from hanlin.storage.failures import disk_errors
 from hanlin.types import Digest, is_digest, shorten
 
@@ -82,6 +82,11 @@ class FileStore:
         """See `BlobStore.delete`. Readers and hard links that exist go on working."""
         with disk_errors():
             self._path(digest).unlink(missing_ok=True)
+
+    def tidy(self, before: datetime) -> int:
+        """See `BlobStore.tidy`."""
+        with disk_errors():
+            return remove_stale(self._root, before_s=before.timestamp())
 
     def _path(self, digest: Digest) -> Path:
         return self._root / check_digest(digest)[:2] / digest

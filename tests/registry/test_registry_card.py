@@ -1,0 +1,112 @@
+"""Model cards say what is recorded, in both languages, and nothing users wrote can break out of its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from hanlin.errors import InvalidInput
+from hanlin.registry import Registry
+from hanlin.registry.card_words import _WORDS, LIMITS, word
+from hanlin.registry.values import ModelVersion
+from hanlin.storage.database import Database
+from hanlin.storage.manifest import Manifest
+from hanlin.storage.stores.memory import MemoryStore
+from hanlin.types import JobId, JsonObject, TeamId
+
+TEAM = TeamId("default")
+METRICS: JsonObject = {
+    "rows": 1736, "accuracy": 0.8512, "macro_f1": 0.8401, "micro_f1": 0.8512, "ece": 0.031, "interval": [0.834, 0.868],
+    "per_class": [{"label": "pos|x", "precision": 0.9, "recall": 0.8, "f1": 0.847, "support": 900}],
+}  # fmt: skip
+EVIDENCE: JsonObject = {
+    "status": "ok", "validation": {"metric": 0.85, "drop_points": 0.12}, "test": {"metric": 0.849, "interval": [0.83, 0.86]},
+    "latency_ms": {"p50": 1.25, "p99": 2.5}, "throughput_rows_s": 4321.0, "memory_bytes": 5e7, "size_bytes": 23_000_000,
+}  # fmt: skip
+
+
+@pytest.fixture
+def registry(database: Database) -> Registry:
+    return Registry(database, MemoryStore())
+
+
+def make(registry: Registry) -> ModelVersion:
+    report: JsonObject = {"labels": {"pos|x": {"train": 80, "validation": 10, "test": 11}, "neg": {"train": 70, "test": 9}}}
+    dataset = registry.create_dataset_version(TEAM, "reviews-zh", "text-classification", Manifest(()), report)
+    lineage: JsonObject = {
+        "dataset": str(dataset), "dataset_digest": dataset.digest, "parent": "minilm:1", "seed": 7, "code_version": "0.1.0",
+        "config": {"lr": 0.0005, "model": "lstm", "evil": "`a` | <script>alert(1)</script>\n# Title"}, "languages": ["zh"],
+    }  # fmt: skip
+    version = registry.create_version(
+        TEAM,
+        "m",
+        "text-classification",
+        manifest=Manifest(()),
+        lineage=lineage,
+        metrics=METRICS,
+        labels=("pos|x", "neg"),
+        job_id=JobId("job_1"),
+    )
+    registry.add_variant(version, "openvino-int8", None, EVIDENCE, is_chosen=True)
+    registry.add_variant(version, "torch-fp32", None, {})
+    return registry.add_certificate(
+        version, "openvino-int8", {"rows": 200, "agreement": 0.995, "max_score_difference": 0.0123}, is_passed=True
+    )
+
+
+def test_the_card_says_what_is_recorded(registry: Registry) -> None:
+    version = make(registry)
+    registry.set_notes(TEAM, "m", "Made for **hotel** reviews.")
+    card = registry.card(version)
+    for part in (
+        "# m:1", "text-classification", "certified", "Made for **hotel** reviews.", "reviews-zh:1", "85.12 %", "83.40 % – 86.80 %",
+        "84.01 %",        "`openvino-int8` **(chosen)**", "84.90 %", "0.12", "1.25 / 2.50",
+        "4,321", "23.0", "**passed**", "agreement 0.995", "minilm:1",
+        "`7`",        "job_1", "| Label | train | validation | test |", "## Limits",
+    ):  # fmt: skip
+        assert part in card, part
+    assert card.count("\n## ") == 8
+
+
+def test_the_card_in_chinese(registry: Registry) -> None:
+    card = registry.card(make(registry), language="zh-CN")
+    for part in (
+        "## 数据",
+        "## 训练",
+        "## 测试集评估",
+        "## 变体",
+        "## 证书",
+        "## 来源",
+        "## 局限",
+        "已认证",
+        "**通过**",
+        "85.12 %",
+        "尚无备注",
+    ):
+        assert part in card, part
+    assert "## Data" not in card
+
+
+def test_nothing_breaks_out_of_its_place(registry: Registry) -> None:
+    card = registry.card(make(registry))
+    assert "<script>" not in card
+    assert "\n# Title" not in card
+    assert "pos&#124;x" in card
+    heads = [line.count("|") for line in card.splitlines() if line.startswith("|")]
+    assert set(heads) == {3, 4, 5, 6, 8}
+
+
+def test_an_empty_record_has_a_card_too(registry: Registry) -> None:
+    version = registry.create_version(TEAM, "bare", "text-classification", manifest=Manifest(()), lineage={}, metrics={}, labels=("a",))
+    for language in ("en", "zh"):
+        assert registry.card(version, language=language).startswith("# bare:1\n")
+
+
+def test_every_word_has_both_languages() -> None:
+    assert all(english and chinese for english, chinese in [*_WORDS.values(), *LIMITS])
+    assert word("train", "zh") == "train"
+
+
+def test_long_notes(registry: Registry) -> None:
+    make(registry)
+    with pytest.raises(InvalidInput):
+        registry.set_notes(TEAM, "m", "x" * 20_001)
