@@ -20,14 +20,14 @@ WORDS = {
     "en": {
         "throughput": "texts per second (more is better →)", "latency": "p50 of one text, ms (less is better →)",
         "memory": "memory, MB (less is better →)", "y": "points lost on validation rows", "budget": "budget {budget:g}",
-        "title": "Chosen: {chosen}", "kept": "The trained model stays: nothing faster keeps the budget",
+        "title": "Chosen: {chosen}", "kept": "The trained model stays: nothing better keeps the budget",
         "sub": "{speed} of torch-fp32 · {rows} validation rows · {cpu}, {threads} threads", "failed": "not drawn: {names}",
         "faster": "{x:.1f} times the throughput", "quicker": "{x:.1f} times lower p50", "smaller": "{x:.1f} times less memory",
     },
     "zh": {
         "throughput": "每秒文本数（越多越好 →）", "latency": "单条文本 p50，毫秒（越少越好 →）",
         "memory": "内存，MB（越少越好 →）", "y": "验证集损失的百分点", "budget": "预算 {budget:g}",
-        "title": "选定：{chosen}", "kept": "保留原模型：预算之内没有更快的变体",
+        "title": "选定：{chosen}", "kept": "保留原模型：预算之内没有更好的变体",
         "sub": "相对 torch-fp32：{speed} · {rows} 条验证数据 · {cpu}，{threads} 线程", "failed": "未绘出：{names}",
         "faster": "吞吐量 {x:.1f} 倍", "quicker": "p50 缩短至 1/{x:.1f}", "smaller": "内存降至 1/{x:.1f}",
     },
@@ -52,7 +52,7 @@ class _Dot:
     y: float
 
 
-def pareto_svg(report: CompressionReport, *, language: str = "en") -> str:
+def pareto_svg(report: CompressionReport, language: str = "en") -> str:
     """The picture of `report`; `language` is `en` or `zh`."""
     words = WORDS["zh" if language.startswith("zh") else "en"]
     drawn = [row for row in report.variants if _value(row, report) is not None and row.drop_points is not None]
@@ -111,9 +111,10 @@ class _Scale:
         return TOP + (drop - self.top) / (self.bottom - self.top) * (HEIGHT - TOP - BOTTOM)
 
     def x_marks(self) -> list[float]:
-        """Round values of the x axis: 1, 2, 5 times powers of ten."""
+        """Round values of the x axis; more of them when the values are close together."""
+        steps = (1, 2, 5) if self.high - self.low > math.log(15) else (1, 1.5, 2, 3, 4, 5, 7)
         powers = range(math.floor(self.low / math.log(10)), math.ceil(self.high / math.log(10)) + 1)
-        return [step * 10.0**power for power in powers for step in (1, 2, 5) if self.low <= math.log(step * 10.0**power) <= self.high]
+        return [step * 10.0**power for power in powers for step in steps if self.low <= math.log(step * 10.0**power) <= self.high]
 
     def y_marks(self) -> list[float]:
         """At most six round values of the y axis."""
@@ -147,9 +148,9 @@ def _dots(dots: Sequence[_Dot], report: CompressionReport) -> list[str]:
     for dot in sorted(dots, key=lambda d: (d.y, d.x)):
         is_chosen = dot.row.variant == report.chosen
         kind = "chosen" if is_chosen else "ok" if dot.row.status == "ok" else "over"
-        width = 6.9 * len(dot.row.variant)
+        width = (7.6 if is_chosen else 6.9) * len(dot.row.variant)
         is_left = dot.x + width + 16 > WIDTH - RIGHT
-        left, baseline = (dot.x - width - 12 if is_left else dot.x + 12), dot.y + 4
+        left, baseline = (dot.x - width - 14 if is_left else dot.x + 14), dot.y + 4
         while any(left < end and left + width > start and abs(baseline - line) < LABEL_HEIGHT for start, end, line in taken):
             baseline += 3
         taken.append((left, left + width, baseline))
