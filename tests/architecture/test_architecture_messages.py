@@ -12,11 +12,7 @@ from hanlin import errors, messages
 SOURCE = Path(__file__).parents[2] / "src" / "hanlin"
 TEXTS = {path: path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py")}
 FAMILY = "|".join(errors.FAMILIES)
-RAISED = {
-    match.group(2): path
-    for path, text in TEXTS.items()
-    for match in re.finditer(rf"\b({FAMILY})\(\s*\"([a-z0-9_]+)\"", text)
-}
+RAISED = {match.group(2): path for path, text in TEXTS.items() for match in re.finditer(rf"\b({FAMILY})\(\s*\"([a-z0-9_]+)\"", text)}
 PLACEHOLDER = re.compile(r"{([a-z_]+)")
 CODES = sorted(messages.catalogue())
 
