@@ -1,0 +1,323 @@
+"""The queue: one runner a job, leases that move on, cancel in every state, one job an idempotency key, turns for teams."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from hanlin.errors import Cancelled, Conflict, InvalidInput, NotFound, NotReady
+from hanlin.jobs import Job, JobQueue, ProgressWriter
+from hanlin.jobs.rows import wire
+from hanlin.storage.database import Database
+from hanlin.storage.tables import TeamRow
+from hanlin.types import JsonObject, TeamId, utc_now
+
+TEAM, OTHER = TeamId("default"), TeamId("other")
+LEASE_S = 15.0
+
+
+class Clock:
+    """Moves by hand."""
+
+    def __init__(self) -> None:
+        self.now = utc_now()
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def move(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def queue(database: Database, clock: Clock) -> JobQueue:
+    with database.write() as session:
+        session.add(TeamRow(team_id=OTHER, name="other", is_active=True, created_at=utc_now()))
+    return JobQueue(database, clock=clock)
+
+
+def claim(queue: JobQueue, runner: str = "runner") -> Job:
+    job = queue.claim(runner, ["heavy", "light"], LEASE_S)
+    assert job is not None
+    return job
+
+
+def last_event(queue: JobQueue, job: Job) -> JsonObject:
+    return queue.events(job.team_id, job.id)[-1].data
+
+
+def test_the_way_of_a_job(queue: JobQueue) -> None:
+    job = queue.submit(TEAM, "train", {"model": "lstm"})
+    assert job.id.startswith("job_")
+    assert len(job.id) == 24
+    assert (job.state, job.attempt) == ("queued", 0)
+    held = claim(queue)
+    assert (held.id, held.state, held.attempt) == (job.id, "running", 1)
+    assert queue.claim("other", ["heavy"], LEASE_S) is None
+    queue.report(held, step=1, total=10, metrics={"loss": 0.5, "bad": float("nan")}, message="hello")
+    done = queue.finish(held, {"version": 1})
+    assert (done.state, done.result, done.progress.step, done.message) == ("succeeded", {"version": 1}, 1, "hello")
+    assert done.progress.metrics == {"loss": 0.5, "bad": None}
+    events = queue.events(TEAM, job.id)
+    assert [(event.number, event.kind) for event in events] == [(1, "progress"), (2, "message"), (3, "end")]
+    assert events[-1].data == {"state": "succeeded"}
+    assert queue.events(TEAM, job.id, after=2) == events[2:]
+    assert queue.list(TEAM, state="succeeded") == [done]
+    assert queue.list(TEAM, state="queued") == []
+
+
+def test_lanes(queue: JobQueue) -> None:
+    queue.submit(TEAM, "train", {}, lane="heavy")
+    light = queue.submit(TEAM, "ingest", {}, lane="light")
+    held = queue.claim("r", ["light"], LEASE_S)
+    assert held is not None
+    assert held.id == light.id
+    assert queue.claim("r", ["light"], LEASE_S) is None
+    assert queue.claim("r", [], LEASE_S) is None
+
+
+def test_a_lost_lease_is_taken_over_and_fenced(queue: JobQueue, clock: Clock) -> None:
+    queue.submit(TEAM, "train", {})
+    old = claim(queue, "a")
+    clock.move(LEASE_S - 1)
+    old = queue.renew(old, LEASE_S)
+    clock.move(LEASE_S - 1)
+    assert queue.claim("b", ["heavy"], LEASE_S) is None
+    clock.move(2)
+    new = claim(queue, "b")
+    assert (new.id, new.attempt) == (old.id, 2)
+    for call in (
+        lambda: queue.finish(old, {}),
+        lambda: queue.fail(old, {}),
+        lambda: queue.renew(old, LEASE_S),
+        lambda: queue.report(old, step=1, total=2, metrics={}),
+        lambda: queue.message(old, "x"),
+    ):
+        with pytest.raises(Conflict) as caught:
+            call()
+        assert caught.value.code == "lease_lost"
+    assert queue.release(old).state == "running"  # nothing happens
+    assert queue.end_cancelled(old).state == "running"
+    queue.finish(new, {"by": "b"})
+    with pytest.raises(Conflict):
+        queue.finish(new, {"by": "b again"})
+    assert queue.get(TEAM, new.id).result == {"by": "b"}
+
+
+def test_the_same_runner_is_fenced_by_the_attempt(queue: JobQueue, clock: Clock) -> None:
+    queue.submit(TEAM, "train", {})
+    old = claim(queue, "a")
+    clock.move(LEASE_S + 1)
+    new = claim(queue, "a")
+    with pytest.raises(Conflict):
+        queue.finish(old, {})
+    queue.finish(new, {})
+
+
+def test_a_job_that_always_dies_fails_in_the_end(queue: JobQueue) -> None:
+    job = queue.submit(TEAM, "train", {})
+    for attempt in range(1, 6):
+        held = claim(queue)
+        assert held.attempt == attempt
+        job = queue.release(held)
+    assert job.state == "failed"
+    assert job.error is not None
+    assert job.error["code"] == "job_attempts_exhausted"
+    assert job.error["message_zh"]
+    assert last_event(queue, job) == {"state": "failed"}
+
+
+def test_cancel_in_every_state(queue: JobQueue, clock: Clock) -> None:
+    queued = queue.submit(TEAM, "train", {})
+    assert queue.cancel(TEAM, queued.id).state == "cancelled"
+    assert queue.cancel(TEAM, queued.id).state == "cancelled"  # twice
+    assert last_event(queue, queued) == {"state": "cancelled"}
+    assert queue.claim("r", ["heavy"], LEASE_S) is None
+
+    queue.submit(TEAM, "train", {})
+    held = claim(queue)
+    for _ in range(2):
+        assert queue.cancel(TEAM, held.id).state == "running"
+    assert queue.renew(held, LEASE_S).is_cancel_requested
+    assert queue.is_cancel_requested(held.id)
+    assert queue.end_cancelled(held).state == "cancelled"
+    assert queue.end_cancelled(held).state == "cancelled"
+
+    queue.submit(TEAM, "train", {})
+    dying = claim(queue)
+    queue.cancel(TEAM, dying.id)
+    assert queue.release(dying).state == "cancelled"  # its process died: it is not begun again
+
+    queue.submit(TEAM, "train", {})
+    silent = claim(queue)
+    queue.cancel(TEAM, silent.id)
+    clock.move(LEASE_S + 1)
+    assert queue.claim("r", ["heavy"], LEASE_S) is None
+    assert queue.get(TEAM, silent.id).state == "cancelled"
+
+    queue.submit(TEAM, "train", {})
+    late = claim(queue)
+    queue.cancel(TEAM, late.id)
+    assert queue.finish(late, {"done": True}).state == "succeeded"  # it was faster
+    assert queue.cancel(TEAM, late.id).state == "succeeded"
+
+    queue.submit(TEAM, "train", {})
+    own = claim(queue)
+    assert queue.fail(own, wire(Cancelled("job_cancelled"))).state == "cancelled"
+    assert [event.kind for event in queue.events(TEAM, own.id)] == ["end"]
+
+
+def test_one_job_an_idempotency_key(queue: JobQueue) -> None:
+    first = queue.submit(TEAM, "train", {"a": 1, "b": 2}, idempotency_key="k")
+    assert queue.submit(TEAM, "train", {"b": 2, "a": 1}, idempotency_key="k") == first
+    with pytest.raises(Conflict) as caught:
+        queue.submit(TEAM, "train", {"a": 2}, idempotency_key="k")
+    assert caught.value.code == "idempotency_conflict"
+    assert queue.submit(OTHER, "train", {"a": 2}, idempotency_key="k").team_id == OTHER
+    claim(queue)
+    assert queue.submit(TEAM, "train", {"a": 1, "b": 2}, idempotency_key="k").id == first.id
+    for bad in ("", "x" * 201, "a b", "é", "a\n"):
+        with pytest.raises(InvalidInput):
+            queue.submit(TEAM, "train", {}, idempotency_key=bad)
+
+
+def test_one_job_for_a_hundred_threads(queue: JobQueue) -> None:
+    found: list[str] = []
+    barrier = threading.Barrier(10)
+
+    def work() -> None:
+        barrier.wait()
+        for _ in range(10):
+            found.append(queue.submit(TEAM, "train", {"a": 1}, idempotency_key="k").id)
+
+    threads = [threading.Thread(target=work) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 100
+    assert len(set(found)) == 1
+    assert len(queue.list(TEAM)) == 1
+
+
+CLAIMER = """
+import sys
+from hanlin.jobs import JobQueue
+from hanlin.storage.database import Database
+queue = JobQueue(Database(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.readline()
+while job := queue.claim(sys.argv[2], ["heavy"], 60):
+    queue.finish(job, {})
+    print(job.id)
+"""
+
+
+def test_many_runners_claim_each_job_once(queue: JobQueue, tmp_path: Path) -> None:
+    jobs = {queue.submit(TEAM, "train", {"n": number}).id for number in range(40)}
+    command = [sys.executable, "-c", CLAIMER, f"sqlite:///{tmp_path / 'hanlin.db'}"]
+    children = [subprocess.Popen([*command, f"r{number}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for number in range(3)]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+    said = [line for child in children for line in child.communicate("\n")[0].split()]
+    assert sorted(said) == sorted(jobs)
+    assert all(job.attempt == 1 for job in queue.list(TEAM))
+
+
+def test_teams_take_turns(queue: JobQueue, clock: Clock) -> None:
+    for _ in range(20):
+        queue.submit(TEAM, "train", {})
+    queue.finish(claim(queue), {})
+    clock.move(1)
+    lone = queue.submit(OTHER, "train", {})
+    assert claim(queue).id == lone.id
+
+
+def test_jobs_of_other_teams_are_unknown(queue: JobQueue) -> None:
+    job = queue.submit(TEAM, "train", {})
+    for call in (lambda: queue.get(OTHER, job.id), lambda: queue.cancel(OTHER, job.id), lambda: queue.events(OTHER, job.id)):
+        with pytest.raises(NotFound):
+            call()
+    assert queue.list(OTHER) == []
+    assert queue.get_any(job.id) == job
+
+
+def test_results_are_found_again(queue: JobQueue) -> None:
+    queue.submit(TEAM, "train", {}, fingerprint="f")
+    assert queue.find_succeeded(TEAM, "train", "f") is None
+    done = queue.finish(claim(queue), {"version": 3})
+    assert queue.find_succeeded(TEAM, "train", "f") == done
+    assert queue.find_succeeded(TEAM, "compress", "f") is None
+    assert queue.find_succeeded(OTHER, "train", "f") is None
+    assert queue.find_succeeded(TEAM, "train", "") is None
+
+
+class Seconds:
+    """A monotonic clock that moves by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_progress_is_written_once_a_second(queue: JobQueue) -> None:
+    queue.submit(TEAM, "train", {})
+    held, seconds = claim(queue), Seconds()
+    with ProgressWriter(queue, held, clock=seconds) as progress:
+        for step in range(1000):
+            seconds.now = step / 100  # ten seconds of a hundred steps
+            progress.report(step, 1000, {"loss": float(step)} | ({"accuracy": 0.5} if step == 150 else {}))
+            if step in {10, 20}:
+                progress.message(f"at {step}")
+    events = queue.events(TEAM, held.id)
+    steps = [event for event in events if event.kind == "progress"]
+    assert 10 <= len(steps) <= 11
+    assert steps[-1].data["step"] == 999
+    assert sum("accuracy" in str(event.data) for event in steps) == 1  # a rare metric is not lost between two writes
+    assert [event.data for event in events if event.kind == "message"] == [{"message": "at 10\nat 20"}]
+    assert queue.get(TEAM, held.id).progress.metrics == {"loss": 999.0, "accuracy": 0.5}
+
+
+def test_progress_sees_the_cancel(queue: JobQueue) -> None:
+    queue.submit(TEAM, "train", {})
+    held, seconds = claim(queue), Seconds()
+    progress = ProgressWriter(queue, held, clock=seconds)
+    progress.check_cancelled()
+    queue.cancel(TEAM, held.id)
+    progress.check_cancelled()  # not asked again within the second
+    seconds.now = 1.0
+    for _ in range(2):
+        with pytest.raises(Cancelled):
+            progress.check_cancelled()
+
+
+def test_a_full_disk_does_not_end_the_training(queue: JobQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    queue.submit(TEAM, "train", {})
+    held, seconds = claim(queue), Seconds()
+    progress = ProgressWriter(queue, held, clock=seconds)
+    report = queue.report
+
+    def fail(*_: object, **__: object) -> None:
+        raise NotReady("storage_full")
+
+    monkeypatch.setattr(queue, "report", fail)
+    progress.report(1, 10, {"loss": 1.0})
+    monkeypatch.setattr(queue, "report", report)
+    progress.report(2, 10, {"accuracy": 0.5})
+    assert queue.events(TEAM, held.id) == []
+    seconds.now = 1.5
+    progress.report(3, 10, {})
+    assert queue.get(TEAM, held.id).progress.metrics == {"loss": 1.0, "accuracy": 0.5}
