@@ -22,6 +22,7 @@ from hanlin.compression.base import METHODS, Material
 from hanlin.compression.export import exported, model_config
 from hanlin.compression.onnx_methods import BERT_LIKE
 from hanlin.engines.base import import_extra
+from hanlin.engines.openvino_engine import import_openvino
 
 if TYPE_CHECKING:
     from openvino import Model
@@ -52,7 +53,7 @@ class OpenvinoFloat:
 
     def make(self, variant: str, material: Material, target: Path) -> None:
         """See `Method.make`."""
-        openvino = import_extra("openvino", extra="server", feature="OpenVINO conversion")
+        openvino = import_openvino()
         openvino.save_model(_float_model(material), target / "model.xml", compress_to_fp16=False)
 
 
@@ -64,7 +65,7 @@ class OpenvinoInt8:
 
     def make(self, variant: str, material: Material, target: Path) -> None:
         """See `Method.make`."""
-        openvino = import_extra("openvino", extra="server", feature="OpenVINO conversion")
+        openvino = import_openvino()
         rows = list(material.calibration)
         held = rows[: max(1, int(len(rows) * HELD_SHARE))]
         used = rows[len(held) :] or rows
@@ -85,11 +86,12 @@ class OpenvinoInt8:
 
 
 def _float_model(material: Material) -> Model:
-    openvino = import_extra("openvino", extra="server", feature="OpenVINO conversion")
+    openvino = import_openvino()
     return openvino.convert_model(str(exported(material)))
 
 
 def _quantize(model: Model, rows: Sequence[Sequence[int]], recipe: Recipe) -> Model:
+    import_openvino()
     nncf = import_extra("nncf", extra="train", feature="int8 quantisation")
     logging.getLogger("nncf").setLevel(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()):  # it draws progress bars
@@ -111,7 +113,7 @@ def _quantize_silently(nncf: ModuleType, model: Model, rows: Sequence[Sequence[i
 
 
 def _run(model: Model, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
-    openvino = import_extra("openvino", extra="server", feature="OpenVINO conversion")
+    openvino = import_openvino()
     compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return np.concatenate([np.array(compiled(_inputs(row))["logits"], dtype=np.float32) for row in rows])
 

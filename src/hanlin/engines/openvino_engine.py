@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +16,15 @@ from hanlin.errors import EngineFailed
 
 if TYPE_CHECKING:
     from openvino import CompiledModel
+
+
+def import_openvino() -> ModuleType:
+    """The openvino package with its usage reports switched off. Raises InvalidInput (`missing_extra`).
+
+    Its converter and NNCF report use to Google Analytics unless `openvino_telemetry` cannot be imported, which both of them expect.
+    """
+    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]  # Python's own way to make an import fail
+    return import_extra("openvino", extra="server", feature="the openvino engine")
 
 
 class OpenvinoSession:
@@ -58,7 +69,7 @@ class OpenvinoEngine:
         """See `Engine.load`."""
         variant = f"openvino-{precision}"
         xml, weights = (require_file(folder / name, variant) for name in self.files(precision))
-        openvino = import_extra("openvino", extra="server", feature="the openvino engine")
+        openvino = import_openvino()
         core = openvino.Core()
         has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bf16" and not has_bf16:

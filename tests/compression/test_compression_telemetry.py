@@ -1,0 +1,21 @@
+"""Nothing here reports use to anybody."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+CODE = """
+from hanlin.engines.openvino_engine import import_openvino
+import_openvino()
+import nncf.telemetry.wrapper, openvino.tools.ovc.telemetry_utils
+print(type(nncf.telemetry.wrapper.telemetry).__name__, openvino.tools.ovc.telemetry_utils.tm.__name__)
+"""
+
+
+def test_openvino_and_nncf_send_no_usage_reports() -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}  # NNCF looks for pytest
+    found = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True, env=environment).stdout
+    assert "NNCFTelemetryStub" in found
+    assert "telemetry_stub" in found
