@@ -9,6 +9,8 @@ from uuid import uuid4
 import msgspec
 
 from hanlin.accounts.service import DEFAULT_TEAM
+from hanlin.compression.pictures import pareto_svg
+from hanlin.compression.report import CompressionReport
 from hanlin.console import reading
 from hanlin.console.port import EndpointView, JobEventView, JobView, ModelView, Prediction, VariantView, VersionView
 from hanlin.control import deployments, jobs, models
@@ -95,8 +97,13 @@ class PlatformPort:
         found = jobs.events(self._platform, principal, job_id, after=after)
         return [_event(item) for item in found]
 
-    def picture(self, principal: Principal, model: str, version: int, name: str) -> bytes:
-        """The SVG called `name`. Raises NotFound."""
+    def picture(self, principal: Principal, model: str, version: int, name: str, language: str) -> bytes:
+        """The SVG called `name`; the compression report is drawn anew in the reader's language. Raises NotFound."""
+        if name == "pareto":
+            found = models.get_model(self._platform, principal, model)
+            report = next((_report(item) for item in found.versions if item.version.number == version), {})
+            if report:
+                return pareto_svg(CompressionReport.from_json(report), language=language).encode()
         return models.picture(self._platform, principal, model, version, name)
 
     def card(self, principal: Principal, model: str, version: int, language: str) -> str:
@@ -150,6 +157,12 @@ def _version(item: ControlVersion) -> VersionView:
         budget=next((found for one in evidence if (found := reading.real(one, "budget")) is not None), None),
         target=next((words for one in evidence if (words := reading.text(one, "target"))), ""),
     )
+
+
+def _report(item: ControlVersion) -> JsonObject:
+    """The whole compression report, which the chosen variant's evidence carries; empty when there is none."""
+    reports = (reading.child(one.evidence, "report") for one in item.variants)
+    return next((report for report in reports if report), {})
 
 
 def _variant(item: Variant) -> VariantView:

@@ -97,6 +97,11 @@ class VersionView:
         """The variant that deployments take when none is named."""
         return next((item for item in self.variants if item.is_chosen), None)
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether a compression has compared variants."""
+        return any(item.p50_ms is not None or item.validation is not None for item in self.variants)
+
 
 @dataclass(frozen=True, slots=True)
 class ModelView:
@@ -225,8 +230,8 @@ class ConsolePort(Protocol):
         """Events with `seq > after`, in order."""
         ...
 
-    def picture(self, principal: Principal, model: str, version: int, name: str) -> bytes:
-        """The SVG called `name`. Raises NotFound."""
+    def picture(self, principal: Principal, model: str, version: int, name: str, language: str) -> bytes:
+        """The SVG called `name`, in `language` where it can be had. Raises NotFound."""
         ...
 
     def card(self, principal: Principal, model: str, version: int, language: str) -> str:

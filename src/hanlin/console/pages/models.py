@@ -41,7 +41,8 @@ async def show_picture(visit: Visit) -> Response:
     picture = str(visit.request.path_params["picture"])
     if not is_name(picture):
         raise NotFound("console_page_missing")
-    content = await visit.ask(visit.site.port.picture, _name(visit), int(visit.request.path_params["version"]), picture)
+    number = int(visit.request.path_params["version"])
+    content = await visit.ask(visit.site.port.picture, _name(visit), number, picture, visit.language)
     return Response(content, media_type="image/svg+xml", headers={"content-security-policy": _PICTURE_POLICY})
 
 

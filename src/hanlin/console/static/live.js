@@ -9,9 +9,11 @@
   const words = live.dataset;
   const panels = new Map(); // "loss" | "score" → { steps, series: Map(name → values), plot, box }
   const COLOURS = ["--chart-1", "--chart-2", "--chart-3", "--chart-4"];
-  const HIDDEN = new Set(["epoch", "step", "lr"]);
+  const HIDDEN = new Set(["epoch", "step", "rate", "validation_micro_f1"]); // the last equals accuracy
+  const WHOLE = [1, 2, 5].flatMap((first) => [0, 1, 2, 3, 4, 5, 6].map((power) => first * 10 ** power)).sort((a, b) => a - b); // steps are whole
   const names = JSON.parse(words.names); // metric → words
   let isStale = false;
+  let lastStep = -1;
 
   function colour(name) {
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -20,7 +22,7 @@
   function kindOf(name, value) {
     if (HIDDEN.has(name)) return null;
     if (name.includes("loss")) return "loss";
-    return /accuracy|f1|score|metric/.test(name) && value >= 0 && value <= 1 ? "score" : null;
+    return /accuracy|f1|agreement/.test(name) && value >= 0 && value <= 1 ? "score" : null;
   }
 
   function panelOf(kind) {
@@ -39,13 +41,8 @@
 
   function add(kind, step, values) {
     const panel = panelOf(kind);
-    let at = panel.steps.indexOf(step);
-    if (at < 0) {
-      at = panel.steps.findIndex((other) => other > step); // a resumed attempt may report earlier steps again
-      if (at < 0) at = panel.steps.length;
-      panel.steps.splice(at, 0, step);
-      for (const column of panel.series.values()) column.splice(at, 0, null);
-    }
+    const at = panel.steps.push(step) - 1;
+    for (const column of panel.series.values()) column.push(null);
     for (const [name, value] of values) {
       if (!panel.series.has(name)) {
         panel.series.set(name, panel.steps.map(() => null));
@@ -57,6 +54,22 @@
     panel.box.dataset.points = String(panel.steps.length);
   }
 
+  // An attempt that resumes tells its steps again: what the dead one said beyond them never became part of the model.
+  function forgetFrom(step) {
+    for (const panel of panels.values()) {
+      const keep = panel.steps.findIndex((other) => other >= step);
+      if (keep < 0) continue;
+      panel.steps.length = keep;
+      for (const column of panel.series.values()) column.length = keep;
+      panel.box.dataset.points = String(keep);
+    }
+  }
+
+  function spread(_plot, low, high) {
+    const pad = low === null ? 0.5 : Math.max(0.02, (high - low) * 0.1);
+    return [(low ?? 0) - pad, (high ?? 0) + pad];
+  }
+
   function draw(panel) {
     const data = [panel.steps, ...panel.series.values()];
     if (panel.plot) return panel.plot.setData(data);
@@ -66,8 +79,8 @@
       value: (_plot, value) => (value == null ? "–" : value.toFixed(4)),
     }));
     const options = {
-      width: panel.box.clientWidth - 2, height: 240, cursor: { y: false }, legend: { live: true }, scales: { x: { time: false } },
-      axes: [{ ...axis, size: 34 }, { ...axis, size: 52 }], series: [{ label: words.step }, ...lines],
+      width: panel.box.clientWidth - 2, height: 240, cursor: { y: false }, legend: { live: true }, scales: { x: { time: false }, y: { range: spread } },
+      axes: [{ ...axis, size: 34, incrs: WHOLE }, { ...axis, size: 52 }], series: [{ label: words.step }, ...lines],
     };
     panel.plot = new uPlot(options, data, panel.box);
     return panel.plot;
@@ -105,6 +118,8 @@
       bar.value = body.step;
       document.getElementById("job-step").textContent = `${body.step.toLocaleString()} / ${body.total.toLocaleString()}`;
     }
+    if (body.step <= lastStep) forgetFrom(body.step);
+    lastStep = body.step;
     const groups = new Map();
     for (const [name, value] of Object.entries(body.metrics)) {
       const kind = kindOf(name, value);
