@@ -85,7 +85,7 @@ def list_files(platform: Platform, principal: Principal, name: str, number: int)
 def full_manifest(platform: Platform, version: ModelVersion, *, variant: str | None = None) -> Manifest:
     """The version's own files, and those of one variant or (None) of all."""
     manifest = version.manifest
-    for item in platform.registry.list_variants(version):
+    for item in reversed(platform.registry.list_variants(version)):  # the chosen one last: its pictures are the latest
         if item.manifest is not None and variant in {None, item.variant}:
             manifest = manifest.merge(item.manifest)
     return manifest

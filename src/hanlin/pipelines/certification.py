@@ -37,7 +37,7 @@ ROWS = 200
 NEIGHBOURS = 31
 _CALLS_AT_ONCE = 4
 _KEY_LIFE = timedelta(hours=1)
-# Least label agreement and largest score difference by precision. What compression measured on validation rows narrows the latter.
+# Least label agreement and largest score difference by precision; what compression declares goes before the latter.
 _AGREEMENT = {"fp32": 1.0}
 _LEAST_AGREEMENT = 0.99
 _DIFFERENCE = {"fp32": 1e-4, "bf16": 0.15, "int8": 0.4}
@@ -124,14 +124,14 @@ def certify(context: JobContext, version: ModelVersion, variant: str, *, dataset
 
 
 def declared_tolerance(context: JobContext, version: ModelVersion, variant: str) -> Tolerance:
-    """Exact for fp32; for the rest what compression measured on validation rows and a quarter more, within the precision's bound."""
+    """Exact for fp32; for the rest what compression declared after measuring on validation rows, else the precision's bound."""
     precision = variant.rpartition("-")[2]
     bound = _DIFFERENCE.get(precision, max(_DIFFERENCE.values()))
     if precision != "fp32":
         evidence = next((item.evidence for item in context.platform.registry.list_variants(version) if item.variant == variant), {})
-        measured = evidence.get("max_score_difference")
-        if isinstance(measured, int | float):
-            bound = min(bound, 1.25 * measured + 0.02)
+        declared = evidence.get("tolerance")
+        if isinstance(declared, int | float):
+            bound = float(declared)
     return Tolerance(_AGREEMENT.get(precision, _LEAST_AGREEMENT), bound)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 _ODD = (
-    "a", "?", "…", "0", "ok", "no", "好", "差", "!!!", "🙂", "👍👍👍👍", "é", "№ 5", "<br>", "\t.\t", "ＡＢＣ１２３", "ﬁne",
+    "a", "?", "…", "0", "ok", "no", "好", "差", "!!!", "🙂", "👍👍👍👍", "é", "№ 5", "<b>so so</b>", "\t1.\t", "ＡＢＣ１２３", "ﬁne",
     "Ça va très bien, merci.", "Der Akku hält leider nicht lange.", "とても良かったです。", "아주 좋아요", "Это было ужасно", "هذا رائع",
     "डिलीवरी देर से हुई", "ไม่ดีเลย", "很一般，没有下次了", "物流很快，包装完好", "繁體字也要能讀", "good good good good good good",
     "It was fine, I suppose, although the box had been opened.", "SELECT * FROM reviews WHERE stars < 3", "https://example.com/a?b=c#d",

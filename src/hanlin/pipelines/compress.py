@@ -1,0 +1,180 @@
+"""Variants of a version are made and measured, the best within the budget is certified and chosen.
+
+The version itself is never touched: variants are rows beside it. A variant that was made before by the same code keeps
+its bytes and is measured again, so what is deployed and certified stays what it is.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+
+import numpy as np
+
+from hanlin.control.job_kinds import Compress
+from hanlin.datasets import Split, read_split
+from hanlin.errors import Conflict
+from hanlin.pipelines.base import PIPELINES, JobContext
+from hanlin.pipelines.certification import certify
+from hanlin.pipelines.data import dataset_folder, dataset_of
+from hanlin.pipelines.lineage import code_version, fingerprint, machine
+from hanlin.pipelines.publication import publish_once, refreshed
+from hanlin.registry.values import ModelVersion, Variant
+from hanlin.storage.manifest import Manifest, materialize, pack_folder
+from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.spec import ModelSpec
+from hanlin.types import JsonObject, JsonValue, ModelRef
+
+MAX_JUDGING_ROWS = 10_000
+MAX_CALIBRATION_ROWS = 300
+
+
+@PIPELINES.register("compress")
+class CompressPipeline:
+    """search → register → certify → choose → publish."""
+
+    def run(self, context: JobContext, config: JsonObject) -> JsonObject:
+        """See `Pipeline`."""
+        return _Compressing(context, Compress.model_validate(config)).run()
+
+
+class _Compressing:
+    """One compression job."""
+
+    def __init__(self, context: JobContext, asked: Compress) -> None:
+        from hanlin.engines import variant_names
+
+        registry = context.platform.registry
+        self.context = context
+        self.asked = asked
+        self.registry = registry
+        self.version: ModelVersion = registry.resolve(context.job.team_id, ModelRef.parse(asked.model))
+        if self.version.is_base:
+            raise Conflict("base_has_no_head", version=str(self.version))
+        self.dataset = dataset_of(context, self.version, asked.dataset)
+        self.names = asked.variants or variant_names()
+        self.made = context.workdir / "made"
+        names: list[JsonValue] = [*sorted(self.names)]
+        self.fingerprint = fingerprint(
+            "compress", self.version.digest, self.dataset.digest, asked.budget, asked.target, names, machine(), context.threads
+        )
+
+    def run(self) -> JsonObject:
+        """All steps; the job's result."""
+        if not self.asked.force and (found := self._find_twin()) is not None:
+            return found
+        report = self.context.step("search", self._search)
+        chosen = str(report["chosen"])
+        self.context.step("register", lambda: self._register(report, chosen))
+        if not self.registry.is_certified(self.version, chosen):
+            self.context.step(f"certify-{chosen}", lambda: certify(self.context, self.version, chosen, dataset=self.dataset))
+        self.registry.choose_variant(self.version, chosen)
+        if self.asked.publish:
+            publish_once(self.context, refreshed(self.context, self.version))
+        result = self._result(chosen, report, is_reused=False)
+        shutil.rmtree(self.context.workdir, ignore_errors=True)
+        return result
+
+    def _find_twin(self) -> JsonObject | None:
+        """The result of the very same request, if its choice still stands."""
+        for item in self.registry.list_variants(self.version):
+            report = item.evidence.get("report")
+            is_same = item.evidence.get("fingerprint") == self.fingerprint
+            if item.is_chosen and is_same and isinstance(report, dict) and self.registry.is_certified(self.version, item.variant):
+                return self._result(item.variant, report, is_reused=True)
+        return None
+
+    def _search(self) -> JsonObject:
+        from hanlin.compression.search import EncodedSplit, search
+
+        folder = self.registry.materialize(self.version, self.context.platform.artifact_cache, variants=())
+        self._lay_out_made()
+        spec, encoder = ModelSpec.load(folder), TextEncoder.load(folder)
+        data = dataset_folder(self.context, self.dataset)
+
+        def encoded(name: str) -> EncodedSplit:
+            rows = _first(read_split(data, name), MAX_JUDGING_ROWS)
+            gold = np.array([spec.labels.index(label) for label in rows.labels], dtype=np.int64)
+            return EncodedSplit(encoder.encode(rows.texts, truncate=True), gold)
+
+        calibration = encoder.encode(_spread(read_split(data, "train").texts, MAX_CALIBRATION_ROWS), truncate=True)
+        self.context.progress.message(f"searching {', '.join(self.names)} for {self.version}")
+        found = search(
+            folder, spec=spec, validation=encoded("validation"), test=encoded("test"), calibration=calibration,
+            budget_points=self.asked.budget, target=self.asked.target, variants=self.names, threads=self.context.threads,
+            progress=self.context.progress, out=self.made,
+        )  # fmt: skip
+        return found.to_json()
+
+    def _lay_out_made(self) -> None:
+        """Files of variants that this very code has made before are taken, not made anew."""
+        self.made.mkdir(exist_ok=True)
+        for item in self.registry.list_variants(self.version):
+            if item.manifest is None or item.evidence.get("code_version") != code_version():
+                continue
+            aside = self.context.workdir / "known" / item.variant
+            materialize(item.manifest.within("variants"), self.context.platform.blobs, aside)
+            shutil.copytree(aside, self.made, dirs_exist_ok=True)
+
+    def _register(self, report: JsonObject, chosen: str) -> JsonObject:
+        """A row of evidence for every variant; files for the chosen one, and for the others where they are kept."""
+        before = {item.variant: item for item in self.registry.list_variants(self.version)}
+        rows = report["variants"]
+        assert isinstance(rows, list)
+        for row in rows:
+            assert isinstance(row, dict)
+            name = str(row["variant"])
+            files = self._files(row, name, is_kept=name == chosen or self.asked.keep_losers or _has_files(before.get(name)))
+            if name != chosen and self._would_lose_certificate(before.get(name), files):
+                continue
+            if name == chosen:
+                files = (files or Manifest(())).merge(self._draw(report))
+            evidence = {**row, "code_version": code_version(), "budget": self.asked.budget, "target": self.asked.target}
+            evidence |= {"report": report, "fingerprint": self.fingerprint} if name == chosen else {}
+            self.registry.add_variant(self.version, name, files, evidence, is_chosen=before[name].is_chosen if name in before else False)
+        return {}
+
+    def _files(self, row: JsonObject, name: str, *, is_kept: bool) -> Manifest | None:
+        from hanlin.engines import variant_files
+
+        paths = variant_files(name)
+        if not is_kept or not paths or not all((self.made / path).is_file() for path in paths):
+            return None
+        return pack_folder(self.made, self.context.platform.blobs, only=paths)
+
+    def _would_lose_certificate(self, before: Variant | None, files: Manifest | None) -> bool:
+        if before is None or not _has_files(before) or not self.registry.is_certified(self.version, before.variant):
+            return False
+        assert before.manifest is not None
+        return files is None or files.digest != before.manifest.within("variants").digest
+
+    def _draw(self, report: JsonObject) -> Manifest:
+        from hanlin.compression.pictures import pareto_svg
+        from hanlin.compression.report import CompressionReport
+
+        pictures = self.context.workdir / "drawn" / "pictures"
+        pictures.mkdir(parents=True, exist_ok=True)
+        (pictures / "pareto.svg").write_text(pareto_svg(CompressionReport.from_json(report)), encoding="utf-8")
+        return pack_folder(pictures.parent, self.context.platform.blobs)
+
+    def _result(self, chosen: str, report: JsonObject, *, is_reused: bool) -> JsonObject:
+        found = next((item for item in self.registry.list_certificates(self.version) if item.variant == chosen), None)
+        return {
+            "model": self.version.model, "version": self.version.number, "state": refreshed(self.context, self.version).state,
+            "chosen": chosen, "report": report, "certificate": found.report if found else None, "reused": is_reused,
+        }  # fmt: skip
+
+
+def _has_files(item: Variant | None) -> bool:
+    return item is not None and item.manifest is not None and bool(item.manifest.within("variants").files)
+
+
+def _first(rows: Split, limit: int) -> Split:
+    return Split(rows.texts[:limit], rows.labels[:limit])
+
+
+def _spread(texts: Sequence[str], count: int) -> list[str]:
+    """`count` texts evenly from the whole list."""
+    if len(texts) <= count:
+        return list(texts)
+    return [texts[index * len(texts) // count] for index in range(count)]

@@ -1,0 +1,133 @@
+"""A real `hanlin up` in a process of its own, over a temporary home."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from hanlin.client import Hanlin
+from hanlin.datasets import bundled
+
+PACKAGES = Path(__file__).parents[2] / "build" / "packages"
+WAIT_S = 120.0
+# A network of a few thousand weights: every step of the road is real, none is long.
+TINY = {"epochs": 1, "hidden_size": 16, "embedding_size": 16, "ngrams": False, "max_length": 96, "precision": "fp32", "threads": 1}
+
+
+class Server:
+    """One home and the `hanlin up` that serves it."""
+
+    def __init__(self, home: Path, **environ: str) -> None:
+        self.home = home
+        self.environ = environ
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Server:
+        """Starts `up` on a free port and waits until it answers."""
+        environ = {name: value for name, value in os.environ.items() if not name.startswith("HANLIN_")}
+        self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / "run" / "server.json").unlink(missing_ok=True)
+        with (self.home / "up.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "hanlin", "up", "--home", str(self.home), "--port", "0"],
+                stdout=log, stderr=subprocess.STDOUT, env=environ | self.environ,
+            )  # fmt: skip
+        wait_for(self._answers, f"the server did not answer: {(self.home / 'up.log').read_text()[-2000:]}")
+        return self
+
+    def _answers(self) -> bool:
+        assert self.process is not None and self.process.poll() is None, (self.home / "up.log").read_text()[-2000:]
+        if not (self.home / "run" / "server.json").is_file() or not (self.home / "owner.key").is_file():
+            return False
+        with contextlib.suppress(Exception), Hanlin(self.url, self.key, timeout=2.0, max_retries=0) as client:
+            client.tasks()
+            return True
+        return False
+
+    @property
+    def url(self) -> str:
+        return str(json.loads((self.home / "run" / "server.json").read_text())["url"])
+
+    @property
+    def key(self) -> str:
+        return (self.home / "owner.key").read_text().strip()
+
+    def client(self, *, timeout: float = 60.0, max_retries: int = 8) -> Hanlin:
+        return Hanlin(self.url, self.key, timeout=timeout, max_retries=max_retries)
+
+    def tree(self) -> list[psutil.Process]:
+        """Every process below `up`."""
+        assert self.process is not None
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def find(self, title: str) -> psutil.Process:
+        """The process whose title begins with `title`."""
+        found: list[psutil.Process] = []
+
+        def look() -> bool:
+            for process in self.tree():
+                with contextlib.suppress(psutil.Error):
+                    if " ".join(process.cmdline()).startswith(title):
+                        found.append(process)
+            return bool(found)
+
+        wait_for(look, f"no process {title}")
+        return found[0]
+
+    def kill(self) -> None:
+        """kill -9, and waits until nothing of the tree is left."""
+        assert self.process is not None
+        below = self.tree()
+        self.process.kill()
+        self.process.wait()
+        gone, alive = psutil.wait_procs(below, timeout=10)
+        assert not alive, alive
+
+    def stop(self) -> int:
+        """SIGTERM; the exit status."""
+        assert self.process is not None
+        below = self.tree()
+        self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(timeout=60)
+        psutil.wait_procs(below, timeout=10)
+        return status
+
+
+def wait_for(condition: Callable[[], bool], problem: str, timeout_s: float = WAIT_S) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, problem
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that the tests of a module share."""
+    found = Server(tmp_path_factory.mktemp("home") / "home").start()
+    yield found
+    if found.process is not None and found.process.poll() is None:
+        found.stop()
+
+
+@pytest.fixture(scope="session")
+def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """2,400 real, short Chinese reviews as a CSV file."""
+    rows: list[tuple[str, str]] = []
+    for file in bundled.source_files(bundled.reviews_zh(PACKAGES)):
+        texts = [text for text in file.path.read_text(encoding="utf-8").splitlines() if 8 <= len(text) <= 60]
+        rows += [(text, Path(file.name).stem) for text in dict.fromkeys(texts)][:1200]
+    path = tmp_path_factory.mktemp("data") / "reviews.csv"
+    with path.open("w", newline="", encoding="utf-8") as handle:
+        csv.writer(handle).writerows([("text", "label"), *rows])
+    return path
