@@ -50,7 +50,7 @@ def deploy(  # noqa: PLR0917  # Typer passes them by name
         deployment = hanlin.deployments.create(model, endpoint, variant=variant, replicas=replicas)
         if wait:
             deployment = _settle(hanlin, deployment)
-        url = deployment.url or f"{hanlin.url}/models/{endpoint}"
+        url = absolute(hanlin, deployment.url or f"/models/{endpoint}")
     if json:
         SCREEN.document(deployment.model_dump(mode="json"))
         return
@@ -87,8 +87,17 @@ def rollback(endpoint: EndpointName, wait: Wait = True, json: JsonFlag = False) 
     if json:
         SCREEN.document(deployment.model_dump(mode="json"))
     else:
-        model = f"{deployment.model}:{deployment.version}"
-        SCREEN.line(say("deploy.state", endpoint=endpoint, model=model, variant=deployment.variant or "", state=deployment.state))
+        SCREEN.line(_state(deployment))
+
+
+def _state(deployment: Deployment) -> str:
+    model = f"{deployment.model}:{deployment.version}" if deployment.version is not None else deployment.model
+    return say("deploy.state", endpoint=deployment.endpoint, model=model, variant=deployment.variant or "", state=deployment.state)
+
+
+def absolute(hanlin: Hanlin, url: str | None) -> str:
+    """An address as the server gave it, made whole where it is a path only."""
+    return f"{hanlin.url}{url}" if url and url.startswith("/") else url or ""
 
 
 def list_(json: JsonFlag = False) -> None:
@@ -99,7 +108,8 @@ def list_(json: JsonFlag = False) -> None:
         SCREEN.document([item.model_dump(mode="json") for item in found])
         return
     rows = [
-        (item.endpoint, f"{item.model or ''}:{item.version or ''}", item.variant, item.state, item.replicas, item.url) for item in found
+        (item.endpoint, f"{item.model or ''}:{item.version or ''}", item.variant, item.state, item.replicas, absolute(hanlin, item.url))
+        for item in found
     ]
     columns = [say(f"column.{name}") for name in ("endpoint", "model", "variant", "state", "replicas", "url")]
     SCREEN.show(grid(columns, rows, right=(4,)))

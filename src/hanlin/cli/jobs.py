@@ -41,7 +41,8 @@ def list_(
         SCREEN.document([job.model_dump(mode="json") for job in found])
         return
     rows = [
-        (job.id, job.kind, cell(job.state, STYLES.get(job.state, "")), _progress(job), moment(job.created_at), _took(job)) for job in found
+        (job.id, job.kind, cell(job.state, STYLES.get(job.state, "")), _progress(job, 2), moment(job.created_at), _took(job))
+        for job in found
     ]
     SCREEN.show(grid([say(f"column.{name}") for name in ("job", "kind", "state", "progress", "created", "took")], rows))
 
@@ -97,7 +98,7 @@ def _print(job: Job) -> None:
         (say("column.job"), job.id), (say("column.kind"), job.kind), (say("column.state"), cell(job.state, STYLES.get(job.state, ""))),
         (say("column.progress"), _progress(job)), (say("column.took"), _took(job)),
     ]  # fmt: skip
-    facts += [(name, words(value)) for name, value in pairs(job.config) if not isinstance(value, dict | list)]
+    facts += [(name, words(value)) for name, value in pairs(job.config) if value is not None and not isinstance(value, dict | list)]
     if job.state == "failed":
         error = job_error(job)
         facts.append((say("screen.error"), cell(f"{error.text(language())} {error.advice(language())}", "red")))
@@ -105,11 +106,11 @@ def _print(job: Job) -> None:
     SCREEN.show(grid(["", ""], facts))
 
 
-def _progress(job: Job) -> str:
+def _progress(job: Job, limit: int = 6) -> str:
     if job.progress is None:
         return ""
     share = f"{100 * job.progress.step / job.progress.total:.0f} %" if job.progress.total else ""
-    return f"{share} {figures(job.progress.metrics)}".strip()
+    return f"{share} {figures(job.progress.metrics, limit)}".strip()
 
 
 def _took(job: Job) -> str:

@@ -67,7 +67,7 @@ def grid(
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_header=any(columns))
     for index, name in enumerate(columns):
         table.add_column(name, justify="right" if index in right else "left", overflow="fold")
     for row in rows:

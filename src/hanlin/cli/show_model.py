@@ -46,7 +46,7 @@ def show(model: Model, version: ModelVersion) -> None:
     metrics(version.metrics, version.labels)
     variants(version)
     certificates(version)
-    lineage = [(name, words(value)) for name, value in pairs(version.lineage) if not isinstance(value, dict | list)]
+    lineage = [(name, words(value)) for name, value in pairs(version.lineage) if value is not None and not isinstance(value, dict | list)]
     if lineage:
         SCREEN.show(grid([say("column.lineage"), ""], lineage))
 
@@ -110,7 +110,7 @@ def confusion(found: object, labels: Sequence[str]) -> None:
 
 def variants(version: ModelVersion) -> None:
     """The variants with their evidence; the chosen one is starred."""
-    if version.variants:
+    if any(part(item.evidence, "latency_ms") for item in version.variants):
         rows = [_variant_row(item.evidence or {}, item.variant, item.is_chosen, item.size_bytes) for item in version.variants]
         SCREEN.show(_variant_grid(rows))
 
@@ -151,11 +151,7 @@ def _variant_row(row: object, name: str, is_chosen: bool, size_bytes: int | None
 def certificates(version: ModelVersion) -> None:
     """One line a certificate: variant, verdict, its figures."""
     for item in version.certificates:
-        figures = [
-            f"{name.replace('_', ' ')} {value if isinstance(value, str) else f'{number(value):.6g}'}"
-            for name, value in pairs(item.report)
-            if number(value) is not None or (isinstance(value, str) and len(value) < 40)
-        ]
+        figures = [f"{name.replace('_', ' ')} {number(value):.4g}" for name, value in pairs(item.report) if number(value) is not None]
         verdict = say("certificate.passed" if item.is_passed else "certificate.refused")
         style = "green" if item.is_passed else "red"
         SCREEN.show(cell(f"{verdict} {item.variant}  {moment(item.created_at)}", style), cell("  " + " · ".join(figures), "dim"))

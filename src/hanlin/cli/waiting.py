@@ -114,6 +114,7 @@ class _Lines:
             SCREEN.note(f"{self._title}: {event.step}{of} {figures(event.metrics)}".rstrip())
 
 
-def figures(metrics: Mapping[str, float]) -> str:
-    """Live figures in one line."""
-    return "  ".join(f"{clean(name)} {value:.4g}" for name, value in list(metrics.items())[:6])
+def figures(metrics: Mapping[str, float], limit: int = 6) -> str:
+    """Live figures in one line: losses and qualities first, then rates."""
+    names = sorted(metrics, key=lambda name: not any(word in name for word in ("loss", "accuracy", "f1")))
+    return "  ".join(f"{clean(name.replace('_', ' '))} {metrics[name]:.4g}" for name in names[:limit])
