@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
+import os
 import threading
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hanlin.errors import Conflict, InvalidInput, NotFound
+from hanlin.errors import Conflict, InvalidInput, NotFound, NotReady
 from hanlin.storage.database import Database
 from hanlin.storage.stores.file import FileStore
 from hanlin.storage.tables import TeamRow
@@ -163,3 +165,28 @@ def test_idle_uploads_are_swept(database: Database, tmp_path: Path) -> None:
     assert make(database, tmp_path, hours=2).sweep() == 1
     assert uploads.status(TEAM, DIGEST) is None
     assert [path for path in (tmp_path / "uploads").rglob("*") if path.is_file()] == []
+
+
+def test_a_full_disk_keeps_what_arrived(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads = make(database, tmp_path)
+    uploads.begin(TEAM, DIGEST, len(DATA))
+    write, room = os.write, 1000
+
+    def short(handle: int, data: bytes) -> int:
+        nonlocal room
+        if room == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = write(handle, bytes(data)[:room])
+        room -= written
+        return written
+
+    monkeypatch.setattr(os, "write", short)
+    with pytest.raises(NotReady) as caught:
+        uploads.append(TEAM, DIGEST, 0, DATA)
+    assert caught.value.code == "storage_full"
+    room = len(DATA)
+    status = uploads.status(TEAM, DIGEST)
+    assert status is not None
+    assert status.offset == 1000
+    uploads.append(TEAM, DIGEST, 1000, DATA[1000:])
+    uploads.finish(TEAM, DIGEST)

@@ -89,7 +89,7 @@ class JobQueue:
 
         Jobs whose lease ran out are put back first. Teams take turns: the one whose last job began longest ago is served.
         """
-        if not lanes:
+        if not lanes or not self._is_work(lanes):
             return None
         with self._database.write() as session:
             now = self._clock()
@@ -237,6 +237,13 @@ class JobQueue:
         if not _is_held(row, job):
             raise Conflict("lease_lost", job=job.id)
         return row
+
+    def _is_work(self, lanes: Sequence[Lane]) -> bool:
+        """Whether there may be something to claim: idle runners ask often, and shall not take the write lock for it."""
+        is_queued = (JobRow.state == "queued") & JobRow.lane.in_(lanes)
+        is_expired = (JobRow.state == "running") & (JobRow.lease_expires_at < self._clock())
+        with self._database.read() as session:
+            return session.scalar(select(JobRow.id).where(is_queued | is_expired).limit(1)) is not None
 
     def _put_back_expired(self, session: Session, now: datetime) -> None:
         query = select(JobRow).where(JobRow.state == "running", JobRow.lease_expires_at < now).with_for_update(skip_locked=True)
