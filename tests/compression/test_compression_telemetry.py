@@ -17,5 +17,5 @@ print(type(nncf.telemetry.wrapper.telemetry).__name__, openvino.tools.ovc.teleme
 def test_openvino_and_nncf_send_no_usage_reports() -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}  # NNCF looks for pytest
     found = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True, env=environment).stdout
-    assert "NNCFTelemetryStub" in found
+    assert found.split()[0] != "NNCFTelemetry"  # its stub is a mock
     assert "telemetry_stub" in found
