@@ -130,6 +130,16 @@ def test_a_new_key_works_at_once_though_it_was_refused_before(accounts: Accounts
     assert accounts.authenticate(f"Bearer {secret}").scopes == {"admin"}
 
 
+def test_a_session_lives_as_long_as_its_key(accounts: Accounts, time: Time) -> None:
+    key, secret = accounts.create_key(DEFAULT_TEAM, "app", ["read"])
+    assert accounts.resume(key.id) == accounts.authenticate(f"Bearer {secret}")
+    accounts.revoke_key(DEFAULT_TEAM, key.id)
+    time.seconds += 1
+    for name in (key.id, "key_unknown", "", secret):
+        with pytest.raises(Unauthenticated):
+            accounts.resume(name)
+
+
 def test_a_disabled_team(accounts: Accounts, time: Time) -> None:
     _, secret = accounts.create_key(DEFAULT_TEAM, "app", ["read"])
     accounts.set_team_active(DEFAULT_TEAM, is_active=False)

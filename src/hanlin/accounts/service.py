@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import cast
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from hanlin.accounts import secrets
@@ -91,13 +91,17 @@ class Accounts:
             PermissionDenied: `team_disabled`.
         """
         secret = secrets.from_header(header)
-        found = self._look_up(secrets.digest(secret)) if secret else None
-        if found is None or not found[0].is_usable(self._clock()):
-            raise Unauthenticated("unauthenticated")
-        key, is_team_active = found
-        if not is_team_active:
-            raise PermissionDenied("team_disabled")
-        return Principal(key.team_id, key.id, frozenset(key.scopes))
+        digest = secrets.digest(secret) if secret else ""
+        return self._admit(self._look_up(digest, KeyRow.digest == digest) if secret else None)
+
+    def resume(self, key_id: str) -> Principal:
+        """Who signed in with this key, as long as it stays good: for sessions that remember the key's id.
+
+        Raises:
+            Unauthenticated: `unauthenticated` once the key is expired or revoked, or when there is none.
+            PermissionDenied: `team_disabled`.
+        """
+        return self._admit(self._look_up(key_id[:64], KeyRow.id == key_id[:64]))
 
     def set_team_active(self, team_id: TeamId, *, is_active: bool, actor: str = "system") -> None:
         """Disables a team (its keys answer `team_disabled`) or enables it again. Raises NotFound."""
@@ -138,14 +142,22 @@ class Accounts:
             bump(session)
         return _value(row)
 
-    def _look_up(self, digest: str) -> tuple[Key, bool] | None:
+    def _admit(self, found: tuple[Key, bool] | None) -> Principal:
+        if found is None or not found[0].is_usable(self._clock()):
+            raise Unauthenticated("unauthenticated")
+        key, is_team_active = found
+        if not is_team_active:
+            raise PermissionDenied("team_disabled")
+        return Principal(key.team_id, key.id, frozenset(key.scopes))
+
+    def _look_up(self, name: str, condition: ColumnElement[bool]) -> tuple[Key, bool] | None:
         with self._lock:
             self._forget_if_changed()
-            if digest not in self._cache:
+            if name not in self._cache:
                 if len(self._cache) >= _MAX_CACHED:  # a flood of made-up keys must not fill the memory
                     self._cache.clear()
-                self._cache[digest] = self._read(digest)
-            return self._cache[digest]
+                self._cache[name] = self._read(condition)
+            return self._cache[name]
 
     def _forget_if_changed(self) -> None:
         now = self._monotonic()
@@ -157,10 +169,10 @@ class Accounts:
             self._counter = counter
         self._polled_at = now
 
-    def _read(self, digest: str) -> tuple[Key, bool] | None:
+    def _read(self, condition: ColumnElement[bool]) -> tuple[Key, bool] | None:
         with self._database.read() as session:
             query = select(KeyRow, TeamRow.is_active).join(TeamRow, KeyRow.team_id == TeamRow.team_id)
-            found = session.execute(query.where(KeyRow.digest == digest)).first()
+            found = session.execute(query.where(condition)).first()
             return (_value(found[0]), found[1]) if found else None
 
     def _check_not_last(self, session: Session, row: KeyRow) -> None:
