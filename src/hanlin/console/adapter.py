@@ -153,7 +153,7 @@ def _version(item: ControlVersion) -> VersionView:
         lineage=reading.read_lineage(version.lineage),
         variants=tuple(_variant(one) for one in item.variants),
         certificates=certificates,
-        pictures=item.pictures,
+        pictures=tuple({*item.pictures, "pareto"} if _report(item) else item.pictures),
         budget=next((found for one in evidence if (found := reading.real(one, "budget")) is not None), None),
         target=next((words for one in evidence if (words := reading.text(one, "target"))), ""),
     )

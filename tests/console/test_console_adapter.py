@@ -1,0 +1,208 @@
+"""The real port: a home with a model, a job, an endpoint and keys; the pages' views of them, and the pages themselves over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from hanlin.app import open_platform
+from hanlin.compression.report import CompressionReport, Machine, VariantEvidence
+from hanlin.console import create_console, reading
+from hanlin.console.adapter import PlatformPort
+from hanlin.control import deployments, jobs
+from hanlin.control.platform import Platform
+from hanlin.errors import NotFound, PermissionDenied, Unauthenticated
+from hanlin.gateway.dataplane import Dataplane, Outcome
+from hanlin.settings import Settings
+from hanlin.storage.manifest import pack_folder
+from hanlin.types import KeyId, Principal, TeamId
+
+TEAM = TeamId("default")
+METRICS = {
+    "rows": 10, "accuracy": 0.9, "macro_f1": 0.89, "micro_f1": 0.9, "ece": 0.05, "interval": [0.8, 0.95],
+    "per_class": [
+        {"label": "neg", "precision": 1.0, "recall": 0.8, "f1": 0.88, "support": 5},
+        {"label": "pos", "precision": 0.83, "recall": 1.0, "f1": 0.9, "support": 5},
+    ],
+    "confusion": [[4, 1], [0, 5]],
+}  # fmt: skip
+CERTIFICATE = {
+    "rows": 200,
+    "label_agreement": 0.995,
+    "max_score_difference": 0.01,
+    "tolerance": {"label_agreement": 0.99, "max_score_difference": 0.05},
+}
+
+COST = {"latency_p50_ms": 1.0, "latency_p99_ms": 2.0, "memory_bytes": 10**8, "size_bytes": 10**6}
+
+
+class FakeDataplane(Dataplane):
+    """Answers without a worker."""
+
+    async def predict(self, principal, endpoint, inputs, parameters, *, timeout_s, language, request_id, lane="interactive") -> Outcome:
+        principal.require("predict")
+        body = b'[{"label":"pos","score":0.9},{"label":"neg","score":0.1}]' if inputs != "odd" else b'{"entities": []}'
+        return Outcome(body, "reviews:1", "openvino-int8", 1, 4, 0.1, 0.2, 1.3)
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[Platform]:
+    found = open_platform(Settings(home=tmp_path))
+    found.database.migrate()
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def secret(platform: Platform, tmp_path: Path) -> str:
+    return platform.accounts.ensure_owner_key(tmp_path) or ""
+
+
+@pytest.fixture
+def port(platform: Platform) -> PlatformPort:
+    return PlatformPort(platform, FakeDataplane(platform.accounts, settings=platform.settings))
+
+
+@pytest.fixture
+def owner(port: PlatformPort, secret: str) -> Principal:
+    return port.authenticate(secret)
+
+
+@pytest.fixture
+def model(platform: Platform, owner: Principal, tmp_path: Path) -> str:
+    """`reviews:1`: compressed, certified, published, deployed."""
+    folder = tmp_path / "artifact"
+    (folder / "pictures").mkdir(parents=True)
+    (folder / "pictures" / "curve.svg").write_text("<svg/>")
+    (folder / "config.json").write_text("{}")
+    version = platform.registry.create_version(
+        TEAM, "reviews", "text-classification",
+        manifest=pack_folder(folder, platform.blobs), lineage={"dataset": "r:1", "seed": 0, "config": {}},
+        metrics=METRICS, labels=("neg", "pos"),
+    )  # fmt: skip
+    rows = tuple(
+        VariantEvidence(name, "ok", validation_metric=0.9, drop_points=0.0, test_metric=0.9, throughput_rows_s=rate, **COST)
+        for name, rate in (("torch-fp32", 400.0), ("openvino-int8", 2000.0))
+    )  # fmt: skip
+    report = CompressionReport("throughput", 0.5, "accuracy", "openvino-int8", Machine("cpu", 2, 2, ()), rows).to_json()
+    for row in rows:
+        is_chosen = row.variant == "openvino-int8"
+        evidence = {**row.to_json(), "budget": 0.5, "target": "throughput"} | ({"report": report} if is_chosen else {})
+        platform.registry.add_variant(version, row.variant, None, evidence, is_chosen=is_chosen)
+    platform.registry.add_certificate(version, "openvino-int8", CERTIFICATE, is_passed=True)
+    platform.registry.publish(version)
+    platform.registry.set_alias(TEAM, "reviews", "production", 1)
+    deployments.deploy(platform, owner, model="reviews", endpoint="mood")
+    return "reviews"
+
+
+def test_a_version_is_seen_whole(port: PlatformPort, owner: Principal, model: str) -> None:
+    found = port.get_model(owner, model)
+    version = found.versions[0]
+    assert found.aliases == (("production", 1),)
+    assert version.state == "published"
+    assert version.metrics is not None
+    assert (version.metrics.value, version.metrics.interval, version.metrics.ece) == (0.9, (0.8, 0.95), 0.05)
+    assert version.metrics.confusion == ((4, 1), (0, 5))
+    assert (version.budget, version.target) == (0.5, "throughput")
+    assert version.chosen is not None
+    assert (version.chosen.variant, version.chosen.rows_per_s, version.chosen.p99_ms) == ("openvino-int8", 2000.0, 2.0)
+    certificate = version.certificates[0]
+    assert (certificate.rows, certificate.agreement, certificate.max_difference, certificate.tolerance) == (200, 0.995, 0.01, 0.05)
+    assert ("dataset", "r:1") in version.lineage
+    assert ("seed", "0") in version.lineage
+    assert [name for name, _ in version.lineage] == ["dataset", "seed"]
+
+
+def test_pictures_speak_the_readers_language(port: PlatformPort, owner: Principal, model: str) -> None:
+    english, chinese = (port.picture(owner, model, 1, "pareto", language).decode() for language in ("en", "zh"))
+    assert english.startswith("<svg")
+    assert "openvino-int8" in english
+    assert any("\u4e00" <= sign <= "\u9fff" for sign in chinese)
+    assert port.picture(owner, model, 1, "curve", "en") == b"<svg/>"
+    with pytest.raises(NotFound):
+        port.picture(owner, model, 1, "none", "en")
+
+
+def test_a_job_and_its_events_are_seen(platform: Platform, port: PlatformPort, owner: Principal, model: str) -> None:
+    job = jobs.submit(platform, owner, kind="compress", config={"model": "reviews:1"})
+    held = platform.jobs.claim("runner", ["heavy", "light"], 30)
+    assert held is not None
+    platform.jobs.report(held, step=3, total=10, metrics={"loss": 0.5, "odd": float("nan")}, message="measuring")
+    view = port.get_job(owner, job.id)
+    assert (view.kind, view.subject, view.state, view.step, view.total) == ("compress", "reviews:1", "running", 3, 10)
+    events = port.job_events(owner, job.id, 0)
+    assert ("loss", 0.5) in [figure for event in events for figure in event.metrics]
+    assert "measuring" in [event.message for event in events]
+    assert port.job_events(owner, job.id, events[-1].seq) == []
+    assert [item.id for item in port.list_jobs(owner, 5)] == [job.id]
+
+
+def test_an_endpoint_is_seen(port: PlatformPort, owner: Principal, model: str) -> None:
+    endpoint = port.get_endpoint(owner, "mood")
+    assert (endpoint.model, endpoint.version, endpoint.variant, endpoint.state) == ("reviews", 1, "openvino-int8", "starting")
+    assert endpoint.labels == ("neg", "pos")
+    assert [item.name for item in port.list_endpoints(owner)] == ["mood"]
+
+
+async def test_classify_takes_the_dataplane(port: PlatformPort, owner: Principal) -> None:
+    answer = await port.classify(owner, "mood", "good", "en")
+    assert answer.scores == (("pos", 0.9), ("neg", 0.1))
+    assert (answer.model, answer.version, answer.variant, answer.engine_ms) == ("reviews", 1, "openvino-int8", 1.3)
+
+
+def test_keys_are_resumed_by_id_until_they_are_revoked(platform: Platform, port: PlatformPort, owner: Principal) -> None:
+    assert port.resume(owner.key_id) == owner
+    key, _ = platform.accounts.create_key(TEAM, "reader", ["read"])
+    assert port.resume(key.id).scopes == {"read"}
+    platform.accounts.revoke_key(TEAM, key.id)
+    for key_id in (key.id, KeyId("none")):
+        with pytest.raises(Unauthenticated):
+            port.resume(key_id)
+
+
+def test_scopes_are_checked_behind_the_pages(port: PlatformPort, model: str) -> None:
+    nobody = Principal(TEAM, KeyId("k"), frozenset({"predict"}))
+    for call in (port.list_models, port.list_endpoints):
+        with pytest.raises(PermissionDenied):
+            call(nobody)
+
+
+def test_the_real_pages(platform: Platform, secret: str, model: str) -> None:
+    visitor = TestClient(
+        create_console(platform, dataplane=FakeDataplane(platform.accounts, settings=platform.settings)), base_url="http://console.test"
+    )
+    token = visitor.get("/console/login").text.split('name="csrf" value="')[1][:64]
+    assert "mood" in visitor.post("/console/login", data={"csrf": token, "key": secret, "next": "/"}).text
+    for path in ("/console/models", "/console/models/reviews", "/console/models/reviews/1", "/console/jobs", "/console/endpoints/mood"):
+        assert visitor.get(path).status_code == 200, path
+    page = visitor.get("/console/models/reviews/1").text
+    for words in ("99.50", "stamp.svg", "pictures/pareto.svg", "pictures/curve.svg", "chosen"):
+        assert words in page
+    token = page.split('name="csrf" value="')[1][:64]
+    headers = {"x-csrf-token": token, "hx-request": "true"}
+    assert "90.0" in visitor.post("/console/endpoints/mood/classify", data={"text": "good"}, headers=headers).text
+    odd = visitor.post("/console/endpoints/mood/classify", data={"text": "odd"}, headers=headers)
+    assert (odd.status_code, "cannot show" in odd.text) == (422, True)
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"accuracy": "high"}, {"accuracy": float("nan")}, {"accuracy": True}, {"test": {"accuracy": None}}]
+)  # fmt: skip
+def test_odd_metrics_are_none(data: dict) -> None:
+    assert reading.read_metrics(data) is None
+
+
+@pytest.mark.parametrize("confusion", [None, [], [[1]], [[1, 2], [3]], [[1, "x"], [2, 3]], {"a": 1}])
+def test_an_odd_matrix_is_not_drawn(confusion: object) -> None:
+    found = reading.read_metrics({**METRICS, "confusion": confusion})
+    assert found is not None
+    assert found.confusion == ()
+
+
+def test_odd_evidence_is_empty() -> None:
+    found = reading.read_variant("torch-fp32", {"latency_ms": None, "validation": [], "memory_bytes": "x"}, is_chosen=True, size_bytes=7)
+    assert (found.status, found.p50_ms, found.validation, found.memory_bytes, found.size_bytes) == ("ok", None, None, None, 7)
