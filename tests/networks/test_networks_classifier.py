@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from hanlin.errors import InvalidInput
 from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.config import MODEL_TYPES, NetworkConfig
+from hanlin.networks.dropout import Dropout, replace_dropout
 from hanlin.networks.embedding import hash_multiplier, hash_ngrams, sinusoids
 from hanlin.networks.loading import build, load_classifier, load_network, save_network
 from hanlin.networks.pooling import gather_rows, masked_max, masked_mean, reverse_index
@@ -212,3 +213,27 @@ def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"no")
     with pytest.raises(InvalidInput, match="do not fit"):
         load_network(tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_dropout_keeps_the_mean_and_drops_its_share(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    layer = Dropout(0.25)
+    ones = torch.ones(333, 301, dtype=dtype)
+    found = layer(ones).float()
+    assert (found == 0).float().mean().item() == pytest.approx(0.25, abs=0.005)
+    assert (found[:, ::8] == 0).float().mean().item() == pytest.approx(
+        (found[:, 7::8] == 0).float().mean().item(), abs=0.02
+    )  # all bytes alike
+    assert found.mean().item() == pytest.approx(1.0, abs=0.01)
+    assert layer.eval()(ones) is ones
+
+
+def test_dropout_is_replaced_everywhere_and_weights_keep_their_names() -> None:
+    module = nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5), nn.Sequential(nn.Dropout(0.1))).eval()
+    names = list(module.state_dict())
+    replace_dropout(module)
+    assert [layer.p for layer in module.modules() if isinstance(layer, Dropout)] == [0.5, 0.1]
+    assert not any(isinstance(layer, nn.Dropout) for layer in module.modules())
+    assert not any(layer.training for layer in module.modules())
+    assert list(module.state_dict()) == names

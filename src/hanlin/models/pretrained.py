@@ -25,27 +25,38 @@ def build_from_base(
     """The encoder in `folder` with a classification head for `labels`; a head that fits them is kept, else a new one is drawn.
 
     Args:
-        dropout: of the head, when given; the encoder keeps its own.
+        dropout: of head and hidden states, when given. Attention then drops nothing: that costs time and brings no accuracy on short texts.
 
     Raises:
         InvalidInput: `unsupported_architecture`, `weights_do_not_fit`.
     """
-    from transformers import AutoModelForSequenceClassification
+    from transformers import AutoConfig, AutoModelForSequenceClassification
 
     model_type = str(read_config(folder).get("model_type"))
     if model_type not in MODEL_TYPES:
         raise InvalidInput("unsupported_architecture", architecture=shorten(model_type), choices=", ".join(MODEL_TYPES))
-    options: dict[str, object] = {} if dropout is None else {"classifier_dropout": dropout}
     with quiet_transformers():  # it would warn that the head is new, which is what we want
         try:
+            config = AutoConfig.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False, num_labels=len(labels), id2label=dict(enumerate(labels)),
+                label2id={label: number for number, label in enumerate(labels)},
+            )  # fmt: skip
+            if dropout is not None:
+                _set_dropout(config, dropout)
             model = AutoModelForSequenceClassification.from_pretrained(
-                folder, attn_implementation=attention, local_files_only=True, trust_remote_code=False, use_safetensors=True,
-                num_labels=len(labels), id2label=dict(enumerate(labels)), label2id={label: number for number, label in enumerate(labels)},
-                ignore_mismatched_sizes=True, dtype="float32", **options,
+                folder, config=config, attn_implementation=attention, local_files_only=True, trust_remote_code=False, use_safetensors=True,
+                ignore_mismatched_sizes=True, dtype="float32",
             )  # fmt: skip
         except (ValueError, OSError, RuntimeError, KeyError, SafetensorError) as error:
             raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names="model.safetensors") from error
     return PretrainedClassifier(model)
+
+
+def _set_dropout(config: object, rate: float) -> None:
+    rates = dict.fromkeys(("hidden_dropout_prob", "dropout", "classifier_dropout", "seq_classif_dropout", "classifier_dropout_prob"), rate)
+    for name, value in (rates | {"attention_probs_dropout_prob": 0.0, "attention_dropout": 0.0}).items():
+        if hasattr(config, name):
+            setattr(config, name, value)
 
 
 def rate_scales(module: nn.Module, *, layer_decay: float, head_rate: float) -> dict[str, float]:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from hanlin.networks.config import NetworkConfig
+from hanlin.networks.dropout import Dropout
 from hanlin.networks.embedding import TokenEmbedding
 from hanlin.networks.pooling import masked_max, masked_mean
 from hanlin.networks.recurrent import RecurrentEncoder
@@ -24,8 +25,8 @@ class TextClassifier(nn.Module):
         self.config = config
         self.embedding = TokenEmbedding(config)
         self.encoder = TransformerEncoder(config) if config.model_type == "hanlin-transformer" else RecurrentEncoder(config)
-        self.embedding_dropout = nn.Dropout(config.embedding_dropout)
-        self.dropout = nn.Dropout(config.dropout)
+        self.embedding_dropout = Dropout(config.embedding_dropout)
+        self.dropout = Dropout(config.dropout)
         self.has_direct_road = bool(config.ngram_sizes)
         size = 2 * self.encoder.output_size + (config.embedding_size if self.has_direct_road else 0)
         self.classifier = nn.Linear(size, len(config.labels))

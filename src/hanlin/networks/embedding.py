@@ -56,8 +56,8 @@ class TokenEmbedding(nn.Module):
         self.buckets = config.ngram_buckets
         self.dropout = config.ngram_dropout
         nn.init.normal_(self.tokens.weight, std=0.1)
-        for table in self.ngrams:
-            nn.init.zeros_(table.weight)  # an n-gram that training never saw says nothing, instead of noise
+        for table in self.ngrams.parameters():
+            nn.init.zeros_(table)  # an n-gram that training never saw says nothing, instead of noise
 
     def forward(self, input_ids: Tensor) -> Tensor:
         """(batch, length) int64 → (batch, length, embedding_size)."""

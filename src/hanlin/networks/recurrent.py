@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hanlin.networks.config import NetworkConfig
+from hanlin.networks.dropout import Dropout
 from hanlin.networks.pooling import gather_rows, reverse_index
 
 LAYERS: dict[str, type[nn.RNN | nn.LSTM | nn.GRU]] = {"hanlin-rnn": nn.RNN, "hanlin-lstm": nn.LSTM, "hanlin-gru": nn.GRU}
@@ -27,7 +28,7 @@ class RecurrentEncoder(nn.Module):
         self.forwards = nn.ModuleList(kind(size, config.hidden_size, batch_first=True) for size in inputs)
         backwards = inputs if config.bidirectional else []
         self.backwards = nn.ModuleList(kind(size, config.hidden_size, batch_first=True) for size in backwards)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.output_size = width
         for layer in (*self.forwards, *self.backwards):
             _initialize(layer)

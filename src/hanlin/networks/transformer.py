@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hanlin.networks.config import NetworkConfig
+from hanlin.networks.dropout import Dropout
 from hanlin.networks.embedding import sinusoids
 
 
@@ -22,7 +23,7 @@ class MultiHeadAttention(nn.Module):
         super().__init__()
         self.heads = heads
         self.query, self.key, self.value, self.output = (nn.Linear(size, size) for _ in range(4))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
         """hidden (batch, length, size); bias (batch, 1, 1, length): 0 for real tokens, very negative for padding."""
@@ -49,7 +50,7 @@ class Block(nn.Module):
         self.expand = nn.Linear(size, config.intermediate_size)
         self.contract = nn.Linear(config.intermediate_size, size)
         self.feedforward_norm = nn.LayerNorm(size)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
         """hidden (batch, length, size) → same."""

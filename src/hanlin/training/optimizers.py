@@ -29,6 +29,7 @@ class Masters:
         self.parameters = [parameter for parameter in module.parameters() if parameter.requires_grad]
         self.is_mixed = dtype != torch.float32
         self.masters: list[Tensor] = [parameter.detach().clone() for parameter in self.parameters] if self.is_mixed else [*self.parameters]
+        self._gradients = [torch.empty_like(master) for master in self.masters] if self.is_mixed else []
         module.to(dtype)
         self.optimizer = _optimizer(self._groups(scales or {}, config), config)
         self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
@@ -41,9 +42,7 @@ class Masters:
             check: is given the norm of the gradient; what it raises leaves the weights untouched.
         """
         if self.is_mixed:
-            for master, parameter in zip(self.masters, self.parameters, strict=True):
-                master.grad = None if parameter.grad is None else parameter.grad.float()
-                parameter.grad = None
+            self._widen()
         gradients = [master.grad for master in self.masters if master.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         check(float(norm))
@@ -55,6 +54,20 @@ class Masters:
         self.optimizer.zero_grad(set_to_none=True)
         if self.is_mixed:
             self.publish()
+
+    @torch.no_grad()
+    def _widen(self) -> None:
+        """Move the gradients over to the masters, whose own fp32 buffers are kept from step to step."""
+        for master, buffer, parameter in zip(self.masters, self._gradients, self.parameters, strict=True):
+            master.grad = buffer if parameter.grad is not None else None
+        pairs = [
+            (master.grad, parameter.grad)
+            for master, parameter in zip(self.masters, self.parameters, strict=True)
+            if master.grad is not None
+        ]
+        torch._foreach_copy_([wide for wide, _ in pairs], [narrow for _, narrow in pairs if narrow is not None])
+        for parameter in self.parameters:
+            parameter.grad = None
 
     @contextmanager
     def borrowed(self, weights: Sequence[Tensor]) -> Iterator[None]:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from hanlin.models.pretrained import build_from_base, rate_scales
+from hanlin.networks.dropout import replace_dropout
 from hanlin.networks.loading import TORCH_DTYPES, save_network
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
@@ -131,7 +132,12 @@ def _prepare(config: TrainConfig, data: TrainData, out: Path, *, base: Path | No
         assert base is not None, "fine-tuning needs a base"
         shutil.copyfile(base / "tokenizer.json", out / "tokenizer.json")
     spec = write_spec(config, data, out, base=base)
-    module: nn.Module = new_network(config, data.labels, out) if config.is_scratch or base is None else build_from_base(base, data.labels)
+    module: nn.Module = (
+        new_network(config, data.labels, out)
+        if config.is_scratch or base is None
+        else build_from_base(base, data.labels, dropout=config.dropout)
+    )
+    replace_dropout(module)
     train, validation = _encode(config, data, spec, out)
     compaction = None if config.is_scratch else compact(module, train.rows + validation.rows, spec.pad_id)
     if compaction:
