@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from hanlin.errors import InvalidInput
@@ -21,6 +23,10 @@ METRICS: JsonObject = {
 EVIDENCE: JsonObject = {
     "status": "ok", "validation": {"metric": 0.85, "drop_points": 0.12}, "test": {"metric": 0.849, "interval": [0.83, 0.86]},
     "latency_ms": {"p50": 1.25, "p99": 2.5}, "throughput_rows_s": 4321.0, "memory_bytes": 5e7, "size_bytes": 23_000_000,
+}  # fmt: skip
+CERTIFICATE: JsonObject = {
+    "rows": 200, "label_agreement": 0.995, "max_score_difference": 0.0123,
+    "tolerance": {"label_agreement": 0.99, "max_score_difference": 0.05},
 }  # fmt: skip
 
 
@@ -48,9 +54,7 @@ def make(registry: Registry) -> ModelVersion:
     )
     registry.add_variant(version, "openvino-int8", None, EVIDENCE, is_chosen=True)
     registry.add_variant(version, "torch-fp32", None, {})
-    return registry.add_certificate(
-        version, "openvino-int8", {"rows": 200, "agreement": 0.995, "max_score_difference": 0.0123}, is_passed=True
-    )
+    return registry.add_certificate(version, "openvino-int8", CERTIFICATE, is_passed=True)
 
 
 def test_the_card_says_what_is_recorded(registry: Registry) -> None:
@@ -60,7 +64,7 @@ def test_the_card_says_what_is_recorded(registry: Registry) -> None:
     for part in (
         "# m:1", "text-classification", "certified", "Made for **hotel** reviews.", "reviews-zh:1", "85.12 %", "83.40 % – 86.80 %",
         "84.01 %",        "`openvino-int8` **(chosen)**", "84.90 %", "0.12", "1.25 / 2.50",
-        "4,321", "23.0", "**passed**", "agreement 0.995", "minilm:1",
+        "4,321", "23.0", "**passed**", "label agreement 99.50 % (≥ 99.00 %)", "0.012 (≤ 0.05)", "minilm:1",
         "`7`",        "job_1", "| Label | train | validation | test |", "## Limits",
     ):  # fmt: skip
         assert part in card, part
@@ -88,10 +92,11 @@ def test_the_card_in_chinese(registry: Registry) -> None:
 
 def test_nothing_breaks_out_of_its_place(registry: Registry) -> None:
     card = registry.card(make(registry))
-    assert "<script>" not in card
+    assert "`'a' \\| <script>alert(1)</script> # Title`" in card  # within a code span, on one line
+    assert card.count("<script>") == 1
     assert "\n# Title" not in card
-    assert "pos&#124;x" in card
-    heads = [line.count("|") for line in card.splitlines() if line.startswith("|")]
+    assert "`pos\\|x`" in card
+    heads = [len(re.findall(r"(?<!\\)\|", line)) for line in card.splitlines() if line.startswith("|")]
     assert set(heads) == {3, 4, 5, 6, 8}
 
 

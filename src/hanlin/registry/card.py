@@ -5,6 +5,7 @@ Reports and evidence come from other rooms as JSON; what is missing there is lef
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -71,6 +72,8 @@ class _Card:
         self.item(f"**{self.word(name)}**: {text}")
 
     def table(self, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        if self._lines[-1]:
+            self._lines.append("")
         self._lines.append("| " + " | ".join(self.word(head) for head in heads) + " |")
         self._lines.append("|" + "---|" * len(heads))
         self._lines += ["| " + " | ".join(row) + " |" for row in rows]
@@ -88,7 +91,7 @@ def _write_facts(card: _Card, model: Model, version: ModelVersion) -> None:
     card.fact("state", state)
     if languages := _list(version.lineage.get("languages")):
         card.fact("languages", escape(", ".join(map(str, languages))))
-    card.fact("labels", ", ".join(f"`{escape(label)}`" for label in version.labels))
+    card.fact("labels", ", ".join(code(label, is_cell=False) for label in version.labels))
     card.fact("created", _moment(version.created_at))
     if version.published_at:
         card.fact("published", _moment(version.published_at))
@@ -108,10 +111,9 @@ def _write_data(card: _Card, version: ModelVersion, dataset: DatasetVersion | No
     counts = _label_counts(dataset.report if dataset else {})
     if counts:
         splits = sorted({split for row in counts.values() for split in row}, key=_split_order)
-        card.text("")
         card.table(
             ["label", *(f"split_{split}" for split in splits)],
-            ([f"`{escape(label)}`", *(str(row.get(split, 0)) for split in splits)] for label, row in sorted(counts.items())),
+            ([code(label), *(str(row.get(split, 0)) for split in splits)] for label, row in sorted(counts.items())),
         )
     elif dataset and (kept := _number(dataset.report, "rows_kept")) is not None:
         card.fact("rows", f"{kept:,.0f}")
@@ -123,7 +125,7 @@ def _write_training(card: _Card, version: ModelVersion) -> None:
     config = _object(version.lineage.get("config"))
     if not config:
         return card.text(card.word("no_training"))
-    return card.table(["setting", "value"], ((f"`{escape(name)}`", f"`{escape(_plain(value))}`") for name, value in sorted(config.items())))
+    return card.table(["setting", "value"], ((code(name), code(_plain(value))) for name, value in sorted(config.items())))
 
 
 def _write_metrics(card: _Card, metrics: JsonObject) -> None:
@@ -145,7 +147,7 @@ def _write_metrics(card: _Card, metrics: JsonObject) -> None:
         card.table(
             heads,
             (
-                [f"`{escape(str(item.get('label')))}`", *(_percent(item.get(key)) for key in heads[1:4]), str(item.get("support", _NONE))]
+                [code(str(item.get("label"))), *(_percent(item.get(key)) for key in heads[1:4]), str(item.get("support", _NONE))]
                 for item in classes
             ),
         )
@@ -186,19 +188,30 @@ def _write_certificates(card: _Card, version: ModelVersion, variants: Sequence[V
         shown.add(certificate.variant)
         verdict = card.word("passed" if certificate.is_passed else "failed")
         stale = "" if present.get(certificate.variant) == certificate.digest else f" ({card.word('stale')})"
-        facts = [f"{word_} {_plain(value)}" for word_, value in certificate.report.items() if isinstance(value, int | float | str)]
-        card.item(
-            f"`{certificate.variant}`: **{verdict}**{stale}, {_moment(certificate.created_at)}"
-            + "".join(f"; {escape(fact)}" for fact in facts[:12])
-        )
+        card.item(f"`{certificate.variant}`: **{verdict}**{stale}, {_moment(certificate.created_at)}{_answers(card, certificate.report)}")
     return card.text("")
+
+
+def _answers(card: _Card, report: JsonObject) -> str:
+    """How far the served answers were off, as `; …` pieces, with what was allowed."""
+    pieces = []
+    if (rows := _number(report, "rows")) is not None:
+        pieces.append(f"{card.word('replayed')} {rows:,.0f}")
+    if (agreement := _number(report, "label_agreement")) is not None:
+        pieces.append(f"{card.word('agreement')} {_percent(agreement)} (≥ {_percent(_number(report, 'tolerance', 'label_agreement'))})")
+    if (difference := _number(report, "max_score_difference")) is not None:
+        allowed = _number(report, "tolerance", "max_score_difference")
+        pieces.append(f"{card.word('difference')} {difference:.2g}" + ("" if allowed is None else f" (≤ {allowed:.2g})"))
+    if report.get("is_agreement_only") is True:
+        pieces.append(card.word("agreement_only"))
+    return "".join(f"; {piece}" for piece in pieces)
 
 
 def _write_lineage(card: _Card, version: ModelVersion) -> None:
     card.section("lineage")
     for name in ("parent", "seed", "code_version"):
         if (value := version.lineage.get(name)) is not None:
-            card.fact(name, f"`{escape(_plain(value))}`")
+            card.fact(name, code(_plain(value), is_cell=False))
     if version.job_id:
         card.fact("job", f"`{version.job_id}`")
     if not any(version.lineage.get(name) is not None for name in ("parent", "seed", "code_version")) and not version.job_id:
@@ -211,6 +224,12 @@ def escape(text: str) -> str:
     for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("`", "&#96;"), ("[", "&#91;"), ("]", "&#93;")):
         text = text.replace(sign, entity)
     return text
+
+
+def code(text: str, *, is_cell: bool = True) -> str:
+    """Foreign text as a code span; within a table's cell its bars are escaped, as tables ask."""
+    text = " ".join(text.split())[:300].replace("`", "'")
+    return f"`{text.replace('|', chr(92) + '|') if is_cell else text}`"
 
 
 def _label_counts(report: JsonObject) -> dict[str, dict[str, int]]:
@@ -257,7 +276,7 @@ def _mega(value: float | None) -> str:
 def _plain(value: JsonValue) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
-    return str(value)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _moment(value: datetime) -> str:
