@@ -23,6 +23,7 @@ class GatewayMetrics:
         self.registry = CollectorRegistry(auto_describe=True)
         self._requests = Counter("hanlin_requests", "Requests answered", ["method", "route", "status"], registry=self.registry)
         self._seconds = Histogram("hanlin_request_seconds", "Time to answer", ["route"], buckets=_SECONDS, registry=self.registry)
+        self._children: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._inflight = Gauge("hanlin_requests_in_flight", "Requests being answered", registry=self.registry)
 
     def begin(self) -> None:
@@ -32,8 +33,12 @@ class GatewayMetrics:
     def end(self, method: str, route: str, status: int, seconds: float) -> None:
         """It has ended."""
         self._inflight.dec()
-        self._requests.labels(method, route, status).inc()
-        self._seconds.labels(route).observe(seconds)
+        key = (method, route, status)
+        if key not in self._children:  # looking a child up by labels costs more than counting
+            self._children[key] = (self._requests.labels(method, route, status), self._seconds.labels(route))
+        count, times = self._children[key]
+        count.inc()
+        times.observe(seconds)
 
     async def render(self, router: Router) -> bytes:
         """Everything, workers asked now."""
