@@ -64,9 +64,10 @@ def demo_version(model: str, *, is_quick: bool) -> tuple[Path, Path]:
         config = preset("base" if is_english else "lstm")
         rows = {name: read_split(dataset, name) for name in ("train", "validation")}
         with tempfile.TemporaryDirectory() as scratch:
+            data = TrainData(rows["train"], rows["validation"], tuple(read_labels(dataset)))
             train(
-                replace(config, epochs=1) if is_quick else config, TrainData(rows["train"], rows["validation"], tuple(read_labels(dataset))),
-                out=artifact, progress=Silent(), checkpoints=FolderCheckpoints(Path(scratch)), base=base if is_english else None,
+                replace(config, epochs=1) if is_quick else config, data, out=artifact, progress=Silent(),
+                checkpoints=FolderCheckpoints(Path(scratch)), base=base if is_english else None,
             )  # fmt: skip
     return artifact, dataset
 

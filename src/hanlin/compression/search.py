@@ -28,7 +28,7 @@ from hanlin.tasks.metrics import Metrics
 from hanlin.tasks.spec import ModelSpec
 
 REFERENCE = "torch-fp32"
-NEIGHBOUR_ROWS = 8
+NEIGHBOUR_ROWS = 4
 BATCH_TOKENS = 2048
 
 
