@@ -153,6 +153,7 @@ class World:
     slow_s: float = 0.0
     gate: threading.Event = field(default_factory=threading.Event)
     hold_jobs: bool = False
+    known_model: str = "sentiment-zh"
     url: str = ""
 
     def paths(self, method: str) -> list[str]:
@@ -380,7 +381,7 @@ def make_app(world: World) -> Any:
         return JSONResponse({"models": [MODEL]})
 
     async def model(request: Request) -> Response:
-        if request.path_params["name"] != "sentiment-zh":
+        if request.path_params["name"] != world.known_model:
             return error(404, "NotFound", "not_found", "there is no model of this name", "`hanlin model list` shows them.")
         return JSONResponse(MODEL)
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -194,6 +197,25 @@ def test_sync_and_async_offer_the_same() -> None:
         assert names == other[part], part
 
 
-def test_the_example_file_is_type_checked() -> None:
-    root = Path(__file__).parents[2]
-    assert "async def" in (root / "examples" / "sdk.py").read_text(encoding="utf-8")
+EXAMPLES = Path(__file__).parents[2] / "examples" / "sdk.py"
+
+
+def test_the_examples_are_typed() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", str(EXAMPLES)], capture_output=True, text=True, cwd=EXAMPLES.parents[1], check=False
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_examples_run(hanlin, world, standin, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HANLIN_URL", world.url)
+    monkeypatch.setenv("HANLIN_KEY", standin.KEY)
+    examples = runpy.run_path(str(EXAMPLES))
+    (tmp_path / "reviews.csv").write_text("text,label\n好,pos\n", encoding="utf-8")
+    world.known_model = "sentiment"
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        examples["road"](tmp_path / "reviews.csv")
+    assert "pos 0.9" in out.getvalue()
+    assert [job["kind"] for job in world.jobs.values()] == ["ingest", "train", "compress"]
+    assert examples["careful"](hanlin, "") is None
+    assert [answer.label for answer in asyncio.run(examples["many"](["好", "坏"]))] == ["pos", "neg"]

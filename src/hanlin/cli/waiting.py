@@ -88,8 +88,8 @@ class _Bar:
         self._task = progress.add_task(title, total=None, figures="")
 
     def event(self, event: JobEvent) -> None:
-        if event.message:
-            self._progress.console.print("  " + clean(event.message), style="dim")
+        for line in event.message.splitlines():
+            self._progress.console.print("  " + clean(line), style="dim")
         if event.kind == "progress":
             self._progress.update(self._task, completed=event.step, total=event.total or None, figures=figures(event.metrics))
 
@@ -103,8 +103,8 @@ class _Lines:
         self._shown_at = float("-inf")
 
     def event(self, event: JobEvent) -> None:
-        if event.message:
-            SCREEN.note(f"{self._title}: {event.message}")
+        for line in event.message.splitlines():
+            SCREEN.note(f"{self._title}: {line}")
         if event.kind != "progress":
             return
         tenth = 10 * event.step // event.total if event.total else 0
