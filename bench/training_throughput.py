@@ -2,9 +2,9 @@
 
 usage: python bench/training_throughput.py [--quick]        (--quick: one seed, one epoch; the figures then say little)
 
-The plain loop is what a tutorial writes: transformers' model in fp32 with its default attention, torch's AdamW, batches of 32 in random order,
-each padded to its longest row. Same weights, rows, epochs, rate and schedule. The two run in turn, seed by seed, so that drift hits both.
-Tokens are real ones (no padding); evaluation, loading and the probe of the precision do not count as training time for either.
+The plain loop is what a tutorial writes: transformers' model in fp32 with its default attention, torch's AdamW, batches of 32 in random
+order, each padded to its longest row. Same weights, rows, epochs, rate and schedule. The two run in turn, seed by seed, so that drift
+hits both. Tokens are real ones (no padding); evaluation, loading and the probe of the precision do not count as training time for either.
 """
 
 from __future__ import annotations

@@ -39,8 +39,17 @@ WORDS = [
     "bad",
     "!",
 ]
-SMALL = {"vocab_size": len(WORDS), "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
-         "max_position_embeddings": 40, "pad_token_id": 0, "id2label": {0: "bad", 1: "good"}, "label2id": {"bad": 0, "good": 1}}  # fmt: skip
+SMALL = {
+    "vocab_size": len(WORDS),
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 40,
+    "pad_token_id": 0,
+    "id2label": {0: "bad", 1: "good"},
+    "label2id": {"bad": 0, "good": 1},
+}
 
 
 def folder_of(path: Path, model_type: str = "bert", *, with_head: bool = True, slow: bool = False) -> Path:
@@ -173,7 +182,11 @@ BAD = {
     "C097 nemo": (put("m.nemo"), "unsupported_format", "m.nemo"),
     "C086 code": (put("modeling_evil.py"), "unexpected_file", "modeling_evil.py"),
     "C086 pickle in disguise": (put("model.safetensors", b"\x80\x04\x95" + b"\0" * 99), "invalid_model_file", "model.safetensors"),
-    "C102 tokenizer": (put("tokenizer.json", b'{"version":"1.0","model":{"type":"BPE","vocab":{"a":0},"merges":["a b c d"]}}'), "invalid_tokenizer", ""),
+    "C102 tokenizer": (
+        put("tokenizer.json", b'{"version":"1.0","model":{"type":"BPE","vocab":{"a":0},"merges":["a b c d"]}}'),
+        "invalid_tokenizer",
+        "",
+    ),
     "C102 no tokenizer": (put("tokenizer.json", b"\xff"), "invalid_tokenizer", ""),
     "C104 gap": (change_config(id2label={"0": "a", "2": "b"}, label2id=None), "invalid_labels", ""),
     "C104 twice": (change_config(id2label={"0": "a", "1": "a"}, label2id=None), "invalid_labels", ""),
@@ -184,7 +197,7 @@ BAD = {
     "weights of another shape": (change_config(intermediate_size=48), "weights_do_not_fit", ""),
     "weights that are no number": (not_a_number, "weights_do_not_fit", "finite"),
     "no JSON": (put("config.json", b"[" * 100_000), "invalid_network_config", "config.json"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -212,16 +225,28 @@ def entry(start: int, end: int, *, shape: list[int] | None = None, dtype: str = 
 
 
 BROKEN = {
-    "empty": b"", "short": b"\1\2", "header 2^63": safetensors({}, length=2**63), "header of 9 MB": safetensors(b" " * (9 * 2**20)),
-    "truncated": safetensors({"a": entry(0, 8)}, b"\0" * 7), "trailing": safetensors({"a": entry(0, 8)}, b"\0" * 9),
-    "overlap": safetensors({"a": entry(0, 8), "b": entry(4, 12)}, b"\0" * 12), "gap": safetensors({"a": entry(0, 4), "b": entry(8, 12)}, b"\0" * 12),
-    "overflow": safetensors({"a": entry(0, 8, shape=[2**62, 2**62])}, b"\0" * 8), "negative": safetensors({"a": entry(0, 8, shape=[-1, -2])}, b"\0" * 8),
-    "shape": safetensors({"a": entry(0, 8, shape=[3])}, b"\0" * 8), "no JSON": safetensors(b"{nope"), "list": safetensors([1]),
-    "twice": safetensors(b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', b"\0" * 4),
-    "type": safetensors({"a": entry(0, 8, dtype="PY")}, b"\0" * 8), "bool shape": safetensors({"a": entry(0, 4, shape=[True])}, b"\0" * 4),  # type: ignore[list-item]
-    "nothing": safetensors({}), "zip at the end": safetensors({"a": entry(0, 4)}, b"\0" * 4 + b"PK\3\4"),
+    "empty": b"",
+    "short": b"\1\2",
+    "header 2^63": safetensors({}, length=2**63),
+    "header of 9 MB": safetensors(b" " * (9 * 2**20)),
+    "truncated": safetensors({"a": entry(0, 8)}, b"\0" * 7),
+    "trailing": safetensors({"a": entry(0, 8)}, b"\0" * 9),
+    "overlap": safetensors({"a": entry(0, 8), "b": entry(4, 12)}, b"\0" * 12),
+    "gap": safetensors({"a": entry(0, 4), "b": entry(8, 12)}, b"\0" * 12),
+    "overflow": safetensors({"a": entry(0, 8, shape=[2**62, 2**62])}, b"\0" * 8),
+    "negative": safetensors({"a": entry(0, 8, shape=[-1, -2])}, b"\0" * 8),
+    "shape": safetensors({"a": entry(0, 8, shape=[3])}, b"\0" * 8),
+    "no JSON": safetensors(b"{nope"),
+    "list": safetensors([1]),
+    "twice": safetensors(
+        b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}', b"\0" * 4
+    ),
+    "type": safetensors({"a": entry(0, 8, dtype="PY")}, b"\0" * 8),
+    "bool shape": safetensors({"a": entry(0, 4, shape=[True])}, b"\0" * 4),  # type: ignore[list-item]
+    "nothing": safetensors({}),
+    "zip at the end": safetensors({"a": entry(0, 4)}, b"\0" * 4 + b"PK\3\4"),
     "20,001 tensors": safetensors({f"t{number}": entry(4 * number, 4 * number + 4) for number in range(20_001)}, b"\0" * 80_004),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -266,8 +291,21 @@ def test_c097_no_pickle_is_opened_and_no_process_leaves_the_interpreter(tmp_path
 
 def test_c102_a_tokenizer_that_kills_or_stalls_the_child_leaves_the_parent_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "tokenizer.json"
-    path.write_text(json.dumps({"version": "1.0", "model": {"type": "WordPiece", "unk_token": "[X]", "continuing_subword_prefix": "##",
-                    "max_input_chars_per_word": 100, "vocab": {"a": 0}}}), encoding="utf-8")  # fmt: skip
+    path.write_text(
+        json.dumps(
+            {
+                "version": "1.0",
+                "model": {
+                    "type": "WordPiece",
+                    "unk_token": "[X]",
+                    "continuing_subword_prefix": "##",
+                    "max_input_chars_per_word": 100,
+                    "vocab": {"a": 0},
+                },
+            }
+        ),
+        encoding="utf-8",
+    )
     with pytest.raises(HanlinError):  # the unknown token is not in the vocabulary
         probe(path)
     monkeypatch.setattr("hanlin.models.tokenizer_probe.TIMEOUT_S", 0.01)

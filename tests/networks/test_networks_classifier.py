@@ -28,8 +28,18 @@ def config_of(model_type: str, **changes: object) -> NetworkConfig:
         if model_type == "hanlin-transformer"
         else {"ngram_buckets": 64, "ngram_sizes": (2, 3), "ngram_multiplier": hash_multiplier(64, 30)}
     )
-    values = {"vocab_size": 30, "labels": ("no", "yes", "翰"), "embedding_size": 8, "hidden_size": 8, "num_hidden_layers": 2, "num_attention_heads": 2,
-              "intermediate_size": 16, "max_position_embeddings": 32, **ngrams, **changes}  # fmt: skip
+    values = {
+        "vocab_size": 30,
+        "labels": ("no", "yes", "翰"),
+        "embedding_size": 8,
+        "hidden_size": 8,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+        "max_position_embeddings": 32,
+        **ngrams,
+        **changes,
+    }
     return NetworkConfig(model_type, **values)  # type: ignore[arg-type]
 
 
@@ -187,11 +197,16 @@ def test_pooling_sees_real_tokens_only() -> None:
 @pytest.mark.parametrize(
     ("change", "name"),
     [
-        ({"model_type": "bert"}, "model_type"), ({"vocab_size": 0}, "vocab_size"), ({"hidden_size": "x"}, ""), ({"unknown": 1}, "unknown"),
-        ({"id2label": {"0": "a", "2": "b"}}, "id2label"), ({"dropout": 1.0}, "dropout"), ({"ngram_buckets": 2**22 + 1}, "ngram_buckets"),
+        ({"model_type": "bert"}, "model_type"),
+        ({"vocab_size": 0}, "vocab_size"),
+        ({"hidden_size": "x"}, ""),
+        ({"unknown": 1}, "unknown"),
+        ({"id2label": {"0": "a", "2": "b"}}, "id2label"),
+        ({"dropout": 1.0}, "dropout"),
+        ({"ngram_buckets": 2**22 + 1}, "ngram_buckets"),
         ({"ngram_multiplier": 2**31}, "ngram_multiplier"),
     ],
-)  # fmt: skip
+)
 def test_a_wrong_config_is_refused_by_name(tmp_path: Path, change: dict[str, object], name: str) -> None:
     save_network(network_of("hanlin-lstm"), tmp_path)
     path = tmp_path / "config.json"

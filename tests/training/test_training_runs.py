@@ -46,8 +46,21 @@ def rows_of(count: int, seed: int) -> Rows:
 
 
 DATA = TrainData(rows_of(160, 1), rows_of(60, 2), ("bad", "good"))
-SMALL = {"precision": "fp32", "embedding_size": 16, "hidden_size": 16, "ngram_buckets": 256, "min_count": 1, "batch_size": 16, "epochs": 4, "rate": 0.02,
-         "heads": 2, "layers": 1, "dropout": 0.1, "ngram_dropout": 0.2, "threads": 1}  # fmt: skip
+SMALL = {
+    "precision": "fp32",
+    "embedding_size": 16,
+    "hidden_size": 16,
+    "ngram_buckets": 256,
+    "min_count": 1,
+    "batch_size": 16,
+    "epochs": 4,
+    "rate": 0.02,
+    "heads": 2,
+    "layers": 1,
+    "dropout": 0.1,
+    "ngram_dropout": 0.2,
+    "threads": 1,
+}
 SPACED = {"cleaning": ["width"], "segmentation": "character"}
 
 
@@ -76,10 +89,22 @@ def test_a_network_learns_is_saved_and_answers_the_same(tmp_path: Path, model: s
     assert first.rows_per_s > 0
 
 
-@pytest.mark.parametrize("options", [{"optimizer": "sgd", "rate": 0.2}, {"optimizer": "adam"}, {"schedule": "cosine"}, {"schedule": "onecycle"},
-                                     {"schedule": "constant", "warmup": 0.0}, {"class_weights": "balanced", "average": 0.0}, {"tokenizer": "bpe", "text": SPACED},
-                                     {"tokenizer": "wordpiece", "metric": "macro_f1", "text": SPACED}, {"precision": "bf16"}, {"metric": "loss", "evaluations": 2},
-                                     {"precision": "auto"}])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizer": "sgd", "rate": 0.2},
+        {"optimizer": "adam"},
+        {"schedule": "cosine"},
+        {"schedule": "onecycle"},
+        {"schedule": "constant", "warmup": 0.0},
+        {"class_weights": "balanced", "average": 0.0},
+        {"tokenizer": "bpe", "text": SPACED},
+        {"tokenizer": "wordpiece", "metric": "macro_f1", "text": SPACED},
+        {"precision": "bf16"},
+        {"metric": "loss", "evaluations": 2},
+        {"precision": "auto"},
+    ],
+)
 def test_every_choice_learns(tmp_path: Path, options: dict[str, object]) -> None:
     run(tmp_path, config_of("gru" if "tokenizer" in options else "lstm", **{"epochs": 6, **options}))
     assert evaluate(tmp_path / "out", DATA.validation).metrics.accuracy > 0.85
