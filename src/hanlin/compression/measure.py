@@ -5,6 +5,7 @@ A figure is a median over rounds. Knows variants only as `BenchClient`s.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,7 @@ from hanlin.errors import HanlinError
 LATENCY_ROWS = 64
 LATENCY_CHUNK = 8  # rows a variant runs before it is the next one's turn
 THROUGHPUT_ROWS = 512
-MIN_ROUNDS = 3
+MAX_SECONDS = 45.0  # no further round begins after this; the first always ends
 OnFailure = Callable[[str, HanlinError], None]
 
 
@@ -71,12 +72,15 @@ def measure(
         seconds[name].append(client.score(many, max_tokens=max_tokens)[1])
 
     turn(warm_up)
-    for _ in range(max(rounds, MIN_ROUNDS)):
+    began = time.monotonic()
+    for _ in range(max(rounds, 1)):
         for start in range(len(single) // LATENCY_CHUNK + 1):
             chunk = single[start :: len(single) // LATENCY_CHUNK + 1]  # short and long rows in every turn
             turn(partial(time_rows, chunk))
         turn(time_all)
         tick()
+        if time.monotonic() - began > MAX_SECONDS:
+            break
     return {
         name: Timing(
             float(np.percentile(times[name], 50)), float(np.percentile(times[name], 99)), len(many) / float(np.median(seconds[name]))

@@ -69,7 +69,7 @@ def search(
         target: what "best" means: rows a second at the dataset's length mix, p50 of one row, or memory.
         variants: which to try; the reference is added.
         out: artifact folder that receives `variants/…`; None means `folder`.
-        rounds: measuring rounds, at least 3.
+        rounds: measuring rounds; fewer on a machine so busy that they take longer than 45 s.
         max_batch_tokens: token budget of a batch, padding included, as in serving.
 
     Raises:
