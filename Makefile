@@ -17,7 +17,7 @@ run: setup ## the main job on real data, ending in a live server and console (CI
 
 test: setup ## all tests but the long campaigns
 	@scripts/browser.sh
-	@$(PY) -m pytest -m "not soak"
+	@$(PY) -m pytest
 
 check: setup ## format, lint, types, generated docs
 	@$(PY) -m ruff format --check .
