@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -50,16 +51,31 @@ def up(settings: Settings, *, announce: Callable[[Started], None] | None = None)
             server_file.unlink(missing_ok=True)
 
 
+_WORDS = {
+    "en": {
+        "up": "[bold green]Hanlin[/] answers at [bold]{url}[/]  [dim](home {home}, {seconds:.1f} s)[/]",
+        "key": "Owner key, shown once and kept for the local command line: [bold]{key}[/]",
+        "kept": "A new owner key is kept in {home}/owner.key (readable by you only).",
+    },
+    "zh": {
+        "up": "[bold green]翰林[/] 已在 [bold]{url}[/] 应答  [dim]（主目录 {home}，{seconds:.1f} 秒）[/]",
+        "key": "所有者密钥，只显示这一次，并已为本机命令行保存：[bold]{key}[/]",
+        "kept": "新的所有者密钥保存在 {home}/owner.key（仅你可读）。",
+    },
+}
+
+
 def say(started: Started) -> None:
-    """Tells the terminal that the server answers, and the owner key where it is new."""
+    """Tells the terminal that the server answers. A new owner key is shown on a terminal only, never written into a log."""
     from rich.console import Console
 
+    wanted = os.environ.get("HANLIN_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
+    words = _WORDS["zh" if wanted.lower().startswith("zh") else "en"]
     console = Console(highlight=False)
-    console.print(
-        f"[bold green]Hanlin[/] answers at [bold]{started.url}[/]  [dim](home {started.home}, {started.seconds:.1f} s)[/]", soft_wrap=True
-    )
+    console.print(words["up"].format(url=started.url, home=started.home, seconds=started.seconds), soft_wrap=True)
     if started.owner_key is not None:
-        console.print(f"Owner key, shown once and kept for the local command line: [bold]{started.owner_key}[/]", soft_wrap=True)
+        key = "key" if console.is_terminal else "kept"
+        console.print(words[key].format(key=started.owner_key, home=started.home), soft_wrap=True)
 
 
 def _prepare(settings: Settings) -> str | None:
