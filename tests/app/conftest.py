@@ -21,8 +21,6 @@ from hanlin.datasets import bundled
 
 PACKAGES = Path(__file__).parents[2] / "build" / "packages"
 WAIT_S = 120.0
-# A network of a few thousand weights: every step of the road is real, none is long.
-TINY = {"epochs": 1, "hidden_size": 16, "embedding_size": 16, "ngrams": False, "max_length": 96, "precision": "fp32", "threads": 1}
 
 
 class Server:
@@ -91,7 +89,7 @@ class Server:
         below = self.tree()
         self.process.kill()
         self.process.wait()
-        gone, alive = psutil.wait_procs(below, timeout=10)
+        _gone, alive = psutil.wait_procs(below, timeout=10)
         assert not alive, alive
 
     def stop(self) -> int:

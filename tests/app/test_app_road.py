@@ -11,6 +11,7 @@ from hanlin.client import Hanlin
 from hanlin.errors import Conflict
 
 pytestmark = pytest.mark.e2e
+# A network of a few thousand weights: every step of the road is real, none is long.
 TINY = {"epochs": 1, "hidden_size": 16, "embedding_size": 16, "ngrams": False, "max_length": 96, "precision": "fp32", "threads": 1}
 TRAIN = {"dataset": "reviews", "model": "lstm", "name": "sentiment", "options": TINY}
 TEXTS = ["质量很好，下次还来", "太差了，再也不买", "一般"]
@@ -102,7 +103,7 @@ def test_a_version_in_use_is_not_deleted(deployed, client) -> None:
 
 
 def test_private_endpoints_leave_nothing_behind(compressed, client) -> None:
-    assert [endpoint for endpoint in client.endpoints.list() if endpoint.name.startswith(".")] == []
+    assert [endpoint for endpoint in client.endpoints.list() if endpoint.endpoint.startswith(".")] == []
     assert [key.name for key in client.keys.list()] == ["owner"]
 
 
@@ -110,7 +111,7 @@ def test_a_new_version_takes_over_and_rolls_back(deployed, client) -> None:
     client.jobs.wait(client.jobs.submit("train", TRAIN | {"seed": 1}).id, timeout=300)
     client.deployments.wait(client.deployments.create("sentiment:2", deployed), timeout=120)
     assert client.endpoints.get(deployed).version == 2
-    client.deployments.wait(client.deployments.rollback(deployed), timeout=120)
+    client.deployments.wait(client.endpoints.rollback(deployed), timeout=120)
     assert client.endpoints.get(deployed).version == 1
     assert client.classify(deployed, TEXTS[0]).label in {"positive", "negative"}
 

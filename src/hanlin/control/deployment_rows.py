@@ -97,7 +97,7 @@ def select_views(
         query = query.where(DeploymentRow.endpoint_id == endpoint_id)
     else:
         query = query.where(~EndpointRow.is_internal)
-    return [_view(*row) for row in session.execute(query).tuples()]
+    return [_view(*row) for row in session.execute(query)]
 
 
 def endpoint_view(session: Session, row: EndpointRow) -> EndpointView | None:

@@ -47,7 +47,7 @@ class DeclaredDeployments:
             return [
                 DeploymentSpec(deployment_id=row.id, team_id=row.team_id, endpoint=endpoint, model=model, version=f"{model}:{number}",
                                variant=row.variant, replicas=row.replicas)
-                for row, endpoint, model, number in session.execute(query).tuples()
+                for row, endpoint, model, number in session.execute(query)
             ]  # fmt: skip
 
     def set_state(self, deployment_id: str, state: State, reason: str, replicas: int) -> None:

@@ -6,6 +6,7 @@ from hanlin.control import job_kinds
 from hanlin.control.blobs import require_upload
 from hanlin.control.platform import Platform
 from hanlin.datasets.values import ReadOptions
+from hanlin.engines import split_variant
 from hanlin.errors import Conflict, InvalidInput
 from hanlin.tasks.base import TASKS
 from hanlin.types import ModelRef, Principal, shorten
@@ -32,6 +33,13 @@ def check_references(platform: Platform, principal: Principal, job: job_kinds.Jo
             version = platform.registry.resolve(principal.team_id, ModelRef.parse(job.model))
             if job.dataset is not None:
                 _check_dataset(platform, principal, job.dataset, version.task)
+            _check_variants(job)
+
+
+def _check_variants(job: job_kinds.Evaluate | job_kinds.Compress | job_kinds.Certify) -> None:
+    names = job.variants if isinstance(job, job_kinds.Compress) else [job.variant] if isinstance(job, job_kinds.Certify) else None
+    for name in filter(None, names or []):
+        split_variant(name)
 
 
 def _check_files(platform: Platform, principal: Principal, files: list[job_kinds.FileItem]) -> None:

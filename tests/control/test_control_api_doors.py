@@ -1,0 +1,174 @@
+"""Every route of the control API: behind a key, with a declared scope, blind to other teams, deaf to sloppy JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from fastapi.routing import APIRoute
+
+from hanlin.gateway.control_api import create_control_router
+
+DIGEST = "a" * 64
+EXAMPLES = {
+    "name": "mood", "number": "1", "alias": "production", "picture": "confusion", "job_id": "job_x", "sha256": DIGEST, "endpoint": "live",
+    "key_id": "key_x", "deployment_id": "dep-x",
+}  # fmt: skip
+BODIES = {
+    "/api/v1/jobs": {"kind": "evaluate", "config": {"model": "mood"}},
+    "/api/v1/models/{name}/notes": {"notes": "n"},
+    "/api/v1/models/{name}/aliases/{alias}": {"version": 1},
+    "/api/v1/deployments": {"model": "mood", "endpoint": "live"},
+    "/api/v1/keys": {"name": "k", "scopes": ["read"]},
+}
+NAMES_NOTHING = {
+    "/api/v1/datasets",
+    "/api/v1/tasks",
+    "/api/v1/keys",
+    "/api/v1/models",
+    "/api/v1/endpoints",
+    "/api/v1/deployments",
+    "/api/v1/jobs",
+}
+
+
+def routes(platform) -> list[tuple[str, str, APIRoute]]:
+    found = [route for route in flatten(create_control_router(platform).routes)]
+    return [(method, route.path, route) for route in found for method in sorted(route.methods)]
+
+
+def flatten(items) -> list[APIRoute]:
+    found: list[APIRoute] = []
+    for item in items:
+        inner = getattr(item, "original_router", None)  # FastAPI keeps included routers whole
+        found += flatten(inner.routes) if inner is not None else [item]
+    return found
+
+
+def fill(path: str, **values: str) -> str:
+    return re.sub(r"{(\w+)}", lambda found: (EXAMPLES | values)[found.group(1)], path)
+
+
+def test_there_are_routes_and_each_declares_its_scope(platform) -> None:
+    found = routes(platform)
+    assert len(found) >= 30
+    for method, path, route in found:
+        assert isinstance(route, APIRoute), path
+        scope = (route.openapi_extra or {}).get("x-scope")
+        assert scope in {"read", "write", "admin"}, f"{method} {path} declares no scope"
+
+
+async def test_no_route_answers_without_a_key(http, platform) -> None:
+    bodies = set()
+    async with http.client() as client:
+        for method, path, _ in routes(platform):
+            answer = await client.request(method, fill(path), json=BODIES.get(path))
+            assert answer.status_code == 401, f"{method} {path}"
+            if method != "HEAD":
+                bodies.add(json.dumps({name: value for name, value in answer.json()["error"].items() if name != "request_id"}))
+    assert len(bodies) == 1
+
+
+@pytest.mark.parametrize("header", ["Basic abc", "Bearer ' OR 1=1 --", "Bearer hl_" + "a" * 1_000_000, "Bearer hl_ключ", "hl_x", ""])
+async def test_a_bad_key_is_refused_with_the_same_words(http, header) -> None:
+    async with http.client() as client:
+        answer = await client.get("/api/v1/models", headers={"authorization": header.encode()})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthenticated")
+
+
+async def test_a_scope_is_needed(http, platform) -> None:
+    key = http.key("predict")
+    async with http.client(key) as client:
+        for method, path, _ in routes(platform):
+            answer = await client.request(method, fill(path), json=BODIES.get(path))
+            assert answer.status_code == 403, f"{method} {path}"
+
+
+async def test_another_teams_things_look_like_nothing(http, platform, make_version, owner) -> None:
+    """C042: with the other team's key every path with an id answers byte for byte as if the id were unknown."""
+    make_version()
+    from hanlin.control import deployments, jobs
+
+    endpoint = deployments.deploy(platform, owner, model="mood", endpoint="live")
+    job = jobs.submit(platform, owner, kind="evaluate", config={"model": "mood", "dataset": None})
+    theirs = (
+        {"job_id": job.id, "deployment_id": endpoint.id, "key_id": platform.accounts.list_keys(owner.team_id)[0].id}
+        if platform.accounts.list_keys(owner.team_id)
+        else {"job_id": job.id, "deployment_id": endpoint.id}
+    )
+    theirs["sha256"] = platform.registry.get_model(owner.team_id, "mood").versions[0].manifest.find("model.safetensors").sha256
+    stranger = http.key(team="other")
+    async with http.client(stranger) as client:
+        for method, path, _ in routes(platform):
+            if (path in NAMES_NOTHING and method != "POST") or (method == "PUT" and "blobs" in path) or path in {"/api/v1/keys"}:
+                continue
+            known = await client.request(method, fill(path, **theirs), json=BODIES.get(path), headers={"x-request-id": "r"})
+            assert known.status_code == 404, f"{method} {path} {known.text}"
+            if method == "HEAD":
+                continue
+            unknown_body = json.loads(json.dumps(BODIES.get(path)).replace("mood", "nope")) if path in BODIES else None
+            unknown = await client.request(
+                method, fill(path, name="nope", endpoint="nope", **{key: value[:-1] + "0" for key, value in theirs.items()}), json=unknown_body,
+                headers={"x-request-id": "r"},
+            )  # fmt: skip
+            assert unknown.status_code == 404
+            assert known.json()["error"].keys() == unknown.json()["error"].keys()
+            assert known.json()["error"]["code"] == unknown.json()["error"]["code"], f"{method} {path}"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"version": NaN}', b'{"version": Infinity}', b'{"version": 1e999}', b'{"version": "1"}', b'{"version": 1.0}', b'{"version": true}',
+        b'{"version": null}', b'{"version": []}', b'{"version": 0}', b'{"version": 9223372036854775808}', b'{"version": 1, "x": 1}', b"{}", b"[]",
+        b'{"version": "\\ud800"}', b"[" * 100_000, b'{"version":' + b"[" * 900 + b"]" * 900 + b"}", b"", b"\xff\xfe", b'{"version": 1',
+        b'{"version": "' + b"x" * 1_000_000 + b'"}',
+    ],
+    ids=lambda body: repr(body[:24]),
+)  # fmt: skip
+async def test_sloppy_json_is_refused_in_a_small_answer(http, make_version, body) -> None:
+    make_version()
+    async with http.client(http.key()) as client:
+        answer = await client.put("/api/v1/models/mood/aliases/live", content=body, headers={"content-type": "application/json"})
+    assert answer.status_code in {400, 422}, answer.text[:200]
+    assert len(answer.content) <= 4096
+    assert b"x" * 65 not in answer.content
+
+
+async def test_another_content_type_is_refused(http, make_version) -> None:
+    make_version()
+    async with http.client(http.key()) as client:
+        answer = await client.put("/api/v1/models/mood/aliases/live", content=b'{"version": 1}', headers={"content-type": "text/plain"})
+    assert answer.status_code == 415
+
+
+async def test_a_body_over_the_limit_is_refused(http) -> None:
+    async with http.client(http.key()) as client:
+        answer = await client.put("/api/v1/models/mood/notes", json={"notes": "x" * 3_000_000})
+    assert answer.status_code == 413
+
+
+async def test_openapi_describes_every_route(http, platform) -> None:
+    async with http.client() as client:
+        described = (await client.get("/openapi.json")).json()
+    for method, path, _ in routes(platform):
+        operation = described["paths"][path][method.lower()]
+        assert operation.get("description"), f"{method} {path}"
+        assert operation["security"]
+
+
+@pytest.mark.parametrize("name", ["..", "a%2Fb", "CON", "a" * 300, "name.", "-x", "😀", "Ünicode", "a b", "$(id)", "x;y"])
+async def test_names_that_could_do_harm_are_refused(http, name) -> None:
+    async with http.client(http.key()) as client:
+        for body in ({"kind": "ingest", "config": {"dataset": name, "files": [{"path": "a.csv", "sha256": DIGEST, "size_bytes": 1}]}},):
+            answer = await client.post("/api/v1/jobs", json=body)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_name")
+        answer = await client.post("/api/v1/deployments", json={"model": "mood", "endpoint": name[:80]})
+        assert answer.status_code == 422
+
+
+async def test_errors_speak_chinese_when_asked(http) -> None:
+    async with http.client(http.key()) as client:
+        answer = await client.get("/api/v1/models/none", headers={"accept-language": "zh-CN"})
+    assert "没有" in answer.json()["error"]["message"]

@@ -1,0 +1,108 @@
+"""Jobs are checked when they are submitted; their events stream to the end mark."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hanlin.control import jobs
+from hanlin.control.job_kinds import JOB_KINDS
+from hanlin.errors import Conflict, HanlinError, NotFound
+from hanlin.pipelines.base import PIPELINES
+
+DIGEST = "a" * 64
+FILE = {"path": "a.csv", "sha256": DIGEST, "size_bytes": 1}
+
+
+def test_every_kind_has_its_pipeline() -> None:
+    assert PIPELINES.names() == sorted(JOB_KINDS)
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "code"),
+    [
+        ("dance", {}, "unknown_job_kind"),
+        ("train", {"dataset": "none", "model": "lstm", "name": "x"}, "not_found"),
+        ("train", {"dataset": "/etc/passwd", "model": "lstm", "name": "x"}, "invalid_name"),
+        ("train", {"dataset": "file:///etc/passwd", "model": "lstm", "name": "x"}, "invalid_dataset_reference"),
+        ("train", {"dataset": "http://169.254.169.254/", "model": "lstm", "name": "x"}, "invalid_dataset_reference"),
+        ("ingest", {"dataset": "d", "files": []}, "invalid_job_config"),
+        ("ingest", {"dataset": "d", "files": [FILE]}, "blob_not_found"),
+        ("ingest", {"dataset": "d", "files": [FILE | {"path": "../x"}]}, "invalid_file_path"),
+        ("ingest", {"dataset": "d", "files": [FILE | {"path": "/etc/passwd"}]}, "invalid_file_path"),
+        ("ingest", {"dataset": "d", "files": [FILE | {"path": "C:/x"}]}, "invalid_file_path"),
+        ("ingest", {"dataset": "d", "files": [FILE | {"sha256": "A" * 64}]}, "invalid_digest"),
+        ("ingest", {"dataset": "d", "files": [FILE], "options": {"colour": "red"}}, "unknown_dataset_option"),
+        ("ingest", {"dataset": "d", "files": [FILE], "source": "s3://b"}, "invalid_job_config"),
+        ("compress", {"model": "none"}, "not_found"),
+        ("compress", {"model": "none", "budget": True}, "invalid_job_config"),
+        ("compress", {"model": "none", "budget": "0.5"}, "invalid_job_config"),
+        ("compress", {"model": "none", "budget": -1}, "invalid_job_config"),
+        ("compress", {"model": "none", "target": "beauty"}, "invalid_job_config"),
+        ("import", {"name": "$(id)", "files": [FILE]}, "invalid_name"),
+        ("import", {"name": "m", "files": [FILE], "labels": ["a", "b\x00"]}, "invalid_job_config"),
+        ("evaluate", {"model": "a@b@c"}, "invalid_model_reference"),
+    ],
+)  # fmt: skip
+def test_a_job_that_would_fail_is_refused_at_once(platform, owner, kind, config, code) -> None:
+    with pytest.raises(HanlinError) as caught:
+        jobs.submit(platform, owner, kind=kind, config=config)
+    assert caught.value.code == code
+    assert jobs.list_jobs(platform, owner) == []
+
+
+def test_unknown_variants_are_refused_when_submitted(platform, owner, make_version) -> None:
+    make_version()
+    with pytest.raises(HanlinError) as caught:
+        jobs.submit(platform, owner, kind="compress", config={"model": "mood", "variants": ["magic-int1"]})
+    assert caught.value.code == "unknown_variant"
+
+
+def test_defaults_are_written_out(platform, owner, make_version) -> None:
+    make_version()
+    job = jobs.submit(platform, owner, kind="compress", config={"model": "mood"})
+    assert job.config["budget"] == 0.5
+    assert job.config["target"] == "throughput"
+    assert (job.lane, job.state, job.key_id) == ("heavy", "queued", owner.key_id)
+
+
+def test_one_idempotency_key_makes_one_job(platform, owner, make_version) -> None:
+    make_version()
+    first = jobs.submit(platform, owner, kind="compress", config={"model": "mood"}, idempotency_key="k")
+    assert jobs.submit(platform, owner, kind="compress", config={"model": "mood"}, idempotency_key="k").id == first.id
+    with pytest.raises(Conflict):
+        jobs.submit(platform, owner, kind="compress", config={"model": "mood", "budget": 1}, idempotency_key="k")
+
+
+def test_a_queued_job_is_cancelled_at_once_and_only_once(platform, owner, stranger, make_version) -> None:
+    make_version()
+    job = jobs.submit(platform, owner, kind="compress", config={"model": "mood"})
+    with pytest.raises(NotFound):
+        jobs.cancel(platform, stranger, job.id)
+    assert jobs.cancel(platform, owner, job.id).state == "cancelled"
+    assert jobs.cancel(platform, owner, job.id).state == "cancelled"
+
+
+async def test_events_stream_to_the_end_mark_and_resume(http, platform, owner, make_version) -> None:
+    make_version()
+    job = jobs.submit(platform, owner, kind="compress", config={"model": "mood"})
+    claimed = platform.jobs.claim("r", ["heavy"], 60)
+    platform.jobs.report(claimed, step=1, total=2, metrics={"loss": 0.5})
+    platform.jobs.message(claimed, "line\n\ndata: not a frame\r\n")
+
+    async def end() -> None:
+        await asyncio.sleep(0.3)
+        await asyncio.to_thread(platform.jobs.finish, claimed, {"ok": True})
+
+    async with http.client(http.key()) as client:
+        ending = asyncio.create_task(end())
+        text = (await client.get(f"/api/v1/jobs/{job.id}/events")).text
+        await ending
+        frames = [dict(line.split(": ", 1) for line in frame.split("\n")) for frame in text.strip().split("\n\n")]
+        assert [frame["event"] for frame in frames] == ["progress", "message", "end"]
+        assert frames[0]["data"] == '{"step": 1, "total": 2, "metrics": {"loss": 0.5}}'
+        rest = (await client.get(f"/api/v1/jobs/{job.id}/events", headers={"last-event-id": frames[1]["id"]})).text
+        assert rest.count("event:") == 1
+        assert "event: end" in rest
+        assert (await client.get(f"/api/v1/jobs/{job.id}/events?after={frames[2]['id']}")).text == ""
