@@ -289,7 +289,7 @@ class Replica:
 
 def _split(content: JsonValue) -> tuple[JsonValue, JsonObject]:
     if not isinstance(content, list) or len(content) != 2 or not isinstance(content[1], dict):
-        raise InvalidInput("invalid_body")
+        raise InvalidInput("parameters_not_an_object")
     return content[0], content[1]
 
 
