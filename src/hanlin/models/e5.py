@@ -79,7 +79,8 @@ def _read(data: bytes) -> tuple[dict[str, object], dict[str, Tensor]]:
             tensors[f"encoder.layer.{layer}.{long}.bias"] = index.plain(f"l{layer}.{short}.b")
     sizes: dict[str, object] = {
         "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads, "intermediate_size": wide,
-        "vocab_size": vocabulary, "max_position_embeddings": positions, "type_vocab_size": types, "layer_norm_eps": epsilon, "pad_token_id": pad_id,
+        "vocab_size": vocabulary,
+        "max_position_embeddings": positions, "type_vocab_size": types, "layer_norm_eps": epsilon, "pad_token_id": pad_id,
     }  # fmt: skip
     return sizes, tensors
 

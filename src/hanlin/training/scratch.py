@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from torch import nn
-
 from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
+from hanlin.models.vectors import read_vectors
+from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.config import NetworkConfig
 from hanlin.networks.embedding import hash_multiplier
 from hanlin.networks.loading import build
@@ -36,16 +36,24 @@ def write_spec(config: TrainConfig, data: TrainData, folder: Path, *, base: Path
     return spec
 
 
-def new_network(config: TrainConfig, labels: tuple[str, ...], folder: Path) -> nn.Module:
-    """The network for the tokenizer in `folder`, random weights from torch's generator."""
-    vocab_size = load_tokenizer(folder / "tokenizer.json").get_vocab_size()
+def new_network(config: TrainConfig, labels: tuple[str, ...], folder: Path, vectors: Path | None = None) -> TextClassifier:
+    """The network for the tokenizer in `folder`, random weights from torch's generator.
+
+    With `vectors` the token table starts from them and takes their width; tokens they do not have start at random.
+    """
+    vocabulary = load_tokenizer(folder / "tokenizer.json").get_vocab(with_added_tokens=True)
+    vocab_size = max(vocabulary.values()) + 1
+    found = read_vectors(vectors, set(vocabulary)) if vectors else None
     has_ngrams = config.ngrams and config.model != "transformer"
     network = NetworkConfig(
-        model_type=f"hanlin-{config.model}", vocab_size=vocab_size, labels=labels, embedding_size=config.embedding_size,
-        hidden_size=config.hidden_size, num_hidden_layers=config.layers, num_attention_heads=config.heads,
+        model_type=f"hanlin-{config.model}", vocab_size=vocab_size, labels=labels,
+        embedding_size=found.size if found else config.embedding_size, hidden_size=config.hidden_size, num_hidden_layers=config.layers, num_attention_heads=config.heads,
         intermediate_size=4 * config.hidden_size, max_position_embeddings=config.max_length if config.model == "transformer" else 0,
         positions=config.positions, ngram_buckets=config.ngram_buckets if has_ngrams else 0, ngram_sizes=NGRAMS if has_ngrams else (),
         ngram_multiplier=hash_multiplier(config.ngram_buckets, vocab_size) if has_ngrams else 0, dropout=config.dropout,
         embedding_dropout=config.embedding_dropout, ngram_dropout=config.ngram_dropout,
     )  # fmt: skip
-    return build(network)
+    module = build(network)
+    if found:
+        found.fill(module.embedding.tokens.weight, vocabulary)
+    return module

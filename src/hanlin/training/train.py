@@ -133,7 +133,7 @@ def _prepare(config: TrainConfig, data: TrainData, out: Path, *, base: Path | No
         shutil.copyfile(base / "tokenizer.json", out / "tokenizer.json")
     spec = write_spec(config, data, out, base=base)
     module: nn.Module = (
-        new_network(config, data.labels, out)
+        new_network(config, data.labels, out, vectors)
         if config.is_scratch or base is None
         else build_from_base(base, data.labels, dropout=config.dropout)
     )
