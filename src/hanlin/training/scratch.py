@@ -47,7 +47,8 @@ def new_network(config: TrainConfig, labels: tuple[str, ...], folder: Path, vect
     has_ngrams = config.ngrams and config.model != "transformer"
     network = NetworkConfig(
         model_type=f"hanlin-{config.model}", vocab_size=vocab_size, labels=labels,
-        embedding_size=found.size if found else config.embedding_size, hidden_size=config.hidden_size, num_hidden_layers=config.layers, num_attention_heads=config.heads,
+        embedding_size=found.size if found else config.embedding_size,
+        hidden_size=config.hidden_size, num_hidden_layers=config.layers, num_attention_heads=config.heads,
         intermediate_size=4 * config.hidden_size, max_position_embeddings=config.max_length if config.model == "transformer" else 0,
         positions=config.positions, ngram_buckets=config.ngram_buckets if has_ngrams else 0, ngram_sizes=NGRAMS if has_ngrams else (),
         ngram_multiplier=hash_multiplier(config.ngram_buckets, vocab_size) if has_ngrams else 0, dropout=config.dropout,
