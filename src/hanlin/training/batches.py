@@ -13,6 +13,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from hanlin.tasks.encoding import pad
+
 WINDOW_BATCHES = 50
 
 
@@ -52,7 +54,5 @@ def plan_evaluation(lengths: Sequence[int], *, batch_tokens: int = 16_384, batch
 
 def collate(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
     """Token ids and mask, (batch, length) int64 both, padded on the right to the longest row."""
-    lengths = torch.tensor([len(row) for row in rows])
-    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(row) for row in rows], batch_first=True, padding_value=pad_id)
-    mask = (torch.arange(ids.shape[1])[None, :] < lengths[:, None]).long()
-    return ids, mask
+    arrays = pad(rows, pad_id)
+    return torch.from_numpy(arrays["input_ids"]), torch.from_numpy(arrays["attention_mask"])

@@ -7,6 +7,7 @@ run is the same, except that weight decay no longer wears them away.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -23,10 +24,10 @@ class Compaction:
     kept: Tensor
     full: Tensor
 
-    def translate(self, rows: Sequence[Sequence[int]]) -> list[list[int]]:
+    def translate(self, rows: Sequence[Sequence[int]]) -> list[array[int]]:
         """The same rows in new ids. Every id must be among the kept."""
         table = {old: new for new, old in enumerate(self.kept.tolist())}
-        return [[table[token] for token in row] for row in rows]
+        return [array("i", [table[token] for token in row]) for row in rows]
 
     @torch.no_grad()
     def restore(self, module: nn.Module) -> None:

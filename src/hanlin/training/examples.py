@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,9 +28,9 @@ class TrainData:
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """Rows of token ids with the index of their label."""
+    """Rows of token ids, packed in 32 bits each, with the index of their label."""
 
-    rows: list[list[int]]
+    rows: list[array[int]]
     gold: list[int]
 
     @property
@@ -59,9 +60,9 @@ def encode(rows: Rows, labels: Sequence[str], encoder: TextEncoder) -> Examples:
     for label in rows.labels:
         if label not in index:
             raise InvalidInput("foreign_label", label=shorten(label))
-    ids: list[list[int]] = []
+    ids: list[array[int]] = []
     for start in range(0, len(rows.texts), CHUNK):
-        ids += encoder.encode(rows.texts[start : start + CHUNK], truncate=True)
+        ids += [array("i", row) for row in encoder.encode(rows.texts[start : start + CHUNK], truncate=True)]
     return Examples(ids, [index[label] for label in rows.labels])
 
 
