@@ -41,7 +41,7 @@ def under_load(stack, act, *, callers: int = 6) -> list[tuple[int, str]]:
 
 def kill_workers(stack, times: int, pause_s: float) -> None:
     for _ in range(times):
-        for _ in range(200):
+        for _ in range(500):
             if pids := stack.worker_pids():
                 break
             time.sleep(0.02)

@@ -22,8 +22,8 @@ _log = logging.getLogger("hanlin.serving")
 
 State = Literal["starting", "ready", "failed", "draining", "stopped"]
 RETRYABLE_STARTS = 3  # a first start that dies of a signal may have been unlucky; one that reports an error has not
-_BACKOFF_S = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-_HEALTHY_S = 20.0  # a worker that lived this long starts its back-off anew
+_BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_HEALTHY_S = 1.0  # one that was ready this long starts its back-off anew: the back-off is for workers that cannot live
 
 
 @dataclass(frozen=True, slots=True)
