@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import shutil
 import signal
 import subprocess
 import threading
@@ -18,14 +19,17 @@ from pathlib import Path
 from typing import IO
 from uuid import uuid4
 
+from hanlin.app import housekeeping
 from hanlin.app.processes import kill, spawn
 from hanlin.app.wiring import open_platform
+from hanlin.control import private_endpoints
 from hanlin.control.platform import Platform
 from hanlin.errors import Conflict, Internal, NotReady
 from hanlin.jobs import Job
 from hanlin.jobs.values import MAX_ATTEMPTS, Lane
 from hanlin.settings import Settings
 from hanlin.storage.durable import write_atomically
+from hanlin.types import KeyId, Principal
 
 LANES: tuple[Lane, ...] = ("heavy", "light")
 _TICK_S = 0.2
@@ -112,12 +116,24 @@ class Runner:
         job = self.platform.jobs.get_any(running.job.id)
         log.info("job process ended", extra={"job": job.id, "kind": job.kind, "status": status, "state": job.state})
         if job.has_ended:
+            if job.state == "succeeded":
+                shutil.rmtree(self.platform.job_folder(job.id), ignore_errors=True)
             return
         deaths = count_death(self.platform.job_folder(job.id), job.progress.step)
         if deaths >= MAX_ATTEMPTS and not job.is_cancel_requested:
-            self.platform.jobs.fail(running.job, dict(Internal("job_attempts_exhausted", attempts=deaths).to_wire()))
+            job = self.platform.jobs.fail(running.job, dict(Internal("job_attempts_exhausted", attempts=deaths).to_wire()))
         else:
-            self.platform.jobs.release(running.job)
+            job = self.platform.jobs.release(running.job)
+        self._clean_up(job)
+
+    def _clean_up(self, job: Job) -> None:
+        """What a dead process left: its private endpoint and key, and of a job that will not go on its folder.
+
+        A failed job keeps its folder for a while: the last good checkpoint may be worth more than the disk."""
+        principal = Principal(job.team_id, job.key_id or KeyId("system"), frozenset())
+        private_endpoints.forget(self.platform, principal, owner=job.id)
+        if job.state == "cancelled":
+            shutil.rmtree(self.platform.job_folder(job.id), ignore_errors=True)
 
     def _stop_all(self) -> None:
         for running in self.running.values():
@@ -166,6 +182,7 @@ def run_runner(settings: Settings) -> int:
     """The runner process."""
 
     platform = open_platform(settings)
+    housekeeping.start(platform)
     runner = Runner(platform)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.stop())

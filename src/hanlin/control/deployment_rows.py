@@ -15,13 +15,13 @@ from hanlin.types import TeamId, shorten, utc_now
 
 
 def version_row(session: Session, team: TeamId, model: str, number: int) -> ModelVersionRow:
-    """The stored version. Raises NotFound (`version_not_found`)."""
+    """The stored version. Raises NotFound (`not_found`)."""
     found = session.scalar(
         select(ModelVersionRow).join(ModelRow, ModelRow.id == ModelVersionRow.model_id)
         .where(ModelRow.team_id == team, ModelRow.name == model, ModelVersionRow.number == number)
     )  # fmt: skip
     if found is None:
-        raise NotFound("version_not_found", name=shorten(model), version=number)
+        raise NotFound("not_found", kind="version", name=shorten(f"{model}:{number}"))
     return found
 
 

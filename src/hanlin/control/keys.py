@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from hanlin.accounts import Key
+from hanlin.control import private_endpoints
 from hanlin.control.platform import Platform
-from hanlin.control.private_endpoints import JOB_KEY_NAME
 from hanlin.types import Principal
 
 
@@ -26,7 +26,11 @@ def create_key(
 def list_keys(platform: Platform, principal: Principal) -> list[Key]:
     """The team's keys, without their secrets. The ended keys of certify jobs are left out."""
     principal.require("admin")
-    return [key for key in platform.accounts.list_keys(principal.team_id) if key.revoked_at is None or key.name != JOB_KEY_NAME]
+    return [
+        key
+        for key in platform.accounts.list_keys(principal.team_id)
+        if key.revoked_at is None or not key.name.startswith(private_endpoints.KEY)
+    ]
 
 
 def revoke_key(platform: Platform, principal: Principal, key_id: str) -> Key:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from sqlalchemy import select
 
@@ -14,10 +15,11 @@ from hanlin.control.platform import Platform
 from hanlin.errors import DeadlineExceeded, EngineFailed
 from hanlin.registry.values import ModelVersion
 from hanlin.storage.tables import EndpointRow
-from hanlin.types import Principal
+from hanlin.types import Principal, utc_now
 
-PREFIX = ".certify-"
-JOB_KEY_NAME = "certify-job"
+_ENDPOINT = ".certify-"
+KEY = "certify-"
+_KEY_LIFE = timedelta(hours=1)
 _POLL_S = 0.1
 _ROUTE_S = 0.2  # a gateway looks for new routes every 50 ms
 
@@ -36,18 +38,40 @@ def serving(
         EngineFailed: `private_endpoint_failed` with the reason.
         DeadlineExceeded: `private_endpoint_slow`.
     """
-    name = f"{PREFIX}{owner}"
+    name = f"{_ENDPOINT}{owner}"
     with platform.database.write() as session:
         found = declare(session, principal, model=str(version), version=version, endpoint=name, variant=variant, is_internal=True)
     try:
         _wait(platform, principal, found.id, check)
         yield name
     finally:
-        remove(platform, name)
+        _remove(platform, name)
 
 
-def remove(platform: Platform, name: str) -> None:
-    """Takes the private endpoint away, if it is there."""
+@contextmanager
+def key(platform: Platform, principal: Principal, *, owner: str) -> Iterator[str]:
+    """The secret of a key that is good inside the block only; private endpoints ask for an admin's."""
+    made, secret = platform.accounts.create_key(
+        principal.team_id, f"{KEY}{owner}", ["admin"], expires_at=utc_now() + _KEY_LIFE, actor=principal.key_id
+    )
+    try:
+        yield secret
+    finally:
+        platform.accounts.revoke_key(principal.team_id, made.id, actor=principal.key_id)
+
+
+def forget(platform: Platform, principal: Principal, *, owner: str) -> None:
+    """Takes away what a job that was killed has left: its private endpoint and its key."""
+    _remove(platform, f"{_ENDPOINT}{owner}")
+    for found in platform.accounts.list_keys(principal.team_id):
+        if found.name == f"{KEY}{owner}" and found.revoked_at is None:
+            platform.accounts.revoke_key(principal.team_id, found.id, actor=principal.key_id)
+
+
+def _remove(platform: Platform, name: str) -> None:
+    with platform.database.read() as session:
+        if session.scalar(select(EndpointRow.id).where(EndpointRow.name == name, EndpointRow.deployment_id.is_not(None))) is None:
+            return
     with platform.database.write() as session:
         for row in session.scalars(select(EndpointRow).where(EndpointRow.name == name, EndpointRow.is_internal)):
             withdraw(session, row)

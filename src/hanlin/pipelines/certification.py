@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,7 +35,6 @@ T = TypeVar("T")
 ROWS = 200
 NEIGHBOURS = 31
 _CALLS_AT_ONCE = 4
-_KEY_LIFE = timedelta(hours=1)
 # Least label agreement and largest score difference by precision; what compression declares goes before the latter.
 _AGREEMENT = {"fp32": 1.0}
 _LEAST_AGREEMENT = 0.99
@@ -196,13 +194,9 @@ def _watched(context: JobContext, items: Iterator[T] | Sequence[T]) -> Iterator[
 
 @contextmanager
 def _client(context: JobContext) -> Iterator[Hanlin]:
-    """The real client with a key of its own that ends with the job; private endpoints ask for an admin."""
-    accounts, job = context.platform.accounts, context.job
-    key, secret = accounts.create_key(
-        job.team_id, private_endpoints.JOB_KEY_NAME, ["admin"], expires_at=utc_now() + _KEY_LIFE, actor=context.actor
-    )
-    try:
-        with Hanlin(context.server_url, secret, timeout=60.0, max_retries=8) as client:
-            yield client
-    finally:
-        accounts.revoke_key(job.team_id, key.id, actor=context.actor)
+    """The real client, with a key of its own."""
+    with (
+        private_endpoints.key(context.platform, context.principal, owner=context.job.id) as secret,
+        Hanlin(context.server_url, secret, timeout=60.0, max_retries=8) as client,
+    ):
+        yield client

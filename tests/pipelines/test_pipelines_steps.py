@@ -1,0 +1,137 @@
+"""Steps survive kills, fingerprints name requests, comparisons judge answers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from hanlin.app.runner import count_death
+from hanlin.errors import Cancelled, NotReady
+from hanlin.pipelines.base import JobContext
+from hanlin.pipelines.certification import Comparison, declared_tolerance
+from hanlin.pipelines.lineage import code_digest, code_version, fingerprint, machine
+from hanlin.pipelines.odd_texts import neighbours, plain_texts
+
+
+@dataclass
+class Progress:
+    """Cancels when told to."""
+
+    is_cancelled: bool = False
+    messages: list[str] = field(default_factory=list)
+
+    def check_cancelled(self) -> None:
+        if self.is_cancelled:
+            raise Cancelled("job_cancelled")
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> JobContext:
+    platform = SimpleNamespace(settings=SimpleNamespace(home=tmp_path, engine_threads=1))
+    return JobContext(platform=platform, job=SimpleNamespace(id="job_x"), progress=Progress(), workdir=tmp_path / "work")
+
+
+def test_a_finished_step_is_not_done_again(context) -> None:
+    context.workdir.mkdir()
+    calls = []
+
+    def work() -> dict[str, object]:
+        calls.append(1)
+        return {"value": len(calls)}
+
+    assert context.step("one", work) == {"value": 1}
+    assert context.step("one", work) == {"value": 1}
+    assert context.step("two", work) == {"value": 2}
+
+
+def test_a_step_that_failed_is_done_again(context) -> None:
+    context.workdir.mkdir()
+    with pytest.raises(ZeroDivisionError):
+        context.step("one", lambda: {"value": 1 // 0})
+    assert context.step("one", lambda: {"value": 1}) == {"value": 1}
+
+
+def test_a_half_written_record_counts_for_nothing(context) -> None:
+    """The record is written aside and renamed: what a kill leaves beside it is no record."""
+    steps = context.workdir / "steps"
+    steps.mkdir(parents=True)
+    (steps / ".one.json.abc.tmp").write_text('{"val')
+    assert context.step("one", lambda: {"value": 1}) == {"value": 1}
+
+
+def test_no_step_begins_after_a_cancel(context) -> None:
+    context.progress.is_cancelled = True
+    with pytest.raises(Cancelled):
+        context.step("one", lambda: pytest.fail("begun"))
+
+
+def test_without_a_server_the_job_says_so(context) -> None:
+    with pytest.raises(NotReady) as caught:
+        _ = context.server_url
+    assert caught.value.code == "server_not_running"
+    (context.platform.settings.home / "run").mkdir()
+    (context.platform.settings.home / "run" / "server.json").write_text(json.dumps({"url": "http://127.0.0.1:1", "pid": 1}))
+    assert context.server_url == "http://127.0.0.1:1"
+
+
+def test_deaths_without_progress_are_counted_and_deaths_with_progress_are_not(tmp_path) -> None:
+    assert [count_death(tmp_path, step) for step in (10, 10, 9, 11, 11)] == [1, 2, 3, 1, 2]
+    (tmp_path / "steps").mkdir()
+    (tmp_path / "steps" / "train.json").write_text("{}")
+    assert [count_death(tmp_path, 0), count_death(tmp_path, 0)] == [1, 2]
+
+
+def test_a_fingerprint_is_equal_for_equal_requests_only() -> None:
+    assert fingerprint("train", {"a": 1, "b": [2]}) == fingerprint("train", {"b": [2], "a": 1})
+    assert fingerprint("train", {"a": 1}) != fingerprint("train", {"a": 2})
+    assert fingerprint("train", "ab", "c") != fingerprint("train", "a", "bc")
+
+
+def test_lineage_names_code_and_machine() -> None:
+    assert code_version().endswith(code_digest()[:12])
+    assert machine()["cores"] >= 1
+    assert machine()["cpu"]
+
+
+def test_comparison_sees_flipped_labels_and_the_largest_difference() -> None:
+    trained = np.array([[0.9, 0.1], [0.4, 0.6], [0.51, 0.49]])
+    served = np.array([[0.9, 0.1], [0.45, 0.55], [0.49, 0.51]])
+    found = Comparison.of(served, trained)
+    assert found.agreement == pytest.approx(2 / 3)
+    assert found.max_difference == pytest.approx(0.05)
+    assert Comparison.of(trained, trained) == Comparison(1.0, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("variant", "evidence", "expected"),
+    [
+        ("torch-fp32", {"tolerance": 0.5}, (1.0, 1e-4)),
+        ("openvino-fp32", {}, (1.0, 1e-4)),
+        ("openvino-int8", {"tolerance": 0.12}, (0.99, 0.12)),
+        ("torch-bf16", {}, (0.99, 0.15)),
+    ],
+)
+def test_tolerances_are_exact_for_fp32_and_declared_for_the_rest(context, variant, evidence, expected) -> None:
+    context.platform.registry = SimpleNamespace(list_variants=lambda _: [SimpleNamespace(variant=variant, evidence=evidence)])
+    found = declared_tolerance(context, None, variant)
+    assert (found.agreement, found.difference) == expected
+
+
+def test_neighbours_are_31_odd_texts_repeatably() -> None:
+    texts = neighbours(31, seed=3)
+    assert texts == neighbours(31, seed=3) != neighbours(31, seed=4)
+    assert max(map(len, texts)) > 1000
+    assert min(map(len, texts)) == 1
+    assert sum(len(text) <= 10 for text in texts) > 8
+
+
+def test_there_are_plain_texts_enough_for_a_certificate() -> None:
+    assert len(set(plain_texts(200))) == 200
