@@ -81,8 +81,8 @@ def plain(data, test, base: Path, config: TrainConfig) -> Result:
     model = AutoModelForSequenceClassification.from_pretrained(base, num_labels=2)
     encoder = TextEncoder.load(base)
     labels = {label: index for index, label in enumerate(data.labels)}
-    rows = encoder.encode([*data.train.texts, *data.validation.texts], truncate=True)  # a tutorial trains on all it has
-    gold = [labels[label] for label in (*data.train.labels, *data.validation.labels)]
+    rows = encoder.encode(data.train.texts, truncate=True)
+    gold = [labels[label] for label in data.train.labels]
     optimizer = torch.optim.AdamW(model.parameters(), lr=config.rate, weight_decay=config.weight_decay)
     total = config.epochs * -(-len(rows) // BATCH)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min((step + 1) / (0.1 * total), (total - step) / (0.9 * total)))

@@ -1,0 +1,51 @@
+"""Pictures are whole SVG files, in both languages, safe with hostile labels, small with many labels."""
+
+from __future__ import annotations
+
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from hanlin.tasks.metrics import Metrics, classification_metrics
+from hanlin.training.pictures import confusion_svg, curve_svg
+from hanlin.training.state import Point
+
+
+def metrics_of(num_labels: int, *, label: str = "label") -> Metrics:
+    gold = np.arange(200) % num_labels
+    predicted = np.where(np.arange(200) % 7 == 0, (gold + 1) % num_labels, gold)
+    probabilities = np.full((200, num_labels), 0.1 / num_labels)
+    probabilities[np.arange(200), predicted] = 0.9
+    return classification_metrics(probabilities, gold, [f"{label} {number}" for number in range(num_labels)])
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize("num_labels", [2, 5, 12, 60])
+def test_confusion_is_a_whole_picture(language: str, num_labels: int) -> None:
+    svg = confusion_svg(metrics_of(num_labels), language=language)
+    root = ElementTree.fromstring(svg)
+    cells = [element for element in root.iter("{http://www.w3.org/2000/svg}rect") if element.get("fill-opacity")]
+    assert len(cells) == min(num_labels, 40) ** 2
+    assert ("混淆矩阵" if language == "zh" else "Confusion matrix") in svg
+    assert "prefers-color-scheme" in svg
+    assert "http" not in svg.replace("http://www.w3.org/2000/svg", "")
+
+
+def test_hostile_labels_are_text() -> None:
+    svg = confusion_svg(metrics_of(2, label="</text><script>alert(1)</script>"), title="<b>&")
+    assert "<script" not in svg
+    ElementTree.fromstring(svg)
+
+
+@pytest.mark.parametrize(
+    "history", [[], [Point(1, 0.5, 1e-3)], [Point(1, float("inf"), 1e-3), Point(2, 0.4, 1e-3, {"loss": 0.3, "accuracy": 1.0})]]
+)
+def test_a_curve_of_anything_is_a_whole_picture(history: list[Point]) -> None:
+    for language in ("en", "zh"):
+        ElementTree.fromstring(curve_svg(history, language=language, metric="macro_f1"))
+
+
+def test_the_best_point_is_marked() -> None:
+    history = [Point(step, 1 / step, 1e-3, {"loss": 0.3, "accuracy": 0.8 + 0.01 * (step == 20)}) for step in (10, 20, 30)]
+    assert "81.0 %" in curve_svg(history)
