@@ -37,7 +37,7 @@ _ZH = (
 
 
 def neighbours(count: int, *, seed: int) -> list[str]:
-    """`count` texts of many scripts, most of them very short, one of them far longer than models take."""
+    """`count` texts of many scripts, nearly all of them very short, one of them far longer than models take."""
     chosen = random.Random(seed)  # noqa: S311 - repeatable, no secret
     texts = [chosen.choice(_ODD) for _ in range(count)]
     texts[chosen.randrange(count)] = _LONG * 24
