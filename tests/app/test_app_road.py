@@ -11,6 +11,7 @@ from hanlin.client import Hanlin
 from hanlin.errors import Conflict
 
 pytestmark = pytest.mark.e2e
+PACKAGES = Path(__file__).parents[2] / "build" / "packages"
 # A network of a few thousand weights: every step of the road is real, none is long.
 TINY = {"epochs": 1, "hidden_size": 16, "embedding_size": 16, "ngrams": False, "max_length": 96, "precision": "fp32", "threads": 1}
 TRAIN = {"dataset": "reviews", "model": "lstm", "name": "sentiment", "options": TINY}
@@ -124,3 +125,18 @@ def test_undeployed_endpoints_are_gone(deployed, client, server) -> None:
         if answer.status_code == 404:
             break
     assert answer is not None and answer.status_code == 404
+
+
+def test_a_base_is_imported_and_published_but_not_deployed(client) -> None:
+    """A folder without a head needs no certificate: it can be fine-tuned, not called."""
+    from hanlin.datasets import bundled
+
+    files = client.blobs.upload(bundled.minilm(PACKAGES))
+    config = {"name": "minilm", "files": [file.model_dump() for file in files]}
+    result = client.jobs.wait(client.jobs.submit("import", config).id, timeout=300).result
+    assert result is not None
+    version = client.models.get("minilm").versions[0]
+    assert (result["state"], version.is_base, list(version.certificates)) == ("published", True, [])
+    with pytest.raises(Conflict) as caught:
+        client.deployments.create("minilm", "base")
+    assert caught.value.code == "no_certified_variant"
