@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path, Request, Response
 from hanlin.control import models
 from hanlin.control.platform import Platform
 from hanlin.gateway.control_api import Caller, Routes
-from hanlin.gateway.control_api_wire import AliasRequest, FilesAnswer, ModelAnswer, ModelsAnswer, NotesRequest, VersionAnswer
+from hanlin.gateway.control_api_wire_models import AliasRequest, FilesAnswer, ModelAnswer, ModelsAnswer, NotesRequest, VersionAnswer
 
 Number = Annotated[int, Path(ge=1, lt=2**31)]
 # A picture is shown inside a page of ours or alone; it may neither run nor load anything.

@@ -1,0 +1,198 @@
+"""The wire forms of models, versions, deployments and endpoints; see `control_api_wire`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, Self
+
+from pydantic import Field
+
+from hanlin.control.values import DeploymentView, EndpointView, ModelView, VersionView
+from hanlin.gateway.control_api_wire import Answer, Json, Sent
+from hanlin.registry.values import Certificate, ModelVersion, Variant
+from hanlin.storage.manifest import Manifest
+
+
+class VariantAnswer(Answer):
+    """One runnable form with its measured evidence."""
+
+    variant: str
+    is_chosen: bool
+    size_bytes: int | None = Field(description="of its own files; None when it runs from the version's")
+    evidence: Json
+
+    @classmethod
+    def of(cls, item: Variant) -> Self:
+        """From the registry's value."""
+        return cls(
+            variant=item.variant,
+            is_chosen=item.is_chosen,
+            size_bytes=item.manifest.size_bytes if item.manifest else None,
+            evidence=item.evidence,
+        )
+
+
+class CertificateAnswer(Answer):
+    """The record that a variant answers like the trained model."""
+
+    variant: str
+    is_passed: bool
+    report: Json
+    created_at: datetime
+
+    @classmethod
+    def of(cls, item: Certificate) -> Self:
+        """From the registry's value."""
+        return cls(variant=item.variant, is_passed=item.is_passed, report=item.report, created_at=item.created_at)
+
+
+class VersionAnswer(Answer):
+    """An immutable release of a model."""
+
+    number: int
+    state: Literal["candidate", "certified", "published"]
+    is_base: bool
+    labels: list[str]
+    metrics: Json
+    lineage: Json
+    digest: str
+    created_at: datetime
+    published_at: datetime | None = None
+    job_id: str | None = None
+
+    @classmethod
+    def of(cls, item: ModelVersion) -> Self:
+        """From the registry's value."""
+        return cls.model_validate(item)
+
+
+class FullVersionAnswer(VersionAnswer):
+    """A version with everything that hangs on it."""
+
+    variants: list[VariantAnswer]
+    certificates: list[CertificateAnswer]
+    pictures: list[str]
+
+    @classmethod
+    def of_view(cls, view: VersionView) -> Self:
+        """From control's value."""
+        return cls(**VersionAnswer.of(view.version).model_dump(), variants=[VariantAnswer.of(item) for item in view.variants],
+                   certificates=[CertificateAnswer.of(item) for item in view.certificates], pictures=list(view.pictures))  # fmt: skip
+
+
+class ModelAnswer(Answer):
+    """A model."""
+
+    name: str
+    task: str
+    notes: str
+    aliases: dict[str, int]
+    versions: list[FullVersionAnswer] = Field(description="newest first")
+
+    @classmethod
+    def of(cls, view: ModelView) -> Self:
+        """From control's value."""
+        aliases = {item.name: item.number for item in view.aliases}
+        return cls(
+            name=view.name,
+            task=view.task,
+            notes=view.notes,
+            aliases=aliases,
+            versions=[FullVersionAnswer.of_view(item) for item in view.versions],
+        )
+
+
+class ModelsAnswer(Answer):
+    """Models by name."""
+
+    models: list[ModelAnswer]
+
+
+class AliasRequest(Sent):
+    """Where an alias shall point."""
+
+    version: int = Field(ge=1, lt=2**31)
+
+
+class NotesRequest(Sent):
+    """Notes for the model card."""
+
+    notes: str = Field(max_length=20_000)
+
+
+class FileAnswer(Answer):
+    """One file of a version."""
+
+    path: str
+    sha256: str
+    size_bytes: int
+
+
+class FilesAnswer(Answer):
+    """The files of a version; each can be fetched by its digest."""
+
+    digest: str
+    files: list[FileAnswer]
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> Self:
+        """From storage's value."""
+        files = [FileAnswer(path=file.path, sha256=file.sha256, size_bytes=file.size_bytes) for file in manifest.files]
+        return cls(digest=manifest.digest, files=files)
+
+
+class DeployRequest(Sent):
+    """What an endpoint shall serve."""
+
+    model: str = Field(max_length=140, description="NAME, NAME@ALIAS or NAME:VERSION")
+    endpoint: str = Field(max_length=80)
+    variant: str | None = Field(None, max_length=64, description="None takes the chosen one")
+    replicas: int = Field(1, ge=1, le=16)
+
+
+class DeploymentAnswer(Answer):
+    """A declared deployment and how far it has come."""
+
+    id: str
+    endpoint: str
+    model: str
+    version: int
+    task: str
+    variant: str
+    replicas: int
+    state: Literal["starting", "ready", "failed", "draining", "stopped"]
+    reason: str
+    url: str = Field(description="path of the endpoint on this server")
+    created_at: datetime
+
+    @classmethod
+    def of(cls, view: DeploymentView) -> Self:
+        """From control's value."""
+        return cls(id=view.id, endpoint=view.endpoint, model=view.model, version=view.version, task=view.task, variant=view.variant,
+                   replicas=view.replicas, state=view.state, reason=view.reason, url=view.url, created_at=view.created_at)  # fmt: skip
+
+
+class DeploymentsAnswer(Answer):
+    """Deployments, newest first."""
+
+    deployments: list[DeploymentAnswer]
+
+
+class EndpointAnswer(DeploymentAnswer):
+    """An endpoint: the deployment it shall serve, flat, and the one that answers right now."""
+
+    name: str
+    labels: list[str]
+    serving: DeploymentAnswer | None = Field(description="None before anything is ready")
+
+    @classmethod
+    def of_view(cls, view: EndpointView) -> Self:
+        """From control's value."""
+        serving = DeploymentAnswer.of(view.serving) if view.serving else None
+        return cls(**DeploymentAnswer.of(view.wanted).model_dump(), name=view.name, labels=list(view.labels), serving=serving)
+
+
+class EndpointsAnswer(Answer):
+    """Endpoints by name."""
+
+    endpoints: list[EndpointAnswer]
