@@ -20,7 +20,6 @@ class NetworkConfig:
     Attributes:
         ngram_buckets: rows of the table that hashed neighbours share; 0 switches the n-gram features off.
         ngram_sizes: which runs of tokens get a row of that table, such as (2, 3).
-        ngram_multiplier: factor of the hash, see `hanlin.networks.embedding`; fixed once a model is trained.
         positions: `sinusoidal` or `learned`; only the Transformer reads it.
         max_position_embeddings: longest sequence in tokens; 0 means that the network sets no limit.
     """
@@ -38,7 +37,6 @@ class NetworkConfig:
     bidirectional: bool = True
     ngram_buckets: int = 0
     ngram_sizes: tuple[int, ...] = ()
-    ngram_multiplier: int = 0
     dropout: float = 0.3
     embedding_dropout: float = 0.1
     ngram_dropout: float = 0.0
@@ -52,8 +50,7 @@ class NetworkConfig:
             _check(0 < size <= 2**22, name, size)
         _check(0 <= self.ngram_buckets <= 2**22, "ngram_buckets", self.ngram_buckets)
         _check(all(2 <= size <= 5 for size in self.ngram_sizes), "ngram_sizes", list(self.ngram_sizes))
-        _check(not self.ngram_sizes or (self.ngram_buckets > 0 and self.ngram_multiplier > 0), "ngram_multiplier", self.ngram_multiplier)
-        _check(self.ngram_buckets * self.ngram_multiplier + self.vocab_size < 2**31, "ngram_multiplier", self.ngram_multiplier)
+        _check(not self.ngram_sizes or self.ngram_buckets > 0, "ngram_buckets", self.ngram_buckets)
         _check(0 <= self.pad_token_id < self.vocab_size, "pad_token_id", self.pad_token_id)
         _check(len(self.labels) >= 2, "labels", len(self.labels))
         _check(self.positions in ("sinusoidal", "learned"), "positions", self.positions)

@@ -2,42 +2,52 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from hanlin.networks.config import NetworkConfig
 
-GOLDEN = 0.6180339887
+_MASK = np.uint64(2**64 - 1)
 
 
-def hash_multiplier(buckets: int, vocab_size: int) -> int:
-    """The odd factor for `hash_ngrams` with that many buckets.
+def ngram_codes(vocab_size: int, size: int, buckets: int) -> Tensor:
+    """Fixed random codes for `hash_ngrams`: one per place in the run and token.
 
-    Two demands: products stay below 2^31, because OpenVINO counts in 32 bits; and multiples of the factor stay far from multiples
-    of `buckets`, so that pairs of frequent tokens (small ids) do not collide. Fractions 1 / (m + golden ratio) are the worst to approximate
-    by small fractions (Knuth, The Art of Computer Programming 3, section 6.4), so the factor is an odd number near buckets / (m + golden).
+    Made by arithmetic, not by a library's generator, so that a saved network means the same everywhere and for ever.
+    Source: Steele, Lea, Flood, Fast Splittable Pseudorandom Number Generators (2014), the mixing function of SplitMix64.
+
+    Returns:
+        (size, vocab_size) int64 in [0, buckets).
     """
-    m = 1
-    while buckets * int(buckets / (m + GOLDEN)) + buckets + vocab_size >= 2**31:
-        m += 1
-    return int(buckets / (m + GOLDEN)) | 1
+    with np.errstate(over="ignore"):
+        mixed = (np.arange(1, size * vocab_size + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)) & _MASK
+        mixed = ((mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)) & _MASK
+        mixed = ((mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)) & _MASK
+    codes = (mixed ^ (mixed >> np.uint64(31))) % np.uint64(buckets)
+    return torch.from_numpy(codes.astype(np.int64).reshape(size, vocab_size))
 
 
-def hash_ngrams(input_ids: Tensor, size: int, multiplier: int, buckets: int) -> Tensor:
-    """The bucket of the run of `size` tokens that ends at each position; before the first token stand zeros.
+def hash_ngrams(input_ids: Tensor, codes: Tensor, buckets: int) -> Tensor:
+    """The bucket of the run of tokens that ends at each position: the sum of the tokens' codes by place, modulo `buckets`.
+
+    All values stay below 2^24 and there is no multiplication and no remainder: OpenVINO computes both in 32-bit floats, in which
+    a multiplicative hash went wrong (two points of accuracy on the Chinese reviews). Source: tabulation hashing, Zobrist (1970).
 
     Args:
         input_ids: (batch, length) int64. Padding on the right changes no bucket to its left.
+        codes: (size, vocab_size) of `ngram_codes`; places before the first token count zero.
 
     Returns:
         (batch, length) int64 in [0, buckets).
     """
-    length = input_ids.shape[1]
-    padded = functional.pad(input_ids, (size - 1, 0))
-    bucket = padded[:, :length] % buckets
-    for offset in range(1, size):
-        bucket = (bucket * multiplier + padded[:, offset : offset + length]) % buckets
+    size, length = codes.shape[0], input_ids.shape[1]
+    bucket = functional.embedding(input_ids, codes[size - 1].unsqueeze(1)).squeeze(-1)  # (batch, length)
+    for back in range(1, size):
+        code = functional.embedding(input_ids, codes[size - 1 - back].unsqueeze(1)).squeeze(-1)
+        bucket = bucket + functional.pad(code, (back, 0))[:, :length]
+        bucket = torch.where(bucket >= buckets, bucket - buckets, bucket)
     return bucket
 
 
@@ -52,7 +62,8 @@ class TokenEmbedding(nn.Module):
         self.tokens = nn.Embedding(config.vocab_size, config.embedding_size)
         self.ngrams = nn.ModuleList(nn.Embedding(config.ngram_buckets, config.embedding_size) for _ in config.ngram_sizes)
         self.sizes = config.ngram_sizes
-        self.multiplier = config.ngram_multiplier
+        for size in config.ngram_sizes:
+            self.register_buffer(f"codes{size}", ngram_codes(config.vocab_size, size, config.ngram_buckets), persistent=False)
         self.buckets = config.ngram_buckets
         self.dropout = config.ngram_dropout
         nn.init.normal_(self.tokens.weight, std=0.1)
@@ -63,7 +74,7 @@ class TokenEmbedding(nn.Module):
         """(batch, length) int64 → (batch, length, embedding_size)."""
         vectors: Tensor = self.tokens(input_ids)
         for size, table in zip(self.sizes, self.ngrams, strict=True):
-            found = table(hash_ngrams(input_ids, size, self.multiplier, self.buckets))
+            found = table(hash_ngrams(input_ids, self.get_buffer(f"codes{size}"), self.buckets))
             if self.training and self.dropout:  # whole vectors: rare n-grams would otherwise be learnt by heart
                 found = found * functional.dropout(found.new_ones(*input_ids.shape, 1), self.dropout)
             vectors = vectors + found

@@ -9,7 +9,6 @@ from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
 from hanlin.models.vectors import read_vectors
 from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.config import NetworkConfig
-from hanlin.networks.embedding import hash_multiplier
 from hanlin.networks.loading import build
 from hanlin.tasks.encoding import load_tokenizer
 from hanlin.tasks.spec import ModelSpec
@@ -51,8 +50,7 @@ def new_network(config: TrainConfig, labels: tuple[str, ...], folder: Path, vect
         hidden_size=config.hidden_size, num_hidden_layers=config.layers, num_attention_heads=config.heads,
         intermediate_size=4 * config.hidden_size, max_position_embeddings=config.max_length if config.model == "transformer" else 0,
         positions=config.positions, ngram_buckets=config.ngram_buckets if has_ngrams else 0, ngram_sizes=NGRAMS if has_ngrams else (),
-        ngram_multiplier=hash_multiplier(config.ngram_buckets, vocab_size) if has_ngrams else 0, dropout=config.dropout,
-        embedding_dropout=config.embedding_dropout, ngram_dropout=config.ngram_dropout,
+        dropout=config.dropout, embedding_dropout=config.embedding_dropout, ngram_dropout=config.ngram_dropout,
     )  # fmt: skip
     module = build(network)
     if found:
