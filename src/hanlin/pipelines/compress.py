@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -31,7 +32,7 @@ MAX_CALIBRATION_ROWS = 300
 
 @PIPELINES.register("compress")
 class CompressPipeline:
-    """search → register → certify → choose → publish."""
+    """search → register → certify → choose → publish. A choice whose certificate fails is passed over for the next best."""
 
     def run(self, context: JobContext, config: JsonObject) -> JsonObject:
         """See `Pipeline`."""
@@ -65,15 +66,32 @@ class _Compressing:
             return found
         report = self.context.step("search", self._search)
         chosen = str(report["chosen"])
-        self.context.step("register", lambda: self._register(report, chosen))
-        if not self.registry.is_certified(self.version, chosen):
-            self.context.step(f"certify-{chosen}", lambda: certify(self.context, self.version, chosen, dataset=self.dataset))
+        while problem := self._refusal(report, chosen):
+            self.context.progress.message(f"{chosen}: passed over: {problem}")
+            report = _passed_over(report, chosen, problem)
+            chosen = str(report["chosen"])
         self.registry.choose_variant(self.version, chosen)
         if self.asked.publish:
             publish_once(self.context, refreshed(self.context, self.version))
         result = self._result(chosen, report, is_reused=False)
         shutil.rmtree(self.context.workdir, ignore_errors=True)
         return result
+
+    def _refusal(self, report: JsonObject, name: str) -> str:
+        """Registers and certifies a choice; why its certificate failed, or empty. The trained model itself must pass."""
+        self.context.step(f"register-{name}", lambda: self._register(report, name))
+        if self.registry.is_certified(self.version, name):
+            return ""
+        return str(self.context.step(f"certify-{name}", lambda: self._certify(name)).get("problem", ""))
+
+    def _certify(self, name: str) -> JsonObject:
+        try:
+            certify(self.context, self.version, name, dataset=self.dataset)
+        except Conflict as error:
+            if error.code != "certificate_failed" or name == "torch-fp32":
+                raise
+            return {"problem": error.message}
+        return {}
 
     def _find_twin(self) -> JsonObject | None:
         """The result of the very same request, if its choice still stands."""
@@ -163,6 +181,16 @@ class _Compressing:
             "model": self.version.model, "version": self.version.number, "state": refreshed(self.context, self.version).state,
             "chosen": chosen, "report": report, "certificate": found.report if found else None, "reused": is_reused,
         }  # fmt: skip
+
+
+def _passed_over(report: JsonObject, name: str, problem: str) -> JsonObject:
+    """The report without a choice whose certificate failed: the next best stands in its place."""
+    from hanlin.compression.report import CompressionReport
+    from hanlin.compression.search import choose
+
+    found = CompressionReport.from_json(report)
+    rows = tuple(replace(row, status="failed", reason=problem) if row.variant == name else row for row in found.variants)
+    return replace(found, variants=rows, chosen=choose(rows, found.target)).to_json()
 
 
 def _has_files(item: Variant | None) -> bool:

@@ -1,0 +1,22 @@
+"""A choice whose certificate fails is passed over, never published and never silently replaced."""
+
+from __future__ import annotations
+
+from hanlin.compression.report import CompressionReport, Machine, VariantEvidence
+from hanlin.pipelines.compress import _passed_over
+
+
+def row(variant: str, p50: float) -> VariantEvidence:
+    return VariantEvidence(variant, "ok", latency_p50_ms=p50, throughput_rows_s=1000 / p50, validation_metric=0.9, drop_points=0.0)
+
+
+def test_the_next_best_stands_in_for_a_choice_that_failed_its_certificate() -> None:
+    rows = (row("torch-fp32", 9.0), row("openvino-int8", 1.0), row("openvino-bf16", 2.0))
+    report = CompressionReport("latency", 0.5, "accuracy", "openvino-int8", Machine("cpu", 2, 2, ()), rows).to_json()
+    report = _passed_over(report, "openvino-int8", "98.0 % of the labels agree")
+    found = CompressionReport.from_json(report)
+    assert found.chosen == "openvino-bf16"
+    assert (found.of("openvino-int8").status, found.of("openvino-int8").reason) == ("failed", "98.0 % of the labels agree")
+    found = CompressionReport.from_json(_passed_over(report, "openvino-bf16", "scores differ"))
+    assert found.chosen == found.reference
+    assert found.is_reference_kept
