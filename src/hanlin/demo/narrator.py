@@ -20,11 +20,16 @@ def demo_language() -> str:
     return "zh" if wanted.lower().startswith("zh") else "en"
 
 
+_PLAIN_WIDTH = 120
+
+
 class Narrator:
     """Tells the story on one terminal, in one language."""
 
     def __init__(self, language: str, *, steps: int) -> None:
-        self.console = Console(highlight=False)
+        self.console = Console(highlight=False, soft_wrap=True)
+        if not self.console.is_terminal:
+            self.console = Console(highlight=False, soft_wrap=True, width=_PLAIN_WIDTH)  # rich takes 80 for a pipe: too narrow for a table
         self._words: Mapping[str, str] = tomllib.loads((resources.files(__package__) / "words.toml").read_text("utf-8"))[language]
         self._steps = steps
         self._step = 0
@@ -70,7 +75,7 @@ class Narrator:
         """A table; row `strong` is emphasised."""
         table = Table(title=title, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
         for position, column in enumerate(columns):
-            table.add_column(column, justify="left" if position in {0, len(columns) - 1} else "right")
+            table.add_column(column, justify="left" if position in {0, len(columns) - 1} else "right", no_wrap=True)
         for index, row in enumerate(rows):
             table.add_row(*row, style="bold green" if index == strong else None)
         self.console.print(table)

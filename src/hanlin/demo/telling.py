@@ -59,6 +59,9 @@ def show_compression(narrator: Narrator, result: Mapping[str, object], version: 
         narrator.word("table_variants"), columns, [_cells(row) for row in rows],
         strong=next((index for index, row in enumerate(rows) if row["variant"] == chosen), None),
     )  # fmt: skip
+    for row in rows:
+        if row.get("reason"):
+            narrator.say(f"{row['variant']}: {row['status']}: {row['reason']}")
     by_name = {str(row["variant"]): row for row in rows}
     if chosen in by_name and reference in by_name:
         best, base = by_name[chosen], by_name[reference]
@@ -73,18 +76,21 @@ def show_compression(narrator: Narrator, result: Mapping[str, object], version: 
             found = certificate.report
             narrator.found(
                 "found_certificate", rows=found["rows"], agreement=found["label_agreement"], difference=found["max_score_difference"],
-                tolerance=found["tolerance"],
+                tolerance=_object(found, "tolerance")["max_score_difference"],
             )  # fmt: skip
 
 
 def _cells(row: Mapping[str, object]) -> list[str]:
-    if row["status"] == "failed":
-        return [str(row["variant"]), *["–"] * 7, f"{row['status']}: {row.get('reason', '')}"]
-    validation, test, latency = _object(row, "validation"), _object(row, "test"), _object(row, "latency_ms")
+    def shown(form: str, *path: str, scale: float = 1.0) -> str:
+        found: object = row
+        for key in path:
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return format(found * scale, form) if isinstance(found, int | float) else "–"
+
     return [
-        str(row["variant"]), f"{validation['metric']:.2%}", f"{test['metric']:.2%}", f"{latency['p50']:.2f}", f"{latency['p99']:.2f}",
-        f"{row['throughput_rows_s']:,.0f}", f"{_number(row, 'memory_bytes') / 2**20:.0f}", f"{_number(row, 'size_bytes') / 2**20:.1f}",
-        str(row["status"]),
+        str(row["variant"]), shown(".2%", "validation", "metric"), shown(".2%", "test", "metric"), shown(".2f", "latency_ms", "p50"),
+        shown(".2f", "latency_ms", "p99"), shown(",.0f", "throughput_rows_s"), shown(".0f", "memory_bytes", scale=2**-20),
+        shown(".1f", "size_bytes", scale=2**-20), str(row["status"]),
     ]  # fmt: skip
 
 

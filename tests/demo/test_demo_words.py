@@ -1,0 +1,86 @@
+"""The demo speaks two languages with the same words, and tells results without calling anything."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import tomllib
+from importlib import resources
+from pathlib import Path
+from string import Formatter
+
+import pytest
+
+from hanlin.client.values import ModelVersion
+from hanlin.demo.narrator import Narrator
+from hanlin.demo.story import CHINESE, STEPS, curl, live_text
+from hanlin.demo.telling import show_compression
+
+WORDS = tomllib.loads((resources.files("hanlin.demo") / "words.toml").read_text("utf-8"))
+
+
+def test_both_languages_have_the_same_words_and_placeholders() -> None:
+    assert WORDS["en"].keys() == WORDS["zh"].keys()
+    for key, english in WORDS["en"].items():
+        fields = [{field for _, field, _, _ in Formatter().parse(text) if field} for text in (english, WORDS["zh"][key])]
+        assert fields[0] == fields[1], key
+
+
+def test_the_printed_curl_is_one_shell_command_with_the_text_in_it() -> None:
+    words = shlex.split(curl("http://127.0.0.1:8000", "sentiment", "it's 很好", Path("/tmp/a b/owner.key")))
+    assert words[0] == "curl"
+    assert json.loads(words[-1]) == {"inputs": "it's 很好"}
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_report_with_failed_variants_is_told(language: str, capsys: pytest.CaptureFixture[str]) -> None:
+    narrator = Narrator(language, steps=STEPS)
+    good = {
+        "variant": "torch-fp32",
+        "status": "ok",
+        "reason": "",
+        "validation": {"metric": 0.9, "drop_points": 0.0},
+        "test": {"metric": 0.91},
+        "latency_ms": {"p50": 4.0, "p99": 9.0},
+        "throughput_rows_s": 100.0,
+        "memory_bytes": 2**20,
+        "size_bytes": 2**21,
+    }
+    fast = {**good, "variant": "onnxruntime-int8", "latency_ms": {"p50": 1.0, "p99": 2.0}, "throughput_rows_s": 300.0}
+    none = {
+        "variant": "openvino-int8",
+        "status": "failed",
+        "reason": "crashed",
+        "validation": {"metric": None},
+        "test": {"metric": None},
+        "latency_ms": {"p50": None},
+        "throughput_rows_s": None,
+        "memory_bytes": None,
+        "size_bytes": None,
+    }
+    report = {"chosen": "onnxruntime-int8", "reference": "torch-fp32", "variants": [good, fast, none]}
+    certificate = {
+        "variant": "onnxruntime-int8",
+        "is_passed": True,
+        "report": {
+            "rows": 200,
+            "label_agreement": 1.0,
+            "max_score_difference": 0.01,
+            "tolerance": {"label_agreement": 0.99, "max_score_difference": 0.05},
+        },
+    }
+    show_compression(
+        narrator,
+        {"report": report, "version": 1},
+        ModelVersion.model_validate({"number": 1, "state": "published", "certificates": [certificate]}),
+    )
+    told = capsys.readouterr().out
+    assert "openvino-int8: failed: crashed" in told
+    assert "3.0" in told
+    assert "0.0500" not in told
+    assert "0.05" in told
+    assert CHINESE.praise not in told
+
+
+def test_live_figures_stay_on_one_short_line() -> None:
+    assert live_text({"loss": 0.123456, "rate": 1e-5, "a": 1, "b": 2, "c": 3}) == "loss 0.1235  rate 1e-05  a 1  b 2"
