@@ -51,6 +51,7 @@ class NetworkConfig:
         _check(0 <= self.ngram_buckets <= 2**22, "ngram_buckets", self.ngram_buckets)
         _check(all(2 <= size <= 5 for size in self.ngram_sizes), "ngram_sizes", list(self.ngram_sizes))
         _check(not self.ngram_sizes or self.ngram_buckets > 0, "ngram_buckets", self.ngram_buckets)
+        _check(max(self.ngram_sizes, default=0) * self.ngram_buckets < 2**24, "ngram_buckets", self.ngram_buckets)
         _check(0 <= self.pad_token_id < self.vocab_size, "pad_token_id", self.pad_token_id)
         _check(len(self.labels) >= 2, "labels", len(self.labels))
         _check(self.positions in ("sinusoidal", "learned"), "positions", self.positions)
