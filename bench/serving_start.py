@@ -1,6 +1,8 @@
 """From `hanlin up` on an existing home to the first answer, and the gateway's memory.
 
-usage: python bench/serving_start.py HOME [--rounds 5]     (HOME: a home in which `hanlin demo` has run)
+usage: python bench/serving_start.py [--home HOME] [--rounds 5] [--quick]
+
+HOME: a home in which `hanlin demo` has run; without it the demo runs first, in a home below build/.
 
 Each round starts the server as a user does, asks endpoint `sentiment` over HTTP until it answers, reads the memory of the gateway
 process and whether torch is mapped into it, and stops the server.
@@ -21,6 +23,8 @@ import httpx
 import psutil
 
 from hanlin.demo.server import free_port
+
+BUILD_HOME = Path(__file__).parents[1] / "build" / "bench-home"
 
 
 def one_round(home: Path) -> tuple[float, float, bool]:
@@ -52,10 +56,14 @@ def one_round(home: Path) -> tuple[float, float, bool]:
 def main() -> None:
     """Prints a Markdown section and a JSON line."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("home", type=Path)
+    parser.add_argument("--home", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="two rounds")
     options = parser.parse_args()
-    rounds = [one_round(options.home) for _ in range(options.rounds)]
+    home = options.home or BUILD_HOME
+    if not (home / "owner.key").is_file():
+        subprocess.run([sys.executable, "-m", "hanlin", "demo", "--home", str(home), "--no-serve"], check=True)
+    rounds = [one_round(home) for _ in range(2 if options.quick else options.rounds)]
     seconds = [found[0] for found in rounds]
     memory = max(found[1] for found in rounds)
     print("### Start and memory\n")

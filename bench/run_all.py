@@ -1,0 +1,33 @@
+"""Runs every bench in turn, each alone on the machine, and prints their Markdown sections. `make bench` (about an hour on 2 cores).
+
+usage: python bench/run_all.py [--quick]
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+BENCHES: tuple[tuple[str, ...], ...] = (
+    ("dataset_million.py",),
+    ("training_accuracy.py",),
+    ("training_throughput.py",),
+    ("variants.py", "--model", "minilm", "--target", "throughput"),
+    ("variants.py", "--model", "lstm", "--target", "latency"),
+    ("serving_start.py",),
+)
+
+
+def main() -> int:
+    """The exit status: 1 when a bench failed; the others run all the same."""
+    quick = [argument for argument in sys.argv[1:] if argument == "--quick"]
+    failed = [bench for bench in BENCHES if subprocess.run([sys.executable, str(FOLDER / bench[0]), *bench[1:], *quick]).returncode]
+    for bench in failed:
+        print("failed:", *bench, file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
