@@ -158,6 +158,25 @@ def test_clear_errors_for_bad_places(tmp_path: Path) -> None:
     empty.close()
 
 
+def test_a_watch_sees_every_commit_of_others_and_of_this_process_once(database: Database, tmp_path: Path) -> None:
+    watch = database.watch()
+    assert watch.has_news()
+    assert not watch.has_news()
+    with database.write() as session:
+        bump(session)
+    assert watch.has_news()
+    assert not watch.has_news()
+    with pytest.raises(RuntimeError), database.write() as session:  # rolled back: nothing to see
+        bump(session)
+        raise RuntimeError
+    assert not watch.has_news()
+    other = Database(str(database._engine.url))
+    with other.write() as session:
+        bump(session)
+    other.close()
+    assert watch.has_news()
+
+
 # Forks one writer a line; each says its process id, then every number whose commit has returned, until it is killed.
 WRITER = """
 import os, sys

@@ -33,6 +33,7 @@ from hanlin.types import KeyId, Principal
 
 LANES: tuple[Lane, ...] = ("heavy", "light")
 _TICK_S = 0.2
+_LOOK_S = 2.0  # without news the queue is asked this often: leases run out silently
 _CANCEL_GRACE_S = 5.0
 MAX_LOG_BYTES = 16 * 2**20
 
@@ -58,6 +59,8 @@ class Runner:
         self.runner_id = f"runner-{uuid4().hex[:12]}"
         self.lease_s = platform.settings.job_lease_s
         self.running: dict[Lane, RunningJob] = {}
+        self._changes = platform.database.watch()
+        self._look_at_s = 0.0
         self._is_stopping = False
 
     def stop(self) -> None:
@@ -75,12 +78,17 @@ class Runner:
         self._stop_all()
 
     def tick(self, now_s: float) -> None:
-        """One turn: ends, renewals and cancels of running jobs, then a claim for every free lane."""
+        """One turn: ends, renewals and cancels of running jobs, then a claim for every free lane; cheap when nothing is new."""
+        if self._changes.has_news():
+            self._look_at_s = now_s
         for lane, running in list(self.running.items()):
             self._watch(lane, running, now_s)
+        if now_s < self._look_at_s:
+            return
         for lane in LANES:
             if lane not in self.running and (job := self.platform.jobs.claim(self.runner_id, [lane], self.lease_s)) is not None:
                 self.running[lane] = self._start(job, lane, now_s)
+        self._look_at_s = now_s + _LOOK_S
 
     def _start(self, job: Job, lane: Lane, now_s: float) -> RunningJob:
         log.info("job started", extra={"job": job.id, "kind": job.kind, "attempt": job.attempt})
@@ -94,6 +102,7 @@ class Runner:
         if running.process.poll() is not None:
             status = kill(running.process)  # whatever the job left running goes with it
             del self.running[lane]
+            self._look_at_s = now_s  # its lane is free
             self._settle(running, status)
             return
         if running.stop_by_s is not None:
@@ -107,7 +116,7 @@ class Runner:
             except Conflict:  # taken over while we slept: ours must not go on
                 running.stop_by_s = now_s
                 return
-        if self.platform.jobs.is_cancel_requested(running.job.id):
+        if now_s >= self._look_at_s and self.platform.jobs.is_cancel_requested(running.job.id):
             running.process.terminate()
             running.stop_by_s = now_s + _CANCEL_GRACE_S
 
@@ -180,7 +189,6 @@ def _keep_log(source: IO[bytes], path: Path) -> None:
 
 def run_runner(settings: Settings) -> int:
     """The runner process."""
-
     platform = open_platform(settings)
     housekeeping.start(platform)
     runner = Runner(platform)

@@ -23,7 +23,7 @@ from hanlin.app.processes import kill, spawn, stop
 from hanlin.errors import Conflict, InvalidInput
 from hanlin.settings import Settings
 
-_TICK_S = 0.05
+_TICK_S = 0.1
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 5.0
 _CALM_S = 30.0  # a child that lived this long starts with a fresh back-off

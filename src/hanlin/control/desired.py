@@ -23,6 +23,8 @@ class DeclaredDeployments:
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
+        self._changes = platform.database.watch()
+        self._listed: tuple[DeploymentSpec, ...] | None = None
 
     def start_over(self) -> None:
         """After a start nothing runs yet: every wanted deployment is starting, and private endpoints of ended jobs go."""
@@ -34,21 +36,14 @@ class DeclaredDeployments:
                     withdraw(session, row)
 
     def list_deployments(self) -> Sequence[DeploymentSpec]:
-        """All that shall be up, the newest of an endpoint last; without those that failed."""
-        with self._platform.database.read() as session:
-            query = (
-                select(DeploymentRow, EndpointRow.name, ModelRow.name, ModelVersionRow.number)
-                .join(EndpointRow, EndpointRow.id == DeploymentRow.endpoint_id)
-                .join(ModelVersionRow, ModelVersionRow.id == DeploymentRow.version_id)
-                .join(ModelRow, ModelRow.id == ModelVersionRow.model_id)
-                .where(DeploymentRow.is_wanted, DeploymentRow.state != "failed")
-                .order_by(DeploymentRow.created_at, DeploymentRow.id)
-            )
-            return [
-                DeploymentSpec(deployment_id=row.id, team_id=row.team_id, endpoint=endpoint, model=model, version=f"{model}:{number}",
-                               variant=row.variant, replicas=row.replicas)
-                for row, endpoint, model, number in session.execute(query)
-            ]  # fmt: skip
+        """All that shall be up, the newest of an endpoint last; without those that failed.
+
+        Asked five times a second, so the database is read again only after somebody has written to it.
+        """
+        if self._changes.has_news() or self._listed is None:
+            self._listed = None  # a read that fails is tried again
+            self._listed = self._read_wanted()
+        return self._listed
 
     def set_state(self, deployment_id: str, state: State, reason: str, replicas: int) -> None:
         """Records how far a deployment came; `replicas` are ready."""
@@ -70,3 +65,19 @@ class DeclaredDeployments:
         """The verified local folder of a deployment's version with the files of its variant. Raises DataCorrupt, NotFound."""
         version = self._platform.registry.resolve(TeamId(spec.team_id), ModelRef.parse(spec.version))
         return self._platform.registry.materialize(version, self._platform.artifact_cache, variants=(spec.variant,))
+
+    def _read_wanted(self) -> tuple[DeploymentSpec, ...]:
+        with self._platform.database.read() as session:
+            query = (
+                select(DeploymentRow, EndpointRow.name, ModelRow.name, ModelVersionRow.number)
+                .join(EndpointRow, EndpointRow.id == DeploymentRow.endpoint_id)
+                .join(ModelVersionRow, ModelVersionRow.id == DeploymentRow.version_id)
+                .join(ModelRow, ModelRow.id == ModelVersionRow.model_id)
+                .where(DeploymentRow.is_wanted, DeploymentRow.state != "failed")
+                .order_by(DeploymentRow.created_at, DeploymentRow.id)
+            )
+            return tuple(
+                DeploymentSpec(deployment_id=row.id, team_id=row.team_id, endpoint=endpoint, model=model, version=f"{model}:{number}",
+                               variant=row.variant, replicas=row.replicas)
+                for row, endpoint, model, number in session.execute(query)
+            )  # fmt: skip

@@ -21,7 +21,7 @@ _ENDPOINT = ".certify-"
 KEY = "certify-"
 _KEY_LIFE = timedelta(hours=1)
 _POLL_S = 0.1
-_ROUTE_S = 0.2  # a gateway looks for new routes every 50 ms
+_ROUTE_S = 0.2  # a gateway that must look for new routes does so every 50 ms
 
 
 @contextmanager

@@ -18,8 +18,6 @@ from hanlin.serving.wire import Lane
 from hanlin.settings import Settings
 from hanlin.types import JsonObject, JsonValue, Principal, is_name
 
-_LOOK_S = 0.05
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -126,8 +124,11 @@ class Dataplane:
 
     async def _follow(self) -> None:
         watcher = RoutesWatcher(self.settings.home / "run")
-        while True:
-            routes = watcher.changed()
-            if routes is not None:
-                self.router.update(routes)
-            await asyncio.sleep(_LOOK_S)
+        try:
+            while True:
+                routes = watcher.changed()
+                if routes is not None:
+                    self.router.update(routes)
+                await watcher.wait()
+        finally:
+            watcher.close()

@@ -44,6 +44,7 @@ class Database:
         self._engine = _connect(url)
         self._writer = self._engine.execution_options(is_write=True)
         self.is_sqlite = self._engine.dialect.name == "sqlite"
+        self._watches: list[ChangeWatch] = []
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -88,8 +89,16 @@ class Database:
             value = session.scalar(select(CounterRow.value).where(CounterRow.team_id == _GLOBAL[0], CounterRow.name == _GLOBAL[1]))
         return value or 0
 
+    def watch(self) -> ChangeWatch:
+        """A new watch over every commit of every process; it is closed with the database."""
+        watch = ChangeWatch(str(self._engine.url.database) if self.is_sqlite else None)
+        self._watches.append(watch)
+        return watch
+
     def close(self) -> None:
-        """Closes all pooled connections."""
+        """Closes all pooled connections and all watches."""
+        for watch in self._watches:
+            watch.close()
         self._engine.dispose()
 
     def _revision(self, connection: Connection) -> str | None:
@@ -97,6 +106,36 @@ class Database:
             return None
         found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
         return None if found is None else str(found)
+
+
+class ChangeWatch:
+    """Tells loops that look several times a second whether asking the database can be worth while. One thread at a time.
+
+    SQLite's `PRAGMA data_version` sees every commit of every other connection and costs about 10 µs, a fiftieth of the
+    smallest query; it has a connection of its own, so this process's commits count too. PostgreSQL has no such thing.
+    """
+
+    def __init__(self, path: str | None) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False) if path else None
+        self._seen = -1
+
+    def has_news(self) -> bool:
+        """Whether anything was committed since the last call; always true at first, and where nobody can tell cheaply."""
+        if self._connection is None:
+            return True
+        try:
+            (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        except sqlite3.Error:  # the question itself will say what is wrong with the database
+            return True
+        is_new: bool = version != self._seen
+        self._seen = version
+        return is_new
+
+    def close(self) -> None:
+        """Gives the connection back; from then on it says yes to everything."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 def bump(session: Session) -> None:
