@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from hanlin.cli.words import table
+from hanlin.client import Dataset, DatasetVersion
+from hanlin.client.steps import Call
 
 
 @pytest.fixture
@@ -55,6 +57,16 @@ def test_dataset_list_and_show(run, world) -> None:
     assert "90 rows kept" in run("dataset", "show", "reviews-zh:1").out
     missing = run("dataset", "show", "reviews-zh:9")
     assert (missing.status, "reviews-zh:9" in missing.err) == (4, True)
+
+
+def test_of_several_versions_the_newest_is_shown(run, world, monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = tuple(DatasetVersion(number=number, digest="d" * 64, rows=10 * number) for number in (3, 2, 1))  # as servers list them
+    dataset = Dataset(name="reviews-zh", task="text-classification", versions=versions)
+    monkeypatch.setattr("hanlin.client.calls.list_datasets", lambda: Call("GET", "/api/v1/datasets", lambda _: [dataset]))
+    monkeypatch.setattr("hanlin.client.calls.get_dataset", lambda _: Call("GET", "/api/v1/datasets", lambda _: dataset))
+    assert re.search(r"text-classification\s+3\s+30", run("dataset", "list").out)
+    assert "reviews-zh:3" in run("dataset", "show", "reviews-zh").out
+    assert "reviews-zh:1" in run("dataset", "show", "reviews-zh:1").out
 
 
 def test_train_sends_the_fields_of_the_configuration(run, world) -> None:

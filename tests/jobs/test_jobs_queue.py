@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hanlin.errors import Cancelled, Conflict, InvalidInput, NotFound, NotReady
+from hanlin.errors import Cancelled, Conflict, Internal, InvalidInput, NotFound, NotReady
 from hanlin.jobs import Job, JobQueue, ProgressWriter
-from hanlin.jobs.rows import wire
 from hanlin.storage.database import Database
 from hanlin.storage.tables import TeamRow
 from hanlin.types import JsonObject, TeamId, utc_now
@@ -98,7 +97,7 @@ def test_a_lost_lease_is_taken_over_and_fenced(queue: JobQueue, clock: Clock) ->
     assert (new.id, new.attempt) == (old.id, 2)
     for call in (
         lambda: queue.finish(old, {}),
-        lambda: queue.fail(old, {}),
+        lambda: queue.fail(old, Internal("internal")),
         lambda: queue.renew(old, LEASE_S),
         lambda: queue.report(old, step=1, total=2, metrics={}),
         lambda: queue.message(old, "x"),
@@ -173,8 +172,22 @@ def test_cancel_in_every_state(queue: JobQueue, clock: Clock) -> None:
 
     queue.submit(TEAM, "train", {})
     own = claim(queue)
-    assert queue.fail(own, wire(Cancelled("job_cancelled"))).state == "cancelled"
+    assert queue.fail(own, Cancelled("job_cancelled")).state == "cancelled"
     assert [event.kind for event in queue.events(TEAM, own.id)] == ["end"]
+
+
+def test_an_error_is_kept_in_both_languages(queue: JobQueue) -> None:
+    queue.submit(TEAM, "train", {})
+    failed = queue.fail(claim(queue), Internal("job_attempts_exhausted", attempts=5))
+    english, chinese = failed.error_in("en"), failed.error_in("zh")
+    assert english is not None
+    assert chinese is not None
+    assert english.keys() == chinese.keys()
+    assert english["code"] == chinese["code"] == "job_attempts_exhausted"
+    assert "5" in str(english["message"])
+    assert "5 次" in str(chinese["message"])
+    assert english["next"] != chinese["next"]
+    assert queue.submit(TEAM, "train", {}).error_in("zh") is None
 
 
 def test_one_job_an_idempotency_key(queue: JobQueue) -> None:

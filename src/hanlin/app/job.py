@@ -35,13 +35,13 @@ def run_job(settings: Settings, job_id: str) -> int:
         platform.jobs.end_cancelled(job)
     except HanlinError as error:
         traceback.print_exc(file=sys.stdout)
-        platform.jobs.fail(job, dict(error.to_wire()))
+        platform.jobs.fail(job, error)
     except MemoryError:
         traceback.print_exc(file=sys.stdout)
-        platform.jobs.fail(job, dict(Internal("job_out_of_memory").to_wire()))
+        platform.jobs.fail(job, Internal("job_out_of_memory"))
     except Exception as error:
         traceback.print_exc(file=sys.stdout)
-        platform.jobs.fail(job, dict(Internal("job_crashed", problem=type(error).__name__).to_wire()))
+        platform.jobs.fail(job, Internal("job_crashed", problem=type(error).__name__))
     else:
         platform.jobs.finish(job, result)
     finally:

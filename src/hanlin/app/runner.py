@@ -130,7 +130,7 @@ class Runner:
             return
         deaths = count_death(self.platform.job_folder(job.id), job.progress.step)
         if deaths >= MAX_ATTEMPTS and not job.is_cancel_requested:
-            job = self.platform.jobs.fail(running.job, dict(Internal("job_attempts_exhausted", attempts=deaths).to_wire()))
+            job = self.platform.jobs.fail(running.job, Internal("job_attempts_exhausted", attempts=deaths))
         else:
             job = self.platform.jobs.release(running.job)
         self._clean_up(job)

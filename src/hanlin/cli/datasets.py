@@ -59,7 +59,7 @@ def list_(json: JsonFlag = False) -> None:
     if json:
         SCREEN.document([item.model_dump(mode="json") for item in found])
         return
-    newest = [(item, item.versions[-1] if item.versions else None) for item in found]
+    newest = [(item, item.versions[0] if item.versions else None) for item in found]
     rows = [
         (item.name, item.task, last and last.number, last and figure(last.rows), last and moment(last.created_at)) for item, last in newest
     ]

@@ -31,7 +31,7 @@ def register(app: typer.Typer) -> None:
 
 def list_(
     state: Annotated[str | None, typer.Option("--state", help=say("option.state"))] = None,
-    limit: Annotated[int, typer.Option("--limit", help=say("option.limit"), min=1, max=1000)] = 20,
+    limit: Annotated[int, typer.Option("--limit", help=say("option.limit"), min=1, max=500)] = 20,
     json: JsonFlag = False,
 ) -> None:
     """See `help.job_list`."""

@@ -23,7 +23,7 @@ LENGTHS = ("p5", "p50", "p95", "p99", "max")
 
 def show(dataset: Dataset, wanted: int | None = None) -> None:
     """Print one version, the newest unless `wanted`. Raises NotFound (`version_missing`)."""
-    version = next((item for item in reversed(dataset.versions) if wanted in (None, item.number)), None)
+    version = next((item for item in dataset.versions if wanted in (None, item.number)), None)
     if version is None:
         raise NotFound("version_missing", reference=f"{dataset.name}:{wanted or 1}")
     report = version.report

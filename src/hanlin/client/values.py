@@ -76,7 +76,7 @@ class DatasetVersion(Value):
 
 
 class Dataset(Value):
-    """A named table of examples for a task; versions oldest first."""
+    """A named table of examples for a task; versions newest first."""
 
     name: str
     task: str = ""
@@ -118,7 +118,7 @@ class ModelVersion(Value):
 
 
 class Model(Value):
-    """A model name with its versions (oldest first) and aliases."""
+    """A model name with its versions (newest first) and aliases."""
 
     name: str
     task: str = ""

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -15,11 +16,12 @@ from hanlin.control import jobs
 from hanlin.control.platform import Platform
 from hanlin.gateway.control_api import Caller, Routes
 from hanlin.gateway.control_api_wire import JobAnswer, JobRequest, JobsAnswer
-from hanlin.jobs import JobEvent
+from hanlin.jobs import Job, JobEvent
 from hanlin.types import Principal
 
 _POLL_S = 0.3
 _HEARTBEAT_S = 10.0
+Limit = Annotated[int, Query(ge=1, le=jobs.MAX_LISTED)]
 
 
 def routes(platform: Platform) -> APIRouter:
@@ -27,24 +29,25 @@ def routes(platform: Platform) -> APIRouter:
     data = Routes(platform, tags=["jobs"])
 
     @data.add("POST", "/jobs", "write", status=202)
-    def submit(caller: Caller, body: JobRequest) -> JobAnswer:
+    def submit(request: Request, caller: Caller, body: JobRequest) -> JobAnswer:
         """Queues a job: checked here, defaults filled in."""
-        return JobAnswer.of(jobs.submit(platform, caller, kind=body.kind, config=body.config, idempotency_key=body.idempotency_key))
+        job = jobs.submit(platform, caller, kind=body.kind, config=body.config, idempotency_key=body.idempotency_key)
+        return _answer(request, job)
 
     @data.add("GET", "/jobs", "read")
-    def list_jobs(caller: Caller, state: str | None = None, limit: Annotated[int, Query(ge=1, le=500)] = 50) -> JobsAnswer:
+    def list_jobs(request: Request, caller: Caller, state: str | None = None, limit: Limit = 50) -> JobsAnswer:
         """The team's jobs, newest first."""
-        return JobsAnswer(jobs=[JobAnswer.of(job) for job in jobs.list_jobs(platform, caller, state=state, limit=limit)])
+        return JobsAnswer(jobs=[_answer(request, job) for job in jobs.list_jobs(platform, caller, state=state, limit=limit)])
 
     @data.add("GET", "/jobs/{job_id}", "read")
-    def get_job(caller: Caller, job_id: str) -> JobAnswer:
+    def get_job(request: Request, caller: Caller, job_id: str) -> JobAnswer:
         """One job."""
-        return JobAnswer.of(jobs.get_job(platform, caller, job_id))
+        return _answer(request, jobs.get_job(platform, caller, job_id))
 
     @data.add("POST", "/jobs/{job_id}/cancel", "write")
-    def cancel(caller: Caller, job_id: str) -> JobAnswer:
+    def cancel(request: Request, caller: Caller, job_id: str) -> JobAnswer:
         """Ends a job: at once when queued, within 10 s when running; an ended one stays as it is."""
-        return JobAnswer.of(jobs.cancel(platform, caller, job_id))
+        return _answer(request, jobs.cancel(platform, caller, job_id))
 
     @data.add("GET", "/jobs/{job_id}/logs", "read", response_class=Response)
     def logs(caller: Caller, job_id: str) -> Response:
@@ -69,6 +72,11 @@ def routes(platform: Platform) -> APIRouter:
         return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store", "x-accel-buffering": "no"})
 
     return data.router
+
+
+def _answer(request: Request, job: Job) -> JobAnswer:
+    """The wire form, its error in the caller's language."""
+    return JobAnswer.of(replace(job, error=job.error_in(str(request.scope["state"].get("language", "en")))))
 
 
 async def _stream(platform: Platform, caller: Principal, job_id: str, after: int, request: Request) -> AsyncIterator[bytes]:

@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
-from hanlin.errors import Conflict, InvalidInput
+from hanlin.errors import Cancelled, Conflict, HanlinError, InvalidInput
 from hanlin.jobs import rows
 from hanlin.jobs.values import ENDED, MAX_ATTEMPTS, Job, JobEvent, JobState, Lane
 from hanlin.storage.database import Database
@@ -140,12 +140,16 @@ class JobQueue:
             rows.end(session, row, "succeeded", self._clock())
             return rows.value(row)
 
-    def fail(self, job: Job, error: JsonObject) -> Job:
-        """Ends a job badly with an error in wire form; one of the family Cancelled ends it as cancelled. Raises Conflict (`lease_lost`)."""
+    def fail(self, job: Job, error: HanlinError) -> Job:
+        """Ends a job badly, its error kept in both languages; one of the family Cancelled ends it as cancelled.
+
+        Raises:
+            Conflict: `lease_lost`.
+        """
         with self._database.write() as session:
             row = self._held(session, job)
-            row.error = error
-            rows.end(session, row, "cancelled" if error.get("family") == "Cancelled" else "failed", self._clock())
+            row.error = rows.wire(error)
+            rows.end(session, row, "cancelled" if isinstance(error, Cancelled) else "failed", self._clock())
             return rows.value(row)
 
     def release(self, job: Job) -> Job:

@@ -43,7 +43,7 @@ class Job:
     progress: JobProgress
     message: str
     result: JsonObject | None
-    error: JsonObject | None
+    error: JsonObject | None  # words in both languages, see `error_in`
     fingerprint: str
     runner_id: str | None
     lease_expires_at: datetime | None
@@ -56,6 +56,15 @@ class Job:
     def has_ended(self) -> bool:
         """Whether it will never change again."""
         return self.state in ENDED
+
+    def error_in(self, language: str) -> JsonObject | None:
+        """What ended it, as errors go over the wire, its words in `language` (`en` or `zh`); None when all went well."""
+        if self.error is None:
+            return None
+        said = {name: value for name, value in self.error.items() if not name.endswith("_zh")}
+        if language.startswith("zh"):
+            said |= {name: self.error[f"{name}_zh"] for name in said if f"{name}_zh" in self.error}
+        return said
 
 
 @dataclass(frozen=True, slots=True)
