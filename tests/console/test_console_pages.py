@@ -339,3 +339,8 @@ def test_event_stream_ends_when_the_key_is_revoked(member: TestClient, port) -> 
 
     port.job_events = revoke_after
     assert read_events(member.get("/console/jobs/job-7/events").text)[-1][1] == "gone"
+
+
+def test_a_wrong_method_is_told_what_the_page_takes(visitor: TestClient) -> None:
+    answer = visitor.delete("/console/login")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST")

@@ -159,3 +159,43 @@ async def test_errors_speak_chinese_when_asked(http) -> None:
     async with http.client(http.key()) as client:
         answer = await client.get("/api/v1/models/none", headers={"accept-language": "zh-CN"})
     assert "没有" in answer.json()["error"]["message"]
+
+
+async def test_a_wrong_method_is_told_what_the_address_takes(http) -> None:
+    """C018: 405 with every method of the path in `Allow`."""
+    async with http.client(http.key()) as client:
+        for method, path, allowed in (("PATCH", "/api/v1/jobs", "GET, POST"), ("DELETE", "/healthz", "GET"), ("PUT", "/nowhere", None)):
+            answer = await client.request(method, path)
+            assert answer.status_code == (405 if allowed else 404), path
+            assert answer.headers.get("allow") == allowed
+
+
+async def test_a_body_without_a_key_is_not_even_parsed(http) -> None:
+    """C040: a stranger's bad body is answered like a stranger's good one."""
+    async with http.client() as client:
+        json_type = "application/json"
+        for body, kind in ((b"{", json_type), (b"a=b", "text/plain"), (b"x" * 3_000_000, json_type), (b"{}", json_type)):
+            answer = await client.post("/api/v1/jobs", content=body, headers={"content-type": kind})
+            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthenticated")
+
+
+@pytest.mark.parametrize("moment", ["2099-01-01", "2099-01-01T00:00:00", "soon"])
+async def test_an_expiry_without_a_time_zone_is_refused(http, moment) -> None:
+    async with http.client(http.key("admin")) as client:
+        answer = await client.post("/api/v1/keys", json={"name": "k", "scopes": ["read"], "expires_at": moment})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_field")
+        good = await client.post("/api/v1/keys", json={"name": "k", "scopes": ["read"], "expires_at": "2099-01-01T00:00:00Z"})
+        assert good.status_code == 201
+
+
+async def test_a_crash_in_a_route_is_a_whole_answer_of_ours(http, monkeypatch) -> None:
+    """Not the framework's plain text, and the connection ends well."""
+
+    def crash(*_: object) -> None:
+        raise ZeroDivisionError("secret words")
+
+    monkeypatch.setattr("hanlin.control.datasets.list_datasets", crash)
+    async with http.client(http.key()) as client:
+        answer = await client.get("/api/v1/datasets", headers={"x-request-id": "r1"})
+    assert (answer.status_code, answer.json()["error"]["code"], answer.json()["error"]["request_id"]) == (500, "internal", "r1")
+    assert "secret" not in answer.text

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -19,7 +19,8 @@ from hanlin.console.pages import endpoints, jobs, models, overview, visitors
 from hanlin.console.port import ConsolePort
 from hanlin.console.sessions import Sessions
 from hanlin.console.visits import Handler, Site, Visit, create_environment, open_visit
-from hanlin.errors import HanlinError, Internal, NotFound, PermissionDenied, Unauthenticated
+from hanlin.errors import HanlinError, Internal, InvalidInput, NotFound, PermissionDenied, Unauthenticated
+from hanlin.gateway.responses import error_response, methods_of
 from hanlin.gateway.status import http_status
 
 STATIC = Path(__file__).parent / "static"
@@ -54,7 +55,8 @@ def create_application(port: ConsolePort, *, secret: bytes) -> Starlette:
     async def missing(request: Request, error: Exception) -> Response:
         return await _refuse(await open_visit(site, request), error)
 
-    application = Starlette(routes=routes, middleware=[Middleware(HeadersMiddleware)], exception_handlers={HTTPException: missing})
+    handlers = {HTTPException: missing, Exception: missing}
+    application = Starlette(routes=routes, middleware=[Middleware(HeadersMiddleware)], exception_handlers=handlers)
     application.router.redirect_slashes = False
     return application
 
@@ -84,17 +86,29 @@ async def _accept_form(visit: Visit) -> None:
 
 async def _refuse(visit: Visit, error: Exception) -> Response:
     """The page, fragment or JSON that says what was wrong, in the visitor's language."""
+    request = visit.request
     if not isinstance(error, HanlinError):
-        is_missing = isinstance(error, HTTPException) and error.status_code in {404, 405}
-        error = NotFound("console_page_missing") if is_missing else Internal("internal")
-    request, status = visit.request, http_status(error)
+        error = _ours(error, request)
+    status = http_status(error)
     if "hx-request" in request.headers:
         response: Response = visit.render("_problem.html.jinja", status=status, error=error)
         if isinstance(error, Unauthenticated):
             response.headers["HX-Redirect"] = "/console/login"
         return response
     if not request.url.path.startswith("/console") and "text/html" not in request.headers.get("accept", ""):
-        return JSONResponse({"error": error.to_wire(visit.language)}, status_code=status)
+        request_id = str(request.scope.get("state", {}).get("request_id", ""))
+        return error_response(error, request_id=request_id, language=visit.language)
     if isinstance(error, Unauthenticated):
         return visitors.login_page(visit, next_path=request.url.path, status=status)
-    return visit.render("problem.html.jinja", status=status, error=error)
+    page = visit.render("problem.html.jinja", status=status, error=error)
+    if error.code == "method_not_allowed":
+        page.headers["allow"] = str(error.params["allowed"])
+    return page
+
+
+def _ours(error: Exception, request: Request) -> HanlinError:
+    if isinstance(error, HTTPException) and error.status_code == 404:
+        return NotFound("console_page_missing")
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        return InvalidInput("method_not_allowed", allowed=methods_of(request))
+    return Internal("internal")

@@ -12,13 +12,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from hanlin import __version__
-from hanlin.errors import HanlinError, InvalidInput, NotFound
+from hanlin.errors import HanlinError, Internal, InvalidInput, NotFound
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.docs_page import docs_router
 from hanlin.gateway.edge import Edge, refusal
 from hanlin.gateway.health import health_router
 from hanlin.gateway.inference import Inference
 from hanlin.gateway.metrics import GatewayMetrics
+from hanlin.gateway.responses import methods_of
 from hanlin.types import shorten
 
 
@@ -30,7 +31,7 @@ def create_app(
 
     Args:
         control_router: the control API's routes, paths included.
-        console_app: mounted at `/`, behind everything else.
+        console_app: asked for every address that no route here has.
         is_database_ready: asked by `/readyz`.
     """
 
@@ -47,6 +48,7 @@ def create_app(
         title="Hanlin", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
     )  # fmt: skip
     inner.add_exception_handler(HanlinError, _hanlin_error)
+    inner.add_exception_handler(Exception, _crash)
     inner.add_exception_handler(HTTPException, _http_error)
     inner.add_exception_handler(RequestValidationError, _validation_error)
     inner.include_router(health_router(dataplane, metrics, is_database_ready or (lambda: True)))
@@ -54,8 +56,13 @@ def create_app(
         inner.include_router(control_router)
     inner.include_router(docs_router(inner))
     if console_app is not None:
-        inner.mount("/", console_app)
+        inner.router.default = console_app  # not mounted at "/": a mount takes every method, so wrong ones would look like missing pages
     return Edge(inner, Inference(dataplane), metrics)
+
+
+async def _crash(request: Request, error: Exception) -> Response:
+    """Whatever else a route raises; the edge logs it."""
+    return refusal(Internal("internal"), request.scope)
 
 
 async def _hanlin_error(request: Request, error: Exception) -> Response:
@@ -67,8 +74,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     """404 and 405 of the router, in our form."""
     assert isinstance(error, HTTPException)
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "GET")
-        return refusal(InvalidInput("method_not_allowed", allowed=allowed), request.scope)
+        return refusal(InvalidInput("method_not_allowed", allowed=methods_of(request)), request.scope)
     if error.status_code == 404:
         return refusal(NotFound("no_such_page"), request.scope)
     return refusal(InvalidInput("bad_request", status=error.status_code), request.scope)

@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.concurrency import run_in_threadpool
 
 from hanlin.errors import InvalidInput
 from hanlin.gateway.strict_json import parse
@@ -26,9 +27,12 @@ class StrictRoute(APIRoute):
         """Wraps FastAPI's handler."""
         handle = super().get_route_handler()
         takes_body = self.body_field is not None
+        guards = [depends.dependency for depends in self.dependencies if depends.dependency is not None]
 
         async def strict(request: Request) -> Response:
             if takes_body:
+                for guard in guards:  # strangers are sent away before a byte of their body is read
+                    await run_in_threadpool(guard, request)
                 request = await _load(request)
             try:
                 return await handle(request)

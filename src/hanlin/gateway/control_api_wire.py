@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from hanlin.accounts import Key
 from hanlin.control.values import DatasetView
@@ -145,7 +145,7 @@ class KeyRequest(Sent):
 
     name: str = Field(max_length=80)
     scopes: list[Annotated[str, Field(max_length=40)]] = Field(min_length=1, max_length=8, description="predict, read, write, admin")
-    expires_at: Annotated[datetime, Field(strict=False)] | None = None
+    expires_at: Annotated[AwareDatetime, Field(strict=False, description="a moment with its time zone; none means never")] | None = None
 
 
 class KeyAnswer(Answer):

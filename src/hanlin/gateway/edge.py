@@ -11,6 +11,7 @@ import time
 from collections.abc import MutableMapping
 from typing import Any
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -57,6 +58,8 @@ class Edge:
             if not _was_hung_up(scope):
                 raise
             answer.status = 499
+        except ClientDisconnect:
+            answer.status = 499
         except Exception:
             _log.exception("a route failed", extra={"request_id": state["request_id"]})
             await self._refuse(Internal("internal"), scope, receive, answer)
@@ -84,6 +87,8 @@ class Edge:
             return
         if error.details:
             _log.warning(error.code, extra={"request_id": scope["state"]["request_id"], "details": error.details})
+        if answer.is_complete:  # the framework has answered before it passed the error on
+            return
         if answer.status:  # the head has left: only breaking the connection tells the caller
             raise error
         await refusal(error, scope)(scope, receive, answer.send)
@@ -99,12 +104,13 @@ class Edge:
 class _Answer:
     """Remembers the status and adds the request id to answers that lack it."""
 
-    __slots__ = ("_id", "_send", "status")
+    __slots__ = ("_id", "_send", "is_complete", "status")
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
         self._id = request_id.encode()
         self.status = 0
+        self.is_complete = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -113,6 +119,7 @@ class _Answer:
             if not any(name == b"x-request-id" for name, _ in headers):
                 message["headers"] = [*headers, (b"x-request-id", self._id)]
         await self._send(message)
+        self.is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
 
 def refusal(error: HanlinError, scope: Scope) -> Response:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 import re
 import secrets
+from collections.abc import Iterator, Sequence
 
 import msgspec
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
 
 from hanlin.errors import HanlinError
 from hanlin.gateway.status import http_status
@@ -54,6 +57,23 @@ def request_id_of(header: str | None) -> str:
     if header and _REQUEST_ID.fullmatch(header):
         return header
     return secrets.token_hex(8)
+
+
+def methods_of(request: Request) -> str:
+    """What the request's address takes, for `Allow`: the methods of one path may stand in several routes."""
+    probe = {**request.scope, "method": ""}
+    found = {method for route in _flat(request.app.routes) if route.matches(probe)[0] != Match.NONE for method in route.methods or ()}
+    return ", ".join(sorted(found)) or "GET, HEAD"
+
+
+def _flat(routes: Sequence[BaseRoute]) -> Iterator[Route]:
+    """All routes; FastAPI keeps included routers whole."""
+    for route in routes:
+        inner = getattr(route, "original_router", None)
+        if inner is not None:
+            yield from _flat(inner.routes)
+        elif isinstance(route, Route):
+            yield route
 
 
 def _weight(text: str) -> float:
