@@ -50,8 +50,8 @@ async def test_a_broken_line_keeps_what_arrived(http, platform) -> None:
         raise OSError("the client is gone")
 
     async with http.client(http.key()) as client:
-        with pytest.raises(Exception):  # noqa: B017 - whatever the transport makes of it
-            await client.put(URL, content=broken(), headers=piece(0, len(DATA) - 1))
+        cut = await client.put(URL, content=broken(), headers=piece(0, len(DATA) - 1))
+        assert cut.status_code == 500  # this transport can still be answered; a real line is gone
         head = await client.head(URL)
         assert head.status_code == 308
         arrived = int(head.headers["upload-offset"])

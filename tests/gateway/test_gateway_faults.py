@@ -124,7 +124,10 @@ def test_removed_endpoint_is_gone_and_calls_in_flight_end(own_stack) -> None:
         time.sleep(0.2)
         (own_stack.home / "desired.json").write_text("[]")
         assert flying.result().status_code == 200
-    time.sleep(0.3)
+    for _ in range(100):
+        if own_stack.post("good").status_code == 404:
+            break
+        time.sleep(0.05)
     assert own_stack.post("good").status_code == 404
     for _ in range(100):
         if not own_stack.worker_pids():
@@ -139,10 +142,9 @@ def test_deadline_in_the_queue(own_stack) -> None:
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         flying = pool.submit(own_stack.post, "good")
         time.sleep(0.2)
-        begun_s = time.monotonic()
         answer = own_stack.post("bad", headers={"x-timeout-s": "0.1"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
-        assert time.monotonic() - begun_s < 0.5
+        assert not flying.done(), "the refusal must not wait for the step"
         assert flying.result().status_code == 200
 
 
@@ -198,10 +200,8 @@ def test_sigterm_with_a_call_longer_than_the_limit(own_stack) -> None:
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         flying = pool.submit(post_anew, own_stack)
         time.sleep(0.5)
-        begun_s = time.monotonic()
         own_stack.gateway.send_signal(signal.SIGTERM)
-        assert own_stack.gateway.wait(10) == 0
-        assert time.monotonic() - begun_s < 8
+        assert own_stack.gateway.wait(8) == 0
         with contextlib.suppress(httpx.TransportError):
             assert flying.result().status_code in (404, 500, 503)
     own_stack.reconciler.kill()

@@ -1,4 +1,4 @@
-"""Logs are JSON lines without keys; a full disk does not hurt. Metrics have their names and no wild labels."""
+"""Logs are JSON lines without keys; a full disk does not hurt."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from hanlin.observe.logs import configure_logs, redact, request_id
-from hanlin.observe.metrics import Metrics
 
 SECRET = "hl_" + "s" * 43
 
@@ -102,15 +101,3 @@ def test_configuring_twice_logs_once(tmp_path: Path) -> None:
     logging.getLogger("x").warning("once")
     logging.getLogger("x").info("never")
     assert [line["message"] for line in lines(tmp_path / "x.log")] == ["once"]
-
-
-def test_metrics() -> None:
-    one, two = Metrics(), Metrics()
-    one.requests.labels(endpoint="sentiment", status="2xx").inc()
-    one.latency.labels(endpoint="sentiment").observe(0.003)
-    one.queue_tokens.labels(endpoint="sentiment").set(12)
-    text = one.exposition().decode()
-    assert 'hanlin_requests_total{endpoint="sentiment",status="2xx"} 1.0' in text
-    assert 'hanlin_request_seconds_bucket{endpoint="sentiment",le="0.005"} 1.0' in text
-    assert 'hanlin_queue_tokens{endpoint="sentiment"} 12.0' in text
-    assert "sentiment" not in two.exposition().decode()

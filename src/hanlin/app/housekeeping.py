@@ -39,7 +39,7 @@ def start(platform: Platform) -> threading.Event:
 def sweep(platform: Platform) -> None:
     """One round."""
     platform.uploads.sweep()
-    collect_garbage(platform.database, platform.blobs)
+    collect_garbage(platform.database, platform.blobs, cache=platform.artifact_cache)
     jobs = platform.settings.home / "jobs"
     for folder in jobs.iterdir() if jobs.is_dir() else ():
         if _is_over(platform, folder.name):

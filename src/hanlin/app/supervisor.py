@@ -7,6 +7,7 @@ connection that waits in the backlog. Knows nothing of models or requests.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -22,6 +23,7 @@ from types import FrameType
 from hanlin.app.processes import kill, spawn, stop
 from hanlin.errors import Conflict, InvalidInput
 from hanlin.settings import Settings
+from hanlin.storage.durable import write_atomically
 
 _TICK_S = 0.1
 _FIRST_DELAY_S = 0.1
@@ -113,7 +115,7 @@ def bind(settings: Settings) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        if error.errno == 98:  # EADDRINUSE
+        if error.errno == errno.EADDRINUSE:
             raise Conflict("address_in_use", host=settings.host, port=settings.port) from error
         raise InvalidInput("address_unusable", host=settings.host, port=settings.port, problem=os.strerror(error.errno or 0)) from error
     return listener
@@ -137,9 +139,7 @@ def lock_home(home: Path) -> Iterator[None]:
 def write_server_file(settings: Settings, url: str) -> Path:
     """Tells the jobs and the local tools where this server answers (`<home>/run/server.json`)."""
     path = settings.home / "run" / "server.json"
-    aside = path.with_suffix(".new")
-    aside.write_text(json.dumps({"url": url, "pid": os.getpid()}), encoding="utf-8")
-    aside.replace(path)
+    write_atomically(path, json.dumps({"url": url, "pid": os.getpid()}).encode())
     return path
 
 

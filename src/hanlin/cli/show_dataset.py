@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.shape import figure, items, moment, number, pairs, part, words
-from hanlin.cli.words import say
+from hanlin.cli.words import language, say
 from hanlin.errors import NotFound
 
 if TYPE_CHECKING:
@@ -32,7 +32,11 @@ def show(dataset: Dataset, wanted: int | None = None) -> None:
         SCREEN.show(grid([say("column.length"), *LENGTHS], [["", *(figure(part(lengths, name)) for name in LENGTHS)]], right=range(1, 6)))
     bad = part(report, "bad_rows")
     if number(part(bad, "total")):
-        rows = [(words(part(row, "file")), words(part(row, "line")), words(part(row, "problem"))) for row in items(part(bad, "first"))]
+        said = "problem_zh" if language() == "zh" else "problem"
+        rows = [
+            (words(part(row, "file")), words(part(row, "line")), words(part(row, said) or part(row, "problem")))
+            for row in items(part(bad, "first"))
+        ]
         title = say("dataset.bad_rows", total=figure(part(bad, "total")))
         SCREEN.show(grid([say("column.file"), say("column.line"), say("column.problem")], rows, title=title, right=(1,)))
 

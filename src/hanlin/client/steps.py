@@ -13,7 +13,6 @@ from typing import Generic, Literal, TypeVar
 from hanlin.client.values import JobEvent
 
 T = TypeVar("T")
-NO_HEADERS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)

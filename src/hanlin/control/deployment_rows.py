@@ -7,8 +7,9 @@ from typing import cast
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from hanlin.control.values import DeploymentState, DeploymentView, EndpointView
+from hanlin.control.values import DeploymentView, EndpointView
 from hanlin.errors import NotFound
+from hanlin.serving.replicas import DeploymentState
 from hanlin.storage.database import bump
 from hanlin.storage.tables import DeploymentRow, EndpointRow, ModelRow, ModelVersionRow
 from hanlin.types import TeamId, shorten, utc_now
@@ -39,7 +40,7 @@ def find_endpoint(session: Session, team: TeamId, name: str) -> EndpointRow:
     """A public endpoint that is declared. Raises NotFound (`endpoint_not_found`)."""
     row = session.scalar(select(EndpointRow).where(EndpointRow.team_id == team, EndpointRow.name == name, ~EndpointRow.is_internal))
     if row is None or row.deployment_id is None:
-        raise NotFound("endpoint_not_found", name=shorten(name))
+        raise NotFound("endpoint_not_found")
     return row
 
 

@@ -121,7 +121,7 @@ def get_endpoint(platform: Platform, principal: Principal, name: str) -> Endpoin
     with platform.database.read() as session:
         view = endpoint_view(session, find_endpoint(session, principal.team_id, name))
     if view is None:
-        raise NotFound("endpoint_not_found", name=shorten(name))
+        raise NotFound("endpoint_not_found")
     return view
 
 
@@ -132,7 +132,7 @@ def undeploy(platform: Platform, principal: Principal, name: str) -> EndpointVie
         row = find_endpoint(session, principal.team_id, name)
         view = endpoint_view(session, row)
         if view is None:
-            raise NotFound("endpoint_not_found", name=shorten(name))
+            raise NotFound("endpoint_not_found")
         withdraw(session, row)
         append_audit(session, team_id=principal.team_id, actor=principal.key_id, action="endpoint.undeploy", subject=name)
     return view
@@ -145,7 +145,7 @@ def rollback(platform: Platform, principal: Principal, name: str) -> DeploymentV
         row = find_endpoint(session, principal.team_id, name)
         current = session.get(DeploymentRow, row.deployment_id) if row.deployment_id else None
         if current is None:
-            raise NotFound("endpoint_not_found", name=shorten(name))
+            raise NotFound("endpoint_not_found")
         earlier = session.scalars(
             select(DeploymentRow)
             .where(DeploymentRow.endpoint_id == row.id, DeploymentRow.created_at < current.created_at, DeploymentRow.ready_at.is_not(None))

@@ -12,7 +12,7 @@ from sqlalchemy import select, update
 
 from hanlin.control.deployment_rows import withdraw
 from hanlin.control.platform import Platform
-from hanlin.serving.replicas import DeploymentSpec, State
+from hanlin.serving.replicas import DeploymentSpec, DeploymentState
 from hanlin.storage.database import bump
 from hanlin.storage.tables import DeploymentRow, EndpointRow, JobRow, ModelRow, ModelVersionRow
 from hanlin.types import ModelRef, TeamId, utc_now
@@ -45,7 +45,7 @@ class DeclaredDeployments:
             self._listed = self._read_wanted()
         return self._listed
 
-    def set_state(self, deployment_id: str, state: State, reason: str, replicas: int) -> None:
+    def set_state(self, deployment_id: str, state: DeploymentState, reason: str, replicas: int) -> None:
         """Records how far a deployment came; `replicas` are ready."""
         with self._platform.database.write() as session:
             row = session.get(DeploymentRow, deployment_id)

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from hanlin.errors import HanlinError, InvalidInput
+from hanlin.jobs.values import Lane
 from hanlin.types import JsonObject, ModelRef, check_name, is_digest, shorten
 
 _DATASET_REF = re.compile(r"[^:]+(:[0-9]{1,9})?")
@@ -19,8 +20,12 @@ _PART = re.compile(r"[^/\\\x00-\x1f\x7f]{1,200}")
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
-def _name(text: str) -> str:
-    return check_name(text, kind="name")
+def _dataset_name(text: str) -> str:
+    return check_name(text, kind="dataset")
+
+
+def _model_name(text: str) -> str:
+    return check_name(text, kind="model")
 
 
 def _model_ref(text: str) -> str:
@@ -52,7 +57,8 @@ def _digest(text: str) -> str:
     return text
 
 
-Name = Annotated[str, AfterValidator(_name)]
+NewDataset = Annotated[str, AfterValidator(_dataset_name)]
+NewModel = Annotated[str, AfterValidator(_model_name)]
 ModelName = Annotated[str, AfterValidator(_model_ref)]
 DatasetName = Annotated[str, AfterValidator(_dataset_ref)]
 Label = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -74,7 +80,7 @@ class JobKind(_Strict):
     """What every kind says of itself."""
 
     kind: ClassVar[str]
-    lane: ClassVar[Literal["heavy", "light"]] = "heavy"
+    lane: ClassVar[Lane] = "heavy"
 
 
 class Ingest(JobKind):
@@ -82,7 +88,7 @@ class Ingest(JobKind):
 
     kind = "ingest"
     lane = "light"
-    dataset: Name
+    dataset: NewDataset
     task: str = "text-classification"
     files: list[FileItem] = Field(min_length=1, max_length=10_000)
     options: dict[str, JsonValue] = Field(
@@ -97,7 +103,7 @@ class Train(JobKind):
     task: str = "text-classification"
     dataset: DatasetName
     model: str = Field(min_length=1, max_length=140, description="a network of our own (lstm, gru, rnn, transformer) or a model reference")
-    name: Name
+    name: NewModel
     seed: int = Field(0, ge=0, lt=2**31)
     options: dict[str, JsonValue] = Field(default_factory=dict, description="fields of the training configuration")
     vectors: FileItem | None = Field(None, description="uploaded word vectors (word2vec or fastText text file) to start from")
@@ -119,7 +125,7 @@ class Import(JobKind):
 
     kind = "import"
     lane = "light"
-    name: Name
+    name: NewModel
     task: str = "text-classification"
     files: list[FileItem] = Field(min_length=1, max_length=1_000)
     rows: DatasetName | None = Field(None, description="dataset whose test rows certify the import")

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from hanlin.control.platform import Platform
 from hanlin.control.values import ModelView, VersionView
-from hanlin.errors import InvalidInput, NotFound
+from hanlin.errors import NotFound
 from hanlin.registry.values import ModelVersion
 from hanlin.storage.manifest import Manifest, ManifestFile
 from hanlin.types import ModelRef, Principal, check_name, shorten
 
-MAX_NOTES_CHARACTERS = 20_000
 _PICTURES = "pictures/"
 _MAX_PICTURE_BYTES = 4 * 2**20
 
@@ -46,8 +45,6 @@ def set_alias(platform: Platform, principal: Principal, name: str, alias: str, n
 def set_notes(platform: Platform, principal: Principal, name: str, notes: str) -> ModelView:
     """Replaces the notes of the model card. Raises NotFound, InvalidInput (`notes_too_long`)."""
     principal.require("write")
-    if len(notes) > MAX_NOTES_CHARACTERS:
-        raise InvalidInput("notes_too_long", limit=MAX_NOTES_CHARACTERS)
     platform.registry.set_notes(principal.team_id, name, notes)
     return get_model(platform, principal, name)
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from hanlin.registry.values import Alias, Certificate, DatasetVersion, ModelVersion, Variant
-
-DeploymentState = Literal["starting", "ready", "failed", "draining", "stopped"]
+from hanlin.serving.replicas import DeploymentState
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 
 from hanlin import __version__
 from hanlin.errors import HanlinError, Internal, InvalidInput, NotFound
+from hanlin.gateway.control_api_strict import invalid_field
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.docs_page import docs_router
 from hanlin.gateway.edge import Edge, refusal
@@ -20,7 +21,6 @@ from hanlin.gateway.health import health_router
 from hanlin.gateway.inference import Inference
 from hanlin.gateway.metrics import GatewayMetrics
 from hanlin.gateway.responses import methods_of
-from hanlin.types import shorten
 
 
 def create_app(
@@ -81,8 +81,6 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:
-    """A body or parameter that a route's model refused: names the field, never repeats the value."""
+    """A parameter that a route outside the control API refused."""
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"][1:]) or str(first["loc"][0])
-    return refusal(InvalidInput("invalid_field", name=shorten(where), problem=str(first["type"])), request.scope)
+    return refusal(invalid_field(error), request.scope)

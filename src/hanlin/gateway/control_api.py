@@ -1,61 +1,18 @@
 """The control API under `/api/v1`: thin routes over `control/`, each with its declared scope.
 
-`create_control_router(platform)` gives the whole of it. A route without a declared scope cannot be made: `Routes.add`
-asks for it, and a test holds that nothing else adds routes.
+`create_control_router(platform)` gives the whole of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter
 
 from hanlin.control.platform import Platform
-from hanlin.gateway.control_api_strict import StrictRoute
-from hanlin.types import Principal, Scope
-
-PREFIX = "/api/v1"
-_BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
-
-
-def principal_of(request: Request) -> Principal:
-    """Who calls; put there by `authenticate`."""
-    found = request.state.principal
-    assert isinstance(found, Principal)
-    return found
-
-
-Caller = Annotated[Principal, Depends(principal_of)]
-
-
-class Routes:
-    """Adds routes to a router, each behind authentication and a scope."""
-
-    def __init__(self, platform: Platform, *, tags: list[str]) -> None:
-        self.platform = platform
-        self.router = APIRouter(prefix=PREFIX, route_class=StrictRoute, tags=list(tags))
-
-    def add(
-        self, method: str, path: str, scope: Scope, *, status: int = 200, **options: Any
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Decorator: `method path` calls the function, for keys that have `scope`."""
-
-        def authenticate(request: Request) -> None:
-            principal = self.platform.accounts.authenticate(request.headers.get("authorization"))
-            principal.require(scope)
-            request.state.principal = principal
-
-        return self.router.api_route(
-            path, methods=[method], status_code=status, dependencies=[Depends(authenticate)],
-            openapi_extra={"x-scope": scope, "security": _BEARER}, **options,
-        )  # fmt: skip
+from hanlin.gateway import control_api_data, control_api_jobs, control_api_models, control_api_serving, uploads
 
 
 def create_control_router(platform: Platform) -> APIRouter:
     """Every route of the control API."""
-    from hanlin.gateway import control_api_data, control_api_jobs, control_api_models, control_api_serving, uploads
-
     router = APIRouter()
     for module in (uploads, control_api_data, control_api_jobs, control_api_models, control_api_serving):
         router.include_router(module.routes(platform))

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from hanlin.control import datasets, keys, tasks
 from hanlin.control.platform import Platform
-from hanlin.gateway.control_api import Caller, Routes
+from hanlin.gateway.control_api_routing import Caller, Routes
 from hanlin.gateway.control_api_wire import (
     DatasetAnswer,
     DatasetsAnswer,

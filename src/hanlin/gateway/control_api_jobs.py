@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 
 from hanlin.control import jobs
 from hanlin.control.platform import Platform
-from hanlin.gateway.control_api import Caller, Routes
+from hanlin.gateway.control_api_routing import Caller, Routes
 from hanlin.gateway.control_api_wire import JobAnswer, JobRequest, JobsAnswer
 from hanlin.jobs import Job, JobEvent
 from hanlin.types import Principal

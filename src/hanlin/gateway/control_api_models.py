@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from hanlin.control import models
 from hanlin.control.platform import Platform
-from hanlin.gateway.control_api import Caller, Routes
+from hanlin.gateway.control_api_routing import Caller, Routes
 from hanlin.gateway.control_api_wire_models import AliasRequest, FilesAnswer, ModelAnswer, ModelsAnswer, NotesRequest, VersionAnswer
 
 Number = Annotated[int, Path(ge=1, lt=2**31)]

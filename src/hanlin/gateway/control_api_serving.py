@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from hanlin.control import deployments
 from hanlin.control.platform import Platform
-from hanlin.gateway.control_api import Caller, Routes
+from hanlin.gateway.control_api_routing import Caller, Routes
 from hanlin.gateway.control_api_wire_models import DeploymentAnswer, DeploymentsAnswer, DeployRequest, EndpointAnswer, EndpointsAnswer
 
 

@@ -37,7 +37,7 @@ class StrictRoute(APIRoute):
             try:
                 return await handle(request)
             except RequestValidationError as error:
-                raise _ours(error) from error
+                raise invalid_field(error) from error
 
         return strict
 
@@ -66,7 +66,8 @@ async def read_body(request: Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _ours(error: RequestValidationError) -> InvalidInput:
+def invalid_field(error: RequestValidationError) -> InvalidInput:
+    """What a body or parameter was refused for: names the field, never repeats the value."""
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path"})
     return InvalidInput("invalid_field", name=shorten(field or "body", 80), problem=str(first["msg"])[:200])

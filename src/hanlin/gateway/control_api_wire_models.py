@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import Field
 
+from hanlin.control.deployments import MAX_REPLICAS
 from hanlin.control.values import DeploymentView, EndpointView, ModelView, VersionView
 from hanlin.gateway.control_api_wire import Answer, Json, Sent
-from hanlin.registry.values import Certificate, ModelVersion, Variant
+from hanlin.registry.models import MAX_NOTES
+from hanlin.registry.values import Certificate, ModelVersion, Variant, VersionState
+from hanlin.serving.replicas import DeploymentState
 from hanlin.storage.manifest import Manifest
 
 
@@ -50,7 +53,7 @@ class VersionAnswer(Answer):
     """An immutable release of a model."""
 
     number: int
-    state: Literal["candidate", "certified", "published"]
+    state: VersionState
     is_base: bool
     labels: list[str]
     metrics: Json
@@ -117,7 +120,7 @@ class AliasRequest(Sent):
 class NotesRequest(Sent):
     """Notes for the model card."""
 
-    notes: str = Field(max_length=20_000)
+    notes: str = Field(max_length=MAX_NOTES)
 
 
 class FileAnswer(Answer):
@@ -147,7 +150,7 @@ class DeployRequest(Sent):
     model: str = Field(max_length=140, description="NAME, NAME@ALIAS or NAME:VERSION")
     endpoint: str = Field(max_length=80)
     variant: str | None = Field(None, max_length=64, description="None takes the chosen one")
-    replicas: int = Field(1, ge=1, le=16)
+    replicas: int = Field(1, ge=1, le=MAX_REPLICAS)
 
 
 class DeploymentAnswer(Answer):
@@ -160,7 +163,7 @@ class DeploymentAnswer(Answer):
     task: str
     variant: str
     replicas: int
-    state: Literal["starting", "ready", "failed", "draining", "stopped"]
+    state: DeploymentState
     reason: str
     url: str = Field(description="path of the endpoint on this server")
     created_at: datetime

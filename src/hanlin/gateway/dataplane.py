@@ -73,7 +73,7 @@ class Dataplane:
         return self._authenticator.authenticate(header)
 
     def find(self, principal: Principal, endpoint: str) -> EndpointRoute:
-        """The route of an endpoint the caller may use. Raises NotFound (`no_such_endpoint`), alike for all reasons."""
+        """The route of an endpoint the caller may use. Raises NotFound (`endpoint_not_found`), alike for all reasons."""
         return self.router.route(self._key(principal, endpoint))
 
     async def predict(
@@ -109,7 +109,7 @@ class Dataplane:
         """Private endpoints begin with a dot and are for `admin` keys of their own team."""
         is_private = endpoint.startswith(".")
         if not is_name(endpoint.removeprefix(".")) or (is_private and "admin" not in principal.scopes):
-            raise NotFound("no_such_endpoint")
+            raise NotFound("endpoint_not_found")
         return route_key(principal.team_id, endpoint)
 
     @contextlib.contextmanager

@@ -18,7 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hanlin.errors import Cancelled, HanlinError, Internal, InvalidInput
 from hanlin.gateway.inference import PREFIX, Inference
 from hanlin.gateway.metrics import GatewayMetrics
-from hanlin.gateway.responses import error_response, language_of, request_id_of
+from hanlin.gateway.responses import error_response, header_text, language_of, request_id_of
+from hanlin.observe import logs
 
 _access = logging.getLogger("hanlin.access")
 _log = logging.getLogger("hanlin.gateway")
@@ -43,13 +44,17 @@ class Edge:
         if scope["type"] != "http":
             await self._inner(scope, receive, send)
             return
-        begun_s = time.perf_counter()
         headers: dict[bytes, bytes] = {name.lower(): value for name, value in scope["headers"]}
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
-        state["request_id"] = request_id_of(_ascii(headers.get(b"x-request-id")))
-        state["language"] = language_of(_ascii(headers.get(b"accept-language")))
+        state["request_id"] = request_id_of(header_text(headers.get(b"x-request-id")))
+        state["language"] = language_of(header_text(headers.get(b"accept-language")))
         answer = _Answer(send, state["request_id"])
         self._metrics.begin()
+        with logs.request_id(state["request_id"]):
+            await self._guard(scope, receive, answer, headers)
+
+    async def _guard(self, scope: Scope, receive: Receive, answer: _Answer, headers: dict[bytes, bytes]) -> None:
+        begun_s = time.perf_counter()
         try:
             await self._handle(scope, receive, answer, headers)
         except HanlinError as error:
@@ -61,10 +66,10 @@ class Edge:
         except ClientDisconnect:
             answer.status = 499
         except Exception:
-            _log.exception("a route failed", extra={"request_id": state["request_id"]})
+            _log.exception("a route failed")
             await self._refuse(Internal("internal"), scope, receive, answer)
         finally:
-            self._record(scope, state["request_id"], answer.status, time.perf_counter() - begun_s)
+            self._record(scope, answer.status, time.perf_counter() - begun_s)
 
     async def _handle(self, scope: Scope, receive: Receive, answer: _Answer, headers: dict[bytes, bytes]) -> None:
         path: str = scope["path"]
@@ -86,19 +91,17 @@ class Edge:
             answer.status = 499
             return
         if error.details:
-            _log.warning(error.code, extra={"request_id": scope["state"]["request_id"], "details": error.details})
+            _log.warning(error.code, extra={"details": error.details})
         if answer.is_complete:  # the framework has answered before it passed the error on
             return
         if answer.status:  # the head has left: only breaking the connection tells the caller
             raise error
         await refusal(error, scope)(scope, receive, answer.send)
 
-    def _record(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = str(scope["state"].get("route") or _route_name(scope))
         self._metrics.end(scope["method"], route, status, seconds)
-        _access.info(
-            "%s %s %d %.1f ms", scope["method"], route, status, seconds * 1000, extra={"request_id": request_id, "status": status}
-        )  # fmt: skip
+        _access.info("%s %s %d %.1f ms", scope["method"], route, status, seconds * 1000, extra={"status": status})
 
 
 class _Answer:
@@ -151,7 +154,3 @@ def _route_name(scope: Scope) -> str:
 
 def _was_hung_up(scope: Scope) -> bool:
     return bool(scope.get("hanlin.is_gone", lambda: False)())
-
-
-def _ascii(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("latin-1")

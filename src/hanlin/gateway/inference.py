@@ -12,6 +12,7 @@ from starlette.types import Receive, Scope, Send
 from hanlin.errors import Cancelled, InvalidInput
 from hanlin.gateway import strict_json
 from hanlin.gateway.dataplane import Dataplane, Outcome
+from hanlin.gateway.responses import header_text
 from hanlin.types import JsonObject
 
 PREFIX = "/models/"
@@ -25,9 +26,9 @@ class Inference:
     def __init__(self, dataplane: Dataplane) -> None:
         self._dataplane = dataplane
 
-    async def predict(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes], endpoint: str) -> int:
-        """Answer a call; the status sent."""
-        principal = self._dataplane.authenticate(_text(headers.get(b"authorization")))
+    async def predict(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes], endpoint: str) -> None:
+        """Answer a call."""
+        principal = self._dataplane.authenticate(header_text(headers.get(b"authorization")))
         self._dataplane.find(principal, endpoint)
         timeout_s = self._timeout_s(headers)
         _check_headers(headers)
@@ -50,11 +51,10 @@ class Inference:
         )
         outcome = await until_gone(call, scope, receive)
         await _send_outcome(send, outcome, state["request_id"])
-        return 200
 
     def describe(self, headers: dict[bytes, bytes], endpoint: str) -> Response:
         """What the endpoint serves."""
-        principal = self._dataplane.authenticate(_text(headers.get(b"authorization")))
+        principal = self._dataplane.authenticate(header_text(headers.get(b"authorization")))
         route = self._dataplane.find(principal, endpoint)
         answer: JsonObject = {"endpoint": endpoint, "model": route.model, "version": route.version, "variant": route.variant}
         answer["state"] = route.state
@@ -154,10 +154,6 @@ def _check_headers(headers: dict[bytes, bytes]) -> None:
         raise InvalidInput("wrong_content_type")
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise InvalidInput("content_encoding_not_taken")
-
-
-def _text(value: bytes | None) -> str | None:
-    return None if value is None else value.decode("latin-1")
 
 
 def _nothing() -> None:

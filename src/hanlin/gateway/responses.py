@@ -52,6 +52,11 @@ def language_of(header: str | None) -> str:
     return "zh" if weights["zh"] > weights["en"] else "en"
 
 
+def header_text(value: bytes | None) -> str | None:
+    """A header's value as HTTP has it: bytes beyond ASCII are Latin-1. Source: RFC 9110, 5.5."""
+    return None if value is None else value.decode("latin-1")
+
+
 def request_id_of(header: str | None) -> str:
     """The caller's own request id when it is harmless, else a new one."""
     if header and _REQUEST_ID.fullmatch(header):

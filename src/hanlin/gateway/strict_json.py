@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 import re
-import sys
 from typing import NoReturn
 
 from hanlin.errors import InvalidInput
@@ -106,7 +105,7 @@ def _check_depth(text: str) -> None:
             depth -= 1
 
 
-_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]' if sys.version_info >= (3, 11) else r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_STRUCTURE = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]')  # possessive: no backtracking
 
 
 def _check_unicode(value: JsonValue, index: int | None = None) -> None:

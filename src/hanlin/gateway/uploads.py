@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 from hanlin.control import blobs
 from hanlin.control.platform import Platform
 from hanlin.errors import InvalidInput
-from hanlin.gateway.control_api import Caller, Routes
+from hanlin.gateway.control_api_routing import Caller, Routes
 from hanlin.storage.uploads import UploadStatus
 from hanlin.types import Principal
 

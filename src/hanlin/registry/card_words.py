@@ -64,7 +64,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "parent": ("Parent", "父版本"),
     "seed": ("Seed", "随机种子"),
     "code_version": ("Hanlin version", "Hanlin 版本"),
-    "job": ("Job", "任务编号"),
+    "job": ("Job", "作业"),
     "limits": ("Limits", "局限"),
     "candidate": ("candidate", "候选"),
     "certified": ("certified", "已认证"),

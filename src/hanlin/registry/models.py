@@ -14,7 +14,7 @@ from hanlin.storage.manifest import Manifest
 from hanlin.storage.tables import AliasRow, CertificateRow, DeploymentRow, EndpointRow, JobRow, ModelRow, ModelVersionRow, VariantRow
 from hanlin.types import JobId, JsonObject, ModelRef, TeamId, check_name, shorten, utc_now
 
-MAX_NOTES = 20_000
+MAX_NOTES = 20_000  # characters
 _FORGOTTEN = {"stopped", "failed"}  # a deployment in one of these states, and no longer wanted, holds no version
 
 

@@ -99,10 +99,6 @@ class Registry:
         """All versions of a model, newest first."""
         return list(self.get_model(team_id, name).versions)
 
-    def list_aliases(self, team_id: TeamId, name: str) -> list[Alias]:
-        """All aliases of a model, by name."""
-        return list(self.get_model(team_id, name).aliases)
-
     def add_variant(
         self, version: ModelVersion, variant: str, manifest: Manifest | None, evidence: JsonObject, *, is_chosen: bool = False
     ) -> Variant:

@@ -112,16 +112,6 @@ class Model:
     aliases: tuple[Alias, ...]
     versions: tuple[ModelVersion, ...] = field(repr=False)
 
-    @property
-    def newest(self) -> ModelVersion | None:
-        """The newest version, whatever its state."""
-        return self.versions[0] if self.versions else None
-
-    @property
-    def newest_published(self) -> ModelVersion | None:
-        """The newest published version, or None."""
-        return next((version for version in self.versions if version.state == "published"), None)
-
 
 def certified_digest(version: ModelVersion, manifest: Manifest | None) -> Digest:
     """The digest of the bytes a certificate is about: the variant's own files below `variants/`, or else the version's."""

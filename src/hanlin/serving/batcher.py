@@ -13,16 +13,15 @@ import heapq
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from hanlin.errors import Overloaded
+from hanlin.serving.wire import Lane
 
 MAX_PADDING_SHARE = 0.2  # of a batch's tokens
 MAX_LANE_WAIT_S = 10.0  # a batch-lane item older than this goes before interactive ones: low priority is not starvation
 _RATE_MEMORY = 0.8  # weight of the past in the measured tokens/s
 _EDGES = (8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 768, 1024, 1536, 2048, 4096, 8192)
 
-Lane = Literal["interactive", "batch"]
 _LANES: tuple[Lane, ...] = ("interactive", "batch")
 _HEAD_ORDER: tuple[Lane, ...] = ("batch", "interactive", "batch")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Protocol
 
 from hanlin.serving.process import WorkerOptions
-from hanlin.serving.replicas import DeploymentSpec, ReplicaSet, State
+from hanlin.serving.replicas import DeploymentSpec, DeploymentState, ReplicaSet
 from hanlin.serving.routes import EndpointRoute, Routes, load_routes, route_key, save_routes
 
 _log = logging.getLogger("hanlin.serving")
@@ -28,7 +28,7 @@ class DesiredState(Protocol):
         """All deployments that shall be up, the newest of an endpoint last. Not the failed ones."""
         ...
 
-    def set_state(self, deployment_id: str, state: State, reason: str, replicas: int) -> None:
+    def set_state(self, deployment_id: str, state: DeploymentState, reason: str, replicas: int) -> None:
         """Record the state and the number of ready replicas."""
         ...
 
@@ -49,7 +49,7 @@ class Reconciler:
         self._options = options
         self._poll_s = poll_s
         self._sets: dict[str, ReplicaSet] = {}  # by deployment, oldest first
-        self._told: dict[str, tuple[State, str, int]] = {}
+        self._told: dict[str, tuple[DeploymentState, str, int]] = {}
         self._stopping: set[asyncio.Task[None]] = set()
         self._published: Routes | None = None
         self._changed = asyncio.Event()

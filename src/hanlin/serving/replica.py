@@ -140,13 +140,6 @@ class Replica:
         if work is not None or future is not None:
             self.counters.cancelled += 1
 
-    def refuse_all(self, error: HanlinError) -> None:
-        """Answer everything in flight with `error`: the process is about to end."""
-        for number, work in list(self._work.items()):
-            self._batcher.drop(number)
-            self._refuse(work.call, work.reply, error)
-        self._work.clear()
-
     async def drain(self, timeout_s: float) -> bool:
         """Refuse new calls, wait for those in flight. True when all have ended in time."""
         self._is_draining = True
@@ -251,6 +244,8 @@ class Replica:
         self._pump()  # the engine goes on while the answers are written
         for work in done:
             self._answer(work)
+        if not self._work:  # idle: the cheapest moment to see that nothing was lost or counted twice
+            self._batcher.check_integrity()
 
     def _count(self, step: Step) -> None:
         c = self.counters

@@ -20,7 +20,7 @@ from hanlin.serving.wire import ReplicaInfo
 
 _log = logging.getLogger("hanlin.serving")
 
-State = Literal["starting", "ready", "failed", "draining", "stopped"]
+DeploymentState = Literal["starting", "ready", "failed", "draining", "stopped"]
 RETRYABLE_STARTS = 3  # a first start that dies of a signal may have been unlucky; one that reports an error has not
 _BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _HEALTHY_S = 1.0  # one that was ready this long starts its back-off anew: the back-off is for workers that cannot live
@@ -58,7 +58,7 @@ class ReplicaSet:
         self, spec: DeploymentSpec, *, materialize: Callable[[DeploymentSpec], Path], options: WorkerOptions, on_change: Callable[[], None]
     ) -> None:  # fmt: skip
         self.spec = spec
-        self.state: State = "starting"
+        self.state: DeploymentState = "starting"
         self.reason = ""
         self.restarts = 0
         self._materialize = materialize
@@ -156,7 +156,7 @@ class ReplicaSet:
         else:
             self._set("starting" if not self._workers else "ready", str(error))
 
-    def _set(self, state: State, reason: str) -> None:
+    def _set(self, state: DeploymentState, reason: str) -> None:
         if (state, reason) != (self.state, self.reason) or state == "ready":
             self.state, self.reason = state, reason
             self._on_change()

@@ -94,11 +94,11 @@ class Router:
             self._adjust(target)
 
     def route(self, key: str) -> EndpointRoute:
-        """The route of an endpoint. Raises NotFound (`no_such_endpoint`)."""
+        """The route of an endpoint. Raises NotFound (`endpoint_not_found`)."""
         try:
             return self._targets[key].route
         except KeyError:
-            raise NotFound("no_such_endpoint") from None
+            raise NotFound("endpoint_not_found") from None
 
     def keys(self) -> list[str]:
         """All endpoints."""
@@ -108,7 +108,7 @@ class Router:
         """The answer of some replica of endpoint `key`.
 
         Raises:
-            HanlinError: the worker's refusal; NotFound (`no_such_endpoint`); NotReady (`endpoint_starting`);
+            HanlinError: the worker's refusal; NotFound (`endpoint_not_found`); NotReady (`endpoint_starting`);
                 DeadlineExceeded; InvalidInput (`poison_input`); EngineFailed (`worker_died`).
         """
         self.route(key)
@@ -131,10 +131,6 @@ class Router:
                 with contextlib.suppress(WorkerLost, TimeoutError):
                     found.append((key, channel.info, await asyncio.wait_for(channel.report(), 1.0)))
         return found
-
-    def num_ready(self, key: str) -> int:
-        """Open connections to replicas of an endpoint."""
-        return sum(channel.is_open for channel in self._targets[key].channels.values()) if key in self._targets else 0
 
     async def close(self) -> None:
         """Hang up everywhere."""
@@ -185,7 +181,7 @@ class Router:
             if open_channels:
                 return min(open_channels, key=lambda channel: (channel.pending_bytes, channel.num_pending))
             if self._targets.get(target.key) is not target:
-                raise NotFound("no_such_endpoint")
+                raise NotFound("endpoint_not_found")
             if target.num_waiting >= self._max_waiting:
                 raise Overloaded("too_many_waiting", retry_after_s=1.0, limit=self._max_waiting)
             target.num_waiting += 1

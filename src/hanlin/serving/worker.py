@@ -56,7 +56,7 @@ async def _run(options: argparse.Namespace, token: str) -> int:
         )
         if known is not error or known.details:
             sys.stderr.write(f"{type(error).__name__}: {known.details or error}\n")
-        _tell({"state": "failed", "error": known.to_wire(), "error_zh": known.to_wire("zh")})
+        _tell({"state": "failed", "error": known.to_wire()})
         return 1
     batcher = Batcher(
         max_batch_tokens=options.max_batch_tokens, max_batch_rows=loaded.max_batch_rows, max_queue_tokens=options.max_queue_tokens

@@ -60,7 +60,7 @@ def remove_stale(folder: Path, *, before_s: float) -> int:
     """
     count = 0
     for path in folder.glob(".*"):
-        if path.suffix not in {".tmp", ".old"} or path.lstat().st_mtime >= before_s:
+        if path.suffix != ".tmp" or path.lstat().st_mtime >= before_s:
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path, ignore_errors=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import cast
 
 from hanlin.errors import DataCorrupt, InvalidInput
 from hanlin.storage.blobs import BlobStore, check_digest, digest_bytes, digest_file
-from hanlin.storage.durable import sync_folder
+from hanlin.storage.durable import sync_folder, temporary_beside
 from hanlin.storage.failures import disk_errors
 from hanlin.types import Digest, JsonObject, JsonValue, shorten
 
@@ -130,7 +129,7 @@ def materialize(manifest: Manifest, blobs: BlobStore, target: Path) -> Path:
                 return target
             discard(target)
         target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(f".{target.name[:80]}.{secrets.token_hex(6)}.tmp")
+        temporary = temporary_beside(target)
         try:
             _fill(manifest, blobs, temporary)
             _place(manifest, temporary, target)
@@ -151,7 +150,7 @@ def is_intact(manifest: Manifest, folder: Path) -> bool:
 
 def discard(folder: Path) -> None:
     """Takes a folder away in one step (rename), then deletes it."""
-    away = folder.with_name(f".{folder.name[:80]}.{secrets.token_hex(6)}.old")
+    away = temporary_beside(folder)
     try:
         folder.rename(away)
     except FileNotFoundError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -99,7 +100,7 @@ class FileStore:
         try:
             return self._keep(source, actual, digest)
         except OSError as error:
-            if error.errno != 18:  # EXDEV: the source lies on another file system
+            if error.errno != errno.EXDEV:  # only a source on another file system is copied
                 raise
             return self.put(source, digest=digest)
 
