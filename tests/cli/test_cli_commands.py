@@ -409,3 +409,26 @@ def test_doctor_finds_a_broken_database(run, world, tmp_path: Path, monkeypatch)
     done = run("doctor", "--home", str(tmp_path), "--json")
     assert done.status == 1
     assert [item["name"] for item in done.json()["findings"] if item["status"] == "problem"] == ["database"]
+
+
+def test_files_of_texts_are_refused_for_what_they_are(run, tmp_path: Path) -> None:
+    (tmp_path / "gbk.txt").write_bytes("好\n".encode() + "中文".encode("gbk"))
+    wrong = run("predict", "mood", "--file", str(tmp_path / "gbk.txt"))
+    assert (wrong.status, "line 2: these bytes are not UTF-8" in wrong.err) == (2, True)
+    folder = run("predict", "mood", "--file", str(tmp_path))
+    assert (folder.status, "is a folder" in folder.err) == (2, True)
+
+
+def test_vectors_are_one_file(run, world, tmp_path: Path) -> None:
+    done = run("train", "--dataset", "reviews-zh", "--model", "lstm", "--name", "x", "--vectors", str(tmp_path))
+    assert (done.status, "is a folder" in done.err) == (2, True)
+    assert world.jobs == {}
+
+
+def test_what_the_system_refuses_is_told_without_a_traceback(run, monkeypatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device", "/somewhere")
+
+    monkeypatch.setattr("hanlin.app.up", refuse)
+    done = run("up", "--home", "/tmp")
+    assert (done.status, "'/somewhere': No space left on device" in done.err) == (2, True)

@@ -219,3 +219,11 @@ def test_the_examples_run(hanlin, world, standin, monkeypatch, tmp_path: Path) -
     assert [job["kind"] for job in world.jobs.values()] == ["ingest", "train", "compress"]
     assert examples["careful"](hanlin, "") is None
     assert [answer.label for answer in asyncio.run(examples["many"](["好", "坏"]))] == ["pos", "neg"]
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_a_name_that_is_a_step_in_the_path_is_not_sent(hanlin, world, name) -> None:
+    with pytest.raises(errors.InvalidInput) as caught:
+        hanlin.classify(name, "x")
+    assert caught.value.code == "invalid_name"
+    assert world.requests == []

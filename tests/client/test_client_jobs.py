@@ -192,3 +192,23 @@ def test_an_endless_event_is_refused() -> None:
     with pytest.raises(errors.Internal):
         for _ in range(10):
             parser.feed(b"data: " + b"x" * 2**20)
+
+
+def test_a_wrong_name_is_refused_before_a_byte_is_sent(hanlin, world, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\n")
+    for add in (hanlin.datasets.add, hanlin.models.add):
+        with pytest.raises(errors.InvalidInput) as caught:
+            add("A B", tmp_path / "a.csv", task="text-classification")
+        assert caught.value.code == "invalid_name"
+    assert world.requests == []
+
+
+def test_a_folder_that_cannot_be_written_is_told(hanlin, world, tmp_path: Path) -> None:
+    content = b"weights"
+    digest = hashlib.sha256(content).hexdigest()
+    world.blobs[digest] = content
+    (tmp_path / "file").write_text("in the way")
+    wanted = hanlin.models.files("mood", 1)[0].model_copy(update={"sha256": digest, "size_bytes": len(content)})
+    with pytest.raises(errors.InvalidInput) as caught:
+        hanlin.blobs.download(wanted, tmp_path / "file" / "below")
+    assert caught.value.code == "file_unwritable"

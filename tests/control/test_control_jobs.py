@@ -6,10 +6,12 @@ import asyncio
 
 import pytest
 
+from hanlin.accounts.service import DEFAULT_TEAM
 from hanlin.control import jobs
 from hanlin.control.job_kinds import JOB_KINDS
 from hanlin.errors import Conflict, HanlinError, NotFound
 from hanlin.pipelines.base import PIPELINES
+from hanlin.types import KeyId, Principal
 
 DIGEST = "a" * 64
 FILE = {"path": "a.csv", "sha256": DIGEST, "size_bytes": 1}
@@ -106,3 +108,25 @@ async def test_events_stream_to_the_end_mark_and_resume(http, platform, owner, m
         assert rest.count("event:") == 1
         assert "event: end" in rest
         assert (await client.get(f"/api/v1/jobs/{job.id}/events?after={frames[2]['id']}")).text == ""
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "code"),
+    [
+        ("compress", {"model": "mood", "dataset": None, "variants": ["fake-fp32"]}, "unknown_variant"),
+        ("certify", {"model": "mood", "dataset": None, "variant": "openvino-int8"}, "not_found"),
+    ],
+)
+def test_a_variant_that_cannot_be_had_is_refused_at_once(platform, make_version, kind, config, code) -> None:
+    make_version()
+    owner = Principal(DEFAULT_TEAM, KeyId("k"), frozenset({"admin"}))
+    with pytest.raises(HanlinError) as caught:
+        jobs.submit(platform, owner, kind=kind, config=config)
+    assert caught.value.code == code
+
+
+def test_a_name_is_refused_as_what_it_names(platform, owner) -> None:
+    with pytest.raises(HanlinError) as caught:
+        jobs.submit(platform, owner, kind="ingest", config={"dataset": "A B", "files": [FILE]})
+    assert caught.value.text("en").startswith("dataset name")
+    assert caught.value.text("zh").startswith("数据集")

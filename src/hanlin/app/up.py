@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 from hanlin.app.supervisor import Supervisor, bind, lock_home, url_of, write_server_file
 from hanlin.app.wiring import open_platform
+from hanlin.errors import InvalidInput
 from hanlin.serving.parent import set_title
 from hanlin.settings import Settings
 
@@ -33,11 +35,11 @@ def up(settings: Settings, *, announce: Callable[[Started], None] | None = None)
 
     Raises:
         Conflict: `already_running` (another `up` has this home) or `address_in_use`.
-        InvalidInput: `address_unusable`.
+        InvalidInput: `address_unusable` or `home_unusable`.
     """
     began_s = time.monotonic()
     settings = settings.model_copy(update={"home": settings.home.expanduser().absolute()})
-    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_home(settings.home)
     set_title("hanlin up")
     with lock_home(settings.home), bind(settings) as listener:
         url = url_of(listener, settings)
@@ -76,6 +78,17 @@ def say(started: Started) -> None:
     if started.owner_key is not None:
         key = "key" if console.is_terminal else "kept"
         console.print(words[key].format(key=started.owner_key, home=started.home), soft_wrap=True)
+
+
+def _make_home(home: Path) -> None:
+    """The home and its run folder, which must take files. Raises InvalidInput (`home_unusable`)."""
+    try:
+        (home / "run").mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home / "run") as probe:
+            probe.write(b"x")
+            probe.flush()
+    except OSError as error:
+        raise InvalidInput("home_unusable", home=str(home), problem=error.strerror or type(error).__name__) from error
 
 
 def _prepare(settings: Settings) -> str | None:

@@ -6,6 +6,7 @@ Exit status: 0 done · 1 other faults · 2 wrong usage or input · 3 key or scop
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -15,7 +16,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its status."""
     from hanlin.cli.application import build
     from hanlin.cli.failures import report
-    from hanlin.errors import HanlinError
+    from hanlin.errors import HanlinError, InvalidInput
+    from hanlin.types import shorten
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -26,4 +28,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(report(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # whoever read our output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:  # a path that a command was given, or the disk
+        sys.exit(report(InvalidInput("file_refused", path=shorten(str(error.filename or "?"), 200), problem=error.strerror or str(error))))
     sys.exit(0)

@@ -200,9 +200,14 @@ def _show_answers(texts: list[str], answers: list[JsonValue]) -> None:
 def _lines(path: Path) -> Iterator[str]:
     """The non-empty lines of a UTF-8 file, `-` for standard input. Raises InvalidInput."""
     try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8-sig")
+        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        text = data.decode("utf-8-sig")
     except FileNotFoundError:
         raise InvalidInput("file_missing", path=shorten(str(path), 200)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput("file_unreadable", path=shorten(str(path), 200), problem=shorten(str(error), 100)) from error
+    except IsADirectoryError:
+        raise InvalidInput("file_not_one", path=shorten(str(path), 200)) from None
+    except OSError as error:
+        raise InvalidInput("file_unreadable", path=shorten(str(path), 200), problem=error.strerror) from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput("file_not_text", path=shorten(str(path), 200), line=data.count(b"\n", 0, error.start) + 1) from error
     return (line for line in text.splitlines() if line.strip())

@@ -62,6 +62,8 @@ def train(  # noqa: PLR0917  # Typer passes them by name
         options["text"] = {"cleaning": steps, "segmentation": segmentation or "none"}
     config: JsonObject = {"task": task, "dataset": dataset, "model": model, "name": name, "seed": seed, "options": options}
     config["publish"] = publish
+    if vectors and vectors.is_dir():
+        raise InvalidInput("file_not_one", path=shorten(str(vectors), 200))
     if vectors:
         with connect() as hanlin, uploading(vectors) as bar:
             config["vectors"] = hanlin.blobs.upload(vectors, on_bytes=bar)[0].model_dump(mode="json")

@@ -34,6 +34,9 @@ def _body(value: object) -> bytes:
 
 
 def _path(*parts: str | int) -> str:
+    for part in parts:
+        if part in ("", ".", ".."):  # the transport would take these for steps in the path
+            raise InvalidInput("invalid_name", kind="name", name=shorten(str(part)))
     return "/" + "/".join(quote(str(part), safe="") for part in parts)
 
 

@@ -30,7 +30,7 @@ from hanlin.client.values import (
     Task,
     UploadedFile,
 )
-from hanlin.types import ModelRef, Scope
+from hanlin.types import ModelRef, Scope, check_name
 
 OnEvent = Callable[[JobEvent], None]
 
@@ -187,6 +187,7 @@ class Datasets(_Part):
         self, name: str, source: str | Path, *, task: str, options: JsonObject | None = None, on_bytes: transfer.OnBytes | None = None
     ) -> Job:
         """Upload a file or folder and queue its ingestion; `jobs.wait` the job that is returned."""
+        check_name(name, kind="dataset")  # before a byte is sent
         files = self._core.driver.run(transfer.upload(Path(source), self._core.policy, on_bytes=on_bytes))
         return self._core.call(calls.submit_job("ingest", transfer.ingest_config(name, task, files, options), idempotency_key=None))
 
@@ -222,6 +223,7 @@ class Models(_Part):
         on_bytes: transfer.OnBytes | None = None,
     ) -> Job:
         """Upload a model folder and queue its import; `rows` names a dataset to certify with."""
+        check_name(name, kind="model")  # before a byte is sent
         files = self._core.driver.run(transfer.upload(Path(source), self._core.policy, on_bytes=on_bytes))
         config = transfer.import_config(name, task, files, rows=rows, publish=publish)
         return self._core.call(calls.submit_job("import", config, idempotency_key=None))

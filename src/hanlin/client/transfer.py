@@ -15,7 +15,8 @@ from hanlin.client.files import LocalFile, describe_files, digest_file, read_pie
 from hanlin.client.flows import Policy, exchange, step_of
 from hanlin.client.steps import Broken, Flow, Reply, Sleep, read, send, work
 from hanlin.client.values import JsonObject, UploadedFile
-from hanlin.errors import DataCorrupt, HanlinError, Internal
+from hanlin.errors import DataCorrupt, HanlinError, Internal, InvalidInput
+from hanlin.types import shorten
 
 OnBytes = Callable[[int, int], None]  # (bytes done, bytes in all)
 MAX_STALLS = 5
@@ -87,10 +88,18 @@ def download(file: UploadedFile, target: Path, policy: Policy) -> Flow[None]:
 
     Raises:
         DataCorrupt: `download_corrupt` when the bytes do not match the digest.
+        InvalidInput: `file_unwritable`: no folder can be made there, the disk is full, …
     """
+    try:
+        yield from _download(file, target, policy)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+
+
+def _download(file: UploadedFile, target: Path, policy: Policy) -> Flow[None]:
     if target.is_file() and (yield from work(lambda: digest_file(target)))[0] == file.sha256:
         return
-    yield from work(lambda: target.parent.mkdir(parents=True, exist_ok=True))
+    yield from work(lambda: _make_folder(target.parent))
     for attempt in range(policy.max_retries + 1):
         error = yield from _fetch(file, target, policy)
         if error is None:
@@ -98,6 +107,17 @@ def download(file: UploadedFile, target: Path, policy: Policy) -> Flow[None]:
         if attempt == policy.max_retries or not error.is_retryable:
             raise error
         yield Sleep(policy.pause_s(attempt, error))
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> InvalidInput:
+    return InvalidInput("file_unwritable", path=shorten(str(path), 200), problem=error.strerror or type(error).__name__)
 
 
 def _fetch(file: UploadedFile, target: Path, policy: Policy) -> Flow[HanlinError | None]:

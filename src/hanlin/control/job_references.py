@@ -6,8 +6,9 @@ from hanlin.control import job_kinds
 from hanlin.control.blobs import require_upload
 from hanlin.control.platform import Platform
 from hanlin.datasets.values import ReadOptions
-from hanlin.engines import split_variant
-from hanlin.errors import Conflict, InvalidInput
+from hanlin.engines import split_variant, variant_names
+from hanlin.errors import Conflict, InvalidInput, NotFound
+from hanlin.registry.values import ModelVersion
 from hanlin.tasks.base import TASKS
 from hanlin.types import ModelRef, Principal, shorten
 
@@ -33,13 +34,19 @@ def check_references(platform: Platform, principal: Principal, job: job_kinds.Jo
             version = platform.registry.resolve(principal.team_id, ModelRef.parse(job.model))
             if job.dataset is not None:
                 _check_dataset(platform, principal, job.dataset, version.task)
-            _check_variants(job)
+            _check_variants(platform, version, job)
 
 
-def _check_variants(job: job_kinds.Evaluate | job_kinds.Compress | job_kinds.Certify) -> None:
-    names = job.variants if isinstance(job, job_kinds.Compress) else [job.variant] if isinstance(job, job_kinds.Certify) else None
-    for name in filter(None, names or []):
-        split_variant(name)
+def _check_variants(platform: Platform, version: ModelVersion, job: job_kinds.Evaluate | job_kinds.Compress | job_kinds.Certify) -> None:
+    """A compression makes its variants, all but the tests' fake; only one that was made can be certified."""
+    if isinstance(job, job_kinds.Compress):
+        for name in job.variants or ():
+            if name not in variant_names():
+                raise InvalidInput("unknown_variant", variant=shorten(name), choices=", ".join(variant_names()))
+    elif isinstance(job, job_kinds.Certify) and job.variant is not None:
+        split_variant(job.variant)
+        if job.variant not in {variant.variant for variant in platform.registry.list_variants(version)}:
+            raise NotFound("not_found", kind="variant", name=shorten(f"{version.model}:{version.number} {job.variant}"))
 
 
 def _check_files(platform: Platform, principal: Principal, files: list[job_kinds.FileItem]) -> None:
@@ -60,6 +67,14 @@ def _check_dataset(platform: Platform, principal: Principal, reference: str, tas
 def _check_training(platform: Platform, principal: Principal, job: job_kinds.Train) -> None:
     from hanlin.training.config import SCRATCH_MODELS, TrainConfig
 
+    if job.options.get("seed", job.seed) != job.seed:
+        raise InvalidInput(
+            "invalid_training_option", name="'seed'", value=shorten(str(job.options["seed"])), right=f"{job.seed}, as beside"
+        )
+    if job.options.get("task", job.task) != job.task:
+        raise InvalidInput(
+            "invalid_training_option", name="'task'", value=shorten(str(job.options["task"])), right=f"{job.task}, as beside"
+        )
     is_scratch = job.model in SCRATCH_MODELS
     TrainConfig.from_json({**job.options, "seed": job.seed}, model=job.model if is_scratch else "base")
     if not is_scratch:

@@ -32,6 +32,8 @@ def render(code: str, part: str, language: str, params: Mapping[str, object]) ->
     texts = catalogue().get(code, {})
     key = f"{part}_zh" if language.startswith("zh") else part
     template = texts.get(key) or texts.get(part) or (code.replace("_", " ") if part == "message" else "")
+    if language.startswith("zh"):
+        params = {name: _KINDS_ZH.get(str(value), value) if name == "kind" else value for name, value in params.items()}
     return str(template).format_map(_Blank(params))
 
 
@@ -39,6 +41,13 @@ def http_status(code: str) -> int | None:
     """The HTTP status a code asks for, where its family's is too coarse; None otherwise."""
     status = catalogue().get(code, {}).get("http")
     return int(status) if status is not None else None
+
+
+# The parameter `kind` names a sort of thing: the one parameter that is a word of ours.
+_KINDS_ZH: dict[str, str] = {
+    "alias": "别名", "blob": "数据块", "dataset": "数据集", "dataset version": "数据集版本", "deployment": "部署", "endpoint": "端点",
+    "engine": "引擎", "job": "作业", "key": "密钥", "model": "模型", "name": "名称", "task": "任务", "variant": "变体", "version": "版本",
+}  # fmt: skip
 
 
 class _Blank(dict[str, object]):
