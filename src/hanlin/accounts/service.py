@@ -81,7 +81,9 @@ class Accounts:
                 row.revoked_at = self._clock()
                 append_audit(session, team_id=team_id, actor=actor, action="key.revoke", subject=row.id)
                 bump(session)
-            return _value(row)
+            found = _value(row)
+        self._look_again()
+        return found
 
     def authenticate(self, header: str | None) -> Principal:
         """Who sends the `Authorization` header's value `Bearer hl_…`.
@@ -112,6 +114,7 @@ class Accounts:
             row.is_active = is_active
             append_audit(session, team_id=team_id, actor=actor, action="team.enable" if is_active else "team.disable", subject=team_id)
             bump(session)
+        self._look_again()
 
     def ensure_owner_key(self, home: Path) -> str | None:
         """Makes the owner's key at the first start, in `<home>/owner.key` (0600), and returns its secret only then.
@@ -158,6 +161,11 @@ class Accounts:
                     self._cache.clear()
                 self._cache[name] = self._read(condition)
             return self._cache[name]
+
+    def _look_again(self) -> None:
+        """What this process changed itself it sees at once; others see it with their next look."""
+        with self._lock:
+            self._polled_at = -float("inf")
 
     def _forget_if_changed(self) -> None:
         now = self._monotonic()

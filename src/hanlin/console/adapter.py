@@ -8,7 +8,6 @@ from uuid import uuid4
 
 import msgspec
 
-from hanlin.accounts.service import DEFAULT_TEAM
 from hanlin.compression.pictures import pareto_svg
 from hanlin.compression.report import CompressionReport
 from hanlin.console import reading
@@ -18,11 +17,11 @@ from hanlin.control.platform import Platform
 from hanlin.control.values import EndpointView as ControlEndpoint
 from hanlin.control.values import ModelView as ControlModel
 from hanlin.control.values import VersionView as ControlVersion
-from hanlin.errors import InvalidInput, NotFound, Unauthenticated
+from hanlin.errors import InvalidInput, NotFound
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.jobs.values import Job, JobEvent
 from hanlin.registry.values import Variant
-from hanlin.types import JsonObject, KeyId, Principal, utc_now
+from hanlin.types import JsonObject, KeyId, Principal
 
 _SUBJECTS = ("name", "dataset", "model")  # of a job's config, the first of these says what it is about
 _SUBJECT_OF = {"compress": "model", "certify": "model", "evaluate": "model"}
@@ -54,10 +53,7 @@ class PlatformPort:
 
     def resume(self, key_id: KeyId) -> Principal:
         """Who holds the key of this id, now. Raises Unauthenticated."""
-        key = next((item for item in self._platform.accounts.list_keys(DEFAULT_TEAM) if item.id == key_id), None)
-        if key is None or not key.is_usable(utc_now()):
-            raise Unauthenticated("console_signed_out")
-        return Principal(key.team_id, key.id, frozenset(key.scopes))
+        return self._platform.accounts.resume(key_id)
 
     def list_models(self, principal: Principal) -> Sequence[ModelView]:
         """Every model of the team."""

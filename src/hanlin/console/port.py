@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Protocol
 
+from hanlin.jobs.values import ENDED
 from hanlin.types import JsonObject, KeyId, Principal
-
-JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-ENDED: frozenset[str] = frozenset({"succeeded", "failed", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)

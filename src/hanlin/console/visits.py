@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, Response
 from hanlin.console import shapes, words
 from hanlin.console.port import ConsolePort
 from hanlin.console.sessions import SESSION_S, Sessions
-from hanlin.errors import Unauthenticated
+from hanlin.errors import PermissionDenied, Unauthenticated
 from hanlin.types import KeyId, Principal
 
 P = ParamSpec("P")
@@ -29,7 +29,7 @@ VISITOR_COOKIE = "hanlin_visitor"
 LANGUAGE_COOKIE = "hanlin_language"
 THEME_COOKIE = "hanlin_theme"
 THEMES = ("auto", "light", "dark")
-_YEAR_S = 365 * 86_400
+YEAR_S = 365 * 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Visit:
         )
         response = HTMLResponse(page.encode("utf-8", "replace"), status_code=status)
         if is_new:
-            self.set_cookie(response, VISITOR_COOKIE, self.visitor, _YEAR_S)
+            self.set_cookie(response, VISITOR_COOKIE, self.visitor, YEAR_S)
         return response
 
     def set_cookie(self, response: Response, name: str, value: str, max_age_s: int) -> None:
@@ -131,7 +131,7 @@ async def renew(visit: Visit, token: str) -> None:
     try:
         visit.principal = await run_in_threadpool(visit.site.port.resume, key_id)
         visit.session = token
-    except Unauthenticated:
+    except (Unauthenticated, PermissionDenied):  # revoked, expired, or a team that is disabled
         return
 
 

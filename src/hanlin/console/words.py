@@ -6,6 +6,8 @@ import functools
 import tomllib
 from importlib import resources
 
+from hanlin.gateway.responses import language_of
+
 LANGUAGES = ("en", "zh")
 
 
@@ -35,20 +37,4 @@ def section(language: str, name: str) -> dict[str, str]:
 
 def choose_language(cookie: str | None, accept: str) -> str:
     """The visitor's own choice, else the best match of an `Accept-Language` header, else English."""
-    if cookie in LANGUAGES:
-        return cookie
-    ranked: list[tuple[float, str]] = []
-    for part in accept[:400].split(","):
-        tag, _, quality = part.strip().lower().partition(";q=")
-        language = tag.split("-")[0]
-        if language in LANGUAGES:
-            ranked.append((_quality(quality), language))
-    best = max(ranked, key=lambda item: item[0], default=(0.0, "en"))
-    return best[1] if best[0] > 0 else "en"
-
-
-def _quality(text: str) -> float:
-    try:
-        return float(text or 1)
-    except ValueError:
-        return 0.0
+    return cookie if cookie in LANGUAGES else language_of(accept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
+from hanlin.datasets.splits import SPLITS
 from hanlin.datasets.values import PROBLEMS
 from hanlin.types import JsonObject, JsonValue
 
@@ -95,10 +96,8 @@ class DatasetReport:
 
     def to_json(self) -> JsonObject:
         """The stored form."""
-        labels: JsonObject = {label: dict(zip(("train", "validation", "test"), counts, strict=True)) for label, counts in self.labels}
-        rows: JsonObject = {
-            name: sum(counts[index] for _, counts in self.labels) for index, name in enumerate(("train", "validation", "test"))
-        }
+        labels: JsonObject = {label: dict(zip(SPLITS, counts, strict=True)) for label, counts in self.labels}
+        rows: JsonObject = {name: sum(counts[index] for _, counts in self.labels) for index, name in enumerate(SPLITS)}
         return {
             "task": self.task,
             "format": self.format,

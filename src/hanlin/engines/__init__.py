@@ -9,6 +9,7 @@ torch, onnxruntime and openvino are imported inside `load` only.
 
 from hanlin.engines.base import (
     ENGINES,
+    REFERENCE,
     Capabilities,
     Engine,
     Session,
@@ -20,5 +21,6 @@ from hanlin.engines.base import (
 )
 
 __all__ = [
-    "ENGINES", "Capabilities", "Engine", "Session", "load_variant", "max_batch_rows", "split_variant", "variant_files", "variant_names",
+    "ENGINES", "REFERENCE", "Capabilities", "Engine", "Session", "load_variant", "max_batch_rows", "split_variant", "variant_files",
+    "variant_names",
 ]  # fmt: skip

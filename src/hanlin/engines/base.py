@@ -89,6 +89,8 @@ class Engine(Protocol):
         ...
 
 
+REFERENCE = "torch-fp32"  # the trained model itself: every version has it, and every other variant is compared with it
+
 ENGINES: PluginRegistry[Engine] = PluginRegistry("engine", package="hanlin.engines", group="hanlin.engines")
 
 
@@ -101,9 +103,9 @@ def split_variant(variant: str) -> tuple[str, str]:
 
 
 def variant_names(*, with_fake: bool = False) -> list[str]:
-    """Every variant the installed engines declare, the reference `torch-fp32` first."""
+    """Every variant the installed engines declare, the reference first."""
     names = [f"{name}-{p}" for name in ENGINES.names() if with_fake or name != "fake" for p in ENGINES.get(name).capabilities.precisions]
-    return sorted(names, key=lambda n: (n != "torch-fp32", not n.startswith("torch"), n))
+    return sorted(names, key=lambda n: (n != REFERENCE, not n.startswith("torch"), n))
 
 
 def variant_files(variant: str) -> tuple[str, ...]:

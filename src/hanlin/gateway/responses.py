@@ -83,4 +83,6 @@ def _flat(routes: Sequence[BaseRoute]) -> Iterator[Route]:
 
 def _weight(text: str) -> float:
     found = re.fullmatch(r"\s*q\s*=\s*([01](?:\.\d{0,3})?)\s*", text)
-    return float(found.group(1)) if found else 1.0
+    if found is None:
+        return 0.0 if text.strip() else 1.0  # a weight that is none is no wish
+    return float(found.group(1))

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 import hanlin
 from hanlin.client import Hanlin, Prediction
+from hanlin.compression.judge import FP32_TOLERANCE, MIN_AGREEMENT, NUM_NEIGHBOURS
 from hanlin.control import private_endpoints
 from hanlin.datasets import Split, read_split
 from hanlin.errors import Conflict
@@ -34,13 +35,11 @@ T = TypeVar("T")
 Scores = npt.NDArray[np.float64]  # (rows, labels), probabilities in the order of the labels
 
 ROWS = 200
-NEIGHBOURS = 31
 ROWS_A_BATCH = 4  # so a row's neighbours are 28 odd texts and 3 other rows; 50 batches instead of 200
 _CALLS_AT_ONCE = 4
 # Least label agreement and largest score difference by precision; what compression declares goes before the latter.
 _AGREEMENT = {"fp32": 1.0}
-_LEAST_AGREEMENT = 0.99
-_DIFFERENCE = {"fp32": 1e-4, "bf16": 0.15, "int8": 0.4}
+_DIFFERENCE = {"fp32": FP32_TOLERANCE, "bf16": 0.15, "int8": 0.4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +109,7 @@ def certify(context: JobContext, version: ModelVersion, variant: str, *, dataset
         "max_score_difference": max(item.max_difference for item in compared.values()),
         "tolerance": {"label_agreement": tolerance.agreement, "max_score_difference": tolerance.difference},
         "alone": compared["alone"].to_json(),
-        "neighbours": {**compared["neighbours"].to_json(), "count": NEIGHBOURS, "odd": NEIGHBOURS + 1 - ROWS_A_BATCH},
+        "neighbours": {**compared["neighbours"].to_json(), "count": NUM_NEIGHBOURS, "odd": NUM_NEIGHBOURS + 1 - ROWS_A_BATCH},
         "alone_to_neighbours": float(np.abs(alone - crowded).max()), "is_passed": is_passed, "is_agreement_only": dataset is None,
         "dataset": str(dataset) if dataset else None, "dataset_digest": dataset.digest if dataset else None,
         "machine": machine(), "versions": versions(), "seconds": round(time.monotonic() - began_s, 2), "created": utc_now().isoformat(),
@@ -133,7 +132,7 @@ def declared_tolerance(context: JobContext, version: ModelVersion, variant: str)
         declared = evidence.get("tolerance")
         if isinstance(declared, int | float):
             bound = float(declared)
-    return Tolerance(_AGREEMENT.get(precision, _LEAST_AGREEMENT), bound)
+    return Tolerance(_AGREEMENT.get(precision, MIN_AGREEMENT), bound)
 
 
 def versions() -> JsonObject:
@@ -172,7 +171,7 @@ def _among_neighbours(context: JobContext, client: Hanlin, endpoint: str, texts:
     groups = [range(first, min(first + ROWS_A_BATCH, len(texts))) for first in range(0, len(texts), ROWS_A_BATCH)]
 
     def call(rows: range) -> list[Prediction]:
-        batch = neighbours(NEIGHBOURS + 1, seed=rows.start)
+        batch = neighbours(NUM_NEIGHBOURS + 1, seed=rows.start)
         places = [(rows.start + 7 * number) % len(batch) for number in range(len(rows))]  # 7: far apart, never twice the same
         for place, row in zip(places, rows, strict=True):
             batch[place] = texts[row]

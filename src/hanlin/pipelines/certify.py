@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hanlin.control.job_kinds import Certify
+from hanlin.engines import REFERENCE
 from hanlin.errors import Conflict
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.certification import certify
@@ -20,7 +21,7 @@ class CertifyPipeline:
         version = registry.resolve(team, ModelRef.parse(asked.model))
         if version.is_base:
             raise Conflict("base_has_no_head", version=str(version))
-        variant = asked.variant or next((item.variant for item in registry.list_variants(version)), "torch-fp32")
+        variant = asked.variant or next((item.variant for item in registry.list_variants(version)), REFERENCE)
         reference = asked.dataset or version.lineage.get("dataset")
         dataset = registry.resolve_dataset(team, reference) if isinstance(reference, str) else None
         report = certify(context, version, variant, dataset=dataset, rows=asked.rows)

@@ -6,6 +6,7 @@ import shutil
 
 from hanlin.control.job_kinds import Import
 from hanlin.datasets import read_split
+from hanlin.engines import REFERENCE
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.data import dataset_folder, fetch_files
 from hanlin.pipelines.lineage import code_version, fingerprint, machine
@@ -14,8 +15,6 @@ from hanlin.registry.values import DatasetVersion, ModelVersion
 from hanlin.storage.manifest import pack_folder
 from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonObject, JsonValue
-
-REFERENCE = "torch-fp32"
 
 
 @PIPELINES.register("import")

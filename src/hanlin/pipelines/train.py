@@ -12,6 +12,7 @@ from pathlib import Path
 
 from hanlin.control.job_kinds import Train
 from hanlin.datasets import Split, read_labels, read_split
+from hanlin.engines import REFERENCE
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.data import dataset_folder, fetch_files
 from hanlin.pipelines.lineage import code_version, fingerprint, machine
@@ -22,8 +23,6 @@ from hanlin.tasks.spec import ModelSpec
 from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import SCRATCH_MODELS, TrainConfig
 from hanlin.types import JsonObject, ModelRef
-
-REFERENCE = "torch-fp32"
 
 
 @PIPELINES.register("train")

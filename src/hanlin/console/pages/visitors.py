@@ -6,11 +6,9 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from hanlin.console.forms import local_path
-from hanlin.console.visits import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, Visit
+from hanlin.console.visits import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, YEAR_S, Visit
 from hanlin.console.words import LANGUAGES
 from hanlin.errors import Unauthenticated
-
-_YEAR_S = 365 * 86_400
 
 
 def login_page(visit: Visit, *, next_path: str = "/", status: int = 200, is_refused: bool = False) -> Response:
@@ -46,7 +44,7 @@ async def prefer(visit: Visit) -> Response:
     """Remember a language or a light and go back to where the visitor was."""
     response = RedirectResponse(local_path(visit.form.get("next", "/")), 303)
     if (language := visit.form.get("language")) in LANGUAGES:
-        visit.set_cookie(response, LANGUAGE_COOKIE, language, _YEAR_S)
+        visit.set_cookie(response, LANGUAGE_COOKIE, language, YEAR_S)
     if (theme := visit.form.get("theme")) in THEMES:
-        visit.set_cookie(response, THEME_COOKIE, theme, _YEAR_S)
+        visit.set_cookie(response, THEME_COOKIE, theme, YEAR_S)
     return response
