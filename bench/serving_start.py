@@ -68,9 +68,8 @@ def main() -> None:
     memory = max(found[1] for found in rounds)
     print("### Start and memory\n")
     print("| what | figure |\n|---|---|")
-    print(
-        f"| `hanlin up` on an existing home to the first answer, median of {len(rounds)} | {statistics.median(seconds):.1f} s (max {max(seconds):.1f}) |"
-    )
+    median, slowest = statistics.median(seconds), max(seconds)
+    print(f"| `hanlin up` on an existing home to the first answer, of {len(rounds)} | {median:.1f} s (slowest {slowest:.1f}) |")
     print(f"| gateway memory (RSS), largest | {memory:.0f} MB |")
     print(f"| torch in the gateway | {'yes' if any(found[2] for found in rounds) else 'no'} |\n")
     print(json.dumps({"bench": "serving_start", "seconds": seconds, "gateway_mb": memory}))
