@@ -25,6 +25,7 @@ from hanlin.compression.search import EncodedSplit, search
 from hanlin.datasets import ReadOptions, bundled, ingest, read_labels, read_split
 from hanlin.engines import variant_names
 from hanlin.models.importing import import_folder
+from hanlin.settings import Settings
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
@@ -116,6 +117,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=0.5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--max-batch-tokens", type=int, default=Settings().max_batch_tokens)
     asked = parser.parse_args()
     if asked.quick:
         asked.rounds = 3
@@ -127,12 +129,13 @@ def main() -> None:
         rows = read_split(asked.dataset, name)
         return EncodedSplit(encoder.encode(rows.texts, truncate=True), np.array([spec.labels.index(label) for label in rows.labels]))
 
-    calibration = encoder.encode(read_split(asked.dataset, "train").texts[:300], truncate=True)
+    train, validation = read_split(asked.dataset, "train").texts, encoded("validation")
+    calibration, more = (encoder.encode(rows, truncate=True) for rows in (train[:300], train[300 : max(300, 1300 - len(validation.ids))]))
     with tempfile.TemporaryDirectory() as out:
         report = search(
-            asked.artifact, spec=spec, validation=encoded("validation"), test=encoded("test"), calibration=calibration,
+            asked.artifact, spec=spec, validation=validation, test=encoded("test"), calibration=calibration,
             budget_points=asked.budget, target=asked.target, variants=variant_names(), threads=asked.threads, progress=Printed(),
-            out=Path(out), rounds=asked.rounds,
+            out=Path(out), rounds=asked.rounds, more=more, max_batch_tokens=asked.max_batch_tokens,
         )  # fmt: skip
     print(f"### Variants of {asked.artifact.name}\n\n{table(report)}\n")
     print(json.dumps({"bench": "variants", "model": asked.artifact.name} | report.to_json()))

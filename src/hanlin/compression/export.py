@@ -10,24 +10,29 @@ import json
 import logging
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hanlin.compression.base import Material
 from hanlin.errors import HanlinError, InvalidInput
 
+if TYPE_CHECKING:
+    from hanlin.compression.export_forms import Flavour
+
 OPSET = 17
-_FILE = "exported.onnx"
 
 
-def exported(material: Material) -> Path:
-    """The exported graph, made on first use. Weights inside the file; token types are constant zeros.
+def exported(material: Material, flavour: Flavour) -> Path:
+    """The exported graph for an engine, made on first use. Weights inside the file; token types are constant zeros.
 
     Raises:
         InvalidInput: `cannot_export` when the network does something the exporter lacks, `model_too_large` beyond 2 GB.
     """
-    path = material.workdir / _FILE
+    # The engines' forms differ in recurrences only.
+    is_recurrent = str(model_config(material.source).get("model_type")).removeprefix("hanlin-") in ("lstm", "gru", "rnn")
+    path = material.workdir / (f"exported-{flavour}.onnx" if is_recurrent else "exported.onnx")
     if not path.is_file():
         unfinished = path.with_suffix(".part")
-        _export(material.source, unfinished)
+        _export(material.source, unfinished, flavour)
         unfinished.rename(path)
     return path
 
@@ -38,9 +43,10 @@ def model_config(folder: Path) -> dict[str, object]:
     return config
 
 
-def _export(folder: Path, path: Path) -> None:
+def _export(folder: Path, path: Path, flavour: Flavour) -> None:
     import torch
 
+    from hanlin.compression.export_forms import for_export
     from hanlin.networks.loading import load_classifier
 
     module = load_classifier(folder, dtype="fp32", attention="eager").eval()
@@ -49,6 +55,7 @@ def _export(folder: Path, path: Path) -> None:
     # Three rows of different lengths: a batch of 1 or equal rows would let the tracer take sizes for constants.
     mask = torch.tensor([[1] * 9, [1] * 5 + [0] * 4, [1] * 3 + [0] * 6])
     ids = torch.ones_like(mask) * mask
+    module = for_export(module, flavour, ids, mask)
     axes = {0: "batch", 1: "length"}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:

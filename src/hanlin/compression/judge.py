@@ -17,7 +17,7 @@ NUM_NEIGHBOURS = 31
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Scores on validation rows, and how they compare with the reference's."""
+    """Scores on validation rows and on those given besides, how they compare with the reference's, and the metric on validation rows."""
 
     scores: Scores
     metric: float
@@ -47,7 +47,7 @@ def unlike_reason(precision: str, found: Judgement, strays: float, tolerance: fl
     if strays > tolerance:
         return f"scores change by {strays:.1e} beside other rows"
     if found.agreement < MIN_AGREEMENT:
-        return f"labels agree on {found.agreement:.1%} of validation rows, the certificate asks for {MIN_AGREEMENT:.0%}"
+        return f"labels agree on {found.agreement:.1%} of the rows looked at, the certificate asks for {MIN_AGREEMENT:.0%}"
     return ""
 
 

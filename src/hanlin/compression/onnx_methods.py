@@ -51,7 +51,7 @@ def fused(material: Material) -> Path:
     if path.is_file():
         return path
     config = model_config(material.source)
-    source = exported(material)
+    source = exported(material, "onnxruntime")
     unfinished = path.with_suffix(".part")
     if config.get("model_type") in BERT_LIKE:
         optimizer = import_extra("onnxruntime.transformers.optimizer", extra="train", feature="operator fusion")

@@ -87,7 +87,7 @@ class OpenvinoInt8:
 
 def _float_model(material: Material) -> Model:
     openvino = import_openvino()
-    return openvino.convert_model(str(exported(material)))
+    return openvino.convert_model(str(exported(material, "openvino")))
 
 
 def _quantize(model: Model, rows: Sequence[Sequence[int]], recipe: Recipe) -> Model:

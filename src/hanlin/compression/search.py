@@ -55,12 +55,13 @@ class Plan:
     threads: int
     rounds: int
     max_tokens: int
+    more: Sequence[Sequence[int]]
 
 
 def search(
     folder: Path, *, spec: ModelSpec, validation: EncodedSplit, test: EncodedSplit, calibration: Sequence[Sequence[int]],
     budget_points: float, target: Target, variants: Sequence[str], threads: int, progress: Progress, out: Path | None = None,
-    rounds: int = 3, max_batch_tokens: int = BATCH_TOKENS,
+    rounds: int = 3, max_batch_tokens: int = BATCH_TOKENS, more: Sequence[Sequence[int]] = (),
 ) -> CompressionReport:  # fmt: skip
     """Find the variant of `folder` that serves best within the budget, on this machine.
 
@@ -71,6 +72,8 @@ def search(
         out: artifact folder that receives `variants/…`; None means `folder`.
         rounds: measuring rounds; fewer on a machine so busy that they take longer than 45 s.
         max_batch_tokens: token budget of a batch, padding included, as in serving.
+        more: rows besides validation on which likeness to the trained model is judged, so that a tolerance stands on enough of them;
+            calibration must not have seen them.
 
     Raises:
         InvalidInput: `unknown_variant`, `invalid_search`, `judging_rows_missing`, `calibration_empty`.
@@ -78,7 +81,7 @@ def search(
         Cancelled: from `progress`.
     """
     names = tuple(dict.fromkeys([REFERENCE, *variants]))
-    plan = Plan(folder, out or folder, spec, validation, test, calibration, names, budget_points, threads, rounds, max_batch_tokens)
+    plan = Plan(folder, out or folder, spec, validation, test, calibration, names, budget_points, threads, rounds, max_batch_tokens, more)
     _check(plan, target)
     running = _Search(plan, progress)
     try:
@@ -124,6 +127,7 @@ class _Search:
         self._tick(f"chosen: {chosen}")
         self._read_test()
         rows = {"validation": len(self.validation.ids), "test": len(self.test.ids), "calibration": len(self.plan.calibration)}
+        rows |= {"likeness": len(self.validation.ids) + len(self.plan.more)}
         return CompressionReport(
             target=target, budget=self.plan.budget, metric=self.task.main_metric, chosen=chosen, machine=Machine.here(self.plan.threads),
             variants=tuple(self.evidence.values()), rows=rows, seconds=time.monotonic() - start,
@@ -150,7 +154,7 @@ class _Search:
                 self._tick(f"{name}: made in {time.monotonic() - began:.1f} s, {size / 2**20:.1f} MB")
 
     def _load(self) -> None:
-        rows = [*self.validation.ids, *self.test.ids]
+        rows = [*self.validation.ids, *self.test.ids, *self.plan.more]
         for name in self._alive():
             self.clients[name] = BenchClient(self._home(name), name, threads=self.plan.threads, pad_id=self.spec.pad_id)
         for name in self._alive():
@@ -165,15 +169,17 @@ class _Search:
         self._tick("validation rows scored")
 
     def _judge_one(self, client: BenchClient) -> None:
-        name = client.variant
-        scores = softmax(_finite(name, client.score(range(len(self.validation.ids)), max_tokens=self.plan.max_tokens)[0]))
+        name, count = client.variant, len(self.validation.ids)
+        first = count + len(self.test.ids)
+        judged = [*range(count), *range(first, first + len(self.plan.more))]
+        scores = softmax(_finite(name, client.score(judged, max_tokens=self.plan.max_tokens)[0]))
         strays = 0.0
         if self.evidence[name].batch_invariant:
             sample = spread([len(row) for row in self.validation.ids], NEIGHBOUR_ROWS)
             answers = client.neighbours(sample, odd_neighbours(self.validation.ids))
             logits = {kind: softmax(_finite(name, value)) for kind, value in answers.items()}
             strays = max(float(np.abs(logits[kind] - logits["alone"]).max()) for kind in ("padded", "among"))
-        metric = self._metrics(scores, np.asarray(self.validation.gold)).get(self.task.main_metric)
+        metric = self._metrics(scores[:count], np.asarray(self.validation.gold)).get(self.task.main_metric)
         found = judge(scores, metric, self.reference)
         if name == REFERENCE:
             self.reference = found

@@ -28,6 +28,7 @@ from hanlin.types import JsonObject, JsonValue, ModelRef
 
 MAX_JUDGING_ROWS = 10_000
 MAX_CALIBRATION_ROWS = 300
+LIKENESS_ROWS = 1_000  # at least so many rows stand behind a declared tolerance, where the dataset has them
 
 
 @PIPELINES.register("compress")
@@ -115,12 +116,13 @@ class _Compressing:
             gold = np.array([spec.labels.index(label) for label in rows.labels], dtype=np.int64)
             return EncodedSplit(encoder.encode(rows.texts, truncate=True), gold)
 
-        calibration = encoder.encode(_spread(read_split(data, "train").texts, MAX_CALIBRATION_ROWS), truncate=True)
+        train, validation = read_split(data, "train").texts, encoded("validation")
+        calibration, more = (encoder.encode(texts, truncate=True) for texts in _dealt(train, LIKENESS_ROWS - len(validation.ids)))
         self.context.progress.message(f"searching {', '.join(self.names)} for {self.version}")
         found = search(
-            folder, spec=spec, validation=encoded("validation"), test=encoded("test"), calibration=calibration,
+            folder, spec=spec, validation=validation, test=encoded("test"), calibration=calibration,
             budget_points=self.asked.budget, target=self.asked.target, variants=self.names, threads=self.context.threads,
-            progress=self.context.progress, out=self.made,
+            progress=self.context.progress, out=self.made, max_batch_tokens=self.context.platform.settings.max_batch_tokens, more=more,
         )  # fmt: skip
         return found.to_json()
 
@@ -201,8 +203,16 @@ def _first(rows: Split, limit: int) -> Split:
     return Split(rows.texts[:limit], rows.labels[:limit])
 
 
-def _spread(texts: Sequence[str], count: int) -> list[str]:
-    """`count` texts evenly from the whole list."""
-    if len(texts) <= count:
-        return list(texts)
-    return [texts[index * len(texts) // count] for index in range(count)]
+def _dealt(texts: Sequence[str], count: int) -> tuple[list[str], list[str]]:
+    """(at most 300 for calibration, at most `count` others), each evenly from the whole list."""
+    used = _spread(range(len(texts)), MAX_CALIBRATION_ROWS)
+    seen = frozenset(used)
+    others = _spread([index for index in range(len(texts)) if index not in seen], max(count, 0))
+    return [texts[index] for index in used], [texts[index] for index in others]
+
+
+def _spread(indices: Sequence[int], count: int) -> list[int]:
+    """`count` of the indices, evenly."""
+    if len(indices) <= count:
+        return list(indices)
+    return [indices[number * len(indices) // count] for number in range(count)]
