@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 
 from hanlin.app.wiring import open_platform
 from hanlin.control.desired import DeclaredDeployments
+from hanlin.errors import NotReady
 from hanlin.serving.process import WorkerOptions
 from hanlin.serving.reconciler import Reconciler
 from hanlin.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
 def run_reconciler(settings: Settings) -> int:
@@ -21,7 +25,10 @@ def run_reconciler(settings: Settings) -> int:
 async def _run(settings: Settings) -> None:
     platform = open_platform(settings)
     desired = DeclaredDeployments(platform)
-    desired.start_over()
+    try:
+        desired.start_over()
+    except NotReady as error:  # a full disk: what is wanted is served all the same, the states follow as workers come up
+        _log.warning("old states of deployments cannot be cleared", extra={"code": error.code})
     reconciler = Reconciler(desired, materialize=desired.materialize, options=worker_options(settings))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -52,6 +52,7 @@ class Reconciler:
         self._told: dict[str, tuple[DeploymentState, str, int]] = {}
         self._stopping: set[asyncio.Task[None]] = set()
         self._published: Routes | None = None
+        self._is_stuck = False
         self._changed = asyncio.Event()
         self._is_stopped = False
 
@@ -118,8 +119,14 @@ class Reconciler:
         if self._published is None:
             load_routes(self._options.run_dir)  # read for its side of the contract: a damaged file is simply replaced
         if routes != self._published:
-            save_routes(self._options.run_dir, routes)
-            self._published = routes
+            try:
+                save_routes(self._options.run_dir, routes)
+            except OSError as error:  # a full disk: the workers serve on under the old routes, and this is tried again
+                if not self._is_stuck:
+                    _log.warning("the routes cannot be written; it is tried again", extra={"details": str(error)})
+                self._is_stuck = True
+                return
+            self._published, self._is_stuck = routes, False
 
     async def _tell(self) -> None:
         for deployment_id, group in list(self._sets.items()):
