@@ -76,7 +76,7 @@ async def test_async_stream_and_wait(world, standin) -> None:
     async with AsyncHanlin(world.url, standin.KEY) as client:
         job = await client.jobs.submit("train", {})
         assert [event.seq async for event in client.jobs.stream(job.id)] == [1, 2, 3, 4, 5, 6]
-        assert (await client.jobs.wait(job.id)).is_done
+        assert (await client.jobs.wait(job.id)).has_ended
 
 
 def test_an_unknown_job(hanlin) -> None:

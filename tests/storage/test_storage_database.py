@@ -23,13 +23,13 @@ from hanlin.errors import Conflict, DataCorrupt, Internal, InvalidInput, NotRead
 from hanlin.storage.audit import append_audit
 from hanlin.storage.database import Database, bump
 from hanlin.storage.migrations import HEAD, REVISIONS
-from hanlin.storage.tables import AuditRow, Table, TeamRow
+from hanlin.storage.tables import AuditRow, TeamRow
 from hanlin.types import utc_now
 
 
 def test_the_migrations_make_the_tables(database: Database) -> None:
     with database.read() as session:
-        assert compare_metadata(MigrationContext.configure(session.connection()), Table.metadata) == []
+        assert compare_metadata(MigrationContext.configure(session.connection()), TeamRow.metadata) == []
 
 
 def test_migrating_again_does_not_load_alembic(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import os
 import tempfile
 import threading
 import time
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from hanlin.app.supervisor import Supervisor, bind, lock_home, url_of, write_server_file
 from hanlin.app.wiring import open_platform
 from hanlin.errors import InvalidInput
+from hanlin.messages import terminal_language
 from hanlin.serving.parent import set_title
 from hanlin.settings import Settings
 
@@ -71,8 +71,7 @@ def say(started: Started) -> None:
     """Tells the terminal that the server answers. A new owner key is shown on a terminal only, never written into a log."""
     from rich.console import Console
 
-    wanted = os.environ.get("HANLIN_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
-    words = _WORDS["zh" if wanted.lower().startswith("zh") else "en"]
+    words = _WORDS[terminal_language()]
     console = Console(highlight=False)
     console.print(words["up"].format(url=started.url, home=started.home, seconds=started.seconds), soft_wrap=True)
     if started.owner_key is not None:

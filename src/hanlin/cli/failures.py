@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from hanlin.cli.screen import SCREEN, clean
-from hanlin.cli.words import language, say
+from hanlin.cli.words import say
 from hanlin.errors import HanlinError
+from hanlin.messages import terminal_language
 
 EXIT_STATUS = {
     "InvalidInput": 2, "Unauthenticated": 3, "PermissionDenied": 3, "NotFound": 4, "Conflict": 4, "NotReady": 5, "QuotaExceeded": 5,
@@ -16,7 +17,7 @@ EXIT_STATUS = {
 
 def report(error: HanlinError) -> int:
     """Tell the error; the exit status it asks for."""
-    speech = language()
+    speech = terminal_language()
     request_id = error.params.get("request_id")
     if SCREEN.is_json:
         wire = error.to_wire(speech)

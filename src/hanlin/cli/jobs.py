@@ -10,7 +10,8 @@ from hanlin.cli.options import JsonFlag, add_command, connect, group
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.shape import moment, pairs, words
 from hanlin.cli.waiting import figures, wait_for
-from hanlin.cli.words import language, say
+from hanlin.cli.words import say
+from hanlin.messages import terminal_language
 
 if TYPE_CHECKING:
     from hanlin.client import Job
@@ -101,7 +102,7 @@ def _print(job: Job) -> None:
     facts += [(name, words(value)) for name, value in pairs(job.config) if value is not None and not isinstance(value, dict | list)]
     if job.state == "failed":
         error = job_error(job)
-        facts.append((say("screen.error"), cell(f"{error.text(language())} {error.advice(language())}", "red")))
+        facts.append((say("screen.error"), cell(f"{error.text(terminal_language())} {error.advice(terminal_language())}", "red")))
     facts += [(name, words(value)) for name, value in pairs(job.result) if not isinstance(value, dict | list)]
     SCREEN.show(grid(["", ""], facts))
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hanlin.cli.screen import SCREEN
-from hanlin.cli.words import language, say
+from hanlin.cli.words import say
+from hanlin.messages import terminal_language
 
 if TYPE_CHECKING:
     from hanlin.client import Hanlin
@@ -31,7 +32,7 @@ def connect(timeout_s: float = 60.0) -> Hanlin:
     """The SDK as the environment says, answering in the language in force."""
     from hanlin.client import Hanlin
 
-    return Hanlin(timeout=timeout_s, language=language())
+    return Hanlin(timeout=timeout_s, language=terminal_language())
 
 
 def add_command(app: typer.Typer, name: str, function: Callable[..., None], words: str) -> None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.shape import figure, items, moment, number, pairs, part, words
-from hanlin.cli.words import language, say
+from hanlin.cli.words import say
 from hanlin.errors import NotFound
+from hanlin.messages import terminal_language
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -32,7 +33,7 @@ def show(dataset: Dataset, wanted: int | None = None) -> None:
         SCREEN.show(grid([say("column.length"), *LENGTHS], [["", *(figure(part(lengths, name)) for name in LENGTHS)]], right=range(1, 6)))
     bad = part(report, "bad_rows")
     if number(part(bad, "total")):
-        said = "problem_zh" if language() == "zh" else "problem"
+        said = "problem_zh" if terminal_language() == "zh" else "problem"
         rows = [
             (words(part(row, "file")), words(part(row, "line")), words(part(row, said) or part(row, "problem")))
             for row in items(part(bad, "first"))

@@ -3,22 +3,10 @@
 from __future__ import annotations
 
 import functools
-import os
 import tomllib
-from collections.abc import Mapping
 from importlib import resources
-from typing import Literal
 
-Language = Literal["en", "zh"]
-
-
-def language(environ: Mapping[str, str] | None = None) -> Language:
-    """`zh` when the first of HANLIN_LANG, LC_ALL, LC_MESSAGES, LANG that is set begins with zh; `en` otherwise."""
-    environ = os.environ if environ is None else environ
-    for name in ("HANLIN_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
-        if value := environ.get(name):
-            return "zh" if value.lower().startswith("zh") else "en"
-    return "en"
+from hanlin.messages import terminal_language
 
 
 @functools.cache
@@ -30,4 +18,4 @@ def table() -> dict[str, tuple[str, str]]:
 
 def say(key: str, /, **params: object) -> str:
     """The words of `key` in the language in force, placeholders filled."""
-    return table()[key][language() == "zh"].format_map(params) if params else table()[key][language() == "zh"]
+    return table()[key][terminal_language() == "zh"].format_map(params) if params else table()[key][terminal_language() == "zh"]

@@ -13,9 +13,9 @@ from pydantic import JsonValue
 
 from hanlin.client import calls, flows, replies, transfer
 from hanlin.client.connection import find_key, find_url
+from hanlin.client.core import AsyncCore
 from hanlin.client.drivers import AsyncDriver
 from hanlin.client.flows import Policy
-from hanlin.client.steps import Call, T
 from hanlin.client.values import (
     Dataset,
     Deployment,
@@ -109,18 +109,6 @@ class AsyncHanlin:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         await self.close()
-
-
-class AsyncCore:
-    """Driver and policy, shared by the parts of one client."""
-
-    def __init__(self, driver: AsyncDriver, policy: Policy) -> None:
-        self.driver = driver
-        self.policy = policy
-
-    async def call(self, call: Call[T]) -> T:
-        """Exchange one call under the policy."""
-        return await self.driver.run(flows.exchange(call, self.policy))
 
 
 class _Part:

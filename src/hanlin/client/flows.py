@@ -103,7 +103,7 @@ def follow(job_id: str, policy: Policy, *, after: int = 0, timeout_s: float | No
                 raise
         else:
             last_seen = policy.clock()
-            if job.is_done:
+            if job.has_ended:
                 return job
         if policy.clock() >= deadline:
             raise DeadlineExceeded("wait_too_long", seconds=timeout_s)

@@ -13,9 +13,9 @@ from pydantic import JsonValue
 
 from hanlin.client import calls, flows, replies, transfer
 from hanlin.client.connection import find_key, find_url
+from hanlin.client.core import Core
 from hanlin.client.drivers import Driver
 from hanlin.client.flows import Policy
-from hanlin.client.steps import Call, T
 from hanlin.client.values import (
     Dataset,
     Deployment,
@@ -109,18 +109,6 @@ class Hanlin:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-
-class Core:
-    """Driver and policy, shared by the parts of one client."""
-
-    def __init__(self, driver: Driver, policy: Policy) -> None:
-        self.driver = driver
-        self.policy = policy
-
-    def call(self, call: Call[T]) -> T:
-        """Exchange one call under the policy."""
-        return self.driver.run(flows.exchange(call, self.policy))
 
 
 class _Part:

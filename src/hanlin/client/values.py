@@ -169,7 +169,7 @@ class Job(Value):
     ended_at: datetime | None = None
 
     @property
-    def is_done(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether the job has ended, well or badly."""
         return self.state in ("succeeded", "failed", "cancelled")
 

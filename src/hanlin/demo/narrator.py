@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,13 +11,6 @@ from importlib import resources
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
-
-
-def demo_language() -> str:
-    """`zh` when HANLIN_LANG, LC_ALL or LANG says so, else `en`."""
-    wanted = os.environ.get("HANLIN_LANG") or os.environ.get("LC_ALL") or os.environ.get("LANG") or ""
-    return "zh" if wanted.lower().startswith("zh") else "en"
-
 
 _PLAIN_WIDTH = 120
 

@@ -9,17 +9,18 @@ import tempfile
 from pathlib import Path
 
 from hanlin.client import Hanlin
-from hanlin.demo.narrator import Narrator, demo_language
+from hanlin.demo.narrator import Narrator
 from hanlin.demo.server import DemoServer, free_port
 from hanlin.demo.story import STEPS, tell
 from hanlin.errors import HanlinError
+from hanlin.messages import terminal_language
 from hanlin.settings import load_settings
 
 
 def play(home: Path | None, *, port: int | None, serve: bool, is_fresh: bool) -> int:
     """Plays the whole demo; the process's exit status. See `hanlin.demo.run`."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite end takes the server down too
-    language = demo_language()
+    language = terminal_language()
     narrator = Narrator(language, steps=STEPS)
     settings = load_settings(home=home, port=port)
     cache = settings.home / "cache" / "packages"

@@ -8,9 +8,22 @@ Placeholders are `{name}` fields filled from the error's parameters.
 from __future__ import annotations
 
 import functools
+import os
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
+from typing import Literal
+
+Language = Literal["en", "zh"]
+
+
+def terminal_language(environ: Mapping[str, str] | None = None) -> Language:
+    """`zh` when the first of HANLIN_LANG, LC_ALL, LC_MESSAGES, LANG that is set begins with zh; `en` otherwise."""
+    environ = os.environ if environ is None else environ
+    for name in ("HANLIN_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := environ.get(name):
+            return "zh" if value.lower().startswith("zh") else "en"
+    return "en"
 
 
 @functools.cache

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from hanlin.storage.tables import Table
+from hanlin.storage.tables import TeamRow
 
-context.configure(connection=context.config.attributes["connection"], target_metadata=Table.metadata)
+context.configure(connection=context.config.attributes["connection"], target_metadata=TeamRow.metadata)
 context.run_migrations()

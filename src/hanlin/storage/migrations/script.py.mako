@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from hanlin.storage.tables import UtcDateTime
+from hanlin.storage.table_base import UtcDateTime
 
 revision = ${repr(up_revision)}
 down_revision = ${repr(down_revision)}

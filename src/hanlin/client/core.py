@@ -1,0 +1,32 @@
+"""Driver and policy of one client, shared by its parts."""
+
+from __future__ import annotations
+
+from hanlin.client import flows
+from hanlin.client.drivers import AsyncDriver, Driver
+from hanlin.client.flows import Policy
+from hanlin.client.steps import Call, T
+
+
+class Core:
+    """The blocking one; safe to share between threads."""
+
+    def __init__(self, driver: Driver, policy: Policy) -> None:
+        self.driver = driver
+        self.policy = policy
+
+    def call(self, call: Call[T]) -> T:
+        """Exchange one call under the policy."""
+        return self.driver.run(flows.exchange(call, self.policy))
+
+
+class AsyncCore:
+    """The one for asyncio; belongs to one loop."""
+
+    def __init__(self, driver: AsyncDriver, policy: Policy) -> None:
+        self.driver = driver
+        self.policy = policy
+
+    async def call(self, call: Call[T]) -> T:
+        """Exchange one call under the policy."""
+        return await self.driver.run(flows.exchange(call, self.policy))
