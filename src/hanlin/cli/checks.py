@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import Literal
 
 from hanlin.cli.words import say
+from hanlin.observe.machine import processor
 
 MIN_FREE_BYTES = 2 * 10**9
 MIN_MEMORY_BYTES = 2 * 10**9
-CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
+FAST_INT8 = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 ENGINES = (("torch", "torch", "train"), ("onnxruntime", "onnxruntime", "server"), ("openvino", "openvino", "server"))
 EXTRAS = (("server", "starlette"), ("train", "transformers"), ("s3", "s3fs"))
 
@@ -52,12 +53,11 @@ def machine() -> Iterator[Finding]:
     version = platform.python_version()
     is_new = sys.version_info >= (3, 11)
     yield Finding("python", "ok" if is_new else "problem", version, "" if is_new else say("doctor.python"))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield Finding("cores", "ok", str(cores))
-    name, flags = _processor()
-    found = [flag for flag in CPU_FLAGS if flag in flags]
-    has_fast = bool({"avx512_vnni", "avx_vnni", "amx_int8"} & set(found))
-    yield Finding("processor", "ok" if has_fast else "note", f"{name} ({', '.join(found) or '-'})", "" if has_fast else say("doctor.flags"))
+    found = processor()
+    yield Finding("cores", "ok", str(found.cores))
+    has_fast = bool(FAST_INT8 & set(found.flags))
+    shown = f"{found.name} ({', '.join(found.flags) or '-'})"
+    yield Finding("processor", "ok" if has_fast else "note", shown, "" if has_fast else say("doctor.flags"))
     total, free = _memory()
     is_enough = total is None or total >= MIN_MEMORY_BYTES
     value = f"{(total or 0) / 1e9:.1f} GB, {(free or 0) / 1e9:.1f} GB {say('doctor.free')}"
@@ -147,17 +147,6 @@ def _version(package: str) -> str | None:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return None
-
-
-def _processor() -> tuple[str, set[str]]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine(), set()
-    fields = {
-        name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines) if name.strip() in ("model name", "flags")
-    }
-    return fields.get("model name", platform.machine()), set(fields.get("flags", "").split())
 
 
 def _memory() -> tuple[int | None, int | None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,22 +15,6 @@ from hanlin.errors import HanlinError, InvalidInput, NotFound
 from hanlin.plugins import PluginRegistry
 
 MAX_CALIBRATION_ROWS = 300
-
-
-class Progress(Protocol):
-    """What a long piece of work tells its job; the same shape as training's."""
-
-    def report(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
-        """`step` of `total` is done."""
-        ...
-
-    def message(self, text: str) -> None:
-        """One line for the log of the job."""
-        ...
-
-    def check_cancelled(self) -> None:
-        """Raises Cancelled when somebody gave up."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

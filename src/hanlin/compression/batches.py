@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from hanlin.tasks.encoding import pad
+
 
 def plan(lengths: Sequence[int], *, max_tokens: int, max_rows: int | None = None) -> list[list[int]]:
     """Indices of rows in batches: by length, each batch at most `max_tokens` padded tokens (a longer row runs alone)."""
@@ -31,10 +33,8 @@ def spread(lengths: Sequence[int], count: int) -> list[int]:
 
 def rectangle(rows: Sequence[Sequence[int]], pad_id: int, *, extra: int = 0) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Ids and mask, `(rows, longest + extra) int64`, padded on the right."""
-    width = max(map(len, rows)) + extra
-    ids = np.full((len(rows), width), pad_id, dtype=np.int64)
-    mask = np.zeros((len(rows), width), dtype=np.int64)
-    for number, row in enumerate(rows):
-        ids[number, : len(row)] = row
-        mask[number, : len(row)] = 1
+    ids, mask = pad(rows, pad_id).values()
+    if extra:
+        more = ((0, 0), (0, extra))
+        ids, mask = np.pad(ids, more, constant_values=pad_id), np.pad(mask, more)
     return ids, mask

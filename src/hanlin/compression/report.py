@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import platform
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Literal, cast
 
+from hanlin.engines import REFERENCE
+from hanlin.observe.machine import processor
 from hanlin.types import JsonObject
 
 Target = Literal["throughput", "latency", "memory"]
 TARGETS: tuple[Target, ...] = ("throughput", "latency", "memory")
 Status = Literal["ok", "over budget", "failed"]
-_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "sve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +25,9 @@ class Machine:
 
     @classmethod
     def here(cls, threads: int) -> Machine:
-        """This machine (flags are known on Linux only)."""
-        import psutil
-
-        cpu = platform.processor() or platform.machine()
-        flags: tuple[str, ...] = ()
-        info = Path("/proc/cpuinfo")
-        if info.is_file():
-            lines = dict(line.partition(":")[::2] for line in info.read_text().split("\n\n")[0].splitlines())
-            table = {name.strip(): value.strip() for name, value in lines.items()}
-            cpu = table.get("model name", cpu)
-            present = set((table.get("flags") or table.get("Features") or "").split())
-            flags = tuple(flag for flag in _FLAGS if flag in present)
-        return cls(cpu, psutil.cpu_count() or 1, threads, flags)
+        """This machine."""
+        found = processor()
+        return cls(found.name, found.cores, threads, found.flags)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +101,7 @@ class CompressionReport:
     variants: tuple[VariantEvidence, ...]
     rows: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
-    reference: str = "torch-fp32"
+    reference: str = REFERENCE
 
     @property
     def is_reference_kept(self) -> bool:

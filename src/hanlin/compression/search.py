@@ -15,19 +15,19 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hanlin.compression.base import Progress, convert, reason_of
+from hanlin.compression.base import convert, reason_of
 from hanlin.compression.batches import spread
 from hanlin.compression.bench_client import BenchClient, Scores
 from hanlin.compression.judge import Judgement, judge, odd_neighbours, softmax, tolerance_of, unlike_reason  # fmt: skip
 from hanlin.compression.measure import Timing, measure
 from hanlin.compression.report import TARGETS, CompressionReport, Machine, Target, VariantEvidence
-from hanlin.engines import max_batch_rows, split_variant, variant_files
+from hanlin.engines import REFERENCE, max_batch_rows, split_variant, variant_files
 from hanlin.errors import Cancelled, EngineFailed, HanlinError, InvalidInput
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.metrics import Metrics
 from hanlin.tasks.spec import ModelSpec
+from hanlin.training.ports import Progress
 
-REFERENCE = "torch-fp32"
 NEIGHBOUR_ROWS = 4
 BATCH_TOKENS = 2048
 

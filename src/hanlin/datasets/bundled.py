@@ -85,14 +85,6 @@ def e5_small_files(cache: Path, progress: FetchProgress | None = None) -> tuple[
     return weights / "e5-small-q4.bin", tokenizer / "tokenizer.json"
 
 
-def fetch_all(cache: Path, progress: FetchProgress | None = None) -> None:
-    """Fetch and unpack everything above, so that later calls need no network."""
-    reviews_zh(cache, progress)
-    reviews_en(cache, progress)
-    minilm(cache, progress)
-    e5_small_files(cache, progress)
-
-
 def source_files(path: Path) -> Sequence[SourceFile]:
     """The files of a local file or folder (all levels), named relative to it, in order of name; hidden ones left out."""
     if path.is_file():

@@ -22,7 +22,6 @@ RECORD = np.dtype([("row", "<i8"), ("high", "<u8"), ("low", "<u8"), ("fold", "<u
 DROPPED = 255
 
 Records = npt.NDArray[np.void]
-Numbers = npt.NDArray[np.int64]
 
 
 @dataclass

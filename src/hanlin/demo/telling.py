@@ -5,25 +5,19 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import cast
 
 from hanlin.client.values import ModelVersion
 from hanlin.demo.narrator import Narrator
-
-_FEATURES = ("amx_bf16", "amx_int8", "avx512_bf16", "avx512_vnni", "avx512f", "avx2")
+from hanlin.observe.machine import processor
 
 
 def machine_line(narrator: Narrator) -> str:
     """Processor, cores, memory and the instruction sets that decide which variant is fast."""
-    info = Path("/proc/cpuinfo").read_text(encoding="utf-8") if Path("/proc/cpuinfo").exists() else ""
-    names = [line.partition(":")[2].strip() for line in info.splitlines() if line.startswith("model name")]
-    flags = next((line.split() for line in info.splitlines() if line.startswith("flags")), [])
+    found = processor()
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    features = " ".join(feature for feature in _FEATURES if feature in flags) or platform.machine()
-    return narrator.word(
-        "machine", cpu=names[0] if names else platform.processor(), cores=os.cpu_count(), memory=round(memory), features=features
-    )
+    features = " ".join(found.flags) or platform.machine()
+    return narrator.word("machine", cpu=found.name, cores=found.cores, memory=round(memory), features=features)
 
 
 def show_dataset(narrator: Narrator, result: Mapping[str, object]) -> None:

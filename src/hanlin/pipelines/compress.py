@@ -12,8 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from hanlin.compression.base import MAX_CALIBRATION_ROWS
 from hanlin.control.job_kinds import Compress
 from hanlin.datasets import Split, read_split
+from hanlin.engines import REFERENCE
 from hanlin.errors import Conflict
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.certification import certify
@@ -27,7 +29,6 @@ from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonObject, JsonValue, ModelRef
 
 MAX_JUDGING_ROWS = 10_000
-MAX_CALIBRATION_ROWS = 300
 LIKENESS_ROWS = 1_000  # at least so many rows stand behind a declared tolerance, where the dataset has them
 
 
@@ -89,7 +90,7 @@ class _Compressing:
         try:
             certify(self.context, self.version, name, dataset=self.dataset)
         except Conflict as error:
-            if error.code != "certificate_failed" or name == "torch-fp32":
+            if error.code != "certificate_failed" or name == REFERENCE:
                 raise
             return {"problem": error.message}
         return {}

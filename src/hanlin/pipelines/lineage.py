@@ -5,11 +5,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 import platform as host
 from pathlib import Path
 
 import hanlin
+from hanlin.observe.machine import processor
 from hanlin.types import JsonObject, JsonValue
 
 _ROOMS_OF_RESULTS = ("tasks", "networks", "datasets", "models", "engines", "training", "compression")
@@ -38,16 +38,7 @@ def fingerprint(*parts: JsonValue) -> str:
     return hashlib.sha256(json.dumps([*parts, code_digest()], sort_keys=True, ensure_ascii=True).encode()).hexdigest()
 
 
-@functools.cache
 def machine() -> JsonObject:
     """The processor that measured or computed: name, cores in use, and the instructions that decide speed."""
-    text = ""
-    path = Path("/proc/cpuinfo")
-    if path.is_file():
-        text = path.read_text(encoding="utf-8", errors="replace")
-    fields = dict(line.partition("\t")[::2] for line in text.splitlines() if ":" in line)
-    names = {key.strip(): value.partition(":")[2].strip() for key, value in fields.items()}
-    flags = set(names.get("flags", "").split())
-    wanted: list[JsonValue] = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8") if flag in flags]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return {"cpu": names.get("model name", host.processor() or host.machine()), "cores": cores, "flags": wanted, "system": host.system()}
+    found = processor()
+    return {"cpu": found.name, "cores": found.cores, "flags": list(found.flags), "system": host.system()}
