@@ -15,12 +15,13 @@ from hanlin.engines.base import (
     Session,
     load_variant,
     max_batch_rows,
+    max_batch_tokens,
     split_variant,
     variant_files,
     variant_names,
 )
 
 __all__ = [
-    "ENGINES", "REFERENCE", "Capabilities", "Engine", "Session", "load_variant", "max_batch_rows", "split_variant", "variant_files",
-    "variant_names",
+    "ENGINES", "REFERENCE", "Capabilities", "Engine", "Session", "load_variant", "max_batch_rows", "max_batch_tokens", "split_variant",
+    "variant_files", "variant_names",
 ]  # fmt: skip

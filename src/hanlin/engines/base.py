@@ -120,6 +120,11 @@ def max_batch_rows(variant: str) -> int | None:
     return None if ENGINES.get(name).is_batch_invariant(precision) else 1
 
 
+def max_batch_tokens(variant: str) -> int:
+    """Most tokens, padding included, that one step of the variant's engine takes."""
+    return ENGINES.get(split_variant(variant)[0]).capabilities.max_batch_tokens
+
+
 def load_variant(folder: Path, variant: str, *, threads: int) -> Session:
     """Load `variant` of the artifact in `folder`. Raises as `Engine.load` and `split_variant` do."""
     name, precision = split_variant(variant)

@@ -33,7 +33,6 @@ class DeploymentSpec:
     Args:
         deployment_id: of the row that declares it.
         version: shown to callers, such as `sentiment-zh:3`.
-        threads: of one engine; 0 for the default of the options.
     """
 
     deployment_id: str
@@ -43,7 +42,6 @@ class DeploymentSpec:
     version: str
     variant: str
     replicas: int = 1
-    threads: int = 0
 
 
 class ReplicaSet:

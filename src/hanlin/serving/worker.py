@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from hanlin.engines.base import max_batch_tokens
 from hanlin.errors import EngineFailed, HanlinError
 from hanlin.serving import parent
 from hanlin.serving.batcher import Batcher
@@ -58,8 +59,9 @@ async def _run(options: argparse.Namespace, token: str) -> int:
             sys.stderr.write(f"{type(error).__name__}: {known.details or error}\n")
         _tell({"state": "failed", "error": known.to_wire()})
         return 1
+    max_tokens = min(options.max_batch_tokens, max_batch_tokens(options.variant))
     batcher = Batcher(
-        max_batch_tokens=options.max_batch_tokens, max_batch_rows=loaded.max_batch_rows, max_queue_tokens=options.max_queue_tokens
+        max_batch_tokens=max_tokens, max_batch_rows=loaded.max_batch_rows, max_queue_tokens=options.max_queue_tokens
     )  # fmt: skip
     replica = Replica(loaded, batcher)
     info = describe(loaded, version=options.version, variant=options.variant)
