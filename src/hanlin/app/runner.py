@@ -74,6 +74,8 @@ class Runner:
                 self.tick(time.monotonic())
             except NotReady as error:  # a locked or full database: the leases hold for a while
                 log.warning("the database is not ready", extra={"code": error.code, "details": error.details})
+            except OSError as error:  # no room for a job's log or folder, no process to be had: its lease brings it back
+                log.warning("the system refused", extra={"details": str(error)})
             time.sleep(_TICK_S)
         self._stop_all()
 
@@ -161,7 +163,6 @@ def count_death(folder: Path, step: int) -> int:
 
     Deaths that cost no progress of the whole (a killed server, a restarted machine) may be any number; a job that
     kills its process at the same place each time must not go on for ever. "Further" is finished steps, then `step`."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "deaths.json"
     reached = [len(list((folder / "steps").glob("*.json"))), step]
     deaths, best = 0, [-1, -1]
@@ -169,17 +170,22 @@ def count_death(folder: Path, step: int) -> int:
         found = json.loads(path.read_text(encoding="utf-8"))
         deaths, best = int(found["deaths"]), list(found["best"])
     deaths = 1 if reached > best else deaths + 1
-    write_atomically(path, json.dumps({"deaths": deaths, "best": max(reached, best)}).encode())
+    with contextlib.suppress(OSError):  # with a full disk the count waits, the job does not
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, json.dumps({"deaths": deaths, "best": max(reached, best)}).encode())
     return deaths
 
 
 def _keep_log(source: IO[bytes], path: Path) -> None:
     """Copies a job's output to its file, up to the limit over all attempts; reads on and drops the rest."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with source, path.open("ab", buffering=0) as sink:
-        room = MAX_LOG_BYTES - path.stat().st_size
+    with source, contextlib.ExitStack() as stack:
+        sink, room = None, 0
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            sink = stack.enter_context(path.open("ab", buffering=0))
+            room = MAX_LOG_BYTES - path.stat().st_size
         while chunk := source.read1(65536):  # type: ignore[attr-defined]  # BufferedReader has it, IO[bytes] does not say so
-            if room > 0:
+            if sink is not None and room > 0:
                 try:
                     sink.write(chunk[:room])
                 except OSError:  # a full disk must not stop the job's own writes to the pipe
