@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hanlin.errors import Cancelled, HanlinError, Internal, InvalidInput
+from hanlin.gateway.http_guard import ALLOW
 from hanlin.gateway.inference import PREFIX, Inference
 from hanlin.gateway.metrics import GatewayMetrics
 from hanlin.gateway.responses import error_response, header_text, language_of, request_id_of
@@ -23,8 +24,6 @@ from hanlin.observe import logs
 
 _access = logging.getLogger("hanlin.access")
 _log = logging.getLogger("hanlin.gateway")
-
-METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 
 class Edge:
@@ -129,7 +128,7 @@ def refusal(error: HanlinError, scope: Scope) -> Response:
     """The answer to `error` in the caller's language."""
     extra = {}
     if error.code == "method_not_allowed":
-        extra["allow"] = str(error.params.get("allowed", METHODS))
+        extra["allow"] = str(error.params.get("allowed", ALLOW.decode()))
     if error.code in ("body_too_large", "control_body_too_large"):
         extra["connection"] = "close"
     return error_response(error, request_id=scope["state"]["request_id"], language=scope["state"]["language"], extra=extra)

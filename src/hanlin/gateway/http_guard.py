@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
+ALLOW = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+METHODS = frozenset(ALLOW.split(b", "))
 MAX_HEADERS = 100
 _MAX_CHUNKS = 1000  # plus one for every 64 bytes of body: a million one-byte chunks are an attack, not a body
 _MAX_LENGTH_DIGITS = 15

@@ -13,7 +13,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from hanlin.errors import HanlinError, InvalidInput
-from hanlin.gateway.http_guard import Guard, Refused
+from hanlin.gateway.http_guard import ALLOW, Guard, Refused
 from hanlin.gateway.responses import error_body
 from hanlin.gateway.status import http_status
 from hanlin.settings import Settings
@@ -151,7 +151,7 @@ class GuardedProtocol(HttpToolsProtocol):
 def _refusal(error: HanlinError) -> bytes:
     request_id = secrets.token_hex(8)
     body = error_body(error, request_id, "en")
-    allow = b"allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" if error.code == "method_unknown" else b""
+    allow = b"allow: %s\r\n" % ALLOW if error.code == "method_unknown" else b""
     lengths = b"content-length: %d\r\nx-request-id: %s\r\n\r\n" % (len(body), request_id.encode())
     return STATUS_LINE[http_status(error)] + _CLOSE_HEADERS + allow + lengths + body
 
