@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-from hanlin.client import flows
+from hanlin.client import calls, flows
+from hanlin.client.connection import find_key
 from hanlin.client.drivers import AsyncDriver, Driver
 from hanlin.client.flows import Policy
 from hanlin.client.steps import Call, T
+
+
+def make_policy(url: str, key: str | None, *, timeout_s: float, max_retries: int, language: str) -> Policy:
+    """How calls to `url` are made: with which key, how long, how often, in which language. Raises Unauthenticated (`key_missing`)."""
+    headers = {
+        "authorization": f"Bearer {find_key(key)}",
+        "user-agent": calls.AGENT,
+        "accept-language": "zh" if language.startswith("zh") else "en",
+    }
+    return Policy(url, timeout_s, max_retries, headers=headers)
 
 
 class Core:

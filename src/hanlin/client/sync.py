@@ -12,10 +12,9 @@ import httpx
 from pydantic import JsonValue
 
 from hanlin.client import calls, flows, replies, transfer
-from hanlin.client.connection import find_key, find_url
-from hanlin.client.core import Core
+from hanlin.client.connection import find_url
+from hanlin.client.core import Core, make_policy
 from hanlin.client.drivers import Driver
-from hanlin.client.flows import Policy
 from hanlin.client.values import (
     Dataset,
     Deployment,
@@ -60,12 +59,8 @@ class Hanlin:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.url = find_url(url)
-        headers = {
-            "authorization": f"Bearer {find_key(key)}",
-            "user-agent": calls.AGENT,
-            "accept-language": "zh" if language.startswith("zh") else "en",
-        }
-        self._core = Core(Driver(self.url, transport=transport), Policy(self.url, timeout, max_retries, headers=headers))
+        policy = make_policy(self.url, key, timeout_s=timeout, max_retries=max_retries, language=language)
+        self._core = Core(Driver(self.url, transport=transport), policy)
         self.datasets = Datasets(self._core)
         self.jobs = Jobs(self._core)
         self.models = Models(self._core)
