@@ -47,6 +47,7 @@ def rows_of(count: int, seed: int) -> Rows:
 
 DATA = TrainData(rows_of(160, 1), rows_of(60, 2), ("bad", "good"))
 SMALL = {
+    "metric": "accuracy",
     "precision": "fp32",
     "embedding_size": 16,
     "hidden_size": 16,

@@ -137,7 +137,7 @@ def preset(model: str) -> TrainConfig:
         )  # fmt: skip
     if model == "transformer":
         return TrainConfig(model, layers=2, embedding_size=128, hidden_size=128, rate=1e-3, dropout=0.2, average=0.995)
-    return TrainConfig(model, rate=1e-3, average=0.995)
+    return TrainConfig(model, rate=1e-3, average=0.995, metric="loss")
 
 
 def _typed(name: str, value: JsonValue, default: object) -> object:

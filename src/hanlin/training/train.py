@@ -92,8 +92,9 @@ def train(
     _finish(start, state, out)
     place = state.place
     assert place.best is not None
+    best = -place.best if config.metric == "loss" else place.best
     return TrainReport(
-        steps=place.step, best=place.best, best_step=place.best_step, precision=place.precision, threads=threads,
+        steps=place.step, best=best, best_step=place.best_step, precision=place.precision, threads=threads,
         seconds=seconds, tokens_per_s=tokens / max(seconds, 1e-9), history=tuple(place.history), config=config.to_json(),
     )  # fmt: skip
 
