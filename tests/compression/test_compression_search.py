@@ -233,6 +233,8 @@ def test_judging() -> None:
     found = judge(np.array([[0.4, 0.6], [0.2, 0.8]]), 0.5, reference)
     assert (found.agreement, found.drop_points) == (0.5, 50.0)
     assert found.max_difference == pytest.approx(0.5)
+    beyond = judge(np.array([[0.4, 0.6], [0.2, 0.8]]), 1.0, reference, num_held=1)
+    assert (beyond.agreement, beyond.max_difference) == (0.0, pytest.approx(0.5))
     assert "agree" in unlike_reason("int8", found, 0.0, 1.0)
     assert "differ" in unlike_reason("fp32", found, 0.0, tolerance_of("fp32", 0.5))
     assert "beside" in unlike_reason("bf16", reference, 0.1, 0.05)

@@ -26,11 +26,15 @@ class Judgement:
     max_difference: float
 
 
-def judge(scores: Scores, metric: float, reference: Judgement | None) -> Judgement:
-    """`scores` (rows, labels) against the reference's; the reference against itself when None."""
+def judge(scores: Scores, metric: float, reference: Judgement | None, *, num_held: int | None = None) -> Judgement:
+    """`scores` (rows, labels) against the reference's; the reference against itself when None.
+
+    Args:
+        num_held: how many rows at the beginning training never saw; agreement is theirs alone, because a model is sure of the others.
+    """
     if reference is None:
         return Judgement(scores, metric, 0.0, 1.0, 0.0)
-    agreement = float((scores.argmax(1) == reference.scores.argmax(1)).mean())
+    agreement = float((scores.argmax(1) == reference.scores.argmax(1))[:num_held].mean())
     difference = float(np.abs(scores - reference.scores).max())
     return Judgement(scores, metric, (reference.metric - metric) * 100, agreement, difference)
 
@@ -47,7 +51,7 @@ def unlike_reason(precision: str, found: Judgement, strays: float, tolerance: fl
     if strays > tolerance:
         return f"scores change by {strays:.1e} beside other rows"
     if found.agreement < MIN_AGREEMENT:
-        return f"labels agree on {found.agreement:.1%} of the rows looked at, the certificate asks for {MIN_AGREEMENT:.0%}"
+        return f"labels agree on {found.agreement:.1%} of validation rows, the certificate asks for {MIN_AGREEMENT:.0%}"
     return ""
 
 

@@ -67,4 +67,5 @@ def fused(material: Material) -> Path:
 
 
 def _is_no_advice(record: logging.LogRecord) -> bool:
-    return "pre-processing before quantization" not in record.getMessage()
+    message = record.getMessage()
+    return "pre-processing before quantization" not in message and "unsupported type to quantize" not in message

@@ -39,7 +39,7 @@ class VariantEvidence:
         test_metric, test_interval: read once, never used for the choice.
         latency_p50_ms, latency_p99_ms: one row at a time, rows' own lengths.
         throughput_rows_s: serving order at the dataset's length mix.
-        max_score_difference, label_agreement: against torch-fp32 on the rows of likeness (softmax scores).
+        max_score_difference, label_agreement: against torch-fp32, on validation rows and, for the former, those given besides.
         neighbour_difference: largest score change of a row when padded or among odd neighbours.
         tolerance: largest score difference that the certificate allows.
     """

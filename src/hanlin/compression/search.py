@@ -180,7 +180,7 @@ class _Search:
             logits = {kind: softmax(_finite(name, value)) for kind, value in answers.items()}
             strays = max(float(np.abs(logits[kind] - logits["alone"]).max()) for kind in ("padded", "among"))
         metric = self._metrics(scores[:count], np.asarray(self.validation.gold)).get(self.task.main_metric)
-        found = judge(scores, metric, self.reference)
+        found = judge(scores, metric, self.reference, num_held=count)
         if name == REFERENCE:
             self.reference = found
         tolerance = tolerance_of(split_variant(name)[1], max(found.max_difference, strays))
