@@ -67,3 +67,11 @@ def test_gateways_that_start_together_agree_on_one_secret(tmp_path: Path) -> Non
     assert len(found[0]) == 32
     assert (tmp_path / "home" / "s").stat().st_mode & 0o777 == 0o600
     assert [path.name for path in (tmp_path / "home").iterdir()] == ["s"]
+
+
+def test_a_secret_cut_short_is_made_anew(tmp_path) -> None:
+    """The gateway must start; sessions of before end."""
+    path = tmp_path / "s"
+    path.write_bytes(b"short")
+    assert len(load_secret(path)) >= 32
+    assert load_secret(path) == path.read_bytes()

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hanlin.errors import DataCorrupt
 from hanlin.serving import reconciler
-from hanlin.serving.process import WorkerOptions
+from hanlin.serving.process import WorkerOptions, WorkerProcess
+from hanlin.serving.replicas import DeploymentSpec, ReplicaSet
 from hanlin.serving.routes import Routes, load_routes, save_routes
 
 
@@ -38,3 +40,25 @@ async def test_a_full_disk_does_not_end_the_reconciler(tmp_path: Path, monkeypat
         assert not running.done()
     found.stop()
     await running
+
+
+async def test_a_workers_artifact_is_verified_at_every_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C087: bytes that rot while a worker runs must not be loaded by its successor."""
+    verified: list[str] = []
+
+    def materialize(spec: DeploymentSpec) -> Path:
+        verified.append(spec.version)
+        if len(verified) > 1:
+            raise DataCorrupt("artifact_corrupt", digest="d")
+        return tmp_path
+
+    async def start(*_: object, **__: object) -> None:
+        """Stands for a worker."""
+
+    monkeypatch.setattr(WorkerProcess, "start", start)
+    spec = DeploymentSpec("d1", "default", "e", "m", "m:1", "fake-fp32", 1)
+    group = ReplicaSet(spec, materialize=materialize, options=WorkerOptions(run_dir=tmp_path), on_change=lambda: None)
+    await group._start_worker()
+    with pytest.raises(DataCorrupt):
+        await group._start_worker()
+    assert verified == ["m:1", "m:1"]

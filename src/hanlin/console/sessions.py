@@ -68,7 +68,11 @@ class Sessions:
 
 
 def load_secret(path: Path) -> bytes:
-    """The secret in `path`, made on first use (0600). Gateways that start together agree on one."""
+    """The secret in `path`, made on first use (0600). Gateways that start together agree on one.
+
+    A file that was cut short (by a full disk, a restored backup) is made anew: sessions end, the gateway starts."""
+    if path.exists() and path.stat().st_size < _SECRET_BYTES:
+        path.unlink(missing_ok=True)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         aside = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")

@@ -135,7 +135,7 @@ class ReplicaSet:
             self._set("ready" if self._workers else "starting", f"a worker ended with status {status}" if not self._workers else "")
 
     async def _start_worker(self) -> WorkerProcess:
-        if self._folder is None or (self._folder.done() and (self._folder.cancelled() or self._folder.exception())):
+        if self._folder is None or self._folder.done():  # again at every start: bytes on a disk do not stay right by themselves
             self._folder = asyncio.get_running_loop().create_task(asyncio.to_thread(self._materialize, self.spec))
         try:
             folder = await asyncio.shield(self._folder)
