@@ -202,6 +202,11 @@ def test_c116_what_cannot_be_trained_is_refused_with_the_reason(bench, rows, cod
     assert bench.refusal(("rows.csv", csv_of(rows))).code == code
 
 
+def test_what_was_left_out_is_told_when_one_class_remains(bench):
+    rows = [("same", "a"), ("same", "b"), ("", "b"), ("good", "a")]
+    assert "1 bad rows and 2 rows whose text stands with two labels" in bench.refusal(("rows.csv", csv_of(rows))).text("en")
+
+
 def test_c116_empty_files(bench):
     for name in ("rows.csv", "rows.tsv", "rows.jsonl", "rows.json", "nothing"):
         for content in ("", "\n", "\ufeff"):

@@ -143,7 +143,7 @@ class _Ingest:
             rows = {name: writer.rows for name, writer in zip(SPLITS, writers, strict=True)}
         by_label = sorted(zip(labels, counts.tolist(), strict=True))
         kept = [(label, (int(a), int(b), int(c))) for label, (a, b, c) in by_label if a + b + c]
-        self._refuse_untrainable(kept, rows)
+        self._refuse_untrainable(kept, rows, verdict.num_conflict_rows)
         digest = write_manifest(self._out, task=self._reading.task.name, labels=[label for label, _ in kept], digests=digests, rows=rows)
         leaks = [Twin(places[a], SPLITS[verdict.splits[a]], places[b], SPLITS[verdict.splits[b]]) for a, b in verdict.leaks]
         choice = self._reading.choice
@@ -174,9 +174,9 @@ class _Ingest:
         problem = " / ".join(PROBLEMS[first.problem])  # a parameter has no language of its own
         raise InvalidInput("dataset_all_bad", rows=self._num_bad, file=first.place.file, line=first.place.line, problem=problem)
 
-    def _refuse_untrainable(self, labels: list[tuple[str, tuple[int, int, int]]], rows: dict[str, int]) -> None:
+    def _refuse_untrainable(self, labels: list[tuple[str, tuple[int, int, int]]], rows: dict[str, int], conflicts: int) -> None:
         if len(labels) < 2:
-            raise InvalidInput("dataset_one_class", labels=len(labels), rows=sum(rows.values()))
+            raise InvalidInput("dataset_one_class", labels=len(labels), rows=sum(rows.values()), bad=self._num_bad, conflicts=conflicts)
         for label, counts in labels:
             if sum(counts) < 2:
                 raise InvalidInput("class_too_small", label=shorten_label(label), rows=sum(counts))
