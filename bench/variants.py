@@ -117,6 +117,7 @@ def main() -> None:
     parser.add_argument("--budget", type=float, default=0.5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=10_000, help="most rows of validation and of test")
     parser.add_argument("--max-batch-tokens", type=int, default=Settings().max_batch_tokens)
     asked = parser.parse_args()
     if asked.quick:
@@ -127,7 +128,8 @@ def main() -> None:
 
     def encoded(name: str) -> EncodedSplit:
         rows = read_split(asked.dataset, name)
-        return EncodedSplit(encoder.encode(rows.texts, truncate=True), np.array([spec.labels.index(label) for label in rows.labels]))
+        gold = np.array([spec.labels.index(label) for label in rows.labels[: asked.rows]])
+        return EncodedSplit(encoder.encode(rows.texts[: asked.rows], truncate=True), gold)
 
     train, validation = read_split(asked.dataset, "train").texts, encoded("validation")
     calibration, more = (encoder.encode(rows, truncate=True) for rows in (train[:300], train[300 : max(300, 1300 - len(validation.ids))]))
