@@ -155,6 +155,13 @@ def test_over_budget_is_never_chosen_however_fast() -> None:
     assert choose([replace(slow, status="ok", latency_p50_ms=None)], "latency") == "torch-fp32"
 
 
+def test_of_variants_nearly_as_good_the_one_closest_to_the_model_is_chosen() -> None:
+    int8 = VariantEvidence("x-int8", "ok", latency_p50_ms=1.0, throughput_rows_s=818.0, max_score_difference=0.16)
+    bf16 = VariantEvidence("x-bf16", "ok", latency_p50_ms=1.5, throughput_rows_s=775.0, max_score_difference=0.03)
+    assert choose([int8, bf16], "throughput") == "x-bf16"
+    assert choose([int8, bf16], "latency") == "x-int8"
+
+
 def test_a_variant_that_loses_more_than_the_budget_is_named_so(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = BenchClient.score
 
