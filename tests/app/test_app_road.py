@@ -13,7 +13,16 @@ from hanlin.errors import Conflict
 pytestmark = pytest.mark.e2e
 PACKAGES = Path(__file__).parents[2] / "build" / "packages"
 # A network of a few thousand weights: every step of the road is real, none is long.
-TINY = {"epochs": 1, "hidden_size": 16, "embedding_size": 16, "ngrams": False, "max_length": 96, "precision": "fp32", "threads": 1}
+TINY = {
+    "epochs": 2,
+    "rate": 0.01,
+    "hidden_size": 16,
+    "embedding_size": 16,
+    "ngrams": False,
+    "max_length": 96,
+    "precision": "fp32",
+    "threads": 1,
+}
 TRAIN = {"dataset": "reviews", "model": "lstm", "name": "sentiment", "options": TINY}
 TEXTS = ["质量很好，下次还来", "太差了，再也不买", "一般"]
 
