@@ -123,8 +123,11 @@ def test_the_whole_road(command: Callable[..., Any], hanlin: Hanlin, tmp_path: P
     assert caught.value.params["index"] == 2
     assert asyncio.run(many(hanlin.url, 200)) == {"positive", "negative"}
     command("undeploy", "mood")
-    with pytest.raises(errors.HanlinError):
-        hanlin.classify("mood", "fine")
+    deadline = time.monotonic() + 10  # declared at once, reconciled soon after
+    with pytest.raises(errors.NotFound):
+        while time.monotonic() < deadline:
+            hanlin.classify("mood", "fine")
+            time.sleep(0.1)
 
 
 async def many(url: str, count: int) -> set[str]:
