@@ -26,9 +26,10 @@ def open_page(browser: Browser, url: str, key: str, *, locale: str, scheme: str,
     return page
 
 
-def follow(page: Page, kind: str) -> bool:
-    """Open the first thing of a kind on the overview; False when there is none."""
-    link = page.locator(f"[id^=to-{kind}-]").first
+def follow(page: Page, kind: str, *, last: bool = False) -> bool:
+    """Open the first (or last) thing of a kind on the page; False when there is none."""
+    links = page.locator(f"[id^=to-{kind}-]")
+    link = links.last if last else links.first
     if link.count() == 0:
         return False
     page.goto(str(link.get_attribute("href")))
@@ -50,7 +51,7 @@ def main(url: str, key_file: str, folder: str) -> None:
         page = open_page(browser, url, key, locale="en", scheme="light", width=1180, height=720)
         page.wait_for_timeout(500)
         page.screenshot(path=out / "console.png")
-        if follow(page, "model"):
+        if follow(page, "model", last=True):  # by name: a trained one comes after the base it was made from
             page.wait_for_timeout(800)
             page.screenshot(path=out / "console-report.png", full_page=True)
         page.goto("/")
