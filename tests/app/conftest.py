@@ -109,6 +109,12 @@ def wait_for(condition: Callable[[], bool], problem: str, timeout_s: float = WAI
         time.sleep(0.05)
 
 
+@pytest.fixture(scope="session")
+def make_server() -> type[Server]:
+    """For tests whose server has settings of its own: `make_server(home, HANLIN_…="…")`."""
+    return Server
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that the tests of a module share."""

@@ -12,6 +12,7 @@ from hanlin.app.wiring import open_platform
 from hanlin.control.platform import Platform
 from hanlin.errors import Cancelled, HanlinError, Internal
 from hanlin.jobs import Job, ProgressWriter
+from hanlin.observe.memory import is_out_of_memory, lift_limit, limit_memory
 from hanlin.settings import Settings
 from hanlin.types import JsonObject
 
@@ -23,6 +24,7 @@ class _AskedToStop(BaseException):
 def run_job(settings: Settings, job_id: str) -> int:
     """Runs the claimed job to its end; 0 when its end was written, 1 when the runner must settle it."""
     be_modest()
+    limit_memory(settings.job_memory_bytes)
     signal.signal(signal.SIGTERM, _stop)
     platform = open_platform(settings)
     job = platform.jobs.get_any(job_id)
@@ -33,15 +35,10 @@ def run_job(settings: Settings, job_id: str) -> int:
         return 1
     except Cancelled:
         platform.jobs.end_cancelled(job)
-    except HanlinError as error:
-        traceback.print_exc(file=sys.stdout)
-        platform.jobs.fail(job, error)
-    except MemoryError:
-        traceback.print_exc(file=sys.stdout)
-        platform.jobs.fail(job, Internal("job_out_of_memory"))
     except Exception as error:
+        reason = _reason(error)
         traceback.print_exc(file=sys.stdout)
-        platform.jobs.fail(job, Internal("job_crashed", problem=type(error).__name__))
+        platform.jobs.fail(job, reason)
     else:
         platform.jobs.finish(job, result)
     finally:
@@ -57,6 +54,14 @@ def _run_pipeline(platform: Platform, job: Job) -> JsonObject:
     with ProgressWriter(platform.jobs, job) as progress:
         context = JobContext(platform=platform, job=job, progress=progress, workdir=workdir)
         return PIPELINES.get(job.kind).run(context, job.config)
+
+
+def _reason(error: Exception) -> HanlinError:
+    """What the job's owner is told."""
+    if is_out_of_memory(error):
+        lift_limit()  # the rest of our work is small
+        return Internal("job_out_of_memory")
+    return error if isinstance(error, HanlinError) else Internal("job_crashed", problem=type(error).__name__)
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:

@@ -9,12 +9,13 @@ import secrets
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from hanlin.errors import EngineFailed, HanlinError, from_wire
+from hanlin.serving.memory import MemoryGuard
 from hanlin.serving.routes import ReplicaRoute
 from hanlin.serving.wire import ReplicaInfo
 
@@ -35,6 +36,7 @@ class WorkerOptions:
     start_timeout_s: float = 120.0
     log: Path | None = None  # where the workers' stderr goes; None: to ours
     environ: Mapping[str, str] | None = None
+    memory: MemoryGuard = field(default_factory=MemoryGuard)  # of all workers with these options
 
 
 class _Line(msgspec.Struct):

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from hanlin.errors import EngineFailed, HanlinError
+from hanlin.serving.memory import weights_bytes
 from hanlin.serving.process import WorkerOptions, WorkerProcess
 from hanlin.serving.routes import ReplicaRoute
 from hanlin.serving.wire import ReplicaInfo
@@ -144,7 +145,8 @@ class ReplicaSet:
         except Exception as error:
             raise EngineFailed("artifact_unavailable", details=f"{type(error).__name__}: {error}") from error
         spec = self.spec
-        return await WorkerProcess.start(folder, spec.variant, version=spec.version, endpoint=spec.endpoint, options=self._options)
+        async with self._options.memory.room_for(weights_bytes(folder, spec.variant)):
+            return await WorkerProcess.start(folder, spec.variant, version=spec.version, endpoint=spec.endpoint, options=self._options)
 
     def _start_failed(self, error: HanlinError, attempt: int) -> None:
         _log.warning("worker did not start", extra={"endpoint": self.spec.endpoint, "code": error.code, "details": error.details})

@@ -1,0 +1,80 @@
+"""How much memory this machine, or the container around us, has and has left; and a limit for this process. Linux; others: unknown."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_NO_MEMORY = re.compile(r"can.t allocate memory|cannot allocate memory|bad_alloc|out of memory", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Sizes in bytes; `available_bytes` is what can be had without anybody being killed. None: unknown."""
+
+    total_bytes: int | None
+    available_bytes: int | None
+
+
+def read_memory(*, proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgroup")) -> Memory:
+    """The memory of this machine, bounded by the container's (cgroup v2) where there is one."""
+    fields = _read_fields(proc / "meminfo")
+    kib = {name: int(value.split()[0]) * 1024 for name, value in fields.items() if value.split()[1:] == ["kB"]}
+    total, available = kib.get("MemTotal"), kib.get("MemAvailable")
+    limit, used = _read_number(cgroup / "memory.max"), _read_number(cgroup / "memory.current")
+    if limit is not None and used is not None:
+        stat = _read_fields(cgroup / "memory.stat", separator=" ")
+        used -= int(stat.get("inactive_file", 0))  # cached files, which give way
+        total = min(limit, total or limit)
+        available = min(max(0, limit - used), limit if available is None else available)
+    return Memory(total, available)
+
+
+def limit_memory(size_bytes: int) -> None:
+    """Lets this process hold at most `size_bytes` of its own data; 0 means three quarters of the machine's memory.
+
+    What is asked for beyond it is refused (`MemoryError`), before the machine runs short and others suffer. Mapped files and
+    shared memory do not count."""
+    if limit := size_bytes or (read_memory().total_bytes or 0) * 3 // 4:
+        _set_limit(limit)
+
+
+def lift_limit() -> None:
+    """Ends `limit_memory`: a process that ran into it must still be able to say so."""
+    _set_limit(-1)
+
+
+def _set_limit(size_bytes: int) -> None:
+    with contextlib.suppress(ImportError, OSError, ValueError):  # no such limit on this system, or a lower one in force
+        import resource
+
+        _soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (hard if size_bytes < 0 else size_bytes, hard))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether `error`, or what it came from, says that memory was refused; native libraries say it in words only."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, MemoryError) or (isinstance(seen, RuntimeError | OSError) and _NO_MEMORY.search(str(seen))):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def _read_fields(path: Path, *, separator: str = ":") -> dict[str, str]:
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+    except OSError:
+        return {}
+    return {name.strip(): value.strip() for name, _, value in (line.partition(separator) for line in lines)}
+
+
+def _read_number(path: Path) -> int | None:
+    """The number in `path`; None when there is none, or it is `max`."""
+    try:
+        return int(path.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,57 @@
+"""The guardian of this machine's memory: a worker starts only when its model's weights fit into what is free.
+
+A lower bound: what an engine needs beside the weights is not known before it runs. Nothing that serves is ever evicted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from hanlin.engines import variant_files
+from hanlin.errors import NotReady
+from hanlin.observe.memory import Memory, read_memory
+
+_MIB = 2**20
+_TRAINED = ("model.safetensors",)  # what a variant without files of its own loads
+
+
+class MemoryGuard:
+    """Admits workers that load. One for all workers of a process; lives on its loop."""
+
+    def __init__(self, read: Callable[[], Memory] = read_memory) -> None:
+        self._read = read
+        self._loading_bytes = 0
+        self._changed = asyncio.Event()
+
+    @asynccontextmanager
+    async def room_for(self, size_bytes: int) -> AsyncIterator[None]:
+        """Hold room while a model of `size_bytes` is loaded; waits for others that load when it might fit after them.
+
+        Raises:
+            NotReady: `insufficient_memory`.
+        """
+        while self._loading_bytes and self._lacks(size_bytes + self._loading_bytes):
+            self._changed.clear()
+            await self._changed.wait()
+        if self._lacks(size_bytes):
+            free = self._read().available_bytes or 0
+            raise NotReady("insufficient_memory", needed_mib=-(-size_bytes // _MIB), free_mib=free // _MIB)
+        self._loading_bytes += size_bytes
+        try:
+            yield
+        finally:
+            self._loading_bytes -= size_bytes
+            self._changed.set()
+
+    def _lacks(self, size_bytes: int) -> bool:
+        free = self._read().available_bytes
+        return free is not None and size_bytes > free
+
+
+def weights_bytes(folder: Path, variant: str) -> int:
+    """Size of the files that `variant` loads from an artifact folder; absent ones are the engine's to complain about."""
+    paths = [folder / name for name in variant_files(variant) or _TRAINED]
+    return sum(path.stat().st_size for path in paths if path.is_file())
