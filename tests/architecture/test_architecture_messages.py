@@ -17,8 +17,12 @@ PLACEHOLDER = re.compile(r"{([a-z_]+)")
 CODES = sorted(messages.catalogue())
 
 
-def test_every_raised_code_has_words() -> None:
-    missing = {code: str(path.relative_to(SOURCE)) for code, path in RAISED.items() if code not in messages.catalogue()}
+SAID = {match.group(1): path for path, text in TEXTS.items() for match in re.finditer(r"(?:\bmessage|_tick|\bSaid)\(\s*\"([^\"]+)\"", text)}
+
+
+def test_every_code_that_is_raised_or_told_has_words() -> None:
+    assert {"training_on", "searching", "variants_loaded"} <= SAID.keys()
+    missing = {code: str(path.relative_to(SOURCE)) for code, path in (RAISED | SAID).items() if code not in messages.catalogue()}
     assert missing == {}
 
 

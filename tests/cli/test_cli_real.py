@@ -114,6 +114,14 @@ def test_the_whole_road(command: Callable[..., Any], hanlin: Hanlin, tmp_path: P
     folder = tmp_path / "export"
     command("model", "export", "mood", str(folder))
     assert json.loads((folder / "config.json").read_text())["model_type"].startswith("hanlin-")
+    assert "混淆矩阵" in (folder / "pictures" / "confusion.zh.svg").read_text(encoding="utf-8")
+    copied = command("model", "import", "copy", str(folder), "--rows", "rows")["result"]
+    assert copied["state"] == "published"
+    assert copied["metrics"]["accuracy"] == job["result"]["metrics"]["accuracy"]
+    again = tmp_path / "again"
+    command("model", "export", "copy", str(again))
+    for name in ("config.json", "hanlin.json", "model.safetensors", "tokenizer.json"):
+        assert (again / name).read_bytes() == (folder / name).read_bytes(), name
 
     one = hanlin.classify("mood", "an awful dull meal")
     assert one.label == "negative"

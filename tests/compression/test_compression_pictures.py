@@ -50,6 +50,45 @@ def test_the_picture_is_well_formed_and_names_every_variant(target: str, languag
         assert 0 < float(node.get("cy")) < 440
 
 
+def boxes_of(svg: str) -> dict[str, tuple[float, float, float, float]]:
+    """Left, top, right, bottom of the names of variants, from the text elements, with the width of a narrow letter."""
+    found = {}
+    for node in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}text"):
+        if node.text and node.text.startswith("engine") and node.get("text-anchor") == "start":
+            x, y = float(node.get("x")), float(node.get("y"))
+            found[node.text] = (x, y - 11, x + 6.5 * len(node.text), y + 3)
+    return found
+
+
+def is_apart(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+    return one[2] <= other[0] or other[2] <= one[0] or one[3] <= other[1] or other[3] <= one[1]
+
+
+@pytest.mark.parametrize("target", ["throughput", "latency", "memory"])
+@pytest.mark.parametrize("spread_ms", [0.0, 0.05, 0.6])
+@pytest.mark.parametrize("budget", [0.5, 0.02])
+def test_names_of_neighbouring_points_cover_neither_each_other_nor_a_point(target: str, spread_ms: float, budget: float) -> None:
+    rows = tuple(evidence(f"engine-{number}-int8", 0.04 * (number % 3), 4.0 + spread_ms * number) for number in range(8))
+    rows += (evidence("torch-fp32", 0.0, 9.0),)
+    svg = pareto_svg(CompressionReport(target, budget, "accuracy", "engine-2-int8", Machine("", 1, 1, ()), rows, {"validation": 9}))
+    boxes = boxes_of(svg)
+    assert len(boxes) == 8
+    names = sorted(boxes)
+    for index, name in enumerate(names):
+        assert boxes[name][0] >= 76
+        assert boxes[name][2] <= 730
+        for other in names[index + 1 :]:
+            assert is_apart(boxes[name], boxes[other]), (name, other)
+        for circle in ET.fromstring(svg).iter("{http://www.w3.org/2000/svg}circle"):
+            x, y = float(circle.get("cx")), float(circle.get("cy"))
+            assert is_apart(boxes[name], (x - 5, y - 5, x + 5, y + 5)), name
+
+
+def test_hints_speak_the_readers_language() -> None:
+    assert "超出预算" in pareto_svg(report(), language="zh")
+    assert "over budget" not in pareto_svg(report(), language="zh")
+
+
 def test_a_lone_reference_can_be_drawn() -> None:
     lone = CompressionReport("latency", 0.0, "accuracy", "torch-fp32", Machine("", 1, 1, ()), (evidence("torch-fp32", 0.0, 3.0),))
     ET.fromstring(pareto_svg(lone))

@@ -21,20 +21,21 @@ from hanlin.compression.judge import judge, odd_neighbours, tolerance_of, unlike
 from hanlin.compression.report import CompressionReport, Machine, VariantEvidence
 from hanlin.compression.search import EncodedSplit, choose, search
 from hanlin.errors import Cancelled, EngineFailed, InvalidInput
+from hanlin.messages.said import Plain, Said
 from hanlin.tasks.spec import ModelSpec
 
 
 class Quiet:
     def __init__(self, *, cancel_at: int = 10**9) -> None:
         self.steps: list[tuple[int, int]] = []
-        self.lines: list[str] = []
+        self.lines: list[Said] = []
         self.cancel_at = cancel_at
 
     def report(self, step: int, total: int, metrics: object) -> None:
         self.steps.append((step, total))
 
-    def message(self, text: str) -> None:
-        self.lines.append(text)
+    def message(self, code: str, /, **params: Plain | Said) -> None:
+        self.lines.append(Said(code, params))
 
     def check_cancelled(self) -> None:
         if len(self.steps) >= self.cancel_at:

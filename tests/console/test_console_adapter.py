@@ -16,6 +16,7 @@ from hanlin.control import deployments, jobs
 from hanlin.control.platform import Platform
 from hanlin.errors import NotFound, PermissionDenied, Unauthenticated
 from hanlin.gateway.dataplane import Dataplane, Outcome
+from hanlin.messages.said import Said
 from hanlin.settings import Settings
 from hanlin.storage.manifest import pack_folder
 from hanlin.types import KeyId, Principal, TeamId
@@ -131,12 +132,16 @@ def test_a_job_and_its_events_are_seen(platform: Platform, port: PlatformPort, o
     job = jobs.submit(platform, owner, kind="compress", config={"model": "reviews:1"})
     held = platform.jobs.claim("runner", ["heavy", "light"], 30)
     assert held is not None
-    platform.jobs.report(held, step=3, total=10, metrics={"loss": 0.5, "odd": float("nan")}, message="measuring")
+    platform.jobs.report(
+        held, step=3, total=10, metrics={"loss": 0.5, "odd": float("nan")}, messages=[Said("training_resumed", {"step": 3})]
+    )
     view = port.get_job(owner, job.id)
     assert (view.kind, view.subject, view.state, view.step, view.total) == ("compress", "reviews:1", "running", 3, 10)
     events = port.job_events(owner, job.id, 0)
     assert ("loss", 0.5) in [figure for event in events for figure in event.metrics]
-    assert "measuring" in [event.message for event in events]
+    assert "从第 3 步继续" in [event.said.text("zh") for event in events if event.said]
+    assert view.said is not None
+    assert view.said.text("en") == "resumed at step 3"
     assert port.job_events(owner, job.id, events[-1].seq) == []
     assert [item.id for item in port.list_jobs(owner, 5)] == [job.id]
 

@@ -13,6 +13,7 @@ from hanlin.console.application import OPEN, PAGES, create_application
 from hanlin.console.headers import POLICY
 from hanlin.console.port import EndpointView, JobEventView, JobView, LabelScores, ModelView
 from hanlin.errors import InvalidInput
+from hanlin.messages.said import Said
 
 KEY = "hl_" + "k" * 43
 CSRF = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
@@ -282,7 +283,7 @@ def test_foreign_text_is_inert_everywhere(member: TestClient, port) -> None:
             EVIL,
             "failed",
             EVIL,
-            message=EVIL,
+            said=Said("variant_error", {"problem": EVIL}),
             config={EVIL: EVIL},
             error={"message": EVIL, "next": EVIL},
             result={"model": EVIL, "version": 1},
@@ -324,7 +325,9 @@ def test_event_stream_goes_on_where_it_was_left(member: TestClient, port, how: d
 
 def test_event_stream_survives_any_text_and_any_number(member: TestClient, port) -> None:
     port.has_ended = True
-    event = JobEventView(1, "message", metrics=(("loss", float("nan")),), message="a\n\ndata: b\r\n\u2028 \ud800")
+    event = JobEventView(
+        1, "message", metrics=(("loss", float("nan")),), said=Said("variant_error", {"problem": "a\n\ndata: b\r\n\u2028 \ud800"})
+    )
     port.job_events = lambda principal, job, after: [event] if after < 1 else []
     events = read_events(member.get("/console/jobs/job-7/events").text)
     assert [kind for _, kind, _ in events] == ["message", "end"]

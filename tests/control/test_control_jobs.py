@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
 from hanlin.accounts.service import DEFAULT_TEAM
 from hanlin.control import jobs
 from hanlin.control.job_kinds import JOB_KINDS
-from hanlin.errors import Conflict, HanlinError, NotFound
+from hanlin.errors import Conflict, HanlinError, InvalidInput, NotFound
+from hanlin.messages.said import Said
 from hanlin.pipelines.base import PIPELINES
-from hanlin.types import KeyId, Principal
+from hanlin.storage.manifest import Manifest, ManifestFile
+from hanlin.types import Digest, KeyId, Principal
 
 DIGEST = "a" * 64
 FILE = {"path": "a.csv", "sha256": DIGEST, "size_bytes": 1}
@@ -61,6 +64,31 @@ def test_unknown_variants_are_refused_when_submitted(platform, owner, make_versi
     assert caught.value.code == "unknown_variant"
 
 
+def add_dataset(platform, task: str = "text-classification") -> None:
+    content = b"rows"
+    manifest = Manifest((ManifestFile("train.jsonl", Digest(platform.blobs.put(content)), len(content)),))
+    platform.registry.create_dataset_version(DEFAULT_TEAM, "rows", task, manifest, {"rows_kept": 3})
+
+
+@pytest.mark.parametrize(("options", "named"), [({"seed": 7}, "'seed'"), ({"task": "translation"}, "'task'"), ({"seed": None}, "'seed'")])
+def test_an_option_that_contradicts_what_stands_beside_it_is_refused(platform, owner, options, named) -> None:
+    add_dataset(platform)
+    config = {"dataset": "rows", "model": "lstm", "name": "x", "seed": 3}
+    with pytest.raises(InvalidInput) as caught:
+        jobs.submit(platform, owner, kind="train", config=config | {"options": options})
+    assert (caught.value.code, caught.value.params["name"]) == ("invalid_training_option", named)
+    assert jobs.list_jobs(platform, owner) == []
+    assert jobs.submit(platform, owner, kind="train", config=config | {"options": {"seed": 3}}).config["seed"] == 3
+
+
+def test_a_task_that_is_not_the_datasets_is_refused(platform, owner) -> None:
+    add_dataset(platform, "translation")
+    with pytest.raises(Conflict) as caught:
+        jobs.submit(platform, owner, kind="train", config={"dataset": "rows", "model": "lstm", "name": "x"})
+    assert caught.value.code == "task_mismatch"
+    assert jobs.list_jobs(platform, owner) == []
+
+
 def test_defaults_are_written_out(platform, owner, make_version) -> None:
     make_version()
     job = jobs.submit(platform, owner, kind="compress", config={"model": "mood"})
@@ -91,7 +119,7 @@ async def test_events_stream_to_the_end_mark_and_resume(http, platform, owner, m
     job = jobs.submit(platform, owner, kind="compress", config={"model": "mood"})
     claimed = platform.jobs.claim("r", ["heavy"], 60)
     platform.jobs.report(claimed, step=1, total=2, metrics={"loss": 0.5})
-    platform.jobs.message(claimed, "line\n\ndata: not a frame\r\n")
+    platform.jobs.message(claimed, Said("variant_error", {"problem": "line\n\ndata: not a frame\r\n"}))
 
     async def end() -> None:
         await asyncio.sleep(0.3)
@@ -108,6 +136,29 @@ async def test_events_stream_to_the_end_mark_and_resume(http, platform, owner, m
         assert rest.count("event:") == 1
         assert "event: end" in rest
         assert (await client.get(f"/api/v1/jobs/{job.id}/events?after={frames[2]['id']}")).text == ""
+
+
+async def test_a_job_speaks_each_readers_language_and_one_code(http, platform, owner, make_version) -> None:
+    make_version()
+    job = jobs.submit(platform, owner, kind="compress", config={"model": "mood"})
+    claimed = platform.jobs.claim("r", ["heavy"], 60)
+    reason = Said("probe_died", {"variant": "onnx-int8", "signal": 9})
+    platform.jobs.message(claimed, Said("variant_failed", {"variant": "onnx-int8", "reason": reason}))
+    platform.jobs.finish(claimed, {"ok": True})
+    told = {}
+    async with http.client(http.key()) as client:
+        for language in ("en", "zh"):
+            headers = {"accept-language": language}
+            answer = (await client.get(f"/api/v1/jobs/{job.id}", headers=headers)).json()
+            stream = (await client.get(f"/api/v1/jobs/{job.id}/events", headers=headers)).text
+            event = json.loads(stream.split("data: ")[1].split("\n")[0])
+            assert event["message"] == answer["message"]
+            assert {"code": event["code"], "params": event["params"]} == answer["said"]
+            told[language] = answer
+    assert told["en"]["message"] == "onnx-int8: failed: the process that measured onnx-int8 died (signal 9)"
+    assert told["zh"]["message"] == "onnx-int8：失败：测量 onnx-int8 的进程意外终止（信号 9）"
+    assert told["en"]["said"] == told["zh"]["said"]
+    assert told["en"]["said"]["params"]["reason"] == {"code": "probe_died", "params": {"variant": "onnx-int8", "signal": 9}}
 
 
 @pytest.mark.parametrize(

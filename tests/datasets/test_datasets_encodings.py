@@ -17,6 +17,8 @@ ENCODED = {
     "utf-16-be-bom": codecs.BOM_UTF16_BE + CONTENT.encode("utf-16-be"),
     "utf-16-le": CONTENT.encode("utf-16-le"),
     "utf-16-be": CONTENT.encode("utf-16-be"),
+    "utf-32-le-bom": codecs.BOM_UTF32_LE + CONTENT.encode("utf-32-le"),
+    "utf-32-be-bom": codecs.BOM_UTF32_BE + CONTENT.encode("utf-32-be"),
 }
 
 
@@ -31,7 +33,8 @@ def test_rows_equal_the_utf8_twin(bench, name, suffix):
     ("name", "declared"),
     [("utf-8-sig", "utf-8"), ("gbk", "gbk"), ("gbk", "gb2312"), ("gbk", "gb18030"), ("utf-16-le-bom", "utf-16"),
      ("utf-16-be-bom", "utf-16"),
-     ("utf-16-le", "utf-16-le"), ("utf-16-be", "utf-16-be"), ("utf-16-le", "utf-16")],
+     ("utf-16-le", "utf-16-le"), ("utf-16-be", "utf-16-be"), ("utf-16-le", "utf-16"), ("utf-32-le-bom", "utf-32"),
+     ("utf-32-be-bom", "utf-32-be")],
 )  # fmt: skip
 def test_rightly_declared(bench, name, declared):
     assert bench.ingest(("rows.csv", ENCODED[name]), encoding=declared).digest == bench.ingest(("twin.csv", CONTENT)).digest
@@ -59,11 +62,27 @@ def test_other_encodings_when_declared(bench, codec):
         (ENCODED["utf-16-le-bom"], "utf-8", 1),
         (ENGLISH.encode() + b"broken \xff byte,good\n", "utf-8", 62),
         (ENGLISH.encode("utf-16-le") + b"\x00\xd8", "utf-16-le", 62),
+        (ENCODED["utf-32-le-bom"], "utf-16", 1),
+        (ENGLISH.encode(), "utf-32", 1),
     ],
 )
 def test_wrongly_declared_is_an_error_with_the_line(bench, content, declared, line):
     error = bench.refusal(("rows.csv", content), encoding=declared)
     assert (error.code, error.params["line"]) == ("invalid_encoding", line)
+
+
+EMOJI = "text,label\n" + "".join(f"😀{chr(0x1F601 + index)},{'好坏'[index % 2]}\n" for index in range(60))
+
+
+@pytest.mark.parametrize("codec", ["utf-32-le", "utf-32-be"])
+@pytest.mark.parametrize("content", [CONTENT, ENGLISH, EMOJI])
+def test_utf_32_without_a_mark_is_named_and_read_when_declared(bench, codec, content):
+    error = bench.refusal(("rows.csv", content.encode(codec)))
+    assert (error.code, error.params["encoding"]) == ("utf32_without_bom", codec)
+    assert "UTF-8" in error.advice("zh")
+    assert codec in error.text("zh")
+    twin = bench.ingest(("twin.csv", content))
+    assert bench.ingest(("rows.csv", content.encode(codec)), encoding=codec).digest == twin.digest
 
 
 def test_mixed_encodings_name_the_line_of_the_change(bench):

@@ -12,6 +12,7 @@ import pytest
 
 from hanlin.errors import Cancelled, Conflict, Internal, InvalidInput, NotFound, NotReady
 from hanlin.jobs import Job, JobQueue, ProgressWriter
+from hanlin.messages.said import Said
 from hanlin.storage.database import Database
 from hanlin.storage.tables import TeamRow
 from hanlin.types import JsonObject, TeamId, utc_now
@@ -63,9 +64,9 @@ def test_the_way_of_a_job(queue: JobQueue) -> None:
     held = claim(queue)
     assert (held.id, held.state, held.attempt) == (job.id, "running", 1)
     assert queue.claim("other", ["heavy"], LEASE_S) is None
-    queue.report(held, step=1, total=10, metrics={"loss": 0.5, "bad": float("nan")}, message="hello")
+    queue.report(held, step=1, total=10, metrics={"loss": 0.5, "bad": float("nan")}, messages=[Said("training_resumed", {"step": 1})])
     done = queue.finish(held, {"version": 1})
-    assert (done.state, done.result, done.progress.step, done.message) == ("succeeded", {"version": 1}, 1, "hello")
+    assert (done.state, done.result, done.progress.step, done.message_in("zh")) == ("succeeded", {"version": 1}, 1, "从第 1 步继续")
     assert done.progress.metrics == {"loss": 0.5, "bad": None}
     events = queue.events(TEAM, job.id)
     assert [(event.number, event.kind) for event in events] == [(1, "progress"), (2, "message"), (3, "end")]
@@ -100,7 +101,7 @@ def test_a_lost_lease_is_taken_over_and_fenced(queue: JobQueue, clock: Clock) ->
         lambda: queue.fail(old, Internal("internal")),
         lambda: queue.renew(old, LEASE_S),
         lambda: queue.report(old, step=1, total=2, metrics={}),
-        lambda: queue.message(old, "x"),
+        lambda: queue.message(old, Said("variants_loaded")),
     ):
         with pytest.raises(Conflict) as caught:
             call()
@@ -226,6 +227,7 @@ def test_one_job_for_a_hundred_threads(queue: JobQueue) -> None:
 CLAIMER = """
 import sys
 from hanlin.jobs import JobQueue
+from hanlin.messages.said import Said
 from hanlin.storage.database import Database
 queue = JobQueue(Database(sys.argv[1]))
 print("ready", flush=True)
@@ -294,13 +296,16 @@ def test_progress_is_written_once_a_second(queue: JobQueue) -> None:
             seconds.now = step / 100  # ten seconds of a hundred steps
             progress.report(step, 1000, {"loss": float(step)} | ({"accuracy": 0.5} if step == 150 else {}))
             if step in {10, 20}:
-                progress.message(f"at {step}")
+                progress.message("training_resumed", step=step)
     events = queue.events(TEAM, held.id)
     steps = [event for event in events if event.kind == "progress"]
     assert 10 <= len(steps) <= 11
     assert steps[-1].data["step"] == 999
     assert sum("accuracy" in str(event.data) for event in steps) == 1  # a rare metric is not lost between two writes
-    assert [event.data for event in events if event.kind == "message"] == [{"message": "at 10\nat 20"}]
+    said = [event for event in events if event.kind == "message"]
+    assert [event.data for event in said] == [{"code": "training_resumed", "params": {"step": step}} for step in (10, 20)]
+    assert [event.data_in("en")["message"] for event in said] == ["resumed at step 10", "resumed at step 20"]
+    assert [event.data_in("zh")["message"] for event in said] == ["从第 10 步继续", "从第 20 步继续"]
     assert queue.get(TEAM, held.id).progress.metrics == {"loss": 999.0, "accuracy": 0.5}
 
 

@@ -196,7 +196,9 @@ BAD = {
     "link": (link, "unexpected_file", "vocab.txt"),
     "weights of another shape": (change_config(intermediate_size=48), "weights_do_not_fit", ""),
     "weights that are no number": (not_a_number, "weights_do_not_fit", "finite"),
-    "no JSON": (put("config.json", b"[" * 100_000), "invalid_network_config", "config.json"),
+    "no JSON": (put("config.json", b"[" * 100_000), "not_strict_json", "config.json"),
+    "NaN where nobody looks": (change_config(initializer_range=float("nan")), "not_strict_json", "NaN"),
+    "infinite": (change_config(finetuning_task=float("-inf")), "not_strict_json", "-Infinity"),
 }
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from hanlin.app.runner import count_death
 from hanlin.errors import Cancelled, NotReady
+from hanlin.messages.said import Plain, Said
 from hanlin.pipelines.base import JobContext
 from hanlin.pipelines.certification import Comparison, declared_tolerance
 from hanlin.pipelines.lineage import code_digest, code_version, fingerprint, machine
@@ -23,14 +24,14 @@ class Progress:
     """Cancels when told to."""
 
     is_cancelled: bool = False
-    messages: list[str] = field(default_factory=list)
+    messages: list[Said] = field(default_factory=list)
 
     def check_cancelled(self) -> None:
         if self.is_cancelled:
             raise Cancelled("job_cancelled")
 
-    def message(self, text: str) -> None:
-        self.messages.append(text)
+    def message(self, code: str, /, **params: Plain | Said) -> None:
+        self.messages.append(Said(code, params))
 
 
 @pytest.fixture

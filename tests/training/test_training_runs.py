@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from hanlin.errors import Cancelled, EngineFailed, InvalidInput
+from hanlin.messages.said import Plain, Said
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training import train as train_module
@@ -201,16 +202,15 @@ def test_a_checkpoint_of_other_options_or_rows_is_not_used(tmp_path: Path) -> No
     told: list[str] = []
 
     class Listener(Silent):
-        def message(self, text: str) -> None:
-            told.append(text)
+        def message(self, code: str, /, **params: Plain | Said) -> None:
+            told.append(code)
 
     run(tmp_path, config_of(epochs=2), progress=Listener())
     other = TrainData(rows_of(160, 9), DATA.validation, DATA.labels)
     run(tmp_path, config_of(epochs=2), progress=Listener(), data=other)
     assert told == []
     run(tmp_path, config_of(epochs=2), progress=Listener(), data=other)
-    assert told
-    assert "resumed" in told[0]
+    assert told == ["training_resumed"]
 
 
 def test_checkpoints_hold_no_pickle(tmp_path: Path) -> None:

@@ -14,18 +14,32 @@ from typing import NoReturn
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit with its status."""
+    import typer
+
+    from hanlin.cli import usage
     from hanlin.cli.application import build
     from hanlin.cli.failures import report
-    from hanlin.errors import HanlinError, InvalidInput
+    from hanlin.cli.screen import SCREEN
+    from hanlin.errors import Cancelled, HanlinError, InvalidInput
     from hanlin.types import shorten
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a terminal without Chinese shows escapes instead of failing
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    app = build()
     try:
-        build()(args=None if arguments is None else list(arguments), prog_name="hanlin")
+        status = app(args=words, prog_name="hanlin", standalone_mode=False)
     except HanlinError as error:
         sys.exit(report(error))
+    except usage.Fault as fault:
+        if usage.is_help(fault):
+            print(fault, file=sys.stderr)
+            sys.exit(2)
+        SCREEN.is_json = SCREEN.is_json or "--json" in words  # wrong words may stand before the option
+        sys.exit(report(usage.translate(fault, app, words)))
+    except typer.Abort:
+        sys.exit(report(Cancelled("aborted")))
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:  # whoever read our output has gone, as `| head` does
@@ -33,4 +47,4 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         sys.exit(141)
     except OSError as error:  # a path that a command was given, or the disk
         sys.exit(report(InvalidInput("file_refused", path=shorten(str(error.filename or "?"), 200), problem=error.strerror or str(error))))
-    sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)

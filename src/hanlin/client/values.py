@@ -162,6 +162,7 @@ class Job(Value):
     config: JsonObject = Field(default_factory=dict)
     progress: Progress | None = None
     message: str | None = None
+    said: JsonObject | None = None
     result: JsonValue = None
     error: JsonObject | None = None
     created_at: datetime | None = None
@@ -175,7 +176,7 @@ class Job(Value):
 
 
 class JobEvent(Value):
-    """One line of a job's story: `progress` carries step, total and metrics; `message` carries words."""
+    """One line of a job's story: `progress` carries step, total and metrics; `message` carries words with code and params."""
 
     seq: int
     kind: str
@@ -183,6 +184,8 @@ class JobEvent(Value):
     total: int = 0
     metrics: dict[str, float] = Field(default_factory=dict)
     message: str = ""
+    code: str = ""
+    params: JsonObject = Field(default_factory=dict)
 
 
 class Deployment(Value):

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from hanlin.engines import split_variant, variant_files
 from hanlin.errors import HanlinError, InvalidInput, NotFound
+from hanlin.messages.said import Said
 from hanlin.plugins import PluginRegistry
 
 MAX_CALIBRATION_ROWS = 300
@@ -92,6 +93,13 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, HanlinError):
         return error.message[:300]
     return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def said_of(error: Exception) -> Said:
+    """The same for messages of a job, so that each reader has it in his language."""
+    if isinstance(error, HanlinError):
+        return Said(error.code, error.params)
+    return Said("variant_error", {"problem": reason_of(error)})
 
 
 def _method_of(variant: str) -> Method:

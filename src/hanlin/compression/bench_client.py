@@ -87,7 +87,7 @@ class BenchClient:
             self._process.stdin.write(json.dumps(command).encode() + b"\n")
             self._process.stdin.flush()
         except OSError as error:
-            raise self._failed(self._death()) from error
+            raise self._death() from error
 
     def _receive(self) -> JsonObject:
         assert self._process.stdout is not None
@@ -98,7 +98,7 @@ class BenchClient:
                 raise self._failed(f"no answer within {self._timeout_s:.0f} s")
             piece = os.read(self._process.stdout.fileno(), 2**20)
             if not piece:
-                raise self._failed(self._death())
+                raise self._death()
             self._pending += piece
         line, _, self._pending = self._pending.partition(b"\n")
         answer = cast("JsonObject", json.loads(line))
@@ -106,12 +106,15 @@ class BenchClient:
             raise self._failed(str(answer["error"]))
         return answer
 
-    def _death(self) -> str:
-        code = self._process.wait(timeout=10)
-        return f"its process died (signal {-code})" if code < 0 else f"its process ended (status {code})"
+    def _death(self) -> EngineFailed:
+        status = self._process.wait(timeout=10)
+        if status < 0:
+            return EngineFailed("probe_died", variant=self.variant, signal=-status, details=self._log_end())
+        return EngineFailed("probe_ended", variant=self.variant, status=status, details=self._log_end())
 
     def _failed(self, reason: str) -> EngineFailed:
+        return EngineFailed("probe_failed", variant=self.variant, reason=reason, details=self._log_end())
+
+    def _log_end(self) -> str:
         self._log.seek(0)
-        return EngineFailed(
-            "probe_failed", variant=self.variant, reason=reason, details=self._log.read()[-2000:].decode("utf-8", "replace")
-        )
+        return self._log.read()[-2000:].decode("utf-8", "replace")

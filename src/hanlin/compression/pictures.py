@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
+from hanlin.compression.label_places import GAP, Box, place
 from hanlin.compression.report import CompressionReport, VariantEvidence
 
 WIDTH, HEIGHT = 760, 440
 LEFT, RIGHT, TOP, BOTTOM = 76, 30, 86, 66
-LABEL_HEIGHT = 15
 
 WORDS = {
     "en": {
@@ -23,6 +23,7 @@ WORDS = {
         "title": "Chosen: {chosen}", "kept": "The trained model stays: nothing better keeps the budget",
         "sub": "{speed} of torch-fp32 · {rows} validation rows · {cpu}, {threads} threads", "failed": "not drawn: {names}",
         "faster": "{x:.1f} times the throughput", "quicker": "{x:.1f} times lower p50", "smaller": "{x:.1f} times less memory",
+        "ok": "ok", "over budget": "over budget", "failed status": "failed",
     },
     "zh": {
         "throughput": "每秒文本数（越多越好 →）", "latency": "单条文本 p50，毫秒（越少越好 →）",
@@ -30,6 +31,7 @@ WORDS = {
         "title": "选定：{chosen}", "kept": "保留原模型：预算之内没有更好的变体",
         "sub": "相对 torch-fp32：{speed} · {rows} 条验证数据 · {cpu}，{threads} 线程", "failed": "未绘出：{names}",
         "faster": "吞吐量 {x:.1f} 倍", "quicker": "p50 缩短至 1/{x:.1f}", "smaller": "内存降至 1/{x:.1f}",
+        "ok": "合格", "over budget": "超出预算", "failed status": "失败",
     },
 }  # fmt: skip
 
@@ -64,7 +66,7 @@ def pareto_svg(report: CompressionReport, language: str = "en") -> str:
     ]
     parts += [f"<style>{STYLE}</style>", f'<rect class="paper" width="{WIDTH}" height="{HEIGHT}" rx="10"/>']
     parts += [_text(24, 36, _title(report, words), "title"), _text(24, 58, _subtitle(report, words), "dim")]
-    parts += [*_axes(report, words, scale), *_dots(dots, report)]
+    parts += [*_axes(report, words, scale), *_dots(dots, report, words, scale.y(report.budget))]
     hidden = [row.variant for row in report.variants if row not in drawn]
     if hidden:
         parts.append(_text(WIDTH - RIGHT, HEIGHT - 14, words["failed"].format(names=", ".join(hidden)), "dim", anchor="end"))
@@ -141,33 +143,36 @@ def _axes(report: CompressionReport, words: dict[str, str], scale: _Scale) -> li
     return parts
 
 
-def _dots(dots: Sequence[_Dot], report: CompressionReport) -> list[str]:
-    """Points and their names; a name that would cover another moves down and is tied to its point by a line."""
-    parts: list[str] = []
-    taken: list[tuple[float, float, float]] = []  # left, right, baseline
-    for dot in sorted(dots, key=lambda d: (d.y, d.x)):
-        is_chosen = dot.row.variant == report.chosen
-        kind = "chosen" if is_chosen else "ok" if dot.row.status == "ok" else "over"
-        width = (7.6 if is_chosen else 6.9) * len(dot.row.variant)
-        is_left = dot.x + width + 16 > WIDTH - RIGHT
-        left, baseline = (dot.x - width - 14 if is_left else dot.x + 14), dot.y + 4
-        while any(left < end and left + width > start and abs(baseline - line) < LABEL_HEIGHT for start, end, line in taken):
-            baseline += 3
-        taken.append((left, left + width, baseline))
-        if baseline - dot.y > LABEL_HEIGHT:
-            near = left + width + 2 if is_left else left - 2
-            parts.append(f'<line class="link" x1="{dot.x:.1f}" y1="{dot.y:.1f}" x2="{near:.1f}" y2="{baseline - 4:.1f}"/>')
-        if is_chosen:
-            parts.append(f'<circle class="ring" cx="{dot.x:.1f}" cy="{dot.y:.1f}" r="11"/>')
-        parts.append(
-            f'<circle class="{kind}" cx="{dot.x:.1f}" cy="{dot.y:.1f}" r="{6 if is_chosen else 5}"><title>{_hint(dot.row)}</title></circle>'
-        )
-        parts.append(_text(left, baseline, dot.row.variant, "strong" if is_chosen else "dim" if kind == "over" else ""))
-    return parts
+def _dots(dots: Sequence[_Dot], report: CompressionReport, words: dict[str, str], budget_y: float) -> list[str]:
+    """Points and their names; a name that is not right beside its point is tied to it by a line."""
+    ordered = sorted(dots, key=lambda dot: (dot.row.variant != report.chosen, dot.y, dot.x))
+    widths = [(7.6 if dot.row.variant == report.chosen else 6.9) * len(dot.row.variant) for dot in ordered]
+    said = words["budget"].format(budget=report.budget)
+    budget = Box(LEFT + 6, budget_y + 3, LEFT + 6 + 7 * len(said), budget_y + 19)
+    frame = Box(LEFT + 2, TOP + 2, WIDTH - RIGHT - 2, HEIGHT - BOTTOM - 2)
+    boxes = place([(dot.x, dot.y) for dot in ordered], widths, frame=frame, taken=[budget])
+    links = [_link(dot, box) for dot, box in zip(ordered, boxes, strict=True)]
+    return [*links, *(_dot(dot, box, report, words) for dot, box in zip(ordered, boxes, strict=True))]
 
 
-def _hint(row: VariantEvidence) -> str:
-    return escape(f"{row.variant}: {row.status} {row.reason}".strip())
+def _link(dot: _Dot, box: Box) -> str:
+    near_x, near_y = max(box.left, min(dot.x, box.right)), max(box.top, min(dot.y, box.bottom))
+    if math.hypot(near_x - dot.x, near_y - dot.y) <= GAP + 2:
+        return ""
+    return f'<line class="link" x1="{dot.x:.1f}" y1="{dot.y:.1f}" x2="{near_x:.1f}" y2="{near_y:.1f}"/>'
+
+
+def _dot(dot: _Dot, box: Box, report: CompressionReport, words: dict[str, str]) -> str:
+    is_chosen = dot.row.variant == report.chosen
+    kind = "chosen" if is_chosen else "ok" if dot.row.status == "ok" else "over"
+    place_ = f'cx="{dot.x:.1f}" cy="{dot.y:.1f}"'
+    ring = f'<circle class="ring" {place_} r="11"/>' if is_chosen else ""
+    circle = f'<circle class="{kind}" {place_} r="{6 if is_chosen else 5}"><title>{_hint(dot.row, words)}</title></circle>'
+    return ring + circle + _text(box.left, box.bottom - 3.5, dot.row.variant, "strong" if is_chosen else "dim" if kind == "over" else "")
+
+
+def _hint(row: VariantEvidence, words: dict[str, str]) -> str:
+    return escape(f"{row.variant}: {words['failed status' if row.status == 'failed' else row.status]} {row.reason}".strip())
 
 
 def _text(x: float, y: float, text: str, kind: str = "", *, anchor: str = "start") -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hanlin.compression.base import convert, reason_of
+from hanlin.compression.base import convert, reason_of, said_of
 from hanlin.compression.batches import spread
 from hanlin.compression.bench_client import BenchClient, Scores
 from hanlin.compression.judge import Judgement, judge, odd_neighbours, softmax, tolerance_of, unlike_reason  # fmt: skip
@@ -23,6 +23,7 @@ from hanlin.compression.measure import Timing, measure
 from hanlin.compression.report import TARGETS, CompressionReport, Machine, Target, VariantEvidence
 from hanlin.engines import REFERENCE, max_batch_rows, split_variant, variant_files
 from hanlin.errors import Cancelled, EngineFailed, HanlinError, InvalidInput
+from hanlin.messages.said import Plain
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.metrics import Metrics
 from hanlin.tasks.spec import ModelSpec
@@ -125,7 +126,7 @@ class _Search:
         self._judge()
         self._measure()
         chosen = choose(list(self.evidence.values()), target)
-        self._tick(f"chosen: {chosen}")
+        self._tick("variant_chosen", variant=chosen)
         self._read_test()
         rows = {"validation": len(self.validation.ids), "test": len(self.test.ids), "calibration": len(self.plan.calibration)}
         rows |= {"likeness": len(self.validation.ids) + len(self.plan.more)}
@@ -152,7 +153,7 @@ class _Search:
                     continue
                 size = sum((self._home(name) / file).stat().st_size for file in variant_files(name) or ("model.safetensors",))
                 self._note(name, size_bytes=size)
-                self._tick(f"{name}: made in {time.monotonic() - began:.1f} s, {size / 2**20:.1f} MB")
+                self._tick("variant_made", variant=name, seconds=round(time.monotonic() - began, 1), megabytes=round(size / 2**20, 1))
 
     def _load(self) -> None:
         rows = [*self.validation.ids, *self.test.ids, *self.plan.more]
@@ -160,14 +161,14 @@ class _Search:
             self.clients[name] = BenchClient(self._home(name), name, threads=self.plan.threads, pad_id=self.spec.pad_id)
         for name in self._alive():
             self._try(name, lambda client: self._note(client.variant, load_s=client.wait_loaded(rows)))  # also sends the rows
-        self._tick("all variants loaded")
+        self._tick("variants_loaded")
 
     def _judge(self) -> None:
         for name in self._alive():
             self._try(name, self._judge_one)
             if name == REFERENCE:
                 self._require_reference()
-        self._tick("validation rows scored")
+        self._tick("validation_scored")
 
     def _judge_one(self, client: BenchClient) -> None:
         name, count = client.variant, len(self.validation.ids)
@@ -208,7 +209,7 @@ class _Search:
         for name, timing in timings.items():
             self._note_timing(name, timing)
         self._require_reference()
-        self._tick("latency and throughput measured")
+        self._tick("speed_measured")
 
     def _note_timing(self, name: str, timing: Timing) -> None:
         self._try(name, lambda client: self._note(name, memory_bytes=client.memory_bytes()))
@@ -225,11 +226,11 @@ class _Search:
             try:
                 scores = softmax(_finite(name, client.score(indices, max_tokens=self.plan.max_tokens)[0]))
             except HanlinError as error:
-                self.progress.message(f"{name}: test rows not scored: {reason_of(error)}")
+                self.progress.message("test_not_scored", variant=name, reason=said_of(error))
                 continue
             metrics = self._metrics(scores, np.asarray(self.test.gold))
             self._note(name, test_metric=metrics.get(self.task.main_metric), test_interval=metrics.interval)
-        self._tick("test rows read")
+        self._tick("test_scored")
 
     def _metrics(self, scores: Scores, gold: npt.NDArray[np.integer]) -> Metrics:
         return self.task.metrics(scores, gold, self.spec.labels)
@@ -248,7 +249,7 @@ class _Search:
     def _fail(self, name: str, error: Exception) -> None:
         reason = str(error.params.get("reason") or error.message) if isinstance(error, HanlinError) else reason_of(error)
         self._note(name, status="failed", reason=reason)
-        self.progress.message(f"{name}: failed: {reason}")
+        self.progress.message("variant_failed", variant=name, reason=said_of(error))
 
     def _note(self, name: str, **values: object) -> None:
         self.evidence[name] = replace(self.evidence[name], **values)  # type: ignore[arg-type]
@@ -259,10 +260,10 @@ class _Search:
     def _home(self, name: str) -> Path:
         return self.out if variant_files(name) else self.folder
 
-    def _tick(self, text: str) -> None:
+    def _tick(self, code: str, /, **params: Plain) -> None:
         self.step += 1
         self.progress.report(min(self.step, self.steps), self.steps, {})
-        self.progress.message(text)
+        self.progress.message(code, **params)
         self.progress.check_cancelled()
 
 
@@ -286,5 +287,5 @@ def _cost(row: VariantEvidence, target: Target) -> float:
 
 def _finite(variant: str, logits: Scores) -> Scores:
     if not np.isfinite(logits).all():
-        raise EngineFailed("probe_failed", variant=variant, reason="its answers hold NaN or infinity")
+        raise EngineFailed("probe_not_finite", variant=variant)
     return logits

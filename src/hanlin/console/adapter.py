@@ -20,6 +20,7 @@ from hanlin.control.values import VersionView as ControlVersion
 from hanlin.errors import InvalidInput, NotFound
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.jobs.values import Job, JobEvent
+from hanlin.messages.said import Said
 from hanlin.registry.values import Variant
 from hanlin.types import JsonObject, KeyId, Principal
 
@@ -94,13 +95,13 @@ class PlatformPort:
         return [_event(item) for item in found]
 
     def picture(self, principal: Principal, model: str, version: int, name: str, language: str) -> bytes:
-        """The SVG called `name`; the compression report is drawn anew in the reader's language. Raises NotFound."""
+        """The SVG called `name` in the reader's language; the compression report is drawn anew. Raises NotFound."""
         if name == "pareto":
             found = models.get_model(self._platform, principal, model)
             report = next((_report(item) for item in found.versions if item.version.number == version), {})
             if report:
                 return pareto_svg(CompressionReport.from_json(report), language=language).encode()
-        return models.picture(self._platform, principal, model, version, name)
+        return models.picture(self._platform, principal, model, version, name, language=language)
 
     def card(self, principal: Principal, model: str, version: int, language: str) -> str:
         """The model card in Markdown."""
@@ -183,7 +184,7 @@ def _job(item: Job) -> JobView:
         subject=_subject(item.kind, item.config),
         step=item.progress.step,
         total=item.progress.total,
-        message=item.message,
+        said=item.said,
         metrics=reading.read_figures(item.progress.metrics),
         attempt=item.attempt,
         config=item.config,
@@ -205,4 +206,4 @@ def _event(item: JobEvent) -> JobEventView:
     data = item.data
     figures = reading.read_figures(reading.child(data, "metrics"))
     step, total = reading.whole(data, "step") or 0, reading.whole(data, "total") or 0
-    return JobEventView(item.number, item.kind, step, total, figures, reading.text(data, "message"))
+    return JobEventView(item.number, item.kind, step, total, figures, Said.from_json(data))

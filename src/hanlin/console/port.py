@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from hanlin.jobs.values import ENDED
+from hanlin.messages.said import Said
 from hanlin.types import JsonObject, KeyId, Principal
 
 
@@ -142,7 +143,7 @@ class JobView:
     subject: str = ""
     step: int = 0
     total: int = 0
-    message: str = ""
+    said: Said | None = None
     metrics: tuple[tuple[str, float], ...] = ()
     attempt: int = 1
     config: JsonObject = field(default_factory=dict)
@@ -173,7 +174,7 @@ class JobEventView:
     step: int = 0
     total: int = 0
     metrics: tuple[tuple[str, float], ...] = ()
-    message: str = ""
+    said: Said | None = None
 
 
 @dataclass(frozen=True, slots=True)

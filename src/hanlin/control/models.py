@@ -10,6 +10,7 @@ from hanlin.storage.manifest import Manifest, ManifestFile
 from hanlin.types import ModelRef, Principal, check_name, shorten
 
 _PICTURES = "pictures/"
+_CHINESE = ".zh.svg"  # beside the English one, as `pipelines/pictures.py` writes them
 _MAX_PICTURE_BYTES = 4 * 2**20
 
 
@@ -61,11 +62,13 @@ def card(platform: Platform, principal: Principal, name: str, number: int, *, la
     return platform.registry.card(_version(platform, principal, name, number), language=language)
 
 
-def picture(platform: Platform, principal: Principal, name: str, number: int, title: str) -> bytes:
-    """A stored SVG, such as `confusion`. Raises NotFound (`picture_not_found`)."""
+def picture(platform: Platform, principal: Principal, name: str, number: int, title: str, *, language: str = "en") -> bytes:
+    """A stored SVG, such as `confusion`, in `language` where it was drawn in it. Raises NotFound (`picture_not_found`)."""
     principal.require("read")
     version = _version(platform, principal, name, number)
-    file = next((item for item in _picture_files(platform, version) if item.path == f"{_PICTURES}{title}.svg"), None)
+    drawn = {item.path.removeprefix(_PICTURES): item for item in _picture_files(platform, version)}
+    file = drawn.get(f"{title}{_CHINESE}") if language.startswith("zh") else None
+    file = file or drawn.get(f"{title}.svg")
     if file is None or file.size_bytes > _MAX_PICTURE_BYTES:
         raise NotFound("picture_not_found", name=shorten(title))
     with platform.blobs.open(file.sha256) as stream:
@@ -95,7 +98,11 @@ def _version(platform: Platform, principal: Principal, name: str, number: int) -
 def _version_view(platform: Platform, version: ModelVersion) -> VersionView:
     variants = tuple(platform.registry.list_variants(version))
     certificates = tuple(platform.registry.list_certificates(version))
-    pictures = tuple(sorted({file.path.removeprefix(_PICTURES).removesuffix(".svg") for file in _picture_files(platform, version)}))
+    pictures = tuple(
+        sorted(
+            {file.path.removeprefix(_PICTURES).removesuffix(_CHINESE).removesuffix(".svg") for file in _picture_files(platform, version)}
+        )
+    )
     return VersionView(version, variants, certificates, pictures)
 
 

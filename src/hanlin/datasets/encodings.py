@@ -1,4 +1,4 @@
-"""Which characters a file's bytes are: byte order marks, UTF-8, GB18030, UTF-16, or as declared.
+"""Which characters a file's bytes are: byte order marks, UTF-8, GB18030, UTF-16, UTF-32, or as declared.
 
 The whole file is checked before a row is read, so that a wrong guess is an error with a line number and never mojibake.
 Knows bytes only.
@@ -15,7 +15,14 @@ from pathlib import Path
 from hanlin.errors import InvalidInput
 
 _CHUNK = 2**20
-_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins like that of UTF-16-LE, so it is asked first
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_WITHOUT_BOM = {"gbk": "gb18030", "gb2312": "gb18030", "utf-16": "utf-16-le", "utf-32": "utf-32-le"}
 _GB = frozenset({"gb18030", "gbk", "gb2312"})
 _MULTIBYTE = _GB | {"big5", "shift_jis", "euc-kr"}
 _HIGH = re.compile(rb"[\x80-\xff]")
@@ -38,7 +45,7 @@ def detect(path: Path, *, name: str, declared: str = "") -> Encoding:
 
     Raises:
         InvalidInput: `invalid_encoding` with the line where the declared or likely encoding fails, where encodings are
-            mixed, or where bytes of UTF-8 stand in a file declared to be something else.
+            mixed, or where bytes of UTF-8 stand in a file declared to be something else; `utf32_without_bom`.
     """
     with path.open("rb") as stream:
         head = stream.read(65_536)
@@ -48,7 +55,7 @@ def detect(path: Path, *, name: str, declared: str = "") -> Encoding:
         if declared and not _is_same(declared, bom[1]):
             raise _wrong(name, 1, declared)
     elif declared:
-        encoding = Encoding("gb18030" if declared in _GB else "utf-16-le" if declared == "utf-16" else declared)
+        encoding = Encoding(_WITHOUT_BOM.get(declared, declared))
     else:
         encoding = Encoding(_guess(path, head, name))
     line = _first_failure(path, encoding)
@@ -60,10 +67,12 @@ def detect(path: Path, *, name: str, declared: str = "") -> Encoding:
 
 
 def _is_same(declared: str, found: str) -> bool:
-    return declared == found or (declared == "utf-16" and found.startswith("utf-16"))
+    return declared == found or (declared in {"utf-16", "utf-32"} and found.startswith(declared))
 
 
 def _guess(path: Path, head: bytes, name: str) -> str:
+    if four_bytes := _utf32_without_bom(head):
+        raise InvalidInput("utf32_without_bom", file=name[:200], encoding=four_bytes)
     wide = _utf16_without_bom(head)
     if wide and head.count(0) * 4 >= len(head):  # mostly ASCII in UTF-16: as bytes also valid UTF-8
         return wide
@@ -104,6 +113,17 @@ def _utf16_without_bom(head: bytes) -> str:
     return "utf-16-be" if even >= 4 * max(odd, 1) or (even and not odd) else ""
 
 
+def _utf32_without_bom(head: bytes) -> str:
+    """UTF-32 shows in every four bytes: one is zero and its neighbour at most 0x10, because characters end at U+10FFFF."""
+    whole = head[: len(head) // 4 * 4]
+    if len(whole) < 8:
+        return ""
+    for codec, high, middle in (("utf-32-le", 3, 2), ("utf-32-be", 0, 1)):
+        if not any(whole[high::4]) and max(whole[middle::4]) <= 0x10 and whole.count(0) * 5 < len(whole) * 4:  # not a file of zeros
+            return codec
+    return ""
+
+
 def _first_failure(path: Path, encoding: Encoding) -> int:
     """Number of the first line that does not decode, 0 when all do."""
     decoder = codecs.getincrementaldecoder(encoding.codec)()
@@ -124,7 +144,7 @@ def _refuse_utf8(path: Path, name: str, declared: str, head: bytes) -> None:
     """A file that is UTF-8 decodes as GB18030, Big5, UTF-16 or Latin without complaint, into other words."""
     if declared == "utf-8":
         return
-    if declared.startswith("utf-16"):
+    if declared.startswith(("utf-16", "utf-32")):
         if b"\0" not in head and _is_utf8(head[: head.rfind(b"\n") + 1] or head):
             raise _wrong(name, 1, declared)
         return

@@ -70,7 +70,10 @@ class ReadOptions:
 
 
 FORMATS = ("csv", "tsv", "jsonl", "json", "parquet", "folder")
-ENCODINGS = ("utf-8", "utf-16", "utf-16-le", "utf-16-be", "gb18030", "gbk", "gb2312", "big5", "shift_jis", "euc-kr", "latin-1", "cp1252")
+ENCODINGS = (
+    "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "gb18030", "gbk", "gb2312", "big5", "shift_jis",
+    "euc-kr", "latin-1", "cp1252",
+)  # fmt: skip
 CHOICES: dict[str, tuple[str, ...]] = {
     "format": ("", *FORMATS),
     "encoding": ("", *ENCODINGS),

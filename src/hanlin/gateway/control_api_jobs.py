@@ -75,8 +75,13 @@ def routes(platform: Platform) -> APIRouter:
 
 
 def _answer(request: Request, job: Job) -> JobAnswer:
-    """The wire form, its error in the caller's language."""
-    return JobAnswer.of(replace(job, error=job.error_in(str(request.scope["state"].get("language", "en")))))
+    """The wire form, its error and its message in the caller's language."""
+    language = _language(request)
+    return JobAnswer.of(replace(job, error=job.error_in(language)), message=job.message_in(language))
+
+
+def _language(request: Request) -> str:
+    return str(request.scope["state"].get("language", "en"))
 
 
 async def _stream(platform: Platform, caller: Principal, job_id: str, after: int, request: Request) -> AsyncIterator[bytes]:
@@ -87,7 +92,7 @@ async def _stream(platform: Platform, caller: Principal, job_id: str, after: int
         found = await asyncio.to_thread(jobs.events, platform, caller, job_id, after=after)
         for event in found:
             after = event.number
-            yield _frame(event)
+            yield _frame(event, _language(request))
             if event.kind == "end":
                 return
         if has_ended and not found:  # asked to go on behind the end
@@ -102,6 +107,6 @@ async def _stream(platform: Platform, caller: Principal, job_id: str, after: int
         await asyncio.sleep(_POLL_S)
 
 
-def _frame(event: JobEvent) -> bytes:
+def _frame(event: JobEvent, language: str) -> bytes:
     # JSON on one line: no text, whatever it holds, can break the frame.
-    return f"id: {event.number}\nevent: {event.kind}\ndata: {json.dumps(event.data, ensure_ascii=True)}\n\n".encode()
+    return f"id: {event.number}\nevent: {event.kind}\ndata: {json.dumps(event.data_in(language), ensure_ascii=True)}\n\n".encode()

@@ -62,8 +62,10 @@ def routes(platform: Platform) -> APIRouter:
         return Response(text, media_type="text/markdown; charset=utf-8")
 
     @data.add("GET", "/models/{name}/versions/{number}/pictures/{picture}.svg", "read", response_class=Response)
-    def picture(caller: Caller, name: str, number: Number, picture: str) -> Response:
-        """A picture of the version: `confusion`, `curve` or `pareto`."""
-        return Response(models.picture(platform, caller, name, number, picture), media_type="image/svg+xml", headers=_PICTURE_HEADERS)
+    def picture(request: Request, caller: Caller, name: str, number: Number, picture: str) -> Response:
+        """A picture of the version, in the caller's language: `confusion`, `curve` or `pareto`."""
+        language = str(request.scope["state"].get("language", "en"))
+        found = models.picture(platform, caller, name, number, picture, language=language)
+        return Response(found, media_type="image/svg+xml", headers=_PICTURE_HEADERS)
 
     return data.router

@@ -56,7 +56,8 @@ class JobAnswer(Answer):
     attempt: int
     config: Json
     progress: ProgressAnswer
-    message: str = Field(description="the latest line for people")
+    message: str = Field(description="the latest line for people, in the caller's language")
+    said: Json | None = Field(None, description="the same as `code` and `params`, which stay the same in every language")
     result: Json | None = None
     error: Json | None = None
     created_at: datetime
@@ -64,11 +65,12 @@ class JobAnswer(Answer):
     ended_at: datetime | None = None
 
     @classmethod
-    def of(cls, job: Job) -> Self:
-        """From the queue's value."""
+    def of(cls, job: Job, *, message: str) -> Self:
+        """From the queue's value, its latest line put into words."""
         progress = ProgressAnswer(step=job.progress.step, total=job.progress.total, metrics=job.progress.metrics)
         return cls(
-            id=job.id, kind=job.kind, state=job.state, attempt=job.attempt, config=job.config, progress=progress, message=job.message,
+            id=job.id, kind=job.kind, state=job.state, attempt=job.attempt, config=job.config, progress=progress, message=message,
+            said=job.said.to_json() if job.said else None,
             result=job.result, error=job.error, created_at=job.created_at, started_at=job.started_at, ended_at=job.ended_at,
         )  # fmt: skip
 

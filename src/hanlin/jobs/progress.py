@@ -10,13 +10,14 @@ from types import TracebackType
 from hanlin.errors import Cancelled, HanlinError, NotReady
 from hanlin.jobs.queue import JobQueue
 from hanlin.jobs.values import Job
+from hanlin.messages.said import Plain, Said
 
 
 class ProgressWriter:
     """Gathers steps, metrics and messages, and stores the newest of them once a second; use it as a context manager.
 
     May be called from any thread. Of the steps within one second the last is kept, with the newest value of every metric;
-    of messages all are kept, joined by line breaks.
+    of messages all are kept.
 
     Args:
         queue: where to.
@@ -33,7 +34,7 @@ class ProgressWriter:
         self._lock = threading.Lock()
         self._position: tuple[int, int] | None = None
         self._metrics: dict[str, float] = {}
-        self._messages: list[str] = []
+        self._messages: list[Said] = []
         self._written_at = self._checked_at = -float("inf")
         self._is_cancelled = False
 
@@ -44,10 +45,10 @@ class ProgressWriter:
             self._metrics.update(metrics)
             self._flush_if_due()
 
-    def message(self, text: str) -> None:
-        """Notes a line for people. Raises Conflict (`lease_lost`)."""
+    def message(self, code: str, /, **params: Plain | Said) -> None:
+        """Notes a line for people by its code in the catalogue. Raises Conflict (`lease_lost`)."""
         with self._lock:
-            self._messages.append(text)
+            self._messages.append(Said(code, params))
             self._flush_if_due()
 
     def check_cancelled(self) -> None:
@@ -83,12 +84,11 @@ class ProgressWriter:
                 self._written_at = self._clock()
 
     def _flush(self) -> None:
-        text = "\n".join(self._messages)
         if self._position is not None:
             step, total = self._position
-            self._queue.report(self._job, step=step, total=total, metrics=self._metrics, message=text)
-        elif text:
-            self._queue.message(self._job, text)
+            self._queue.report(self._job, step=step, total=total, metrics=self._metrics, messages=self._messages)
+        elif self._messages:
+            self._queue.message(self._job, *self._messages)
         else:
             return
         self._written_at = self._clock()

@@ -20,13 +20,13 @@ from sqlalchemy.orm import Session, aliased
 from hanlin.errors import Cancelled, Conflict, HanlinError, InvalidInput
 from hanlin.jobs import rows
 from hanlin.jobs.values import ENDED, MAX_ATTEMPTS, Job, JobEvent, JobState, Lane
+from hanlin.messages.said import Said
 from hanlin.storage.database import Database
 from hanlin.storage.tables import JobEventRow, JobRow
 from hanlin.types import JobId, JsonObject, KeyId, TeamId, utc_now
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
-MAX_MESSAGE = 4000
 
 
 class JobQueue:
@@ -116,7 +116,7 @@ class JobQueue:
             row.lease_expires_at = self._clock() + timedelta(seconds=lease_s)
             return rows.value(row)
 
-    def report(self, job: Job, *, step: int, total: int, metrics: Mapping[str, float], message: str | None = None) -> None:
+    def report(self, job: Job, *, step: int, total: int, metrics: Mapping[str, float], messages: Sequence[Said] = ()) -> None:
         """Stores progress at once; loops use `ProgressWriter`, which writes at most once a second. Raises Conflict (`lease_lost`)."""
         with self._database.write() as session:
             row, now = self._held(session, job), self._clock()
@@ -124,13 +124,12 @@ class JobQueue:
             if metrics:
                 row.metrics = {**row.metrics, **rows.finite(metrics)}
             rows.append(session, row, "progress", {"step": step, "total": total, "metrics": rows.finite(metrics)}, now)
-            if message:
-                self._say(session, row, message, now)
+            self._say(session, row, messages, now)
 
-    def message(self, job: Job, text: str) -> None:
-        """Stores one message for people. Raises Conflict (`lease_lost`)."""
+    def message(self, job: Job, *messages: Said) -> None:
+        """Stores messages for people. Raises Conflict (`lease_lost`)."""
         with self._database.write() as session:
-            self._say(session, self._held(session, job), text, self._clock())
+            self._say(session, self._held(session, job), messages, self._clock())
 
     def finish(self, job: Job, result: JsonObject) -> Job:
         """Ends a job well. Raises Conflict (`lease_lost`), also when it has ended already."""
@@ -255,9 +254,10 @@ class JobQueue:
             rows.put_back(session, row, self._max_attempts, now)
         session.flush()
 
-    def _say(self, session: Session, row: JobRow, text: str, now: datetime) -> None:
-        row.message = text[:MAX_MESSAGE]
-        rows.append(session, row, "message", {"message": row.message}, now)
+    def _say(self, session: Session, row: JobRow, messages: Sequence[Said], now: datetime) -> None:
+        for said in messages:
+            row.message = said.dump()
+            rows.append(session, row, "message", said.to_json(), now)
 
 
 def _is_held(row: JobRow, job: Job) -> bool:

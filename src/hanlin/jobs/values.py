@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from hanlin.messages.said import Said
 from hanlin.types import JobId, JsonObject, KeyId, TeamId
 
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -41,7 +42,7 @@ class Job:
     state: JobState
     attempt: int
     progress: JobProgress
-    message: str
+    said: Said | None  # the latest line for people
     result: JsonObject | None
     error: JsonObject | None  # words in both languages, see `error_in`
     fingerprint: str
@@ -51,6 +52,10 @@ class Job:
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
+
+    def message_in(self, language: str) -> str:
+        """The latest line for people, in `language` (`en` or `zh`); empty before the first."""
+        return self.said.text(language) if self.said else ""
 
     @property
     def has_ended(self) -> bool:
@@ -71,10 +76,15 @@ class Job:
 class JobEvent:
     """One line of a job's story.
 
-    `data` is `{"step", "total", "metrics"}` for `progress`, `{"message"}` for `message`, `{"state"}` for `end`.
+    `data` is `{"step", "total", "metrics"}` for `progress`, `{"code", "params"}` for `message`, `{"state"}` for `end`.
     """
 
     number: int
     kind: Literal["progress", "message", "end"]
     data: JsonObject
     created_at: datetime
+
+    def data_in(self, language: str) -> JsonObject:
+        """`data` as it goes over the wire: a message besides in words, in `language` (`en` or `zh`)."""
+        said = Said.from_json(self.data) if self.kind == "message" else None
+        return {**self.data, "message": said.text(language)} if said else self.data

@@ -6,11 +6,12 @@ import re
 
 WEIGHTS = "model.safetensors"
 NEEDED = frozenset({"config.json", WEIGHTS})
+OWN_FILES = frozenset({"hanlin.json"})  # in what `hanlin model export` wrote
 TOKENIZER_FILES = frozenset({"tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"})
-# Companions that are common in such folders; they are never opened.
+# Companions that are common in such folders; they are never opened. What we export beside the model is among them.
 IGNORED = re.compile(
     r"(readme|license|notice|changelog)(\.(md|txt))?|\.gitattributes|modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json"
-    r"|data_config\.json|added_tokens\.json|generation_config\.json|trainer_state\.json|1_pooling|2_normalize|onnx|openvino|hanlin\.json|variants",
+    r"|data_config\.json|added_tokens\.json|generation_config\.json|trainer_state\.json|1_pooling|2_normalize|onnx|openvino|variants|pictures",
     re.IGNORECASE,
 )
 # Formats that run code when they are opened, or that we do not read.

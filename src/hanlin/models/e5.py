@@ -45,7 +45,7 @@ def convert_e5(weights: Path, tokenizer: Path, out: Path) -> None:
     data = weights.read_bytes()
     try:
         sizes, tensors = _read(data)
-    except (struct.error, KeyError, ValueError, UnicodeDecodeError) as error:
+    except (struct.error, KeyError, ValueError, RuntimeError) as error:  # RuntimeError: a tensor of another shape
         raise InvalidInput("invalid_model_file", file=weights.name, problem="not the 4-bit e5-small") from error
     out.mkdir(parents=True)
     save_file(tensors, out / "model.safetensors", metadata={"format": "pt"})

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from hanlin.errors import InvalidInput
-from hanlin.models import allowed
+from hanlin.models import allowed, strict_json
 from hanlin.models.pretrained import MODEL_TYPES
-from hanlin.networks.config import read_config
+from hanlin.networks.config import MAX_CONFIG_BYTES
 from hanlin.types import JsonObject, JsonValue, shorten
 
 _PLAIN_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./")
@@ -18,9 +18,9 @@ def check_config(folder: Path) -> JsonObject:
 
     Raises:
         InvalidInput: `unsupported_architecture` for a foreign `model_type`, `forbidden_config_key` for anything that is not on the list or
-            has a value that an encoder cannot have.
+            has a value that an encoder cannot have, `not_strict_json` for NaN and its like, even in a key that nobody reads.
     """
-    config = read_config(folder)
+    config = strict_json.read_object(folder / "config.json", max_bytes=MAX_CONFIG_BYTES)
     model_type = config.get("model_type")
     if model_type not in MODEL_TYPES:
         raise InvalidInput("unsupported_architecture", architecture=shorten(str(model_type)), choices=", ".join(MODEL_TYPES))

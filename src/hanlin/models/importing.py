@@ -1,26 +1,29 @@
-"""A Hugging Face folder becomes an artifact folder: everything is checked, nothing in it is run, only known parts are written out."""
+"""A Hugging Face folder, or one of our own, becomes an artifact folder: all is checked, nothing is run, only known parts are written."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from hanlin.errors import InvalidInput
-from hanlin.models import allowed, slow_tokenizers, weights_file
+from hanlin.models import allowed, own_folder, slow_tokenizers, strict_json, weights_file
 from hanlin.models.foreign_config import check_config
 from hanlin.models.tokenizer_probe import Probe, probe
-from hanlin.networks.loading import load_pretrained
+from hanlin.networks.config import MAX_CONFIG_BYTES
+from hanlin.networks.loading import load_classifier
+from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec, labels_from_config
 from hanlin.types import JsonObject, shorten
 
 MAX_FILES = 200
 MAX_LENGTH = 512
+MAX_TRIED_LENGTH = 4096  # a longer row would only cost time
 HEAD = ("classifier.", "pre_classifier.", "score.")
 NO_LABELS = ("LABEL_0", "LABEL_1")  # what a base without a head carries until it is fine-tuned
 
@@ -45,15 +48,23 @@ def import_folder(source: Path, out: Path, *, task: str, labels: Sequence[str] |
         InvalidInput: naming the file or key; `unsupported_format` for pickles and other formats that could run code.
     """
     check_model_folder(source)
-    config = check_config(source)
     tensors = weights_file.read_header(source / allowed.WEIGHTS)
+    told = own_folder.read_spec(source, task=task)
+    if own_folder.is_own(strict_json.read_object(source / "config.json", max_bytes=MAX_CONFIG_BYTES)):
+        return _import_own(source, out, tensors, told=told, labels=labels)
+    config = check_config(source)
     is_base = not any(name.startswith(HEAD) for name in tensors)
     out.mkdir(parents=True)
     try:
         found = _write_tokenizer(source, out)
         names = _labels(config, tensors, labels, is_base=is_base)
-        limit = _length_limit(source, config, max_length)
-        spec = ModelSpec(task=task, labels=names, max_length=limit, pad_id=_pad_id(config, found))
+        if told and not is_base and labels is None and told.labels != names:
+            raise InvalidInput("invalid_model_spec", field="labels", problem="≠ id2label (config.json)")
+        limit = _length_limit(source, config, max_length or (told.max_length if told else None))
+        pad_id = told.pad_id if told else _pad_id(config, found)
+        spec = ModelSpec(task=task, labels=names, max_length=limit, pad_id=pad_id)
+        if told:
+            spec = replace(spec, text=told.text, languages=told.languages)
         _check_fit(config, found, spec)
         _write_config(config, names, out)
         shutil.copyfile(source / allowed.WEIGHTS, out / allowed.WEIGHTS)
@@ -63,6 +74,26 @@ def import_folder(source: Path, out: Path, *, task: str, labels: Sequence[str] |
         shutil.rmtree(out, ignore_errors=True)
         raise
     return Imported(spec, is_base, size)
+
+
+def _import_own(
+    source: Path, out: Path, tensors: dict[str, weights_file.Tensor], *, told: ModelSpec | None, labels: Sequence[str] | None
+) -> Imported:
+    """One of our own networks: the same files again, byte for byte where they are right, and nothing else."""
+    config = own_folder.read_network(source, labels)
+    own_folder.check_weights(config, tensors)
+    out.mkdir(parents=True)
+    try:
+        spec = own_folder.check_spec(config, told, _write_tokenizer(source, out), is_renamed=labels is not None)
+        config.save(out)
+        shutil.copyfile(source / allowed.WEIGHTS, out / allowed.WEIGHTS)
+        spec.save(out)
+        TextEncoder.load(out)
+        size = _try(out, spec, is_base=False)
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
+    return Imported(spec, False, size)
 
 
 def check_model_folder(folder: Path) -> None:
@@ -77,7 +108,7 @@ def check_model_folder(folder: Path) -> None:
             continue
         if allowed.PICKLES.fullmatch(path.name):
             raise InvalidInput("unsupported_format", file=shorten(path.name))
-        if not path.is_file() or path.name not in allowed.NEEDED | allowed.TOKENIZER_FILES:
+        if not path.is_file() or path.name not in allowed.NEEDED | allowed.TOKENIZER_FILES | allowed.OWN_FILES:
             raise InvalidInput("unexpected_file", file=shorten(path.name))
     for name in sorted(allowed.NEEDED - {path.name for path in entries}):
         raise InvalidInput("missing_file", file=name)
@@ -117,12 +148,10 @@ def _stated_length(source: Path) -> int | None:
     path = source / "tokenizer_config.json"
     if not path.is_file():
         return None
-    try:
-        stated = json.loads(path.read_text(encoding="utf-8")).get("model_max_length")
-    except (ValueError, RecursionError, AttributeError) as error:
-        raise InvalidInput("invalid_tokenizer", details="tokenizer_config.json") from error
-    is_number = isinstance(stated, int | float) and not isinstance(stated, bool)
-    return int(stated) if is_number and stated < 1e9 else None  # 1e30 is the library's word for "no limit"
+    stated = strict_json.read_object(path, max_bytes=MAX_CONFIG_BYTES).get("model_max_length")
+    if isinstance(stated, bool) or not isinstance(stated, int | float):
+        return None
+    return int(stated) if stated < 1e9 else None  # 1e30 is the library's word for "no limit"
 
 
 def _pad_id(config: JsonObject, found: Probe) -> int:
@@ -153,11 +182,11 @@ def _try(folder: Path, spec: ModelSpec, *, is_base: bool) -> int:
     """Load the model and run it once on its longest text. Returns the number of parameters."""
     from hanlin.models.pretrained import build_from_base
 
-    module: nn.Module = build_from_base(folder, spec.labels).model if is_base else load_pretrained(folder)
-    ids = torch.full((1, spec.max_length), spec.pad_id, dtype=torch.long)
+    module: nn.Module = build_from_base(folder, spec.labels) if is_base else load_classifier(folder)
+    ids = torch.full((1, min(spec.max_length, MAX_TRIED_LENGTH)), spec.pad_id, dtype=torch.long)
     try:
         with torch.inference_mode():
-            logits = module.eval()(input_ids=ids, attention_mask=torch.ones_like(ids)).logits
+            logits = module.eval()(ids, torch.ones_like(ids))
     except (RuntimeError, IndexError) as error:
         raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names=allowed.WEIGHTS) from error
     if logits.shape != (1, len(spec.labels)) or not bool(logits.isfinite().all()):

@@ -11,6 +11,7 @@ import json
 import shutil
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -18,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from hanlin.errors import InvalidInput
+from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonObject, JsonValue
 
 EMBEDDING = "embeddings.word_embeddings.weight"
@@ -84,10 +86,12 @@ def _write_weights(source: Path, out: Path, kept: list[int], new_ids: dict[int, 
     save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
     config["vocab_size"] = len(kept)
-    for key in ("pad_token_id", "bos_token_id", "eos_token_id", "unk_token_id"):
+    for key in ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "unk_token_id"):
         if isinstance(config.get(key), int):
             config[key] = new_ids.get(config[key], config[key])
     (out / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    for path in (source / "hanlin.json", source / "tokenizer_config.json"):
-        if path.is_file():
-            shutil.copyfile(path, out / path.name)
+    if (source / "hanlin.json").is_file():
+        spec = ModelSpec.load(source)
+        replace(spec, pad_id=new_ids.get(spec.pad_id, spec.pad_id)).save(out)
+    if (source / "tokenizer_config.json").is_file():
+        shutil.copyfile(source / "tokenizer_config.json", out / "tokenizer_config.json")

@@ -92,7 +92,7 @@ def certify(context: JobContext, version: ModelVersion, variant: str, *, dataset
     folder = platform.registry.materialize(version, platform.artifact_cache, variants=(variant,))
     spec = ModelSpec.load(folder)
     texts = _held_out(context, dataset, rows)
-    context.progress.message(f"certifying {variant} of {version} on {len(texts)} rows")
+    context.progress.message("certifying", variant=variant, version=str(version), rows=len(texts))
     trained = _trained_answers(folder, texts, spec, threads=context.threads)
     began_s = time.monotonic()
     check = context.progress.check_cancelled

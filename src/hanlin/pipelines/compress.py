@@ -17,10 +17,12 @@ from hanlin.control.job_kinds import Compress
 from hanlin.datasets import Split, read_split
 from hanlin.engines import REFERENCE
 from hanlin.errors import Conflict
+from hanlin.messages.said import Said
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.certification import certify
 from hanlin.pipelines.data import dataset_folder, dataset_of
 from hanlin.pipelines.lineage import code_version, fingerprint, machine
+from hanlin.pipelines.pictures import write_pictures
 from hanlin.pipelines.publication import publish_once, refreshed
 from hanlin.registry.values import ModelVersion, Variant
 from hanlin.storage.manifest import Manifest, materialize, pack_folder
@@ -68,9 +70,9 @@ class _Compressing:
             return found
         report = self.context.step("search", self._search)
         chosen = str(report["chosen"])
-        while problem := self._refusal(report, chosen):
-            self.context.progress.message(f"{chosen}: passed over: {problem}")
-            report = _passed_over(report, chosen, problem)
+        while refused := self._refusal(report, chosen):
+            self.context.progress.message("choice_passed_over", variant=chosen, reason=refused)
+            report = _passed_over(report, chosen, refused.text("en"))
             chosen = str(report["chosen"])
         self.registry.choose_variant(self.version, chosen)
         if self.asked.publish:
@@ -79,12 +81,12 @@ class _Compressing:
         shutil.rmtree(self.context.workdir, ignore_errors=True)
         return result
 
-    def _refusal(self, report: JsonObject, name: str) -> str:
-        """Registers and certifies a choice; why its certificate failed, or empty. The trained model itself must pass."""
+    def _refusal(self, report: JsonObject, name: str) -> Said | None:
+        """Registers and certifies a choice; why its certificate failed, or None. The trained model itself must pass."""
         self.context.step(f"register-{name}", lambda: self._register(report, name))
         if self.registry.is_certified(self.version, name):
-            return ""
-        return str(self.context.step(f"certify-{name}", lambda: self._certify(name)).get("problem", ""))
+            return None
+        return Said.from_json(self.context.step(f"certify-{name}", lambda: self._certify(name)).get("problem"))
 
     def _certify(self, name: str) -> JsonObject:
         try:
@@ -92,7 +94,7 @@ class _Compressing:
         except Conflict as error:
             if error.code != "certificate_failed" or name == REFERENCE:
                 raise
-            return {"problem": error.message}
+            return {"problem": Said(error.code, error.params).to_json()}
         return {}
 
     def _find_twin(self) -> JsonObject | None:
@@ -119,7 +121,7 @@ class _Compressing:
 
         train, validation = read_split(data, "train").texts, encoded("validation")
         calibration, more = (encoder.encode(texts, truncate=True) for texts in _dealt(train, LIKENESS_ROWS - len(validation.ids)))
-        self.context.progress.message(f"searching {', '.join(self.names)} for {self.version}")
+        self.context.progress.message("searching", variants=", ".join(self.names), version=str(self.version))
         found = search(
             folder, spec=spec, validation=validation, test=encoded("test"), calibration=calibration,
             budget_points=self.asked.budget, target=self.asked.target, variants=self.names, threads=self.context.threads,
@@ -174,8 +176,8 @@ class _Compressing:
         from hanlin.compression.report import CompressionReport
 
         pictures = self.context.workdir / "drawn" / "pictures"
-        pictures.mkdir(parents=True, exist_ok=True)
-        (pictures / "pareto.svg").write_text(pareto_svg(CompressionReport.from_json(report)), encoding="utf-8")
+        drawn = CompressionReport.from_json(report)
+        write_pictures(pictures, {"pareto": lambda language: pareto_svg(drawn, language=language)})
         return pack_folder(pictures.parent, self.context.platform.blobs)
 
     def _result(self, chosen: str, report: JsonObject, *, is_reused: bool) -> JsonObject:

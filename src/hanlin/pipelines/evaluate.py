@@ -25,6 +25,6 @@ class EvaluatePipeline:
         dataset = dataset_of(context, version, asked.dataset)
         folder = context.platform.registry.materialize(version, context.platform.artifact_cache, variants=())
         test = read_split(dataset_folder(context, dataset), "test")
-        context.progress.message(f"evaluating {version} on {len(test)} test rows of {dataset}")
+        context.progress.message("evaluating_version", version=str(version), rows=len(test), dataset=str(dataset))
         found = evaluate(folder, test, threads=context.threads, progress=context.progress)
         return {"model": version.model, "version": version.number, "dataset": str(dataset), "metrics": found.to_json()}

@@ -10,6 +10,7 @@ from hanlin.engines import REFERENCE
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.data import dataset_folder, fetch_files
 from hanlin.pipelines.lineage import code_version, fingerprint, machine
+from hanlin.pipelines.pictures import write_pictures
 from hanlin.pipelines.publication import certify_and_publish, publish_once, version_result
 from hanlin.registry.values import DatasetVersion, ModelVersion
 from hanlin.storage.manifest import pack_folder
@@ -19,7 +20,7 @@ from hanlin.types import JsonObject, JsonValue
 
 @PIPELINES.register("import")
 class ImportPipeline:
-    """Takes a Hugging Face folder. Without a classification head it becomes a base, to be fine-tuned."""
+    """Takes a Hugging Face folder, or one that we exported. Without a classification head it becomes a base, to be fine-tuned."""
 
     def run(self, context: JobContext, config: JsonObject) -> JsonObject:
         """See `Pipeline`."""
@@ -74,9 +75,7 @@ class _Importing:
         from hanlin.training.pictures import confusion_svg
 
         found = evaluate(self.artifact, read_split(dataset_folder(self.context, self.rows), "test"), threads=self.context.threads)
-        pictures = self.artifact / "pictures"
-        pictures.mkdir(exist_ok=True)
-        (pictures / "confusion.svg").write_text(confusion_svg(found.metrics), encoding="utf-8")
+        write_pictures(self.artifact / "pictures", {"confusion": lambda language: confusion_svg(found.metrics, language=language)})
         return found.to_json()
 
     def _register(self, taken: JsonObject, metrics: JsonObject) -> ModelVersion:

@@ -26,7 +26,7 @@ class IngestPipeline:
         shutil.rmtree(out, ignore_errors=True)  # of a killed attempt: a read begins anew
         paths = fetch_files(context, asked.files, context.workdir / "files")
         source = [SourceFile(file.path, path) for file, path in zip(asked.files, paths, strict=True)]
-        context.progress.message(f"reading {len(source)} file(s)")
+        context.progress.message("reading_files", files=len(source))
 
         def report(done: int, total: int) -> None:
             context.progress.check_cancelled()

@@ -16,6 +16,7 @@ from hanlin.engines import REFERENCE
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.data import dataset_folder, fetch_files
 from hanlin.pipelines.lineage import code_version, fingerprint, machine
+from hanlin.pipelines.pictures import write_pictures
 from hanlin.pipelines.publication import certify_and_publish, version_result
 from hanlin.registry.values import DatasetVersion, ModelVersion
 from hanlin.storage.manifest import pack_folder
@@ -77,7 +78,7 @@ class _Training:
         folder = dataset_folder(self.context, self.dataset)
         rows, validation = read_split(folder, "train"), read_split(folder, "validation")
         data = TrainData(rows, validation, read_labels(folder))
-        self.context.progress.message(f"training on {len(rows)} rows, validating on {len(validation)}")
+        self.context.progress.message("training_on", rows=len(rows), validation=len(validation))
         report = train(
             self.config, data, base=self._base(), vectors=self._vectors(), out=self.artifact, progress=self.context.progress,
             checkpoints=FolderCheckpoints(self.context.workdir / "checkpoints"),
@@ -101,14 +102,19 @@ class _Training:
         from hanlin.training.state import Point
 
         test: Split = read_split(dataset_folder(self.context, self.dataset), "test")
-        self.context.progress.message(f"evaluating on {len(test)} test rows")
+        self.context.progress.message("evaluating_on", rows=len(test))
         found = evaluate(self.artifact, test, threads=self.context.threads)
         pictures = self.artifact / "pictures"
         shutil.rmtree(pictures, ignore_errors=True)
-        pictures.mkdir()
         trained = json.loads((self.context.workdir / "steps" / "train.json").read_text(encoding="utf-8"))
-        (pictures / "confusion.svg").write_text(confusion_svg(found.metrics), encoding="utf-8")
-        (pictures / "curve.svg").write_text(curve_svg([Point(**point) for point in trained["history"]]), encoding="utf-8")
+        history = [Point(**point) for point in trained["history"]]
+        write_pictures(
+            pictures,
+            {
+                "confusion": lambda language: confusion_svg(found.metrics, language=language),
+                "curve": lambda language: curve_svg(history, language=language),
+            },
+        )
         return found.to_json()
 
     def _register(self, metrics: JsonObject) -> ModelVersion:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from hanlin.messages.said import Plain, Said
+
 
 class Progress(Protocol):
     """Where a long run reports. Calls are cheap and come often; the implementation thins them out."""
@@ -14,8 +16,8 @@ class Progress(Protocol):
         """`step` of `total` is done."""
         ...
 
-    def message(self, text: str) -> None:
-        """A line for people."""
+    def message(self, code: str, /, **params: Plain | Said) -> None:
+        """A line for people, by its code in the catalogue."""
         ...
 
     def check_cancelled(self) -> None:
@@ -55,7 +57,7 @@ class Silent:
     def report(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
         """Nothing happens."""
 
-    def message(self, text: str) -> None:
+    def message(self, code: str, /, **params: Plain | Said) -> None:
         """Nothing happens."""
 
     def check_cancelled(self) -> None:

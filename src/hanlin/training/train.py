@@ -87,7 +87,7 @@ def train(
     state = _start_state(config, start, request, found, progress)
     if found is not None:
         state.read(found)
-        progress.message(f"resumed at step {state.place.step}")
+        progress.message("training_resumed", step=state.place.step)
     seconds, tokens = _run(start.course, state, out / "tokenizer.json", progress, checkpoints)
     _finish(start, state, out)
     place = state.place
@@ -172,9 +172,8 @@ def _start_state(config: TrainConfig, start: _Start, request: str, found: Path |
         precision = read_place(found).precision
     elif config.precision == "auto":
         precision, seconds = choose_precision(start.module, _typical_batches(start.course))
-        progress.message(
-            f"a step takes {seconds['fp32'] * 1e3:.0f} ms in fp32 and {seconds['bf16'] * 1e3:.0f} ms in bf16: training in {precision}"
-        )
+        times = {name: round(value * 1e3) for name, value in seconds.items()}
+        progress.message("precision_chosen", fp32=times["fp32"], bf16=times["bf16"], precision=precision)
     else:
         precision = config.precision
     masters = Masters(start.module, config, TORCH_DTYPES[precision], start.scales)

@@ -71,7 +71,7 @@ async def _lines(visit: Visit, after: int) -> AsyncIterator[str]:
         for event in events:
             after = event.seq
             if event.kind != "end":  # our own end comes with the job's state, below
-                yield format_event(event.kind, _body(event), after)
+                yield format_event(event.kind, _body(event, visit.language), after)
         if job.has_ended and not events:
             yield format_event("end", {"state": job.state}, after)
             return
@@ -92,9 +92,9 @@ def format_event(kind: str, body: dict[str, object], seq: int) -> str:
     return f"id: {seq}\nevent: {kind}\ndata: {json.dumps(body, ensure_ascii=True, allow_nan=False)}\n\n"
 
 
-def _body(event: JobEventView) -> dict[str, object]:
+def _body(event: JobEventView, language: str) -> dict[str, object]:
     metrics = {name: value for name, value in event.metrics if abs(value) < float("inf")}
-    return {"step": event.step, "total": event.total, "metrics": metrics, "message": event.message}
+    return {"step": event.step, "total": event.total, "metrics": metrics, "message": event.said.text(language) if event.said else ""}
 
 
 def _id(visit: Visit) -> str:
