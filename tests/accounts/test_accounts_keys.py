@@ -12,8 +12,8 @@ import pytest
 from hanlin.accounts import Accounts
 from hanlin.accounts.service import DEFAULT_TEAM
 from hanlin.errors import Conflict, InvalidInput, NotFound, PermissionDenied, Unauthenticated
-from hanlin.storage.database import Database
-from hanlin.storage.tables import AuditRow
+from hanlin.storage.database import Database, bump
+from hanlin.storage.tables import AuditRow, TeamRow
 from hanlin.types import TeamId, utc_now
 
 
@@ -140,13 +140,20 @@ def test_a_session_lives_as_long_as_its_key(accounts: Accounts, time: Time) -> N
             accounts.resume(name)
 
 
-def test_a_disabled_team(accounts: Accounts, time: Time) -> None:
+def set_team_active(database: Database, *, is_active: bool) -> None:
+    with database.write() as session:
+        session.get_one(TeamRow, DEFAULT_TEAM).is_active = is_active
+        bump(session)
+
+
+def test_a_disabled_team(accounts: Accounts, database: Database, time: Time) -> None:
     _, secret = accounts.create_key(DEFAULT_TEAM, "app", ["read"])
-    accounts.set_team_active(DEFAULT_TEAM, is_active=False)
+    set_team_active(database, is_active=False)
+    time.seconds += 1
     with pytest.raises(PermissionDenied) as caught:
         accounts.authenticate(f"Bearer {secret}")
     assert caught.value.code == "team_disabled"
-    accounts.set_team_active(DEFAULT_TEAM, is_active=True)
+    set_team_active(database, is_active=True)
     time.seconds += 1
     accounts.authenticate(f"Bearer {secret}")
 

@@ -18,7 +18,7 @@ from hanlin.errors import Conflict, InvalidInput, NotFound, NotReady
 from hanlin.storage.database import Database
 from hanlin.storage.stores.file import FileStore
 from hanlin.storage.tables import TeamRow
-from hanlin.storage.uploads import Uploads
+from hanlin.storage.uploads import Uploads, UploadStatus
 from hanlin.types import TeamId, utc_now
 
 TEAM, OTHER = TeamId("default"), TeamId("other")
@@ -53,7 +53,7 @@ def test_any_pieces_make_the_whole(database: Database, tmp_path: Path, data: byt
         assert status.offset == start
         uploads.append(TEAM, digest, start, data[start:end])
     assert uploads.finish(TEAM, digest) == digest == uploads.finish(TEAM, digest)
-    assert FileStore(tmp_path / "blobs").open(uploads.require(TEAM, digest)).read() == data
+    assert FileStore(tmp_path / "blobs").open(digest).read() == data
 
 
 def test_an_unfinished_upload_is_no_blob(database: Database, tmp_path: Path) -> None:
@@ -61,9 +61,9 @@ def test_an_unfinished_upload_is_no_blob(database: Database, tmp_path: Path) -> 
     uploads.begin(TEAM, DIGEST, len(DATA))
     uploads.append(TEAM, DIGEST, 0, DATA[:-1])
     assert list(FileStore(tmp_path / "blobs").list()) == []
-    for call in (lambda: uploads.require(TEAM, DIGEST), lambda: uploads.finish(TEAM, "f" * 64)):
-        with pytest.raises(NotFound):
-            call()
+    assert uploads.status(TEAM, DIGEST) == UploadStatus(DIGEST, len(DATA), len(DATA) - 1, False)
+    with pytest.raises(NotFound):
+        uploads.finish(TEAM, "f" * 64)
     with pytest.raises(InvalidInput) as caught:
         uploads.finish(TEAM, DIGEST)
     assert caught.value.code == "upload_size_mismatch"
@@ -125,11 +125,8 @@ def test_teams_see_nothing_of_each_other(database: Database, tmp_path: Path) -> 
     uploads.append(TEAM, DIGEST, 0, DATA)
     uploads.finish(TEAM, DIGEST)
     assert uploads.status(OTHER, DIGEST) is None
-    with pytest.raises(NotFound):
-        uploads.require(OTHER, DIGEST)
     assert uploads.begin(OTHER, DIGEST, len(DATA)).offset == 0
-    with pytest.raises(NotFound):
-        uploads.require(OTHER, DIGEST)
+    assert uploads.status(OTHER, DIGEST) == UploadStatus(DIGEST, len(DATA), 0, False)
 
 
 def test_two_connections_do_not_mix(database: Database, tmp_path: Path) -> None:

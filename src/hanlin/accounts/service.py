@@ -105,17 +105,6 @@ class Accounts:
         """
         return self._admit(self._look_up(key_id[:64], KeyRow.id == key_id[:64]))
 
-    def set_team_active(self, team_id: TeamId, *, is_active: bool, actor: str = "system") -> None:
-        """Disables a team (its keys answer `team_disabled`) or enables it again. Raises NotFound."""
-        with self._database.write() as session:
-            row = session.get(TeamRow, team_id)
-            if row is None:
-                raise NotFound("not_found", kind="team", name=shorten(team_id))
-            row.is_active = is_active
-            append_audit(session, team_id=team_id, actor=actor, action="team.enable" if is_active else "team.disable", subject=team_id)
-            bump(session)
-        self._look_again()
-
     def ensure_owner_key(self, home: Path) -> str | None:
         """Makes the owner's key at the first start, in `<home>/owner.key` (0600), and returns its secret only then.
 

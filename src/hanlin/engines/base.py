@@ -27,16 +27,10 @@ class Capabilities:
     Attributes:
         precisions: the second halves of its variant names.
         max_batch_tokens: most tokens, padding included, of one step.
-        has_gradients: whether input gradients can be had (explanations).
-        is_streaming: whether it generates token by token.
-        needs: extras of the package that must be installed.
     """
 
     precisions: tuple[str, ...]
     max_batch_tokens: int = 32_768
-    has_gradients: bool = False
-    is_streaming: bool = False
-    needs: tuple[str, ...] = ("server",)
 
 
 class Session(Protocol):

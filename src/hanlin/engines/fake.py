@@ -78,7 +78,7 @@ class FakeEngine:
     """A stand-in that serves in milliseconds and fails on demand."""
 
     name = "fake"
-    capabilities = Capabilities(precisions=("fp32",), needs=())
+    capabilities = Capabilities(precisions=("fp32",))
 
     def is_batch_invariant(self, precision: str) -> bool:
         """Always: see `FakeSession`."""

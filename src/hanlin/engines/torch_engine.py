@@ -44,7 +44,7 @@ class TorchEngine:
     """Eager PyTorch on the CPU. Sets the process-wide thread count."""
 
     name = "torch"
-    capabilities = Capabilities(precisions=("fp32", "bf16"), has_gradients=True, needs=("train",))
+    capabilities = Capabilities(precisions=("fp32", "bf16"))
 
     def is_batch_invariant(self, precision: str) -> bool:
         """fp32 up to 1e-4; bf16 up to rounding, as every kernel choice is."""

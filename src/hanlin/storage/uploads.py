@@ -141,13 +141,6 @@ class Uploads:
         self._mark_complete(team_id, status.digest)
         return status.digest
 
-    def require(self, team_id: TeamId, digest: str) -> Digest:
-        """The digest, if this team has sent that blob. Raises NotFound (`blob_not_found`)."""
-        status = self.status(team_id, digest)
-        if status is None or not status.is_complete:
-            raise NotFound("blob_not_found", digest=check_digest(digest))
-        return status.digest
-
     def sweep(self) -> int:
         """Removes uploads that nobody touched for the time to live; returns how many."""
         limit, count = self._clock() - self._ttl, 0

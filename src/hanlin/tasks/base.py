@@ -28,7 +28,6 @@ class Column:
     name: str
     kind: Literal["text", "label"]
     aliases: tuple[str, ...] = ()
-    is_required: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +75,10 @@ class HeadSpec:
     """The output layer a task needs.
 
     Args:
-        level: one output row per text (`sequence`) or per token (`token`).
         num_outputs: width of the logits.
         loss: what the outputs are trained with.
     """
 
-    level: Literal["sequence", "token"]
     num_outputs: int
     loss: Literal["cross_entropy", "binary_cross_entropy"]
 

@@ -93,7 +93,7 @@ class TextClassification:
         """See `Task.head`."""
         if len(labels) < 2:
             raise InvalidInput("invalid_labels", problem=f"{len(labels)} labels, where a classifier needs 2 or more")
-        return HeadSpec("sequence", len(labels), "cross_entropy")
+        return HeadSpec(len(labels), "cross_entropy")
 
 
 def scores_of(logits: npt.NDArray[np.floating], function: Function) -> npt.NDArray[np.float64]:
