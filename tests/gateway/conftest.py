@@ -19,7 +19,14 @@ from hanlin.tasks.text import TextSettings
 
 STACK = Path(__file__).with_name("stack.py")
 WORDS = ("[PAD]", "[UNK]", "good", "bad", "crash", "nan", "fail")
-LIMITS = {"max_body_bytes": 1_100_000, "header_timeout_s": 1.0, "body_timeout_s": 1.0, "max_items": 32, "drain_timeout_s": 3.0}
+LIMITS = {
+    "max_body_bytes": 1_100_000,
+    "header_timeout_s": 1.0,
+    "body_timeout_s": 1.0,
+    "write_timeout_s": 2.0,
+    "max_items": 32,
+    "drain_timeout_s": 3.0,
+}
 
 
 class Stack:
@@ -28,6 +35,7 @@ class Stack:
     def __init__(self, home: Path, **settings: object) -> None:
         home.mkdir(parents=True)
         self.home = home
+        self.gateway_log = home / "gateway.log"  # what the gateway says on stderr: nothing, when all is well
         (home / "settings.json").write_text(json.dumps(LIMITS | settings))
         (home / "desired.json").write_text("[]")
         self._entries: list[dict[str, object]] = []
@@ -40,19 +48,19 @@ class Stack:
 
     def start_gateway(self) -> None:
         fd = self._sock.fileno()
-        self.gateway = subprocess.Popen([sys.executable, STACK, "gateway", self.home, str(fd)], pass_fds=[fd])
+        with self.gateway_log.open("ab") as log:
+            self.gateway = subprocess.Popen([sys.executable, STACK, "gateway", self.home, str(fd)], pass_fds=[fd], stderr=log)
 
     def start_reconciler(self) -> None:
         self.reconciler = subprocess.Popen([sys.executable, STACK, "reconciler", self.home])
 
-    def add_model(self, version: str, **fake: object) -> None:
+    def add_model(self, version: str, *, labels: tuple[str, ...] = ("negative", "positive"), **fake: object) -> None:
         folder = self.home / "models" / version
         folder.mkdir(parents=True)
         vocabulary = {word: number for number, word in enumerate(WORDS)} | {f"w{n}": n for n in range(len(WORDS), 200)}
         tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         tokenizer.save(str(folder / "tokenizer.json"))
-        labels = ("negative", "positive")
         ModelSpec(task="text-classification", labels=labels, max_length=64, pad_id=0, text=TextSettings(), languages=("en",)).save(folder)
         (folder / "fake.json").write_text(json.dumps({"crash_token": 4, "nan_token": 5, "fail_token": 6, **fake}))
 
@@ -95,6 +103,15 @@ class Stack:
             except (TimeoutError, ConnectionResetError):
                 pass
             return said
+
+    def connect(self) -> socket.socket:
+        """A raw connection, for callers that misbehave."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=20)
+
+    def worker_values(self) -> dict[str, float]:
+        """Counters and gauges of the one worker."""
+        lines = [line for line in self.client.get("/metrics").text.splitlines() if line.startswith("hanlin_worker_") and "{" in line]
+        return {line.partition("{")[0]: float(line.rpartition(" ")[2]) for line in lines}
 
     def worker_pids(self) -> list[int]:
         found = subprocess.run(["pgrep", "-P", str(self.reconciler.pid)], capture_output=True, text=True, check=False).stdout

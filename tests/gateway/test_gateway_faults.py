@@ -164,7 +164,7 @@ def test_hang_up_drops_queued_work(own_stack) -> None:
         for connection in gone:
             connection.close()
         assert flying.result().status_code == 200
-    values = worker_values(own_stack)
+    values = own_stack.worker_values()
     assert values["hanlin_worker_cancelled_total"] == 5
     assert values["hanlin_worker_rows_total"] == 2
     assert values["hanlin_worker_queued_tokens"] == 0
@@ -226,11 +226,6 @@ def is_alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def worker_values(stack) -> dict[str, float]:
-    lines = [line for line in stack.client.get("/metrics").text.splitlines() if line.startswith("hanlin_worker_") and "{" in line]
-    return {line.partition("{")[0]: float(line.rpartition(" ")[2]) for line in lines}
 
 
 def test_routes_file_is_private(stack) -> None:

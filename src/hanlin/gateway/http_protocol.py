@@ -8,9 +8,9 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from hanlin.errors import HanlinError, InvalidInput
 from hanlin.gateway.http_guard import ALLOW, Guard, Refused
@@ -18,10 +18,12 @@ from hanlin.gateway.responses import error_body
 from hanlin.gateway.status import http_status
 from hanlin.settings import Settings
 
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
+
 _LINGER_S = 2.0
 _LINGER_BYTES = 64 * 2**20
 _MIN_BODY_BYTES = 64 * 2**10  # that much must come in each `body_timeout_s`, or the whole rest
-_WRITE_TIMEOUT_S = 30.0
 _CLOSE_HEADERS = b"content-type: application/json\r\nconnection: close\r\n"
 
 
@@ -44,6 +46,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._is_refused = False
         self._hang_up: Callable[[], object] | None = None
         self._is_gone = False
+        self._answering: RequestResponseCycle | None = None  # `cycle` is the last one read: pipelined ones wait in between
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See asyncio.Protocol."""
@@ -54,7 +57,9 @@ class GuardedProtocol(HttpToolsProtocol):
         """Ends timers and tells the app."""
         self._set_timer(0, None)
         self.resume_writing()
-        self._is_gone = self.cycle is not None and not self.cycle.response_complete
+        if self._answering is not None and not self._answering.response_complete:
+            self._is_gone = self._answering.disconnected = True
+            self._answering.message_event.set()
         super().connection_lost(exc)
         if self._is_gone and self._hang_up is not None:
             self._hang_up()
@@ -75,6 +80,10 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         self._watch(was_in_head=was_in_head, was_in_body=was_in_body)
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answering = cycle
+        super()._start_asgi_task(cycle, app)
+
     def on_message_begin(self) -> None:
         """Gives the app its way to hear of a hang-up."""
         super().on_message_begin()
@@ -85,7 +94,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """A caller who does not read holds the answer for a while, not for ever."""
         super().pause_writing()
-        self._writing_timer = self.loop.call_later(_WRITE_TIMEOUT_S, self.transport.abort)
+        self._writing_timer = self.loop.call_later(self.settings.write_timeout_s, self.transport.abort)
 
     def resume_writing(self) -> None:
         """The caller reads again."""
@@ -135,17 +144,19 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         self._is_refused = True
         self._set_timer(0, None)
-        is_answering = self.cycle is not None and not self.cycle.response_complete
-        if is_answering and (self.cycle.response_started or not self.cycle.more_body):
-            self.cycle.keep_alive = False  # its answer goes out, then the connection ends
+        current = self._answering
+        if current is not None and current.response_complete:
+            current = None
+        if current is not None and (current.response_started or not current.more_body):
+            current.keep_alive = False  # its answer goes out, then the connection ends
             self.pipeline.clear()
             return
         if not is_silent and not self.transport.is_closing():
             self.transport.write(_refusal(InvalidInput(code)))
         self.transport.close()
-        if is_answering:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
+        if current is not None:
+            current.disconnected = True
+            current.message_event.set()
 
 
 def _refusal(error: HanlinError) -> bytes:
