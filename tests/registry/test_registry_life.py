@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -175,6 +176,16 @@ def test_what_is_in_use_stays(registry: Registry, database: Database) -> None:
     JobQueue(database).cancel(TEAM, other.id)
     with pytest.raises(NotFound):
         registry.add_variant(version, "x", None, {})
+
+
+def test_who_deletes_a_candidate_does_not_delete_what_was_published_since(registry: Registry) -> None:
+    version = published(registry)
+    with pytest.raises(Conflict) as caught:
+        registry.delete_version(replace(version, state="candidate", published_at=None), is_unpublished_only=True)
+    assert caught.value.code == "already_published"
+    assert registry.resolve(TEAM, ModelRef("m", 1)) == version
+    registry.delete_version(candidate(registry), is_unpublished_only=True)
+    assert registry.get_model(TEAM, "m").versions == (version,)
 
 
 def test_teams_are_apart(registry: Registry) -> None:

@@ -1,4 +1,4 @@
-"""What is swept away once an hour, beside the runner: idle uploads, bytes that nothing names, folders of ended jobs."""
+"""What is swept away once an hour, beside the runner: idle uploads, what cancelled jobs made, lost bytes, old folders."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import threading
 from datetime import timedelta
 
+from hanlin.control import jobs
 from hanlin.control.platform import Platform
 from hanlin.errors import HanlinError, NotFound
 from hanlin.jobs import Job
@@ -39,9 +40,10 @@ def start(platform: Platform) -> threading.Event:
 def sweep(platform: Platform) -> None:
     """One round."""
     platform.uploads.sweep()
+    jobs.forget_cancelled(platform)  # where a kill came between a cancelled job's end and its tidying
     collect_garbage(platform.database, platform.blobs, cache=platform.artifact_cache)
-    jobs = platform.settings.home / "jobs"
-    for folder in jobs.iterdir() if jobs.is_dir() else ():
+    folders = platform.settings.home / "jobs"
+    for folder in folders.iterdir() if folders.is_dir() else ():
         if _is_over(platform, folder.name):
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -22,7 +22,7 @@ from uuid import uuid4
 from hanlin.app import housekeeping
 from hanlin.app.processes import kill, spawn
 from hanlin.app.wiring import open_platform
-from hanlin.control import private_endpoints
+from hanlin.control import jobs, private_endpoints
 from hanlin.control.platform import Platform
 from hanlin.errors import Conflict, Internal, NotReady
 from hanlin.jobs import Job
@@ -129,6 +129,8 @@ class Runner:
         if job.has_ended:
             if job.state == "succeeded":
                 shutil.rmtree(self.platform.job_folder(job.id), ignore_errors=True)
+            elif job.state == "cancelled":
+                self._clean_up(job)
             return
         deaths = count_death(self.platform.job_folder(job.id), job.progress.step)
         if deaths >= MAX_ATTEMPTS and not job.is_cancel_requested:
@@ -138,13 +140,14 @@ class Runner:
         self._clean_up(job)
 
     def _clean_up(self, job: Job) -> None:
-        """What a dead process left: its private endpoint and key, and of a job that will not go on its folder.
+        """What a dead process left: its private endpoint and key; of a cancelled job its folder and the version nobody has published.
 
         A failed job keeps its folder for a while: the last good checkpoint may be worth more than the disk."""
         principal = Principal(job.team_id, job.key_id or KeyId("system"), frozenset())
         private_endpoints.forget(self.platform, principal, owner=job.id)
         if job.state == "cancelled":
             shutil.rmtree(self.platform.job_folder(job.id), ignore_errors=True)
+            jobs.forget_cancelled(self.platform, job.id)
 
     def _stop_all(self) -> None:
         for running in self.running.values():

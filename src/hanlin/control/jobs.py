@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from sqlalchemy import select
+
 from hanlin.control.job_kinds import check_job
 from hanlin.control.job_references import check_references
 from hanlin.control.platform import Platform
-from hanlin.errors import InvalidInput
+from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.jobs import Job, JobEvent
 from hanlin.jobs.values import JobState
-from hanlin.types import JsonObject, Principal, shorten
+from hanlin.storage.tables import JobRow, ModelRow, ModelVersionRow
+from hanlin.types import JsonObject, ModelRef, Principal, TeamId, shorten
 
 MAX_LISTED = 500
 MAX_LOG_BYTES = 256 * 1024
@@ -55,6 +60,22 @@ def cancel(platform: Platform, principal: Principal, job_id: str) -> Job:
     """Asks a job to end: at once when queued, within 10 s when running; changes nothing when it has ended. Raises NotFound."""
     principal.require("write")
     return platform.jobs.cancel(principal.team_id, job_id)
+
+
+def forget_cancelled(platform: Platform, job_id: str | None = None) -> None:
+    """Removes the versions that cancelled jobs (or the one named) had made; what is published or in use by now stays."""
+    made = (
+        select(JobRow.team_id, ModelRow.name, ModelVersionRow.number)
+        .join(ModelVersionRow, ModelVersionRow.job_id == JobRow.id)
+        .join(ModelRow, ModelRow.id == ModelVersionRow.model_id)
+        .where(JobRow.state == "cancelled", ModelVersionRow.state != "published")
+    )
+    with platform.database.read() as session:
+        found = session.execute(made if job_id is None else made.where(JobRow.id == job_id)).all()
+    for team, name, number in found:
+        with contextlib.suppress(NotFound, Conflict):  # deleted meanwhile; published meanwhile or in use
+            version = platform.registry.resolve(TeamId(team), ModelRef(name, version=number))
+            platform.registry.delete_version(version, is_unpublished_only=True)
 
 
 def events(platform: Platform, principal: Principal, job_id: str, *, after: int = 0) -> list[JobEvent]:

@@ -132,10 +132,12 @@ class ModelRecords:
         with self._database.write() as session:
             rows.find_model(session, team_id, name, is_locked=True).notes = _checked(notes)
 
-    def delete(self, version: ModelVersion, *, actor: str) -> None:
+    def delete(self, version: ModelVersion, *, actor: str, is_unpublished_only: bool) -> None:
         """See `Registry.delete_version`."""
         with self._database.write() as session:
             row = rows.find_version(session, version, is_locked=True)
+            if is_unpublished_only and row.state == "published":
+                raise Conflict("already_published", version=str(version))
             if user := _user(session, version):
                 raise Conflict("in_use", subject=str(version), user=user)
             session.execute(delete(DeploymentRow).where(DeploymentRow.version_id == row.id))

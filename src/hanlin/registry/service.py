@@ -165,9 +165,13 @@ class Registry:
         """Replaces the model's notes (Markdown). Raises InvalidInput (`notes_too_long`)."""
         self._models.set_notes(team_id, name, notes)
 
-    def delete_version(self, version: ModelVersion, *, actor: str = "system") -> None:
-        """Removes the record; its number is never given again. Raises Conflict (`in_use`), naming the user."""
-        self._models.delete(version, actor=actor)
+    def delete_version(self, version: ModelVersion, *, actor: str = "system", is_unpublished_only: bool = False) -> None:
+        """Removes the record; its number is never given again.
+
+        Raises:
+            Conflict: `in_use`, naming the user; with `is_unpublished_only` also `already_published`, be it published this instant.
+        """
+        self._models.delete(version, actor=actor, is_unpublished_only=is_unpublished_only)
 
     def materialize(self, version: ModelVersion, cache: Path, *, variants: tuple[str, ...] | None = None) -> Path:
         """A verified folder below `cache`, named by digest, with the version's files and those of its variants.
