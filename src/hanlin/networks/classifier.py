@@ -11,6 +11,7 @@ from hanlin.networks.embedding import TokenEmbedding
 from hanlin.networks.pooling import masked_max, masked_mean
 from hanlin.networks.recurrent import RecurrentEncoder
 from hanlin.networks.transformer import TransformerEncoder
+from hanlin.networks.wide import WideRoad
 
 
 class TextClassifier(nn.Module):
@@ -18,6 +19,7 @@ class TextClassifier(nn.Module):
 
     Features are the largest and the mean value of every encoder unit over the text; with n-grams also the mean embedding, a direct road
     from "this run of characters stands in the text" to the answer (Joulin et al., Bag of Tricks, 2017).
+    A wide road, where there is one, adds its own logits.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -30,6 +32,11 @@ class TextClassifier(nn.Module):
         self.has_direct_road = bool(config.ngram_sizes)
         size = 2 * self.encoder.output_size + (config.embedding_size if self.has_direct_road else 0)
         self.classifier = nn.Linear(size, len(config.labels))
+        self.wide: WideRoad | None = None
+        if config.wide_sizes:
+            self.wide = WideRoad(
+                vocab_size=config.vocab_size, num_labels=len(config.labels), sizes=config.wide_sizes, buckets=config.wide_buckets
+            )  # fmt: skip
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """(batch, length) int64 both, padding on the right → (batch, labels) logits."""
@@ -40,4 +47,4 @@ class TextClassifier(nn.Module):
             lengths = attention_mask.sum(1, keepdim=True).to(vectors.dtype)
             features.append(masked_mean(vectors, attention_mask) * lengths.sqrt())
         logits: Tensor = self.classifier(self.dropout(torch.cat(features, dim=1)))
-        return logits
+        return logits if self.wide is None else logits + self.wide(input_ids, attention_mask)

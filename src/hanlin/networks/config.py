@@ -20,6 +20,8 @@ class NetworkConfig:
     Attributes:
         ngram_buckets: rows of the table that hashed neighbours share; 0 switches the n-gram features off.
         ngram_sizes: which runs of tokens get a row of that table, such as (2, 3).
+        wide_sizes: which runs of tokens count in the linear road beside the encoder; empty for none.
+        wide_buckets: rows of each of its hashed tables.
         positions: `sinusoidal` or `learned`; only the Transformer reads it.
         max_position_embeddings: longest sequence in tokens; 0 means that the network sets no limit.
     """
@@ -40,6 +42,8 @@ class NetworkConfig:
     dropout: float = 0.3
     embedding_dropout: float = 0.1
     ngram_dropout: float = 0.0
+    wide_sizes: tuple[int, ...] = ()
+    wide_buckets: int = 0
     pad_token_id: int = 0
 
     def __post_init__(self) -> None:
@@ -52,6 +56,10 @@ class NetworkConfig:
         _check(all(2 <= size <= 5 for size in self.ngram_sizes), "ngram_sizes", list(self.ngram_sizes))
         _check(not self.ngram_sizes or self.ngram_buckets > 0, "ngram_buckets", self.ngram_buckets)
         _check(max(self.ngram_sizes, default=0) * self.ngram_buckets < 2**24, "ngram_buckets", self.ngram_buckets)
+        _check(0 <= self.wide_buckets <= 2**22, "wide_buckets", self.wide_buckets)
+        _check(all(1 <= size <= 5 for size in self.wide_sizes), "wide_sizes", list(self.wide_sizes))
+        _check(not self.wide_sizes or self.wide_buckets > 0, "wide_buckets", self.wide_buckets)
+        _check(max(self.wide_sizes, default=0) * self.wide_buckets < 2**24, "wide_buckets", self.wide_buckets)
         _check(0 <= self.pad_token_id < self.vocab_size, "pad_token_id", self.pad_token_id)
         _check(len(self.labels) >= 2, "labels", len(self.labels))
         _check(self.positions in ("sinusoidal", "learned"), "positions", self.positions)

@@ -30,6 +30,7 @@ class TrainConfig:
         max_length: tokens a text may have when serving; train_length: longer texts are cut to this many when training.
         vocab_size, tokenizer, min_count: of the tokenizer trained on the data; a base brings its own.
         ngrams: whether our networks also look at hashed runs of 2 and 3 tokens; ngram_dropout: share of these vectors dropped.
+        wide: whether our networks get a linear model over runs of tokens beside them, as strong as the validation rows choose.
         layer_decay: each layer below the head learns by this factor slower (fine-tuning).
         head_rate: factor on the rate of the new head (fine-tuning).
         seed, threads: the same two give the same weights, bit for bit.
@@ -69,6 +70,7 @@ class TrainConfig:
     ngrams: bool = True
     ngram_buckets: int = 2**17
     ngram_dropout: float = 0.5
+    wide: bool = True
     positions: str = "sinusoidal"
     layer_decay: float = 1.0
     head_rate: float = 1.0
@@ -133,7 +135,7 @@ def preset(model: str) -> TrainConfig:
     if model == "base":
         return TrainConfig(
             model, epochs=4, batch_size=32, batch_tokens=4096, rate=1e-4, weight_decay=0.01, label_smoothing=0.0, max_length=256,
-            train_length=256, text=TextSettings(), dropout=0.1, average=0.0, ngrams=False,
+            train_length=256, text=TextSettings(), dropout=0.1, average=0.0, ngrams=False, wide=False,
         )  # fmt: skip
     if model == "transformer":
         return TrainConfig(model, layers=2, embedding_size=128, hidden_size=128, rate=1e-3, dropout=0.2, average=0.995)

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from hanlin.models.pretrained import build_from_base, rate_scales
+from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.dropout import replace_dropout
 from hanlin.networks.loading import TORCH_DTYPES, save_network
 from hanlin.tasks.encoding import TextEncoder
@@ -20,6 +21,7 @@ from hanlin.tasks.spec import ModelSpec
 from hanlin.training.batches import collate, plan_epoch
 from hanlin.training.compaction import Compaction, compact
 from hanlin.training.config import TrainConfig
+from hanlin.training.evaluation import judge
 from hanlin.training.examples import Examples, TrainData, check_data, class_weights, encode
 from hanlin.training.loop import Course, steps
 from hanlin.training.optimizers import Average, Masters
@@ -27,6 +29,7 @@ from hanlin.training.ports import Checkpoints, Progress
 from hanlin.training.precision import choose_precision
 from hanlin.training.scratch import new_network, write_spec, write_tokenizer
 from hanlin.training.state import Place, Point, RunState, read_place
+from hanlin.training.wide import add_wide_road
 from hanlin.types import JsonObject
 
 CHECKPOINT_SECONDS = 30.0
@@ -89,10 +92,8 @@ def train(
         state.read(found)
         progress.message("training_resumed", step=state.place.step)
     seconds, tokens = _run(start.course, state, out / "tokenizer.json", progress, checkpoints)
-    _finish(start, state, out)
+    best = _finish(start, state, out, progress)
     place = state.place
-    assert place.best is not None
-    best = -place.best if config.metric == "loss" else place.best
     return TrainReport(
         steps=place.step, best=best, best_step=place.best_step, precision=place.precision, threads=threads,
         seconds=seconds, tokens_per_s=tokens / max(seconds, 1e-9), history=tuple(place.history), config=config.to_json(),
@@ -203,12 +204,28 @@ def _run(course: Course, state: RunState, tokenizer: Path, progress: Progress, c
     return time.perf_counter() - started, int((state.place.step - first_step) * mean_tokens)
 
 
-def _finish(start: _Start, state: RunState, out: Path) -> None:
-    """Put the best weights into the module and save it."""
-    module = start.module.float()
+def _finish(start: _Start, state: RunState, out: Path, progress: Progress) -> float:
+    """Put the best weights into the module, add the wide road, save. Returns the watched metric of what was saved."""
+    config, module = start.course.config, start.module.float()
     with torch.no_grad():
         torch._foreach_copy_([parameter.data for parameter in state.masters.parameters], state.best)
     if start.compaction:
         start.compaction.restore(module)
     module.eval()
+    assert state.place.best is not None
+    best = -state.place.best if config.metric == "loss" else state.place.best
+    if config.wide and isinstance(module, TextClassifier):
+        best = _widen(module, start.course, progress, before=best)
     save_network(module, out)
+    return best
+
+
+def _widen(module: TextClassifier, course: Course, progress: Progress, *, before: float) -> float:
+    config = course.config
+    progress.message("fitting_wide_road", rows=len(course.train.rows))
+    found = add_wide_road(module, course.train, course.validation, pad_id=course.pad_id, seed=config.seed)
+    after = judge(config.task, found.probabilities, course.validation, course.labels)[config.metric]
+    progress.message(
+        "wide_road_fitted", deep=found.deep, wide=found.wide, metric=config.metric, before=round(before, 4), after=round(after, 4)
+    )
+    return after
