@@ -21,7 +21,8 @@ An error is a stable `code` with parameters; its words, in English and Chinese, 
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import ClassVar, Self
 
 from hanlin import messages
 
@@ -48,6 +49,13 @@ class HanlinError(Exception):
         self.details = details
         self._received: tuple[str, str] | None = None
         super().__init__(code)
+
+    @classmethod
+    def of(cls, code: str, params: Mapping[str, Param]) -> Self:
+        """The error of which code and parameters were written down, or sent by a process of ours."""
+        error = cls(code)
+        error.params = dict(params)
+        return error
 
     @property
     def message(self) -> str:

@@ -100,7 +100,7 @@ class FakePort:
             ModelView("sentiment-en", "text-classification", (), (other,)),
         ]
         self.endpoints = [
-            EndpointView("sentiment", "ready", "text-classification", "sentiment-zh", 2, "openvino-int8", 2, "", ("neg", "pos"), ("zh",)),
+            EndpointView("sentiment", "ready", "text-classification", "sentiment-zh", 2, "openvino-int8", 2, {}, ("neg", "pos"), ("zh",)),
             EndpointView("reviews", "starting", "text-classification", "sentiment-en", 3, "openvino-bf16", languages=("en",)),
         ]
         self.job = JobView(

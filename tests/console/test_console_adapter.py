@@ -13,6 +13,7 @@ from hanlin.compression.report import CompressionReport, Machine, VariantEvidenc
 from hanlin.console import create_console, reading
 from hanlin.console.adapter import PlatformPort
 from hanlin.control import deployments, jobs
+from hanlin.control.desired import DeclaredDeployments
 from hanlin.control.platform import Platform
 from hanlin.errors import NotFound, PermissionDenied, Unauthenticated
 from hanlin.gateway.dataplane import Dataplane, Outcome
@@ -144,6 +145,17 @@ def test_a_job_and_its_events_are_seen(platform: Platform, port: PlatformPort, o
     assert view.said.text("en") == "resumed at step 3"
     assert port.job_events(owner, job.id, events[-1].seq) == []
     assert [item.id for item in port.list_jobs(owner, 5)] == [job.id]
+
+
+def test_why_an_endpoint_does_not_serve_is_told_in_both_languages(
+    platform: Platform, port: PlatformPort, owner: Principal, model: str
+) -> None:
+    (declared,) = deployments.list_deployments(platform, owner)
+    DeclaredDeployments(platform).set_state(declared.id, "failed", Said("artifact_corrupt", {"digest": "d1"}), 0)
+    endpoint = port.get_endpoint(owner, "mood")
+    assert endpoint.state == "failed"
+    assert "Restore this blob" in endpoint.reason["en"]
+    assert "与摘要 d1 不符" in endpoint.reason["zh"]
 
 
 def test_an_endpoint_is_seen(port: PlatformPort, owner: Principal, model: str) -> None:

@@ -276,7 +276,7 @@ def test_foreign_text_is_inert_everywhere(member: TestClient, port) -> None:
     metrics = replace(version.metrics, per_class=tuple(LabelScores(EVIL, 1, 1, 1, 1) for _ in "ab"))
     version = replace(version, metrics=metrics, lineage=((EVIL, EVIL),), labels=(EVIL, EVIL), target=EVIL)
     port.models = [ModelView("sentiment-zh", EVIL, ((EVIL, 2),), (version,))]
-    port.endpoints = [EndpointView("sentiment", EVIL, EVIL, EVIL, 2, EVIL, reason=EVIL, languages=())]
+    port.endpoints = [EndpointView("sentiment", EVIL, EVIL, EVIL, 2, EVIL, reason={"en": EVIL, "zh": EVIL}, languages=())]
     port.jobs = [
         JobView(
             "job-6",

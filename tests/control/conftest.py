@@ -16,6 +16,7 @@ from hanlin.gateway.app import create_app
 from hanlin.gateway.control_api import create_control_router
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.registry.values import ModelVersion
+from hanlin.serving.router import Router
 from hanlin.settings import Settings, load_settings
 from hanlin.storage.manifest import Manifest, ManifestFile
 from hanlin.storage.tables import TeamRow
@@ -56,6 +57,7 @@ class Http:
 
     app: object
     platform: Platform
+    router: Router
 
     def key(self, *scopes: Scope, team: TeamId = DEFAULT_TEAM) -> str:
         return self.platform.accounts.create_key(team, "test", scopes or SCOPES)[1]
@@ -67,8 +69,9 @@ class Http:
 
 @pytest.fixture
 def http(platform: Platform, settings: Settings) -> Http:
-    app = create_app(Dataplane(platform.accounts, settings=settings), control_router=create_control_router(platform))
-    return Http(app, platform)
+    dataplane = Dataplane(platform.accounts, settings=settings)
+    app = create_app(dataplane, control_router=create_control_router(platform, dataplane.router))
+    return Http(app, platform, dataplane.router)
 
 
 @pytest.fixture

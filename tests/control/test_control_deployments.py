@@ -6,9 +6,11 @@ import threading
 
 import pytest
 
-from hanlin.control import deployments, models
+from hanlin.control import deployments, models, private_endpoints
 from hanlin.control.desired import DeclaredDeployments
-from hanlin.errors import Conflict, HanlinError, NotFound
+from hanlin.errors import Conflict, EngineFailed, HanlinError, NotFound
+from hanlin.messages.said import Said
+from hanlin.serving.routes import EndpointRoute, Routes, route_key
 
 
 @pytest.fixture
@@ -19,7 +21,7 @@ def desired(platform) -> DeclaredDeployments:
 def ready(desired: DeclaredDeployments) -> str:
     """The newest wanted deployment becomes ready; its id."""
     newest = desired.list_deployments()[-1].deployment_id
-    desired.set_state(newest, "ready", "", 1)
+    desired.set_state(newest, "ready", None, 1)
     return newest
 
 
@@ -55,7 +57,7 @@ def test_the_old_one_serves_until_the_new_one_is_ready(platform, owner, make_ver
     new = deployments.deploy(platform, owner, model="mood", endpoint="live").id
     assert [spec.deployment_id for spec in desired.list_deployments()] == [old, new]
     assert deployments.get_endpoint(platform, owner, "live").serving.version == 1
-    desired.set_state(new, "ready", "", 1)
+    desired.set_state(new, "ready", None, 1)
     assert [spec.deployment_id for spec in desired.list_deployments()] == [new]
     assert deployments.get_endpoint(platform, owner, "live").serving.version == 2
 
@@ -67,10 +69,11 @@ def test_a_failed_one_leaves_the_old_one_serving(platform, owner, make_version, 
     old = ready(desired)
     make_version(content=b"broken weights")
     new = deployments.deploy(platform, owner, model="mood", endpoint="live").id
-    desired.set_state(new, "failed", "no such tensor", 0)
-    assert [spec.deployment_id for spec in desired.list_deployments()] == [old]
+    reason = Said("engine_load_failed", {"variant": "torch-fp32", "reason": "no such tensor"})
+    desired.set_state(new, "failed", reason, 0)
+    assert [(spec.deployment_id, spec.has_failed) for spec in desired.list_deployments()] == [(old, False), (new, True)]
     view = deployments.get_endpoint(platform, owner, "live")
-    assert (view.wanted.state, view.wanted.reason, view.serving.id) == ("failed", "no such tensor", old)
+    assert (view.wanted.state, view.wanted.reason, view.serving.id) == ("failed", reason, old)
 
 
 def test_a_rollback_goes_to_what_was_ready_before(platform, owner, make_version, desired) -> None:
@@ -143,3 +146,98 @@ def test_one_of_two_publishes_wins(platform, owner, make_version) -> None:
         for thread in threads:
             thread.join()
         assert sorted(ends) == ["already_published", "published"]
+
+
+def test_eight_at_once_make_one_deployment(platform, owner, make_version) -> None:
+    make_version()
+    barrier, found = threading.Barrier(8), []
+
+    def deploy() -> None:
+        barrier.wait()
+        found.append(deployments.deploy(platform, owner, model="mood", endpoint="live").id)
+
+    threads = [threading.Thread(target=deploy) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert len(set(found)) == len(deployments.list_deployments(platform, owner)) == 1
+
+
+def test_what_still_serves_is_not_deployed_a_second_time(platform, owner, make_version, desired) -> None:
+    """Version 2 fails (or still starts) beside version 1; who asks for version 1 again gets the one that serves."""
+    make_version()
+    first = deployments.deploy(platform, owner, model="mood:1", endpoint="live").id
+    ready(desired)
+    make_version(content=b"new weights")
+    second = deployments.deploy(platform, owner, model="mood:2", endpoint="live").id
+    desired.set_state(second, "failed", Said("worker_start_died", {"status": 1}), 0)
+    assert deployments.deploy(platform, owner, model="mood:1", endpoint="live").id == first
+    assert [spec.deployment_id for spec in desired.list_deployments()] == [first]
+
+
+def test_a_failed_deployment_is_tried_anew_when_asked(platform, owner, make_version, desired) -> None:
+    make_version()
+    first = deployments.deploy(platform, owner, model="mood", endpoint="live").id
+    desired.set_state(first, "failed", Said("artifact_corrupt", {"digest": "d"}), 0)
+    again = deployments.deploy(platform, owner, model="mood", endpoint="live")
+    assert (again.id != first, again.state, again.reason) == (True, "starting", None)
+    assert [(spec.deployment_id, spec.has_failed) for spec in desired.list_deployments()] == [(again.id, False)]
+
+
+def test_one_whose_worker_is_being_replaced_serves_until_its_heir_is_ready(platform, owner, make_version, desired) -> None:
+    make_version()
+    deployments.deploy(platform, owner, model="mood", endpoint="live")
+    old = ready(desired)
+    desired.set_state(old, "starting", Said("worker_ended", {"status": -9}), 0)
+    make_version(content=b"new weights")
+    new = deployments.deploy(platform, owner, model="mood", endpoint="live").id
+    assert [spec.deployment_id for spec in desired.list_deployments()] == [old, new]
+
+
+async def test_a_reason_is_told_in_the_callers_language(http, platform, owner, make_version, desired) -> None:
+    make_version()
+    made = deployments.deploy(platform, owner, model="mood", endpoint="live").id
+    desired.set_state(made, "failed", Said("worker_start_died", {"status": 137}), 0)
+    async with http.client(http.key()) as client:
+        for language, words in (("en", "ended with status 137"), ("zh-CN", "在就绪前退出，状态 137")):
+            headers = {"accept-language": language}
+            answers = [
+                (await client.get(f"/api/v1/deployments/{made}", headers=headers)).json(),
+                (await client.get("/api/v1/deployments", headers=headers)).json()["deployments"][0],
+                (await client.get("/api/v1/endpoints/live", headers=headers)).json(),
+                (await client.get("/api/v1/endpoints", headers=headers)).json()["endpoints"][0],
+            ]
+            assert all(words in answer["reason"] for answer in answers)
+            assert [answer["said"] for answer in answers] == [{"code": "worker_start_died", "params": {"status": 137}}] * 4
+
+
+async def test_an_endpoint_taken_away_is_refused_at_once(http, owner, platform, make_version, desired) -> None:
+    """The reconciler has not looked yet, and its routes still name the endpoint."""
+    make_version()
+    made = deployments.deploy(platform, owner, model="mood", endpoint="live").id
+    route = EndpointRoute("mood", "mood:1", "torch-fp32", "starting", deployment_id=made)
+    stale = Routes({route_key(owner.team_id, "live"): route})
+    http.router.update(stale)
+    async with http.client(http.key()) as client:
+        assert (await client.get("/models/live")).status_code == 200
+        assert (await client.delete("/api/v1/endpoints/live")).status_code == 200
+        assert (await client.get("/models/live")).status_code == 404
+        http.router.update(stale)
+        assert (await client.post("/models/live", json={"inputs": "x"})).status_code == 404
+
+
+def test_a_private_endpoint_that_cannot_serve_says_why(platform, owner, make_version, desired) -> None:
+    version, told = make_version(), Said("insufficient_memory", {"needed_mib": 9, "free_mib": 3})
+
+    def fail() -> None:
+        desired.set_state(desired.list_deployments()[-1].deployment_id, "failed", told, 0)
+
+    with (
+        pytest.raises(EngineFailed) as caught,
+        private_endpoints.serving(platform, owner, version, "torch-fp32", owner="job-1", check=fail),
+    ):
+        pytest.fail("it serves")
+    assert (caught.value.code, caught.value.params) == (told.code, told.params)
+    assert desired.list_deployments() == ()

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from hanlin.errors import Unauthenticated
+from hanlin.messages.said import Said
 from hanlin.serving import parent
 from hanlin.serving.process import WorkerOptions
 from hanlin.serving.reconciler import Reconciler
@@ -43,9 +44,9 @@ class FileDesired:
     def list_deployments(self) -> list[DeploymentSpec]:
         return [DeploymentSpec(**entry) for entry in json.loads((self._home / "desired.json").read_text())]
 
-    def set_state(self, deployment_id: str, state: str, reason: str, replicas: int) -> None:
+    def set_state(self, deployment_id: str, state: str, reason: Said | None, replicas: int) -> None:
         with (self._home / "states.jsonl").open("a") as file:
-            file.write(json.dumps([deployment_id, state, reason, replicas]) + "\n")
+            file.write(json.dumps([deployment_id, state, reason.text("en") if reason else "", replicas]) + "\n")
         if state == "ready":
             entries = json.loads((self._home / "desired.json").read_text())
             this = next((entry for entry in entries if entry["deployment_id"] == deployment_id), None)

@@ -1,17 +1,20 @@
-"""The reconciler where the disk is full: it must not end, for its workers end with it."""
+"""The reconciler where disks are full and bytes rot: it must not end, for its workers end with it."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from hanlin.errors import DataCorrupt
-from hanlin.serving import reconciler
-from hanlin.serving.process import WorkerOptions, WorkerProcess
+from hanlin.errors import DataCorrupt, EngineFailed
+from hanlin.messages.said import Said
+from hanlin.serving import process, reconciler
+from hanlin.serving.process import WorkerOptions, WorkerProcess, new_route
 from hanlin.serving.replicas import DeploymentSpec, ReplicaSet
-from hanlin.serving.routes import Routes, load_routes, save_routes
+from hanlin.serving.routes import ReplicaRoute, Routes, load_routes, save_routes
 
 
 class Nothing:
@@ -58,7 +61,148 @@ async def test_a_workers_artifact_is_verified_at_every_start(tmp_path: Path, mon
     monkeypatch.setattr(WorkerProcess, "start", start)
     spec = DeploymentSpec("d1", "default", "e", "m", "m:1", "fake-fp32", 1)
     group = ReplicaSet(spec, materialize=materialize, options=WorkerOptions(run_dir=tmp_path), on_change=lambda: None)
-    await group._start_worker()
+    await group._start_worker(new_route(tmp_path))
     with pytest.raises(DataCorrupt):
-        await group._start_worker()
+        await group._start_worker(new_route(tmp_path))
     assert verified == ["m:1", "m:1"]
+
+
+class StandInWorker:
+    """A worker that lives until it is told to die."""
+
+    def __init__(self, route: ReplicaRoute) -> None:
+        self.route, self.info, self.pid = route, None, 1
+        self.death = asyncio.Event()
+
+    async def wait(self) -> int:
+        await self.death.wait()
+        return -9
+
+    async def stop(self) -> None:
+        self.death.set()
+
+    def discard(self) -> None:
+        """Nothing to remove."""
+
+
+@pytest.fixture
+def workers(monkeypatch: pytest.MonkeyPatch) -> list[StandInWorker]:
+    """The workers started so far."""
+    found: list[StandInWorker] = []
+
+    async def start(*_: object, route: ReplicaRoute, **__: object) -> StandInWorker:
+        found.append(StandInWorker(route))
+        return found[-1]
+
+    monkeypatch.setattr(WorkerProcess, "start", start)
+    return found
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def spec(number: int, **options: object) -> DeploymentSpec:
+    return DeploymentSpec(f"d{number}", "default", f"e{number}", "m", f"m:{number}", "fake-fp32", **options)  # type: ignore[arg-type]
+
+
+class Declared:
+    """Keeps what it is told; a deployment that has failed is listed as such."""
+
+    def __init__(self, *specs: DeploymentSpec) -> None:
+        self.specs = list(specs)
+        self.told: list[tuple[str, str, Said | None]] = []
+
+    def list_deployments(self) -> list[DeploymentSpec]:
+        return list(self.specs)
+
+    def set_state(self, deployment_id: str, state: str, reason: Said | None, _replicas: int) -> None:
+        self.told.append((deployment_id, state, reason))
+        if state == "failed":
+            self.specs = [replace(item, has_failed=item.has_failed or item.deployment_id == deployment_id) for item in self.specs]
+
+
+async def test_a_corrupt_artifact_fails_its_own_deployment_with_the_reason(tmp_path: Path, workers: list[StandInWorker]) -> None:
+    """C087: a worker dies, and its files are damaged by then."""
+    verified: list[str] = []
+
+    def materialize(wanted: DeploymentSpec) -> Path:
+        verified.append(wanted.version)
+        if verified.count("m:1") > 1 and wanted.version == "m:1":
+            raise DataCorrupt("artifact_corrupt", digest="d")
+        return tmp_path
+
+    desired = Declared(spec(1), spec(2))
+    found = reconciler.Reconciler(desired, materialize=materialize, options=WorkerOptions(run_dir=tmp_path), poll_s=0.01)  # type: ignore[arg-type]
+    running = asyncio.create_task(found.run())
+    await until(lambda: {item[:2] for item in desired.told} >= {("d1", "ready"), ("d2", "ready")})
+    next(worker for worker in workers if worker.route in found._sets["d1"].routes).death.set()
+    await until(lambda: ("d1", "failed", Said("artifact_corrupt", {"digest": "d"})) in desired.told)
+    await until(lambda: (load_routes(tmp_path) or Routes({})).endpoints["default/e1"].state == "failed")
+    assert verified == ["m:1", "m:2", "m:1"], "a damaged artifact is not read again and again"
+    assert (load_routes(tmp_path) or Routes({})).endpoints["default/e2"].replicas
+    found.stop()
+    await running
+
+
+async def test_one_replica_less_of_a_damaged_artifact_leaves_the_other_serving(tmp_path: Path, workers: list[StandInWorker]) -> None:
+    is_damaged = False
+
+    def materialize(_: DeploymentSpec) -> Path:
+        if is_damaged:
+            raise DataCorrupt("artifact_corrupt", digest="d")
+        return tmp_path
+
+    group = ReplicaSet(spec(1, replicas=2), materialize=materialize, options=WorkerOptions(run_dir=tmp_path), on_change=lambda: None)
+    group.start()
+    await until(lambda: len(group.routes) == 2)
+    is_damaged = True
+    workers[0].death.set()
+    await until(lambda: group.reason is not None)
+    assert (group.state, group.reason, len(group.routes)) == ("ready", Said("artifact_corrupt", {"digest": "d"}), 1)
+    await group.stop()
+
+
+async def test_a_deployment_known_to_fail_is_told_and_not_tried(tmp_path: Path, workers: list[StandInWorker]) -> None:
+    desired = Declared(spec(1, has_failed=True))
+    found = reconciler.Reconciler(desired, materialize=lambda _: tmp_path, options=WorkerOptions(run_dir=tmp_path), poll_s=0.01)  # type: ignore[arg-type]
+    running = asyncio.create_task(found.run())
+    await until(lambda: (load_routes(tmp_path) or Routes({})).endpoints != {})
+    assert (load_routes(tmp_path) or Routes({})).endpoints["default/e1"].state == "failed"
+    found.stop()
+    await running
+    assert (workers, desired.told) == ([], [])
+
+
+async def test_a_worker_s_successor_listens_at_the_same_place(tmp_path: Path, workers: list[StandInWorker]) -> None:
+    """So calls reach it although a full disk lets nobody write where it is."""
+    group = ReplicaSet(spec(1), materialize=lambda _: tmp_path, options=WorkerOptions(run_dir=tmp_path), on_change=lambda: None)
+    group.start()
+    await until(lambda: bool(group.routes))
+    workers[0].death.set()
+    await until(lambda: len(workers) == 2 and bool(group.routes))
+    assert workers[0].route == workers[1].route
+    await group.stop()
+
+
+async def test_sockets_of_workers_long_dead_are_removed_at_the_start(tmp_path: Path) -> None:
+    stale, other = tmp_path / "w0123456789ab.sock", tmp_path / "server.json"
+    for path in (stale, other):
+        path.touch()
+    found = reconciler.Reconciler(Declared(), materialize=lambda _: tmp_path, options=WorkerOptions(run_dir=tmp_path))  # type: ignore[arg-type]
+    found.stop()
+    await found.run()
+    assert (stale.exists(), other.exists()) == (False, True)
+
+
+async def test_a_worker_that_does_not_get_ready_leaves_no_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def spawn(route: ReplicaRoute, *_: object, **__: object) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec("sh", "-c", 'touch "$0"; exit 3', route.socket, stdout=asyncio.subprocess.PIPE)
+
+    monkeypatch.setattr(process, "_spawn", spawn)
+    with pytest.raises(EngineFailed) as caught:
+        await WorkerProcess.start(tmp_path, "fake-fp32", version="m:1", endpoint="e", options=WorkerOptions(run_dir=tmp_path))
+    assert (caught.value.code, caught.value.params) == ("worker_start_died", {"status": 3})
+    assert list(tmp_path.iterdir()) == []

@@ -24,7 +24,7 @@ def run_gateway(settings: Settings, *, socket_fd: int) -> int:
         return True
 
     app = create_app(
-        dataplane, control_router=create_control_router(platform),
+        dataplane, control_router=create_control_router(platform, dataplane.router),
         console_app=create_console(platform, dataplane=dataplane), is_database_ready=is_database_ready,
     )  # fmt: skip
     with socket.socket(fileno=socket_fd) as listener:

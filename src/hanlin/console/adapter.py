@@ -12,6 +12,7 @@ from hanlin.compression.pictures import pareto_svg
 from hanlin.compression.report import CompressionReport
 from hanlin.console import reading
 from hanlin.console.port import EndpointView, JobEventView, JobView, ModelView, Prediction, VariantView, VersionView
+from hanlin.console.words import LANGUAGES
 from hanlin.control import deployments, jobs, models
 from hanlin.control.platform import Platform
 from hanlin.control.values import EndpointView as ControlEndpoint
@@ -170,7 +171,8 @@ def _variant(item: Variant) -> VariantView:
 def _endpoint(item: ControlEndpoint) -> EndpointView:
     """What answers now; what is wanted where nothing answers yet. A wish that failed beside it is named as the reason."""
     shown = item.serving or item.wanted
-    reason = item.wanted.reason if item.wanted.state == "failed" else shown.reason
+    told = item.wanted if item.wanted.state == "failed" else shown
+    reason = {language: told.reason_in(language) for language in LANGUAGES} if told.reason else {}
     return EndpointView(
         item.name, shown.state, shown.task, shown.model, shown.version, shown.variant, shown.replicas, reason, labels=item.labels
     )  # fmt: skip

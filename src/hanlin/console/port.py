@@ -6,7 +6,7 @@ Knows no HTTP and no HTML. Times are UTC; scores lie in 0..1; every text may be 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -128,7 +128,7 @@ class EndpointView:
     version: int | None = None
     variant: str = ""
     replicas: int = 1
-    reason: str = ""
+    reason: Mapping[str, str] = field(default_factory=dict)  # why it does not serve, by language; empty when all is well
     labels: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import cast
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from hanlin.control.values import DeploymentView, EndpointView
 from hanlin.errors import NotFound
+from hanlin.messages.said import Said
 from hanlin.serving.replicas import DeploymentState
 from hanlin.storage.database import bump
 from hanlin.storage.tables import DeploymentRow, EndpointRow, ModelRow, ModelVersionRow
@@ -27,18 +29,23 @@ def version_row(session: Session, team: TeamId, model: str, number: int) -> Mode
 
 
 def endpoint_row(session: Session, team: TeamId, name: str, *, is_internal: bool) -> EndpointRow:
-    """The endpoint's row, made when it is new."""
-    row = session.scalar(select(EndpointRow).where(EndpointRow.team_id == team, EndpointRow.name == name))
-    if row is None:
-        row = EndpointRow(team_id=team, name=name, is_internal=is_internal, deployment_id=None, created_at=utc_now())
-        session.add(row)
-        session.flush()
+    """The endpoint's row, made when it is new. It is locked: whoever declares the same at once waits, and finds it declared."""
+    found = select(EndpointRow).where(EndpointRow.team_id == team, EndpointRow.name == name).with_for_update()
+    if (row := session.scalar(found)) is not None:
+        return row
+    row = EndpointRow(team_id=team, name=name, is_internal=is_internal, deployment_id=None, created_at=utc_now())
+    try:
+        with session.begin_nested():
+            session.add(row)
+    except IntegrityError:  # another one was faster
+        return session.scalars(found).one()
     return row
 
 
-def find_endpoint(session: Session, team: TeamId, name: str) -> EndpointRow:
+def find_endpoint(session: Session, team: TeamId, name: str, *, is_locked: bool = False) -> EndpointRow:
     """A public endpoint that is declared. Raises NotFound (`endpoint_not_found`)."""
-    row = session.scalar(select(EndpointRow).where(EndpointRow.team_id == team, EndpointRow.name == name, ~EndpointRow.is_internal))
+    query = select(EndpointRow).where(EndpointRow.team_id == team, EndpointRow.name == name, ~EndpointRow.is_internal)
+    row = session.scalar(query.with_for_update() if is_locked else query)
     if row is None or row.deployment_id is None:
         raise NotFound("endpoint_not_found")
     return row
@@ -59,11 +66,18 @@ def add_deployment(
     return row
 
 
+def live_twin(session: Session, endpoint_id: int, *, version_id: int, variant: str, replicas: int) -> DeploymentRow | None:
+    """The wanted deployment of the endpoint that is this very wish and has not failed."""
+    is_same = (DeploymentRow.version_id == version_id, DeploymentRow.variant == variant, DeploymentRow.replicas == replicas)
+    query = select(DeploymentRow).where(DeploymentRow.endpoint_id == endpoint_id, DeploymentRow.is_wanted, *is_same)
+    query = query.where(DeploymentRow.state.in_(["starting", "ready"]))
+    return session.scalar(query.order_by(DeploymentRow.created_at.desc()).limit(1))
+
+
 def supersede_starting(session: Session, endpoint_id: int) -> None:
-    """Wishes that never came to serve are dropped when a newer one is made; a ready one serves on until its heir is ready."""
-    for row in session.scalars(
-        select(DeploymentRow).where(DeploymentRow.endpoint_id == endpoint_id, DeploymentRow.is_wanted, DeploymentRow.state != "ready")
-    ):
+    """Wishes that never came to serve are dropped when a newer one is made; one that did serves on until its heir is ready."""
+    is_idle = DeploymentRow.ready_at.is_(None) | (DeploymentRow.state == "failed")
+    for row in session.scalars(select(DeploymentRow).where(DeploymentRow.endpoint_id == endpoint_id, DeploymentRow.is_wanted, is_idle)):
         row.is_wanted = False
         row.state = "failed" if row.state == "failed" else "stopped"
         row.updated_at = utc_now()
@@ -77,6 +91,12 @@ def withdraw(session: Session, row: EndpointRow) -> None:
         deployment.updated_at = utc_now()
         deployment.state = "failed" if deployment.state == "failed" else "stopped"
     bump(session)
+
+
+def newest_ids(session: Session, endpoint_id: int) -> tuple[str, ...]:
+    """The endpoint's newest deployments, ended ones included: all that a route may still name."""
+    query = select(DeploymentRow.id).where(DeploymentRow.endpoint_id == endpoint_id)
+    return tuple(session.scalars(query.order_by(DeploymentRow.created_at.desc()).limit(100)))
 
 
 def select_views(
@@ -116,6 +136,6 @@ def endpoint_view(session: Session, row: EndpointRow) -> EndpointView | None:
 def _view(deployment: DeploymentRow, endpoint: EndpointRow, version: ModelVersionRow, model: ModelRow) -> DeploymentView:
     return DeploymentView(
         id=deployment.id, endpoint=endpoint.name, model=model.name, version=version.number, task=model.task, variant=deployment.variant,
-        replicas=deployment.replicas, state=cast("DeploymentState", deployment.state), reason=deployment.reason,
+        replicas=deployment.replicas, state=cast("DeploymentState", deployment.state), reason=Said.load(deployment.reason),
         created_at=deployment.created_at,
     )  # fmt: skip

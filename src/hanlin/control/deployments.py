@@ -16,12 +16,14 @@ from hanlin.control.deployment_rows import (
     endpoint_row,
     endpoint_view,
     find_endpoint,
+    live_twin,
+    newest_ids,
     select_views,
     supersede_starting,
     withdraw,
 )
 from hanlin.control.platform import Platform
-from hanlin.control.values import DeploymentView, EndpointView
+from hanlin.control.values import DeploymentView, EndpointView, Undeployed
 from hanlin.errors import Conflict, NotFound
 from hanlin.registry.values import ModelVersion
 from hanlin.storage.audit import append_audit
@@ -70,13 +72,16 @@ def declare(
 ) -> DeploymentView:
     """Writes the wish, without asking whether the version may be public (the certify job uses it for private endpoints)."""
     row = endpoint_row(session, principal.team_id, endpoint, is_internal=is_internal)
-    if row.deployment_id is not None:
-        current = session.get_one(DeploymentRow, row.deployment_id)
-        is_same = (current.version_id, current.variant, current.replicas) == (version.id, variant, replicas)
-        if is_same and current.is_wanted and current.state in {"starting", "ready"}:
-            return select_views(session, principal.team_id, deployment_id=current.id)[0]
+    twin = live_twin(session, row.id, version_id=version.id, variant=variant, replicas=replicas)
+    if twin is not None and twin.id == row.deployment_id:
+        return select_views(session, principal.team_id, deployment_id=twin.id)[0]
     supersede_starting(session, row.id)
-    added = add_deployment(session, row, f"dep-{uuid4().hex[:12]}", model=model, version_id=version.id, variant=variant, replicas=replicas)
+    if twin is not None and twin.is_wanted:  # it serves still, beside a later wish that is given up by this one
+        added, row.deployment_id = twin, twin.id
+    else:
+        added = add_deployment(
+            session, row, f"dep-{uuid4().hex[:12]}", model=model, version_id=version.id, variant=variant, replicas=replicas
+        )  # fmt: skip
     append_audit(
         session,
         team_id=principal.team_id,
@@ -125,24 +130,24 @@ def get_endpoint(platform: Platform, principal: Principal, name: str) -> Endpoin
     return view
 
 
-def undeploy(platform: Platform, principal: Principal, name: str) -> EndpointView:
+def undeploy(platform: Platform, principal: Principal, name: str) -> Undeployed:
     """Takes an endpoint away; calls in flight end normally. Its last state is answered. Raises NotFound."""
     principal.require("write")
     with platform.database.write() as session:
-        row = find_endpoint(session, principal.team_id, name)
+        row = find_endpoint(session, principal.team_id, name, is_locked=True)
         view = endpoint_view(session, row)
         if view is None:
             raise NotFound("endpoint_not_found")
         withdraw(session, row)
         append_audit(session, team_id=principal.team_id, actor=principal.key_id, action="endpoint.undeploy", subject=name)
-    return view
+        return Undeployed(view, newest_ids(session, row.id))
 
 
 def rollback(platform: Platform, principal: Principal, name: str) -> DeploymentView:
     """Goes back to what the endpoint served before. Raises NotFound, Conflict (`nothing_to_roll_back_to`)."""
     principal.require("write")
     with platform.database.write() as session:
-        row = find_endpoint(session, principal.team_id, name)
+        row = find_endpoint(session, principal.team_id, name, is_locked=True)
         current = session.get(DeploymentRow, row.deployment_id) if row.deployment_id else None
         if current is None:
             raise NotFound("endpoint_not_found")

@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 
 from hanlin.control.deployment_rows import withdraw
 from hanlin.control.platform import Platform
+from hanlin.messages.said import Said
 from hanlin.serving.replicas import DeploymentSpec, DeploymentState
 from hanlin.storage.database import bump
 from hanlin.storage.tables import DeploymentRow, EndpointRow, JobRow, ModelRow, ModelVersionRow
@@ -36,7 +37,7 @@ class DeclaredDeployments:
                     withdraw(session, row)
 
     def list_deployments(self) -> Sequence[DeploymentSpec]:
-        """All that shall be up, the newest of an endpoint last; without those that failed.
+        """All that shall be up, the newest of an endpoint last; those that failed are marked.
 
         Asked five times a second, so the database is read again only after somebody has written to it.
         """
@@ -45,14 +46,14 @@ class DeclaredDeployments:
             self._listed = self._read_wanted()
         return self._listed
 
-    def set_state(self, deployment_id: str, state: DeploymentState, reason: str, replicas: int) -> None:
+    def set_state(self, deployment_id: str, state: DeploymentState, reason: Said | None, replicas: int) -> None:
         """Records how far a deployment came; `replicas` are ready."""
         with self._platform.database.write() as session:
             row = session.get(DeploymentRow, deployment_id)
             if row is None or not row.is_wanted:  # replaced or withdrawn meanwhile: its end is written already
                 return
             now = utc_now()
-            row.state, row.reason, row.updated_at = state, reason[:2000], now
+            row.state, row.reason, row.updated_at = state, reason.dump() if reason else "", now
             if state == "ready" and replicas > 0:
                 row.ready_at = row.ready_at or now
                 older = update(DeploymentRow).where(
@@ -73,11 +74,11 @@ class DeclaredDeployments:
                 .join(EndpointRow, EndpointRow.id == DeploymentRow.endpoint_id)
                 .join(ModelVersionRow, ModelVersionRow.id == DeploymentRow.version_id)
                 .join(ModelRow, ModelRow.id == ModelVersionRow.model_id)
-                .where(DeploymentRow.is_wanted, DeploymentRow.state != "failed")
+                .where(DeploymentRow.is_wanted)
                 .order_by(DeploymentRow.created_at, DeploymentRow.id)
             )
             return tuple(
                 DeploymentSpec(deployment_id=row.id, team_id=row.team_id, endpoint=endpoint, model=model, version=f"{model}:{number}",
-                               variant=row.variant, replicas=row.replicas)
+                               variant=row.variant, replicas=row.replicas, has_failed=row.state == "failed")
                 for row, endpoint, model, number in session.execute(query)
             )  # fmt: skip

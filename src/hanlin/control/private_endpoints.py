@@ -13,6 +13,7 @@ from hanlin.control.deployment_rows import select_views, withdraw
 from hanlin.control.deployments import declare
 from hanlin.control.platform import Platform
 from hanlin.errors import DeadlineExceeded, EngineFailed
+from hanlin.messages.said import Said
 from hanlin.registry.values import ModelVersion
 from hanlin.storage.tables import EndpointRow
 from hanlin.types import Principal, utc_now
@@ -35,7 +36,7 @@ def serving(
         check: called while waiting; raises to give up.
 
     Raises:
-        EngineFailed: `private_endpoint_failed` with the reason.
+        EngineFailed: with the code of what kept it from serving; `private_endpoint_failed` when that is not known.
         DeadlineExceeded: `private_endpoint_slow`.
     """
     name = f"{_ENDPOINT}{owner}"
@@ -87,6 +88,9 @@ def _wait(platform: Platform, principal: Principal, deployment_id: str, check: C
             time.sleep(_ROUTE_S)
             return
         if view.state in {"failed", "stopped"}:
-            raise EngineFailed("private_endpoint_failed", variant=view.variant, reason=view.reason[:300])
+            if view.reason is not None:
+                plain = {name: value.text("en") if isinstance(value, Said) else value for name, value in view.reason.params.items()}
+                raise EngineFailed.of(view.reason.code, plain)
+            raise EngineFailed("private_endpoint_failed", variant=view.variant)
         time.sleep(_POLL_S)
     raise DeadlineExceeded("private_endpoint_slow", variant=view.variant)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from hanlin import messages
+from hanlin.messages.said import Said
 from hanlin.registry.values import Alias, Certificate, DatasetVersion, ModelVersion, Variant
 from hanlin.serving.replicas import DeploymentState
 
@@ -51,8 +53,15 @@ class DeploymentView:
     variant: str
     replicas: int
     state: DeploymentState
-    reason: str
+    reason: Said | None
     created_at: datetime
+
+    def reason_in(self, language: str) -> str:
+        """Why it does not serve, or not with all its replicas, and what to do, in `language` (`en` or `zh`); empty when all is well."""
+        if self.reason is None:
+            return ""
+        advice = messages.render(self.reason.code, "next", language, self.reason.params)
+        return self.reason.text(language) + (("。" if language.startswith("zh") else ". ") + advice if advice else "")
 
     @property
     def url(self) -> str:
@@ -69,3 +78,11 @@ class EndpointView:
     serving: DeploymentView | None
     labels: tuple[str, ...]
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Undeployed:
+    """An endpoint as it was before it was taken away, and the deployments that routes to it may still name."""
+
+    view: EndpointView
+    deployment_ids: tuple[str, ...]

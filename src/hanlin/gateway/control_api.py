@@ -9,11 +9,17 @@ from fastapi import APIRouter
 
 from hanlin.control.platform import Platform
 from hanlin.gateway import control_api_data, control_api_jobs, control_api_models, control_api_serving, uploads
+from hanlin.serving.router import Router
 
 
-def create_control_router(platform: Platform) -> APIRouter:
-    """Every route of the control API."""
+def create_control_router(platform: Platform, inference: Router | None = None) -> APIRouter:
+    """Every route of the control API.
+
+    Args:
+        inference: the router of this gateway's calls, which is told of endpoints taken away.
+    """
     router = APIRouter()
-    for module in (uploads, control_api_data, control_api_jobs, control_api_models, control_api_serving):
+    for module in (uploads, control_api_data, control_api_jobs, control_api_models):
         router.include_router(module.routes(platform))
+    router.include_router(control_api_serving.routes(platform, inference))
     return router

@@ -2,52 +2,74 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.concurrency import run_in_threadpool
 
 from hanlin.control import deployments
 from hanlin.control.platform import Platform
 from hanlin.gateway.control_api_routing import Caller, Routes
 from hanlin.gateway.control_api_wire_models import DeploymentAnswer, DeploymentsAnswer, DeployRequest, EndpointAnswer, EndpointsAnswer
+from hanlin.serving.router import Router
+from hanlin.serving.routes import route_key
 
 
-def routes(platform: Platform) -> APIRouter:
-    """The routes over `platform`."""
+def _language(request: Request) -> str:
+    return str(request.scope["state"].get("language", "en"))
+
+
+Language = Annotated[str, Depends(_language)]
+
+
+def routes(platform: Platform, router: Router | None = None) -> APIRouter:
+    """The routes over `platform`.
+
+    Args:
+        router: of this gateway; it forgets an endpoint that is taken away at once, before the reconciler says so.
+    """
     data = Routes(platform, tags=["serving"])
 
     @data.add("POST", "/deployments", "write", status=202)
-    def deploy(caller: Caller, body: DeployRequest) -> DeploymentAnswer:
-        """Declares what an endpoint shall serve. What it served before answers until the new one is ready."""
+    def deploy(caller: Caller, body: DeployRequest, language: Language) -> DeploymentAnswer:
+        """Declares what an endpoint shall serve. What it served before answers until the new one is ready.
+
+        Declaring again what is declared already answers the deployment that is there."""
         view = deployments.deploy(platform, caller, model=body.model, endpoint=body.endpoint, variant=body.variant, replicas=body.replicas)
-        return DeploymentAnswer.of(view)
+        return DeploymentAnswer.of(view, language)
 
     @data.add("GET", "/deployments", "read")
-    def list_deployments(caller: Caller) -> DeploymentsAnswer:
+    def list_deployments(caller: Caller, language: Language) -> DeploymentsAnswer:
         """The team's deployments, newest first, ended ones included."""
-        return DeploymentsAnswer(deployments=[DeploymentAnswer.of(view) for view in deployments.list_deployments(platform, caller)])
+        found = deployments.list_deployments(platform, caller)
+        return DeploymentsAnswer(deployments=[DeploymentAnswer.of(view, language) for view in found])
 
     @data.add("GET", "/deployments/{deployment_id}", "read")
-    def get_deployment(caller: Caller, deployment_id: str) -> DeploymentAnswer:
+    def get_deployment(caller: Caller, deployment_id: str, language: Language) -> DeploymentAnswer:
         """One deployment."""
-        return DeploymentAnswer.of(deployments.get_deployment(platform, caller, deployment_id))
+        return DeploymentAnswer.of(deployments.get_deployment(platform, caller, deployment_id), language)
 
     @data.add("GET", "/endpoints", "read")
-    def list_endpoints(caller: Caller) -> EndpointsAnswer:
+    def list_endpoints(caller: Caller, language: Language) -> EndpointsAnswer:
         """The team's endpoints by name."""
-        return EndpointsAnswer(endpoints=[EndpointAnswer.of_view(view) for view in deployments.list_endpoints(platform, caller)])
+        return EndpointsAnswer(endpoints=[EndpointAnswer.of_view(view, language) for view in deployments.list_endpoints(platform, caller)])
 
     @data.add("GET", "/endpoints/{endpoint}", "read")
-    def get_endpoint(caller: Caller, endpoint: str) -> EndpointAnswer:
+    def get_endpoint(caller: Caller, endpoint: str, language: Language) -> EndpointAnswer:
         """One endpoint: what it shall serve, and what answers right now."""
-        return EndpointAnswer.of_view(deployments.get_endpoint(platform, caller, endpoint))
+        return EndpointAnswer.of_view(deployments.get_endpoint(platform, caller, endpoint), language)
 
     @data.add("DELETE", "/endpoints/{endpoint}", "write")
-    def undeploy(caller: Caller, endpoint: str) -> EndpointAnswer:
-        """Takes an endpoint away; calls in flight end normally."""
-        return EndpointAnswer.of_view(deployments.undeploy(platform, caller, endpoint))
+    async def undeploy(caller: Caller, endpoint: str, language: Language) -> EndpointAnswer:
+        """Takes an endpoint away: new calls are refused with 404 from now on, calls in flight end normally."""
+        done = await run_in_threadpool(deployments.undeploy, platform, caller, endpoint)
+        if router is not None:  # here, because it belongs to this event loop
+            router.withdraw(route_key(caller.team_id, endpoint), done.deployment_ids)
+        return EndpointAnswer.of_view(done.view, language)
 
     @data.add("POST", "/endpoints/{endpoint}/rollback", "write", status=202)
-    def rollback(caller: Caller, endpoint: str) -> DeploymentAnswer:
+    def rollback(caller: Caller, endpoint: str, language: Language) -> DeploymentAnswer:
         """Goes back to what the endpoint served before."""
-        return DeploymentAnswer.of(deployments.rollback(platform, caller, endpoint))
+        return DeploymentAnswer.of(deployments.rollback(platform, caller, endpoint), language)
 
     return data.router

@@ -164,15 +164,18 @@ class DeploymentAnswer(Answer):
     variant: str
     replicas: int
     state: DeploymentState
-    reason: str
+    reason: str = Field(description="why it does not serve, in the caller's language; empty when all is well")
+    said: Json | None = Field(description="the same as `code` and `params`, which stay the same in every language")
     url: str = Field(description="path of the endpoint on this server")
     created_at: datetime
 
     @classmethod
-    def of(cls, view: DeploymentView) -> Self:
-        """From control's value."""
+    def of(cls, view: DeploymentView, language: str) -> Self:
+        """From control's value, its reason in `language`."""
+        said = view.reason.to_json() if view.reason else None
         return cls(id=view.id, endpoint=view.endpoint, model=view.model, version=view.version, task=view.task, variant=view.variant,
-                   replicas=view.replicas, state=view.state, reason=view.reason, url=view.url, created_at=view.created_at)  # fmt: skip
+                   replicas=view.replicas, state=view.state, reason=view.reason_in(language), said=said, url=view.url,
+                   created_at=view.created_at)  # fmt: skip
 
 
 class DeploymentsAnswer(Answer):
@@ -189,10 +192,10 @@ class EndpointAnswer(DeploymentAnswer):
     serving: DeploymentAnswer | None = Field(description="None before anything is ready")
 
     @classmethod
-    def of_view(cls, view: EndpointView) -> Self:
-        """From control's value."""
-        serving = DeploymentAnswer.of(view.serving) if view.serving else None
-        return cls(**DeploymentAnswer.of(view.wanted).model_dump(), name=view.name, labels=list(view.labels), serving=serving)
+    def of_view(cls, view: EndpointView, language: str) -> Self:
+        """From control's value, its reasons in `language`."""
+        serving = DeploymentAnswer.of(view.serving, language) if view.serving else None
+        return cls(**DeploymentAnswer.of(view.wanted, language).model_dump(), name=view.name, labels=list(view.labels), serving=serving)
 
 
 class EndpointsAnswer(Answer):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from hanlin.errors import NotFound, Overloaded
 from hanlin.gateway.ports import Authenticator, Journal, Mask, NoJournal, NoMask, NoQuota, Quota
+from hanlin.serving.full_disk import FullDisk
 from hanlin.serving.router import Request, Router
 from hanlin.serving.routes import EndpointRoute, RoutesWatcher, route_key
 from hanlin.serving.wire import Lane
@@ -50,7 +51,7 @@ class Dataplane:
         self._mask = mask or NoMask()
         self._journal = journal or NoJournal()
         self._follows_routes = router is None
-        self.router = router or Router(max_waiting=settings.max_concurrency)
+        self.router = router or Router(max_waiting=settings.max_concurrency, obstacle=FullDisk(settings.home / "run"))
         self.inflight = 0
         self.is_draining = False
         self._follower: asyncio.Task[None] | None = None

@@ -25,7 +25,7 @@ def load(folder: Path, variant: str, *, threads: int, limits: Limits) -> Loaded:
     """Load and warm up a variant.
 
     Raises:
-        HanlinError: as the engine, encoder or spec raise it; EngineFailed `warm_up_failed` when a warm step fails or answers nonsense.
+        HanlinError: as the engine, encoder or spec raise it; EngineFailed `warm_up_failed` or `warm_up_not_finite`.
     """
     spec = ModelSpec.load(folder)
     task = TASKS.get(spec.task)
@@ -37,7 +37,7 @@ def load(folder: Path, variant: str, *, threads: int, limits: Limits) -> Loaded:
 
 
 def warm_up(session: Session, encoder: TextEncoder, *, is_batched: bool) -> None:
-    """Run short steps so that the first caller does not pay for lazy set-up. Raises EngineFailed (`warm_up_failed`)."""
+    """Run short steps so that the first caller does not pay for lazy set-up. Raises EngineFailed as `load` says."""
     row = encoder.encode(["Good morning. 早上好。"], truncate=True)[0]
     for rows, length in _WARM_SHAPES:
         filled = (row * (length // len(row) + 1))[: min(length, encoder.max_length)]
@@ -45,9 +45,9 @@ def warm_up(session: Session, encoder: TextEncoder, *, is_batched: bool) -> None
         try:
             outputs = session.run(**arrays)
         except EngineFailed as error:
-            raise EngineFailed("warm_up_failed", reason="a step failed", details=error.details) from error
+            raise EngineFailed("warm_up_failed", details=error.details) from error
         if not all(np.isfinite(values).all() for values in outputs.values()):
-            raise EngineFailed("warm_up_failed", reason="the outputs are not finite")
+            raise EngineFailed("warm_up_not_finite")
 
 
 def describe(loaded: Loaded, *, version: str, variant: str) -> ReplicaInfo:

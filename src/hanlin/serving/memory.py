@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from hanlin.engines import variant_files
 from hanlin.errors import NotReady
 from hanlin.observe.memory import Memory, read_memory
 
@@ -53,5 +52,7 @@ class MemoryGuard:
 
 def weights_bytes(folder: Path, variant: str) -> int:
     """Size of the files that `variant` loads from an artifact folder; absent ones are the engine's to complain about."""
+    from hanlin.engines import variant_files  # here, for it loads numpy: the gateway reads our types without it
+
     paths = [folder / name for name in variant_files(variant) or _TRAINED]
     return sum(path.stat().st_size for path in paths if path.is_file())

@@ -42,7 +42,7 @@ class LocalPool:
             self._changed.clear()
             await self._changed.wait()
         if fresh.state == "failed":
-            reason = fresh.reason
+            reason = fresh.reason.text("en") if fresh.reason else ""
             await fresh.stop()
             raise EngineFailed("version_not_served", reason=reason)
         former = self._sets.get(key)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from hanlin.errors import EngineFailed, HanlinError, from_wire
+from hanlin.errors import FAMILIES, EngineFailed, HanlinError, Internal
 from hanlin.serving.memory import MemoryGuard
 from hanlin.serving.routes import ReplicaRoute
 from hanlin.serving.wire import ReplicaInfo
@@ -39,10 +39,29 @@ class WorkerOptions:
     memory: MemoryGuard = field(default_factory=MemoryGuard)  # of all workers with these options
 
 
+class Failure(msgspec.Struct):
+    """Why a worker could not load, as it tells its parent: words are found where they are read."""
+
+    family: str = "Internal"
+    code: str = "internal"
+    params: dict[str, str | int | float | bool | None] = {}
+
+
 class _Line(msgspec.Struct):
     state: str
     info: ReplicaInfo | None = None
-    error: dict[str, str | int | float | bool | None] = {}
+    error: Failure = msgspec.field(default_factory=Failure)
+
+
+def new_route(run_dir: Path) -> ReplicaRoute:
+    """A place of its own for a worker to listen, and the token that callers must show there."""
+    return ReplicaRoute(str(run_dir / f"w{secrets.token_hex(6)}.sock"), secrets.token_urlsafe(24))
+
+
+def remove_stale_sockets(run_dir: Path) -> None:
+    """Remove what workers of an earlier parent left behind: they died with it."""
+    for path in run_dir.glob("w*.sock"):
+        path.unlink(missing_ok=True)
 
 
 class WorkerProcess:
@@ -60,23 +79,28 @@ class WorkerProcess:
         self.info = info
 
     @classmethod
-    async def start(cls, folder: Path, variant: str, *, version: str, endpoint: str, options: WorkerOptions) -> WorkerProcess:
+    async def start(
+        cls, folder: Path, variant: str, *, version: str, endpoint: str, options: WorkerOptions, route: ReplicaRoute | None = None
+    ) -> WorkerProcess:  # fmt: skip
         """Start a worker and wait until it is ready. Must run on the main thread: the child dies with the thread that made it.
+
+        Args:
+            route: where it shall listen; None takes a new place.
 
         Raises:
             HanlinError: as loading failed; EngineFailed `worker_start_died` or `worker_start_timeout`.
         """
         options.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        route = ReplicaRoute(str(options.run_dir / f"w{secrets.token_hex(6)}.sock"), secrets.token_urlsafe(24))
+        route = route or new_route(options.run_dir)
         process = await _spawn(route, folder, variant, version=version, endpoint=endpoint, options=options)
         try:
             async with asyncio.timeout(options.start_timeout_s):
                 info = await _wait_ready(process)
-        except TimeoutError:
+        except BaseException as error:
             await _kill(process)
-            raise EngineFailed("worker_start_timeout", seconds=int(options.start_timeout_s)) from None
-        except BaseException:
-            await _kill(process)
+            Path(route.socket).unlink(missing_ok=True)
+            if isinstance(error, TimeoutError):
+                raise EngineFailed("worker_start_timeout", seconds=int(options.start_timeout_s)) from None
             raise
         return cls(process, route, info, options.drain_timeout_s)
 
@@ -150,7 +174,7 @@ async def _wait_ready(process: asyncio.subprocess.Process) -> ReplicaInfo:
 
 
 def _load_error(line: _Line) -> HanlinError:
-    return from_wire(line.error)
+    return FAMILIES.get(line.error.family, Internal).of(line.error.code, line.error.params)
 
 
 async def _kill(process: asyncio.subprocess.Process) -> None:

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from hanlin.serving.process import WorkerOptions
+from hanlin.messages.said import Said
+from hanlin.serving.process import WorkerOptions, remove_stale_sockets
 from hanlin.serving.replicas import DeploymentSpec, DeploymentState, ReplicaSet
 from hanlin.serving.routes import EndpointRoute, Routes, load_routes, route_key, save_routes
 
@@ -25,10 +26,10 @@ class DesiredState(Protocol):
     """What shall run, and where to write what came of it. Called from a thread; may block."""
 
     def list_deployments(self) -> Sequence[DeploymentSpec]:
-        """All deployments that shall be up, the newest of an endpoint last. Not the failed ones."""
+        """All deployments that shall be up, the newest of an endpoint last; those with `has_failed` are told to callers, not tried."""
         ...
 
-    def set_state(self, deployment_id: str, state: DeploymentState, reason: str, replicas: int) -> None:
+    def set_state(self, deployment_id: str, state: DeploymentState, reason: Said | None, replicas: int) -> None:
         """Record the state and the number of ready replicas."""
         ...
 
@@ -49,7 +50,7 @@ class Reconciler:
         self._options = options
         self._poll_s = poll_s
         self._sets: dict[str, ReplicaSet] = {}  # by deployment, oldest first
-        self._told: dict[str, tuple[DeploymentState, str, int]] = {}
+        self._told: dict[str, tuple[DeploymentState, Said | None, int]] = {}
         self._stopping: set[asyncio.Task[None]] = set()
         self._published: Routes | None = None
         self._is_stuck = False
@@ -58,6 +59,7 @@ class Reconciler:
 
     async def run(self) -> None:
         """Reconcile for ever; on `stop` drain all workers and return. Must run on the main thread."""
+        remove_stale_sockets(self._options.run_dir)
         try:
             while not self._is_stopped:
                 await self._turn()
@@ -97,6 +99,8 @@ class Reconciler:
             if group is None:
                 group = ReplicaSet(spec, materialize=self._materialize, options=self._options, on_change=self._changed.set)
                 self._sets[deployment_id] = group
+                if spec.has_failed:
+                    self._told[deployment_id] = (group.state, group.reason, 0)  # why is recorded already
                 group.start()
             elif group.spec.replicas != spec.replicas and group.state != "failed":
                 group.scale(spec)
@@ -114,7 +118,9 @@ class Reconciler:
             key = route_key(spec.team_id, spec.endpoint)
             held = endpoints.get(key)
             if held is None or group.routes or (not held.replicas and group.state != "failed"):
-                endpoints[key] = EndpointRoute(spec.model, spec.version, spec.variant, group.state, group.routes, group.info)
+                endpoints[key] = EndpointRoute(
+                    spec.model, spec.version, spec.variant, group.state, group.routes, group.info, spec.deployment_id
+                )  # fmt: skip
         routes = Routes(endpoints)
         if self._published is None:
             load_routes(self._options.run_dir)  # read for its side of the contract: a damaged file is simply replaced

@@ -1,6 +1,7 @@
 """The replicas of one deployment: keeps the wanted number of workers alive, with back-off, and tells what changed.
 
-A deployment that has never been ready fails for good when its model does not load; one that was ready is restarted for ever.
+A deployment that has never been ready fails for good when its model does not load; one that was ready is restarted for ever,
+unless its stored files are damaged or gone: then it fails too, with the last of its workers.
 Runs on the main thread's event loop (see `WorkerProcess.start`).
 """
 
@@ -13,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from hanlin.errors import EngineFailed, HanlinError
+from hanlin.errors import DataCorrupt, EngineFailed, HanlinError, NotFound
+from hanlin.messages.said import Said
 from hanlin.serving.memory import weights_bytes
-from hanlin.serving.process import WorkerOptions, WorkerProcess
+from hanlin.serving.process import WorkerOptions, WorkerProcess, new_route
 from hanlin.serving.routes import ReplicaRoute
 from hanlin.serving.wire import ReplicaInfo
 
@@ -34,6 +36,7 @@ class DeploymentSpec:
     Args:
         deployment_id: of the row that declares it.
         version: shown to callers, such as `sentiment-zh:3`.
+        has_failed: it is known not to start, and shall not be tried.
     """
 
     deployment_id: str
@@ -43,6 +46,7 @@ class DeploymentSpec:
     version: str
     variant: str
     replicas: int = 1
+    has_failed: bool = False
 
 
 class ReplicaSet:
@@ -57,8 +61,8 @@ class ReplicaSet:
         self, spec: DeploymentSpec, *, materialize: Callable[[DeploymentSpec], Path], options: WorkerOptions, on_change: Callable[[], None]
     ) -> None:  # fmt: skip
         self.spec = spec
-        self.state: DeploymentState = "starting"
-        self.reason = ""
+        self.state: DeploymentState = "failed" if spec.has_failed else "starting"
+        self.reason: Said | None = None
         self.restarts = 0
         self._materialize = materialize
         self._options = options
@@ -84,8 +88,9 @@ class ReplicaSet:
         return tuple(worker.pid for worker in self._workers.values())
 
     def start(self) -> None:
-        """Begin to hold the wanted number of workers."""
-        self.scale(self.spec)
+        """Begin to hold the wanted number of workers; none of a deployment that has failed."""
+        if self.state != "failed":
+            self.scale(self.spec)
 
     def scale(self, spec: DeploymentSpec) -> None:
         """Take over a changed number of replicas; new ones start, surplus ones drain."""
@@ -97,29 +102,32 @@ class ReplicaSet:
 
     async def stop(self) -> None:
         """Drain all workers. The routes are empty at once."""
-        self._set("draining", "")
+        self._set("draining")
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        self._set("stopped", "")
+        self._set("stopped")
 
     async def _hold(self, slot: int) -> None:
-        """Keep one worker alive until cancelled, then drain it."""
-        attempt = 0
+        """Keep one worker alive until cancelled, then drain it.
+
+        Its successors listen at the same place, so a full disk on which no routes can be written keeps nobody from serving.
+        """
+        attempt, route = 0, new_route(self._options.run_dir)
         loop = asyncio.get_running_loop()
         while self.state != "failed":
             await asyncio.sleep(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
             attempt += 1
             try:
-                worker = await self._start_worker()
+                worker = await self._start_worker(route)
             except HanlinError as error:
-                self._start_failed(error, attempt)
+                attempt = max(attempt, self._start_failed(error, attempt))
                 continue
             born_s = loop.time()
             self._workers[slot] = worker
             self._was_ready = True
-            self._set("ready", "")
+            self._set("ready")
             try:
                 status = await worker.wait()
             except asyncio.CancelledError:
@@ -133,9 +141,9 @@ class ReplicaSet:
             if loop.time() - born_s > _HEALTHY_S:
                 attempt = 0
             _log.warning("worker ended", extra={"endpoint": self.spec.endpoint, "version": self.spec.version, "status": status})
-            self._set("ready" if self._workers else "starting", f"a worker ended with status {status}" if not self._workers else "")
+            self._set("ready" if self._workers else "starting", None if self._workers else Said("worker_ended", {"status": status}))
 
-    async def _start_worker(self) -> WorkerProcess:
+    async def _start_worker(self, route: ReplicaRoute) -> WorkerProcess:
         if self._folder is None or self._folder.done():  # again at every start: bytes on a disk do not stay right by themselves
             self._folder = asyncio.get_running_loop().create_task(asyncio.to_thread(self._materialize, self.spec))
         try:
@@ -146,17 +154,22 @@ class ReplicaSet:
             raise EngineFailed("artifact_unavailable", details=f"{type(error).__name__}: {error}") from error
         spec = self.spec
         async with self._options.memory.room_for(weights_bytes(folder, spec.variant)):
-            return await WorkerProcess.start(folder, spec.variant, version=spec.version, endpoint=spec.endpoint, options=self._options)
+            return await WorkerProcess.start(
+                folder, spec.variant, version=spec.version, endpoint=spec.endpoint, options=self._options, route=route
+            )  # fmt: skip
 
-    def _start_failed(self, error: HanlinError, attempt: int) -> None:
+    def _start_failed(self, error: HanlinError, attempt: int) -> int:
+        """Fails the deployment where trying again is no use; the least number of attempts to count for the pause before the next."""
         _log.warning("worker did not start", extra={"endpoint": self.spec.endpoint, "code": error.code, "details": error.details})
+        is_damaged = isinstance(error, DataCorrupt | NotFound)
         is_final = error.code != "worker_start_died" or attempt >= RETRYABLE_STARTS
-        if is_final and not self._was_ready:
-            self._set("failed", str(error))
+        if not self._workers and (is_damaged or (is_final and not self._was_ready)):
+            self._set("failed", Said(error.code, error.params))
         else:
-            self._set("starting" if not self._workers else "ready", str(error))
+            self._set("ready" if self._workers else "starting", Said(error.code, error.params))
+        return len(_BACKOFF_S) if is_damaged else 0  # reading all bytes anew is dear, and seldom finds them mended
 
-    def _set(self, state: DeploymentState, reason: str) -> None:
+    def _set(self, state: DeploymentState, reason: Said | None = None) -> None:
         if (state, reason) != (self.state, self.reason) or state == "ready":
             self.state, self.reason = state, reason
             self._on_change()

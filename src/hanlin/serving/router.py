@@ -12,12 +12,12 @@ import contextlib
 import hashlib
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from dataclasses import dataclass, field
 
 import msgspec
 
-from hanlin.errors import DeadlineExceeded, EngineFailed, InvalidInput, NotFound, NotReady, Overloaded
+from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, InvalidInput, NotFound, NotReady, Overloaded
 from hanlin.serving.channel import Channel, WorkerLost
 from hanlin.serving.routes import EndpointRoute, ReplicaRoute, Routes
 from hanlin.serving.wire import Answer, Call, Lane, ReplicaInfo
@@ -26,6 +26,8 @@ from hanlin.types import JsonObject, JsonValue
 MAX_ATTEMPTS = 8
 POISON_DEATHS = 2
 _POISON_MEMORY = 10_000
+_WITHDRAWN_MEMORY = 10_000
+_LOOK_S = 1.0  # a call that has waited this long for a replica asks whether one can come at all
 _RECONNECT_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -67,15 +69,21 @@ class Router:
 
     Args:
         max_waiting: calls of one endpoint that may wait for a replica to come.
+        obstacle: what keeps replicas from coming at present, asked by calls that wait; None: nothing that is known.
         clock: monotonic seconds.
     """
 
-    def __init__(self, *, max_waiting: int = 1024, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, max_waiting: int = 1024, obstacle: Callable[[], HanlinError | None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self._max_waiting = max_waiting
+        self._obstacle = obstacle
         self._clock = clock
         self._targets: dict[str, _Target] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._poison: OrderedDict[bytes, int] = OrderedDict()
+        self._withdrawn: OrderedDict[str, None] = OrderedDict()
         self.has_routes = False
         self.retries_total = 0
         self.deaths_total = 0
@@ -83,15 +91,24 @@ class Router:
     def update(self, routes: Routes) -> None:
         """Take over new routes: connect to new replicas, let go of removed ones once their calls have ended."""
         self.has_routes = True
-        for key in self._targets.keys() - routes.endpoints.keys():
-            target = self._targets.pop(key)
-            target.route = msgspec.structs.replace(target.route, replicas=())
-            self._adjust(target)
-            target.arrived.set()  # whoever waits finds it gone
-        for key, route in routes.endpoints.items():
+        endpoints = {key: route for key, route in routes.endpoints.items() if route.deployment_id not in self._withdrawn}
+        for key in self._targets.keys() - endpoints.keys():
+            self._remove(key)
+        for key, route in endpoints.items():
             target = self._targets.setdefault(key, _Target(key, route))
             target.route = route
             self._adjust(target)
+            if route.state == "failed":
+                target.arrived.set()  # whoever waits is told
+
+    def withdraw(self, key: str, deployment_ids: Iterable[str]) -> None:
+        """Endpoint `key` is gone at once; routes that name these deployments are stale from now on. Calls in flight end normally."""
+        self._withdrawn.update(dict.fromkeys(deployment_ids))
+        while len(self._withdrawn) > _WITHDRAWN_MEMORY:
+            self._withdrawn.popitem(last=False)
+        target = self._targets.get(key)
+        if target is not None and target.route.deployment_id in self._withdrawn:
+            self._remove(key)
 
     def route(self, key: str) -> EndpointRoute:
         """The route of an endpoint. Raises NotFound (`endpoint_not_found`)."""
@@ -109,7 +126,7 @@ class Router:
 
         Raises:
             HanlinError: the worker's refusal; NotFound (`endpoint_not_found`); NotReady (`endpoint_starting`);
-                DeadlineExceeded; InvalidInput (`poison_input`); EngineFailed (`worker_died`).
+                DeadlineExceeded; InvalidInput (`poison_input`); EngineFailed (`worker_died`, `endpoint_failed`); or the obstacle.
         """
         self.route(key)
         target = self._targets[key]
@@ -175,24 +192,35 @@ class Router:
             return Result(answer, channel.info)
 
     async def _channel(self, target: _Target, deadline_s: float) -> Channel:
-        """The replica with the fewest outstanding bytes; waits for one. Raises NotReady, NotFound, Overloaded, DeadlineExceeded."""
+        """The replica with the fewest outstanding bytes; waits for one. Raises as `submit` says."""
         while True:
             open_channels = [channel for channel in target.channels.values() if channel.is_open]
             if open_channels:
                 return min(open_channels, key=lambda channel: (channel.pending_bytes, channel.num_pending))
             if self._targets.get(target.key) is not target:
                 raise NotFound("endpoint_not_found")
+            if target.route.state == "failed":
+                raise EngineFailed("endpoint_failed")
             if target.num_waiting >= self._max_waiting:
                 raise Overloaded("too_many_waiting", retry_after_s=1.0, limit=self._max_waiting)
             target.num_waiting += 1
             target.arrived.clear()
             try:
-                async with asyncio.timeout(max(0.0, deadline_s - self._clock())):
+                async with asyncio.timeout(max(0.0, min(_LOOK_S, deadline_s - self._clock()))):
                     await target.arrived.wait()
             except TimeoutError:
-                raise NotReady("endpoint_starting", retry_after_s=2.0) from None
+                if (obstacle := self._obstacle()) is not None:
+                    raise obstacle from None
+                if self._clock() >= deadline_s:
+                    raise NotReady("endpoint_starting", retry_after_s=2.0) from None
             finally:
                 target.num_waiting -= 1
+
+    def _remove(self, key: str) -> None:
+        target = self._targets.pop(key)
+        target.route = msgspec.structs.replace(target.route, replicas=())
+        self._adjust(target)
+        target.arrived.set()  # whoever waits finds it gone
 
     def _adjust(self, target: _Target) -> None:
         wanted = set(target.route.replicas)
@@ -220,8 +248,6 @@ class Router:
             if target.channels.get(replica) is channel:
                 del target.channels[replica]
                 self.deaths_total += 1
-            else:
-                return
             await asyncio.sleep(_RECONNECT_S[0])
 
     def _let_go(self, channel: Channel) -> None:

@@ -39,6 +39,7 @@ class EndpointRoute(msgspec.Struct, frozen=True):
     state: str
     replicas: tuple[ReplicaRoute, ...] = ()
     info: ReplicaInfo | None = None
+    deployment_id: str = ""
 
 
 class Routes(msgspec.Struct, frozen=True):

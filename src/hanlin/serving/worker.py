@@ -57,7 +57,7 @@ async def _run(options: argparse.Namespace, token: str) -> int:
         )
         if known is not error or known.details:
             sys.stderr.write(f"{type(error).__name__}: {known.details or error}\n")
-        _tell({"state": "failed", "error": known.to_wire()})
+        _tell({"state": "failed", "error": {"family": known.family, "code": known.code, "params": known.params}})
         return 1
     max_tokens = min(options.max_batch_tokens, max_batch_tokens(options.variant))
     batcher = Batcher(
