@@ -20,7 +20,7 @@ from hanlin.cli.screen import SCREEN
 def load_standin() -> ModuleType:
     """The stand-in of tests/client, loaded by path: test folders are no packages."""
     if "hanlin_standin" not in sys.modules:
-        path = Path(__file__).parents[1] / "client" / "standin.py"
+        path = Path(__file__).parents[1] / "client" / "standin" / "__init__.py"
         spec = importlib.util.spec_from_file_location("hanlin_standin", path)
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)

@@ -16,7 +16,7 @@ from hanlin.client import Hanlin
 def load_standin() -> ModuleType:
     """The stand-in module, loaded once by path: test folders are no packages."""
     if "hanlin_standin" not in sys.modules:
-        spec = importlib.util.spec_from_file_location("hanlin_standin", Path(__file__).parent / "standin.py")
+        spec = importlib.util.spec_from_file_location("hanlin_standin", Path(__file__).parent / "standin" / "__init__.py")
         assert spec and spec.loader
         module = importlib.util.module_from_spec(spec)
         sys.modules["hanlin_standin"] = module

@@ -147,6 +147,7 @@ def test_every_call_of_the_control_api(hanlin, world) -> None:
     assert hanlin.datasets.list()[0].name == "reviews-zh"
     assert hanlin.models.list()[0].aliases == {"production": 1}
     hanlin.models.promote("sentiment-zh", "production", 1)
+    hanlin.models.demote("sentiment-zh", "production")
     hanlin.models.set_notes("sentiment-zh", "备注")
     hanlin.models.publish("sentiment-zh", 2)
     with pytest.raises(errors.Conflict):
@@ -159,8 +160,8 @@ def test_every_call_of_the_control_api(hanlin, world) -> None:
     assert hanlin.endpoints.list()[0].model == "sentiment-zh"
     assert hanlin.endpoints.get("sentiment").state == "ready"
     assert hanlin.endpoints.rollback("sentiment").version == 1
-    hanlin.endpoints.delete("sentiment")
     assert hanlin.describe("sentiment").labels == ("neg", "pos")
+    hanlin.endpoints.delete("sentiment")
     key = hanlin.keys.create("app", ["predict"])
     assert key.secret
     assert key.secret not in repr(key)

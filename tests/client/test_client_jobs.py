@@ -212,3 +212,27 @@ def test_a_folder_that_cannot_be_written_is_told(hanlin, world, tmp_path: Path) 
     with pytest.raises(errors.InvalidInput) as caught:
         hanlin.blobs.download(wanted, tmp_path / "file" / "below")
     assert caught.value.code == "file_unwritable"
+
+
+def test_delete_returns_once_the_endpoint_answers_no_more(hanlin, world) -> None:
+    world.lingers = 2
+    hanlin.endpoints.delete("sentiment")
+    assert world.paths("GET").count("/models/sentiment") == 3
+    with pytest.raises(errors.NotFound):
+        hanlin.describe("sentiment")
+
+
+def test_delete_gives_up_in_time_or_does_not_wait(hanlin, world) -> None:
+    world.lingers = 1_000_000
+    hanlin.endpoints.delete("sentiment", wait=False)
+    assert "/models/sentiment" not in world.paths("GET")
+    with pytest.raises(errors.DeadlineExceeded) as caught:
+        hanlin.endpoints.delete("sentiment", timeout=0.2)
+    assert caught.value.code == "undeploy_slow"
+
+
+async def test_async_delete_waits_too(world, standin) -> None:
+    world.lingers = 1
+    async with AsyncHanlin(world.url, standin.KEY) as client:
+        await client.endpoints.delete("sentiment")
+    assert world.paths("GET").count("/models/sentiment") == 2

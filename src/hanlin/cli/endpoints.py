@@ -68,14 +68,15 @@ def _settle(hanlin: Hanlin, deployment: Deployment) -> Deployment:
         return hanlin.deployments.wait(deployment)
 
 
-def undeploy(endpoint: EndpointName, json: JsonFlag = False) -> None:
+def undeploy(endpoint: EndpointName, wait: Wait = True, json: JsonFlag = False) -> None:
     """See `help.undeploy`."""
     with connect() as hanlin:
-        hanlin.endpoints.delete(endpoint)
+        hanlin.endpoints.delete(endpoint, wait=wait)
+    state = "stopped" if wait else "stopping"
     if json:
-        SCREEN.document({"endpoint": endpoint, "state": "stopped"})
+        SCREEN.document({"endpoint": endpoint, "state": state})
     else:
-        SCREEN.line(say("deploy.stopped", endpoint=endpoint))
+        SCREEN.line(say(f"deploy.{state}", endpoint=endpoint))
 
 
 def rollback(endpoint: EndpointName, wait: Wait = True, json: JsonFlag = False) -> None:
@@ -113,6 +114,9 @@ def list_(json: JsonFlag = False) -> None:
     ]
     columns = [say(f"column.{name}") for name in ("endpoint", "model", "variant", "state", "replicas", "url")]
     SCREEN.show(grid(columns, rows, right=(4,)))
+    for item in found:
+        if item.reason:
+            SCREEN.line(f"{item.endpoint}: {item.reason}")
 
 
 def show(endpoint: EndpointName, json: JsonFlag = False) -> None:

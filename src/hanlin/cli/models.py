@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     add_command(model, "show", show, "help.model_show")
     add_command(model, "publish", publish, "help.model_publish")
     add_command(model, "promote", promote, "help.model_promote")
+    add_command(model, "demote", demote, "help.model_demote")
     add_command(model, "card", card, "help.model_card")
     add_command(model, "notes", notes, "help.model_notes")
     add_command(model, "export", export, "help.model_export")
@@ -110,6 +111,17 @@ def promote(reference: Reference, alias: Annotated[str, typer.Argument(help=say(
         hanlin.models.promote(parsed.name, alias, version.number)
     said = say("model.promoted", model=f"{parsed.name}:{version.number}", alias=f"{parsed.name}@{alias}")
     _done(json, said, name=parsed.name, version=version.number, alias=alias)
+
+
+def demote(
+    name: Annotated[str, typer.Argument(help=say("option.model_name"))],
+    alias: Annotated[str, typer.Argument(help=say("option.alias"))],
+    json: JsonFlag = False,
+) -> None:
+    """See `help.model_demote`."""
+    with connect() as hanlin:
+        hanlin.models.demote(name, alias)
+    _done(json, say("model.demoted", alias=f"{name}@{alias}"), name=name, alias=alias, state="deleted")
 
 
 def card(reference: Reference, json: JsonFlag = False) -> None:

@@ -219,6 +219,10 @@ class AsyncModels(_Part):
         """Point an alias at a version."""
         await self._core.call(calls.set_alias(name, alias, number))
 
+    async def demote(self, name: str, alias: str) -> None:
+        """Remove an alias; what was deployed by it goes on."""
+        await self._core.call(calls.delete_alias(name, alias))
+
     async def set_notes(self, name: str, notes: str) -> None:
         """Replace the editable part of the card."""
         await self._core.call(calls.set_notes(name, notes))
@@ -263,9 +267,11 @@ class AsyncEndpoints(_Part):
         """One endpoint."""
         return await self._core.call(calls.get_endpoint(endpoint))
 
-    async def delete(self, endpoint: str) -> None:
-        """Stop serving it."""
+    async def delete(self, endpoint: str, *, wait: bool = True, timeout: float = 30.0) -> None:
+        """Stop serving it and wait until it answers no more. Raises DeadlineExceeded (`undeploy_slow`); it still will go."""
         await self._core.call(calls.delete_endpoint(endpoint))
+        if wait:
+            await self._core.driver.run(flows.vanish(endpoint, self._core.policy, timeout_s=timeout))
 
     async def rollback(self, endpoint: str) -> Deployment:
         """Serve again what it served before."""

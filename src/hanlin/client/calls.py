@@ -157,6 +157,11 @@ def set_alias(name: str, alias: str, number: int) -> Call[None]:
     return _send("PUT", _path("api", "v1", "models", name, "aliases", alias), replies.nothing, {"version": number})
 
 
+def delete_alias(name: str, alias: str) -> Call[None]:
+    """Remove an alias."""
+    return _send("DELETE", _path("api", "v1", "models", name, "aliases", alias), replies.nothing, is_idempotent=False)
+
+
 def set_notes(name: str, notes: str) -> Call[None]:
     """Replace the editable part of the model card."""
     return _send("PUT", _path("api", "v1", "models", name, "notes"), replies.nothing, {"notes": notes})
@@ -196,11 +201,11 @@ def _manifest(reply: Reply) -> list[UploadedFile]:
 
 
 def create_deployment(model: str, endpoint: str, *, variant: str | None, replicas: int) -> Call[Deployment]:
-    """Declare what an endpoint shall serve."""
+    """Declare what an endpoint shall serve; asking twice does no harm."""
     body: JsonObject = {"model": model, "endpoint": endpoint, "replicas": replicas}
     if variant:
         body["variant"] = variant
-    return _send("POST", "/api/v1/deployments", replies.one(Deployment), body, is_idempotent=False)
+    return _send("POST", "/api/v1/deployments", replies.one(Deployment), body)
 
 
 def list_deployments() -> Call[list[Deployment]]:

@@ -15,7 +15,7 @@ from hanlin.client import calls, replies
 from hanlin.client.sse import EventParser, Message
 from hanlin.client.steps import Broken, Call, Emit, Flow, Reply, Send, Sleep, read, send
 from hanlin.client.values import Deployment, Job, JobEvent
-from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, Internal, NotReady, from_wire
+from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, Internal, NotFound, NotReady, from_wire
 
 T = TypeVar("T")
 STREAM_IDLE_S = 45.0  # servers send a heartbeat more often than this
@@ -180,3 +180,20 @@ def settle(deployment: Deployment, policy: Policy, *, timeout_s: float) -> Flow[
     if deployment.state != "ready":
         raise EngineFailed("deployment_failed", endpoint=deployment.endpoint, state=deployment.state, reason=deployment.reason or "?")
     return deployment
+
+
+def vanish(endpoint: str, policy: Policy, *, timeout_s: float) -> Flow[None]:
+    """Ask until an endpoint that was taken away answers no more.
+
+    Raises:
+        DeadlineExceeded: `undeploy_slow`; it still will go.
+    """
+    deadline = policy.clock() + timeout_s
+    while True:
+        try:
+            yield from exchange(calls.describe(endpoint), policy)
+        except NotFound:
+            return
+        if policy.clock() >= deadline:
+            raise DeadlineExceeded("undeploy_slow", endpoint=endpoint, seconds=timeout_s)
+        yield Sleep(0.1)

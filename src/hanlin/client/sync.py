@@ -219,6 +219,10 @@ class Models(_Part):
         """Point an alias at a version."""
         self._core.call(calls.set_alias(name, alias, number))
 
+    def demote(self, name: str, alias: str) -> None:
+        """Remove an alias; what was deployed by it goes on."""
+        self._core.call(calls.delete_alias(name, alias))
+
     def set_notes(self, name: str, notes: str) -> None:
         """Replace the editable part of the card."""
         self._core.call(calls.set_notes(name, notes))
@@ -263,9 +267,11 @@ class Endpoints(_Part):
         """One endpoint."""
         return self._core.call(calls.get_endpoint(endpoint))
 
-    def delete(self, endpoint: str) -> None:
-        """Stop serving it."""
+    def delete(self, endpoint: str, *, wait: bool = True, timeout: float = 30.0) -> None:
+        """Stop serving it and wait until it answers no more. Raises DeadlineExceeded (`undeploy_slow`); it still will go."""
         self._core.call(calls.delete_endpoint(endpoint))
+        if wait:
+            self._core.driver.run(flows.vanish(endpoint, self._core.policy, timeout_s=timeout))
 
     def rollback(self, endpoint: str) -> Deployment:
         """Serve again what it served before."""

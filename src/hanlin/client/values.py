@@ -214,6 +214,7 @@ class Endpoint(Value):
     state: str | None = None
     labels: tuple[str, ...] = ()
     replicas: int | None = None
+    reason: str | None = None
     url: str | None = None
     limits: JsonObject | None = None
     example: JsonValue = None

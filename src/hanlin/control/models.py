@@ -43,6 +43,12 @@ def set_alias(platform: Platform, principal: Principal, name: str, alias: str, n
     return version
 
 
+def delete_alias(platform: Platform, principal: Principal, name: str, alias: str) -> None:
+    """Removes an alias; what was deployed by it goes on. Raises NotFound."""
+    principal.require("write")
+    platform.registry.delete_alias(principal.team_id, name, alias, actor=principal.key_id)
+
+
 def set_notes(platform: Platform, principal: Principal, name: str, notes: str) -> ModelView:
     """Replaces the notes of the model card. Raises NotFound, InvalidInput (`notes_too_long`)."""
     principal.require("write")

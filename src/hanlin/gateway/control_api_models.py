@@ -40,6 +40,11 @@ def routes(platform: Platform) -> APIRouter:
         """Points an alias at a published version."""
         return VersionAnswer.of(models.set_alias(platform, caller, name, alias, body.version))
 
+    @data.add("DELETE", "/models/{name}/aliases/{alias}", "write", status=204)
+    def delete_alias(caller: Caller, name: str, alias: str) -> None:
+        """Removes an alias; what was deployed by it goes on."""
+        models.delete_alias(platform, caller, name, alias)
+
     @data.add("POST", "/models/{name}/versions/{number}/publish", "write", status=201)
     def publish(caller: Caller, name: str, number: Number) -> VersionAnswer:
         """Makes a certified version public; 409 without a passed certificate, and when it is public already."""

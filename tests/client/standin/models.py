@@ -1,0 +1,82 @@
+"""Datasets and models of the stand-in."""
+
+from __future__ import annotations
+
+import hashlib
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from .records import FILE, MODEL, NOW, REPORT
+from .world import World, error
+
+
+def routes(world: World) -> list[Route]:
+    """The routes over `world`."""
+
+    async def dataset(request: Request) -> Response:
+        if request.path_params["name"] != "reviews-zh":
+            return error(404, "NotFound", "not_found", "there is no dataset of this name", "`hanlin dataset list` shows them.")
+        return JSONResponse(
+            {
+                "name": "reviews-zh",
+                "task": "text-classification",
+                "versions": [{"number": 1, "digest": "d" * 64, "rows": 90, "created_at": NOW, "report": REPORT}],
+            }
+        )
+
+    async def datasets(request: Request) -> Response:
+        return JSONResponse(
+            {
+                "datasets": [
+                    {
+                        "name": "reviews-zh",
+                        "task": "text-classification",
+                        "versions": [{"number": 1, "digest": "d" * 64, "rows": 90, "created_at": NOW, "report": REPORT}],
+                    }
+                ]
+            }
+        )
+
+    async def models(request: Request) -> Response:
+        return JSONResponse({"models": [MODEL]})
+
+    async def model(request: Request) -> Response:
+        if request.path_params["name"] != world.known_model:
+            return error(404, "NotFound", "not_found", "there is no model of this name", "`hanlin model list` shows them.")
+        return JSONResponse(MODEL)
+
+    async def publish(request: Request) -> Response:
+        if request.path_params["number"] == 1:
+            return error(409, "Conflict", "already_published", "version 1 is published already")
+        return JSONResponse({"number": 2, "state": "published"})
+
+    async def ok(request: Request) -> Response:
+        return JSONResponse({"ok": True, "got": (await request.json()) if await request.body() else None})
+
+    async def card(request: Request) -> Response:
+        return PlainTextResponse("# sentiment-zh\n\n| a | b |\n", media_type="text/markdown")
+
+    async def picture(request: Request) -> Response:
+        return Response(b"<svg/>", media_type="image/svg+xml")
+
+    async def files(request: Request) -> Response:
+        digest = hashlib.sha256(FILE).hexdigest()
+        world.blobs.setdefault(digest, FILE)
+        return JSONResponse({"files": [{"path": "variants/a/model.bin", "sha256": digest, "size_bytes": len(FILE)}]})
+
+    version = "/api/v1/models/{name}/versions/{number:int}"
+    return [
+        Route("/api/v1/datasets", datasets),
+        Route("/api/v1/datasets/{name}", dataset),
+        Route("/api/v1/models", models),
+        Route("/api/v1/models/{name}", model),
+        Route(version + "/publish", publish, methods=["POST"]),
+        Route("/api/v1/models/{name}/aliases/{alias}", ok, methods=["PUT", "DELETE"]),
+        Route("/api/v1/models/{name}/notes", ok, methods=["PUT"]),
+        Route(version + "/card", card),
+        Route(version + "/pictures/{picture}", picture),
+        Route(version + "/files", files),
+        Route(version, ok, methods=["DELETE"]),
+    ]

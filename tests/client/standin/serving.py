@@ -1,0 +1,151 @@
+"""Endpoints, predictions, deployments, tasks and keys of the stand-in."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from .records import NOW
+from .world import World, error
+
+
+def routes(world: World) -> list[Route]:
+    """The routes over `world`."""
+
+    async def predict(request: Request) -> Response:
+        body = await request.json()
+        endpoint = request.path_params["endpoint"]
+        if endpoint != "sentiment":
+            return error(404, "NotFound", "not_found", f"there is no endpoint {endpoint}", "`hanlin endpoint list` shows them.")
+        texts = [body["inputs"]] if isinstance(body["inputs"], str) else body["inputs"]
+        for index, text in enumerate(texts):
+            if not text:
+                return error(422, "InvalidInput", "empty_text", "the text is empty", "Send some text.", index=index)
+        top = body.get("parameters", {}).get("top_k")
+        rows = [
+            sorted(
+                ({"label": "pos", "score": 0.9 if "好" in text else 0.2}, {"label": "neg", "score": 0.1 if "好" in text else 0.8}),
+                key=lambda row: -row["score"],
+            )[:top]
+            for text in texts
+        ]
+        return JSONResponse(rows[0] if isinstance(body["inputs"], str) else rows)
+
+    async def undeploy(request: Request) -> Response:
+        world.gone.add(request.path_params["endpoint"])
+        return Response(status_code=204)
+
+    async def describe(request: Request) -> Response:
+        if request.path_params["endpoint"] in world.gone:
+            world.lingers -= 1
+            if world.lingers < 0:
+                return error(404, "NotFound", "endpoint_not_found", "there is no endpoint of this name")
+        return JSONResponse(
+            {
+                "endpoint": request.path_params["endpoint"],
+                "task": "text-classification",
+                "labels": ["neg", "pos"],
+                "model": "sentiment-zh",
+                "version": 1,
+                "variant": "openvino-int8",
+                "limits": {"max_items": 256},
+                "example": {},
+            }
+        )
+
+    async def deploy(request: Request) -> Response:
+        body = await request.json()
+        found = {
+            "id": f"dep-{len(world.deployments) + 1}",
+            "version": 1,
+            "state": "starting",
+            "reason": None,
+            "created_at": NOW,
+            "url": f"{world.url}/models/{body['endpoint']}",
+            "replicas": 1,
+            "variant": "openvino-int8",
+            **body,
+        }
+        world.deployments.append(found)
+        return JSONResponse(found, 202)
+
+    async def deployments(request: Request) -> Response:
+        for found in world.deployments:
+            if found["state"] == "starting":
+                found.update(state=world.deploy_end, reason="not enough memory" if world.deploy_end == "failed" else None)
+        return JSONResponse({"deployments": world.deployments})
+
+    async def rollback(request: Request) -> Response:
+        return JSONResponse(
+            {
+                "id": "dep-0",
+                "endpoint": request.path_params["endpoint"],
+                "model": "sentiment-zh",
+                "version": 1,
+                "state": "ready",
+                "replicas": 1,
+            },
+            202,
+        )
+
+    async def endpoints(request: Request) -> Response:
+        return JSONResponse(
+            {
+                "endpoints": [
+                    {
+                        "endpoint": "sentiment",
+                        "task": "text-classification",
+                        "model": "sentiment-zh",
+                        "version": 1,
+                        "variant": "openvino-int8",
+                        "state": "ready",
+                        "replicas": 1,
+                        "url": f"{world.url}/models/sentiment",
+                    }
+                ]
+            }
+        )
+
+    async def endpoint(request: Request) -> Response:
+        return JSONResponse({"endpoint": request.path_params["endpoint"], "task": "text-classification", "state": "ready"})
+
+    async def tasks(request: Request) -> Response:
+        return JSONResponse(
+            {
+                "tasks": [
+                    {
+                        "name": "text-classification",
+                        "main_metric": "accuracy",
+                        "columns": ["text", "label"],
+                        "example": {"request": {"inputs": "好"}},
+                    }
+                ]
+            }
+        )
+
+    async def list_keys(request: Request) -> Response:
+        return JSONResponse({"keys": [{name: value for name, value in key.items() if name != "secret"} for key in world.keys]})
+
+    async def create_key(request: Request) -> Response:
+        body = await request.json()
+        world.keys.append({"id": f"key-{len(world.keys) + 1}", "created_at": NOW, "revoked_at": None, "secret": "hl_" + "s" * 43, **body})
+        return JSONResponse(world.keys[-1], 201)
+
+    async def revoke(request: Request) -> Response:
+        return Response(status_code=204)
+
+    return [
+        Route("/models/{endpoint}", predict, methods=["POST"]),
+        Route("/models/{endpoint}", describe),
+        Route("/api/v1/deployments", deploy, methods=["POST"]),
+        Route("/api/v1/deployments", deployments),
+        Route("/api/v1/endpoints", endpoints),
+        Route("/api/v1/endpoints/{endpoint}", endpoint),
+        Route("/api/v1/endpoints/{endpoint}", undeploy, methods=["DELETE"]),
+        Route("/api/v1/endpoints/{endpoint}/rollback", rollback, methods=["POST"]),
+        Route("/api/v1/tasks", tasks),
+        Route("/api/v1/keys", list_keys),
+        Route("/api/v1/keys", create_key, methods=["POST"]),
+        Route("/api/v1/keys/{id}", revoke, methods=["DELETE"]),
+    ]
