@@ -1,4 +1,4 @@
-"""Runs every bench in turn, each alone on the machine, and prints their Markdown sections. `make bench` (about an hour on 2 cores).
+"""Runs every bench in turn, each alone on the machine, and prints their Markdown sections. `make bench` (about two hours on 2 cores).
 
 usage: python bench/run_all.py [--quick]
 """
@@ -12,7 +12,9 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 BENCHES: tuple[tuple[str, ...], ...] = (
     ("dataset_million.py",),
-    ("training_accuracy.py",),
+    ("training_accuracy.py", "--only", "lstm"),
+    ("training_accuracy.py", "--only", "minilm"),
+    ("training_accuracy.py", "--only", "e5"),
     ("training_throughput.py",),
     ("variants.py", "--model", "minilm", "--target", "throughput"),
     ("variants.py", "--model", "lstm", "--target", "latency"),
