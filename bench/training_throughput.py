@@ -50,10 +50,6 @@ class Clock(Silent):
 
     seconds: float = 0.0
     last: float = 0.0
-    precision: str = ""
-
-    def message(self, text: str) -> None:
-        self.precision = text
 
     def report(self, step: int, total: int, metrics: object) -> None:
         now = time.perf_counter()

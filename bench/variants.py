@@ -24,6 +24,7 @@ from hanlin.compression.report import TARGETS, CompressionReport, VariantEvidenc
 from hanlin.compression.search import EncodedSplit, search
 from hanlin.datasets import ReadOptions, bundled, ingest, read_labels, read_split
 from hanlin.engines import variant_names
+from hanlin.messages.said import Plain, Said
 from hanlin.models.importing import import_folder
 from hanlin.settings import Settings
 from hanlin.tasks.base import TASKS
@@ -42,8 +43,9 @@ class Printed:
     def report(self, step: int, total: int, metrics: object) -> None:
         """Nothing: messages say enough."""
 
-    def message(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+    def message(self, code: str, /, **params: Plain | Said) -> None:
+        """A line on stderr."""
+        print(Said(code, params).text("en"), file=sys.stderr, flush=True)
 
     def check_cancelled(self) -> None:
         """Never cancelled."""
