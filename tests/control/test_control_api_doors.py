@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import re
 
+import httpx
 import pytest
 from fastapi.routing import APIRoute
+from starlette.responses import PlainTextResponse
 
+from hanlin.gateway.app import create_app
 from hanlin.gateway.control_api import create_control_router
+from hanlin.gateway.dataplane import Dataplane
 
 DIGEST = "a" * 64
 EXAMPLES = {
@@ -161,10 +165,32 @@ async def test_errors_speak_chinese_when_asked(http) -> None:
     assert "没有" in answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "accept", "code"),
+    [
+        ("/api/v1/nothing", "text/html", "no_such_page"),
+        ("/api/v1", "*/*", "no_such_page"),
+        ("/api/v1x", "*/*", None),
+        ("/console", "*/*", None),
+    ],
+)
+async def test_an_unknown_address_of_the_api_is_no_page_of_the_console(
+    platform, settings, path: str, accept: str, code: str | None
+) -> None:
+    console = PlainTextResponse("a page")
+    app = create_app(Dataplane(platform.accounts, settings=settings), control_router=create_control_router(platform), console_app=console)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
+        answer = await client.get(path, headers={"accept": accept})
+    if code is None:
+        assert answer.text == "a page"
+    else:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, code)
+
+
 async def test_a_wrong_method_is_told_what_the_address_takes(http) -> None:
     """C018: 405 with every method of the path in `Allow`."""
     async with http.client(http.key()) as client:
-        for method, path, allowed in (("PATCH", "/api/v1/jobs", "GET, POST"), ("DELETE", "/healthz", "GET"), ("PUT", "/nowhere", None)):
+        for method, path, allowed in (("PATCH", "/api/v1/jobs", "GET, POST"), ("DELETE", "/healthz", "GET, HEAD"), ("PUT", "/nowhere", None)):
             answer = await client.request(method, path)
             assert answer.status_code == (405 if allowed else 404), path
             assert answer.headers.get("allow") == allowed

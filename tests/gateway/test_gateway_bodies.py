@@ -185,6 +185,10 @@ def test_pages_without_a_key(stack) -> None:
     import httpx
 
     assert httpx.get(stack.url + "/healthz").status_code == 200
+    for path in ("/healthz", "/readyz"):
+        head = httpx.head(stack.url + path)
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-type"] == "application/json"
     assert httpx.get(stack.url + "/readyz").json()["status"] == "ready"
     metrics = httpx.get(stack.url + "/metrics").text
     assert 'hanlin_requests_total{method="POST",route="/models/{endpoint}",status="200"}' in metrics

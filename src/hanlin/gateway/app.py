@@ -9,10 +9,11 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hanlin import __version__
 from hanlin.errors import HanlinError, Internal, InvalidInput, NotFound
+from hanlin.gateway.control_api_routing import PREFIX
 from hanlin.gateway.control_api_strict import invalid_field
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.docs_page import docs_router
@@ -56,8 +57,20 @@ def create_app(
         inner.include_router(control_router)
     inner.include_router(docs_router(inner))
     if console_app is not None:
-        inner.router.default = console_app  # not mounted at "/": a mount takes every method, so wrong ones would look like missing pages
+        # not mounted at "/": a mount takes every method, so wrong ones would look like missing pages
+        inner.router.default = _beside_the_api(console_app)
     return Edge(inner, Inference(dataplane), metrics)
+
+
+def _beside_the_api(console: ASGIApp) -> ASGIApp:
+    """The console, but for what looks like a call of the control API: a program is told in the API's form, never with a page."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and f"{scope['path']}/".startswith(f"{PREFIX}/"):
+            raise NotFound("no_such_page")
+        await console(scope, receive, send)
+
+    return answer
 
 
 async def _crash(request: Request, error: Exception) -> Response:

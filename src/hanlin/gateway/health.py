@@ -16,13 +16,15 @@ _DATABASE_TIMEOUT_S = 2.0
 
 
 def health_router(dataplane: Dataplane, metrics: GatewayMetrics, is_database_ready: Callable[[], bool]) -> APIRouter:
-    """The three routes. `is_database_ready` may block: it runs on a thread."""
+    """The three routes; what only asks whether all is well may ask with HEAD. `is_database_ready` may block: it runs on a thread."""
     router = APIRouter(tags=["health"])
 
+    @router.head("/healthz", include_in_schema=False)
     @router.get("/healthz", summary="Whether the process lives")
     async def healthz() -> Response:
         return _json(200, {"status": "ok"})
 
+    @router.head("/readyz", include_in_schema=False)
     @router.get("/readyz", summary="Whether calls are taken: database reachable, routes known, not shutting down")
     async def readyz() -> Response:
         checks = {"database": await _ask(is_database_ready), "routes": dataplane.router.has_routes, "draining": dataplane.is_draining}
