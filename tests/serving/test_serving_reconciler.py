@@ -147,6 +147,33 @@ async def test_a_corrupt_artifact_fails_its_own_deployment_with_the_reason(tmp_p
     await running
 
 
+async def test_a_state_that_cannot_be_written_is_logged_once_until_it_heals(
+    tmp_path: Path, workers: list[StandInWorker], caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(Declared):
+        failures = 0
+        is_broken = True
+
+        def set_state(self, deployment_id: str, state: str, reason: Said | None, replicas: int) -> None:
+            if self.is_broken:
+                self.failures += 1
+                raise OSError(28, "No space left on device")
+            super().set_state(deployment_id, state, reason, replicas)
+
+    desired = Broken(spec(1), spec(2))
+    found = reconciler.Reconciler(desired, materialize=lambda _: tmp_path, options=WorkerOptions(run_dir=tmp_path), poll_s=0.01)  # type: ignore[arg-type]
+    running = asyncio.create_task(found.run())
+    await until(lambda: desired.failures > 10)
+    desired.is_broken = False
+    await until(lambda: {item[:2] for item in desired.told} >= {("d1", "ready"), ("d2", "ready")})
+    assert [record.message for record in caplog.records].count("a deployment's state cannot be written; it is tried again") == 1
+    desired.is_broken = True
+    workers[0].death.set()
+    await until(lambda: "a deployment's state cannot be written; it is tried again" in [item.message for item in caplog.records[1:]])
+    found.stop()
+    await running
+
+
 async def test_one_replica_less_of_a_damaged_artifact_leaves_the_other_serving(tmp_path: Path, workers: list[StandInWorker]) -> None:
     is_damaged = False
 

@@ -20,6 +20,9 @@ from hanlin.serving.replicas import DeploymentSpec, DeploymentState, ReplicaSet
 from hanlin.serving.routes import EndpointRoute, Routes, load_routes, route_key, save_routes
 
 _log = logging.getLogger("hanlin.serving")
+_DESIRED = "the desired state cannot be read; what runs goes on"
+_ROUTES = "the routes cannot be written; it is tried again"
+_STATE = "a deployment's state cannot be written; it is tried again"
 
 
 class DesiredState(Protocol):
@@ -53,7 +56,7 @@ class Reconciler:
         self._told: dict[str, tuple[DeploymentState, Said | None, int]] = {}
         self._stopping: set[asyncio.Task[None]] = set()
         self._published: Routes | None = None
-        self._is_stuck = False
+        self._stuck: set[str] = set()  # what fails at every turn at present, told once
         self._changed = asyncio.Event()
         self._is_stopped = False
 
@@ -81,10 +84,10 @@ class Reconciler:
     async def _turn(self) -> None:
         try:
             wanted = await asyncio.to_thread(self._desired.list_deployments)
-        except Exception:
-            _log.exception("the desired state cannot be read; what runs goes on")
-            wanted = None
-        if wanted is not None:
+        except Exception as error:
+            self._note_stuck(_DESIRED, error)
+        else:
+            self._stuck.discard(_DESIRED)
             self._apply(wanted)
         self._publish()
         await self._tell()
@@ -128,20 +131,30 @@ class Reconciler:
             try:
                 save_routes(self._options.run_dir, routes)
             except OSError as error:  # a full disk: the workers serve on under the old routes, and this is tried again
-                if not self._is_stuck:
-                    _log.warning("the routes cannot be written; it is tried again", extra={"details": str(error)})
-                self._is_stuck = True
+                self._note_stuck(_ROUTES, error)
                 return
-            self._published, self._is_stuck = routes, False
+            self._published = routes
+            self._stuck.discard(_ROUTES)
 
     async def _tell(self) -> None:
+        failure: Exception | None = None
         for deployment_id, group in list(self._sets.items()):
             news = (group.state, group.reason, len(group.routes))
             if self._told.get(deployment_id) == news:
                 continue
             try:
                 await asyncio.to_thread(self._desired.set_state, deployment_id, *news)
-            except Exception:
-                _log.exception("a deployment's state cannot be written; it is tried again")
+            except Exception as error:
+                failure = error
                 continue
             self._told[deployment_id] = news
+        if failure is not None:
+            self._note_stuck(_STATE, failure)
+        else:
+            self._stuck.discard(_STATE)
+
+    def _note_stuck(self, what: str, error: Exception) -> None:
+        """Log what fails at every turn when it begins to, not ten times a second until it heals."""
+        if what not in self._stuck:
+            self._stuck.add(what)
+            _log.warning(what, exc_info=error)
