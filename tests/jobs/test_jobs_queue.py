@@ -268,16 +268,6 @@ def test_jobs_of_other_teams_are_unknown(queue: JobQueue) -> None:
     assert queue.get_any(job.id) == job
 
 
-def test_results_are_found_again(queue: JobQueue) -> None:
-    queue.submit(TEAM, "train", {}, fingerprint="f")
-    assert queue.find_succeeded(TEAM, "train", "f") is None
-    done = queue.finish(claim(queue), {"version": 3})
-    assert queue.find_succeeded(TEAM, "train", "f") == done
-    assert queue.find_succeeded(TEAM, "compress", "f") is None
-    assert queue.find_succeeded(OTHER, "train", "f") is None
-    assert queue.find_succeeded(TEAM, "train", "") is None
-
-
 class Seconds:
     """A monotonic clock that moves by hand."""
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hanlin.errors import EngineFailed, HanlinError, InvalidInput
+from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.tasks import TASKS, Limits, ModelSpec
 from hanlin.types import is_name
 
@@ -98,12 +98,6 @@ def test_metrics_have_the_main_metric_and_are_json(task):
     metrics = task.metrics(probabilities, np.array([0, 1, 1]), ("no", "yes"))
     assert metrics.get(task.main_metric) == pytest.approx(2 / 3)
     assert json.loads(json.dumps(metrics.to_json()))[task.main_metric] == pytest.approx(2 / 3)
-
-
-def test_head_needs_two_labels(task):
-    assert task.head(("a", "b")).num_outputs == 2
-    with pytest.raises(HanlinError):
-        task.head(("a",))
 
 
 def test_importing_tasks_loads_no_heavy_library():

@@ -52,7 +52,6 @@ class JobQueue:
         lane: Lane = "heavy",
         idempotency_key: str | None = None,
         key_id: KeyId | None = None,
-        fingerprint: str = "",
     ) -> Job:
         """Queues a job. The same idempotency key with the same request gives the job that is there.
 
@@ -63,7 +62,6 @@ class JobQueue:
             lane: `heavy` jobs wait for one another.
             idempotency_key: the caller's name for this request, unique within the team.
             key_id: the API key that asked.
-            fingerprint: names what the result depends on, for `find_succeeded`.
 
         Raises:
             InvalidInput: `invalid_idempotency_key`.
@@ -74,7 +72,7 @@ class JobQueue:
         digest = _request_digest(kind, config)
         row = JobRow(
             id=_new_id(), team_id=team_id, key_id=key_id, kind=kind, lane=lane, config=config, idempotency_key=idempotency_key,
-            request_digest=digest, fingerprint=fingerprint, state="queued", attempt=0, step=0, total=0, metrics={}, message="", result=None,
+            request_digest=digest, fingerprint="", state="queued", attempt=0, step=0, total=0, metrics={}, message="", result=None,
             error=None, runner_id=None, lease_expires_at=None, is_cancel_requested=False, created_at=self._clock(), started_at=None,
             ended_at=None,
         )  # fmt: skip
@@ -202,13 +200,6 @@ class JobQueue:
             rows.find(session, job_id, team_id=team_id)
             query = select(JobEventRow).where(JobEventRow.job_id == job_id, JobEventRow.number > after)
             return [rows.event(row) for row in session.scalars(query.order_by(JobEventRow.number).limit(limit))]
-
-    def find_succeeded(self, team_id: TeamId, kind: str, fingerprint: str) -> Job | None:
-        """The newest job of this kind and fingerprint that ended well, or None."""
-        with self._database.read() as session:
-            query = select(JobRow).where(JobRow.team_id == team_id, JobRow.fingerprint == fingerprint, JobRow.kind == kind)
-            row = session.scalar(query.where(JobRow.state == "succeeded").order_by(JobRow.created_at.desc()).limit(1))
-            return rows.value(row) if row is not None and fingerprint else None
 
     def list(self, team_id: TeamId, *, state: JobState | None = None, limit: int = 100) -> list[Job]:
         """A team's jobs, newest first."""

@@ -34,7 +34,7 @@ def value(row: JobRow) -> Job:
         id=JobId(row.id), team_id=TeamId(row.team_id), key_id=KeyId(row.key_id) if row.key_id else None, kind=row.kind,
         lane=cast("Lane", row.lane), config=row.config, state=cast("JobState", row.state), attempt=row.attempt,
         progress=JobProgress(row.step, row.total, row.metrics), said=Said.load(row.message), result=row.result, error=row.error,
-        fingerprint=row.fingerprint, runner_id=row.runner_id, lease_expires_at=row.lease_expires_at,
+        runner_id=row.runner_id, lease_expires_at=row.lease_expires_at,
         is_cancel_requested=row.is_cancel_requested, created_at=row.created_at, started_at=row.started_at, ended_at=row.ended_at,
     )  # fmt: skip
 

@@ -45,7 +45,6 @@ class Job:
     said: Said | None  # the latest line for people
     result: JsonObject | None
     error: JsonObject | None  # words in both languages, see `error_in`
-    fingerprint: str
     runner_id: str | None
     lease_expires_at: datetime | None
     is_cancel_requested: bool

@@ -165,7 +165,7 @@ class JobRow(Table):
     config: Mapped[JsonObject]
     idempotency_key: Mapped[str | None]
     request_digest: Mapped[str]
-    fingerprint: Mapped[str]
+    fingerprint: Mapped[str]  # always empty: nobody asks by it, and a migration is not worth it
     state: Mapped[str]
     attempt: Mapped[int]
     step: Mapped[int]

@@ -5,7 +5,7 @@ Knows numpy and (inside functions) tokenizers, opencc and rjieba; never torch, s
 
 from __future__ import annotations
 
-from hanlin.tasks.base import TASKS, Column, HeadSpec, Limits, Scored, Task, TaskOptions, TaskRequest
+from hanlin.tasks.base import TASKS, Column, Limits, Scored, Task, TaskOptions, TaskRequest
 from hanlin.tasks.metrics import ClassScore, Metrics
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import TextSettings
@@ -14,7 +14,6 @@ __all__ = [
     "TASKS",
     "ClassScore",
     "Column",
-    "HeadSpec",
     "Limits",
     "Metrics",
     "ModelSpec",

@@ -70,19 +70,6 @@ class Scored:
         return {"label": self.label, "score": self.score}
 
 
-@dataclass(frozen=True, slots=True)
-class HeadSpec:
-    """The output layer a task needs.
-
-    Args:
-        num_outputs: width of the logits.
-        loss: what the outputs are trained with.
-    """
-
-    num_outputs: int
-    loss: Literal["cross_entropy", "binary_cross_entropy"]
-
-
 class Task(Protocol):
     """One kind of language problem. Implementations hold no state and are safe on any thread."""
 
@@ -113,10 +100,6 @@ class Task(Protocol):
 
     def metrics(self, probabilities: npt.NDArray[np.floating], gold: npt.NDArray[np.integer], labels: Sequence[str]) -> Metrics:
         """Quality of `probabilities` `(rows, labels)` against label indices `gold` `(rows,)`."""
-        ...
-
-    def head(self, labels: Sequence[str]) -> HeadSpec:
-        """The output layer for `labels`."""
         ...
 
 

@@ -9,8 +9,8 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from hanlin.errors import EngineFailed, InvalidInput
-from hanlin.tasks.base import TASKS, Column, HeadSpec, Limits, Scored, TaskOptions, TaskRequest
+from hanlin.errors import EngineFailed
+from hanlin.tasks.base import TASKS, Column, Limits, Scored, TaskOptions, TaskRequest
 from hanlin.tasks.checks import check_parameters, check_texts, read_bool, read_choice, read_integer
 from hanlin.tasks.metrics import Metrics, classification_metrics
 from hanlin.tasks.spec import MAX_LABELS, ModelSpec
@@ -88,12 +88,6 @@ class TextClassification:
     def metrics(self, probabilities: npt.NDArray[np.floating], gold: npt.NDArray[np.integer], labels: Sequence[str]) -> Metrics:
         """See `Task.metrics`."""
         return classification_metrics(probabilities, gold, labels)
-
-    def head(self, labels: Sequence[str]) -> HeadSpec:
-        """See `Task.head`."""
-        if len(labels) < 2:
-            raise InvalidInput("invalid_labels", problem=f"{len(labels)} labels, where a classifier needs 2 or more")
-        return HeadSpec(len(labels), "cross_entropy")
 
 
 def scores_of(logits: npt.NDArray[np.floating], function: Function) -> npt.NDArray[np.float64]:
