@@ -158,10 +158,16 @@ def test_compress_shows_the_table_with_the_chosen_star(run, world, standin) -> N
         "variants": ["openvino-int8", "torch-fp32"],
     }
     assert re.search(r"★\s+openvino-int8\s+90\.9 %\s+0\.10\s+1\.50\s+2\.00\s+900\s+120 MB\s+23\.0 MB\s+ok", done.out)
-    assert "over budget: 1.2 points" in done.out
+    assert "over budget: loses 1.20 points, budget 0.5" in done.out
     assert "failed: no such operator" in done.out
     assert "★ openvino-int8 is the best for latency within 0.5 points" in done.out
     assert "✓ certificate openvino-int8" in done.out
+
+
+def test_compress_says_in_chinese_why_a_variant_is_out(run, world, standin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANLIN_LANG", "zh")
+    world.results["compress"] = {"model": "sentiment-zh", "version": 1, "chosen": "openvino-int8", "report": standin.COMPRESSION}
+    assert "损失 1.20 个百分点，预算为 0.5" in run("compress", "sentiment-zh", "--budget", "0.5").out
 
 
 def test_model_import_list_show(run, world, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,9 +12,10 @@ from hypothesis import strategies as st
 from hanlin.compression.batches import plan, spread
 from hanlin.compression.pictures import WORDS, pareto_svg
 from hanlin.compression.report import CompressionReport, Machine, VariantEvidence
+from hanlin.messages.said import Said
 
 
-def evidence(variant: str, drop: float, p50: float, status: str = "ok") -> VariantEvidence:
+def evidence(variant: str, drop: float, p50: float, status: str = "ok", reason: Said | None = None) -> VariantEvidence:
     return VariantEvidence(
         variant,
         status,
@@ -21,7 +23,7 @@ def evidence(variant: str, drop: float, p50: float, status: str = "ok") -> Varia
         latency_p50_ms=p50,
         throughput_rows_s=1000 / p50,
         memory_bytes=int(p50 * 2**22),
-        reason="<why & how>",
+        reason=reason or Said("variant_error", {"problem": "<why & how>"}),
     )
 
 
@@ -29,7 +31,7 @@ def report(target: str = "throughput", chosen: str = "openvino-int8") -> Compres
     rows = (
         evidence("torch-fp32", 0.0, 20.0), evidence("torch-bf16", 0.0, 14.0), evidence("onnxruntime-fp32", 0.0, 6.0),
         evidence("onnxruntime-int8", 1.4, 3.1, "over budget"), evidence("openvino-fp32", 0.0, 6.1), evidence("openvino-bf16", -0.1, 4.0),
-        evidence("openvino-int8", 0.3, 3.0), VariantEvidence("x-fp32", "failed", reason="no"),
+        evidence("openvino-int8", 0.3, 3.0), VariantEvidence("x-fp32", "failed", reason=Said("scores_stray", {"difference": "0.3"})),
     )  # fmt: skip
     return CompressionReport(target, 0.5, "accuracy", chosen, Machine("A <CPU>", 2, 2, ("avx2",)), rows, {"validation": 224})
 
@@ -87,6 +89,11 @@ def test_names_of_neighbouring_points_cover_neither_each_other_nor_a_point(targe
 def test_hints_speak_the_readers_language() -> None:
     assert "超出预算" in pareto_svg(report(), language="zh")
     assert "over budget" not in pareto_svg(report(), language="zh")
+    late = replace(
+        report(), variants=(*report().variants, evidence("y-bf16", 0.0, 2.0, reason=Said("scores_stray", {"difference": "0.3"})))
+    )
+    assert "<title>y-bf16: ok scores change by 0.3 beside other rows" in pareto_svg(late)
+    assert "<title>y-bf16: 合格 与其他行同批时，分数变化 0.3" in pareto_svg(late, language="zh")
 
 
 def test_a_lone_reference_can_be_drawn() -> None:

@@ -126,8 +126,8 @@ def test_a_failing_variant_stands_in_the_report_and_the_others_go_on(
     report = run(artifact, tmp_path, ["onnxruntime-fp32", "onnxruntime-int8", "openvino-fp32"])
     status = {row.variant: row.status for row in report.variants}
     assert status == {"torch-fp32": "ok", "onnxruntime-fp32": "ok", "onnxruntime-int8": "failed", "openvino-fp32": "failed"}
-    assert "model.xml" in report.of("openvino-fp32").reason
-    assert "no such operator" in report.of("onnxruntime-int8").reason
+    assert "model.xml" in report.of("openvino-fp32").reason.text("en")
+    assert "no such operator" in report.of("onnxruntime-int8").reason.text("en")
 
 
 def test_nonsense_answers_and_dead_processes_fail_one_variant_only(artifact: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,8 +143,8 @@ def test_nonsense_answers_and_dead_processes_fail_one_variant_only(artifact: Pat
     report = run(artifact, tmp_path, ["onnxruntime-fp32", "openvino-fp32"])
     assert report.chosen == "torch-fp32"
     assert report.is_reference_kept
-    assert "NaN" in report.of("onnxruntime-fp32").reason
-    assert "died" in report.of("openvino-fp32").reason
+    assert "NaN" in report.of("onnxruntime-fp32").reason.text("en")
+    assert "died" in report.of("openvino-fp32").reason.text("en")
 
 
 def test_over_budget_is_never_chosen_however_fast() -> None:
@@ -177,7 +177,8 @@ def test_a_variant_that_loses_more_than_the_budget_is_named_so(artifact: Path, t
     row = report.of("onnxruntime-int8")
     assert row.status == "over budget"
     assert row.drop_points > 0.5
-    assert "budget 0.5" in row.reason
+    assert "budget 0.5" in row.reason.text("en")
+    assert "预算为 0.5" in VariantEvidence.from_json(row.to_json()).reason.text("zh")
     assert report.chosen == "torch-fp32"
     assert row.test_metric is not None  # reported all the same
 
@@ -243,10 +244,10 @@ def test_judging() -> None:
     assert found.max_difference == pytest.approx(0.5)
     beyond = judge(np.array([[0.4, 0.6], [0.2, 0.8]]), 1.0, reference, num_held=1)
     assert (beyond.agreement, beyond.max_difference) == (0.0, pytest.approx(0.5))
-    assert "agree" in unlike_reason("int8", found, 0.0, 1.0)
-    assert "differ" in unlike_reason("fp32", found, 0.0, tolerance_of("fp32", 0.5))
-    assert "beside" in unlike_reason("bf16", reference, 0.1, 0.05)
-    assert unlike_reason("int8", reference, 0.0, 0.02) == ""
+    assert "agree on 50.0% of" in unlike_reason("int8", found, 0.0, 1.0).text("en")
+    assert "differ by 5.0e-01 from" in unlike_reason("fp32", found, 0.0, tolerance_of("fp32", 0.5)).text("en")
+    assert "beside" in unlike_reason("bf16", reference, 0.1, 0.05).text("en")
+    assert unlike_reason("int8", reference, 0.0, 0.02) is None
     assert tolerance_of("int8", 0.1) == pytest.approx(0.17)
 
 

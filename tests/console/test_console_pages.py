@@ -181,6 +181,11 @@ def test_empty_states_name_the_next_command(member: TestClient, port) -> None:
         assert command in page
 
 
+@pytest.mark.parametrize(("language", "words"), [("en", "loses 0.81 points, budget 0.5"), ("zh", "损失 0.81 个百分点，预算为 0.5")])
+def test_why_a_variant_is_out_is_told_in_the_readers_language(member: TestClient, language: str, words: str) -> None:
+    assert f'title="{words}"' in member.get("/console/models/sentiment-zh/2", headers={"accept-language": language}).text
+
+
 def test_version_page_shows_the_whole_record(member: TestClient) -> None:
     page = member.get("/console/models/sentiment-zh/2").text
     for words in (

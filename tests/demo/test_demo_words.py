@@ -50,7 +50,8 @@ def test_a_report_with_failed_variants_is_told(language: str, capsys: pytest.Cap
     none = {
         "variant": "openvino-int8",
         "status": "failed",
-        "reason": "crashed",
+        "reason": "scores change by 0.3 beside other rows",
+        "said": {"code": "scores_stray", "params": {"difference": "0.3"}},
         "validation": {"metric": None},
         "test": {"metric": None},
         "latency_ms": {"p50": None},
@@ -75,7 +76,8 @@ def test_a_report_with_failed_variants_is_told(language: str, capsys: pytest.Cap
         ModelVersion.model_validate({"number": 1, "state": "published", "certificates": [certificate]}),
     )
     told = capsys.readouterr().out
-    assert "openvino-int8: failed: crashed" in told
+    reason = {"en": "scores change by 0.3 beside other rows", "zh": "与其他行同批时，分数变化 0.3"}[language]
+    assert f"openvino-int8: failed: {reason}" in told
     assert "3.0" in told
     assert "0.0500" not in told
     assert "0.05" in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hanlin.compression.report import CompressionReport, Machine, VariantEvidence
+from hanlin.messages.said import Said
 from hanlin.pipelines.compress import _passed_over
 
 
@@ -13,10 +14,11 @@ def row(variant: str, p50: float) -> VariantEvidence:
 def test_the_next_best_stands_in_for_a_choice_that_failed_its_certificate() -> None:
     rows = (row("torch-fp32", 9.0), row("openvino-int8", 1.0), row("openvino-bf16", 2.0))
     report = CompressionReport("latency", 0.5, "accuracy", "openvino-int8", Machine("cpu", 2, 2, ()), rows).to_json()
-    report = _passed_over(report, "openvino-int8", "98.0 % of the labels agree")
+    refused = Said("labels_disagree", {"agreement": "98.0%", "asked": "99%"})
+    report = _passed_over(report, "openvino-int8", refused)
     found = CompressionReport.from_json(report)
     assert found.chosen == "openvino-bf16"
-    assert (found.of("openvino-int8").status, found.of("openvino-int8").reason) == ("failed", "98.0 % of the labels agree")
-    found = CompressionReport.from_json(_passed_over(report, "openvino-bf16", "scores differ"))
+    assert (found.of("openvino-int8").status, found.of("openvino-int8").reason) == ("failed", refused)
+    found = CompressionReport.from_json(_passed_over(report, "openvino-bf16", refused))
     assert found.chosen == found.reference
     assert found.is_reference_kept

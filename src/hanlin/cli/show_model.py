@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.shape import figure, items, moment, number, pairs, part, percent, size, words
 from hanlin.cli.words import say
+from hanlin.messages import terminal_language
+from hanlin.messages.said import Said
 from hanlin.types import ModelRef
 
 if TYPE_CHECKING:
@@ -113,6 +115,7 @@ def variants(version: ModelVersion) -> None:
     if any(part(item.evidence, "latency_ms") for item in version.variants):
         rows = [_variant_row(item.evidence or {}, item.variant, item.is_chosen, item.size_bytes) for item in version.variants]
         SCREEN.show(_variant_grid(rows))
+        _reasons((item.variant, item.evidence or {}) for item in version.variants)
 
 
 def compression(report: object) -> None:
@@ -123,6 +126,7 @@ def compression(report: object) -> None:
         for row in items(part(report, "variants"))
     ]
     SCREEN.show(_variant_grid(rows))
+    _reasons((words(part(row, "variant")), row) for row in items(part(report, "variants")))
     params = {"chosen": chosen, "target": words(part(report, "target")), "budget": words(part(report, "budget"))}
     SCREEN.line(say("compress.kept" if part(report, "is_reference_kept") else "compress.chosen", **params))
     machine = part(report, "machine")
@@ -139,13 +143,22 @@ def _variant_grid(rows: Sequence[Sequence[object]]) -> RenderableType:
 
 
 def _variant_row(row: object, name: str, is_chosen: bool, size_bytes: int | None) -> list[object]:
-    status, reason = words(part(row, "status")), words(part(row, "reason"))
+    status = words(part(row, "status"))
     return [
         cell("★" if is_chosen else "", "yellow"), cell(name, "bold" if is_chosen else ""), percent(part(row, "validation", "metric")),
         figure(part(row, "validation", "drop_points")), figure(part(row, "latency_ms", "p50")), figure(part(row, "latency_ms", "p99")),
         figure(part(row, "throughput_rows_s"), 0), size(part(row, "memory_bytes")), size(part(row, "size_bytes") or size_bytes),
-        cell(f"{status}: {reason}" if reason and status != "ok" else status, STATES.get(status, "")),
+        cell(status, STATES.get(status, "")),
     ]  # fmt: skip
+
+
+def _reasons(evidence: Iterable[tuple[str, object]]) -> None:
+    """Below the table, because they are longer than its last column is wide: why variants are out."""
+    for name, row in evidence:
+        said, status = Said.from_json(part(row, "said")), words(part(row, "status"))
+        reason = said.text(terminal_language()) if said else words(part(row, "reason"))
+        if reason and status != "ok":
+            SCREEN.show(cell(f"{name}: {status}: {reason}", STATES.get(status, "")))
 
 
 def certificates(version: ModelVersion) -> None:

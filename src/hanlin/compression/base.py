@@ -96,7 +96,7 @@ def reason_of(error: Exception) -> str:
 
 
 def said_of(error: Exception) -> Said:
-    """The same for messages of a job, so that each reader has it in his language."""
+    """The same for what is stored: each reader has it in the language that he asks for."""
     if isinstance(error, HanlinError):
         return Said(error.code, error.params)
     return Said("variant_error", {"problem": reason_of(error)})

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hanlin.messages.said import Said
+
 Scores = npt.NDArray[np.float64]
 
 FP32_TOLERANCE = 1e-4
@@ -44,15 +46,15 @@ def tolerance_of(precision: str, seen: float) -> float:
     return FP32_TOLERANCE if precision == "fp32" else min(1.0, round(1.5 * seen + 0.02, 4))
 
 
-def unlike_reason(precision: str, found: Judgement, strays: float, tolerance: float) -> str:
-    """Why this variant could not be certified; empty when it can."""
+def unlike_reason(precision: str, found: Judgement, strays: float, tolerance: float) -> Said | None:
+    """Why this variant could not be certified; None when it can."""
     if precision == "fp32" and found.max_difference > tolerance:
-        return f"scores differ by {found.max_difference:.1e} from the trained model's, {tolerance:g} allowed for fp32"
+        return Said("scores_differ", {"difference": f"{found.max_difference:.1e}", "allowed": f"{tolerance:g}"})
     if strays > tolerance:
-        return f"scores change by {strays:.1e} beside other rows"
+        return Said("scores_stray", {"difference": f"{strays:.1e}"})
     if found.agreement < MIN_AGREEMENT:
-        return f"labels agree on {found.agreement:.1%} of validation rows, the certificate asks for {MIN_AGREEMENT:.0%}"
-    return ""
+        return Said("labels_disagree", {"agreement": f"{found.agreement:.1%}", "asked": f"{MIN_AGREEMENT:.0%}"})
+    return None
 
 
 def softmax(logits: Scores) -> Scores:

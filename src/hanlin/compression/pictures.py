@@ -56,7 +56,7 @@ class _Dot:
 
 def pareto_svg(report: CompressionReport, language: str = "en") -> str:
     """The picture of `report`; `language` is `en` or `zh`."""
-    words = WORDS["zh" if language.startswith("zh") else "en"]
+    words = _words(language)
     drawn = [row for row in report.variants if _value(row, report) is not None and row.drop_points is not None]
     values = {row.variant: _value(row, report) or 1.0 for row in drawn}
     scale = _Scale(report, list(values.values()), [row.drop_points or 0.0 for row in drawn])
@@ -66,7 +66,7 @@ def pareto_svg(report: CompressionReport, language: str = "en") -> str:
     ]
     parts += [f"<style>{STYLE}</style>", f'<rect class="paper" width="{WIDTH}" height="{HEIGHT}" rx="10"/>']
     parts += [_text(24, 36, _title(report, words), "title"), _text(24, 58, _subtitle(report, words), "dim")]
-    parts += [*_axes(report, words, scale), *_dots(dots, report, words, scale.y(report.budget))]
+    parts += [*_axes(report, words, scale), *_dots(dots, report, language, scale.y(report.budget))]
     hidden = [row.variant for row in report.variants if row not in drawn]
     if hidden:
         parts.append(_text(WIDTH - RIGHT, HEIGHT - 14, words["failed"].format(names=", ".join(hidden)), "dim", anchor="end"))
@@ -143,16 +143,16 @@ def _axes(report: CompressionReport, words: dict[str, str], scale: _Scale) -> li
     return parts
 
 
-def _dots(dots: Sequence[_Dot], report: CompressionReport, words: dict[str, str], budget_y: float) -> list[str]:
+def _dots(dots: Sequence[_Dot], report: CompressionReport, language: str, budget_y: float) -> list[str]:
     """Points and their names; a name that is not right beside its point is tied to it by a line."""
     ordered = sorted(dots, key=lambda dot: (dot.row.variant != report.chosen, dot.y, dot.x))
     widths = [(7.6 if dot.row.variant == report.chosen else 6.9) * len(dot.row.variant) for dot in ordered]
-    said = words["budget"].format(budget=report.budget)
-    budget = Box(LEFT + 6, budget_y + 3, LEFT + 6 + 7 * len(said), budget_y + 19)
+    line = _words(language)["budget"].format(budget=report.budget)
+    budget = Box(LEFT + 6, budget_y + 3, LEFT + 6 + 7 * len(line), budget_y + 19)
     frame = Box(LEFT + 2, TOP + 2, WIDTH - RIGHT - 2, HEIGHT - BOTTOM - 2)
     boxes = place([(dot.x, dot.y) for dot in ordered], widths, frame=frame, taken=[budget])
     links = [_link(dot, box) for dot, box in zip(ordered, boxes, strict=True)]
-    return [*links, *(_dot(dot, box, report, words) for dot, box in zip(ordered, boxes, strict=True))]
+    return [*links, *(_dot(dot, box, report, language) for dot, box in zip(ordered, boxes, strict=True))]
 
 
 def _link(dot: _Dot, box: Box) -> str:
@@ -162,17 +162,22 @@ def _link(dot: _Dot, box: Box) -> str:
     return f'<line class="link" x1="{dot.x:.1f}" y1="{dot.y:.1f}" x2="{near_x:.1f}" y2="{near_y:.1f}"/>'
 
 
-def _dot(dot: _Dot, box: Box, report: CompressionReport, words: dict[str, str]) -> str:
+def _dot(dot: _Dot, box: Box, report: CompressionReport, language: str) -> str:
     is_chosen = dot.row.variant == report.chosen
     kind = "chosen" if is_chosen else "ok" if dot.row.status == "ok" else "over"
     place_ = f'cx="{dot.x:.1f}" cy="{dot.y:.1f}"'
     ring = f'<circle class="ring" {place_} r="11"/>' if is_chosen else ""
-    circle = f'<circle class="{kind}" {place_} r="{6 if is_chosen else 5}"><title>{_hint(dot.row, words)}</title></circle>'
+    circle = f'<circle class="{kind}" {place_} r="{6 if is_chosen else 5}"><title>{_hint(dot.row, language)}</title></circle>'
     return ring + circle + _text(box.left, box.bottom - 3.5, dot.row.variant, "strong" if is_chosen else "dim" if kind == "over" else "")
 
 
-def _hint(row: VariantEvidence, words: dict[str, str]) -> str:
-    return escape(f"{row.variant}: {words['failed status' if row.status == 'failed' else row.status]} {row.reason}".strip())
+def _hint(row: VariantEvidence, language: str) -> str:
+    status = _words(language)["failed status" if row.status == "failed" else row.status]
+    return escape(f"{row.variant}: {status} {row.reason.text(language) if row.reason else ''}".strip())
+
+
+def _words(language: str) -> dict[str, str]:
+    return WORDS["zh" if language.startswith("zh") else "en"]
 
 
 def _text(x: float, y: float, text: str, kind: str = "", *, anchor: str = "start") -> str:

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal, cast
 
 from hanlin.engines import REFERENCE
+from hanlin.messages.said import Said
 from hanlin.observe.machine import processor
 from hanlin.types import JsonObject
 
@@ -35,6 +36,7 @@ class VariantEvidence:
     """What was measured of one variant. None where it failed before that measurement.
 
     Attributes:
+        reason: why it is not ok; stored in English, and as `said` for readers of any language.
         validation_metric, drop_points: main metric 0..1 on validation rows; points (hundredths) lost against torch-fp32.
         test_metric, test_interval: read once, never used for the choice.
         latency_p50_ms, latency_p99_ms: one row at a time, rows' own lengths.
@@ -46,7 +48,7 @@ class VariantEvidence:
 
     variant: str
     status: Status
-    reason: str = ""
+    reason: Said | None = None
     validation_metric: float | None = None
     drop_points: float | None = None
     test_metric: float | None = None
@@ -66,7 +68,8 @@ class VariantEvidence:
     def to_json(self) -> JsonObject:
         """The stored form, grouped for readers."""
         return {
-            "variant": self.variant, "status": self.status, "reason": self.reason,
+            "variant": self.variant, "status": self.status,
+            "reason": self.reason.text("en") if self.reason else "", "said": self.reason.to_json() if self.reason else None,
             "validation": {"metric": self.validation_metric, "drop_points": self.drop_points},
             "test": {"metric": self.test_metric, "interval": list(self.test_interval) if self.test_interval else None},
             "latency_ms": {"p50": self.latency_p50_ms, "p99": self.latency_p99_ms},
@@ -79,10 +82,13 @@ class VariantEvidence:
     def from_json(cls, value: JsonObject) -> VariantEvidence:
         """The evidence that `to_json` wrote."""
         flat = dict(value)
+        said = Said.from_json(flat.pop("said", None))
         validation, test, latency = (cast("JsonObject", flat.pop(name)) for name in ("validation", "test", "latency_ms"))
         interval = cast("list[float] | None", test["interval"])
+        flat.pop("reason")
         return cls(
             **flat,  # type: ignore[arg-type]  # our own JSON
+            reason=said,
             validation_metric=cast("float | None", validation["metric"]), drop_points=cast("float | None", validation["drop_points"]),
             test_metric=cast("float | None", test["metric"]), test_interval=(interval[0], interval[1]) if interval else None,
             latency_p50_ms=cast("float | None", latency["p50"]), latency_p99_ms=cast("float | None", latency["p99"]),

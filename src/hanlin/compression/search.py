@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from hanlin.compression.base import convert, reason_of, said_of
+from hanlin.compression.base import convert, said_of
 from hanlin.compression.batches import spread
 from hanlin.compression.bench_client import BenchClient, Scores
 from hanlin.compression.judge import Judgement, judge, odd_neighbours, softmax, tolerance_of, unlike_reason  # fmt: skip
@@ -23,7 +23,7 @@ from hanlin.compression.measure import Timing, measure
 from hanlin.compression.report import TARGETS, CompressionReport, Machine, Target, VariantEvidence
 from hanlin.engines import REFERENCE, max_batch_rows, split_variant, variant_files
 from hanlin.errors import Cancelled, EngineFailed, HanlinError, InvalidInput
-from hanlin.messages.said import Plain
+from hanlin.messages.said import Plain, Said
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.metrics import Metrics
 from hanlin.tasks.spec import ModelSpec
@@ -188,10 +188,10 @@ class _Search:
         tolerance = tolerance_of(split_variant(name)[1], max(found.max_difference, strays))
         problem = unlike_reason(split_variant(name)[1], found, strays, tolerance)
         is_over = found.drop_points > self.plan.budget + 1e-9
-        reason = f"loses {found.drop_points:.2f} points, budget {self.plan.budget:g}" if is_over else problem
+        over = Said("points_lost", {"points": f"{found.drop_points:.2f}", "budget": f"{self.plan.budget:g}"})
         self._note(
             name, validation_metric=metric, drop_points=found.drop_points, max_score_difference=found.max_difference,
-            label_agreement=found.agreement, neighbour_difference=strays, tolerance=tolerance, reason=reason,
+            label_agreement=found.agreement, neighbour_difference=strays, tolerance=tolerance, reason=over if is_over else problem,
             status="over budget" if is_over else "failed" if problem else "ok",
         )  # fmt: skip
 
@@ -238,7 +238,7 @@ class _Search:
     def _require_reference(self) -> None:
         row = self.evidence[REFERENCE]
         if row.status != "ok":
-            raise EngineFailed("reference_failed", reason=row.reason)
+            raise EngineFailed("reference_failed", reason=row.reason.text("en") if row.reason else row.status)
 
     def _try(self, name: str, work: Callable[[BenchClient], None]) -> None:
         try:
@@ -247,9 +247,9 @@ class _Search:
             self._fail(name, error)
 
     def _fail(self, name: str, error: Exception) -> None:
-        reason = str(error.params.get("reason") or error.message) if isinstance(error, HanlinError) else reason_of(error)
+        reason = said_of(error)
         self._note(name, status="failed", reason=reason)
-        self.progress.message("variant_failed", variant=name, reason=said_of(error))
+        self.progress.message("variant_failed", variant=name, reason=reason)
 
     def _note(self, name: str, **values: object) -> None:
         self.evidence[name] = replace(self.evidence[name], **values)  # type: ignore[arg-type]

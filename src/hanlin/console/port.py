@@ -47,7 +47,7 @@ class VariantView:
     variant: str
     is_chosen: bool
     status: str = "ok"
-    reason: str = ""
+    reason: Said | None = None
     validation: float | None = None
     drop_points: float | None = None
     test: float | None = None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from hanlin.console.port import CertificateView, LabelScores, MetricsView, VariantView
+from hanlin.messages.said import Said
 from hanlin.types import JsonObject, JsonValue
 
 MAIN_METRIC = "accuracy"
@@ -60,7 +61,7 @@ def read_variant(name: str, evidence: JsonObject, *, is_chosen: bool, size_bytes
         variant=name,
         is_chosen=is_chosen,
         status=text(evidence, "status") or "ok",
-        reason=text(evidence, "reason"),
+        reason=Said.from_json(evidence.get("said")),
         validation=real(validation, "metric", MAIN_METRIC),
         drop_points=real(validation, "drop_points"),
         test=real(test, "metric", MAIN_METRIC),

@@ -19,6 +19,7 @@ class Narrator:
     """Tells the story on one terminal, in one language."""
 
     def __init__(self, language: str, *, steps: int) -> None:
+        self.language = language
         self.console = Console(highlight=False, soft_wrap=True)
         if not self.console.is_terminal:
             self.console = Console(highlight=False, soft_wrap=True, width=_PLAIN_WIDTH)  # rich takes 80 for a pipe: too narrow for a table

@@ -9,6 +9,7 @@ from typing import cast
 
 from hanlin.client.values import ModelVersion
 from hanlin.demo.narrator import Narrator
+from hanlin.messages.said import Said
 from hanlin.observe.machine import processor
 
 
@@ -54,8 +55,8 @@ def show_compression(narrator: Narrator, result: Mapping[str, object], version: 
         strong=next((index for index, row in enumerate(rows) if row["variant"] == chosen), None),
     )  # fmt: skip
     for row in rows:
-        if row.get("reason"):
-            narrator.say(f"{row['variant']}: {row['status']}: {row['reason']}")
+        if said := Said.from_json(row.get("said")):
+            narrator.say(f"{row['variant']}: {row['status']}: {said.text(narrator.language)}")
     by_name = {str(row["variant"]): row for row in rows}
     if chosen in by_name and reference in by_name:
         best, base = by_name[chosen], by_name[reference]

@@ -72,7 +72,7 @@ class _Compressing:
         chosen = str(report["chosen"])
         while refused := self._refusal(report, chosen):
             self.context.progress.message("choice_passed_over", variant=chosen, reason=refused)
-            report = _passed_over(report, chosen, refused.text("en"))
+            report = _passed_over(report, chosen, refused)
             chosen = str(report["chosen"])
         self.registry.choose_variant(self.version, chosen)
         if self.asked.publish:
@@ -188,13 +188,13 @@ class _Compressing:
         }  # fmt: skip
 
 
-def _passed_over(report: JsonObject, name: str, problem: str) -> JsonObject:
+def _passed_over(report: JsonObject, name: str, reason: Said) -> JsonObject:
     """The report without a choice whose certificate failed: the next best stands in its place."""
     from hanlin.compression.report import CompressionReport
     from hanlin.compression.search import choose
 
     found = CompressionReport.from_json(report)
-    rows = tuple(replace(row, status="failed", reason=problem) if row.variant == name else row for row in found.variants)
+    rows = tuple(replace(row, status="failed", reason=reason) if row.variant == name else row for row in found.variants)
     return replace(found, variants=rows, chosen=choose(rows, found.target)).to_json()
 
 

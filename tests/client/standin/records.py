@@ -68,7 +68,8 @@ COMPRESSION = {
         {
             "variant": "onnxruntime-int8",
             "status": "over budget",
-            "reason": "1.2 points",
+            "reason": "loses 1.20 points, budget 0.5",
+            "said": {"code": "points_lost", "params": {"points": "1.20", "budget": "0.5"}},
             "validation": {"metric": 0.898, "drop_points": 1.2},
             "test": None,
             "latency_ms": {"p50": 1.2, "p99": 1.9},
