@@ -199,6 +199,7 @@ class Deployment(Value):
     replicas: int = 1
     state: str = "starting"
     reason: str | None = None
+    said: JsonObject | None = None
     url: str | None = None
     created_at: datetime | None = None
 
@@ -215,6 +216,7 @@ class Endpoint(Value):
     labels: tuple[str, ...] = ()
     replicas: int | None = None
     reason: str | None = None
+    said: JsonObject | None = None
     url: str | None = None
     limits: JsonObject | None = None
     example: JsonValue = None

@@ -14,7 +14,7 @@ from fastapi.responses import StreamingResponse
 
 from hanlin.control import jobs
 from hanlin.control.platform import Platform
-from hanlin.gateway.control_api_routing import Caller, Routes
+from hanlin.gateway.control_api_routing import Caller, Language, Routes, language_of_caller
 from hanlin.gateway.control_api_wire import JobAnswer, JobRequest, JobsAnswer
 from hanlin.jobs import Job, JobEvent
 from hanlin.types import Principal
@@ -29,25 +29,25 @@ def routes(platform: Platform) -> APIRouter:
     data = Routes(platform, tags=["jobs"])
 
     @data.add("POST", "/jobs", "write", status=202)
-    def submit(request: Request, caller: Caller, body: JobRequest) -> JobAnswer:
+    def submit(caller: Caller, language: Language, body: JobRequest) -> JobAnswer:
         """Queues a job: checked here, defaults filled in."""
         job = jobs.submit(platform, caller, kind=body.kind, config=body.config, idempotency_key=body.idempotency_key)
-        return _answer(request, job)
+        return _answer(job, language)
 
     @data.add("GET", "/jobs", "read")
-    def list_jobs(request: Request, caller: Caller, state: str | None = None, limit: Limit = 50) -> JobsAnswer:
+    def list_jobs(caller: Caller, language: Language, state: str | None = None, limit: Limit = 50) -> JobsAnswer:
         """The team's jobs, newest first."""
-        return JobsAnswer(jobs=[_answer(request, job) for job in jobs.list_jobs(platform, caller, state=state, limit=limit)])
+        return JobsAnswer(jobs=[_answer(job, language) for job in jobs.list_jobs(platform, caller, state=state, limit=limit)])
 
     @data.add("GET", "/jobs/{job_id}", "read")
-    def get_job(request: Request, caller: Caller, job_id: str) -> JobAnswer:
+    def get_job(caller: Caller, language: Language, job_id: str) -> JobAnswer:
         """One job."""
-        return _answer(request, jobs.get_job(platform, caller, job_id))
+        return _answer(jobs.get_job(platform, caller, job_id), language)
 
     @data.add("POST", "/jobs/{job_id}/cancel", "write")
-    def cancel(request: Request, caller: Caller, job_id: str) -> JobAnswer:
+    def cancel(caller: Caller, language: Language, job_id: str) -> JobAnswer:
         """Ends a job: at once when queued, within 10 s when running; an ended one stays as it is."""
-        return _answer(request, jobs.cancel(platform, caller, job_id))
+        return _answer(jobs.cancel(platform, caller, job_id), language)
 
     @data.add("GET", "/jobs/{job_id}/logs", "read", response_class=Response)
     def logs(caller: Caller, job_id: str) -> Response:
@@ -74,14 +74,9 @@ def routes(platform: Platform) -> APIRouter:
     return data.router
 
 
-def _answer(request: Request, job: Job) -> JobAnswer:
+def _answer(job: Job, language: str) -> JobAnswer:
     """The wire form, its error and its message in the caller's language."""
-    language = _language(request)
     return JobAnswer.of(replace(job, error=job.error_in(language)), message=job.message_in(language))
-
-
-def _language(request: Request) -> str:
-    return str(request.scope["state"].get("language", "en"))
 
 
 async def _stream(platform: Platform, caller: Principal, job_id: str, after: int, request: Request) -> AsyncIterator[bytes]:
@@ -92,7 +87,7 @@ async def _stream(platform: Platform, caller: Principal, job_id: str, after: int
         found = await asyncio.to_thread(jobs.events, platform, caller, job_id, after=after)
         for event in found:
             after = event.number
-            yield _frame(event, _language(request))
+            yield _frame(event, language_of_caller(request))
             if event.kind == "end":
                 return
         if has_ended and not found:  # asked to go on behind the end

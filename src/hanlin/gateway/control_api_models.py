@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Response
 
 from hanlin.control import models
 from hanlin.control.platform import Platform
-from hanlin.gateway.control_api_routing import Caller, Routes
+from hanlin.gateway.control_api_routing import Caller, Language, Routes
 from hanlin.gateway.control_api_wire_models import AliasRequest, FilesAnswer, ModelAnswer, ModelsAnswer, NotesRequest, VersionAnswer
 
 Number = Annotated[int, Path(ge=1, lt=2**31)]
@@ -61,15 +61,14 @@ def routes(platform: Platform) -> APIRouter:
         return FilesAnswer.of(models.list_files(platform, caller, name, number))
 
     @data.add("GET", "/models/{name}/versions/{number}/card", "read", response_class=Response)
-    def card(request: Request, caller: Caller, name: str, number: Number) -> Response:
+    def card(caller: Caller, language: Language, name: str, number: Number) -> Response:
         """The model card in Markdown, in the caller's language."""
-        text = models.card(platform, caller, name, number, language=str(request.scope["state"].get("language", "en")))
+        text = models.card(platform, caller, name, number, language=language)
         return Response(text, media_type="text/markdown; charset=utf-8")
 
     @data.add("GET", "/models/{name}/versions/{number}/pictures/{picture}.svg", "read", response_class=Response)
-    def picture(request: Request, caller: Caller, name: str, number: Number, picture: str) -> Response:
+    def picture(caller: Caller, language: Language, name: str, number: Number, picture: str) -> Response:
         """A picture of the version, in the caller's language: `confusion`, `curve` or `pareto`."""
-        language = str(request.scope["state"].get("language", "en"))
         found = models.picture(platform, caller, name, number, picture, language=language)
         return Response(found, media_type="image/svg+xml", headers=_PICTURE_HEADERS)
 

@@ -25,7 +25,13 @@ def principal_of(request: Request) -> Principal:
     return found
 
 
+def language_of_caller(request: Request) -> str:
+    """What the caller reads (`en` or `zh`); put there by the edge."""
+    return str(request.scope["state"].get("language", "en"))
+
+
 Caller = Annotated[Principal, Depends(principal_of)]
+Language = Annotated[str, Depends(language_of_caller)]
 
 
 class Routes:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 
 from hanlin.control import deployments
 from hanlin.control.platform import Platform
-from hanlin.gateway.control_api_routing import Caller, Routes
+from hanlin.gateway.control_api_routing import Caller, Language, Routes
 from hanlin.gateway.control_api_wire_models import DeploymentAnswer, DeploymentsAnswer, DeployRequest, EndpointAnswer, EndpointsAnswer
 from hanlin.serving.router import Router
 from hanlin.serving.routes import route_key
-
-
-def _language(request: Request) -> str:
-    return str(request.scope["state"].get("language", "en"))
-
-
-Language = Annotated[str, Depends(_language)]
 
 
 def routes(platform: Platform, router: Router | None = None) -> APIRouter:
