@@ -175,6 +175,8 @@ def test_a_failed_deployment_says_why(hanlin, world) -> None:
     with pytest.raises(errors.EngineFailed) as caught:
         hanlin.deployments.wait(hanlin.deployments.create("sentiment-zh", "sentiment"))
     assert "not enough memory" in caught.value.message
+    said = hanlin.deployments.list()[-1].said
+    assert said == {"code": "insufficient_memory", "params": {"needed_mib": 9, "free_mib": 3}}
 
 
 def test_importing_the_client_is_light() -> None:

@@ -73,7 +73,11 @@ def routes(world: World) -> list[Route]:
     async def deployments(request: Request) -> Response:
         for found in world.deployments:
             if found["state"] == "starting":
-                found.update(state=world.deploy_end, reason="not enough memory" if world.deploy_end == "failed" else None)
+                found.update(state=world.deploy_end)
+                if world.deploy_end == "failed":
+                    found.update(
+                        reason="not enough memory", said={"code": "insufficient_memory", "params": {"needed_mib": 9, "free_mib": 3}}
+                    )
         return JSONResponse({"deployments": world.deployments})
 
     async def rollback(request: Request) -> Response:
