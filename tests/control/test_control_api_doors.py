@@ -190,7 +190,8 @@ async def test_an_unknown_address_of_the_api_is_no_page_of_the_console(
 async def test_a_wrong_method_is_told_what_the_address_takes(http) -> None:
     """C018: 405 with every method of the path in `Allow`."""
     async with http.client(http.key()) as client:
-        for method, path, allowed in (("PATCH", "/api/v1/jobs", "GET, POST"), ("DELETE", "/healthz", "GET, HEAD"), ("PUT", "/nowhere", None)):
+        cases = (("PATCH", "/api/v1/jobs", "GET, POST"), ("DELETE", "/healthz", "GET, HEAD"), ("PUT", "/nowhere", None))
+        for method, path, allowed in cases:
             answer = await client.request(method, path)
             assert answer.status_code == (405 if allowed else 404), path
             assert answer.headers.get("allow") == allowed
