@@ -32,8 +32,9 @@ def play(home: Path | None, *, port: int | None, serve: bool, is_fresh: bool) ->
             server = DemoServer(stage, port=free_port() if is_fresh else settings.port)
             narrator.found("found_server" if server.is_ours else "found_server_old", url=server.url, key_file=server.key_file)
         with Hanlin(server.url, server.key_file.read_text().strip(), timeout=120) as client:
-            tell(narrator, client, cache=cache, key_file=server.key_file)
-        if serve and not is_fresh and server.is_ours:
+            stays = not is_fresh and (serve or not server.is_ours)
+            tell(narrator, client, cache=cache, key_file=server.key_file, stays=stays)
+        if stays and server.is_ours:
             narrator.console.print(f"\n{narrator.word('serving', url=server.url)}\n{narrator.word('key_hint', key_file=server.key_file)}")
             server.wait()
             narrator.console.print(narrator.word("stopped", home=stage), soft_wrap=True)

@@ -49,8 +49,12 @@ CHAPTERS = (CHINESE, ENGLISH)
 BUDGET = 0.5
 
 
-def tell(narrator: Narrator, client: Hanlin, *, cache: Path, key_file: Path) -> None:
-    """Tells the story from fetching to the last call. Raises what the server or the packages raise."""
+def tell(narrator: Narrator, client: Hanlin, *, cache: Path, key_file: Path, stays: bool) -> None:
+    """Tells the story from fetching to the last call. Raises what the server or the packages raise.
+
+    Args:
+        stays: whether the server goes on after the story, so that the printed calls can be made.
+    """
     narrator.say(machine_line(narrator))
     sources = _fetch(narrator, cache)
     for chapter in CHAPTERS:
@@ -69,7 +73,7 @@ def tell(narrator: Narrator, client: Hanlin, *, cache: Path, key_file: Path) -> 
         for chapter in CHAPTERS:
             _call(narrator, client, chapter, key_file)
     narrator.console.print("\n" + narrator.word("done", seconds=narrator.elapsed_s))
-    narrator.console.print("\n[bold]" + narrator.word("try_curl") + "[/bold]")
+    narrator.console.print("\n[bold]" + narrator.word("try_curl" if stays else "made_calls") + "[/bold]")
     for chapter in CHAPTERS:
         narrator.console.print(curl(client.url, chapter.endpoint, chapter.praise, key_file), markup=False, soft_wrap=True)
 
