@@ -40,11 +40,15 @@ class TextClassifier(nn.Module):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """(batch, length) int64 both, padding on the right → (batch, labels) logits."""
-        vectors = self.embedding(input_ids)
+        logits = self.from_vectors(self.embedding(input_ids), attention_mask)
+        return logits if self.wide is None else logits + self.wide(input_ids, attention_mask)
+
+    def from_vectors(self, vectors: Tensor, attention_mask: Tensor) -> Tensor:
+        """The logits without the wide road's: (batch, length, embedding_size), (batch, length) → (batch, labels)."""
         hidden = self.encoder(self.embedding_dropout(vectors), attention_mask)
         features = [masked_max(hidden, attention_mask), masked_mean(hidden, attention_mask)]
         if self.has_direct_road:
             lengths = attention_mask.sum(1, keepdim=True).to(vectors.dtype)
             features.append(masked_mean(vectors, attention_mask) * lengths.sqrt())
         logits: Tensor = self.classifier(self.dropout(torch.cat(features, dim=1)))
-        return logits if self.wide is None else logits + self.wide(input_ids, attention_mask)
+        return logits

@@ -1,0 +1,28 @@
+"""All runs of tokens found together: the same logits as the network that finds them one by one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from hanlin.compression.export_runs import RunsForm
+from hanlin.networks.config import NetworkConfig
+from hanlin.networks.loading import build
+
+
+@pytest.mark.parametrize("wide", [(), (1, 2, 3), (2,), (3, 1), (4,)])
+@pytest.mark.parametrize("deep", [(2, 3), (3,), (2, 4)])
+def test_the_form_gives_the_networks_logits(deep: tuple[int, ...], wide: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    config = NetworkConfig(
+        model_type="hanlin-gru", vocab_size=60, labels=("a", "b", "c"), embedding_size=8, hidden_size=8, ngram_sizes=deep, ngram_buckets=37,
+        wide_sizes=wide, wide_buckets=53 if wide else 0,
+    )  # fmt: skip
+    network = build(config).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(0, 0.5)
+    mask = torch.tensor([[1] * 12, [1] * 7 + [0] * 5, [1] + [0] * 11])
+    ids = torch.randint(1, 60, mask.shape) * mask
+    with torch.inference_mode():
+        torch.testing.assert_close(RunsForm(network)(ids, mask), network(ids, mask), rtol=1e-5, atol=1e-5)
