@@ -181,3 +181,22 @@ def test_a_name_is_refused_as_what_it_names(platform, owner) -> None:
         jobs.submit(platform, owner, kind="ingest", config={"dataset": "A B", "files": [FILE]})
     assert caught.value.text("en").startswith("dataset name")
     assert caught.value.text("zh").startswith("数据集")
+
+
+@pytest.mark.parametrize(("kind", "code"), [("hanlin-lstm", "base_not_an_encoder"), ("bert", None)])
+def test_only_encoders_are_taken_to_be_fine_tuned(platform, owner, kind, code) -> None:
+    add_dataset(platform)
+    content = json.dumps({"model_type": kind}).encode()
+    manifest = Manifest((ManifestFile("config.json", Digest(platform.blobs.put(content)), len(content)),))
+    platform.registry.create_version(
+        DEFAULT_TEAM, "start", "text-classification", manifest=manifest, lineage={}, metrics={}, labels=("a", "b")
+    )
+    config = {"dataset": "rows", "model": "start:1", "name": "x"}
+    if code is None:
+        assert jobs.submit(platform, owner, kind="train", config=config).state == "queued"
+        return
+    with pytest.raises(InvalidInput) as caught:
+        jobs.submit(platform, owner, kind="train", config=config)
+    assert caught.value.code == code
+    assert "start:1 is a 'hanlin-lstm' network" in caught.value.text("en")
+    assert jobs.list_jobs(platform, owner) == []

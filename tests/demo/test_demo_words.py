@@ -14,7 +14,7 @@ import pytest
 from hanlin.client.values import ModelVersion
 from hanlin.demo.narrator import Narrator
 from hanlin.demo.story import CHINESE, STEPS, curl, live_text
-from hanlin.demo.telling import show_compression
+from hanlin.demo.telling import machine_line, show_compression
 
 WORDS = tomllib.loads((resources.files("hanlin.demo") / "words.toml").read_text("utf-8"))
 
@@ -86,3 +86,43 @@ def test_a_report_with_failed_variants_is_told(language: str, capsys: pytest.Cap
 
 def test_live_figures_stay_on_one_short_line() -> None:
     assert live_text({"loss": 0.123456, "rate": 1e-5, "a": 1, "b": 2, "c": 3}) == "loss 0.1235  rate 1e-05  a 1  b 2"
+
+
+def variant(name: str, **changes: object) -> dict[str, object]:
+    found = {
+        "variant": name, "status": "ok", "validation": {"metric": 0.9, "drop_points": 0.0}, "test": {"metric": 0.9},
+        "latency_ms": {"p50": 4.0, "p99": 9.0}, "throughput_rows_s": 100.0, "memory_bytes": 70_000_000, "size_bytes": 24_000_000,
+    }  # fmt: skip
+    return found | changes
+
+
+def told_of(chosen: str, language: str, capsys: pytest.CaptureFixture[str]) -> str:
+    fast = variant("openvino-fp32", throughput_rows_s=250.0, latency_ms={"p50": 1.0, "p99": 2.0})
+    report = {"chosen": chosen, "reference": "torch-fp32", "variants": [variant("torch-fp32"), fast]}
+    none = ModelVersion.model_validate({"number": 1, "state": "published"})
+    show_compression(Narrator(language, steps=STEPS), {"report": report, "version": 1}, none)
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("language", "size"), [("en", "100% of the size of torch-fp32"), ("zh", "体积为其 100%")])
+def test_no_change_is_told_without_a_minus_and_no_gain_is_not_called_one(language: str, size: str, capsys) -> None:
+    told = told_of("openvino-fp32", language, capsys)
+    assert "+0.00" in told and "-0.00" not in told
+    assert size in told and "25%" in told and "2.5" in told
+    assert "smaller" not in told
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "torch-fp32 is kept"), ("zh", "保留 torch-fp32")])
+def test_the_trained_model_is_kept_in_words(language: str, words: str, capsys) -> None:
+    told = told_of("torch-fp32", language, capsys)
+    assert words in told and "1.0" not in told.split(words)[1]
+
+
+def test_a_megabyte_is_a_million_bytes(capsys) -> None:
+    row = next(line for line in told_of("torch-fp32", "en", capsys).splitlines() if line.startswith("torch-fp32"))
+    assert row.split()[-3:] == ["70", "24.0", "ok"]
+
+
+def test_memory_of_the_machine_is_told_as_doctor_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hanlin.demo.telling.os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 6_176_757}.__getitem__)
+    assert "25.3 GB" in machine_line(Narrator("en", steps=STEPS))

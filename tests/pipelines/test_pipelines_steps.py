@@ -14,7 +14,7 @@ from hanlin.app.runner import count_death
 from hanlin.errors import Cancelled, NotReady
 from hanlin.messages.said import Plain, Said
 from hanlin.pipelines.base import JobContext
-from hanlin.pipelines.certification import Comparison, declared_tolerance
+from hanlin.pipelines.certification import Comparison, Tolerance, declared_tolerance, refusal
 from hanlin.pipelines.lineage import code_digest, code_version, fingerprint, machine
 from hanlin.pipelines.odd_texts import neighbours, plain_texts
 
@@ -136,3 +136,15 @@ def test_neighbours_are_31_odd_texts_repeatably() -> None:
 
 def test_there_are_plain_texts_enough_for_a_certificate() -> None:
     assert len(set(plain_texts(200))) == 200
+
+
+def test_a_failed_certificate_tells_both_limits() -> None:
+    error = refusal("m:1", "openvino-int8", [Comparison(0.985, 0.25, 0.01), Comparison(0.99, 0.1, 0.01)], Tolerance(0.99, 0.31))
+    for language in ("en", "zh"):
+        for figure in ("98.5 %", "99 %", "0.25", "0.31"):
+            assert figure in error.text(language), figure
+
+
+def test_a_missed_hundred_percent_is_not_rounded_to_it() -> None:
+    error = refusal("m:1", "torch-fp32", [Comparison(0.99999, 0.0, 0.0)], Tolerance(1.0, 1e-4))
+    assert "99.99 % of the labels agree (at least 100 % must)" in error.text("en")

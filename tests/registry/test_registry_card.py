@@ -13,6 +13,7 @@ from hanlin.registry.values import ModelVersion
 from hanlin.storage.database import Database
 from hanlin.storage.manifest import Manifest
 from hanlin.storage.stores.memory import MemoryStore
+from hanlin.tasks.few_rows import few_rows_for_budget, few_test_rows, stored
 from hanlin.types import JobId, JsonObject, TeamId
 
 TEAM = TeamId("default")
@@ -115,3 +116,38 @@ def test_long_notes(registry: Registry) -> None:
     make(registry)
     with pytest.raises(InvalidInput):
         registry.set_notes(TEAM, "m", "x" * 20_001)
+
+
+def test_the_dataset_is_the_one_trained_on_whatever_is_added_afterwards(registry: Registry) -> None:
+    version = make(registry)
+    before = registry.card(version)
+    registry.create_dataset_version(TEAM, "a-copy-of-the-rows", "text-classification", Manifest(()), {})
+    assert registry.card(version) == before
+    assert "**Dataset**: reviews-zh:1" in before
+
+
+def test_a_dataset_of_that_name_with_other_rows_lends_no_counts(registry: Registry) -> None:
+    make(registry)
+    lineage: JsonObject = {"dataset": "reviews-zh:1", "dataset_digest": "0" * 64}
+    version = registry.create_version(TEAM, "n", "text-classification", manifest=Manifest(()), lineage=lineage, metrics={}, labels=("a",))
+    card = registry.card(version)
+    assert "reviews-zh:1" in card and "0" * 64 in card
+    assert "| Label | train |" not in card
+
+
+@pytest.mark.parametrize(("language", "line"), [("en", "- **State**: published"), ("zh", "- **状态**: 已发布")])
+def test_the_state_is_a_state_and_not_a_date(registry: Registry, language: str, line: str) -> None:
+    version = registry.publish(make(registry))
+    assert line in registry.card(version, language=language).splitlines()
+
+
+@pytest.mark.parametrize(("language", "head"), [("en", "Warning"), ("zh", "注意")])
+def test_few_rows_are_warned_of(registry: Registry, language: str, head: str) -> None:
+    few, budget = few_test_rows(21), few_rows_for_budget(22, 0.5)
+    metrics = METRICS | {"warnings": stored(few)}
+    version = registry.create_version(TEAM, "few", "text-classification", manifest=Manifest(()), lineage={}, metrics=metrics, labels=("a",))
+    registry.add_variant(version, "openvino-int8", None, {"report": {"warnings": stored(few, budget)}}, is_chosen=True)
+    card = registry.card(version, language=language)
+    assert few is not None and budget is not None
+    for said in (few, budget):
+        assert card.count(f"**{head}**: {said.text(language)}") == 1

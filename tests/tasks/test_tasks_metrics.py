@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
-from hanlin.tasks.metrics import bootstrap_interval, calibration_error, classification_metrics
+from hanlin.tasks.metrics import accuracy_interval, bootstrap_interval, calibration_error, classification_metrics
 
 
 def random_case(rows, width, seed):
@@ -33,7 +33,7 @@ def test_metrics_equal_the_reference(rows, width, seed):
 
 def test_a_perfect_model_has_perfect_figures():
     found = classification_metrics(np.eye(3), np.arange(3), ["a", "b", "c"])
-    assert (found.accuracy, found.macro_f1, found.ece, found.interval) == (1.0, 1.0, 0.0, (1.0, 1.0))
+    assert (found.accuracy, found.macro_f1, found.ece) == (1.0, 1.0, 0.0)
 
 
 def test_calibration_error_of_an_overconfident_model_by_hand():
@@ -56,7 +56,22 @@ def test_interval_equals_resampling_row_by_row():
 
 
 @given(st.integers(1, 3000), st.data())
-def test_interval_frames_the_accuracy(rows, data):
-    right = data.draw(st.integers(0, rows))
-    low, high = bootstrap_interval(right, rows)
+def test_interval_frames_the_accuracy_and_has_a_width(rows, data):
+    right = data.draw(st.integers(0, rows) | st.sampled_from([0, rows]))
+    low, high = accuracy_interval(right, rows)
     assert 0.0 <= low <= right / rows <= high <= 1.0
+    assert low < high
+
+
+def test_all_right_or_all_wrong_has_the_exact_interval():
+    # Published Clopper-Pearson bounds of 0 of 10 are 0 and 0.3085; those of 21 of 21 are 0.8389 and 1.
+    assert accuracy_interval(0, 10) == pytest.approx((0.0, 0.3085), abs=1e-4)
+    assert accuracy_interval(21, 21) == pytest.approx((0.8389, 1.0), abs=1e-4)
+    assert accuracy_interval(173, 200) == bootstrap_interval(173, 200)
+
+
+def test_figures_of_few_rows_carry_a_warning():
+    few = classification_metrics(np.eye(3)[[0, 1, 2] * 7], np.array([0, 1, 2] * 7), ["a", "b", "c"])
+    assert [item["code"] for item in few.to_json()["warnings"]] == ["few_test_rows"]
+    enough = classification_metrics(np.eye(2)[[0, 1] * 50], np.array([0, 1] * 50), ["a", "b"])
+    assert enough.to_json()["warnings"] == []

@@ -10,7 +10,7 @@ import typer
 from hanlin.cli import show_dataset
 from hanlin.cli.options import JsonFlag, Task, Wait, add_command, connect, group
 from hanlin.cli.screen import SCREEN, grid
-from hanlin.cli.shape import figure, moment
+from hanlin.cli.shape import figure, moment, part, words
 from hanlin.cli.waiting import uploading, wait_for
 from hanlin.cli.words import say
 from hanlin.types import JsonObject
@@ -48,6 +48,8 @@ def add(  # noqa: PLR0917  # Typer passes them by name
             SCREEN.document(job.model_dump(mode="json"))
         elif not wait:
             SCREEN.line(say("wait.queued", job=job.id))
+        elif part(job.result, "reused"):
+            SCREEN.line(say("dataset.unchanged", dataset=f"{name}:{words(part(job.result, 'version'))}"))
         else:
             show_dataset.show(hanlin.datasets.get(name))
 

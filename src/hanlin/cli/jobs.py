@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hanlin.client import Job
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help=say("option.job"))]
+CANCELLED = {"queued": "cancelling", "running": "cancelling"}  # else its state: "cancelled", "succeeded", "failed"
 STYLES = {"succeeded": "green", "failed": "red", "running": "cyan", "cancelled": "yellow"}
 
 
@@ -89,7 +90,7 @@ def cancel(job_id: JobId, json: JsonFlag = False) -> None:
     if json:
         SCREEN.document(job.model_dump(mode="json"))
     else:
-        SCREEN.line(say("job.cancelled", job=job.id, state=job.state))
+        SCREEN.line(say(f"job.{CANCELLED.get(job.state, job.state)}", job=job.id))
 
 
 def _print(job: Job) -> None:

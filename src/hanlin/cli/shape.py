@@ -48,7 +48,7 @@ def figure(value: Json, digits: int = 2) -> str:
     found = number(value)
     if found is None:
         return ""
-    return f"{value:,}" if isinstance(value, int) else f"{found:,.{digits}f}"
+    return f"{value:,}" if isinstance(value, int) else f"{round(found, digits) + 0.0:,.{digits}f}"  # adding 0 makes -0.0 plain
 
 
 def size(value: Json) -> str:

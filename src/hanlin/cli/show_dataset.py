@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.shape import figure, items, moment, number, pairs, part, words
+from hanlin.cli.warnings import show_warnings
 from hanlin.cli.words import say
 from hanlin.errors import NotFound
 from hanlin.messages import terminal_language
@@ -31,6 +32,7 @@ def show(dataset: Dataset, wanted: int | None = None) -> None:
     SCREEN.show(cell(f"{dataset.name}:{version.number}", "bold"), *facts(dataset, version), counts(report.get("labels")))
     if (lengths := part(report, "lengths")) is not None:
         SCREEN.show(grid([say("column.length"), *LENGTHS], [["", *(figure(part(lengths, name)) for name in LENGTHS)]], right=range(1, 6)))
+    show_warnings(report)
     bad = part(report, "bad_rows")
     if number(part(bad, "total")):
         said = "problem_zh" if terminal_language() == "zh" else "problem"
@@ -47,6 +49,8 @@ def facts(dataset: Dataset, version: DatasetVersion) -> Iterable[RenderableType]
     report = version.report
     kept, read = figure(report.get("rows_kept", version.rows)), figure(report.get("rows_read", version.rows))
     yield cell(say("dataset.rows", kept=kept, read=read))
+    if (columns := part(report, "columns")) and part(columns, "text"):
+        yield cell(say("dataset.columns", text=words(part(columns, "text")), label=words(part(columns, "label"))))
     for name in PROBLEMS:
         if total := _total(report.get(name)):
             places = ", ".join(

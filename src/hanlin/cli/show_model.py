@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.shape import figure, items, moment, number, pairs, part, percent, size, words
+from hanlin.cli.warnings import show_warnings
 from hanlin.cli.words import say
 from hanlin.messages import terminal_language
 from hanlin.messages.said import Said
@@ -79,6 +80,7 @@ def metrics(found: object, labels: Sequence[str]) -> None:
         line.append(f"ECE {ece:.3f}")
     if line:
         SCREEN.show(cell(" · ".join(line)))
+    show_warnings(found)
     classes = _classes(part(found, "per_class"))
     if classes:
         columns = [say(f"column.{name}") for name in ("label", "precision", "recall", "f1", "support")]
@@ -116,6 +118,9 @@ def variants(version: ModelVersion) -> None:
         rows = [_variant_row(item.evidence or {}, item.variant, item.is_chosen, item.size_bytes) for item in version.variants]
         SCREEN.show(_variant_grid(rows))
         _reasons((item.variant, item.evidence or {}) for item in version.variants)
+        for item in version.variants:
+            if item.is_chosen:
+                show_warnings(part(item.evidence, "report"), without={"few_test_rows"})  # said beside the metrics
 
 
 def compression(report: object) -> None:
@@ -129,6 +134,7 @@ def compression(report: object) -> None:
     _reasons((words(part(row, "variant")), row) for row in items(part(report, "variants")))
     params = {"chosen": chosen, "target": words(part(report, "target")), "budget": words(part(report, "budget"))}
     SCREEN.line(say("compress.kept" if part(report, "is_reference_kept") else "compress.chosen", **params))
+    show_warnings(report)
     machine = part(report, "machine")
     if machine:
         flags = ", ".join(words(flag) for flag in items(part(machine, "flags"))[:8])

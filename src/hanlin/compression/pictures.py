@@ -89,7 +89,7 @@ def _subtitle(report: CompressionReport, words: dict[str, str]) -> str:
 
 def _value(row: VariantEvidence, report: CompressionReport) -> float | None:
     if report.target == "memory":
-        return row.memory_bytes / 2**20 if row.memory_bytes else None
+        return row.memory_bytes / 1e6 if row.memory_bytes else None
     return row.throughput_rows_s if report.target == "throughput" else row.latency_p50_ms
 
 

@@ -8,7 +8,8 @@ from typing import Literal, cast
 from hanlin.engines import REFERENCE
 from hanlin.messages.said import Said
 from hanlin.observe.machine import processor
-from hanlin.types import JsonObject
+from hanlin.tasks.few_rows import few_rows_for_budget, few_test_rows, stored
+from hanlin.types import JsonObject, JsonValue
 
 Target = Literal["throughput", "latency", "memory"]
 TARGETS: tuple[Target, ...] = ("throughput", "latency", "memory")
@@ -125,13 +126,24 @@ class CompressionReport:
             "is_reference_kept": self.is_reference_kept,
             "machine": cast("JsonObject", asdict(self.machine) | {"flags": list(self.machine.flags)}),
             "rows": cast("JsonObject", dict(self.rows)), "seconds": self.seconds, "variants": [row.to_json() for row in self.variants],
+            "warnings": self._warnings(),
         }  # fmt: skip
+
+    def _warnings(self) -> list[JsonValue]:
+        """What is said where the rows are too few to judge on."""
+        found = []
+        if (rows := self.rows.get("validation")) is not None:
+            found.append(few_rows_for_budget(rows, self.budget))
+        if (rows := self.rows.get("test")) is not None:
+            found.append(few_test_rows(rows))
+        return stored(*found)
 
     @classmethod
     def from_json(cls, value: JsonObject) -> CompressionReport:
         """The report that `to_json` wrote."""
         flat = dict(value)
         flat.pop("is_reference_kept")
+        flat.pop("warnings", None)
         machine = cast("dict[str, object]", flat.pop("machine"))
         rows = cast("list[JsonObject]", flat.pop("variants"))
         return cls(

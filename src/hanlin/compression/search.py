@@ -153,7 +153,7 @@ class _Search:
                     continue
                 size = sum((self._home(name) / file).stat().st_size for file in variant_files(name) or ("model.safetensors",))
                 self._note(name, size_bytes=size)
-                self._tick("variant_made", variant=name, seconds=round(time.monotonic() - began, 1), megabytes=round(size / 2**20, 1))
+                self._tick("variant_made", variant=name, seconds=round(time.monotonic() - began, 1), megabytes=round(size / 1e6, 1))
 
     def _load(self) -> None:
         rows = [*self.validation.ids, *self.test.ids, *self.plan.more]

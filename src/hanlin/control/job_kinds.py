@@ -102,7 +102,9 @@ class Train(JobKind):
     kind = "train"
     task: str = "text-classification"
     dataset: DatasetName
-    model: str = Field(min_length=1, max_length=140, description="a network of our own (lstm, gru, rnn, transformer) or a model reference")
+    model: str = Field(
+        min_length=1, max_length=140, description="a network of our own (lstm, gru, rnn, transformer) or an imported encoder"
+    )
     name: NewModel
     seed: int = Field(0, ge=0, lt=2**31)
     options: dict[str, JsonValue] = Field(default_factory=dict, description="fields of the training configuration")

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+
 from hanlin.control import job_kinds
 from hanlin.control.blobs import require_upload
 from hanlin.control.platform import Platform
 from hanlin.datasets.values import ReadOptions
 from hanlin.engines import split_variant, variant_names
 from hanlin.errors import Conflict, InvalidInput, NotFound
+from hanlin.models.allowed import MODEL_TYPES
 from hanlin.registry.values import ModelVersion
 from hanlin.tasks.base import TASKS
 from hanlin.types import ModelRef, Principal, shorten
+
+_MAX_CONFIG_BYTES = 8 * 2**20  # as at import
 
 
 def check_references(platform: Platform, principal: Principal, job: job_kinds.JobKind) -> None:
@@ -78,4 +83,16 @@ def _check_training(platform: Platform, principal: Principal, job: job_kinds.Tra
     is_scratch = job.model in SCRATCH_MODELS
     TrainConfig.from_json({**job.options, "seed": job.seed}, model=job.model if is_scratch else "base")
     if not is_scratch:
-        platform.registry.resolve(principal.team_id, ModelRef.parse(job.model))
+        _check_base(platform, platform.registry.resolve(principal.team_id, ModelRef.parse(job.model)))
+
+
+def _check_base(platform: Platform, base: ModelVersion) -> None:
+    """Only encoders can be fine-tuned: our own networks are trained from scratch. A damaged or missing config is the job's to tell."""
+    config = next((file for file in base.manifest.files if file.path == "config.json"), None)
+    if config is None or config.size_bytes > _MAX_CONFIG_BYTES:
+        return
+    with platform.blobs.open(config.sha256) as stream:
+        found = json.loads(stream.read())
+    kind = found.get("model_type") if isinstance(found, dict) else None
+    if kind not in MODEL_TYPES:
+        raise InvalidInput("base_not_an_encoder", version=str(base), architecture=shorten(str(kind)), choices=", ".join(MODEL_TYPES))

@@ -7,6 +7,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from hanlin.datasets.splits import SPLITS
 from hanlin.datasets.values import PROBLEMS
+from hanlin.tasks.few_rows import few_test_rows, few_validation_rows, stored
 from hanlin.types import JsonObject, JsonValue
 
 MAX_LISTED = 10
@@ -97,7 +98,8 @@ class DatasetReport:
     def to_json(self) -> JsonObject:
         """The stored form."""
         labels: JsonObject = {label: dict(zip(SPLITS, counts, strict=True)) for label, counts in self.labels}
-        rows: JsonObject = {name: sum(counts[index] for _, counts in self.labels) for index, name in enumerate(SPLITS)}
+        sums = {name: sum(counts[index] for _, counts in self.labels) for index, name in enumerate(SPLITS)}
+        rows: JsonObject = dict(sums)
         return {
             "task": self.task,
             "format": self.format,
@@ -117,6 +119,7 @@ class DatasetReport:
             "split": self.split,
             "language": self.language,
             "digest": self.digest,
+            "warnings": stored(few_validation_rows(sums["validation"]), few_test_rows(sums["test"])),
         }
 
 

@@ -16,13 +16,15 @@ from hanlin.observe.machine import processor
 def machine_line(narrator: Narrator) -> str:
     """Processor, cores, memory and the instruction sets that decide which variant is fast."""
     found = processor()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     features = " ".join(found.flags) or platform.machine()
-    return narrator.word("machine", cpu=found.name, cores=found.cores, memory=round(memory), features=features)
+    return narrator.word("machine", cpu=found.name, cores=found.cores, memory=f"{memory:.1f}", features=features)
 
 
 def show_dataset(narrator: Narrator, result: Mapping[str, object]) -> None:
     """Counts of an ingestion."""
+    if result.get("reused"):
+        narrator.found("reused", version=result["version"])
     report = _object(result, "report")
     conflicts = _object(report, "conflicts")["total"]
     counts = {"read": report["rows_read"], "kept": report["rows_kept"], "duplicates": report["duplicates"], "conflicts": conflicts}
@@ -59,13 +61,7 @@ def show_compression(narrator: Narrator, result: Mapping[str, object], version: 
             narrator.say(f"{row['variant']}: {row['status']}: {said.text(narrator.language)}")
     by_name = {str(row["variant"]): row for row in rows}
     if chosen in by_name and reference in by_name:
-        best, base = by_name[chosen], by_name[reference]
-        narrator.found(
-            "found_chosen", variant=chosen, drop=-_number(best, "validation", "drop_points"),
-            speed=_number(best, "throughput_rows_s") / max(_number(base, "throughput_rows_s"), 1e-9),
-            latency=_number(base, "latency_ms", "p50") / max(_number(best, "latency_ms", "p50"), 1e-9),
-            size=_number(base, "size_bytes") / max(_number(best, "size_bytes"), 1.0),
-        )  # fmt: skip
+        _show_choice(narrator, by_name[chosen], by_name[reference])
     for certificate in version.certificates:
         if certificate.variant == chosen:
             found = certificate.report
@@ -73,6 +69,19 @@ def show_compression(narrator: Narrator, result: Mapping[str, object], version: 
                 "found_certificate", rows=found["rows"], agreement=found["label_agreement"], difference=found["max_score_difference"],
                 tolerance=_object(found, "tolerance")["max_score_difference"],
             )  # fmt: skip
+
+
+def _show_choice(narrator: Narrator, best: Mapping[str, object], base: Mapping[str, object]) -> None:
+    """The chosen variant against the trained model, or that the latter stays."""
+    if best is base:
+        return narrator.found("found_kept", variant=base["variant"])
+    change = round(-_number(best, "validation", "drop_points"), 2) + 0.0  # adding 0 takes the minus from -0.0
+    return narrator.found(
+        "found_chosen", variant=best["variant"], change=change, reference=base["variant"],
+        speed=_number(best, "throughput_rows_s") / max(_number(base, "throughput_rows_s"), 1e-9),
+        latency=_number(best, "latency_ms", "p50") / max(_number(base, "latency_ms", "p50"), 1e-9),
+        size=_number(best, "size_bytes") / max(_number(base, "size_bytes"), 1.0),
+    )  # fmt: skip
 
 
 def _cells(row: Mapping[str, object]) -> list[str]:
@@ -84,8 +93,8 @@ def _cells(row: Mapping[str, object]) -> list[str]:
 
     return [
         str(row["variant"]), shown(".2%", "validation", "metric"), shown(".2%", "test", "metric"), shown(".2f", "latency_ms", "p50"),
-        shown(".2f", "latency_ms", "p99"), shown(",.0f", "throughput_rows_s"), shown(".0f", "memory_bytes", scale=2**-20),
-        shown(".1f", "size_bytes", scale=2**-20), str(row["status"]),
+        shown(".2f", "latency_ms", "p99"), shown(",.0f", "throughput_rows_s"), shown(".0f", "memory_bytes", scale=1e-6),
+        shown(".1f", "size_bytes", scale=1e-6), str(row["status"]),
     ]  # fmt: skip
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+# Encoders whose transformers classes read ids and mask alone, have a sequence-classification head and run no code from the folder.
+MODEL_TYPES = ("albert", "bert", "camembert", "deberta-v2", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta")
 WEIGHTS = "model.safetensors"
 NEEDED = frozenset({"config.json", WEIGHTS})
 OWN_FILES = frozenset({"hanlin.json"})  # in what `hanlin model export` wrote

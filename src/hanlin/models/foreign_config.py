@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hanlin.errors import InvalidInput
 from hanlin.models import allowed, strict_json
-from hanlin.models.pretrained import MODEL_TYPES
+from hanlin.models.allowed import MODEL_TYPES
 from hanlin.networks.config import MAX_CONFIG_BYTES
 from hanlin.types import JsonObject, JsonValue, shorten
 

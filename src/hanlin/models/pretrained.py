@@ -10,12 +10,11 @@ from safetensors import SafetensorError
 from torch import nn
 
 from hanlin.errors import InvalidInput
+from hanlin.models.allowed import MODEL_TYPES
 from hanlin.networks.config import read_config
 from hanlin.networks.loading import Attention, PretrainedClassifier, quiet_transformers
 from hanlin.types import shorten
 
-# Encoders whose transformers classes read ids and mask alone, have a sequence-classification head and run no code from the folder.
-MODEL_TYPES = ("albert", "bert", "camembert", "deberta-v2", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta")
 _LAYER = re.compile(r"\.layers?\.(\d+)\.")
 
 

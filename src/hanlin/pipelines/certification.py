@@ -6,6 +6,7 @@ alone, and each row among 31 neighbours, nearly all of them odd. The trained mod
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -116,11 +117,22 @@ def certify(context: JobContext, version: ModelVersion, variant: str, *, dataset
     }  # fmt: skip
     platform.registry.add_certificate(version, variant, report, is_passed=is_passed)
     if not is_passed:
-        agreement = min(item.agreement for item in compared.values())
-        difference = max(item.max_difference for item in compared.values())
-        raise Conflict("certificate_failed", version=str(version), variant=variant, agreement=round(100 * agreement, 2),
-                       difference=f"{difference:.2g}", limit=f"{tolerance.difference:.2g}")  # fmt: skip
+        raise refusal(version, variant, list(compared.values()), tolerance)
     return report
+
+
+def refusal(version: ModelVersion, variant: str, compared: Sequence[Comparison], tolerance: Tolerance) -> Conflict:
+    """`certificate_failed`, with what was found and what was asked of both figures, so that the one that failed is seen."""
+    agreement, difference = min(item.agreement for item in compared), max(item.max_difference for item in compared)
+    return Conflict(
+        "certificate_failed", version=str(version), variant=variant, agreement=_shown(agreement), least=f"{100 * tolerance.agreement:g}",
+        difference=f"{difference:.4g}", limit=f"{tolerance.difference:.4g}",
+    )  # fmt: skip
+
+
+def _shown(share: float) -> str:
+    """Percents, cut and never rounded up: 99.996 % must not read like the 100 % that was missed."""
+    return f"{math.floor(share * 10_000 + 1e-6) / 100:g}"
 
 
 def declared_tolerance(context: JobContext, version: ModelVersion, variant: str) -> Tolerance:

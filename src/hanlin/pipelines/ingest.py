@@ -38,4 +38,7 @@ class IngestPipeline:
             context.job.team_id, asked.dataset, asked.task, manifest, found.to_json()
         )
         shutil.rmtree(context.workdir, ignore_errors=True)
-        return {"dataset": version.name, "version": version.number, "digest": version.digest, "report": version.report}
+        is_reused = version.created_at < context.job.created_at  # the version was there before anybody asked
+        return {
+            "dataset": version.name, "version": version.number, "digest": version.digest, "report": version.report, "reused": is_reused,
+        }  # fmt: skip

@@ -5,16 +5,15 @@ Reports and evidence come from other rooms as JSON; what is missing there is lef
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Sequence
 
+from hanlin.messages.said import Said
+from hanlin.registry.card_figures import NONE, as_list, as_object, figure, megabytes, moment, number, percent, plain
 from hanlin.registry.card_words import LIMITS, word
 from hanlin.registry.values import Certificate, DatasetVersion, Model, ModelVersion, Variant, certified_digest
-from hanlin.types import JsonObject, JsonValue
+from hanlin.types import JsonObject
 
 _SCORES = ("accuracy", "macro_f1", "micro_f1", "ece")
-_NONE = "–"
 
 
 def write_card(
@@ -65,6 +64,12 @@ class _Card:
     def text(self, text: str) -> None:
         self._lines += [text, ""]
 
+    def warnings(self, found: JsonObject, *, without: Collection[str] = ()) -> None:
+        """What a report warns of, in the card's language."""
+        for said in map(Said.from_json, as_list(found.get("warnings"))):
+            if said is not None and said.code not in without:
+                self.text(f"**{self.word('warning')}**: {escape(said.text(self._language))}")
+
     def item(self, text: str) -> None:
         self._lines.append(f"- {text}")
 
@@ -84,20 +89,20 @@ class _Card:
 
 
 def _write_facts(card: _Card, model: Model, version: ModelVersion) -> None:
-    state = card.word(version.state)
+    state = card.word(f"state_{version.state}")
     if version.state == "published" and version.is_base:
         state += f" ({card.word('base')})"
     card.fact("task", escape(version.task))
     card.fact("state", state)
-    if languages := _list(version.lineage.get("languages")):
+    if languages := as_list(version.lineage.get("languages")):
         card.fact("languages", escape(", ".join(map(str, languages))))
     card.fact("labels", ", ".join(code(label, is_cell=False) for label in version.labels))
-    card.fact("created", _moment(version.created_at))
+    card.fact("created", moment(version.created_at))
     if version.published_at:
-        card.fact("published", _moment(version.published_at))
+        card.fact("published", moment(version.published_at))
     if names := [alias.name for alias in model.aliases if alias.number == version.number]:
         card.fact("aliases", ", ".join(f"`{name}`" for name in names))
-    card.fact("artifact", f"`{version.digest}`, {_mega(version.manifest.size_bytes)} MB")
+    card.fact("artifact", f"`{version.digest}`, {megabytes(version.manifest.size_bytes)} MB")
 
 
 def _write_data(card: _Card, version: ModelVersion, dataset: DatasetVersion | None) -> None:
@@ -115,39 +120,40 @@ def _write_data(card: _Card, version: ModelVersion, dataset: DatasetVersion | No
             ["label", *(f"split_{split}" for split in splits)],
             ([code(label), *(str(row.get(split, 0)) for split in splits)] for label, row in sorted(counts.items())),
         )
-    elif dataset and (kept := _number(dataset.report, "rows_kept")) is not None:
+    elif dataset and (kept := number(dataset.report, "rows_kept")) is not None:
         card.fact("rows", f"{kept:,.0f}")
     return None
 
 
 def _write_training(card: _Card, version: ModelVersion) -> None:
     card.section("training")
-    config = _object(version.lineage.get("config"))
+    config = as_object(version.lineage.get("config"))
     if not config:
         return card.text(card.word("no_training"))
-    return card.table(["setting", "value"], ((code(name), code(_plain(value))) for name, value in sorted(config.items())))
+    return card.table(["setting", "value"], ((code(name), code(plain(value))) for name, value in sorted(config.items())))
 
 
 def _write_metrics(card: _Card, metrics: JsonObject) -> None:
     card.section("metrics")
     if not metrics:
         return card.text(card.word("no_metrics"))
-    interval = _list(metrics.get("interval"))
+    interval = as_list(metrics.get("interval"))
     rows = []
     for name in _SCORES:
-        if (score := _number(metrics, name)) is not None:
-            span = f"{_percent(interval[0])} – {_percent(interval[1])}" if name == "accuracy" and len(interval) == 2 else _NONE
-            rows.append([card.word(name), _percent(score), span])
+        if (score := number(metrics, name)) is not None:
+            span = f"{percent(interval[0])} – {percent(interval[1])}" if name == "accuracy" and len(interval) == 2 else NONE
+            rows.append([card.word(name), percent(score), span])
     card.table(["metric", "value", "interval"], rows)
-    if (count := _number(metrics, "rows")) is not None:
+    if (count := number(metrics, "rows")) is not None:
         card.text(f"{card.word('rows')}: {count:,.0f}")
-    classes = [_object(item) for item in _list(metrics.get("per_class"))]
+    card.warnings(metrics)
+    classes = [as_object(item) for item in as_list(metrics.get("per_class"))]
     if classes:
         heads = ["label", "precision", "recall", "f1", "support"]
         card.table(
             heads,
             (
-                [code(str(item.get("label"))), *(_percent(item.get(key)) for key in heads[1:4]), str(item.get("support", _NONE))]
+                [code(str(item.get("label"))), *(percent(item.get(key)) for key in heads[1:4]), str(item.get("support", NONE))]
                 for item in classes
             ),
         )
@@ -158,21 +164,24 @@ def _write_variants(card: _Card, variants: Sequence[Variant]) -> None:
     card.section("variants")
     heads = ["variant", "test", "drop", "latency", "throughput", "memory", "size"]
     card.table(heads, (_variant_row(card, variant) for variant in variants))
+    for variant in variants:
+        if variant.is_chosen:
+            card.warnings(as_object(variant.evidence.get("report")), without={"few_test_rows"})  # said above, at the metrics
 
 
 def _variant_row(card: _Card, variant: Variant) -> list[str]:
     found = variant.evidence
     name = f"`{variant.variant}`" + (f" **({card.word('chosen')})**" if variant.is_chosen else "")
-    latency = [_number(found, "latency_ms", key) for key in ("p50", "p99")]
-    size = _number(found, "size_bytes") or (variant.manifest.size_bytes if variant.manifest else None)
+    latency = [number(found, "latency_ms", key) for key in ("p50", "p99")]
+    size = number(found, "size_bytes") or (variant.manifest.size_bytes if variant.manifest else None)
     return [
         name,
-        _percent(_number(found, "test", "metric")),
-        _figure(_number(found, "validation", "drop_points")),
-        " / ".join(_figure(value) for value in latency) if any(value is not None for value in latency) else _NONE,
-        _figure(_number(found, "throughput_rows_s"), digits=0),
-        _mega(_number(found, "memory_bytes")),
-        _mega(size),
+        percent(number(found, "test", "metric")),
+        figure(number(found, "validation", "drop_points")),
+        " / ".join(figure(value) for value in latency) if any(value is not None for value in latency) else NONE,
+        figure(number(found, "throughput_rows_s"), digits=0),
+        megabytes(number(found, "memory_bytes")),
+        megabytes(size),
     ]
 
 
@@ -188,19 +197,19 @@ def _write_certificates(card: _Card, version: ModelVersion, variants: Sequence[V
         shown.add(certificate.variant)
         verdict = card.word("passed" if certificate.is_passed else "failed")
         stale = "" if present.get(certificate.variant) == certificate.digest else f" ({card.word('stale')})"
-        card.item(f"`{certificate.variant}`: **{verdict}**{stale}, {_moment(certificate.created_at)}{_answers(card, certificate.report)}")
+        card.item(f"`{certificate.variant}`: **{verdict}**{stale}, {moment(certificate.created_at)}{_answers(card, certificate.report)}")
     return card.text("")
 
 
 def _answers(card: _Card, report: JsonObject) -> str:
     """How far the served answers were off, as `; …` pieces, with what was allowed."""
     pieces = []
-    if (rows := _number(report, "rows")) is not None:
+    if (rows := number(report, "rows")) is not None:
         pieces.append(f"{card.word('replayed')} {rows:,.0f}")
-    if (agreement := _number(report, "label_agreement")) is not None:
-        pieces.append(f"{card.word('agreement')} {_percent(agreement)} (≥ {_percent(_number(report, 'tolerance', 'label_agreement'))})")
-    if (difference := _number(report, "max_score_difference")) is not None:
-        allowed = _number(report, "tolerance", "max_score_difference")
+    if (agreement := number(report, "label_agreement")) is not None:
+        pieces.append(f"{card.word('agreement')} {percent(agreement)} (≥ {percent(number(report, 'tolerance', 'label_agreement'))})")
+    if (difference := number(report, "max_score_difference")) is not None:
+        allowed = number(report, "tolerance", "max_score_difference")
         pieces.append(f"{card.word('difference')} {difference:.2g}" + ("" if allowed is None else f" (≤ {allowed:.2g})"))
     if report.get("is_agreement_only") is True:
         pieces.append(card.word("agreement_only"))
@@ -211,11 +220,11 @@ def _write_lineage(card: _Card, version: ModelVersion) -> None:
     card.section("lineage")
     for name in ("parent", "seed", "code_version"):
         if (value := version.lineage.get(name)) is not None:
-            card.fact(name, code(_plain(value), is_cell=False))
+            card.fact(name, code(plain(value), is_cell=False))
     if version.job_id:
         card.fact("job", f"`{version.job_id}`")
     if not any(version.lineage.get(name) is not None for name in ("parent", "seed", "code_version")) and not version.job_id:
-        card.text(_NONE)
+        card.text(NONE)
 
 
 def escape(text: str) -> str:
@@ -235,8 +244,8 @@ def code(text: str, *, is_cell: bool = True) -> str:
 def _label_counts(report: JsonObject) -> dict[str, dict[str, int]]:
     """`{label: {split: rows}}` from a dataset report."""
     found: dict[str, dict[str, int]] = {}
-    for label, counts in _object(report.get("labels")).items():
-        row = {split: count for split, count in _object(counts).items() if isinstance(count, int)}
+    for label, counts in as_object(report.get("labels")).items():
+        row = {split: count for split, count in as_object(counts).items() if isinstance(count, int)}
         if row:
             found[label] = row
     return found
@@ -245,39 +254,3 @@ def _label_counts(report: JsonObject) -> dict[str, dict[str, int]]:
 def _split_order(split: str) -> tuple[int, str]:
     order = ("train", "validation", "test")
     return (order.index(split) if split in order else len(order), split)
-
-
-def _object(value: JsonValue) -> JsonObject:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: JsonValue) -> list[JsonValue]:
-    return value if isinstance(value, list) else []
-
-
-def _number(value: JsonValue, *path: str) -> float | None:
-    for name in path:
-        value = _object(value).get(name)
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
-
-
-def _percent(value: JsonValue) -> str:
-    return f"{value * 100:.2f} %" if isinstance(value, int | float) else _NONE
-
-
-def _figure(value: float | None, *, digits: int = 2) -> str:
-    return _NONE if value is None else f"{value:,.{digits}f}"
-
-
-def _mega(value: float | None) -> str:
-    return _NONE if value is None else f"{value / 1e6:,.1f}"
-
-
-def _plain(value: JsonValue) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _moment(value: datetime) -> str:
-    return value.strftime("%Y-%m-%d %H:%M UTC")

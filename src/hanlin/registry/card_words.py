@@ -13,8 +13,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "artifact": ("Artifact", "制品"),
     "notes": ("Notes", "备注"),
     "no_notes": (
-        "_No notes yet. `PUT /api/v1/models/{name}/notes` or the console edits this section._",
-        "_尚无备注。可在控制台或通过 `PUT /api/v1/models/{name}/notes` 编辑本节。_",
+        "_No notes yet. `hanlin model notes {name} TEXT` or `PUT /api/v1/models/{name}/notes` writes this section._",
+        "_尚无备注。用 `hanlin model notes {name} TEXT` 或 `PUT /api/v1/models/{name}/notes` 填写本节。_",
     ),
     "data": ("Data", "数据"),
     "dataset": ("Dataset", "数据集"),
@@ -37,6 +37,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "recall": ("Recall", "召回率"),
     "f1": ("F1", "F1"),
     "support": ("Gold rows", "样本数"),
+    "warning": ("Warning", "注意"),
     "accuracy": ("Accuracy", "准确率"),
     "macro_f1": ("Macro F1", "宏平均 F1"),
     "micro_f1": ("Micro F1", "微平均 F1"),
@@ -66,8 +67,9 @@ _WORDS: dict[str, tuple[str, str]] = {
     "code_version": ("Hanlin version", "Hanlin 版本"),
     "job": ("Job", "作业"),
     "limits": ("Limits", "局限"),
-    "candidate": ("candidate", "候选"),
-    "certified": ("certified", "已认证"),
+    "state_candidate": ("candidate", "候选"),
+    "state_certified": ("certified", "已认证"),
+    "state_published": ("published", "已发布"),
     "base": ("published as a base for fine-tuning, without a certificate", "作为微调基座发布，无证书"),
 }
 

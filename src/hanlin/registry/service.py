@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hanlin.errors import InvalidInput, NotFound
 from hanlin.registry.card import write_card
 from hanlin.registry.datasets import DatasetRecords
 from hanlin.registry.models import ModelRecords
@@ -204,11 +205,12 @@ class Registry:
         )
 
     def _lineage_dataset(self, version: ModelVersion) -> DatasetVersion | None:
+        """The dataset version that the lineage names, never another one with the same rows; None when its rows are others now."""
         name, digest = version.lineage.get("dataset"), version.lineage.get("dataset_digest")
         if not isinstance(name, str):
             return None
-        for dataset in self.list_datasets(version.team_id):
-            for found in dataset.versions:
-                if found.digest == digest or str(found) == name:
-                    return found
-        return None
+        try:
+            found = self.resolve_dataset(version.team_id, name)
+        except (NotFound, InvalidInput):
+            return None
+        return found if digest in {None, found.digest} else None

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from hanlin.tasks.few_rows import few_test_rows, stored
 from hanlin.types import JsonObject, JsonValue
 
 ECE_BINS = 15
 RESAMPLES = 1000
+TAIL = 0.025  # left out on either side
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,7 @@ class Metrics:
     Args:
         confusion: counts, `confusion[gold][predicted]`.
         ece: expected calibration error of the winning label, 15 equal-width bins.
-        interval: bootstrap 95 % interval of the accuracy.
+        interval: 95 % interval of the accuracy, see `accuracy_interval`.
     """
 
     rows: int
@@ -63,6 +65,7 @@ class Metrics:
             "interval": list(self.interval),
             "per_class": per_class,
             "confusion": [list(row) for row in self.confusion],
+            "warnings": stored(few_test_rows(self.rows)),
         }
 
 
@@ -90,7 +93,7 @@ def classification_metrics(probabilities: npt.NDArray[np.floating], gold: npt.ND
         macro_f1=float(f1[is_seen].mean()),
         micro_f1=accuracy,
         ece=calibration_error(probabilities.max(axis=1), predicted == gold),
-        interval=bootstrap_interval(int(right.sum()), rows),
+        interval=accuracy_interval(int(right.sum()), rows),
         per_class=tuple(
             ClassScore(label, float(precision[index]), float(recall[index]), float(f1[index]), int(support[index]))
             for index, label in enumerate(labels)
@@ -107,13 +110,26 @@ def calibration_error(confidence: npt.NDArray[np.floating], is_right: npt.NDArra
     return float(np.abs(right - claimed).sum() / len(confidence))
 
 
+def accuracy_interval(right: int, rows: int) -> tuple[float, float]:
+    """95 % interval of an accuracy: the bootstrap's, and the exact one where all or no rows are right.
+
+    Resampling rows that are all right only ever gives rows that are all right: an interval without width, whatever their number.
+    Source: Clopper and Pearson 1934; with `right` = 0 or `rows` their bounds have a closed form.
+    """
+    if right == rows:
+        return float(TAIL ** (1 / rows)), 1.0
+    if right == 0:
+        return 0.0, float(1 - TAIL ** (1 / rows))
+    return bootstrap_interval(right, rows)
+
+
 def bootstrap_interval(right: int, rows: int, *, seed: int = 0) -> tuple[float, float]:
     """Percentile bootstrap 95 % interval of an accuracy, from 1,000 resamples with a fixed seed.
 
     Drawing `rows` outcomes with replacement and counting the right ones *is* a binomial draw, so each resample costs one number.
     """
     counts = np.random.default_rng(seed).binomial(rows, right / rows, size=RESAMPLES)
-    low, high = np.quantile(counts / rows, (0.025, 0.975))
+    low, high = np.quantile(counts / rows, (TAIL, 1 - TAIL))
     return float(low), float(high)
 
 

@@ -64,6 +64,8 @@ def routes(world: World) -> list[Route]:
         job = find(request)
         if job is None:
             return no_job()
+        if world.cancel_state != "cancelled":
+            return JSONResponse(job_json(job | {"state": world.cancel_state}))
         job.update(state="cancelled", error={"code": "cancelled_by_user", "family": "Cancelled", "message": "the job was cancelled"})
         return JSONResponse(job_json(job))
 

@@ -34,6 +34,7 @@ class World:
     slow_s: float = 0.0
     gate: threading.Event = field(default_factory=threading.Event)
     hold_jobs: bool = False
+    cancel_state: str = "cancelled"  # of a job that was asked to end
     known_model: str = "sentiment-zh"
     url: str = ""
 

@@ -1,0 +1,74 @@
+"""What people are told besides figures: columns taken, nothing new, too few rows, a cancel under way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hanlin.cli.shape import figure
+from hanlin.tasks.few_rows import few_rows_for_budget, few_test_rows, stored
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> Path:
+    path = tmp_path / "reviews.csv"
+    path.write_text("text,label\n好,pos\n坏,neg\n", encoding="utf-8")
+    return path
+
+
+@pytest.fixture(params=["en", "zh"])
+def language(request: pytest.FixtureRequest, run, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The terminal's language, set after `run` chose one."""
+    monkeypatch.setenv("HANLIN_LANG", request.param)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("world")
+def test_the_report_names_the_columns_that_were_taken(run, reviews: Path, language: str) -> None:
+    words = {"en": "columns taken: text from “review”, label from “y”", "zh": "所用的列：文本取自“review”，标签取自“y”"}[language]
+    assert words in run("dataset", "add", "reviews-zh", str(reviews)).out
+    assert words in run("dataset", "show", "reviews-zh").out
+
+
+def test_the_same_rows_again_are_said_to_be_unchanged(run, world, reviews: Path, language: str) -> None:
+    world.results["ingest"] = {"dataset": "reviews-zh", "version": 4, "reused": True}
+    done = run("dataset", "add", "reviews-zh", str(reviews))
+    assert done.status == 0, done.err
+    assert {"en": "reviews-zh:4 is unchanged", "zh": "reviews-zh:4 没有变化"}[language] in done.out
+    assert len(done.out.splitlines()) == 1, "no report of what is known already"
+
+
+def test_few_rows_are_warned_of_beside_the_figures(run, world, standin, language: str) -> None:
+    few, budget = few_test_rows(21), few_rows_for_budget(22, 0.5)
+    assert few is not None and budget is not None
+    head = {"en": "Warning: ", "zh": "注意："}[language]
+    world.results["evaluate"] = {"metrics": standin.METRICS | {"warnings": stored(few)}}
+    assert head + few.text(language) in run("evaluate", "sentiment-zh", "--dataset", "reviews-zh").out.replace("\n", " ")
+    report = standin.COMPRESSION | {"warnings": stored(budget, few)}
+    world.results["compress"] = {"model": "sentiment-zh", "version": 1, "chosen": "openvino-int8", "report": report}
+    told = run("compress", "sentiment-zh", "--budget", "0.5").out.replace("\n", " ")
+    assert told.count(head) == 2
+    assert head + few.text(language) in told
+
+
+@pytest.mark.parametrize(
+    ("state", "english", "chinese"),
+    [
+        ("running", "job job-1 is being cancelled", "正在取消作业 job-1"),
+        ("cancelled", "job job-1 is cancelled", "作业 job-1 已取消"),
+        ("succeeded", "job job-1 had succeeded before", "作业 job-1 此前已成功结束"),
+        ("failed", "job job-1 had failed before", "作业 job-1 此前已失败"),
+    ],
+)
+def test_what_became_of_a_cancel_is_said(run, world, state: str, english: str, chinese: str) -> None:
+    world.cancel_state = state
+    run("train", "--dataset", "d", "--model", "lstm", "--name", "n", "--no-wait")
+    with pytest.MonkeyPatch.context() as patch:
+        for language, words in (("en", english), ("zh", chinese)):
+            patch.setenv("HANLIN_LANG", language)
+            assert words in run("job", "cancel", "job-1").out
+
+
+def test_nothing_lost_has_no_minus() -> None:
+    assert [figure(value) for value in (-0.0, -1e-14, -0.25, 1234)] == ["0.00", "0.00", "-0.25", "1,234"]

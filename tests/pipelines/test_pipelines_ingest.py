@@ -1,0 +1,56 @@
+"""The same rows again answer the version that has them, and say so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hanlin.accounts.service import DEFAULT_TEAM
+from hanlin.app import open_platform
+from hanlin.control.platform import Platform
+from hanlin.jobs import ProgressWriter
+from hanlin.pipelines.base import JobContext
+from hanlin.pipelines.ingest import IngestPipeline
+from hanlin.settings import load_settings
+from hanlin.types import JsonObject
+
+ROWS = "review,mood\n" + "".join(f"第{index}条评论 number {index},{'good' if index % 2 else 'bad'}\n" for index in range(120))
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[Platform]:
+    (tmp_path / "home").mkdir()
+    found = open_platform(load_settings({}, home=tmp_path / "home"))
+    found.database.migrate()
+    yield found
+    found.close()
+
+
+def add(platform: Platform, folder: Path, content: str) -> JsonObject:
+    data = content.encode()
+    file: JsonObject = {"path": "rows.csv", "sha256": platform.blobs.put(data), "size_bytes": len(data)}
+    config: JsonObject = {"dataset": "rows", "files": [file], "options": {"text": "review", "label": "mood"}}
+    platform.jobs.submit(DEFAULT_TEAM, "ingest", config, lane="light")
+    job = platform.jobs.claim("r", ["light"], 60)
+    assert job is not None
+    workdir = folder / str(job.id)
+    workdir.mkdir()
+    with ProgressWriter(platform.jobs, job) as progress:
+        found = IngestPipeline().run(JobContext(platform, job, progress, workdir), config)
+    platform.jobs.finish(job, found)
+    return found
+
+
+def test_the_same_rows_again_are_told_from_new_ones(platform: Platform, tmp_path: Path) -> None:
+    more = ROWS + "one more review,good\n"
+    found = [add(platform, tmp_path, content) for content in (ROWS, ROWS, more, ROWS)]
+    assert [(item["version"], item["reused"]) for item in found] == [(1, False), (1, True), (2, False), (1, True)]
+
+
+def test_the_report_warns_of_small_splits(platform: Platform, tmp_path: Path) -> None:
+    report = add(platform, tmp_path, ROWS)["report"]
+    assert isinstance(report, dict)
+    assert [item["code"] for item in report["warnings"]] == ["few_validation_rows", "few_test_rows"]
+    assert report["columns"] == {"text": "review", "label": "mood"}
