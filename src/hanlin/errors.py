@@ -91,7 +91,7 @@ class HanlinError(Exception):
         return wire
 
     def __str__(self) -> str:
-        return f"{self.message} {self.next_step}".strip()
+        return " → ".join(filter(None, (self.message, self.next_step)))
 
     def __reduce__(self) -> tuple[object, ...]:
         return (from_wire, (self.to_wire(),))

@@ -5,6 +5,7 @@ A bad or unknown value stops the start. Every field is documented in `docs/setti
 
 from __future__ import annotations
 
+import difflib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hanlin.errors import InvalidInput
+from hanlin.types import shorten
 
 # Variables the client reads; they are not settings of the server.
 CLIENT_VARIABLES = frozenset({"HANLIN_URL", "HANLIN_KEY", "HANLIN_CONFIG", "HANLIN_LANG"})
@@ -89,4 +91,14 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: object)
         return Settings.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
+        if first["type"] == "extra_forbidden":
+            raise _unknown(str(first["loc"][0]), environ) from error
         raise InvalidInput("invalid_setting", name=".".join(map(str, first["loc"])), problem=str(first["msg"])[:200]) from error
+
+
+def _unknown(name: str, environ: Mapping[str, str]) -> InvalidInput:
+    """A setting that is none, with the nearest that is one: as variables where it was given as one."""
+    near = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.0)[0]
+    if is_variable := f"HANLIN_{name.upper()}" in environ:
+        name, near = f"HANLIN_{name.upper()}", f"HANLIN_{near.upper()}"
+    return InvalidInput("unknown_setting", name=name if is_variable else shorten(name), near=near)

@@ -84,8 +84,11 @@ def is_digest(text: str) -> bool:
 
 
 def shorten(text: str, limit: int = 48) -> str:
-    """A safe, printable, quoted piece of foreign text for messages (at most `limit` characters of it)."""
-    return ascii(text[:limit]) + ("…" if len(text) > limit else "")
+    """A safe, printable, quoted piece of foreign text for messages (at most `limit` characters of it).
+
+    Letters of every script stay; controls, marks of direction, invisible characters and lone surrogates are shown as escapes.
+    """
+    return repr(text[:limit]) + ("…" if len(text) > limit else "")
 
 
 def utc_now() -> datetime:

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from hanlin import errors, messages
+from hanlin.settings import load_settings
+from hanlin.types import shorten
 
 SOURCE = Path(__file__).parents[2] / "src" / "hanlin"
 TEXTS = {path: path.read_text(encoding="utf-8") for path in SOURCE.rglob("*.py")}
@@ -51,3 +53,51 @@ def test_wire_form_rebuilds_the_same_class_and_words() -> None:
     assert again.message == error.text("zh")
     assert again.retry_after_s == 1.5
     assert len(str(error.to_wire())) < 4096
+
+
+def test_a_foreign_name_is_shown_as_it_is_written() -> None:
+    assert shorten("情感 naïve") == "'情感 naïve'"
+    assert shorten("a\x1b[31m\u202eb\ud800") == r"'a\x1b[31m\u202eb\ud800'", "nothing that steers a terminal or cannot be sent"
+
+
+def test_chinese_messages_hold_no_stray_spaces() -> None:
+    missing = errors.NotFound("not_found", kind="model", name="'a 情 感'")
+    assert missing.text("zh") == "没有名为 'a 情 感' 的模型"
+    assert errors.InvalidInput("invalid_name", kind="endpoint", name="'情感'").text("zh").startswith("端点名称 '情感' 不合规")
+    used = errors.Conflict("in_use", subject="m:1", user="alias production")
+    assert used.text("zh") == "m:1 正在被别名 production 使用"
+    assert used.message == "m:1 is in use by alias production"
+
+
+@pytest.mark.parametrize(
+    ("kind", "command"), [("model", "hanlin model list"), ("dataset version", "hanlin dataset list"), ("job", "hanlin job list")]
+)
+def test_what_is_not_found_can_be_listed(kind: str, command: str) -> None:
+    error = errors.NotFound("not_found", kind=kind, name="'x'")
+    assert command in error.next_step
+    assert command in error.advice("zh")
+
+
+@pytest.mark.parametrize(
+    ("environ", "name", "near"),
+    [({"HANLIN_PROT": "1"}, "HANLIN_PROT", "HANLIN_PORT"), ({"HANLIN_MAX_ITEM": "1"}, "HANLIN_MAX_ITEM", "HANLIN_MAX_ITEMS")],
+)
+def test_a_setting_that_is_none_is_told_with_the_nearest(tmp_path: Path, environ: dict[str, str], name: str, near: str) -> None:
+    with pytest.raises(errors.InvalidInput) as caught:
+        load_settings({"HANLIN_HOME": str(tmp_path), **environ})
+    assert caught.value.message == f"there is no setting {name}; the nearest is {near}"
+    assert "没有设置" in caught.value.text("zh")
+
+
+def test_a_setting_of_the_file_that_is_none_is_told_as_written(tmp_path: Path) -> None:
+    (tmp_path / "hanlin.toml").write_text("prot = 1\n")
+    with pytest.raises(errors.InvalidInput) as caught:
+        load_settings({"HANLIN_HOME": str(tmp_path)})
+    assert caught.value.message == "there is no setting 'prot'; the nearest is port"
+
+
+def test_a_printed_error_tells_message_and_next_step_apart() -> None:
+    error = errors.NotFound("not_found", kind="model", name="'x'")
+    assert str(error) == f"{error.message} → {error.next_step}"
+    assert str(errors.from_wire(error.to_wire("zh"))) == f"{error.text('zh')} → {error.advice('zh')}"
+    assert str(errors.Cancelled("client_gone")) == "the caller hung up"

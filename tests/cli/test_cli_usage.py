@@ -20,6 +20,11 @@ WRONG = {
     "value of a flag": (("job", "list", "--json=x"), "flag_with_value", ("--json", "hanlin job list --help")),
     "too many": (("job", "show", "a", "b"), "extra_arguments", ("b", "hanlin job show --help")),
     "choice": (("compress", "m", "--target", "speed"), "value_not_a_choice", ("--target", "'speed'", "throughput, latency, memory")),
+    "choice of a list": (
+        ("key", "create", "--name", "x", "--scope", "wrong"),
+        "value_not_a_choice",
+        ("--scope", "'wrong'", "predict, read"),
+    ),
     "not a number": (("compress", "m", "--budget", "much"), "value_not_a_number", ("--budget", "'much'")),
     "not whole": (("job", "list", "--limit", "1.5"), "value_not_whole", ("--limit", "'1.5'")),
     "too large": (("job", "list", "--limit", "501"), "value_out_of_range", ("--limit", "'501'", "1 … 500")),

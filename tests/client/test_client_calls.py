@@ -76,7 +76,11 @@ def test_errors_are_rebuilt_with_the_servers_words(hanlin) -> None:
 
 def test_lone_surrogate_is_refused_before_sending(hanlin, world) -> None:
     with pytest.raises(errors.InvalidInput) as caught:
-        hanlin.classify("sentiment", "\ud800")
+        hanlin.classify("sentiment", ["好", "ab\ud800"])
+    assert caught.value.code == "invalid_unicode"
+    assert caught.value.params == {"index": 1, "position": 2}, "the place in the text, not in the body"
+    with pytest.raises(errors.InvalidInput) as caught:
+        hanlin.models.set_notes("sentiment-zh", "\ud800")
     assert caught.value.code == "text_not_unicode"
     with pytest.raises(errors.InvalidInput):
         hanlin.predict("sentiment", float("nan"))
@@ -229,4 +233,17 @@ def test_a_name_that_is_a_step_in_the_path_is_not_sent(hanlin, world, name) -> N
     with pytest.raises(errors.InvalidInput) as caught:
         hanlin.classify(name, "x")
     assert caught.value.code == "invalid_name"
+    assert world.requests == []
+
+
+@pytest.mark.parametrize("name", ["生产", "a/b", "a%2fb", "a\\b", "a\nb"])
+def test_a_name_that_no_path_has_is_refused_by_its_kind(hanlin, world, name) -> None:
+    for call, kind in (
+        (lambda: hanlin.models.promote("sentiment-zh", name, 1), "alias"),
+        (lambda: hanlin.models.get(name), "model"),
+        (lambda: hanlin.classify(name, "x"), "endpoint"),
+    ):
+        with pytest.raises(errors.InvalidInput) as caught:
+            call()
+        assert (caught.value.code, caught.value.params["kind"]) == ("invalid_name", kind)
     assert world.requests == []

@@ -125,3 +125,9 @@ def test_any_chinese_survives_any_encoding(bench, extra, codec):
     content = CONTENT + "".join(f"{text},好评\n" for text in extra)
     twin = bench.ingest(("twin.csv", content))
     assert bench.ingest(("rows.csv", content.encode(codec))).digest == twin.digest
+
+
+def test_a_program_is_no_text_in_any_encoding(bench):
+    code = b"\x7fELF\x02\x01\x01" + b"\xf3\x0f\x1e\xfa\x48\x83\xec\x08\x00\x00\x00\x00\x00\x00\xc4\xe3" * 200
+    assert bench.refusal(("rows.csv", code)).code == "unknown_format"
+    assert bench.refusal(("rows", code)).code == "unknown_format"

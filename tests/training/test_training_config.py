@@ -28,7 +28,6 @@ def test_a_preset_survives_its_stored_form(model: str) -> None:
 @pytest.mark.parametrize(
     ("options", "name"),
     [
-        ({"epoch": 3}, "epoch"),
         ({"epochs": 0}, "epochs"),
         ({"epochs": "3"}, "epochs"),
         ({"epochs": 3.0}, "epochs"),
@@ -49,6 +48,15 @@ def test_a_wrong_option_is_named(options: dict[str, object], name: str) -> None:
         TrainConfig.from_json(options, model="lstm")  # type: ignore[arg-type]
     assert caught.value.code == "invalid_training_option"
     assert name in caught.value.message
+
+
+@pytest.mark.parametrize(("name", "near"), [("hidden", "hidden_size"), ("epoch", "epochs"), ("lr_schedule", "schedule")])
+def test_an_option_that_is_none_is_told_with_the_nearest(name: str, near: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        TrainConfig.from_json({name: 8}, model="lstm")
+    assert caught.value.code == "unknown_training_option"
+    assert caught.value.message == f"there is no training option '{name}'; the nearest is {near}"
+    assert "batch_size" in caught.value.next_step
 
 
 def test_whole_numbers_do_for_fractions_and_text_settings_are_read() -> None:

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hanlin.cli import curl
 from hanlin.cli.options import JsonFlag, Wait, add_command, connect, group
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.shape import items, number, part, percent, words
-from hanlin.cli.words import say
-from hanlin.errors import InvalidInput
+from hanlin.cli.words import name_of, say
+from hanlin.errors import HanlinError, InvalidInput, from_wire
+from hanlin.messages import terminal_language
 from hanlin.types import JsonObject, JsonValue, shorten
 
 if TYPE_CHECKING:
@@ -55,10 +57,16 @@ def deploy(  # noqa: PLR0917  # Typer passes them by name
         SCREEN.document(deployment.model_dump(mode="json"))
         return
     SCREEN.line(
-        say("deploy.state", endpoint=endpoint, model=f"{deployment.model}", variant=deployment.variant or "", state=deployment.state)
+        say(
+            "deploy.state",
+            endpoint=endpoint,
+            model=deployment.model,
+            variant=deployment.variant or "",
+            state=name_of("state", deployment.state),
+        )
     )
     if deployment.state == "ready":
-        SCREEN.line(f'  curl {url} -H "Authorization: Bearer $HANLIN_KEY" -H "Content-Type: application/json" -d \'{{"inputs": "…"}}\'')
+        SCREEN.line(f"  {curl.command(url)}")
 
 
 def _settle(hanlin: Hanlin, deployment: Deployment) -> Deployment:
@@ -93,7 +101,13 @@ def rollback(endpoint: EndpointName, wait: Wait = True, json: JsonFlag = False) 
 
 def _state(deployment: Deployment) -> str:
     model = f"{deployment.model}:{deployment.version}" if deployment.version is not None else deployment.model
-    return say("deploy.state", endpoint=deployment.endpoint, model=model, variant=deployment.variant or "", state=deployment.state)
+    return say(
+        "deploy.state",
+        endpoint=deployment.endpoint,
+        model=model,
+        variant=deployment.variant or "",
+        state=name_of("state", deployment.state),
+    )
 
 
 def absolute(hanlin: Hanlin, url: str | None) -> str:
@@ -109,7 +123,14 @@ def list_(json: JsonFlag = False) -> None:
         SCREEN.document([item.model_dump(mode="json") for item in found])
         return
     rows = [
-        (item.endpoint, f"{item.model or ''}:{item.version or ''}", item.variant, item.state, item.replicas, absolute(hanlin, item.url))
+        (
+            item.endpoint,
+            f"{item.model or ''}:{item.version or ''}",
+            item.variant,
+            name_of("state", item.state),
+            item.replicas,
+            absolute(hanlin, item.url),
+        )
         for item in found
     ]
     columns = [say(f"column.{name}") for name in ("endpoint", "model", "variant", "state", "replicas", "url")]
@@ -130,9 +151,20 @@ def show(endpoint: EndpointName, json: JsonFlag = False) -> None:
         SCREEN.show(
             grid(
                 [say("column.endpoint"), endpoint],
-                [(name, words(value)) for name, value in document.items() if value not in (None, [], ())],
+                [
+                    (name_of("field", name), _value(name, value))
+                    for name, value in document.items()
+                    if name != "said" and value not in (None, [], ())
+                ],
             )
         )
+
+
+def _value(name: str, value: object) -> str:
+    """A field for people: the state in their language, a list as words."""
+    if name == "state":
+        return name_of("state", words(value))
+    return ", ".join(map(words, value)) if isinstance(value, list) else words(value)
 
 
 def tasks(json: JsonFlag = False) -> None:
@@ -143,7 +175,8 @@ def tasks(json: JsonFlag = False) -> None:
         SCREEN.document([item.model_dump(mode="json") for item in found])
         return
     rows = [
-        (item.name, item.main_metric, ", ".join(words(part(column, "name") or column) for column in items(item.columns))) for item in found
+        (item.name, name_of("metric", item.main_metric), ", ".join(words(part(column, "name") or column) for column in items(item.columns)))
+        for item in found
     ]
     SCREEN.show(grid([say("column.task"), say("column.metric"), say("column.columns")], rows))
 
@@ -170,11 +203,21 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
     with connect() as hanlin:
         for start in range(0, len(wanted), ITEMS_A_CALL):
             batch: list[JsonValue] = list(wanted[start : start + ITEMS_A_CALL])
-            answers += _rows(hanlin.predict(endpoint, batch, **parameters))
+            try:
+                answers += _rows(hanlin.predict(endpoint, batch, **parameters))
+            except InvalidInput as error:
+                raise _in_our_words(error) from error
     if json:
         SCREEN.document(answers[0] if is_single else answers)
     else:
         _show_answers(wanted, answers)
+
+
+def _in_our_words(error: InvalidInput) -> HanlinError:
+    """The refusal, its next step as one takes it here and not in a request of one's own."""
+    if error.code != "text_too_long":
+        return error
+    return from_wire(error.to_wire(terminal_language()) | {"next": say("predict.too_long")})
 
 
 def _rows(answer: JsonValue) -> list[JsonValue]:

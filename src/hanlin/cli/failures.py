@@ -24,9 +24,10 @@ def report(error: HanlinError) -> int:
         SCREEN.document({"error": wire | ({"request_id": request_id} if request_id else {})})
     is_terminal = sys.stderr.isatty()
     head = f"\033[31m{say('screen.error')}\033[0m" if is_terminal else say("screen.error")
-    print(f"{head} {clean(error.text(speech))}", file=sys.stderr)
+    gap = "" if speech == "zh" else " "  # the Chinese colon brings its own room
+    print(f"{head}{gap}{clean(error.text(speech))}", file=sys.stderr)
     if advice := error.advice(speech):
         print(f"  → {clean(advice)}", file=sys.stderr)
     if request_id and EXIT_STATUS[error.family] == 1:
-        print(f"  {say('screen.request_id')} {clean(str(request_id))}", file=sys.stderr)
+        print(f"  {say('screen.request_id')}{gap}{clean(str(request_id))}", file=sys.stderr)
     return EXIT_STATUS[error.family]

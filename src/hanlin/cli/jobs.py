@@ -10,10 +10,12 @@ from hanlin.cli.options import JsonFlag, add_command, connect, group
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.shape import moment, pairs, words
 from hanlin.cli.waiting import figures, wait_for
-from hanlin.cli.words import say
+from hanlin.cli.words import name_of, say
 from hanlin.messages import terminal_language
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from hanlin.client import Job
 
 JobId = Annotated[str, typer.Argument(metavar="JOB", help=say("option.job"))]
@@ -42,10 +44,7 @@ def list_(
     if json:
         SCREEN.document([job.model_dump(mode="json") for job in found])
         return
-    rows = [
-        (job.id, job.kind, cell(job.state, STYLES.get(job.state, "")), _progress(job, 2), moment(job.created_at), _took(job))
-        for job in found
-    ]
+    rows = [(job.id, name_of("job_kind", job.kind), _state(job), _progress(job, 2), moment(job.created_at), _took(job)) for job in found]
     SCREEN.show(grid([say(f"column.{name}") for name in ("job", "kind", "state", "progress", "created", "took")], rows))
 
 
@@ -97,15 +96,27 @@ def _print(job: Job) -> None:
     from hanlin.client.flows import job_error
 
     facts = [
-        (say("column.job"), job.id), (say("column.kind"), job.kind), (say("column.state"), cell(job.state, STYLES.get(job.state, ""))),
+        (say("column.job"), job.id), (say("column.kind"), name_of("job_kind", job.kind)), (say("column.state"), _state(job)),
         (say("column.progress"), _progress(job)), (say("column.took"), _took(job)),
     ]  # fmt: skip
-    facts += [(name, words(value)) for name, value in pairs(job.config) if value is not None and not isinstance(value, dict | list)]
+    facts += [
+        (name_of("field", name), _value(name, value))
+        for name, value in pairs(job.config)
+        if value is not None and not isinstance(value, dict | list)
+    ]
     if job.state == "failed":
         error = job_error(job)
         facts.append((say("screen.error"), cell(f"{error.text(terminal_language())} {error.advice(terminal_language())}", "red")))
-    facts += [(name, words(value)) for name, value in pairs(job.result) if not isinstance(value, dict | list)]
+    facts += [(name_of("field", name), _value(name, value)) for name, value in pairs(job.result) if not isinstance(value, dict | list)]
     SCREEN.show(grid(["", ""], facts))
+
+
+def _state(job: Job) -> Text:
+    return cell(name_of("state", job.state), STYLES.get(job.state, ""))
+
+
+def _value(name: str, value: object) -> str:
+    return name_of("target", words(value)) if name == "target" else words(value)
 
 
 def _progress(job: Job, limit: int = 6) -> str:

@@ -13,7 +13,7 @@ from hanlin.cli.options import JsonFlag, Publish, Task, Wait, Yes, add_command, 
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import moment, part, percent
 from hanlin.cli.waiting import uploading, wait_for
-from hanlin.cli.words import say
+from hanlin.cli.words import name_of, say
 from hanlin.errors import InvalidInput
 from hanlin.types import ModelRef
 
@@ -72,7 +72,9 @@ def list_(json: JsonFlag = False) -> None:
             chosen = next((variant.variant for variant in version.variants if variant.is_chosen), "")
             accuracy = percent(part(version.metrics, "accuracy"))
             alias = f"@{aliases[version.number]}" if version.number in aliases else ""
-            rows.append((f"{model.name}:{version.number}", alias, version.state, accuracy, chosen, moment(version.created_at)))
+            rows.append(
+                (f"{model.name}:{version.number}", alias, name_of("state", version.state), accuracy, chosen, moment(version.created_at))
+            )
     columns = [say(f"column.{name}") for name in ("model", "alias", "state", "accuracy", "chosen", "created")]
     SCREEN.show(grid(columns, rows, right=(3,)))
 
@@ -87,7 +89,7 @@ def show(reference: Reference, json: JsonFlag = False) -> None:
         return
     show_model.show(model, model.version(parsed))
     if len(model.versions) > 1:
-        others = ", ".join(f":{version.number} {version.state}" for version in model.versions)
+        others = ", ".join(f":{version.number} {name_of('state', version.state)}" for version in model.versions)
         SCREEN.line(say("model.versions", versions=others))
 
 

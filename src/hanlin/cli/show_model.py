@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.shape import figure, items, moment, number, pairs, part, percent, size, words
 from hanlin.cli.warnings import show_warnings
-from hanlin.cli.words import say
+from hanlin.cli.words import name_of, say
 from hanlin.messages import terminal_language
 from hanlin.messages.said import Said
 from hanlin.types import ModelRef
@@ -49,7 +49,11 @@ def show(model: Model, version: ModelVersion) -> None:
     metrics(version.metrics, version.labels)
     variants(version)
     certificates(version)
-    lineage = [(name, words(value)) for name, value in pairs(version.lineage) if value is not None and not isinstance(value, dict | list)]
+    lineage = [
+        (name_of("lineage", name), words(value))
+        for name, value in pairs(version.lineage)
+        if value is not None and not isinstance(value, dict | list)
+    ]
     if lineage:
         SCREEN.show(grid([say("column.lineage"), ""], lineage))
 
@@ -60,7 +64,9 @@ def headline(model: Model, version: ModelVersion) -> None:
 
     aliases = " ".join(f"@{alias}" for alias, number_ in sorted(model.aliases.items()) if number_ == version.number)
     about = [model.task, aliases, moment(version.published_at or version.created_at)]
-    title = Text.assemble(cell(f"{model.name}:{version.number}", "bold"), "  ", cell(version.state, STATES.get(version.state, "")))
+    title = Text.assemble(
+        cell(f"{model.name}:{version.number}", "bold"), "  ", cell(name_of("state", version.state), STATES.get(version.state, ""))
+    )
     SCREEN.show(title, cell(" · ".join(item for item in about if item), "dim"))
 
 
@@ -77,7 +83,7 @@ def metrics(found: object, labels: Sequence[str]) -> None:
     if line:
         line[0] += between
     if (ece := number(part(found, "ece"))) is not None:
-        line.append(f"ECE {ece:.3f}")
+        line.append(f"{say('metric.ece')} {ece:.3f}")
     if line:
         SCREEN.show(cell(" · ".join(line)))
     show_warnings(found)
@@ -132,7 +138,7 @@ def compression(report: object) -> None:
     ]
     SCREEN.show(_variant_grid(rows))
     _reasons((words(part(row, "variant")), row) for row in items(part(report, "variants")))
-    params = {"chosen": chosen, "target": words(part(report, "target")), "budget": words(part(report, "budget"))}
+    params = {"chosen": chosen, "target": name_of("target", words(part(report, "target"))), "budget": words(part(report, "budget"))}
     SCREEN.line(say("compress.kept" if part(report, "is_reference_kept") else "compress.chosen", **params))
     show_warnings(report)
     machine = part(report, "machine")
@@ -154,7 +160,7 @@ def _variant_row(row: object, name: str, is_chosen: bool, size_bytes: int | None
         cell("★" if is_chosen else "", "yellow"), cell(name, "bold" if is_chosen else ""), percent(part(row, "validation", "metric")),
         figure(part(row, "validation", "drop_points")), figure(part(row, "latency_ms", "p50")), figure(part(row, "latency_ms", "p99")),
         figure(part(row, "throughput_rows_s"), 0), size(part(row, "memory_bytes")), size(part(row, "size_bytes") or size_bytes),
-        cell(status, STATES.get(status, "")),
+        cell(name_of("state", status), STATES.get(status, "")),
     ]  # fmt: skip
 
 
@@ -164,13 +170,13 @@ def _reasons(evidence: Iterable[tuple[str, object]]) -> None:
         said, status = Said.from_json(part(row, "said")), words(part(row, "status"))
         reason = said.text(terminal_language()) if said else words(part(row, "reason"))
         if reason and status != "ok":
-            SCREEN.show(cell(f"{name}: {status}: {reason}", STATES.get(status, "")))
+            SCREEN.show(cell(f"{name}: {name_of('state', status)}: {reason}", STATES.get(status, "")))
 
 
 def certificates(version: ModelVersion) -> None:
     """One line a certificate: variant, verdict, its figures."""
     for item in version.certificates:
-        figures = [f"{name.replace('_', ' ')} {number(value):.4g}" for name, value in pairs(item.report) if number(value) is not None]
+        figures = [f"{name_of('evidence', name)} {number(value):.4g}" for name, value in pairs(item.report) if number(value) is not None]
         verdict = say("certificate.passed" if item.is_passed else "certificate.refused")
         style = "green" if item.is_passed else "red"
         SCREEN.show(cell(f"{verdict} {item.variant}  {moment(item.created_at)}", style), cell("  " + " · ".join(figures), "dim"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json as jsonlib
 from pathlib import Path
 from typing import Annotated
@@ -13,9 +14,10 @@ from hanlin.cli.options import Force, JsonFlag, Publish, Task, Wait, add_command
 from hanlin.cli.screen import SCREEN
 from hanlin.cli.waiting import uploading, wait_for
 from hanlin.cli.words import say
-from hanlin.errors import InvalidInput
+from hanlin.errors import HanlinError, InvalidInput, NotFound
 from hanlin.types import JsonObject, JsonValue, shorten
 
+NETWORKS = ("lstm", "gru", "rnn", "transformer")
 CLEANING = "html,control,width,simplify,lower,space"
 
 
@@ -27,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 def train(  # noqa: PLR0917  # Typer passes them by name
     dataset: Annotated[str, typer.Option("--dataset", help=say("option.dataset"), metavar="NAME[:N]")],
-    model: Annotated[str, typer.Option("--model", help=say("option.base"), metavar="lstm|gru|rnn|transformer|MODEL")],
+    model: Annotated[str, typer.Option("--model", help=say("option.base"), metavar="|".join((*NETWORKS, "MODEL")))],
     name: Annotated[str, typer.Option("--name", help=say("option.model_name"))],
     task: Task = "text-classification",
     seed: Annotated[int, typer.Option("--seed", help=say("option.seed"), min=0)] = 0,
@@ -67,7 +69,10 @@ def train(  # noqa: PLR0917  # Typer passes them by name
     if vectors:
         with connect() as hanlin, uploading(vectors) as bar:
             config["vectors"] = hanlin.blobs.upload(vectors, on_bytes=bar)[0].model_dump(mode="json")
-    run_job("train", config | ({"force": True} if force else {}), wait=wait, json=json)
+    try:
+        run_job("train", config | ({"force": True} if force else {}), wait=wait, json=json)
+    except (InvalidInput, NotFound) as error:
+        raise _nearest(error, model) from error
 
 
 def evaluate(
@@ -95,6 +100,14 @@ def run_job(kind: str, config: JsonObject, *, wait: bool, json: bool) -> None:
             SCREEN.line(say("wait.queued", job=job.id))
         else:
             show_model.result(hanlin, job)
+
+
+def _nearest(error: HanlinError, model: str) -> HanlinError:
+    """The refusal of `--model`, naming the network that was probably meant; any other error as it is."""
+    near = difflib.get_close_matches(model.lower(), NETWORKS, n=1, cutoff=0.7)
+    if not near or error.code not in {"not_found", "invalid_model_reference"} or shorten(model) not in error.text("en"):
+        return error
+    return type(error)("unknown_base", name=shorten(model), near=near[0], choices=", ".join(NETWORKS))
 
 
 def _settings(pairs: list[str]) -> JsonObject:

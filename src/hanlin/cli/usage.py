@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Sequence
+from typing import get_args
 
 import typer
 from typer.main import get_command
@@ -57,8 +58,8 @@ def _bad_value(fault: Exception, message: str, command: str) -> InvalidInput:
     descriptor = getattr(getattr(fault, "param", None), "type_descriptor", None)
     annotation, info = getattr(descriptor, "annotation", None), getattr(descriptor, "parameter_info", None)
     name, value = _name_of(fault), _value_of(fault)
-    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
-        choices = ", ".join(str(item.value) for item in annotation)
+    if choice := _enum_of(annotation):
+        choices = ", ".join(str(item.value) for item in choice)
         return InvalidInput("value_not_a_choice", name=name, value=value, choices=choices, command=command)
     low, high = getattr(info, "min", None), getattr(info, "max", None)
     if " than or equal to " in message:
@@ -66,7 +67,14 @@ def _bad_value(fault: Exception, message: str, command: str) -> InvalidInput:
         return InvalidInput("value_out_of_range", name=name, value=value, limits=limits, command=command)
     if annotation in {int, float}:
         return InvalidInput("value_not_whole" if annotation is int else "value_not_a_number", name=name, value=value, command=command)
-    return InvalidInput("value_wrong", name=name, value=value, problem=shorten(message, 200), command=command)
+    return InvalidInput("value_wrong", name=name, value=value, problem=shorten(message.removeprefix("Value error, "), 200), command=command)
+
+
+def _enum_of(annotation: object) -> type[enum.Enum] | None:
+    """The choices of an option, also of one that may be repeated."""
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return annotation
+    return next(filter(None, map(_enum_of, get_args(annotation))), None)
 
 
 def _name_of(fault: Exception) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import typer
 
 from hanlin.cli.screen import SCREEN, clean
-from hanlin.cli.words import say
+from hanlin.cli.words import name_of, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,4 +117,4 @@ class _Lines:
 def figures(metrics: Mapping[str, float], limit: int = 6) -> str:
     """Live figures in one line: losses and qualities first, then rates."""
     names = sorted(metrics, key=lambda name: not any(word in name for word in ("loss", "accuracy", "f1")))
-    return "  ".join(f"{clean(name.replace('_', ' '))} {metrics[name]:.4g}" for name in names[:limit])
+    return "  ".join(f"{clean(name_of('metric', name))} {metrics[name]:.4g}" for name in names[:limit])

@@ -19,3 +19,10 @@ def table() -> dict[str, tuple[str, str]]:
 def say(key: str, /, **params: object) -> str:
     """The words of `key` in the language in force, placeholders filled."""
     return table()[key][terminal_language() == "zh"].format_map(params) if params else table()[key][terminal_language() == "zh"]
+
+
+def name_of(section: str, name: str | None) -> str:
+    """The words for a name that the server chose (a state, a metric); the name itself, underscores as spaces, when the table has none."""
+    name = name or ""
+    found = table().get(f"{section}.{name}")
+    return found[terminal_language() == "zh"] if found else name.replace("_", " ")

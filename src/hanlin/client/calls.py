@@ -22,6 +22,8 @@ from hanlin.types import Scope, is_digest, shorten
 T = TypeVar("T")
 AGENT = f"hanlin-python/{__version__}"
 JSON = {"content-type": "application/json"}
+# What the part of a path behind such a word names.
+KINDS = {"aliases": "alias", "datasets": "dataset", "endpoints": "endpoint", "jobs": "job", "keys": "key", "models": "model"}
 
 
 def _body(value: object) -> bytes:
@@ -34,9 +36,12 @@ def _body(value: object) -> bytes:
 
 
 def _path(*parts: str | int) -> str:
-    for part in parts:
-        if part in ("", ".", ".."):  # the transport would take these for steps in the path
-            raise InvalidInput("invalid_name", kind="name", name=shorten(str(part)))
+    for before, part in zip(("", *parts), parts, strict=False):
+        text = str(part)
+        # The transport would take the first three for steps in the path; the others are in no name, and in no path of the server.
+        if text in {"", ".", ".."} or not (text.isascii() and text.isprintable()) or any(mark in text for mark in "/\\%"):
+            kind = "endpoint" if parts[0] == "models" else KINDS.get(str(before), "name")
+            raise InvalidInput("invalid_name", kind=kind, name=shorten(text))
     return "/" + "/".join(quote(str(part), safe="") for part in parts)
 
 
@@ -57,7 +62,17 @@ def predict(endpoint: str, inputs: JsonValue, parameters: JsonObject, parse: Cal
     body: JsonObject = {"inputs": inputs}
     if parameters:
         body["parameters"] = parameters
+    _check_texts(inputs)
     return Call("POST", _path("models", endpoint), parse, content=_body(body), headers=JSON, has_deadline_header=True)
+
+
+def _check_texts(inputs: JsonValue) -> None:
+    """Raises InvalidInput (`invalid_unicode`) with the place in the text, as the server would; JSON would tell the place in the body."""
+    for index, text in enumerate(inputs if isinstance(inputs, list) else [inputs]):
+        try:
+            str(text).encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise InvalidInput("invalid_unicode", index=index, position=error.start) from error
 
 
 def classify(endpoint: str, texts: Sequence[str], *, top_k: int | None, truncate: bool) -> Call[list[Prediction]]:

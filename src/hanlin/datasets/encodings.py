@@ -30,6 +30,7 @@ _PAIR = re.compile(rb"[\x81-\xfe]([\x40-\x7e\x80-\xfe])")
 # A GB18030 line with this many bytes above ASCII passes for UTF-8 with probability below 1e-6 (each of its >= 9
 # characters does with about 0.18), so such a line *is* UTF-8.
 _SURE_BYTES = 18
+_BYTES_A_ZERO = 20  # with more zero bytes than one in this many, what is no Unicode is no text either: programs, pictures, packed files
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ def detect(path: Path, *, name: str, declared: str = "") -> Encoding:
 
     Raises:
         InvalidInput: `invalid_encoding` with the line where the declared or likely encoding fails, where encodings are
-            mixed, or where bytes of UTF-8 stand in a file declared to be something else; `utf32_without_bom`.
+            mixed, or where bytes of UTF-8 stand in a file declared to be something else; `utf32_without_bom`;
+            `unknown_format` for what is no text.
     """
     with path.open("rb") as stream:
         head = stream.read(65_536)
@@ -81,6 +83,8 @@ def _guess(path: Path, head: bytes, name: str) -> str:
         return "utf-8"  # a stray NUL is text
     if wide:
         return wide
+    if head.count(0) * _BYTES_A_ZERO > len(head):
+        raise InvalidInput("unknown_format", file=name[:200])
     # Not UTF-8: GB18030, unless lines that are surely UTF-8 stand beside (mixed) or pairs look like Latin text.
     sure, broken, pairs, latin_pairs = 0, 0, 0, 0
     first_sure = 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -45,9 +46,23 @@ def render(code: str, part: str, language: str, params: Mapping[str, object]) ->
     texts = catalogue().get(code, {})
     key = f"{part}_zh" if language.startswith("zh") else part
     template = texts.get(key) or texts.get(part) or (code.replace("_", " ") if part == "message" else "")
+    params = {"look": _LISTS.get(str(params.get("kind")), "hanlin --help"), **params}
     if language.startswith("zh"):
-        params = {name: _KINDS_ZH.get(str(value), value) if name == "kind" else value for name, value in params.items()}
+        template, params = _in_chinese(str(template), params)
     return str(template).format_map(_Blank(params))
+
+
+def _in_chinese(template: str, params: Mapping[str, object]) -> tuple[str, Mapping[str, object]]:
+    """Our own words among the parameters in Chinese. A Chinese word needs no space beside Chinese; foreign text keeps its own."""
+    if kind := _KINDS_ZH.get(str(params.get("kind"))):
+        template = _GAP.sub("", template.replace("{kind}", kind))
+    changed: dict[str, object] = {}
+    if (state := str(params.get("state"))) in _STATES_ZH:
+        changed["state"] = _STATES_ZH[state]
+    word, _, name = str(params.get("user", "")).partition(" ")
+    if word in _KINDS_ZH:
+        changed["user"] = f"{_KINDS_ZH[word]} {name}"
+    return template, {**params, **changed}
 
 
 def http_status(code: str) -> int | None:
@@ -56,10 +71,25 @@ def http_status(code: str) -> int | None:
     return int(status) if status is not None else None
 
 
-# The parameter `kind` names a sort of thing: the one parameter that is a word of ours.
+# A space between two Chinese characters or marks.
+_GAP = re.compile("(?<=[\u3000-\u9fff\uff00-\uffef]) (?=[\u3000-\u9fff\uff00-\uffef])")
+# What lists the things of a kind: the parameter `look`.
+_LISTS: dict[str, str] = {
+    "dataset": "hanlin dataset list", "dataset version": "hanlin dataset list", "deployment": "hanlin endpoint list",
+    "endpoint": "hanlin endpoint list", "job": "hanlin job list", "key": "hanlin key list", "task": "hanlin task list",
+    "alias": "hanlin model list", "model": "hanlin model list", "variant": "hanlin model show NAME", "version": "hanlin model list",
+}  # fmt: skip
+# The parameter `kind` names a sort of thing, and so does the first word of `user`; `state` is one. No others hold words of ours.
 _KINDS_ZH: dict[str, str] = {
     "alias": "别名", "blob": "数据块", "dataset": "数据集", "dataset version": "数据集版本", "deployment": "部署", "endpoint": "端点",
-    "engine": "引擎", "job": "作业", "key": "密钥", "model": "模型", "name": "名称", "task": "任务", "variant": "变体", "version": "版本",
+    "engine": "引擎", "job": "作业", "key": "密钥", "model": "模型", "name": "名称", "optimizer": "优化器", "task": "任务",
+    "tokenizer": "分词器", "variant": "变体", "version": "版本",
+}  # fmt: skip
+
+
+_STATES_ZH: dict[str, str] = {
+    "cancelled": "已取消", "draining": "收尾中", "failed": "失败", "queued": "排队中", "ready": "就绪", "running": "进行中",
+    "starting": "启动中", "stopped": "已停止", "succeeded": "完成",
 }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import cast
@@ -97,15 +98,19 @@ class TrainConfig:
 
     @classmethod
     def from_json(cls, options: Mapping[str, JsonValue], *, model: str) -> TrainConfig:
-        """The preset of `model` with `options` on top. Raises InvalidInput (`invalid_training_option`)."""
+        """The preset of `model` with `options` on top. Raises InvalidInput (`unknown_training_option`, `invalid_training_option`)."""
         config = preset(model)
         known = {field.name: field for field in fields(cls)}
         changes: dict[str, object] = {}
         for name, value in options.items():
-            if name == "model" and value == model:
+            if name == "model":
+                if value != model:
+                    raise _wrong(name, value, f"{model}, as beside")
                 continue
-            if name not in known or name == "model":
-                raise _wrong(name, value, "one of " + ", ".join(sorted(known.keys() - {"model"})))
+            if name not in known:
+                choices = sorted(known.keys() - {"model"})
+                near = difflib.get_close_matches(name, choices, n=1, cutoff=0.0)[0]
+                raise InvalidInput("unknown_training_option", name=shorten(name), near=near, choices=", ".join(choices))
             changes[name] = TextSettings.from_json(value) if name == "text" else _typed(name, value, getattr(config, name))
         return replace(config, **changes)  # type: ignore[arg-type]  # each value has the type of its default
 

@@ -1,0 +1,65 @@
+"""What the command line says about what cannot be: what was meant, and what to type next."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hanlin.cli.failures import EXIT_STATUS
+from hanlin.cli.training import NETWORKS
+from hanlin.errors import HanlinError, InvalidInput, NotFound
+from hanlin.training.config import SCRATCH_MODELS
+
+
+@pytest.mark.parametrize(
+    ("model", "refusal"),
+    [("lsmt", NotFound("not_found", kind="model", name="'lsmt'")), ("LSTM", InvalidInput("invalid_model_reference", reference="'LSTM'"))],
+)
+def test_a_misspelt_network_is_told_with_the_one_meant(run, world, monkeypatch, model: str, refusal: HanlinError) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise refusal
+
+    monkeypatch.setattr("hanlin.cli.training.run_job", refuse)
+    done = run("train", "--dataset", "d", "--model", model, "--name", "n")
+    assert done.status == EXIT_STATUS[refusal.family]
+    assert "did you mean lstm?" in done.err
+    assert "hanlin model list" in done.err
+    missing = run("train", "--dataset", "d", "--model", "gru", "--name", "n")
+    assert "did you mean" not in missing.err, "another thing was missing"
+
+
+def test_the_networks_of_the_help_are_those_there_are() -> None:
+    assert set(NETWORKS) == set(SCRATCH_MODELS)
+
+
+def test_a_text_too_long_names_the_option_of_the_command(run, world, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise InvalidInput("text_too_long", index=0, length=600, unit="tokens", limit=512)
+
+    monkeypatch.setattr("hanlin.client.Hanlin.predict", refuse)
+    done = run("predict", "sentiment", "x" * 600)
+    assert (done.status, "--truncate" in done.err, "parameters" in done.err) == (2, True, False)
+    error = json.loads(run("predict", "sentiment", "x" * 600, "--json").out)["error"]
+    assert (error["code"], error["index"]) == ("text_too_long", 0)
+    assert "--truncate" in error["next"]
+
+
+def test_bytes_that_are_no_text_are_told_by_their_place(run, world) -> None:
+    done = run("predict", "sentiment", "ok", "a\udcff\udcfe")
+    assert done.status == 2
+    assert "text 1 is not valid Unicode: a lone surrogate stands at character 1" in done.err
+
+
+def test_an_alias_in_chinese_is_refused_as_a_name(run, world, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "alias name '生产' is not allowed" in run("model", "promote", "sentiment-zh", "生产").err
+    monkeypatch.setenv("HANLIN_LANG", "zh")
+    assert run("model", "promote", "sentiment-zh", "生产").err.startswith("错误：别名名称 '生产' 不合规")
+
+
+def test_the_shape_of_predictions_as_json_is_told_and_kept(run, world, tmp_path: Path) -> None:
+    assert "--file however many lines it has, give a list of such lists" in " ".join(run("predict", "--help").out.split())
+    (tmp_path / "one.txt").write_text("好\n", encoding="utf-8")
+    assert isinstance(run("predict", "sentiment", "好", "--json").json()[0], dict)
+    assert isinstance(run("predict", "sentiment", "--file", str(tmp_path / "one.txt"), "--json").json()[0], list)
