@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import hanlin.cli.application  # noqa: F401  # all commands are loaded before any is patched: what they import from each other stays
 from hanlin.cli.failures import EXIT_STATUS
 from hanlin.cli.training import NETWORKS
 from hanlin.errors import HanlinError, InvalidInput, NotFound

@@ -181,7 +181,7 @@ def test_language_and_light_are_one_click_and_stay(visit: Visit) -> None:
     expect(page.get_by_role("button", name="深色")).to_have_attribute("aria-pressed", "true")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != paper
     page.goto("/")
-    expect(page.get_by_role("heading", name="服务")).to_be_visible()
+    expect(page.get_by_role("heading", name="端点")).to_be_visible()
     page.get_by_role("button", name="English").click()
     expect(page.get_by_role("heading", name="Endpoints")).to_be_visible()
     visit.check()

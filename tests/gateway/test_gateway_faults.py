@@ -18,21 +18,25 @@ import pytest
 pytestmark = pytest.mark.e2e
 
 
-def call_until(stack, over: threading.Event) -> list[tuple[int, str]]:
-    """Calls one after another until `over`; statuses and versions."""
+def call_until(stack, over: threading.Event, begun: threading.Semaphore) -> list[tuple[int, str]]:
+    """Calls one after another until `over`, `begun` once the first was answered; statuses and versions."""
     found = []
     with httpx.Client(base_url=stack.url, headers={"authorization": "Bearer hl_app"}, timeout=30) as client:
         while not over.is_set():
             answer = client.post("/models/sentiment", json={"inputs": "good bad"})
             found.append((answer.status_code, answer.headers.get("x-hanlin-model", answer.text)))
+            if len(found) == 1:
+                begun.release()
     return found
 
 
 def under_load(stack, act, *, callers: int = 6) -> list[tuple[int, str]]:
-    over = threading.Event()
+    over, begun = threading.Event(), threading.Semaphore(0)
     with concurrent.futures.ThreadPoolExecutor(callers) as pool:
-        futures = [pool.submit(call_until, stack, over) for _ in range(callers)]
+        futures = [pool.submit(call_until, stack, over, begun) for _ in range(callers)]
         try:
+            for _ in range(callers):
+                assert begun.acquire(timeout=30), "a caller got no answer"
             act()
         finally:
             over.set()
