@@ -262,6 +262,13 @@ def test_tasks(run, world) -> None:
     assert "accuracy" in run("task", "list").out
 
 
+def test_train_sends_raw_text_by_digest_and_not_beside_vectors(run, world, reviews: Path) -> None:
+    run("train", "--dataset", "d", "--model", "lstm", "--name", "n", "--no-wait", "--raw-text", str(reviews))
+    assert world.blobs[world.jobs["job-1"]["config"]["raw_text"]["sha256"]] == reviews.read_bytes()
+    both = run("train", "--dataset", "d", "--model", "lstm", "--name", "n", "--vectors", str(reviews), "--raw-text", str(reviews))
+    assert (both.status, "raw text" in both.err) == (2, True)
+
+
 def test_vectors_are_one_file(run, world, tmp_path: Path) -> None:
     done = run("train", "--dataset", "reviews-zh", "--model", "lstm", "--name", "x", "--vectors", str(tmp_path))
     assert (done.status, "is a folder" in done.err) == (2, True)

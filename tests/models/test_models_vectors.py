@@ -82,7 +82,8 @@ def test_a_network_starts_from_the_vectors(tmp_path: Path) -> None:
     tokenizer = train_tokenizer(["好 坏 一般"] * 3, "word", 100)
     (tmp_path / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
     write_vectors(Vectors(6, {"好": np.arange(6, dtype=np.float32), "坏": -np.arange(6, dtype=np.float32)}), tmp_path / "v.vec")
-    network = new_network(TrainConfig.from_json({}, model="gru"), ("a", "b"), tmp_path, tmp_path / "v.vec")
+    vectors = read_vectors(tmp_path / "v.vec", set(tokenizer.get_vocab()))
+    network = new_network(TrainConfig.from_json({}, model="gru"), ("a", "b"), tmp_path, vectors)
     assert isinstance(network.config, NetworkConfig)
     assert network.config.embedding_size == 6
     table = network.embedding.tokens.weight.detach()

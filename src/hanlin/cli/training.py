@@ -42,6 +42,7 @@ def train(  # noqa: PLR0917  # Typer passes them by name
     cleaning: Annotated[str | None, typer.Option("--cleaning", help=say("option.cleaning"), metavar=CLEANING)] = None,
     segmentation: Annotated[str | None, typer.Option("--segmentation", help=say("option.segmentation"))] = None,
     vectors: Annotated[Path | None, typer.Option("--vectors", help=say("option.vectors"), metavar="FILE")] = None,
+    raw_text: Annotated[Path | None, typer.Option("--raw-text", help=say("option.raw_text"), metavar="FILE")] = None,
     class_weights: Annotated[str | None, typer.Option("--class-weights", help=say("option.class_weights"))] = None,
     patience: Annotated[int | None, typer.Option("--patience", help=say("option.patience"), min=0)] = None,
     metric: Annotated[str | None, typer.Option("--metric", help=say("option.metric"))] = None,
@@ -64,15 +65,23 @@ def train(  # noqa: PLR0917  # Typer passes them by name
         options["text"] = {"cleaning": steps, "segmentation": segmentation or "none"}
     config: JsonObject = {"task": task, "dataset": dataset, "model": model, "name": name, "seed": seed, "options": options}
     config["publish"] = publish
-    if vectors and vectors.is_dir():
-        raise InvalidInput("file_not_one", path=shorten(str(vectors), 200))
-    if vectors:
-        with connect() as hanlin, uploading(vectors) as bar:
-            config["vectors"] = hanlin.blobs.upload(vectors, on_bytes=bar)[0].model_dump(mode="json")
+    if vectors and raw_text:
+        raise InvalidInput("vectors_twice")
+    for field, path in (("vectors", vectors), ("raw_text", raw_text)):
+        if path:
+            config[field] = _upload(path)
     try:
         run_job("train", config | ({"force": True} if force else {}), wait=wait, json=json)
     except (InvalidInput, NotFound) as error:
         raise _nearest(error, model) from error
+
+
+def _upload(path: Path) -> JsonValue:
+    if path.is_dir():
+        raise InvalidInput("file_not_one", path=shorten(str(path), 200))
+    with connect() as hanlin, uploading(path) as bar:
+        file: JsonValue = hanlin.blobs.upload(path, on_bytes=bar)[0].model_dump(mode="json")
+        return file
 
 
 def evaluate(

@@ -109,6 +109,7 @@ class Train(JobKind):
     seed: int = Field(0, ge=0, lt=2**31)
     options: dict[str, JsonValue] = Field(default_factory=dict, description="fields of the training configuration")
     vectors: FileItem | None = Field(None, description="uploaded word vectors (word2vec or fastText text file) to start from")
+    raw_text: FileItem | None = Field(None, description="uploaded text file, one text a line, to learn word vectors from")
     publish: bool = True
     force: bool = False
 

@@ -34,7 +34,7 @@ def check_references(platform: Platform, principal: Principal, job: job_kinds.Jo
             TASKS.get(job.task)
             _check_dataset(platform, principal, job.dataset, job.task)
             _check_training(platform, principal, job)
-            _check_files(platform, principal, [job.vectors] if job.vectors else [])
+            _check_vectors(platform, principal, job)
         case job_kinds.Evaluate() | job_kinds.Compress() | job_kinds.Certify():
             version = platform.registry.resolve(principal.team_id, ModelRef.parse(job.model))
             if job.dataset is not None:
@@ -52,6 +52,13 @@ def _check_variants(platform: Platform, version: ModelVersion, job: job_kinds.Ev
         split_variant(job.variant)
         if job.variant not in {variant.variant for variant in platform.registry.list_variants(version)}:
             raise NotFound("not_found", kind="variant", name=shorten(f"{version.model}:{version.number} {job.variant}"))
+
+
+def _check_vectors(platform: Platform, principal: Principal, job: job_kinds.Train) -> None:
+    if job.vectors and job.raw_text:
+        raise InvalidInput("vectors_twice")
+    for file in (job.vectors, job.raw_text):
+        _check_files(platform, principal, [file] if file else [])
 
 
 def _check_files(platform: Platform, principal: Principal, files: list[job_kinds.FileItem]) -> None:

@@ -10,7 +10,7 @@ import json
 import shutil
 from pathlib import Path
 
-from hanlin.control.job_kinds import Train
+from hanlin.control.job_kinds import FileItem, Train
 from hanlin.datasets import Split, read_labels, read_split
 from hanlin.engines import REFERENCE
 from hanlin.pipelines.base import PIPELINES, JobContext
@@ -48,8 +48,9 @@ class _Training:
         self.config = TrainConfig.from_json({**asked.options, "seed": asked.seed}, model=asked.model if is_scratch else "base")
         self.artifact = context.workdir / "artifact"
         parent = self.parent.digest if self.parent else asked.model
-        vectors = asked.vectors.sha256 if asked.vectors else None
-        self.fingerprint = fingerprint("train", asked.name, self.dataset.digest, parent, self.config.to_json(), vectors)
+        vectors = asked.vectors or asked.raw_text
+        start = vectors.sha256 if vectors else None
+        self.fingerprint = fingerprint("train", asked.name, self.dataset.digest, parent, self.config.to_json(), start)
 
     def run(self) -> JsonObject:
         """All steps; the job's result."""
@@ -79,8 +80,9 @@ class _Training:
         rows, validation = read_split(folder, "train"), read_split(folder, "validation")
         data = TrainData(rows, validation, read_labels(folder))
         self.context.progress.message("training_on", rows=len(rows), validation=len(validation))
+        vectors, raw_text = self._file(self.asked.vectors, "vectors"), self._file(self.asked.raw_text, "raw-text")
         report = train(
-            self.config, data, base=self._base(), vectors=self._vectors(), out=self.artifact, progress=self.context.progress,
+            self.config, data, base=self._base(), vectors=vectors, raw_text=raw_text, out=self.artifact, progress=self.context.progress,
             checkpoints=FolderCheckpoints(self.context.workdir / "checkpoints"),
         )  # fmt: skip
         return report.to_json()
@@ -90,10 +92,8 @@ class _Training:
             return None
         return self.context.platform.registry.materialize(self.parent, self.context.platform.artifact_cache, variants=())
 
-    def _vectors(self) -> Path | None:
-        if self.asked.vectors is None:
-            return None
-        return fetch_files(self.context, [self.asked.vectors], self.context.workdir / "vectors")[0]
+    def _file(self, file: FileItem | None, folder: str) -> Path | None:
+        return None if file is None else fetch_files(self.context, [file], self.context.workdir / folder)[0]
 
     def _evaluate(self) -> JsonObject:
         """Reads the test rows, this once, and draws the pictures."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
-from hanlin.models.vectors import read_vectors
+from hanlin.models.vectors import Vectors
 from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.config import NetworkConfig
 from hanlin.networks.loading import build
@@ -18,10 +20,10 @@ from hanlin.training.examples import TrainData
 NGRAMS = (2, 3)
 
 
-def write_tokenizer(config: TrainConfig, data: TrainData, folder: Path) -> None:
-    """Train a tokenizer on the training rows and write `tokenizer.json`."""
+def write_tokenizer(config: TrainConfig, data: TrainData, folder: Path, more: Iterable[str] = ()) -> None:
+    """Train a tokenizer on the training rows, and on `more` prepared texts, and write `tokenizer.json`."""
     texts = (config.text.prepare(text) for text in data.train.texts)
-    save_tokenizer(train_tokenizer(texts, config.tokenizer, config.vocab_size, min_count=config.min_count), folder)  # type: ignore[arg-type]  # checked by TrainConfig
+    save_tokenizer(train_tokenizer(chain(texts, more), config.tokenizer, config.vocab_size, min_count=config.min_count), folder)  # type: ignore[arg-type]  # checked by TrainConfig
 
 
 def write_spec(config: TrainConfig, data: TrainData, folder: Path, *, base: Path | None) -> ModelSpec:
@@ -35,24 +37,23 @@ def write_spec(config: TrainConfig, data: TrainData, folder: Path, *, base: Path
     return spec
 
 
-def new_network(config: TrainConfig, labels: tuple[str, ...], folder: Path, vectors: Path | None = None) -> TextClassifier:
+def new_network(config: TrainConfig, labels: tuple[str, ...], folder: Path, vectors: Vectors | None = None) -> TextClassifier:
     """The network for the tokenizer in `folder`, random weights from torch's generator.
 
     With `vectors` the token table starts from them and takes their width; tokens they do not have start at random.
     """
     vocabulary = load_tokenizer(folder / "tokenizer.json").get_vocab(with_added_tokens=True)
     vocab_size = max(vocabulary.values()) + 1
-    found = read_vectors(vectors, set(vocabulary)) if vectors else None
     has_ngrams = config.ngrams and config.model != "transformer"
     network = NetworkConfig(
         model_type=f"hanlin-{config.model}", vocab_size=vocab_size, labels=labels,
-        embedding_size=found.size if found else config.embedding_size,
+        embedding_size=vectors.size if vectors else config.embedding_size,
         hidden_size=config.hidden_size, num_hidden_layers=config.layers, num_attention_heads=config.heads,
         intermediate_size=4 * config.hidden_size, max_position_embeddings=config.max_length if config.model == "transformer" else 0,
         positions=config.positions, ngram_buckets=config.ngram_buckets if has_ngrams else 0, ngram_sizes=NGRAMS if has_ngrams else (),
         dropout=config.dropout, embedding_dropout=config.embedding_dropout, ngram_dropout=config.ngram_dropout,
     )  # fmt: skip
     module = build(network)
-    if found:
-        found.fill(module.embedding.tokens.weight, vocabulary)
+    if vectors:
+        vectors.fill(module.embedding.tokens.weight, vocabulary)
     return module

@@ -13,10 +13,11 @@ import torch
 from torch import nn
 
 from hanlin.models.pretrained import build_from_base, rate_scales
+from hanlin.models.vectors import Vectors, read_vectors
 from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.dropout import replace_dropout
 from hanlin.networks.loading import TORCH_DTYPES, save_network
-from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.encoding import TextEncoder, load_tokenizer
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.batches import collate, plan_epoch
 from hanlin.training.compaction import Compaction, compact
@@ -27,6 +28,7 @@ from hanlin.training.loop import Course, steps
 from hanlin.training.optimizers import Average, Masters
 from hanlin.training.ports import Checkpoints, Progress
 from hanlin.training.precision import choose_precision
+from hanlin.training.raw_text import learn_vectors, read_texts
 from hanlin.training.scratch import new_network, write_spec, write_tokenizer
 from hanlin.training.state import Place, Point, RunState, read_place
 from hanlin.training.wide import add_wide_road
@@ -61,7 +63,7 @@ class TrainReport:
 
 def train(
     config: TrainConfig, data: TrainData, *, out: Path, progress: Progress, checkpoints: Checkpoints, base: Path | None = None,
-    vectors: Path | None = None,
+    vectors: Path | None = None, raw_text: Path | None = None,
 ) -> TrainReport:  # fmt: skip
     """Train a classifier and write its artifact folder to `out`; resumes from the newest checkpoint of the same run.
 
@@ -70,6 +72,7 @@ def train(
     Args:
         base: folder of the weights to fine-tune; needed when `config.model` is `base`.
         vectors: text file of word vectors to start the token table of our networks from.
+        raw_text: text file, one text a line, to learn such vectors from; not beside `vectors`.
 
     Raises:
         InvalidInput: data or options that cannot be trained on.
@@ -83,10 +86,11 @@ def train(
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     found = checkpoints.latest()
-    request = request_digest(config, data, base, vectors)
+    request = request_digest(config, data, base, vectors or raw_text)
     if found is not None and read_place(found).request != request:
         found = None  # of a run with other options or data
-    start = _prepare(config, data, out, base=base, vectors=vectors, found=found)
+    begin = _Beginning(base, vectors, raw_text, found)
+    start = _prepare(config, data, out, begin, progress)
     state = _start_state(config, start, request, found, progress)
     if found is not None:
         state.read(found)
@@ -124,18 +128,29 @@ class _Start:
     compaction: Compaction | None
 
 
-def _prepare(config: TrainConfig, data: TrainData, out: Path, *, base: Path | None, vectors: Path | None, found: Path | None) -> _Start:
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """What a run begins with: base weights, word vectors, raw text, and the checkpoint that was found."""
+
+    base: Path | None
+    vectors: Path | None
+    raw_text: Path | None
+    found: Path | None
+
+
+def _prepare(config: TrainConfig, data: TrainData, out: Path, begin: _Beginning, progress: Progress) -> _Start:
     """Tokenizer and spec in `out`, the module, the encoded rows."""
-    if found is not None:
-        shutil.copyfile(found / "tokenizer.json", out / "tokenizer.json")
+    base = begin.base
+    if begin.found is not None:
+        shutil.copyfile(begin.found / "tokenizer.json", out / "tokenizer.json")
     elif config.is_scratch:
-        write_tokenizer(config, data, out)
+        write_tokenizer(config, data, out, read_texts(begin.raw_text, config) if begin.raw_text else ())
     else:
         assert base is not None, "fine-tuning needs a base"
         shutil.copyfile(base / "tokenizer.json", out / "tokenizer.json")
     spec = write_spec(config, data, out, base=base)
     module: nn.Module = (
-        new_network(config, data.labels, out, vectors)
+        new_network(config, data.labels, out, _vectors(config, out, begin, progress))
         if config.is_scratch or base is None
         else build_from_base(base, data.labels, dropout=config.dropout)
     )
@@ -149,6 +164,14 @@ def _prepare(config: TrainConfig, data: TrainData, out: Path, *, base: Path | No
     weights = class_weights(train.gold, len(data.labels)) if config.class_weights == "balanced" else None
     course = Course(config, data.labels, spec.pad_id, train, validation, weights, _count_steps(config, train))
     return _Start(module, course, scales, compaction)
+
+
+def _vectors(config: TrainConfig, out: Path, begin: _Beginning, progress: Progress) -> Vectors | None:
+    if begin.vectors is not None:
+        return read_vectors(begin.vectors, set(load_tokenizer(out / "tokenizer.json").get_vocab(with_added_tokens=True)))
+    if begin.raw_text is None or begin.found is not None:  # a checkpoint holds what was learnt
+        return None
+    return learn_vectors(begin.raw_text, config, out, progress)
 
 
 def _encode(config: TrainConfig, data: TrainData, spec: ModelSpec, out: Path) -> tuple[Examples, Examples]:
