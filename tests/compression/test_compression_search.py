@@ -263,3 +263,13 @@ def test_machine_names_itself() -> None:
     machine = Machine.here(2)
     assert machine.cpu
     assert machine.cores >= 1
+
+
+def test_a_client_whose_process_died_while_it_was_told_something_closes_all_the_same(artifact: Path) -> None:
+    client = BenchClient(artifact, "torch-fp32", threads=1, pad_id=0)
+    os.kill(client._process.pid, signal.SIGKILL)
+    client._process.wait()
+    with pytest.raises(EngineFailed, match="9"):
+        client.score([0], max_tokens=100)
+    client.close()
+    assert client._process.stdin is not None and client._process.stdin.closed

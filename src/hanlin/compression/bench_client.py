@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -75,7 +76,8 @@ class BenchClient:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout, self._log):
             if pipe is not None:
-                pipe.close()
+                with contextlib.suppress(BrokenPipeError):  # what a dead process was not told stays unsaid
+                    pipe.close()
 
     def _ask(self, command: JsonObject) -> JsonObject:
         self._send(command)
