@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from hanlin.compression.export_runs import RunsForm
+from hanlin.compression.export_runs import RunsForm, WideForm
 from hanlin.networks.config import NetworkConfig
-from hanlin.networks.loading import build
+from hanlin.networks.loading import PretrainedClassifier, build
+from hanlin.networks.wide import WideRoad
 
 
 @pytest.mark.parametrize("wide", [(), (1, 2, 3), (2,), (3, 1), (4,)])
@@ -26,3 +27,20 @@ def test_the_form_gives_the_networks_logits(deep: tuple[int, ...], wide: tuple[i
     ids = torch.randint(1, 60, mask.shape) * mask
     with torch.inference_mode():
         torch.testing.assert_close(RunsForm(network)(ids, mask), network(ids, mask), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [(1, 2, 3), (2,), (3, 1), (4, 2)])
+def test_the_form_beside_a_pretrained_classifier_gives_its_logits(sizes: tuple[int, ...]) -> None:
+    from transformers import BertConfig, BertForSequenceClassification
+
+    torch.manual_seed(0)
+    shape = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32, "num_labels": 3}
+    classifier = PretrainedClassifier(BertForSequenceClassification(BertConfig(vocab_size=60, **shape))).eval()
+    road = WideRoad(vocab_size=60, num_labels=3, sizes=sizes, buckets=53)
+    for parameter in road.parameters():
+        torch.nn.init.normal_(parameter)
+    classifier.widen(road, deep=0.7)
+    mask = torch.tensor([[1] * 12, [1] * 7 + [0] * 5, [1] + [0] * 11])
+    ids = torch.randint(1, 60, mask.shape) * mask
+    with torch.inference_mode():
+        torch.testing.assert_close(WideForm(classifier, road)(ids, mask), classifier(ids, mask), rtol=1e-5, atol=1e-5)

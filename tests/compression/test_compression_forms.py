@@ -17,6 +17,7 @@ from hanlin.compression.export import exported
 from hanlin.engines import load_variant
 from hanlin.networks.config import NetworkConfig
 from hanlin.networks.loading import PretrainedClassifier, build, save_network
+from hanlin.networks.wide import WideRoad
 
 LENGTHS = np.array([1, 4, 11, 7])
 MASK = (np.arange(11)[None, :] < LENGTHS[:, None]).astype(np.int64)
@@ -76,3 +77,25 @@ def test_a_form_that_answers_otherwise_is_not_used(bert: nn.Module, monkeypatch:
     monkeypatch.setattr(export_forms.FirstTokenLayer, "forward", lambda self, hidden, *_, **__: hidden[:, 1:2])
     changed = export_forms.for_export(bert, "openvino", ids, mask)
     assert not isinstance(changed.model.bert.encoder.layer[-1], export_forms.FirstTokenLayer)
+
+
+@pytest.mark.parametrize("sizes", [(1,), (1, 2, 3)])
+@pytest.mark.parametrize(
+    ("variant", "tolerance"), [("onnxruntime-fp32", 1e-4), ("onnxruntime-int8", 0.2), ("openvino-fp32", 1e-4), ("openvino-int8", 0.2)]
+)
+def test_a_road_beside_a_pretrained_classifier_goes_into_every_variant(
+    bert: nn.Module, tmp_path: Path, variant: str, tolerance: float, sizes: tuple[int, ...]
+) -> None:
+    road = WideRoad(vocab_size=50, num_labels=2, sizes=sizes, buckets=2**18)
+    for parameter in road.parameters():
+        nn.init.normal_(parameter)
+    bert.widen(road, deep=0.5)
+    save_network(bert, tmp_path)
+    expected = load_variant(tmp_path, "torch-fp32", threads=1).run(IDS, MASK)["logits"]
+    assert np.abs(expected).max() > 1  # without the road they are far smaller
+    convert(tmp_path, variant, calibration=[row[:length].tolist() for row, length in zip(IDS, LENGTHS, strict=True)] * 4)
+    session = load_variant(tmp_path, variant, threads=1)
+    found = np.concatenate(
+        [session.run(ids[None, :length], mask[None, :length])["logits"] for ids, mask, length in zip(IDS, MASK, LENGTHS, strict=True)]
+    )
+    np.testing.assert_allclose(found, expected, atol=tolerance)

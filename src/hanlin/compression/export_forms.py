@@ -13,7 +13,7 @@ from typing import Literal, cast
 import torch
 from torch import Tensor, nn
 
-from hanlin.compression.export_runs import RunsForm
+from hanlin.compression.export_runs import RunsForm, WideForm
 from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.loading import PretrainedClassifier
 from hanlin.networks.pooling import gather_rows, reverse_index
@@ -36,6 +36,8 @@ def for_export(module: nn.Module, flavour: Flavour, ids: Tensor, mask: Tensor) -
         layers = getattr(getattr(module.model.base_model, "encoder", None), "layer", None)
         if isinstance(layers, nn.ModuleList) and not getattr(layers[-1], "is_decoder", True):
             _shorten_last(module, layers, ids, mask)
+    if isinstance(module, PretrainedClassifier) and module.wide is not None and max(module.wide.sizes) > 1:
+        return WideForm(module, module.wide)
     return module
 
 

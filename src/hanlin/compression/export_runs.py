@@ -1,4 +1,4 @@
-"""Our networks' hashed runs of tokens in the form that engines run fastest: the rows of all tables by one lookup of codes.
+"""Hashed runs of tokens in the form that engines run fastest: the rows of all tables by one lookup of codes.
 
     ids (batch, length) → codes of all runs and places (batch, length, places x runs) → sums modulo buckets → rows → vectors and weights
 
@@ -14,6 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hanlin.networks.classifier import TextClassifier
+from hanlin.networks.loading import PretrainedClassifier
+from hanlin.networks.wide import WideRoad
 
 
 class RunsForm(nn.Module):
@@ -22,40 +24,52 @@ class RunsForm(nn.Module):
     def __init__(self, classifier: TextClassifier) -> None:
         super().__init__()
         self.classifier = classifier
-        runs: list[tuple[Tensor, int]] = []  # codes (size, vocab), buckets
         embedding, wide = classifier.embedding, classifier.wide
-        runs += [(embedding.get_buffer(f"codes{size}"), embedding.buckets) for size in embedding.sizes]
-        self.num_deep = len(runs)
-        long = [index for index, size in enumerate(wide.sizes) if size > 1] if wide else []
-        if wide:
-            runs += [(wide.get_buffer(f"codes{wide.sizes[index]}"), wide.buckets) for index in long]
-        self.places = max(len(codes) for codes, _ in runs)
-        self.register_buffer("codes", _codes_of_places(runs, self.places))
-        self.register_buffer("buckets", torch.tensor([buckets for _, buckets in runs]))
-        self.register_buffer(
-            "offsets", torch.tensor(_offsets([b for _, b in runs[: self.num_deep]]) + _offsets([b for _, b in runs[self.num_deep :]]))
-        )
+        deep = [(embedding.get_buffer(f"codes{size}"), embedding.buckets) for size in embedding.sizes]
+        self.num_deep = len(deep)
+        self.runs = RunsLookup(deep, _wide_runs(wide) if wide else [])
         self.register_buffer("deep_rows", _joined([cast("nn.Embedding", table) for table in embedding.ngrams]))
-        if wide:
-            self.register_buffer("wide_rows", _joined([cast("nn.Embedding", wide.tables[index]) for index in long]))
-            self.tokens = cast("nn.Embedding", wide.tables[wide.sizes.index(1)]) if 1 in wide.sizes else None
+        self.sums = WideSums(wide) if wide else None
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """(batch, length) int64 both, padding on the right → (batch, labels) logits."""
-        rows = self._rows(input_ids)  # (batch, length, runs)
+        rows = self.runs(input_ids)  # (batch, length, runs)
         deep = functional.embedding(rows[:, :, : self.num_deep], self.get_buffer("deep_rows")).sum(2)
         logits = self.classifier.from_vectors(self.classifier.embedding.tokens(input_ids) + deep, attention_mask)
-        wide = self.classifier.wide
-        if wide is None:
-            return logits
-        weights = functional.embedding(rows[:, :, self.num_deep :], self.get_buffer("wide_rows")).sum(2)
-        if self.tokens is not None:
-            weights = weights + self.tokens(input_ids)
-        mask = attention_mask.to(weights.dtype)
-        return logits + (weights * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1).sqrt() + wide.bias
+        return logits if self.sums is None else logits + self.sums(rows[:, :, self.num_deep :], input_ids, attention_mask)
 
-    def _rows(self, input_ids: Tensor) -> Tensor:
-        """For each run the row of its table at every position; all values stay below 2^24 (see `hash_ngrams`)."""
+
+class WideForm(nn.Module):
+    """A pretrained classifier with a wide road that has hashed runs. Not for training."""
+
+    def __init__(self, classifier: PretrainedClassifier, wide: WideRoad) -> None:
+        super().__init__()
+        self.model = classifier.model
+        self.runs, self.sums = RunsLookup([], _wide_runs(wide)), WideSums(wide)
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """(batch, length) int64 both, padding on the right → (batch, labels) logits."""
+        logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
+        return logits + self.sums(self.runs(input_ids), input_ids, attention_mask)
+
+
+class RunsLookup(nn.Module):
+    """For each run the row of its table at every position, the tables of each group standing one below the other.
+
+    Args:
+        groups: of runs; a run is its codes (size, vocab) and its buckets.
+    """
+
+    def __init__(self, *groups: list[tuple[Tensor, int]]) -> None:
+        super().__init__()
+        runs = [run for group in groups for run in group]
+        self.places = max(len(codes) for codes, _ in runs)
+        self.register_buffer("codes", _codes_of_places(runs, self.places))
+        self.register_buffer("buckets", torch.tensor([buckets for _, buckets in runs]))
+        self.register_buffer("offsets", torch.tensor([offset for group in groups for offset in _offsets([b for _, b in group])]))
+
+    def forward(self, input_ids: Tensor) -> Tensor:
+        """(batch, length) int64 → (batch, length, runs) int64; all values stay below 2^24 (see `hash_ngrams`)."""
         codes = functional.embedding(input_ids, self.get_buffer("codes"))  # (batch, length, places x runs)
         parts = codes.chunk(self.places, dim=2)
         buckets, length = self.get_buffer("buckets"), input_ids.shape[1]
@@ -64,6 +78,29 @@ class RunsForm(nn.Module):
             rows = rows + functional.pad(parts[back], (0, 0, back, 0))[:, :length]
             rows = torch.where(rows >= buckets, rows - buckets, rows)
         return rows + self.get_buffer("offsets")
+
+
+class WideSums(nn.Module):
+    """The logits of a wide road whose rows are found."""
+
+    def __init__(self, wide: WideRoad) -> None:
+        super().__init__()
+        long = [table for size, table in zip(wide.sizes, wide.tables, strict=True) if size > 1]
+        self.register_buffer("rows", _joined([cast("nn.Embedding", table) for table in long]))
+        self.tokens = cast("nn.Embedding", wide.tables[wide.sizes.index(1)]) if 1 in wide.sizes else None
+        self.bias = wide.bias
+
+    def forward(self, rows: Tensor, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
+        """(batch, length, runs), (batch, length) int64 twice → (batch, labels) logits."""
+        weights = functional.embedding(rows, self.get_buffer("rows")).sum(2)
+        if self.tokens is not None:
+            weights = weights + self.tokens(input_ids)
+        mask = attention_mask.to(weights.dtype)
+        return (weights * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True).clamp(min=1).sqrt() + self.bias
+
+
+def _wide_runs(wide: WideRoad) -> list[tuple[Tensor, int]]:
+    return [(wide.get_buffer(f"codes{size}"), wide.buckets) for size in wide.sizes if size > 1]
 
 
 def _codes_of_places(runs: list[tuple[Tensor, int]], places: int) -> Tensor:

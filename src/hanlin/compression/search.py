@@ -21,7 +21,7 @@ from hanlin.compression.bench_client import BenchClient, Scores
 from hanlin.compression.judge import Judgement, judge, odd_neighbours, softmax, tolerance_of, unlike_reason  # fmt: skip
 from hanlin.compression.measure import Timing, measure
 from hanlin.compression.report import TARGETS, CompressionReport, Machine, Target, VariantEvidence
-from hanlin.engines import REFERENCE, max_batch_rows, split_variant, variant_files
+from hanlin.engines import REFERENCE, TRAINED_FILES, max_batch_rows, split_variant, variant_files
 from hanlin.errors import Cancelled, EngineFailed, HanlinError, InvalidInput
 from hanlin.messages.said import Plain, Said
 from hanlin.tasks.base import TASKS
@@ -151,7 +151,8 @@ class _Search:
                 except Exception as error:  # converters raise anything; one failing variant must not end the search
                     self._fail(name, error)
                     continue
-                size = sum((self._home(name) / file).stat().st_size for file in variant_files(name) or ("model.safetensors",))
+                files = [self._home(name) / file for file in variant_files(name) or TRAINED_FILES]
+                size = sum(path.stat().st_size for path in files if path.is_file())
                 self._note(name, size_bytes=size)
                 self._tick("variant_made", variant=name, seconds=round(time.monotonic() - began, 1), megabytes=round(size / 1e6, 1))
 

@@ -10,6 +10,7 @@ torch, onnxruntime and openvino are imported inside `load` only.
 from hanlin.engines.base import (
     ENGINES,
     REFERENCE,
+    TRAINED_FILES,
     Capabilities,
     Engine,
     Session,
@@ -22,6 +23,6 @@ from hanlin.engines.base import (
 )
 
 __all__ = [
-    "ENGINES", "REFERENCE", "Capabilities", "Engine", "Session", "load_variant", "max_batch_rows", "max_batch_tokens", "split_variant",
-    "variant_files", "variant_names",
+    "ENGINES", "REFERENCE", "TRAINED_FILES", "Capabilities", "Engine", "Session", "load_variant", "max_batch_rows", "max_batch_tokens",
+    "split_variant", "variant_files", "variant_names",
 ]  # fmt: skip

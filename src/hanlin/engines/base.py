@@ -85,6 +85,8 @@ class Engine(Protocol):
 
 REFERENCE = "torch-fp32"  # the trained model itself: every version has it, and every other variant is compared with it
 
+TRAINED_FILES = ("model.safetensors", "wide.safetensors")  # what a variant without files of its own loads; the second beside some models
+
 ENGINES: PluginRegistry[Engine] = PluginRegistry("engine", package="hanlin.engines", group="hanlin.engines")
 
 

@@ -8,7 +8,7 @@ import re
 MODEL_TYPES = ("albert", "bert", "camembert", "deberta-v2", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta")
 WEIGHTS = "model.safetensors"
 NEEDED = frozenset({"config.json", WEIGHTS})
-OWN_FILES = frozenset({"hanlin.json"})  # in what `hanlin model export` wrote
+OWN_FILES = frozenset({"hanlin.json", "wide.safetensors"})  # in what `hanlin model export` wrote
 TOKENIZER_FILES = frozenset({"tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"})
 # Companions that are common in such folders; they are never opened. What we export beside the model is among them.
 IGNORED = re.compile(
@@ -39,7 +39,8 @@ _DEBERTA = """
 attention_head_size max_relative_positions norm_rel_ebd pos_att_type position_biased_input position_buckets relative_attention share_att_key
 conv_act conv_kernel_size pooler_dropout pooler_hidden_act pooler_hidden_size legacy
 """
-CONFIG_KEYS = frozenset(f"{_COMMON} {_DISTILBERT} {_ELECTRA} {_ALBERT} {_DEBERTA} relative_attention_num_buckets".split())
+_OWN = "wide_sizes wide_buckets"
+CONFIG_KEYS = frozenset(f"{_COMMON} {_DISTILBERT} {_ELECTRA} {_ALBERT} {_DEBERTA} {_OWN} relative_attention_num_buckets".split())
 DROPPED_KEYS = frozenset({"_name_or_path", "transformers_version", "torch_dtype", "dtype", "architectures", "problem_type", "num_labels"})
 ACTIVATIONS = frozenset({"gelu", "gelu_new", "gelu_fast", "gelu_python", "gelu_pytorch_tanh", "relu", "silu", "swish", "tanh"})
 MUST_BE_FALSE = frozenset({"is_decoder", "is_encoder_decoder", "add_cross_attention", "output_attentions", "output_hidden_states"})

@@ -17,6 +17,7 @@ from hanlin.models.foreign_config import check_config
 from hanlin.models.tokenizer_probe import Probe, probe
 from hanlin.networks.config import MAX_CONFIG_BYTES
 from hanlin.networks.loading import load_classifier
+from hanlin.networks.wide import WIDE_FILE
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec, labels_from_config
 from hanlin.types import JsonObject, shorten
@@ -68,6 +69,8 @@ def import_folder(source: Path, out: Path, *, task: str, labels: Sequence[str] |
         _check_fit(config, found, spec)
         _write_config(config, names, out)
         shutil.copyfile(source / allowed.WEIGHTS, out / allowed.WEIGHTS)
+        if own_folder.check_wide(source, config, names, is_base=is_base):
+            shutil.copyfile(source / WIDE_FILE, out / WIDE_FILE)
         spec.save(out)
         size = _try(out, spec, is_base=is_base)
     except BaseException:
@@ -80,6 +83,8 @@ def _import_own(
     source: Path, out: Path, tensors: dict[str, weights_file.Tensor], *, told: ModelSpec | None, labels: Sequence[str] | None
 ) -> Imported:
     """One of our own networks: the same files again, byte for byte where they are right, and nothing else."""
+    if (source / WIDE_FILE).is_file():  # our own networks hold their road among their weights
+        raise InvalidInput("unexpected_file", file=WIDE_FILE)
     config = own_folder.read_network(source, labels)
     own_folder.check_weights(config, tensors)
     out.mkdir(parents=True)

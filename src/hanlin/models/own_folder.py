@@ -13,11 +13,12 @@ from pathlib import Path
 import torch
 
 from hanlin.errors import InvalidInput
-from hanlin.models import allowed, strict_json
+from hanlin.models import allowed, strict_json, weights_file
 from hanlin.models.tokenizer_probe import Probe
 from hanlin.models.weights_file import Tensor
 from hanlin.networks.config import MAX_CONFIG_BYTES, MODEL_TYPES, NetworkConfig
 from hanlin.networks.loading import build
+from hanlin.networks.wide import WIDE_FILE, WideRoad, WideShape
 from hanlin.tasks.spec import FILE_NAME, ModelSpec, labels_from_config
 from hanlin.types import JsonObject, shorten
 
@@ -66,10 +67,36 @@ def check_weights(config: NetworkConfig, tensors: Mapping[str, Tensor]) -> None:
     """Names, shapes and types of the weights against the network. Raises InvalidInput (`weights_do_not_fit`)."""
     with torch.device("meta"):
         wanted = {name: tuple(tensor.shape) for name, tensor in build(config).state_dict().items()}
+    _compare(wanted, tensors)
+
+
+def _compare(wanted: Mapping[str, tuple[int, ...]], tensors: Mapping[str, Tensor]) -> None:
     found = {name: tensor.shape for name, tensor in tensors.items() if tensor.dtype in _FLOATS}
     wrong = sorted(name for name in wanted.keys() | tensors.keys() if wanted.get(name) != found.get(name) or name not in found)
     if wrong:
         raise InvalidInput("weights_do_not_fit", names=", ".join(shorten(name) for name in wrong[:5]))
+
+
+def check_wide(source: Path, config: JsonObject, labels: Sequence[str], *, is_base: bool) -> bool:
+    """Whether a linear road stands beside the weights of a fine-tuned model, its file held against what config.json says of it.
+
+    Raises:
+        InvalidInput: `unexpected_file` for a road that config.json does not know, or beside a base; `missing_file` for one that it misses;
+            `weights_do_not_fit`, `invalid_network_config`, `invalid_model_file`.
+    """
+    shape, path = WideShape.read(config), source / WIDE_FILE
+    if path.is_file() and (shape is None or is_base):
+        raise InvalidInput("unexpected_file", file=WIDE_FILE)
+    if shape is None:
+        return False
+    if not path.is_file():
+        raise InvalidInput("missing_file", file=WIDE_FILE)
+    rows = config.get("vocab_size")
+    assert isinstance(rows, int), "checked with the tokenizer"
+    with torch.device("meta"):
+        road = WideRoad(vocab_size=rows, num_labels=len(labels), sizes=shape.sizes, buckets=shape.buckets)
+    _compare({name: tuple(tensor.shape) for name, tensor in road.state_dict().items()}, weights_file.read_header(path))
+    return True
 
 
 def check_spec(config: NetworkConfig, spec: ModelSpec | None, found: Probe, *, is_renamed: bool) -> ModelSpec:

@@ -86,6 +86,8 @@ def _write_weights(source: Path, out: Path, kept: list[int], new_ids: dict[int, 
     save_file(weights, out / "model.safetensors", metadata={"format": "pt"})
     config = json.loads((source / "config.json").read_text(encoding="utf-8"))
     config["vocab_size"] = len(kept)
+    for key in ("wide_sizes", "wide_buckets"):  # a linear road counts runs of the old ids: it stays behind
+        config.pop(key, None)
     for key in ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "unk_token_id"):
         if isinstance(config.get(key), int):
             config[key] = new_ids.get(config[key], config[key])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -42,6 +44,23 @@ class TextClassifier(nn.Module):
         """(batch, length) int64 both, padding on the right → (batch, labels) logits."""
         logits = self.from_vectors(self.embedding(input_ids), attention_mask)
         return logits if self.wide is None else logits + self.wide(input_ids, attention_mask)
+
+    @property
+    def vocab_size(self) -> int:
+        """Rows of the token table."""
+        return self.config.vocab_size
+
+    @property
+    def num_labels(self) -> int:
+        """Outputs of the head."""
+        return len(self.config.labels)
+
+    @torch.no_grad()
+    def widen(self, road: WideRoad, *, deep: float) -> None:
+        """Add `road` to the logits, which are first taken times `deep`."""
+        torch._foreach_mul_([*self.classifier.parameters()], deep)
+        self.config = replace(self.config, wide_sizes=road.sizes, wide_buckets=road.buckets)
+        self.wide = road
 
     def from_vectors(self, vectors: Tensor, attention_mask: Tensor) -> Tensor:
         """The logits without the wide road's: (batch, length, embedding_size), (batch, length) → (batch, labels)."""

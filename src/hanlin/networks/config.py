@@ -56,10 +56,7 @@ class NetworkConfig:
         _check(all(2 <= size <= 5 for size in self.ngram_sizes), "ngram_sizes", list(self.ngram_sizes))
         _check(not self.ngram_sizes or self.ngram_buckets > 0, "ngram_buckets", self.ngram_buckets)
         _check(max(self.ngram_sizes, default=0) * self.ngram_buckets < 2**24, "ngram_buckets", self.ngram_buckets)
-        _check(0 <= self.wide_buckets <= 2**22, "wide_buckets", self.wide_buckets)
-        _check(all(1 <= size <= 5 for size in self.wide_sizes), "wide_sizes", list(self.wide_sizes))
-        _check(not self.wide_sizes or self.wide_buckets > 0, "wide_buckets", self.wide_buckets)
-        _check(max(self.wide_sizes, default=0) * self.wide_buckets < 2**24, "wide_buckets", self.wide_buckets)
+        check_wide(self.wide_sizes, self.wide_buckets)
         _check(0 <= self.pad_token_id < self.vocab_size, "pad_token_id", self.pad_token_id)
         _check(len(self.labels) >= 2, "labels", len(self.labels))
         _check(self.positions in ("sinusoidal", "learned"), "positions", self.positions)
@@ -104,6 +101,14 @@ class NetworkConfig:
             return cls(labels=labels, **values)  # type: ignore[arg-type]  # checked field by field in __post_init__
         except TypeError as error:
             raise InvalidInput("invalid_network_config", name="config.json", value=shorten(str(error))) from error
+
+
+def check_wide(sizes: tuple[int, ...], buckets: int) -> None:
+    """Whether a linear road can have this shape. Raises InvalidInput (`invalid_network_config`)."""
+    _check(0 <= buckets <= 2**22, "wide_buckets", buckets)
+    _check(all(1 <= size <= 5 for size in sizes), "wide_sizes", list(sizes))
+    _check(not sizes or buckets > 0, "wide_buckets", buckets)
+    _check(max(sizes, default=0) * buckets < 2**24, "wide_buckets", buckets)
 
 
 def read_config(folder: Path) -> dict[str, object]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 import torch
 from safetensors import SafetensorError
@@ -18,6 +18,10 @@ from torch import Tensor, nn
 from hanlin.errors import InvalidInput
 from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.config import MODEL_TYPES, NetworkConfig, read_config
+from hanlin.networks.wide import WideRoad, WideShape, load_wide, save_wide
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 Dtype = Literal["fp32", "bf16"]
 Attention = Literal["eager", "sdpa"]
@@ -25,16 +29,39 @@ TORCH_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class PretrainedClassifier(nn.Module):
-    """A transformers sequence classifier with our signature; it is given zero token types by its own embedding layer."""
+    """A transformers sequence classifier with our signature; it is given zero token types by its own embedding layer.
 
-    def __init__(self, model: nn.Module) -> None:
+    A wide road, where there is one, adds its own logits, always in fp32.
+    """
+
+    def __init__(self, model: nn.Module, wide: WideRoad | None = None) -> None:
         super().__init__()
         self.model = model
+        self.wide = wide
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """(batch, length) int64 both → (batch, labels) float32."""
         logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
-        return logits.float()
+        return logits.float() if self.wide is None else logits.float() + self.wide(input_ids, attention_mask)
+
+    @property
+    def vocab_size(self) -> int:
+        """Rows of the token table."""
+        return int(self.model.config.vocab_size)  # type: ignore[union-attr,arg-type]  # transformers configs are untyped here
+
+    @property
+    def num_labels(self) -> int:
+        """Outputs of the head."""
+        return int(self.model.config.num_labels)  # type: ignore[union-attr,arg-type]  # transformers configs are untyped here
+
+    @torch.no_grad()
+    def widen(self, road: WideRoad, *, deep: float) -> None:
+        """Add `road` to the logits, which are first taken times `deep`."""
+        layers = dict(self.model.named_modules())
+        head = layers.get("classifier.out_proj", layers.get("classifier"))
+        assert isinstance(head, nn.Linear), "every head that we allow ends in one of these"
+        torch._foreach_mul_([*head.parameters()], deep)
+        self.wide = road
 
 
 def build(config: NetworkConfig) -> TextClassifier:
@@ -43,14 +70,27 @@ def build(config: NetworkConfig) -> TextClassifier:
 
 
 def save_network(module: nn.Module, folder: Path) -> None:
-    """Write config.json and model.safetensors of a network, ours or pretrained."""
+    """Write config.json and model.safetensors of a network, ours or pretrained; its wide road beside it when it is pretrained."""
     inner = module.model if isinstance(module, PretrainedClassifier) else module
     if isinstance(inner, TextClassifier):
         inner.config.save(folder)
     else:
-        inner.config.to_json_file(folder / "config.json")  # type: ignore[operator,union-attr]  # transformers configs are untyped here
+        _save_pretrained_config(module, inner, folder)
     state = {name: tensor.detach().float().contiguous() for name, tensor in inner.state_dict().items() if tensor.is_floating_point()}
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+
+
+def _save_pretrained_config(module: nn.Module, inner: nn.Module, folder: Path) -> None:
+    """The model's config with the shape of the road that it has now, whatever its base had."""
+    road = module.wide if isinstance(module, PretrainedClassifier) else None
+    config = cast("PreTrainedConfig", inner.config)
+    for name in ("wide_sizes", "wide_buckets"):
+        if hasattr(config, name):
+            delattr(config, name)
+    if road is not None:
+        config.update({"wide_sizes": list(road.sizes), "wide_buckets": road.buckets})
+        save_wide(road, folder)
+    config.to_json_file(folder / "config.json")
 
 
 def load_network(folder: Path) -> TextClassifier:
@@ -68,9 +108,14 @@ def load_network(folder: Path) -> TextClassifier:
 
 def load_classifier(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = "eager") -> nn.Module:
     """The classifier in `folder`, in eval mode, CPU. Raises InvalidInput when the files do not fit each other."""
-    if read_config(folder).get("model_type") in MODEL_TYPES:
+    config = read_config(folder)
+    if config.get("model_type") in MODEL_TYPES:
         return load_network(folder).to(TORCH_DTYPES[dtype])
-    return PretrainedClassifier(load_pretrained(folder, dtype=dtype, attention=attention)).eval()
+    shape = WideShape.read(config)
+    module = PretrainedClassifier(load_pretrained(folder, dtype=dtype, attention=attention))
+    if shape is not None:
+        module.wide = load_wide(folder, shape, vocab_size=module.vocab_size, num_labels=module.num_labels)
+    return module.eval()
 
 
 def load_pretrained(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = "eager") -> nn.Module:

@@ -14,7 +14,6 @@ from hanlin.errors import NotReady
 from hanlin.observe.memory import Memory, read_memory
 
 _MIB = 2**20
-_TRAINED = ("model.safetensors",)  # what a variant without files of its own loads
 
 
 class MemoryGuard:
@@ -52,7 +51,7 @@ class MemoryGuard:
 
 def weights_bytes(folder: Path, variant: str) -> int:
     """Size of the files that `variant` loads from an artifact folder; absent ones are the engine's to complain about."""
-    from hanlin.engines import variant_files  # here, for it loads numpy: the gateway reads our types without it
+    from hanlin.engines import TRAINED_FILES, variant_files  # here, for it loads numpy: the gateway reads our types without it
 
-    paths = [folder / name for name in variant_files(variant) or _TRAINED]
+    paths = [folder / name for name in variant_files(variant) or TRAINED_FILES]
     return sum(path.stat().st_size for path in paths if path.is_file())

@@ -29,6 +29,11 @@ class Compaction:
         table = {old: new for new, old in enumerate(self.kept.tolist())}
         return [array("i", [table[token] for token in row]) for row in rows]
 
+    def original(self, rows: Sequence[Sequence[int]]) -> list[array[int]]:
+        """The rows that `translate` was given."""
+        kept = array("i", self.kept.tolist())
+        return [array("i", [kept[token] for token in row]) for row in rows]
+
     @torch.no_grad()
     def restore(self, module: nn.Module) -> None:
         """Put the full table, with the trained rows in it, back into the module."""

@@ -16,7 +16,7 @@ from hanlin.models.pretrained import build_from_base, rate_scales
 from hanlin.models.vectors import Vectors, read_vectors
 from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.dropout import replace_dropout
-from hanlin.networks.loading import TORCH_DTYPES, save_network
+from hanlin.networks.loading import TORCH_DTYPES, PretrainedClassifier, save_network
 from hanlin.tasks.encoding import TextEncoder, load_tokenizer
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.batches import collate, plan_epoch
@@ -237,17 +237,20 @@ def _finish(start: _Start, state: RunState, out: Path, progress: Progress) -> fl
     module.eval()
     assert state.place.best is not None
     best = -state.place.best if config.metric == "loss" else state.place.best
-    if config.wide and isinstance(module, TextClassifier):
-        best = _widen(module, start.course, progress, before=best)
+    if config.wide and isinstance(module, TextClassifier | PretrainedClassifier):
+        best = _widen(module, start, progress, before=best)
     save_network(module, out)
     return best
 
 
-def _widen(module: TextClassifier, course: Course, progress: Progress, *, before: float) -> float:
-    config = course.config
-    progress.message("fitting_wide_road", rows=len(course.train.rows))
-    found = add_wide_road(module, course.train, course.validation, pad_id=course.pad_id, seed=config.seed)
-    after = judge(config.task, found.probabilities, course.validation, course.labels)[config.metric]
+def _widen(module: TextClassifier | PretrainedClassifier, start: _Start, progress: Progress, *, before: float) -> float:
+    course, config, original = start.course, start.course.config, start.compaction
+    train, validation = course.train, course.validation
+    if original:  # the road's runs are numbered by the tokenizer's ids
+        train, validation = (Examples(original.original(part.rows), part.gold) for part in (train, validation))
+    progress.message("fitting_wide_road", rows=len(train.rows))
+    found = add_wide_road(module, train, validation, pad_id=course.pad_id, seed=config.seed)
+    after = judge(config.task, found.probabilities, validation, course.labels)[config.metric]
     progress.message(
         "wide_road_fitted", deep=found.deep, wide=found.wide, metric=config.metric, before=round(before, 4), after=round(after, 4)
     )

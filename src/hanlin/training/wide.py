@@ -1,6 +1,6 @@
 """Fits the wide road of a trained network: naive Bayes ratios of runs of tokens, weighed by a logistic regression.
 
-An LSTM learns order and context but needs many rows to learn what a rare phrase means; a linear model over phrases is the other way
+A network learns order and context but needs many rows to learn what a rare phrase means; a linear model over phrases is the other way
 round. The two are trained apart and their logits added, each times a factor that the validation rows choose (wide 0 leaves it out).
 Source: Wang and Manning, Baselines and Bigrams (2012), NB-SVM with a logistic loss.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ import numpy.typing as npt
 import torch
 
 from hanlin.networks.classifier import TextClassifier
+from hanlin.networks.loading import PretrainedClassifier
 from hanlin.networks.wide import WideRoad
 from hanlin.training.batches import collate, plan_evaluation
 from hanlin.training.evaluation import predict
@@ -49,23 +50,22 @@ class WideFound:
     probabilities: Floats  # of the validation rows, with the wide road
 
 
-def add_wide_road(network: TextClassifier, train: Examples, validation: Examples, *, pad_id: int, seed: int) -> WideFound:
+def add_wide_road(
+    network: TextClassifier | PretrainedClassifier, train: Examples, validation: Examples, *, pad_id: int, seed: int
+) -> WideFound:
     """Give `network` a wide road fitted on `train`, mixed as serves the loss on `validation` best."""
     deep = predict(network, validation.rows, pad_id)
-    labels = len(network.config.labels)
-    if labels > MAX_LABELS:
+    if network.num_labels > MAX_LABELS:
         return WideFound(1.0, 0.0, deep)
-    config = replace(network.config, wide_sizes=SIZES, wide_buckets=BUCKETS)
-    road = WideRoad(vocab_size=config.vocab_size, num_labels=labels, sizes=SIZES, buckets=BUCKETS)
+    road = WideRoad(vocab_size=network.vocab_size, num_labels=network.num_labels, sizes=SIZES, buckets=BUCKETS)
     _fit(road, train, pad_id=pad_id, seed=seed)
     wide = predict(road, validation.rows, pad_id)
     choices = [(1.0, 0.0), *product(DEEP_FACTORS, WIDE_FACTORS)]
     best = min(choices, key=lambda factors: _loss(_together(deep, wide, factors), validation.gold))
     if best[1]:
         with torch.no_grad():
-            torch._foreach_mul_([*network.classifier.parameters()], best[0])
             torch._foreach_mul_([*road.parameters()], best[1])
-        network.config, network.wide = config, road
+        network.widen(road, deep=best[0])
     return WideFound(*best, _together(deep, wide, best))
 
 
