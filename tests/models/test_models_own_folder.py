@@ -16,7 +16,8 @@ from hanlin.errors import InvalidInput
 from hanlin.models.importing import import_folder
 from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
 from hanlin.networks.config import MODEL_TYPES, NetworkConfig
-from hanlin.networks.loading import build, load_classifier, save_network
+from hanlin.networks.loading import PretrainedClassifier, build, load_classifier, save_network
+from hanlin.networks.wide import WIDE_FILE, WideRoad
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import TextSettings
@@ -64,19 +65,32 @@ def test_an_export_comes_in_again_byte_for_byte_without_its_variants(tmp_path: P
     assert torch.equal(answers(out), answers(source))
 
 
-def test_a_fine_tuned_export_keeps_its_text_settings_and_answers(tmp_path: Path) -> None:
+def fine_tuned(folder: Path, *, is_wide: bool = False) -> Path:
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
-    from hanlin.networks.loading import PretrainedClassifier
-
-    source = exported(tmp_path / "export")
+    source = exported(folder)
     sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 64}
     names = {"id2label": {0: "bad", 1: "good"}, "label2id": {"bad": 0, "good": 1}}
     config = AutoConfig.for_model("bert", vocab_size=NUM_TOKENS, pad_token_id=0, **sizes, **names)
-    save_network(PretrainedClassifier(AutoModelForSequenceClassification.from_config(config).eval()), source)
+    module = PretrainedClassifier(AutoModelForSequenceClassification.from_config(config).eval())
+    if is_wide:
+        road = WideRoad(vocab_size=NUM_TOKENS, num_labels=2, sizes=(1, 2), buckets=64)
+        for parameter in road.parameters():
+            torch.nn.init.normal_(parameter)
+        module.widen(road, deep=0.8)
+    save_network(module, source)
+    return source
+
+
+@pytest.mark.parametrize("is_wide", [False, True])
+def test_a_fine_tuned_export_keeps_its_text_settings_and_answers(tmp_path: Path, is_wide: bool) -> None:
+    source = fine_tuned(tmp_path / "export", is_wide=is_wide)
     out = take(source, tmp_path / "out")
     assert ModelSpec.load(out) == ModelSpec.load(source)
     assert torch.equal(answers(out), answers(source))
+    assert (out / WIDE_FILE).is_file() == is_wide
+    renamed = take(source, tmp_path / "renamed", labels=("差", "好"))
+    assert torch.equal(answers(renamed), answers(source))
 
 
 def test_labels_can_be_given_new_names(tmp_path: Path) -> None:
@@ -131,6 +145,7 @@ BAD = {
     "code beside": (put("modeling.py", b"x"), "unexpected_file", "modeling.py"),
     "pickle beside": (put("pytorch_model.bin", b"x"), "unsupported_format", "pytorch_model.bin"),
     "broken weights": (put("model.safetensors", b"\x80\x04\x95" + b"\0" * 99), "invalid_model_file", "model.safetensors"),
+    "a road beside one of ours": (put("wide.safetensors", b"x"), "unexpected_file", "wide.safetensors"),
     "broken tokenizer": (put("tokenizer.json", b"{}"), "invalid_tokenizer", ""),
 }
 
@@ -139,6 +154,50 @@ BAD = {
 def test_a_changed_export_is_refused_by_name_and_leaves_nothing(tmp_path: Path, name: str) -> None:
     spoil, code, words = BAD[name]
     source = exported(tmp_path / "export", "hanlin-transformer")
+    spoil(source)
+    with pytest.raises(InvalidInput) as caught:
+        take(source, tmp_path / "out")
+    assert caught.value.code == code, str(caught.value)
+    assert words in caught.value.message
+    assert not (tmp_path / "out").exists()
+
+
+def road(**tensors: torch.Tensor) -> Callable[[Path], None]:
+    def work(folder: Path) -> None:
+        save_file(load_file(folder / WIDE_FILE) | tensors, folder / WIDE_FILE)
+
+    return work
+
+
+def without_shape(folder: Path) -> None:
+    path = folder / "config.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({key: value for key, value in config.items() if not key.startswith("wide_")}), encoding="utf-8")
+
+
+def without_head(folder: Path) -> None:
+    path = folder / "model.safetensors"
+    save_file({name: value for name, value in load_file(path).items() if not name.startswith("classifier")}, path)
+
+
+BAD_ROADS = {
+    "the file is missing": (lambda folder: (folder / WIDE_FILE).unlink(), "missing_file", WIDE_FILE),
+    "config.json says nothing of it": (without_shape, "unexpected_file", WIDE_FILE),
+    "beside a base": (without_head, "unexpected_file", WIDE_FILE),
+    "other buckets": (change("config.json", wide_buckets=2**22), "weights_do_not_fit", "tables.1"),
+    "another run": (change("config.json", wide_sizes=[1, 2, 3]), "weights_do_not_fit", "tables.2"),
+    "a run that is none": (change("config.json", wide_sizes=[0]), "invalid_network_config", "wide_sizes"),
+    "a tensor too many": (road(spare=torch.zeros(2)), "weights_do_not_fit", "spare"),
+    "whole numbers": (road(bias=torch.zeros(2, dtype=torch.int64)), "weights_do_not_fit", "bias"),
+    "no number": (road(bias=torch.tensor([0.0, float("nan")])), "weights_do_not_fit", "finite"),
+    "broken": (put(WIDE_FILE, b"\x80\x04\x95" + b"\0" * 99), "invalid_model_file", WIDE_FILE),
+}
+
+
+@pytest.mark.parametrize("name", BAD_ROADS)
+def test_a_changed_road_is_refused_by_name_and_leaves_nothing(tmp_path: Path, name: str) -> None:
+    spoil, code, words = BAD_ROADS[name]
+    source = fine_tuned(tmp_path / "export", is_wide=True)
     spoil(source)
     with pytest.raises(InvalidInput) as caught:
         take(source, tmp_path / "out")

@@ -15,6 +15,7 @@ from hanlin.errors import InvalidInput
 from hanlin.models.prune_vocabulary import EMBEDDING, prune_vocabulary
 from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
 from hanlin.networks.loading import PretrainedClassifier, load_classifier, save_network
+from hanlin.networks.wide import WideRoad
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.batches import collate
@@ -106,3 +107,12 @@ def test_a_tokenizer_that_is_not_unigram_is_refused(tmp_path: Path, source: Path
         prune_vocabulary(source, tmp_path / "out", ["a b"])
     assert caught.value.code == "cannot_prune"
     assert not (tmp_path / "out").exists()
+
+
+def test_a_linear_road_stays_behind(tmp_path: Path, source: Path) -> None:
+    module = load_classifier(source)
+    module.widen(WideRoad(vocab_size=len(PIECES), num_labels=2, sizes=(1, 2), buckets=16), deep=1.0)
+    save_network(module, source)
+    prune_vocabulary(source, tmp_path / "out", KEPT_TEXTS)
+    assert load_classifier(source).wide is not None
+    assert load_classifier(tmp_path / "out").wide is None

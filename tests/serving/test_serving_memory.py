@@ -91,6 +91,9 @@ def test_a_variant_needs_its_own_files_or_the_trained_ones(tmp_path: Path) -> No
     assert weights_bytes(tmp_path, "torch-fp32") == 100
     assert weights_bytes(tmp_path, "onnxruntime-int8") == 30
     assert weights_bytes(tmp_path, "onnxruntime-fp32") == 0
+    (tmp_path / "wide.safetensors").write_bytes(b"0" * 7)  # a linear road beside the weights
+    assert weights_bytes(tmp_path, "torch-bf16") == 107
+    assert weights_bytes(tmp_path, "onnxruntime-int8") == 30
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ class TrainConfig:
         max_length: tokens a text may have when serving; train_length: longer texts are cut to this many when training.
         vocab_size, tokenizer, min_count: of the tokenizer trained on the data; a base brings its own.
         ngrams: whether our networks also look at hashed runs of 2 and 3 tokens; ngram_dropout: share of these vectors dropped.
-        wide: whether our networks get a linear model over runs of tokens beside them, as strong as the validation rows choose.
+        wide: whether the network gets a linear model over runs of tokens beside it, as strong as the validation rows choose.
         layer_decay: each layer below the head learns by this factor slower (fine-tuning).
         head_rate: factor on the rate of the new head (fine-tuning).
         seed, threads: the same two give the same weights, bit for bit.
