@@ -2,7 +2,8 @@
 
 usage: python bench/training_accuracy.py [--quick] [--only lstm|minilm|e5]      (--quick: seed 0 only)
 
-e5 is the multilingual e5-small, its vocabulary cut to the training texts, fine-tuned with E5_OPTIONS, a linear road beside it; one seed, for it takes half an hour.
+e5 is the multilingual e5-small, its vocabulary cut to the training texts, fine-tuned with E5_OPTIONS, a linear road beside it; one seed,
+for it takes half an hour.
 
 Rows are split by hash (tests/datasets hold the rule); the test rows are read once per trained model. Yardstick: TF-IDF of
 character 1- to 3-grams and logistic regression (scikit-learn), trained on the same rows.
