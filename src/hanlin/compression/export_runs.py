@@ -36,7 +36,9 @@ class RunsForm(nn.Module):
         rows = self.runs(input_ids)  # (batch, length, runs)
         deep = functional.embedding(rows[:, :, : self.num_deep], self.get_buffer("deep_rows")).sum(2)
         logits = self.classifier.from_vectors(self.classifier.embedding.tokens(input_ids) + deep, attention_mask)
-        return logits if self.sums is None else logits + self.sums(rows[:, :, self.num_deep :], input_ids, attention_mask)
+        if self.sums is not None:
+            logits = logits + self.sums(rows[:, :, self.num_deep :], input_ids, attention_mask)
+        return logits
 
 
 class WideForm(nn.Module):
@@ -50,7 +52,8 @@ class WideForm(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """(batch, length) int64 both, padding on the right → (batch, labels) logits."""
         logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
-        return logits + self.sums(self.runs(input_ids), input_ids, attention_mask)
+        wide: Tensor = self.sums(self.runs(input_ids), input_ids, attention_mask)
+        return logits + wide
 
 
 class RunsLookup(nn.Module):

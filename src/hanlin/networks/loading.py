@@ -42,7 +42,10 @@ class PretrainedClassifier(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
         """(batch, length) int64 both → (batch, labels) float32."""
         logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
-        return logits.float() if self.wide is None else logits.float() + self.wide(input_ids, attention_mask)
+        logits = logits.float()
+        if self.wide is not None:
+            logits = logits + self.wide(input_ids, attention_mask)
+        return logits
 
     @property
     def vocab_size(self) -> int:
