@@ -40,7 +40,7 @@ WHAT = {
     "e5": ("reviews-zh", "e5-small fine-tuned, Chinese reviews"),
 }
 E5_OPTIONS: JsonObject = {
-    "epochs": 2, "label_smoothing": 0.05, "layer_decay": 0.9, "head_rate": 5.0, "average": 0.99, "train_length": 192, "max_length": 512,
+    "epochs": 3, "label_smoothing": 0.05, "layer_decay": 0.9, "head_rate": 5.0, "average": 0.99, "train_length": 192, "max_length": 512,
     "evaluations": 2, "wide": True,
 }  # fmt: skip
 
