@@ -20,6 +20,9 @@ JsonObject = dict[str, JsonValue]
 Scope = Literal["predict", "read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = ("predict", "read", "write", "admin")
 
+LongText = Literal["refuse", "truncate", "window"]  # what becomes of a text that is longer than the model takes
+MAX_CACHE_TTL_S = 7 * 86_400
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")

@@ -216,6 +216,18 @@ def test_deploy_endpoint_rollback_undeploy(run, world) -> None:
     assert world.lingers < 0, "it says so once the endpoint answers no more"
 
 
+def test_endpoint_set_and_what_is_told_of_long_texts(run, world) -> None:
+    assert run("endpoint", "set", "sentiment", "--long-text", "window", "--cache", "600", "--json").json()["cache_ttl_s"] == 600
+    shown = run("endpoint", "show", "sentiment").out
+    assert "long texts are read in windows" in shown and "answers are kept for 600 s" in shown
+    assert run("endpoint", "set", "sentiment").status == 2, "nothing to set"
+    assert run("endpoint", "set", "sentiment", "--long-text", "cut").status == 2
+    run("deploy", "sentiment-zh", "--endpoint", "sentiment", "--long-text", "truncate")
+    assert world.deployments[-1]["long_text"] == "truncate"
+    assert "text 2 was too long and has been cut" in run("predict", "sentiment", "好", "坏" * 60, "--truncate").err
+    assert "text 1 was too long and has been read in 3 windows" in run("predict", "sentiment", "坏" * 60, "--window").err
+
+
 def test_a_failed_deployment(run, world) -> None:
     world.deploy_end = "failed"
     done = run("deploy", "sentiment-zh", "--endpoint", "sentiment")

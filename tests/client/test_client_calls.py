@@ -30,6 +30,23 @@ def test_predict_gives_the_raw_answer(hanlin) -> None:
     assert hanlin.predict("sentiment", "好", top_k=1) == [{"label": "pos", "score": 0.9}]
 
 
+def test_what_was_done_to_long_texts_is_told(hanlin) -> None:
+    long = "好" * 60
+    short, cut = hanlin.classify("sentiment", ["好", long], truncate=True)
+    assert (short.is_truncated, cut.is_truncated, cut.num_windows) == (False, True, 1)
+    answer = hanlin.ask("sentiment", ["好", long, long], long_text="window")
+    assert (answer.truncated, answer.windows, answer.is_cached) == ((), {1: 3, 2: 3}, False)
+    assert answer.times_ms == {"queue": 0.5, "encode": 0.25, "engine": 4.0}
+    assert answer.model == "sentiment-zh:1 openvino-int8"
+    assert hanlin.endpoints.update("sentiment", long_text="window", cache_ttl_s=60).cache_ttl_s == 60
+
+
+async def test_what_was_done_to_long_texts_is_told_async(world, standin) -> None:
+    async with AsyncHanlin(world.url, standin.KEY) as client:
+        assert (await client.ask("sentiment", ["好" * 60], truncation=True)).truncated == (0,)
+        assert (await client.endpoints.update("sentiment", long_text="truncate")).long_text == "truncate"
+
+
 @pytest.mark.parametrize("fault", ["503", "429", "cut", "garbage"])
 def test_passing_faults_are_retried(hanlin, world, fault) -> None:
     world.faults = [fault, fault]

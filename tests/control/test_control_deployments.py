@@ -241,3 +241,34 @@ def test_a_private_endpoint_that_cannot_serve_says_why(platform, owner, make_ver
         pytest.fail("it serves")
     assert (caught.value.code, caught.value.params) == (told.code, told.params)
     assert desired.list_deployments() == ()
+
+
+def test_how_an_endpoint_answers_changes_without_a_new_deployment(platform, owner, make_version, desired) -> None:
+    make_version()
+    deployments.deploy(platform, owner, model="mood", endpoint="live", long_text="window")
+    made = ready(desired)
+    assert [(spec.long_text, spec.cache_ttl_s) for spec in desired.list_deployments()] == [("window", 0)]
+    deployments.deploy(platform, owner, model="mood", endpoint="live")
+    assert deployments.get_endpoint(platform, owner, "live").long_text == "window", "what is not said stays"
+    changed = deployments.update_endpoint(platform, owner, "live", cache_ttl_s=60)
+    assert (changed.long_text, changed.cache_ttl_s, changed.wanted.id) == ("window", 60, made)
+    assert [(spec.long_text, spec.cache_ttl_s) for spec in desired.list_deployments()] == [("window", 60)]
+    with pytest.raises(NotFound):
+        deployments.update_endpoint(platform, owner, "other", cache_ttl_s=60)
+    deployments.undeploy(platform, owner, "live")
+    deployments.deploy(platform, owner, model="mood", endpoint="live")
+    found = deployments.get_endpoint(platform, owner, "live")
+    assert (found.long_text, found.cache_ttl_s) == ("refuse", 0), "a name that is taken again begins anew"
+
+
+async def test_how_an_endpoint_answers_is_checked_at_the_door(http, owner, platform, make_version, desired) -> None:
+    make_version()
+    deployments.deploy(platform, owner, model="mood", endpoint="live")
+    async with http.client(http.key()) as client:
+        found = await client.patch("/api/v1/endpoints/live", json={"long_text": "truncate", "cache_ttl_s": 5})
+        assert (found.status_code, found.json()["long_text"], found.json()["cache_ttl_s"]) == (200, "truncate", 5)
+        for wrong in ({"long_text": "cut"}, {"cache_ttl_s": -1}, {"cache_ttl_s": 700_000}, {"cache_ttl_s": 1.5}, {"ttl": 5}):
+            assert (await client.patch("/api/v1/endpoints/live", json=wrong)).status_code == 422
+        assert (await client.patch("/api/v1/endpoints/other", json={})).status_code == 404
+    async with http.client(http.key("read")) as client:
+        assert (await client.patch("/api/v1/endpoints/live", json={"cache_ttl_s": 5})).status_code == 403

@@ -64,15 +64,19 @@ class Stack:
         ModelSpec(task="text-classification", labels=labels, max_length=64, pad_id=0, text=TextSettings(), languages=("en",)).save(folder)
         (folder / "fake.json").write_text(json.dumps({"crash_token": 4, "nan_token": 5, "fail_token": 6, **fake}))
 
-    def deploy(self, version: str, endpoint: str = "sentiment", *, team: str = "default", replicas: int = 1) -> str:
+    def deploy(self, version: str, endpoint: str = "sentiment", *, team: str = "default", replicas: int = 1, **more: object) -> str:
         number = f"d{len(self._entries) + 1}"
         entry = {"deployment_id": number, "team_id": team, "endpoint": endpoint, "model": version.partition(":")[0]}
-        self._entries.append({**entry, "version": version, "variant": "fake-fp32", "replicas": replicas})
+        self._entries.append({**entry, "version": version, "variant": "fake-fp32", "replicas": replicas, **more})
         listed = [*json.loads((self.home / "desired.json").read_text()), self._entries[-1]]
         aside = self.home / "desired.new"
         aside.write_text(json.dumps(listed))
         aside.replace(self.home / "desired.json")
         return number
+
+    def pause(self) -> None:
+        """A moment for other processes, between two looks."""
+        time.sleep(0.05)
 
     def states(self, number: str) -> list[list[object]]:
         path = self.home / "states.jsonl"

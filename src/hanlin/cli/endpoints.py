@@ -17,10 +17,10 @@ from hanlin.cli.shape import items, number, part, percent, words
 from hanlin.cli.words import name_of, say
 from hanlin.errors import HanlinError, InvalidInput, from_wire
 from hanlin.messages import terminal_language
-from hanlin.types import JsonObject, JsonValue, shorten
+from hanlin.types import MAX_CACHE_TTL_S, JsonObject, JsonValue, LongText, shorten
 
 if TYPE_CHECKING:
-    from hanlin.client import Deployment, Hanlin
+    from hanlin.client import Answer, Deployment, Endpoint, Hanlin
 
 ITEMS_A_CALL = 64
 EndpointName = Annotated[str, typer.Argument(help=say("option.endpoint"))]
@@ -35,6 +35,7 @@ def register(app: typer.Typer) -> None:
     endpoint = group(app, "endpoint")
     add_command(endpoint, "list", list_, "help.endpoint_list")
     add_command(endpoint, "show", show, "help.endpoint_show")
+    add_command(endpoint, "set", set_, "help.endpoint_set")
     task = group(app, "task")
     add_command(task, "list", tasks, "help.task_list")
 
@@ -44,12 +45,13 @@ def deploy(  # noqa: PLR0917  # Typer passes them by name
     endpoint: Annotated[str, typer.Option("--endpoint", help=say("option.endpoint"))],
     variant: Annotated[str | None, typer.Option("--variant", help=say("option.variant"))] = None,
     replicas: Annotated[int, typer.Option("--replicas", help=say("option.replicas"), min=1)] = 1,
+    long_text: Annotated[LongText | None, typer.Option("--long-text", help=say("option.long_text"))] = None,
     wait: Wait = True,
     json: JsonFlag = False,
 ) -> None:
     """See `help.deploy`."""
     with connect() as hanlin:
-        deployment = hanlin.deployments.create(model, endpoint, variant=variant, replicas=replicas)
+        deployment = hanlin.deployments.create(model, endpoint, variant=variant, replicas=replicas, long_text=long_text)
         if wait:
             deployment = _settle(hanlin, deployment)
         url = absolute(hanlin, deployment.url or f"/models/{endpoint}")
@@ -144,13 +146,31 @@ def show(endpoint: EndpointName, json: JsonFlag = False) -> None:
     """See `help.endpoint_show`."""
     with connect() as hanlin:
         found = hanlin.endpoints.get(endpoint)
+    _show(found, json)
+
+
+def set_(
+    endpoint: EndpointName,
+    long_text: Annotated[LongText | None, typer.Option("--long-text", help=say("option.long_text"))] = None,
+    cache: Annotated[int | None, typer.Option("--cache", metavar="SECONDS", help=say("option.cache"), min=0, max=MAX_CACHE_TTL_S)] = None,
+    json: JsonFlag = False,
+) -> None:
+    """See `help.endpoint_set`."""
+    if long_text is None and cache is None:
+        raise InvalidInput("nothing_to_set")
+    with connect() as hanlin:
+        found = hanlin.endpoints.update(endpoint, long_text=long_text, cache_ttl_s=cache)
+    _show(found, json)
+
+
+def _show(found: Endpoint, json: bool) -> None:
     document = found.model_dump(mode="json")
     if json:
         SCREEN.document(document)
     else:
         SCREEN.show(
             grid(
-                [say("column.endpoint"), endpoint],
+                [say("column.endpoint"), found.endpoint],
                 [
                     (name_of("field", name), _value(name, value))
                     for name, value in document.items()
@@ -161,9 +181,11 @@ def show(endpoint: EndpointName, json: JsonFlag = False) -> None:
 
 
 def _value(name: str, value: object) -> str:
-    """A field for people: the state in their language, a list as words."""
-    if name == "state":
-        return name_of("state", words(value))
+    """A field for people: the state and what becomes of long texts in their language, a list as words."""
+    if name in ("state", "long_text"):
+        return name_of(name, words(value))
+    if name == "cache_ttl_s":
+        return say("endpoint.cache", seconds=value) if value else say("endpoint.no_cache")
     return ", ".join(map(words, value)) if isinstance(value, list) else words(value)
 
 
@@ -187,6 +209,7 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
     file: Annotated[Path | None, typer.Option("--file", "-f", help=say("option.predict_file"))] = None,
     top_k: Annotated[int | None, typer.Option("--top-k", help=say("option.top_k"), min=1)] = None,
     truncate: Annotated[bool, typer.Option("--truncate", help=say("option.truncate"))] = False,
+    window: Annotated[bool, typer.Option("--window", help=say("option.window"))] = False,
     json: JsonFlag = False,
 ) -> None:
     """See `help.predict`."""
@@ -196,21 +219,31 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
     parameters: JsonObject = {}
     if top_k is not None:
         parameters["top_k"] = top_k
-    if truncate:
-        parameters["truncation"] = True
+    if truncate or window:
+        parameters["long_text"] = "window" if window else "truncate"
     is_single = len(wanted) == 1 and file is None
     answers: list[JsonValue] = []
     with connect() as hanlin:
         for start in range(0, len(wanted), ITEMS_A_CALL):
             batch: list[JsonValue] = list(wanted[start : start + ITEMS_A_CALL])
             try:
-                answers += _rows(hanlin.predict(endpoint, batch, **parameters))
+                answer = hanlin.ask(endpoint, batch, **parameters)
             except InvalidInput as error:
                 raise _in_our_words(error) from error
+            answers += _rows(answer.value)
+            _tell_long(answer, start)
     if json:
         SCREEN.document(answers[0] if is_single else answers)
     else:
         _show_answers(wanted, answers)
+
+
+def _tell_long(answer: Answer, start: int) -> None:
+    """What was done to texts that were too long; `start` is the number of the first text of this call."""
+    for index in answer.truncated:
+        SCREEN.note(say("predict.truncated", number=start + index + 1))
+    for index, count in answer.windows.items():
+        SCREEN.note(say("predict.windows", number=start + index + 1, windows=count))
 
 
 def _in_our_words(error: InvalidInput) -> HanlinError:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from hanlin.client.asynchronous import AsyncHanlin
 from hanlin.client.sync import Hanlin
 from hanlin.client.values import (
+    Answer,
     Certificate,
     Dataset,
     DatasetVersion,
@@ -29,6 +30,7 @@ from hanlin.client.values import (
 )
 
 __all__ = [
+    "Answer",
     "AsyncHanlin",
     "Certificate",
     "Dataset",

@@ -16,6 +16,7 @@ from hanlin.client.connection import find_url
 from hanlin.client.core import AsyncCore, make_policy
 from hanlin.client.drivers import AsyncDriver
 from hanlin.client.values import (
+    Answer,
     Dataset,
     Deployment,
     Endpoint,
@@ -29,7 +30,7 @@ from hanlin.client.values import (
     Task,
     UploadedFile,
 )
-from hanlin.types import ModelRef, Scope, check_name
+from hanlin.types import LongText, ModelRef, Scope, check_name
 
 OnEvent = Callable[[JobEvent], None]
 
@@ -86,6 +87,10 @@ class AsyncHanlin:
     async def predict(self, endpoint: str, inputs: JsonValue, **parameters: JsonValue) -> JsonValue:
         """The answer as the server gave it, for any task."""
         return await self._core.call(calls.predict(endpoint, inputs, parameters, replies.json_of))
+
+    async def ask(self, endpoint: str, inputs: JsonValue, **parameters: JsonValue) -> Answer:
+        """As `predict`, with what was done to long texts, where the time went, and who answered."""
+        return await self._core.call(calls.ask(endpoint, inputs, parameters))
 
     async def describe(self, endpoint: str) -> Endpoint:
         """What an endpoint serves: task, labels, model version, limits, an example."""
@@ -243,9 +248,12 @@ class AsyncModels(_Part):
 class AsyncDeployments(_Part):
     """What endpoints shall serve."""
 
-    async def create(self, model: str, endpoint: str, *, variant: str | None = None, replicas: int = 1) -> Deployment:
-        """Declare that `endpoint` serves `model`; returns at once, see `wait`."""
-        return await self._core.call(calls.create_deployment(model, endpoint, variant=variant, replicas=replicas))
+    async def create(
+        self, model: str, endpoint: str, *, variant: str | None = None, replicas: int = 1, long_text: LongText | None = None
+    ) -> Deployment:
+        """Declare that `endpoint` serves `model`; returns at once, see `wait`. `long_text`: refuse, truncate or window."""
+        call = calls.create_deployment(model, endpoint, variant=variant, replicas=replicas, long_text=long_text)
+        return await self._core.call(call)
 
     async def list(self) -> list[Deployment]:
         """All deployments."""
@@ -266,6 +274,10 @@ class AsyncEndpoints(_Part):
     async def get(self, endpoint: str) -> Endpoint:
         """One endpoint."""
         return await self._core.call(calls.get_endpoint(endpoint))
+
+    async def update(self, endpoint: str, *, long_text: LongText | None = None, cache_ttl_s: int | None = None) -> Endpoint:
+        """Change what becomes of long texts (refuse, truncate, window) and for how long answers are kept (0: not at all)."""
+        return await self._core.call(calls.update_endpoint(endpoint, long_text=long_text, cache_ttl_s=cache_ttl_s))
 
     async def delete(self, endpoint: str, *, wait: bool = True, timeout: float = 30.0) -> None:
         """Stop serving it and wait until it answers no more. Raises DeadlineExceeded (`undeploy_slow`); it still will go."""

@@ -15,9 +15,9 @@ from pydantic import JsonValue
 from hanlin import __version__
 from hanlin.client import replies
 from hanlin.client.steps import Call, Reply
-from hanlin.client.values import Dataset, Deployment, Endpoint, Job, JsonObject, Key, Model, Prediction, Task, UploadedFile
+from hanlin.client.values import Answer, Dataset, Deployment, Endpoint, Job, JsonObject, Key, Model, Prediction, Task, UploadedFile
 from hanlin.errors import Internal, InvalidInput
-from hanlin.types import Scope, is_digest, shorten
+from hanlin.types import LongText, Scope, is_digest, shorten
 
 T = TypeVar("T")
 AGENT = f"hanlin-python/{__version__}"
@@ -75,6 +75,11 @@ def _check_texts(inputs: JsonValue) -> None:
             raise InvalidInput("invalid_unicode", index=index, position=error.start) from error
 
 
+def ask(endpoint: str, inputs: JsonValue, parameters: JsonObject) -> Call[Answer]:
+    """A prediction with all that the server said about it."""
+    return predict(endpoint, inputs, parameters, replies.answer)
+
+
 def classify(endpoint: str, texts: Sequence[str], *, top_k: int | None, truncate: bool) -> Call[list[Prediction]]:
     """Classification of a list of texts."""
     parameters: JsonObject = {}
@@ -87,7 +92,7 @@ def classify(endpoint: str, texts: Sequence[str], *, top_k: int | None, truncate
         found = replies.predictions(reply)
         if len(found) != len(texts):
             raise Internal("unexpected_answer", status=reply.status)
-        return found
+        return replies.marked(found, reply)
 
     return predict(endpoint, list(texts), parameters, parse)
 
@@ -215,11 +220,13 @@ def _manifest(reply: Reply) -> list[UploadedFile]:
 # Deployments, tasks, keys
 
 
-def create_deployment(model: str, endpoint: str, *, variant: str | None, replicas: int) -> Call[Deployment]:
+def create_deployment(model: str, endpoint: str, *, variant: str | None, replicas: int, long_text: LongText | None) -> Call[Deployment]:
     """Declare what an endpoint shall serve; asking twice does no harm."""
     body: JsonObject = {"model": model, "endpoint": endpoint, "replicas": replicas}
     if variant:
         body["variant"] = variant
+    if long_text:
+        body["long_text"] = long_text
     return _send("POST", "/api/v1/deployments", replies.one(Deployment), body)
 
 
@@ -236,6 +243,12 @@ def list_endpoints() -> Call[list[Endpoint]]:
 def get_endpoint(endpoint: str) -> Call[Endpoint]:
     """One endpoint."""
     return _get(_path("api", "v1", "endpoints", endpoint), replies.one(Endpoint))
+
+
+def update_endpoint(endpoint: str, *, long_text: LongText | None, cache_ttl_s: int | None) -> Call[Endpoint]:
+    """Change how an endpoint answers; asking twice does no harm."""
+    body = {"long_text": long_text, "cache_ttl_s": cache_ttl_s}
+    return _send("PATCH", _path("api", "v1", "endpoints", endpoint), replies.one(Endpoint), body)
 
 
 def delete_endpoint(endpoint: str) -> Call[None]:

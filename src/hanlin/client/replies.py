@@ -10,7 +10,7 @@ from pydantic import JsonValue, ValidationError
 
 from hanlin import errors
 from hanlin.client.steps import Broken, Reply
-from hanlin.client.values import Prediction, Value, as_prediction
+from hanlin.client.values import Answer, Prediction, Value, as_prediction
 
 V = TypeVar("V", bound=Value)
 
@@ -69,6 +69,44 @@ def predictions(reply: Reply) -> list[Prediction]:
         return [as_prediction(row) for row in rows if isinstance(row, list)]
     except (ValidationError, TypeError) as error:
         raise errors.Internal("unexpected_answer", status=reply.status) from error
+
+
+def answer(reply: Reply) -> Answer:
+    """An inference answer with what its headers say."""
+    headers = reply.headers
+    try:
+        return Answer(
+            value=json_of(reply),
+            model=headers.get("x-hanlin-model", ""),
+            truncated=tuple(map(int, _list(headers.get("x-hanlin-truncated")))),
+            windows={
+                int(index): int(count) for index, _, count in (part.partition("=") for part in _list(headers.get("x-hanlin-windows")))
+            },
+            times_ms=times_of(headers.get("server-timing", "")),
+            is_cached=headers.get("x-hanlin-cache") == "hit",
+        )
+    except ValueError as error:
+        raise errors.Internal("unexpected_answer", status=reply.status) from error
+
+
+def marked(found: list[Prediction], reply: Reply) -> list[Prediction]:
+    """The predictions, each told what was done to its text."""
+    for index in _list(reply.headers.get("x-hanlin-truncated")):
+        found[int(index)].is_truncated = True
+    for part in _list(reply.headers.get("x-hanlin-windows")):
+        index, _, count = part.partition("=")
+        found[int(index)].num_windows = int(count)
+    return found
+
+
+def times_of(header: str) -> dict[str, float]:
+    """Milliseconds by name from a Server-Timing header. Raises ValueError."""
+    parts = (part.strip().partition(";dur=") for part in _list(header))
+    return {name: float(value) for name, _, value in parts if value}
+
+
+def _list(header: str | None) -> list[str]:
+    return header.split(",") if header else []
 
 
 def nothing(_reply: Reply) -> None:

@@ -29,9 +29,15 @@ class Scored(Value):
 
 
 class Prediction(tuple[Scored, ...]):
-    """All labels of one text, best first; `label` and `score` are the best one's."""
+    """All labels of one text, best first; `label` and `score` are the best one's.
 
-    __slots__ = ()
+    Attributes:
+        is_truncated: the text was too long, and cut.
+        num_windows: pieces the text was read in, more than one when it was too long and the endpoint merges windows.
+    """
+
+    is_truncated: bool = False
+    num_windows: int = 1
 
     @property
     def label(self) -> str:
@@ -218,8 +224,30 @@ class Endpoint(Value):
     reason: str | None = None
     said: JsonObject | None = None
     url: str | None = None
+    long_text: str | None = None
+    cache_ttl_s: int | None = None
     limits: JsonObject | None = None
     example: JsonValue = None
+
+
+class Answer(Value):
+    """An answer with what the server said about it.
+
+    Attributes:
+        value: as `predict` gives it.
+        model: version and variant that answered, such as `sentiment:3 onnxruntime-int8`.
+        truncated: indices of the texts that were cut because they were too long.
+        windows: how many windows a text was read in, by its index; texts that fitted are not in it.
+        times_ms: where the server's time went, by name (`queue`, `encode`, `engine`, …).
+        is_cached: it was kept from an earlier call.
+    """
+
+    value: JsonValue
+    model: str = ""
+    truncated: tuple[int, ...] = ()
+    windows: dict[int, int] = Field(default_factory=dict)
+    times_ms: dict[str, float] = Field(default_factory=dict)
+    is_cached: bool = False
 
 
 class Key(Value):

@@ -117,7 +117,10 @@ class PlatformPort:
         model, _, number = outcome.version.partition(":")
         scores = tuple((item.label, item.score) for item in _decode_scores(outcome.body))
         version = int(number) if number.isdigit() else None
-        return Prediction(scores, model, version, outcome.variant, outcome.queue_ms, outcome.encode_ms, outcome.engine_ms)
+        return Prediction(
+            scores, model, version, outcome.variant, outcome.queue_ms, outcome.encode_ms, outcome.engine_ms,
+            is_truncated=bool(outcome.truncated), num_windows=outcome.windows[0][1] if outcome.windows else 1,
+        )  # fmt: skip
 
 
 def _decode_scores(body: bytes) -> list[_Score]:
@@ -174,7 +177,8 @@ def _endpoint(item: ControlEndpoint) -> EndpointView:
     told = item.wanted if item.wanted.state == "failed" else shown
     reason = {language: told.reason_in(language) for language in LANGUAGES} if told.reason else {}
     return EndpointView(
-        item.name, shown.state, shown.task, shown.model, shown.version, shown.variant, shown.replicas, reason, labels=item.labels
+        item.name, shown.state, shown.task, shown.model, shown.version, shown.variant, shown.replicas, reason, labels=item.labels,
+        long_text=item.long_text, cache_ttl_s=item.cache_ttl_s,
     )  # fmt: skip
 
 

@@ -131,6 +131,8 @@ class EndpointView:
     reason: Mapping[str, str] = field(default_factory=dict)  # why it does not serve, by language; empty when all is well
     labels: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
+    long_text: str = "refuse"
+    cache_ttl_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +190,8 @@ class Prediction:
     queue_ms: float | None = None
     encode_ms: float | None = None
     engine_ms: float | None = None
+    is_truncated: bool = False
+    num_windows: int = 1
 
 
 class ConsolePort(Protocol):

@@ -14,7 +14,7 @@ from hanlin.messages.said import Said
 from hanlin.serving.replicas import DeploymentState
 from hanlin.storage.database import bump
 from hanlin.storage.tables import DeploymentRow, EndpointRow, ModelRow, ModelVersionRow
-from hanlin.types import TeamId, shorten, utc_now
+from hanlin.types import LongText, TeamId, shorten, utc_now
 
 
 def version_row(session: Session, team: TeamId, model: str, number: int) -> ModelVersionRow:
@@ -84,8 +84,8 @@ def supersede_starting(session: Session, endpoint_id: int) -> None:
 
 
 def withdraw(session: Session, row: EndpointRow) -> None:
-    """Nothing of this endpoint is wanted any more."""
-    row.deployment_id = None
+    """Nothing of this endpoint is wanted any more; whoever takes its name again begins anew."""
+    row.deployment_id, row.long_text, row.cache_ttl_s = None, "refuse", 0
     for deployment in session.scalars(select(DeploymentRow).where(DeploymentRow.endpoint_id == row.id, DeploymentRow.is_wanted)):
         deployment.is_wanted = False
         deployment.updated_at = utc_now()
@@ -130,7 +130,8 @@ def endpoint_view(session: Session, row: EndpointRow) -> EndpointView | None:
     serving = next((view for view in views if view.state == "ready"), None)
     shown = serving or wanted
     labels = version_row(session, TeamId(row.team_id), shown.model, shown.version).labels
-    return EndpointView(row.name, wanted, serving, tuple(labels), row.created_at)
+    long_text = cast("LongText", row.long_text)
+    return EndpointView(row.name, wanted, serving, tuple(labels), row.created_at, long_text, row.cache_ttl_s)
 
 
 def _view(deployment: DeploymentRow, endpoint: EndpointRow, version: ModelVersionRow, model: ModelRow) -> DeploymentView:

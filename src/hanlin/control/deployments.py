@@ -29,14 +29,15 @@ from hanlin.registry.values import ModelVersion
 from hanlin.storage.audit import append_audit
 from hanlin.storage.database import bump
 from hanlin.storage.tables import DeploymentRow, EndpointRow
-from hanlin.types import ModelRef, Principal, check_name, shorten
+from hanlin.types import LongText, ModelRef, Principal, check_name, shorten
 
 MAX_REPLICAS = 16
 
 
 def deploy(
-    platform: Platform, principal: Principal, *, model: str, endpoint: str, variant: str | None = None, replicas: int = 1
-) -> DeploymentView:
+    platform: Platform, principal: Principal, *, model: str, endpoint: str, variant: str | None = None, replicas: int = 1,
+    long_text: LongText | None = None,
+) -> DeploymentView:  # fmt: skip
     """Declares that `endpoint` shall be answered by a published version. The same wish again changes nothing.
 
     Args:
@@ -44,6 +45,7 @@ def deploy(
         endpoint: the public name; made when it is new.
         variant: None takes the chosen one, else the last certified one.
         replicas: loaded copies, 1 to 16.
+        long_text: what the endpoint does with texts that are too long; None leaves it as it is, a new endpoint refuses them.
 
     Raises:
         NotFound: no such model, version or alias.
@@ -56,6 +58,9 @@ def deploy(
         raise Conflict("not_published", model=version.model, version=version.number, state=version.state)
     variant = _certified_variant(platform, version, variant)
     with platform.database.write() as session:
+        if long_text is not None:
+            endpoint_row(session, principal.team_id, endpoint, is_internal=False).long_text = long_text
+            bump(session)
         return declare(session, principal, model=model, version=version, endpoint=endpoint, variant=variant, replicas=replicas)
 
 
@@ -125,6 +130,29 @@ def get_endpoint(platform: Platform, principal: Principal, name: str) -> Endpoin
     principal.require("read")
     with platform.database.read() as session:
         view = endpoint_view(session, find_endpoint(session, principal.team_id, name))
+    if view is None:
+        raise NotFound("endpoint_not_found")
+    return view
+
+
+def update_endpoint(
+    platform: Platform, principal: Principal, name: str, *, long_text: LongText | None = None, cache_ttl_s: int | None = None
+) -> EndpointView:
+    """Changes how an endpoint answers, without starting anything anew. None leaves a thing as it is. Raises NotFound.
+
+    Args:
+        cache_ttl_s: seconds for which an answer is kept for calls that come again, 0 to 7 days; 0 keeps none.
+    """
+    principal.require("write")
+    with platform.database.write() as session:
+        row = find_endpoint(session, principal.team_id, name, is_locked=True)
+        row.long_text = long_text or row.long_text
+        row.cache_ttl_s = row.cache_ttl_s if cache_ttl_s is None else cache_ttl_s
+        subject = f"{name} long_text={row.long_text} cache_ttl_s={row.cache_ttl_s}"
+        append_audit(session, team_id=principal.team_id, actor=principal.key_id, action="endpoint.update", subject=subject)
+        bump(session)
+        session.flush()
+        view = endpoint_view(session, row)
     if view is None:
         raise NotFound("endpoint_not_found")
     return view

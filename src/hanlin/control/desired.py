@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from sqlalchemy import select, update
 
@@ -16,7 +17,7 @@ from hanlin.messages.said import Said
 from hanlin.serving.replicas import DeploymentSpec, DeploymentState
 from hanlin.storage.database import bump
 from hanlin.storage.tables import DeploymentRow, EndpointRow, JobRow, ModelRow, ModelVersionRow
-from hanlin.types import ModelRef, TeamId, utc_now
+from hanlin.types import LongText, ModelRef, TeamId, utc_now
 
 
 class DeclaredDeployments:
@@ -70,7 +71,7 @@ class DeclaredDeployments:
     def _read_wanted(self) -> tuple[DeploymentSpec, ...]:
         with self._platform.database.read() as session:
             query = (
-                select(DeploymentRow, EndpointRow.name, ModelRow.name, ModelVersionRow.number)
+                select(DeploymentRow, EndpointRow, ModelRow.name, ModelVersionRow.number)
                 .join(EndpointRow, EndpointRow.id == DeploymentRow.endpoint_id)
                 .join(ModelVersionRow, ModelVersionRow.id == DeploymentRow.version_id)
                 .join(ModelRow, ModelRow.id == ModelVersionRow.model_id)
@@ -78,7 +79,8 @@ class DeclaredDeployments:
                 .order_by(DeploymentRow.created_at, DeploymentRow.id)
             )
             return tuple(
-                DeploymentSpec(deployment_id=row.id, team_id=row.team_id, endpoint=endpoint, model=model, version=f"{model}:{number}",
-                               variant=row.variant, replicas=row.replicas, has_failed=row.state == "failed")
+                DeploymentSpec(deployment_id=row.id, team_id=row.team_id, endpoint=endpoint.name, model=model, version=f"{model}:{number}",
+                               variant=row.variant, replicas=row.replicas, has_failed=row.state == "failed",
+                               long_text=cast("LongText", endpoint.long_text), cache_ttl_s=endpoint.cache_ttl_s)
                 for row, endpoint, model, number in session.execute(query)
             )  # fmt: skip

@@ -9,6 +9,7 @@ from hanlin import messages
 from hanlin.messages.said import Said
 from hanlin.registry.values import Alias, Certificate, DatasetVersion, ModelVersion, Variant
 from hanlin.serving.replicas import DeploymentState
+from hanlin.types import LongText
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +72,20 @@ class DeploymentView:
 
 @dataclass(frozen=True, slots=True)
 class EndpointView:
-    """A public name: what it shall serve, and what answers right now (None before anything is ready)."""
+    """A public name: what it shall serve, what answers right now (None before anything is ready), and how.
+
+    Args:
+        long_text: what becomes of texts that are too long.
+        cache_ttl_s: seconds for which answers are kept; 0 keeps none.
+    """
 
     name: str
     wanted: DeploymentView
     serving: DeploymentView | None
     labels: tuple[str, ...]
     created_at: datetime
+    long_text: LongText = "refuse"
+    cache_ttl_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

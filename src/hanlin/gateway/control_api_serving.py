@@ -8,7 +8,14 @@ from starlette.concurrency import run_in_threadpool
 from hanlin.control import deployments
 from hanlin.control.platform import Platform
 from hanlin.gateway.control_api_routing import Caller, Language, Routes
-from hanlin.gateway.control_api_wire_models import DeploymentAnswer, DeploymentsAnswer, DeployRequest, EndpointAnswer, EndpointsAnswer
+from hanlin.gateway.control_api_wire_models import (
+    DeploymentAnswer,
+    DeploymentsAnswer,
+    DeployRequest,
+    EndpointAnswer,
+    EndpointRequest,
+    EndpointsAnswer,
+)
 from hanlin.serving.router import Router
 from hanlin.serving.routes import route_key
 
@@ -26,7 +33,10 @@ def routes(platform: Platform, router: Router | None = None) -> APIRouter:
         """Declares what an endpoint shall serve. What it served before answers until the new one is ready.
 
         Declaring again what is declared already answers the deployment that is there."""
-        view = deployments.deploy(platform, caller, model=body.model, endpoint=body.endpoint, variant=body.variant, replicas=body.replicas)
+        view = deployments.deploy(
+            platform, caller, model=body.model, endpoint=body.endpoint, variant=body.variant, replicas=body.replicas,
+            long_text=body.long_text,
+        )  # fmt: skip
         return DeploymentAnswer.of(view, language)
 
     @data.add("GET", "/deployments", "read")
@@ -49,6 +59,12 @@ def routes(platform: Platform, router: Router | None = None) -> APIRouter:
     def get_endpoint(caller: Caller, endpoint: str, language: Language) -> EndpointAnswer:
         """One endpoint: what it shall serve, and what answers right now."""
         return EndpointAnswer.of_view(deployments.get_endpoint(platform, caller, endpoint), language)
+
+    @data.add("PATCH", "/endpoints/{endpoint}", "write")
+    def update_endpoint(caller: Caller, endpoint: str, body: EndpointRequest, language: Language) -> EndpointAnswer:
+        """Changes how an endpoint answers: what becomes of long texts, how long answers are kept. Nothing is started anew."""
+        view = deployments.update_endpoint(platform, caller, endpoint, long_text=body.long_text, cache_ttl_s=body.cache_ttl_s)
+        return EndpointAnswer.of_view(view, language)
 
     @data.add("DELETE", "/endpoints/{endpoint}", "write")
     async def undeploy(caller: Caller, endpoint: str, language: Language) -> EndpointAnswer:

@@ -14,6 +14,7 @@ from hanlin.registry.models import MAX_NOTES
 from hanlin.registry.values import Certificate, ModelVersion, Variant, VersionState
 from hanlin.serving.replicas import DeploymentState
 from hanlin.storage.manifest import Manifest
+from hanlin.types import MAX_CACHE_TTL_S, LongText
 
 
 class VariantAnswer(Answer):
@@ -151,6 +152,14 @@ class DeployRequest(Sent):
     endpoint: str = Field(max_length=80)
     variant: str | None = Field(None, max_length=64, description="None takes the chosen one")
     replicas: int = Field(1, ge=1, le=MAX_REPLICAS)
+    long_text: LongText | None = Field(None, description="what becomes of texts that are too long; None leaves it as it is")
+
+
+class EndpointRequest(Sent):
+    """How an endpoint shall answer; what is left out stays as it is."""
+
+    long_text: LongText | None = Field(None, description="what becomes of texts that are too long")
+    cache_ttl_s: int | None = Field(None, ge=0, le=MAX_CACHE_TTL_S, description="seconds for which answers are kept; 0 keeps none")
 
 
 class DeploymentAnswer(Answer):
@@ -190,12 +199,17 @@ class EndpointAnswer(DeploymentAnswer):
     name: str
     labels: list[str]
     serving: DeploymentAnswer | None = Field(description="None before anything is ready")
+    long_text: LongText = Field(description="what becomes of texts that are too long")
+    cache_ttl_s: int = Field(description="seconds for which answers are kept for calls that come again; 0 keeps none")
 
     @classmethod
     def of_view(cls, view: EndpointView, language: str) -> Self:
         """From control's value, its reasons in `language`."""
         serving = DeploymentAnswer.of(view.serving, language) if view.serving else None
-        return cls(**DeploymentAnswer.of(view.wanted, language).model_dump(), name=view.name, labels=list(view.labels), serving=serving)
+        return cls(
+            **DeploymentAnswer.of(view.wanted, language).model_dump(), name=view.name, labels=list(view.labels), serving=serving,
+            long_text=view.long_text, cache_ttl_s=view.cache_ttl_s,
+        )  # fmt: skip
 
 
 class EndpointsAnswer(Answer):

@@ -22,7 +22,7 @@ from hanlin.types import JsonObject, JsonValue, Principal, is_name
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An answer: JSON text, who gave it, and where the time went (milliseconds)."""
+    """An answer: JSON text, who gave it, where the time went (milliseconds), and what was done to texts that were too long."""
 
     body: bytes
     version: str
@@ -32,6 +32,8 @@ class Outcome:
     queue_ms: float
     encode_ms: float
     engine_ms: float
+    truncated: tuple[int, ...] = ()
+    windows: tuple[tuple[int, int], ...] = ()
 
 
 class Dataplane:
@@ -103,7 +105,8 @@ class Dataplane:
             finally:
                 self._quota.settle(principal, endpoint, tokens=tokens, is_answered=is_answered)
         return Outcome(
-            body, result.info.version, result.info.variant, answer.items, tokens, answer.queue_ms, answer.encode_ms, answer.engine_ms
+            body, result.info.version, result.info.variant, answer.items, tokens, answer.queue_ms, answer.encode_ms, answer.engine_ms,
+            answer.truncated, answer.windows,
         )  # fmt: skip
 
     def _key(self, principal: Principal, endpoint: str) -> str:

@@ -57,7 +57,7 @@ class Inference:
         principal = self._dataplane.authenticate(header_text(headers.get(b"authorization")))
         route = self._dataplane.find(principal, endpoint)
         answer: JsonObject = {"endpoint": endpoint, "model": route.model, "version": route.version, "variant": route.variant}
-        answer["state"] = route.state
+        answer |= {"state": route.state, "long_text": route.long_text, "cache_ttl_s": route.cache_ttl_s}
         if route.info is not None:
             answer |= {"task": route.info.task, "labels": list(route.info.labels), "languages": list(route.info.languages)}
             answer["limits"] = {
@@ -152,6 +152,10 @@ async def _send_outcome(send: Send, outcome: Outcome, request_id: str) -> None:
         (b"server-timing", timing.encode()),
         (b"x-hanlin-model", f"{outcome.version} {outcome.variant}".encode()),
     ]
+    if outcome.truncated:
+        headers.append((b"x-hanlin-truncated", ",".join(map(str, outcome.truncated)).encode()))
+    if outcome.windows:
+        headers.append((b"x-hanlin-windows", ",".join(f"{index}={count}" for index, count in outcome.windows).encode()))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": outcome.body})
 

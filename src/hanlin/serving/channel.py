@@ -180,4 +180,4 @@ def _error(frame: Refusal) -> HanlinError:
 def _with_id(frame: Call | Ask, number: int) -> Call | Ask:
     if isinstance(frame, Ask):
         return Ask(number)
-    return Call(number, frame.content, frame.timeout_s, frame.key, frame.lane, frame.language, frame.is_suspect)
+    return Call(number, frame.content, frame.timeout_s, frame.key, frame.lane, frame.language, frame.is_suspect, frame.long_text)

@@ -107,6 +107,8 @@ class Reconciler:
                 group.start()
             elif group.spec.replicas != spec.replicas and group.state != "failed":
                 group.scale(spec)
+            else:
+                group.spec = spec  # how the endpoint answers may have changed
 
     def _end(self, group: ReplicaSet) -> None:
         task = asyncio.get_running_loop().create_task(group.stop())
@@ -122,7 +124,8 @@ class Reconciler:
             held = endpoints.get(key)
             if held is None or group.routes or (not held.replicas and group.state != "failed"):
                 endpoints[key] = EndpointRoute(
-                    spec.model, spec.version, spec.variant, group.state, group.routes, group.info, spec.deployment_id
+                    spec.model, spec.version, spec.variant, group.state, group.routes, group.info, spec.deployment_id,
+                    spec.long_text, spec.cache_ttl_s,
                 )  # fmt: skip
         routes = Routes(endpoints)
         if self._published is None:

@@ -9,24 +9,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 
 from hanlin.engines.base import Session
 from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, Internal, InvalidInput, NotReady
 from hanlin.serving.batcher import Batch, Batcher
+from hanlin.serving.gathering import Found, Outputs, gather
 from hanlin.serving.wire import Answer, Call, Refusal
 from hanlin.tasks.base import Limits, Task, TaskRequest
-from hanlin.tasks.encoding import TextEncoder, pad
+from hanlin.tasks.encoding import Encoded, TextEncoder, pad
 from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonObject, JsonValue
 
-Outputs = Mapping[str, npt.NDArray[np.floating]]
 Reply = Callable[[Answer | Refusal], None]
 
 _INLINE_CHARACTERS = 2000  # shorter requests are encoded on the loop (about 0.2 ms); longer ones on the encoding thread
@@ -51,13 +49,14 @@ class _Work:
     call: Call
     reply: Reply
     request: TaskRequest
-    rows: list[list[int]]
+    encoded: Encoded
     queued_s: float
     encode_s: float
-    found: list[tuple[Outputs, int] | None]
+    found: list[Found | None]
     num_missing: int
     started_s: float = 0.0
     engine_s: float = 0.0
+    step: Step | None = None  # the latest it was in
 
 
 @dataclass(slots=True)
@@ -73,6 +72,8 @@ class Counters:
     rows: int = 0
     tokens: int = 0
     padded_tokens: int = 0
+    truncated_texts: int = 0
+    windowed_texts: int = 0
     engine_s: float = 0.0
 
 
@@ -102,7 +103,7 @@ class Replica:
         self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
         self._encoding = ThreadPoolExecutor(1, thread_name_prefix="encoding")
         self._work: dict[int, _Work] = {}
-        self._encodings: dict[int, asyncio.Future[list[list[int]]]] = {}
+        self._encodings: dict[int, asyncio.Future[Encoded]] = {}
         self._next_number = 0
         self._is_stepping = False
         self._is_draining = False
@@ -125,7 +126,7 @@ class Replica:
             if sum(map(len, request.texts)) > _INLINE_CHARACTERS:
                 self._encode_aside(number, call, reply, request, begun_s)
                 return number
-            self._enqueue(number, call, reply, request=request, rows=self._encode(request), begun_s=begun_s)
+            self._enqueue(number, call, reply, request=request, encoded=self._encode(call, request), begun_s=begun_s)
         except Exception as error:
             self._refuse(call, reply, error)
         return number
@@ -155,6 +156,7 @@ class Replica:
             "calls_total": c.calls, "refused_total": c.refused, "failed_total": c.failed, "expired_total": c.expired,
             "cancelled_total": c.cancelled, "steps_total": c.steps, "rows_total": c.rows, "tokens_total": c.tokens,
             "padded_tokens_total": c.padded_tokens, "engine_seconds_total": c.engine_s,
+            "truncated_texts_total": c.truncated_texts, "windowed_texts_total": c.windowed_texts,
             "queued_tokens": self._batcher.queued_tokens, "queued_calls": self._batcher.queued_calls, "inflight_calls": len(self._work),
         }  # fmt: skip
 
@@ -163,30 +165,31 @@ class Replica:
         inputs, parameters = _split(content)
         return self._loaded.task.check(inputs, parameters, limits=self._loaded.limits)
 
-    def _encode(self, request: TaskRequest) -> list[list[int]]:
-        return self._loaded.encoder.encode(request.texts, truncate=request.options.truncate)
+    def _encode(self, call: Call, request: TaskRequest) -> Encoded:
+        long_text = request.options.long_text or call.long_text
+        return self._loaded.encoder.plan(request.texts, long_text, max_windows=self._loaded.limits.max_items)
 
     def _encode_aside(self, number: int, call: Call, reply: Reply, request: TaskRequest, begun_s: float) -> None:
-        future = self._loop.run_in_executor(self._encoding, self._encode, request)
+        future = self._loop.run_in_executor(self._encoding, self._encode, call, request)
         self._encodings[number] = future
 
-        def done(finished: asyncio.Future[list[list[int]]]) -> None:
+        def done(finished: asyncio.Future[Encoded]) -> None:
             if self._encodings.pop(number, None) is None:
                 return
             try:
-                self._enqueue(number, call, reply, request=request, rows=finished.result(), begun_s=begun_s)
+                self._enqueue(number, call, reply, request=request, encoded=finished.result(), begun_s=begun_s)
             except Exception as error:
                 self._refuse(call, reply, error)
 
         future.add_done_callback(done)
 
-    def _enqueue(self, number: int, call: Call, reply: Reply, *, request: TaskRequest, rows: list[list[int]], begun_s: float) -> None:
+    def _enqueue(self, number: int, call: Call, reply: Reply, *, request: TaskRequest, encoded: Encoded, begun_s: float) -> None:
         now_s = self._clock()
-        lengths = [len(row) for row in rows]
+        lengths = [len(row) for row in encoded.rows]
         self._batcher.add(
             number, lengths, now_s=now_s, deadline_s=begun_s + call.timeout_s, key=call.key, lane=call.lane, is_suspect=call.is_suspect
         )  # fmt: skip
-        self._work[number] = _Work(call, reply, request, rows, now_s, now_s - begun_s, [None] * len(rows), len(rows))
+        self._work[number] = _Work(call, reply, request, encoded, now_s, now_s - begun_s, [None] * len(lengths), len(lengths))
         self._pump()
 
     def _pump(self) -> None:
@@ -197,7 +200,7 @@ class Replica:
                 self.counters.expired += 1
                 self._refuse(work.call, work.reply, DeadlineExceeded("deadline_exceeded"))
         if not self._is_stepping and (batch := self._batcher.next_batch(now_s)):
-            rows = [self._work[item.call].rows[item.index] for item in batch.items]
+            rows = [self._work[item.call].encoded.rows[item.index] for item in batch.items]
             for item in batch.items:
                 work = self._work[item.call]
                 work.started_s = work.started_s or now_s
@@ -237,7 +240,9 @@ class Replica:
                 continue
             work.found[item.index] = (step.outputs, row)
             work.num_missing -= 1
-            work.engine_s += step.seconds if item.index == 0 or work.num_missing == 0 else 0.0
+            if work.step is not step:  # each step counts once, however many of the call's rows it held
+                work.step = step
+                work.engine_s += step.seconds
             if not work.num_missing:
                 del self._work[item.call]
                 done.append(work)
@@ -257,14 +262,24 @@ class Replica:
         self._batcher.observe(step.batch.padded_tokens, step.seconds)
 
     def _answer(self, work: _Work) -> None:
+        encoded = work.encoded
         try:
-            decoded = self._loaded.task.decode(_gather(work.found), self._loaded.spec, work.request.options)
+            outputs = gather(self._loaded.task, encoded, work.found)
+            decoded = self._loaded.task.decode(outputs, self._loaded.spec, work.request.options)
             body = self._json.encode(self._loaded.task.answer(decoded, work.request))
         except Exception as error:
             self._refuse(work.call, work.reply, error)
             return
-        times_ms = [round(seconds * 1000, 3) for seconds in (work.started_s - work.queued_s, work.encode_s, work.engine_s)]
-        work.reply(Answer(work.call.id, body, len(work.rows), sum(map(len, work.rows)), *times_ms))
+        self.counters.truncated_texts += len(encoded.cut)
+        self.counters.windowed_texts += len(encoded.windows)
+        queue_ms, encode_ms, engine_ms = (
+            round(seconds * 1000, 3) for seconds in (work.started_s - work.queued_s, work.encode_s, work.engine_s)
+        )
+        windows = tuple((index, len(pieces)) for index, pieces in encoded.windows.items()) if encoded.windows else ()
+        answer = Answer(
+            work.call.id, body, len(work.request.texts), sum(map(len, encoded.rows)), queue_ms, encode_ms, engine_ms, encoded.cut, windows
+        )  # fmt: skip
+        work.reply(answer)
 
     def _refuse(self, call: Call, reply: Reply, error: Exception) -> None:
         if not isinstance(error, HanlinError):
@@ -286,12 +301,3 @@ def _split(content: JsonValue) -> tuple[JsonValue, JsonObject]:
     if not isinstance(content, list) or len(content) != 2 or not isinstance(content[1], dict):
         raise InvalidInput("parameters_not_an_object")
     return content[0], content[1]
-
-
-def _gather(found: list[tuple[Outputs, int] | None]) -> Outputs:
-    """The rows of one call out of the batches they ran in, in the call's order."""
-    parts = [part for part in found if part is not None]
-    if len(parts) == 1:
-        outputs, row = parts[0]
-        return {name: values[row : row + 1] for name, values in outputs.items()}
-    return {name: np.stack([outputs[name][row] for outputs, row in parts]) for name in parts[0][0]}

@@ -20,6 +20,7 @@ from hanlin.serving.memory import weights_bytes
 from hanlin.serving.process import WorkerOptions, WorkerProcess, new_route
 from hanlin.serving.routes import ReplicaRoute
 from hanlin.serving.wire import ReplicaInfo
+from hanlin.types import LongText
 
 _log = logging.getLogger("hanlin.serving")
 
@@ -37,6 +38,7 @@ class DeploymentSpec:
         deployment_id: of the row that declares it.
         version: shown to callers, such as `sentiment-zh:3`.
         has_failed: it is known not to start, and shall not be tried.
+        long_text, cache_ttl_s: how the endpoint answers; both may change while the workers run.
     """
 
     deployment_id: str
@@ -47,6 +49,8 @@ class DeploymentSpec:
     variant: str
     replicas: int = 1
     has_failed: bool = False
+    long_text: LongText = "refuse"
+    cache_ttl_s: int = 0
 
 
 class ReplicaSet:

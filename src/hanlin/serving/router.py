@@ -176,7 +176,9 @@ class Router:
         while True:
             channel = await self._channel(target, deadline_s)
             left_s = deadline_s - self._clock()
-            call = Call(0, msgspec.Raw(content), left_s, request.key, request.lane, request.language, is_suspect)
+            call = Call(
+                0, msgspec.Raw(content), left_s, request.key, request.lane, request.language, is_suspect, target.route.long_text
+            )  # fmt: skip
             try:
                 # The worker keeps the deadline; the margin here is for a worker that hangs.
                 async with asyncio.timeout(left_s + 1.0):

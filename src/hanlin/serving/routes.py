@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from hanlin.serving.wire import ReplicaInfo
+from hanlin.types import LongText
 
 ROUTES_FILE = "routes.json"
 _LOOK_S = 0.05  # how often a folder that cannot be watched is looked at
@@ -31,7 +32,7 @@ class ReplicaRoute(msgspec.Struct, frozen=True):
 
 
 class EndpointRoute(msgspec.Struct, frozen=True):
-    """One endpoint: what it serves now, and its ready replicas."""
+    """One endpoint: what it serves now, its ready replicas, and what it does with long texts and with calls that come again."""
 
     model: str
     version: str
@@ -40,6 +41,8 @@ class EndpointRoute(msgspec.Struct, frozen=True):
     replicas: tuple[ReplicaRoute, ...] = ()
     info: ReplicaInfo | None = None
     deployment_id: str = ""
+    long_text: LongText = "refuse"
+    cache_ttl_s: int = 0
 
 
 class Routes(msgspec.Struct, frozen=True):

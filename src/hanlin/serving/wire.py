@@ -11,6 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from hanlin.types import LongText
+
 MAX_FRAME_BYTES = 64 * 2**20  # above the largest body of the gateway; a length beyond it is garbage
 _LENGTH = struct.Struct(">I")
 
@@ -55,6 +57,7 @@ class Call(Frame, frozen=True):
         timeout_s: time left of the deadline when the frame was sent.
         key: who shares the queue fairly with whom.
         is_suspect: run in a batch of its own, because a worker died while it held this call.
+        long_text: what the endpoint does with texts that are too long, where the call itself says nothing.
     """
 
     id: int
@@ -64,6 +67,7 @@ class Call(Frame, frozen=True):
     lane: Lane = "interactive"
     language: str = "en"
     is_suspect: bool = False
+    long_text: LongText = "refuse"
 
 
 class Cancel(Frame, frozen=True):
@@ -73,7 +77,12 @@ class Cancel(Frame, frozen=True):
 
 
 class Answer(Frame, frozen=True):
-    """A finished call. `body` is the JSON text for the caller; times in milliseconds."""
+    """A finished call. `body` is the JSON text for the caller; times in milliseconds.
+
+    Args:
+        truncated: indices of texts that lost their end.
+        windows: of each text that was read in more than one window: its index, and how many.
+    """
 
     id: int
     body: bytes
@@ -82,6 +91,8 @@ class Answer(Frame, frozen=True):
     queue_ms: float
     encode_ms: float
     engine_ms: float
+    truncated: tuple[int, ...] = ()
+    windows: tuple[tuple[int, int], ...] = ()
 
 
 class Refusal(Frame, frozen=True):

@@ -195,7 +195,7 @@ class JobEventRow(Table):
 
 
 class EndpointRow(Table):
-    """A public name. `deployment_id` is the deployment that answers (or shall answer) for it."""
+    """A public name, how it answers, and `deployment_id`, the deployment that answers (or shall answer) for it."""
 
     __tablename__ = "endpoints"
     __table_args__ = (UniqueConstraint("team_id", "name"),)
@@ -204,6 +204,8 @@ class EndpointRow(Table):
     name: Mapped[str]
     is_internal: Mapped[bool] = mapped_column(default=False)
     deployment_id: Mapped[str | None]
+    long_text: Mapped[str] = mapped_column(default="refuse", server_default="refuse")  # refuse, truncate, window
+    cache_ttl_s: Mapped[int] = mapped_column(default=0, server_default="0")  # 0: no answer is kept
     created_at: Mapped[datetime]
 
 

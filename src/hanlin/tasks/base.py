@@ -12,7 +12,10 @@ import numpy.typing as npt
 from hanlin.plugins import PluginRegistry
 from hanlin.tasks.metrics import Metrics
 from hanlin.tasks.spec import ModelSpec
-from hanlin.types import JsonObject, JsonValue
+from hanlin.tasks.windows import Window
+from hanlin.types import JsonObject, JsonValue, LongText
+
+Row = Mapping[str, npt.NDArray[np.floating]]  # what the engine said about one row, by output, without the batch's dimension
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +46,10 @@ class TaskOptions:
     """What every task that reads text lets a caller choose; a task adds its own by subclassing.
 
     Args:
-        truncate: cut a text that is longer than the model takes, instead of refusing it.
+        long_text: what becomes of a text that is longer than the model takes; None leaves it to the endpoint.
     """
 
-    truncate: bool = False
+    long_text: LongText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,10 @@ class Task(Protocol):
         Raises:
             InvalidInput: wrong types, unknown or out-of-range parameters, empty, oversized or broken texts. Never another error.
         """
+        ...
+
+    def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
+        """One row of outputs for a long text out of the `rows` of its windows, two or more, in order."""
         ...
 
     def decode(self, outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, options: TaskOptions) -> list[list[Scored]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeVar, cast
+from typing import Literal, TypeVar, cast, get_args
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.base import Limits
 from hanlin.tasks.text import is_blank
-from hanlin.types import JsonObject, JsonValue, shorten
+from hanlin.types import JsonObject, JsonValue, LongText, shorten
 
 Choice = TypeVar("Choice", bound=str)
 
@@ -88,6 +88,20 @@ def read_choice(parameters: JsonObject, name: str, *, choices: Sequence[Choice],
         found = shorten(value) if isinstance(value, str) else json_type(value)
         raise InvalidInput("invalid_parameter", name=name, expected="one of " + ", ".join(choices), found=found)
     return cast("Choice", value)
+
+
+def read_long_text(parameters: JsonObject) -> LongText | None:
+    """What a call wants done with texts that are too long: `long_text`, or `truncation` as Hugging Face has it; None when it says nothing.
+
+    Raises:
+        InvalidInput: `invalid_parameter`, also for both at once.
+    """
+    if parameters.get("truncation") is None:
+        name = parameters.get("long_text")
+        return None if name is None else read_choice(parameters, "long_text", choices=get_args(LongText), default="refuse")
+    if parameters.get("long_text") is not None:
+        raise InvalidInput("invalid_parameter", name="long_text", expected="one of long_text and truncation", found="both")
+    return "truncate" if read_bool(parameters, "truncation", default=False) else "refuse"
 
 
 JsonType = Literal["null", "a boolean", "a number", "a string", "a list", "an object"]

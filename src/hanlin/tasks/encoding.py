@@ -5,7 +5,8 @@ No padding and no truncation inside the tokenizer: both are decided here. Knows 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ import numpy.typing as npt
 from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import is_blank
+from hanlin.tasks.windows import Window, cut_windows, max_tokens
+from hanlin.types import LongText
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -23,6 +26,20 @@ if TYPE_CHECKING:
 _MIN_PREFIX_CHARACTERS = 4096
 _PREFIX_CHARACTERS_PER_TOKEN = 16
 _PREFIX_MARGIN_TOKENS = 64  # tokens near the cut may differ from those of the whole text
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Texts as the engine takes them: a row each, but for a text in windows, which has one a window, beside each other.
+
+    Args:
+        cut: indices of the texts that lost their end.
+        windows: those of each text that has more than one, by its index.
+    """
+
+    rows: list[list[int]]
+    cut: tuple[int, ...] = ()
+    windows: Mapping[int, tuple[Window, ...]] = field(default_factory=dict)
 
 
 class TextEncoder:
@@ -39,7 +56,7 @@ class TextEncoder:
         self._tokenizer = tokenizer
         self._text = spec.text
         self._num_special = tokenizer.num_special_tokens_to_add(False)
-        self._tail = _closing_tokens(tokenizer, self._num_special)
+        self._head, self._tail = _frame(tokenizer, self._num_special)
         self.pad_id = spec.pad_id
         self.max_length = spec.max_length
         if self.max_length <= self._num_special:
@@ -59,14 +76,33 @@ class TextEncoder:
         Raises:
             InvalidInput: `text_too_long`, `empty_text` or `invalid_unicode`, with the index of the text.
         """
-        prepared = [self._prepare(text, index) for index, text in enumerate(texts)]
+        return self.plan(texts, "truncate" if truncate else "refuse").rows
+
+    def plan(self, texts: Sequence[str], long_text: LongText, *, max_windows: int | None = None) -> Encoded:
+        """The rows of every text, with what was done to those that are longer than the model takes.
+
+        Args:
+            max_windows: of all long texts together; None for no limit beside that of each text.
+
+        Raises:
+            InvalidInput: as `encode`; `too_many_windows`.
+        """
+        longest = self._num_special + max_tokens(self._room) if long_text == "window" else self.max_length
+        prepared = [self._prepare(text, index, longest) for index, text in enumerate(texts)]
         rows = self._tokenize([text for text, _ in prepared])
         for index, (_, rest) in enumerate(prepared):
-            if rest and len(rows[index]) < self.max_length + _PREFIX_MARGIN_TOKENS:
+            if rest and len(rows[index]) < longest + _PREFIX_MARGIN_TOKENS:
                 rows[index] = self._tokenize([self._text.segment(rest)])[0]  # few tokens in many characters: look at all of it
-        return [self._fit(row, index, truncate=truncate) for index, row in enumerate(rows)]
+        if max(map(len, rows), default=0) <= self.max_length:
+            return Encoded([self._check_some(row, index) for index, row in enumerate(rows)])
+        return self._fit(rows, long_text, longest, max_windows)
 
-    def _prepare(self, text: str, index: int) -> tuple[str, str]:
+    @property
+    def _room(self) -> int:
+        """Tokens of a text that stand beside the special ones."""
+        return self.max_length - self._num_special
+
+    def _prepare(self, text: str, index: int, longest: int) -> tuple[str, str]:
         """The prepared text, and the whole cleaned text when only its beginning was prepared (else empty)."""
         try:
             text.encode("utf-8")
@@ -75,7 +111,7 @@ class TextEncoder:
         clean = self._text.clean(text)
         if is_blank(clean):
             raise InvalidInput("empty_text", index=index)
-        limit = max(_MIN_PREFIX_CHARACTERS, (self.max_length + _PREFIX_MARGIN_TOKENS) * _PREFIX_CHARACTERS_PER_TOKEN)
+        limit = max(_MIN_PREFIX_CHARACTERS, (longest + _PREFIX_MARGIN_TOKENS) * _PREFIX_CHARACTERS_PER_TOKEN)
         if len(clean) <= limit:
             return self._text.segment(clean), ""
         return self._text.segment(clean[:limit]), clean
@@ -90,14 +126,32 @@ class TextEncoder:
                 raise
             raise EngineFailed("tokenizer_failed", details=str(error)[:500]) from error
 
-    def _fit(self, row: list[int], index: int, *, truncate: bool) -> list[int]:
+    def _check_some(self, row: list[int], index: int) -> list[int]:
         if len(row) <= self._num_special:
             raise InvalidInput("empty_text", index=index)
-        if len(row) <= self.max_length:
-            return row
-        if not truncate:
-            raise InvalidInput("text_too_long", index=index, length=len(row), unit="tokens", limit=self.max_length)
-        return row[: self.max_length - len(self._tail)] + self._tail
+        return row
+
+    def _fit(self, rows: list[list[int]], long_text: LongText, longest: int, max_windows: int | None) -> Encoded:
+        """Rows of which at least one is longer than the model takes."""
+        fitted: list[list[int]] = []
+        cut: list[int] = []
+        windows: dict[int, tuple[Window, ...]] = {}
+        for index, row in enumerate(rows):
+            if len(row) <= self.max_length:
+                fitted.append(self._check_some(row, index))
+            elif long_text == "truncate":
+                cut.append(index)
+                fitted.append(row[: self.max_length - len(self._tail)] + self._tail)
+            elif long_text == "refuse" or len(row) > longest:
+                raise InvalidInput("text_too_long", index=index, length=len(row), unit="tokens", limit=longest)
+            else:
+                windows[index] = cut_windows(len(row) - self._num_special, self._room)
+                body = row[len(self._head) : len(row) - len(self._tail)]
+                fitted += [self._head + body[window.start : window.end] + self._tail for window in windows[index]]
+        total = sum(map(len, windows.values()))
+        if max_windows is not None and total > max_windows:
+            raise InvalidInput("too_many_windows", windows=total, limit=max_windows)
+        return Encoded(fitted, tuple(cut), windows)
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
@@ -122,8 +176,8 @@ def pad(batch: Sequence[Sequence[int]], pad_id: int) -> dict[str, npt.NDArray[np
     return {"input_ids": ids, "attention_mask": mask.astype(np.int64)}
 
 
-def _closing_tokens(tokenizer: Tokenizer, num_special: int) -> list[int]:
-    """The special tokens that stand after a text; a cut row must end in them too."""
+def _frame(tokenizer: Tokenizer, num_special: int) -> tuple[list[int], list[int]]:
+    """The special tokens that stand before and after a text; a cut row must stand between them too."""
     try:
         plain = tokenizer.encode("a", add_special_tokens=False).ids
         whole = tokenizer.encode("a").ids
@@ -133,7 +187,7 @@ def _closing_tokens(tokenizer: Tokenizer, num_special: int) -> list[int]:
         raise InvalidInput("invalid_tokenizer", details=str(error)[:500]) from error
     for before in range(num_special + 1):
         if whole[before : before + len(plain)] == plain and len(whole) == len(plain) + num_special:
-            return whole[before + len(plain) :]
+            return whole[:before], whole[before + len(plain) :]
     raise InvalidInput("invalid_tokenizer", details="special tokens are not a frame around the text")
 
 

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.errors import EngineFailed
-from hanlin.tasks.base import TASKS, Column, Limits, Scored, TaskOptions, TaskRequest
-from hanlin.tasks.checks import check_parameters, check_texts, read_bool, read_choice, read_integer
+from hanlin.tasks.base import TASKS, Column, Limits, Row, Scored, TaskOptions, TaskRequest
+from hanlin.tasks.checks import check_parameters, check_texts, read_choice, read_integer, read_long_text
 from hanlin.tasks.metrics import Metrics, classification_metrics
 from hanlin.tasks.spec import MAX_LABELS, ModelSpec
+from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue
 
 Function = Literal["softmax", "sigmoid", "none"]
@@ -55,14 +56,20 @@ class TextClassification:
 
     def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
         """See `Task.check`."""
-        check_parameters(parameters, allowed=("top_k", "function_to_apply", "truncation"))
+        check_parameters(parameters, allowed=("top_k", "function_to_apply", "truncation", "long_text"))
         texts, is_single = check_texts(inputs, limits)
         options = ClassificationOptions(
-            truncate=read_bool(parameters, "truncation", default=False),
+            long_text=read_long_text(parameters),
             top_k=read_integer(parameters, "top_k", low=1, high=MAX_LABELS),
             function=read_choice(parameters, "function_to_apply", choices=get_args(Function), default="softmax"),
         )
         return TaskRequest(texts, is_single, options)
+
+    def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
+        """See `Task.merge`: the mean of the logits, each window weighted by its own tokens."""
+        weights = np.array([window.num_own for window in windows], dtype=np.float64)
+        logits = np.stack([row["logits"] for row in rows]).astype(np.float64)  # (windows, labels)
+        return {"logits": weights @ logits / weights.sum()}
 
     def decode(self, outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, options: TaskOptions) -> list[list[Scored]]:
         """See `Task.decode`."""

@@ -30,7 +30,19 @@ def routes(world: World) -> list[Route]:
             )[:top]
             for text in texts
         ]
-        return JSONResponse(rows[0] if isinstance(body["inputs"], str) else rows)
+        return JSONResponse(rows[0] if isinstance(body["inputs"], str) else rows, headers=long_headers(body, texts))
+
+    def long_headers(body: dict, texts: list[str]) -> dict[str, str]:
+        """What is said of texts of more than 50 characters."""
+        parameters = body.get("parameters", {})
+        how = "truncate" if parameters.get("truncation") else parameters.get("long_text")
+        long = [index for index, text in enumerate(texts) if len(text) > 50]
+        found = {"server-timing": "queue;dur=0.5, encode;dur=0.25, engine;dur=4", "x-hanlin-model": "sentiment-zh:1 openvino-int8"}
+        if long and how == "truncate":
+            found["x-hanlin-truncated"] = ",".join(map(str, long))
+        if long and how == "window":
+            found["x-hanlin-windows"] = ",".join(f"{index}=3" for index in long)
+        return found
 
     async def undeploy(request: Request) -> Response:
         world.gone.add(request.path_params["endpoint"])
@@ -112,7 +124,10 @@ def routes(world: World) -> list[Route]:
         )
 
     async def endpoint(request: Request) -> Response:
-        return JSONResponse({"endpoint": request.path_params["endpoint"], "task": "text-classification", "state": "ready"})
+        settings = await request.json() if request.method == "PATCH" else {}
+        world.endpoint_settings |= {name: value for name, value in settings.items() if value is not None}
+        name = request.path_params["endpoint"]
+        return JSONResponse({"endpoint": name, "task": "text-classification", "state": "ready", **world.endpoint_settings})
 
     async def tasks(request: Request) -> Response:
         return JSONResponse(
@@ -145,7 +160,7 @@ def routes(world: World) -> list[Route]:
         Route("/api/v1/deployments", deploy, methods=["POST"]),
         Route("/api/v1/deployments", deployments),
         Route("/api/v1/endpoints", endpoints),
-        Route("/api/v1/endpoints/{endpoint}", endpoint),
+        Route("/api/v1/endpoints/{endpoint}", endpoint, methods=["GET", "PATCH"]),
         Route("/api/v1/endpoints/{endpoint}", undeploy, methods=["DELETE"]),
         Route("/api/v1/endpoints/{endpoint}/rollback", rollback, methods=["POST"]),
         Route("/api/v1/tasks", tasks),

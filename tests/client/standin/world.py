@@ -29,6 +29,7 @@ class World:
     deploy_end: str = "ready"
     lingers: int = 0  # so often an endpoint that was taken away still answers
     gone: set[str] = field(default_factory=set)
+    endpoint_settings: dict[str, object] = field(default_factory=dict)
     keys: list[dict[str, Any]] = field(default_factory=list)
     truncate_put_to: int = 0  # keep only so many bytes of the next PUT
     slow_s: float = 0.0

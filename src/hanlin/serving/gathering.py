@@ -1,0 +1,44 @@
+"""The rows of one call out of the batches they ran in, in the call's order; windows of long texts become one row again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from hanlin.tasks.base import Row, Task
+from hanlin.tasks.encoding import Encoded
+
+Outputs = Mapping[str, npt.NDArray[np.floating]]
+Found = tuple[Outputs, int]  # what a batch gave, and the row's place in it
+
+
+def gather(task: Task, encoded: Encoded, found: Sequence[Found | None]) -> Outputs:
+    """The outputs of a call, one row a text. Every row must have been found."""
+    parts = [part for part in found if part is not None]
+    if len(parts) == 1:
+        outputs, place = parts[0]
+        return {name: values[place : place + 1] for name, values in outputs.items()}
+    rows = [_row(part) for part in parts]
+    if encoded.windows:
+        rows = _merge(task, encoded, rows)
+    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+
+
+def _row(part: Found) -> Row:
+    outputs, place = part
+    return {name: values[place] for name, values in outputs.items()}
+
+
+def _merge(task: Task, encoded: Encoded, rows: list[Row]) -> list[Row]:
+    merged: list[Row] = []
+    start = 0
+    for index in range(len(rows)):
+        if start == len(rows):
+            break
+        windows = encoded.windows.get(index)
+        end = start + (len(windows) if windows else 1)
+        merged.append(task.merge(windows, rows[start:end]) if windows else rows[start])
+        start = end
+    return merged

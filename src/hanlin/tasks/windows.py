@@ -1,0 +1,61 @@
+"""Long texts as overlapping windows: where they are cut, and which tokens are whose. Plain integers; knows no tokenizer and no task.
+
+tokens     0123456789…
+window 0   [-------|-]         own tokens up to the middle of the overlap
+window 1         [-|-------|-]
+window 2                 [-|-------]
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+MAX_WINDOWS = 64  # of one text
+_OVERLAP_SHARE = 4  # neighbours share at least a quarter of a window: about what a sentence needs on both sides
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Tokens `start` to `end` (exclusive) of a text, special tokens not counted.
+
+    Its *own* tokens, `own_start` to `own_end`, stand nearer to its middle than to any other window's: every token of a text is
+    the own token of exactly one window.
+    """
+
+    start: int
+    end: int
+    own_start: int
+    own_end: int
+
+    @property
+    def num_own(self) -> int:
+        """Number of own tokens."""
+        return self.own_end - self.own_start
+
+
+def cut_windows(num_tokens: int, room: int) -> tuple[Window, ...]:
+    """The fewest windows of `room` tokens that cover a text of `num_tokens` with enough overlap, spread evenly.
+
+    A text that fits is one window.
+    """
+    if num_tokens <= room:
+        return (Window(0, num_tokens, 0, num_tokens),)
+    last = num_windows(num_tokens, room) - 1
+    starts = [number * (num_tokens - room) // last for number in range(last + 1)]
+    borders = [0, *((after + before + room) // 2 for before, after in pairwise(starts)), num_tokens]
+    return tuple(Window(start, start + room, *borders[number : number + 2]) for number, start in enumerate(starts))
+
+
+def num_windows(num_tokens: int, room: int) -> int:
+    """How many windows `cut_windows` makes."""
+    return 1 + -(-max(0, num_tokens - room) // _step(room))
+
+
+def max_tokens(room: int) -> int:
+    """Tokens of the longest text that `MAX_WINDOWS` windows cover."""
+    return room + (MAX_WINDOWS - 1) * _step(room)
+
+
+def _step(room: int) -> int:
+    return max(1, room - room // _OVERLAP_SHARE)
