@@ -11,9 +11,9 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "hanlin"
 FLOORS = {
-    "errors": 0, "messages": 0, "types": 0, "plugins": 0, "settings": 0,
+    "errors": 0, "messages": 0, "types": 0, "plugins": 0, "settings": 0, "drawing": 0,
     "tasks": 1, "networks": 1, "storage": 1, "observe": 1, "client": 1,
-    "registry": 2, "jobs": 2, "accounts": 2,
+    "registry": 2, "jobs": 2, "accounts": 2, "bench": 2,
     "datasets": 3, "models": 3, "engines": 3,
     "training": 4, "serving": 4,
     "compression": 5, "control": 5,
@@ -22,7 +22,7 @@ FLOORS = {
     "cli": 8, "app": 8, "demo": 8, "__main__": 9,
 }  # fmt: skip
 # Floor 0 among itself: words first, then errors, then values, then the rest.
-GROUND_ORDER = ["messages", "errors", "types", "plugins", "settings"]
+GROUND_ORDER = ["messages", "errors", "types", "plugins", "settings", "drawing"]
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).parts != ("__init__.py",))
 
 
@@ -62,6 +62,7 @@ def test_a_room_imports_lower_floors_only(path: Path) -> None:
 
 FORBIDDEN = {
     "hanlin.client": {"torch", "transformers", "numpy", "sqlalchemy", "fastapi"},
+    "hanlin.bench.run": {"torch", "transformers", "numpy", "sqlalchemy", "fastapi", "msgspec"},
     "hanlin.cli": {"torch", "transformers", "numpy", "sqlalchemy", "fastapi", "openvino", "onnxruntime"},
     "hanlin.gateway.dataplane": {"torch", "transformers", "openvino", "onnxruntime", "pyarrow", "pandas", "onnx", "nncf"},
     "hanlin.serving.worker": {"torch", "transformers", "fastapi", "starlette", "sqlalchemy", "openvino", "onnxruntime", "pyarrow"},

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hanlin import __version__
-from hanlin.cli import compress, datasets, doctor, endpoints, jobs, keys, models, server, training
+from hanlin.cli import bench, compress, datasets, doctor, endpoints, jobs, keys, models, server, training
 from hanlin.cli.words import say
 
 
@@ -18,7 +18,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )  # fmt: skip
     app.callback()(_root)
-    for part in (server, doctor, datasets, training, compress, models, endpoints, keys, jobs):
+    for part in (server, doctor, datasets, training, compress, models, endpoints, bench, keys, jobs):
         part.register(app)
     return app
 

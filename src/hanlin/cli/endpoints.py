@@ -213,7 +213,7 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
     json: JsonFlag = False,
 ) -> None:
     """See `help.predict`."""
-    wanted = [*(texts or []), *(_lines(file) if file else [])]
+    wanted = [*(texts or []), *(lines_of(file) if file else [])]
     if not wanted:
         raise InvalidInput("nothing_to_predict")
     parameters: JsonObject = {}
@@ -277,7 +277,7 @@ def _show_answers(texts: list[str], answers: list[JsonValue]) -> None:
     SCREEN.show(grid([say("column.text"), say("column.label"), say("column.score"), "", say("column.others")], rows, right=(2,)))
 
 
-def _lines(path: Path) -> Iterator[str]:
+def lines_of(path: Path) -> Iterator[str]:
     """The non-empty lines of a UTF-8 file, `-` for standard input. Raises InvalidInput."""
     try:
         data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()

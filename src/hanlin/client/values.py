@@ -220,6 +220,7 @@ class Endpoint(Value):
     variant: str | None = None
     state: str | None = None
     labels: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
     replicas: int | None = None
     reason: str | None = None
     said: JsonObject | None = None

@@ -34,6 +34,8 @@ class Outcome:
     engine_ms: float
     truncated: tuple[int, ...] = ()
     windows: tuple[tuple[int, int], ...] = ()
+    decode_ms: float = 0.0
+    write_ms: float = 0.0
 
 
 class Dataplane:
@@ -106,7 +108,7 @@ class Dataplane:
                 self._quota.settle(principal, endpoint, tokens=tokens, is_answered=is_answered)
         return Outcome(
             body, result.info.version, result.info.variant, answer.items, tokens, answer.queue_ms, answer.encode_ms, answer.engine_ms,
-            answer.truncated, answer.windows,
+            answer.truncated, answer.windows, answer.decode_ms, answer.write_ms,
         )  # fmt: skip
 
     def _key(self, principal: Principal, endpoint: str) -> str:

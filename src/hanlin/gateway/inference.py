@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
@@ -28,6 +29,7 @@ class Inference:
 
     async def predict(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes], endpoint: str) -> None:
         """Answer a call."""
+        begun_s = time.perf_counter()
         principal = self._dataplane.authenticate(header_text(headers.get(b"authorization")))
         self._dataplane.find(principal, endpoint)
         timeout_s = self._timeout_s(headers)
@@ -40,6 +42,7 @@ class Inference:
         if not isinstance(parameters, dict):
             raise InvalidInput("parameters_not_an_object")
         state = scope["state"]
+        parsed_s = time.perf_counter()
         call = self._dataplane.predict(
             principal,
             endpoint,
@@ -50,7 +53,7 @@ class Inference:
             request_id=state["request_id"],
         )
         outcome = await until_gone(call, scope, receive)
-        await _send_outcome(send, outcome, state["request_id"])
+        await _send_outcome(send, outcome, state["request_id"], begun_s=begun_s, parsed_s=parsed_s)
 
     def describe(self, headers: dict[bytes, bytes], endpoint: str) -> Response:
         """What the endpoint serves."""
@@ -143,8 +146,12 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-async def _send_outcome(send: Send, outcome: Outcome, request_id: str) -> None:
-    timing = f"queue;dur={outcome.queue_ms}, encode;dur={outcome.encode_ms}, engine;dur={outcome.engine_ms}"
+async def _send_outcome(send: Send, outcome: Outcome, request_id: str, *, begun_s: float, parsed_s: float) -> None:
+    timing = (
+        f"parse;dur={(parsed_s - begun_s) * 1000:.3f}, queue;dur={outcome.queue_ms}, encode;dur={outcome.encode_ms}, "
+        f"engine;dur={outcome.engine_ms}, decode;dur={outcome.decode_ms}, write;dur={outcome.write_ms}, "
+        f"total;dur={(time.perf_counter() - begun_s) * 1000:.3f}"
+    )
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(outcome.body)).encode()),

@@ -263,21 +263,24 @@ class Replica:
 
     def _answer(self, work: _Work) -> None:
         encoded = work.encoded
+        done_s = self._clock()
         try:
             outputs = gather(self._loaded.task, encoded, work.found)
             decoded = self._loaded.task.decode(outputs, self._loaded.spec, work.request.options)
-            body = self._json.encode(self._loaded.task.answer(decoded, work.request))
+            answered = self._loaded.task.answer(decoded, work.request)
+            decoded_s = self._clock()
+            body = self._json.encode(answered)
         except Exception as error:
             self._refuse(work.call, work.reply, error)
             return
         self.counters.truncated_texts += len(encoded.cut)
         self.counters.windowed_texts += len(encoded.windows)
-        queue_ms, encode_ms, engine_ms = (
-            round(seconds * 1000, 3) for seconds in (work.started_s - work.queued_s, work.encode_s, work.engine_s)
-        )
+        times_s = (work.started_s - work.queued_s, work.encode_s, work.engine_s, decoded_s - done_s, self._clock() - decoded_s)
+        queue_ms, encode_ms, engine_ms, decode_ms, write_ms = (round(seconds * 1000, 3) for seconds in times_s)
         windows = tuple((index, len(pieces)) for index, pieces in encoded.windows.items()) if encoded.windows else ()
         answer = Answer(
-            work.call.id, body, len(work.request.texts), sum(map(len, encoded.rows)), queue_ms, encode_ms, engine_ms, encoded.cut, windows
+            work.call.id, body, len(work.request.texts), sum(map(len, encoded.rows)), queue_ms, encode_ms, engine_ms, encoded.cut, windows,
+            decode_ms, write_ms,
         )  # fmt: skip
         work.reply(answer)
 

@@ -93,6 +93,8 @@ class Answer(Frame, frozen=True):
     engine_ms: float
     truncated: tuple[int, ...] = ()
     windows: tuple[tuple[int, int], ...] = ()
+    decode_ms: float = 0.0
+    write_ms: float = 0.0
 
 
 class Refusal(Frame, frozen=True):

@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from hanlin.drawing import bounds, clip, polyline, svg, text, text_width
 from hanlin.tasks.metrics import Metrics
-from hanlin.training.drawing import bounds, clip, polyline, svg, text, text_width
 from hanlin.training.state import Point
 
 MAX_LABELS = 40
