@@ -16,11 +16,11 @@ from hanlin.drawing import polyline, svg, text
 WIDTH, HEIGHT = 760, 620
 LEFT, RIGHT = 70, 30
 LATENCY, GOODPUT = (86, 270), (318, 452)  # top and bottom of both panels
-BARS = 506
+BARS = 516
 _WORDS = {
     "en": {
         "title": "{endpoint}: {rps:,.0f} requests/s at most", "held": "{rps:,.0f} requests/s held", "none_held": "no rate was held",
-        "sub": "{model} · {items} text(s) a request, {characters} characters in the middle", "ms": "latency, ms",
+        "sub": "{model} · texts a request: {items} · {characters} characters in the middle", "ms": "latency, ms",
         "rps": "good answers a second",
         "x": "offered requests a second", "ideal": "as offered", "p50": "p50", "p99": "p99", "where": "where the time goes",
         "light": "unloaded", "full": "loaded", "wait": "wait for a connection", "network": "network", "parse": "parse", "hop": "hop",
@@ -46,7 +46,7 @@ def saturation_svg(report: BenchReport, language: str = "en") -> str:
     """The picture of `report`; `language` is `en` or `zh`."""
     words = _WORDS["zh" if language.startswith("zh") else "en"]
     rates = [window.offered_rps or 0.0 for window in report.open]
-    x = _linear(0.0, max(rates, default=1.0) * 1.04, LEFT, WIDTH - RIGHT)
+    x = _linear(0.0, max(rates, default=1.0), LEFT, WIDTH - RIGHT)
     held = report.held
     title = words["title"].format(endpoint=report.endpoint, rps=report.capacity.goodput_rps)
     sub = words["sub"].format(model=report.model, items=report.items, characters=report.median_characters)
@@ -74,7 +74,7 @@ def _latency(report: BenchReport, words: dict[str, str], x: Scale) -> list[str]:
         placed = [(x(rate), y(math.log10(max(0.05, ms)))) for rate, ms in points]
         parts.append(polyline(placed, colour, dots=True))
         if placed:
-            parts.append(text(placed[-1][0] - 6, placed[-1][1] - 8, words[name], "soft", anchor="end"))
+            parts.append(text(placed[-1][0] + 7, placed[-1][1] + 4, words[name], "soft"))
     return parts
 
 
