@@ -38,6 +38,7 @@ class Settings(BaseModel):
     max_batch_tokens: int = Field(4096, ge=16, description="token budget of one engine step, padding included")
     max_queue_tokens: int = Field(65_536, ge=16, description="tokens that may wait in front of one replica")
     max_concurrency: int = Field(1024, ge=1, description="calls in flight in one gateway")
+    response_cache_bytes: int = Field(32 * 2**20, ge=0, description="memory of one gateway for answers of endpoints that keep them")
     request_timeout_s: float = Field(30.0, gt=0, description="deadline of a call that names none")
     header_timeout_s: float = Field(10.0, gt=0, description="time to receive a request head")
     body_timeout_s: float = Field(30.0, gt=0, description="time to receive a request body")

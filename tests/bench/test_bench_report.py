@@ -15,7 +15,9 @@ from hanlin.bench.texts import of_file, of_lengths
 from hanlin.errors import InvalidInput
 
 
-def window(rate: float | None, good: int, ms: float, *, clients: int = 1, timing: str = "engine;dur=2, total;dur=3", **more: object) -> Window:
+def window(
+    rate: float | None, good: int, ms: float, *, clients: int = 1, timing: str = "engine;dur=2, total;dur=3", **more: object
+) -> Window:
     found = Window(rate, clients, seconds=1.0)
     for _ in range(good):
         head = f"HTTP/1.1 200 OK\r\nserver-timing: {timing}".encode()

@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from hanlin.errors import NotFound, Overloaded
 from hanlin.gateway.ports import Authenticator, Journal, Mask, NoJournal, NoMask, NoQuota, Quota
+from hanlin.gateway.response_cache import ResponseCache, cache_key
 from hanlin.serving.full_disk import FullDisk
 from hanlin.serving.router import Request, Router
 from hanlin.serving.routes import EndpointRoute, RoutesWatcher, route_key
@@ -19,10 +21,15 @@ from hanlin.serving.wire import Lane
 from hanlin.settings import Settings
 from hanlin.types import JsonObject, JsonValue, Principal, is_name
 
+CacheUse = Literal["", "hit", "miss"]
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """An answer: JSON text, who gave it, where the time went (milliseconds), and what was done to texts that were too long."""
+    """An answer: JSON text, who gave it, where the time went (milliseconds), and what was done to texts that were too long.
+
+    `cache`: `hit` when it was kept from an earlier call, `miss` when it was not there, empty where nothing is kept.
+    """
 
     body: bytes
     version: str
@@ -36,6 +43,7 @@ class Outcome:
     windows: tuple[tuple[int, int], ...] = ()
     decode_ms: float = 0.0
     write_ms: float = 0.0
+    cache: CacheUse = ""
 
 
 class Dataplane:
@@ -56,6 +64,7 @@ class Dataplane:
         self._journal = journal or NoJournal()
         self._follows_routes = router is None
         self.router = router or Router(max_waiting=settings.max_concurrency, obstacle=FullDisk(settings.home / "run"))
+        self.cache: ResponseCache[Outcome] = ResponseCache(settings.response_cache_bytes)
         self.inflight = 0
         self.is_draining = False
         self._follower: asyncio.Task[None] | None = None
@@ -92,24 +101,43 @@ class Dataplane:
         """
         principal.require("predict")
         key = self._key(principal, endpoint)
-        self.router.route(key)
+        route = self.router.route(key)
         with self._admitted():
             self._quota.reserve(principal, endpoint)
             tokens, is_answered = 0, False
             try:
                 hidden = self._mask.mask(principal, endpoint, inputs)
                 request = Request(hidden, parameters, timeout_s, str(principal.key_id), lane, language)
-                result = await self.router.submit(key, request)
-                answer = result.answer
-                body = self._mask.unmask(principal, endpoint, answer.body)
-                self._journal.record(principal, endpoint, request_id=request_id, items=answer.items, tokens=answer.tokens)
-                tokens, is_answered = answer.tokens, True
+                outcome = await (self._kept(principal, key, route, request) if route.cache_ttl_s else self._ask(key, request))
+                body = self._mask.unmask(principal, endpoint, outcome.body)
+                tokens, is_cached = outcome.tokens, outcome.cache == "hit"
+                self._journal.record(
+                    principal, endpoint, request_id=request_id, items=outcome.items, tokens=tokens, is_cached=is_cached
+                )  # fmt: skip
+                is_answered = True
             finally:
-                self._quota.settle(principal, endpoint, tokens=tokens, is_answered=is_answered)
+                self._quota.settle(principal, endpoint, tokens=tokens if is_answered else 0, is_answered=is_answered)
+        return outcome if body is outcome.body else replace(outcome, body=body)
+
+    async def _ask(self, key: str, request: Request) -> Outcome:
+        result = await self.router.submit(key, request)
+        answer = result.answer
         return Outcome(
-            body, result.info.version, result.info.variant, answer.items, tokens, answer.queue_ms, answer.encode_ms, answer.engine_ms,
-            answer.truncated, answer.windows, answer.decode_ms, answer.write_ms,
+            answer.body, result.info.version, result.info.variant, answer.items, answer.tokens, answer.queue_ms, answer.encode_ms,
+            answer.engine_ms, answer.truncated, answer.windows, answer.decode_ms, answer.write_ms,
         )  # fmt: skip
+
+    async def _kept(self, principal: Principal, key: str, route: EndpointRoute, request: Request) -> Outcome:
+        """A kept answer, else a worker's, which is kept when it comes from what the route named: not from what replaced it meanwhile."""
+        digest = cache_key(route, request.inputs, request.parameters)
+        found = self.cache.get(principal.team_id, digest, ttl_s=route.cache_ttl_s, endpoint=key)
+        if found is not None:
+            return found
+        outcome = await self._ask(key, request)
+        if (outcome.version, outcome.variant) == (route.version, route.variant):
+            hit = replace(outcome, queue_ms=0.0, encode_ms=0.0, engine_ms=0.0, decode_ms=0.0, write_ms=0.0, cache="hit")
+            self.cache.put(principal.team_id, digest, hit)
+        return replace(outcome, cache="miss")
 
     def _key(self, principal: Principal, endpoint: str) -> str:
         """Private endpoints begin with a dot and are for `admin` keys of their own team."""

@@ -159,6 +159,8 @@ async def _send_outcome(send: Send, outcome: Outcome, request_id: str, *, begun_
         (b"server-timing", timing.encode()),
         (b"x-hanlin-model", f"{outcome.version} {outcome.variant}".encode()),
     ]
+    if outcome.cache:
+        headers.append((b"x-hanlin-cache", outcome.cache.encode()))
     if outcome.truncated:
         headers.append((b"x-hanlin-truncated", ",".join(map(str, outcome.truncated)).encode()))
     if outcome.windows:

@@ -9,6 +9,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
+from hanlin.gateway.dataplane import Outcome
+from hanlin.gateway.response_cache import ResponseCache
 from hanlin.serving.router import Router
 from hanlin.serving.wire import ReplicaInfo
 
@@ -40,11 +42,12 @@ class GatewayMetrics:
         count.inc()
         times.observe(seconds)
 
-    async def render(self, router: Router) -> bytes:
+    async def render(self, router: Router, cache: ResponseCache[Outcome]) -> bytes:
         """Everything, workers asked now."""
         own = generate_latest(self.registry)
         scrape = CollectorRegistry()
         scrape.register(_Workers(await router.reports(), router))
+        scrape.register(_Cache(cache))
         return own + generate_latest(scrape)
 
 
@@ -66,6 +69,25 @@ class _Workers(Collector):
         yield from families.values()
         yield _single("hanlin_worker_connections_lost", "Workers that went away", self._router.deaths_total)
         yield _single("hanlin_retries", "Calls sent again because a worker went away", self._router.retries_total)
+
+
+class _Cache(Collector):
+    """The answers this gateway keeps."""
+
+    def __init__(self, cache: ResponseCache[Outcome]) -> None:
+        self._cache = cache
+
+    def collect(self) -> Iterable[Metric]:
+        """For the registry."""
+        hits = CounterMetricFamily("hanlin_response_cache_hits", "Calls answered by a kept answer", labels=["endpoint"])
+        misses = CounterMetricFamily("hanlin_response_cache_misses", "Calls whose answer was not kept", labels=["endpoint"])
+        for endpoint, lookups in self._cache.lookups.items():
+            hits.add_metric([endpoint], lookups.hits)
+            misses.add_metric([endpoint], lookups.misses)
+        yield from (hits, misses)
+        yield GaugeMetricFamily("hanlin_response_cache_bytes", "Memory of the kept answers", value=self._cache.size_bytes)
+        yield GaugeMetricFamily("hanlin_response_cache_entries", "Answers kept", value=self._cache.num_entries)
+        yield _single("hanlin_response_cache_evictions", "Answers given up for others", self._cache.evictions_total)
 
 
 def _family(name: str) -> CounterMetricFamily | GaugeMetricFamily:

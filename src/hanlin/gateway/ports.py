@@ -45,8 +45,8 @@ class Mask(Protocol):
 class Journal(Protocol):
     """Writes use down before the answer leaves."""
 
-    def record(self, principal: Principal, endpoint: str, *, request_id: str, items: int, tokens: int) -> None:
-        """Returns once the record is safe."""
+    def record(self, principal: Principal, endpoint: str, *, request_id: str, items: int, tokens: int, is_cached: bool) -> None:
+        """`is_cached`: no engine ran for it. Returns once the record is safe."""
         ...
 
 
@@ -75,5 +75,5 @@ class NoMask:
 class NoJournal:
     """Nothing is written down."""
 
-    def record(self, principal: Principal, endpoint: str, *, request_id: str, items: int, tokens: int) -> None:
+    def record(self, principal: Principal, endpoint: str, *, request_id: str, items: int, tokens: int, is_cached: bool) -> None:
         """See `Journal`."""
