@@ -101,7 +101,7 @@ def test_calls_that_come_again_are_answered_without_an_engine(own_stack) -> None
     own_stack.add_model("m:1")
     own_stack.wait_state(own_stack.deploy("m:1", cache_ttl_s=600), "ready")
     own_stack.wait_state(own_stack.deploy("m:1", "plain"), "ready")
-    own_stack.wait_state(own_stack.deploy("m:1", team="other", cache_ttl_s=600), "ready")
+    own_stack.wait_state(own_stack.deploy("m:1", "theirs", team="other", cache_ttl_s=600), "ready")
     first, second = own_stack.post(["good", "bad"]), own_stack.post(["good", "bad"])
     assert (first.headers["x-hanlin-cache"], second.headers["x-hanlin-cache"]) == ("miss", "hit")
     assert first.content == second.content
@@ -110,7 +110,7 @@ def test_calls_that_come_again_are_answered_without_an_engine(own_stack) -> None
     assert own_stack.post(["bad", "good"]).headers["x-hanlin-cache"] == "miss"
     assert "x-hanlin-cache" not in own_stack.post("good", "plain").headers
     for _ in range(200):  # until its gateway knows the endpoint, too
-        foreign = own_stack.post(["good", "bad"], headers={"authorization": "Bearer hl_other"})
+        foreign = own_stack.post(["good", "bad"], "theirs", headers={"authorization": "Bearer hl_other"})
         if foreign.status_code != 404:
             break
         own_stack.pause()
@@ -118,7 +118,7 @@ def test_calls_that_come_again_are_answered_without_an_engine(own_stack) -> None
     for _ in range(2):
         refused = own_stack.post(["good", ""])
         assert refused.status_code == 422 and "x-hanlin-cache" not in refused.headers, "a refusal is not kept"
-    assert metric(own_stack, "hanlin_response_cache_hits_total") == {"default/sentiment": 1, "other/sentiment": 0}
+    assert metric(own_stack, "hanlin_response_cache_hits_total") == {"default/sentiment": 1, "other/theirs": 0}
     assert metric(own_stack, "hanlin_response_cache_misses_total")["default/sentiment"] == 4
     assert "hanlin_response_cache_entries 3.0" in own_stack.client.get("/metrics").text
 
