@@ -148,6 +148,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         found.close()
 
 
+@pytest.fixture(scope="session")
+def make_stack() -> type[Stack]:
+    """For a test with settings of its own; it closes what it makes."""
+    return Stack
+
+
 @pytest.fixture
 def own_stack(tmp_path: Path) -> Iterator[Stack]:
     """One for a single test, which may break it; models and deployments are the test's business."""
