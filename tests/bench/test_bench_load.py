@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanlin.bench.connection import Target
@@ -23,6 +23,7 @@ def load_of(server, *, seconds: float = 0.5, warm_up_s: float = 0.1, requests: i
     return Load(target, [BODY], limits=Limits(seconds, warm_up_s, requests, timeout_s, **more))
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(1e-6, 100.0), min_size=1, max_size=200), st.floats(0.01, 1.0))
 def test_a_quantile_is_within_one_per_cent(values: list[float], share: float) -> None:
     histogram = Histogram()

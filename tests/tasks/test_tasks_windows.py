@@ -48,6 +48,7 @@ def test_windows_cover_a_text_and_every_token_is_owned_where_it_stands_most_cent
     assert all(overlap >= room // 4 for overlap in shared)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300))
 def test_the_longest_text_takes_just_the_windows_allowed(room: int) -> None:
     assert num_windows(max_tokens(room), room) == MAX_WINDOWS
