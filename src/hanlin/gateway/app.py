@@ -43,6 +43,7 @@ def create_app(
             yield
         finally:
             await dataplane.stop()
+            edge.close()
 
     metrics = GatewayMetrics()
     inner = FastAPI(
@@ -59,7 +60,8 @@ def create_app(
     if console_app is not None:
         # not mounted at "/": a mount takes every method, so wrong ones would look like missing pages
         inner.router.default = _beside_the_api(console_app)
-    return Edge(inner, Inference(dataplane), metrics)
+    edge = Edge(inner, Inference(dataplane), metrics)
+    return edge
 
 
 def _beside_the_api(console: ASGIApp) -> ASGIApp:

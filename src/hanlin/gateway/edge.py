@@ -21,8 +21,8 @@ from hanlin.gateway.inference import PREFIX, Inference
 from hanlin.gateway.metrics import GatewayMetrics
 from hanlin.gateway.responses import error_response, header_text, language_of, request_id_of
 from hanlin.observe import logs
+from hanlin.observe.access_log import AccessLog
 
-_access = logging.getLogger("hanlin.access")
 _log = logging.getLogger("hanlin.gateway")
 
 
@@ -37,6 +37,11 @@ class Edge:
         self._inner = inner
         self._inference = inference
         self._metrics = metrics
+        self._access = AccessLog()
+
+    def close(self) -> None:
+        """Write what the log still holds back."""
+        self._access.flush()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -100,7 +105,7 @@ class Edge:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = str(scope["state"].get("route") or _route_name(scope))
         self._metrics.end(scope["method"], route, status, seconds)
-        _access.info("%s %s %d %.1f ms", scope["method"], route, status, seconds * 1000, extra={"status": status})
+        self._access.add(scope["method"], route, status, seconds, scope["state"]["request_id"])
 
 
 class _Answer:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.http_protocol import strict_protocol
+from hanlin.observe.memory import settle
 from hanlin.settings import Settings
 
 _NOTICE_S = 0.5  # between "not ready" and the closed door, for load balancers that ask
@@ -41,6 +42,7 @@ def serve(app: ASGIApp, sock: socket.socket, settings: Settings, *, dataplane: D
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end)
+        settle()
         await server.serve(sockets=[sock])
 
     with contextlib.suppress(KeyboardInterrupt):

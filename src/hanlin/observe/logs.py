@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
 import re
@@ -15,10 +16,13 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
+
+import msgspec
 
 _SECRET = re.compile(r"hl_[A-Za-z0-9_-]{20,}")
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+READY_LINES = "hanlin_ready_lines"  # extra field of a record that stands for many lines: `{"at": Unix seconds, …}` each
 _MAX_LINE = 16_000
 _FILE_BYTES = 10 * 2**20
 _FILES = 5
@@ -50,8 +54,14 @@ class JsonFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """One line without line breaks, 16,000 characters at most."""
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line: dict[str, object] = {"at": moment, "level": record.levelname.lower(), "process": self._process, "logger": record.name}
+        if (ready := getattr(record, READY_LINES, None)) is not None:
+            return redact("\n".join(msgspec.json.encode(self._stamped(line)).decode() for line in ready))
+        line: dict[str, object] = {
+            "at": _moment(record.created),
+            "level": record.levelname.lower(),
+            "process": self._process,
+            "logger": record.name,
+        }
         line["message"] = record.getMessage()[:_MAX_LINE]
         if (found := _request_id.get()) is not None:
             line["request_id"] = found
@@ -59,6 +69,19 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)[-_MAX_LINE:]
         return redact(json.dumps(line, ensure_ascii=False, default=str))
+
+    def _stamped(self, line: dict[str, Any]) -> dict[str, object]:
+        return {"at": _moment(line["at"]), "process": self._process, **{name: value for name, value in line.items() if name != "at"}}
+
+
+@functools.lru_cache(maxsize=4)
+def _second(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _moment(at_s: float) -> str:
+    """UTC with milliseconds; the seconds are remembered, for most lines share one."""
+    return f"{_second(int(at_s))}.{int(at_s % 1 * 1000):03d}Z"
 
 
 class _Quiet(logging.Handler):

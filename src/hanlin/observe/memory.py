@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,15 @@ def _set_limit(size_bytes: int) -> None:
 
         _soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (hard if size_bytes < 0 else size_bytes, hard))
+
+
+def settle() -> None:
+    """Once everything is loaded: the garbage collector need not look at it again, nor run after every few hundred new objects.
+
+    Almost nothing of a request is a cycle; with its usual settings the collector took 3 % of a gateway's time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

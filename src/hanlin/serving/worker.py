@@ -19,6 +19,7 @@ import msgspec
 
 from hanlin.engines.base import max_batch_tokens
 from hanlin.errors import EngineFailed, HanlinError
+from hanlin.observe.memory import settle
 from hanlin.serving import parent
 from hanlin.serving.batcher import Batcher
 from hanlin.serving.door import Door
@@ -75,6 +76,7 @@ async def _run(options: argparse.Namespace, token: str) -> int:
         os.umask(old_mask)
     ending = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
+    settle()
     _tell({"state": "ready", "info": msgspec.to_builtins(info)})
     broken = asyncio.ensure_future(door.broken.wait())
     await asyncio.wait([asyncio.ensure_future(ending.wait()), broken], return_when=asyncio.FIRST_COMPLETED)
