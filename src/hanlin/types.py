@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal, NewType
 
 from hanlin.errors import InvalidInput, PermissionDenied
@@ -24,6 +25,7 @@ LongText = Literal["refuse", "truncate", "window"]  # what becomes of a text tha
 MAX_CACHE_TTL_S = 7 * 86_400
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+_NAME_LENGTH = 63
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -71,6 +73,11 @@ class ModelRef:
 
 def is_name(text: str) -> bool:
     """Whether `text` may name a dataset, model, alias, endpoint or key."""
+    return len(text) <= _NAME_LENGTH and _is_name(text)
+
+
+@lru_cache(maxsize=4096)  # every call asks about its endpoint
+def _is_name(text: str) -> bool:
     return bool(_NAME.fullmatch(text)) and not text.endswith(".") and not _RESERVED.fullmatch(text)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -102,7 +101,8 @@ class Dataplane:
         principal.require("predict")
         key = self._key(principal, endpoint)
         route = self.router.route(key)
-        with self._admitted():
+        self._admit()
+        try:
             self._quota.reserve(principal, endpoint)
             tokens, is_answered = 0, False
             try:
@@ -117,6 +117,8 @@ class Dataplane:
                 is_answered = True
             finally:
                 self._quota.settle(principal, endpoint, tokens=tokens if is_answered else 0, is_answered=is_answered)
+        finally:
+            self.inflight -= 1
         return outcome if body is outcome.body else replace(outcome, body=body)
 
     async def _ask(self, key: str, request: Request) -> Outcome:
@@ -146,15 +148,11 @@ class Dataplane:
             raise NotFound("endpoint_not_found")
         return route_key(principal.team_id, endpoint)
 
-    @contextlib.contextmanager
-    def _admitted(self) -> Iterator[None]:
+    def _admit(self) -> None:
+        """Count a call in; whoever does counts it out."""
         if self.inflight >= self.settings.max_concurrency:
             raise Overloaded("too_many_calls", retry_after_s=1.0, limit=self.settings.max_concurrency)
         self.inflight += 1
-        try:
-            yield
-        finally:
-            self.inflight -= 1
 
     async def _follow(self) -> None:
         watcher = RoutesWatcher(self.settings.home / "run")

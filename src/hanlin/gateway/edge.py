@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 from starlette.requests import ClientDisconnect
@@ -52,7 +53,7 @@ class Edge:
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id_of(header_text(headers.get(b"x-request-id")))
         state["language"] = language_of(header_text(headers.get(b"accept-language")))
-        answer = _Answer(send, state["request_id"])
+        answer = _Answer(send, state["request_id"], scope.get("hanlin.send_whole"))
         self._metrics.begin()
         with logs.request_id(state["request_id"]):
             await self._guard(scope, receive, answer, headers)
@@ -84,7 +85,7 @@ class Edge:
         endpoint = path[len(PREFIX) :]
         scope["state"]["route"] = PREFIX + "{endpoint}"
         if scope["method"] == "POST":
-            await self._inference.predict(scope, receive, answer.send, headers, endpoint)
+            await self._inference.predict(scope, receive, answer.send_whole, headers, endpoint)
         elif scope["method"] in ("GET", "HEAD"):
             await self._inference.describe(headers, endpoint)(scope, receive, answer.send)
         else:
@@ -111,10 +112,11 @@ class Edge:
 class _Answer:
     """Remembers the status and adds the request id to answers that lack it."""
 
-    __slots__ = ("_id", "_send", "is_complete", "status")
+    __slots__ = ("_id", "_send", "_send_whole", "is_complete", "status")
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, send_whole: Callable[[int, bytes, bytes], bool] | None) -> None:
         self._send = send
+        self._send_whole = send_whole
         self._id = request_id.encode()
         self.status = 0
         self.is_complete = False
@@ -127,6 +129,16 @@ class _Answer:
                 message["headers"] = [*headers, (b"x-request-id", self._id)]
         await self._send(message)
         self.is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
+
+    async def send_whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """A whole answer, in one write where the server can. Header names are lower case; the content's length is added."""
+        headers.append((b"x-request-id", self._id))
+        if self._send_whole is not None and self._send_whole(status, b"".join(b"%s: %s\r\n" % line for line in headers), body):
+            self.status, self.is_complete = status, True
+            return
+        headers.append((b"content-length", b"%d" % len(body)))
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
 
 
 def refusal(error: HanlinError, scope: Scope) -> Response:
@@ -141,14 +153,20 @@ def refusal(error: HanlinError, scope: Scope) -> Response:
 
 def check_path(path: str) -> None:
     """Raises InvalidInput (`invalid_path`) for what no route of ours has: control characters, backslashes, dot segments, escapes left."""
-    if (
+    if not (_is_plain_again(path) if len(path) <= 128 else _is_plain(path)):
+        raise InvalidInput("invalid_path")
+
+
+def _is_plain(path: str) -> bool:
+    return (
         path.isascii()
         and path.isprintable()
         and not any(mark in path for mark in ("\\", "//", "/../", "/./", "%"))
         and not path.endswith(("/..", "/."))
-    ):
-        return
-    raise InvalidInput("invalid_path")
+    )
+
+
+_is_plain_again = lru_cache(maxsize=1024)(_is_plain)  # callers come back to the same few addresses
 
 
 def _route_name(scope: Scope) -> str:

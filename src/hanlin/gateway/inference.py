@@ -8,13 +8,15 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Scope
 
 from hanlin.errors import Cancelled, InvalidInput
 from hanlin.gateway import strict_json
 from hanlin.gateway.dataplane import Dataplane, Outcome
 from hanlin.gateway.responses import header_text
 from hanlin.types import JsonObject
+
+SendWhole = Callable[[int, list[tuple[bytes, bytes]], bytes], Awaitable[None]]
 
 PREFIX = "/models/"
 _FIELDS = ("inputs", "parameters")
@@ -27,7 +29,7 @@ class Inference:
     def __init__(self, dataplane: Dataplane) -> None:
         self._dataplane = dataplane
 
-    async def predict(self, scope: Scope, receive: Receive, send: Send, headers: dict[bytes, bytes], endpoint: str) -> None:
+    async def predict(self, scope: Scope, receive: Receive, send_whole: SendWhole, headers: dict[bytes, bytes], endpoint: str) -> None:
         """Answer a call."""
         begun_s = time.perf_counter()
         principal = self._dataplane.authenticate(header_text(headers.get(b"authorization")))
@@ -53,7 +55,7 @@ class Inference:
             request_id=state["request_id"],
         )
         outcome = await until_gone(call, scope, receive)
-        await _send_outcome(send, outcome, state["request_id"], begun_s=begun_s, parsed_s=parsed_s)
+        await _send_outcome(send_whole, outcome, begun_s=begun_s, parsed_s=parsed_s)
 
     def describe(self, headers: dict[bytes, bytes], endpoint: str) -> Response:
         """What the endpoint serves."""
@@ -146,7 +148,7 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-async def _send_outcome(send: Send, outcome: Outcome, request_id: str, *, begun_s: float, parsed_s: float) -> None:
+async def _send_outcome(send_whole: SendWhole, outcome: Outcome, *, begun_s: float, parsed_s: float) -> None:
     timing = (
         f"parse;dur={(parsed_s - begun_s) * 1000:.3f}, queue;dur={outcome.queue_ms}, encode;dur={outcome.encode_ms}, "
         f"engine;dur={outcome.engine_ms}, decode;dur={outcome.decode_ms}, write;dur={outcome.write_ms}, "
@@ -154,8 +156,6 @@ async def _send_outcome(send: Send, outcome: Outcome, request_id: str, *, begun_
     )
     headers = [
         (b"content-type", b"application/json"),
-        (b"content-length", str(len(outcome.body)).encode()),
-        (b"x-request-id", request_id.encode()),
         (b"server-timing", timing.encode()),
         (b"x-hanlin-model", f"{outcome.version} {outcome.variant}".encode()),
     ]
@@ -165,8 +165,7 @@ async def _send_outcome(send: Send, outcome: Outcome, request_id: str, *, begun_
         headers.append((b"x-hanlin-truncated", ",".join(map(str, outcome.truncated)).encode()))
     if outcome.windows:
         headers.append((b"x-hanlin-windows", ",".join(f"{index}={count}" for index, count in outcome.windows).encode()))
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": outcome.body})
+    await send_whole(200, headers, outcome.body)
 
 
 def _check_headers(headers: dict[bytes, bytes]) -> None:

@@ -7,6 +7,7 @@ the router's business.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from hanlin.errors import HanlinError, from_wire
 from hanlin.serving.wire import (
@@ -27,11 +28,21 @@ from hanlin.serving.wire import (
 )
 
 _CONNECT_TIMEOUT_S = 5.0
+_SWEEP_S = 0.25  # how often calls that have waited too long are looked for
 Reply = Answer | Report
 
 
 class WorkerLost(Exception):
     """The connection ended before the answer; the call may have run or not."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A frame that waits for its reply. `end_s` is loop time; None waits as long as the connection lasts."""
+
+    future: asyncio.Future[Reply]
+    size_bytes: int
+    end_s: float | None
 
 
 class Channel(asyncio.Protocol):
@@ -46,14 +57,15 @@ class Channel(asyncio.Protocol):
     info: ReplicaInfo
 
     def __init__(self, token: str) -> None:
-        loop = asyncio.get_running_loop()
+        loop = self._loop = asyncio.get_running_loop()
         self._token = token
         self._reader = FrameReader()
         self._transport: asyncio.Transport | None = None
         self._welcome: asyncio.Future[ReplicaInfo] = loop.create_future()
         self._welcome.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody may be waiting any more
-        self._pending: dict[int, tuple[asyncio.Future[Reply], int]] = {}
-        self._next_id = 0
+        self._pending: dict[int, _Pending] = {}
+        self._last_id = 0
+        self._sweeper: asyncio.TimerHandle | None = None
         self.pending_bytes = 0
         self.lost: asyncio.Future[None] = loop.create_future()
 
@@ -79,20 +91,29 @@ class Channel(asyncio.Protocol):
         """Calls in flight."""
         return len(self._pending)
 
-    async def call(self, call: Call, size_bytes: int) -> Answer:
-        """Send a call and wait for its end; `call.id` is replaced. A cancelled wait tells the worker.
+    def next_id(self) -> int:
+        """A fresh id for a frame on this connection."""
+        self._last_id += 1
+        return self._last_id
+
+    async def call(self, call: Call, size_bytes: int, *, timeout_s: float) -> Answer:
+        """Send a call whose id is from `next_id` and wait for its end. A cancelled or late wait tells the worker.
+
+        Args:
+            timeout_s: how long to wait for a worker that says nothing; kept to a quarter of a second.
 
         Raises:
             HanlinError: as the worker refused it.
             WorkerLost: the connection ended first.
+            TimeoutError: no answer in time.
         """
-        reply = await self._exchange(call, size_bytes)
+        reply = await self._exchange(call, size_bytes, self._loop.time() + timeout_s)
         assert isinstance(reply, Answer)
         return reply
 
     async def report(self) -> dict[str, float]:
         """The worker's counters. Raises WorkerLost."""
-        reply = await self._exchange(Ask(0), 0)
+        reply = await self._exchange(Ask(self.next_id()), 0, None)
         assert isinstance(reply, Report)
         return reply.values
 
@@ -101,29 +122,45 @@ class Channel(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    async def _exchange(self, frame: Call | Ask, size_bytes: int) -> Reply:
+    async def _exchange(self, frame: Call | Ask, size_bytes: int, end_s: float | None) -> Reply:
         if not self.is_open:
             raise WorkerLost("closed")
-        self._next_id += 1
-        number = self._next_id
-        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-        self._pending[number] = (future, size_bytes)
+        number = frame.id
+        future: asyncio.Future[Reply] = self._loop.create_future()
+        self._pending[number] = _Pending(future, size_bytes, end_s)
         self.pending_bytes += size_bytes
-        self._send(_with_id(frame, number))
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
+        self._send(frame)
         try:
             return await future
         except asyncio.CancelledError:
-            if number in self._pending:
-                self._forget(number)
-                self._send(Cancel(number))
+            self._give_up(number)
             raise
+
+    def _sweep(self) -> None:
+        """One timer for all calls: one each cost more than the frame."""
+        self._sweeper = None
+        now_s = self._loop.time()
+        for number, entry in list(self._pending.items()):
+            if entry.end_s is not None and entry.end_s <= now_s:
+                self._give_up(number)
+                if not entry.future.done():
+                    entry.future.set_exception(TimeoutError())
+        if self._pending:
+            self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
+
+    def _give_up(self, number: int) -> None:
+        if number in self._pending:
+            self._forget(number)
+            self._send(Cancel(number))
 
     def _forget(self, number: int) -> asyncio.Future[Reply] | None:
         entry = self._pending.pop(number, None)
         if entry is None:
             return None
-        self.pending_bytes -= entry[1]
-        return entry[0]
+        self.pending_bytes -= entry.size_bytes
+        return entry.future
 
     def _send(self, frame: Frame) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -145,6 +182,9 @@ class Channel(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
         if not self.lost.done():
             self.lost.set_result(None)
         error = WorkerLost("connection lost")
@@ -162,7 +202,7 @@ class Channel(asyncio.Protocol):
                 raise BadFrame("a second welcome")
             self._welcome.set_result(frame.info)
             return
-        if not 0 < frame.id <= self._next_id:
+        if not 0 < frame.id <= self._last_id:
             raise BadFrame("an id that was never given out")
         future = self._forget(frame.id)
         if future is None or future.done():  # cancelled meanwhile
@@ -175,9 +215,3 @@ class Channel(asyncio.Protocol):
 
 def _error(frame: Refusal) -> HanlinError:
     return from_wire(frame.error)
-
-
-def _with_id(frame: Call | Ask, number: int) -> Call | Ask:
-    if isinstance(frame, Ask):
-        return Ask(number)
-    return Call(number, frame.content, frame.timeout_s, frame.key, frame.lane, frame.language, frame.is_suspect, frame.long_text)

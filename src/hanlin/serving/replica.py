@@ -107,7 +107,9 @@ class Replica:
         self._next_number = 0
         self._is_stepping = False
         self._is_draining = False
+        self._will_pump = False
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_s = 0.0
         self._json = msgspec.json.Encoder()
         self.counters = Counters()
 
@@ -190,10 +192,15 @@ class Replica:
             number, lengths, now_s=now_s, deadline_s=begun_s + call.timeout_s, key=call.key, lane=call.lane, is_suspect=call.is_suspect
         )  # fmt: skip
         self._work[number] = _Work(call, reply, request, encoded, now_s, now_s - begun_s, [None] * len(lengths), len(lengths))
-        self._pump()
+        if self._is_stepping:
+            self._set_timer(now_s)
+        elif not self._will_pump:  # once all that arrived together is queued: it makes one batch
+            self._will_pump = True
+            self._loop.call_soon(self._pump)
 
     def _pump(self) -> None:
         """Hand the engine its next batch if it is idle; keep the deadline timer right."""
+        self._will_pump = False
         now_s = self._clock()
         for number in self._batcher.expire(now_s):
             if work := self._work.pop(number, None):
@@ -209,11 +216,19 @@ class Replica:
         self._set_timer(now_s)
 
     def _set_timer(self, now_s: float) -> None:
+        """Look at the deadlines again when the next one passes. A timer that fires too early does no harm, so most calls need none."""
+        if not self._is_stepping or (next_s := self._batcher.next_deadline_s()) is None:
+            return
         if self._timer is not None:
+            if self._timer_s <= next_s:
+                return
             self._timer.cancel()
-            self._timer = None
-        if self._is_stepping and (next_s := self._batcher.next_deadline_s()) is not None:
-            self._timer = self._loop.call_later(max(0.0, next_s - now_s) + 0.001, self._pump)
+        self._timer_s = next_s
+        self._timer = self._loop.call_later(max(0.0, next_s - now_s) + 0.001, self._look_at_deadlines)
+
+    def _look_at_deadlines(self) -> None:
+        self._timer = None
+        self._pump()
 
     def _step(self, step: Step) -> None:
         """On the engine thread."""

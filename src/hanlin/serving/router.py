@@ -174,15 +174,15 @@ class Router:
 
     async def _attempt(self, target: _Target, request: Request, content: bytes, deadline_s: float, *, is_suspect: bool) -> Result:
         while True:
-            channel = await self._channel(target, deadline_s)
+            channel = _freest(target) or await self._channel(target, deadline_s)
             left_s = deadline_s - self._clock()
             call = Call(
-                0, msgspec.Raw(content), left_s, request.key, request.lane, request.language, is_suspect, target.route.long_text
+                channel.next_id(), msgspec.Raw(content), left_s, request.key, request.lane, request.language, is_suspect,
+                target.route.long_text,
             )  # fmt: skip
             try:
                 # The worker keeps the deadline; the margin here is for a worker that hangs.
-                async with asyncio.timeout(left_s + 1.0):
-                    answer = await channel.call(call, len(content))
+                answer = await channel.call(call, len(content), timeout_s=left_s + 1.0)
             except TimeoutError:
                 raise DeadlineExceeded("deadline_exceeded") from None
             except NotReady as error:
@@ -194,11 +194,10 @@ class Router:
             return Result(answer, channel.info)
 
     async def _channel(self, target: _Target, deadline_s: float) -> Channel:
-        """The replica with the fewest outstanding bytes; waits for one. Raises as `submit` says."""
+        """The freest replica; waits for one. Raises as `submit` says."""
         while True:
-            open_channels = [channel for channel in target.channels.values() if channel.is_open]
-            if open_channels:
-                return min(open_channels, key=lambda channel: (channel.pending_bytes, channel.num_pending))
+            if (channel := _freest(target)) is not None:
+                return channel
             if self._targets.get(target.key) is not target:
                 raise NotFound("endpoint_not_found")
             if target.route.state == "failed":
@@ -268,6 +267,14 @@ class Router:
     def _check_poison(self, mark: bytes) -> None:
         if self._poison.get(mark, 0) >= POISON_DEATHS:
             raise InvalidInput("poison_input")
+
+
+def _freest(target: _Target) -> Channel | None:
+    """The replica with the fewest outstanding bytes; None while there is none."""
+    open_channels = [channel for channel in target.channels.values() if channel.is_open]
+    if len(open_channels) < 2:
+        return open_channels[0] if open_channels else None
+    return min(open_channels, key=lambda channel: (channel.pending_bytes, channel.num_pending))
 
 
 @contextlib.asynccontextmanager
