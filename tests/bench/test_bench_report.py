@@ -56,6 +56,11 @@ def test_the_limit_is_named(expected: str, timing: str, more: dict[str, object])
     assert limit_of(window(None, 100, 10.0, timing=timing, **more)) == expected
 
 
+def test_answers_that_were_kept_are_told() -> None:
+    assert report(window(100, 100, 4, cached=100), window(300, 200, 4, cached=100)).cached_share == 200 / 800
+    assert report(window(100, 100, 4)).to_json()["cached_share"] == 0
+
+
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_picture_is_whole_in_both_languages(language: str) -> None:
     found = saturation_svg(report(window(100, 100, 4), window(300, 298, 12), window(480, 410, 800)), language)

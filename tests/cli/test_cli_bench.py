@@ -13,12 +13,13 @@ def test_bench_measures_draws_and_says_what_limits(run, world, tmp_path: Path, m
     picture = tmp_path / "curve.svg"
     done = run("bench", "sentiment", *SHORT, "--out", str(picture))
     assert done.status == 0, done.err
-    assert "2 clients" in done.out and "40/s" in done.out and "the limit" in done.out and "requests a second" in done.out
+    assert "2 at once" in done.out and "40/s" in done.out and "the limit" in done.out and "requests a second" in done.out
     assert "as long as the training data" in done.err
+    assert "kept from earlier calls" not in done.err
     assert picture.read_text(encoding="utf-8").startswith("<svg")
     monkeypatch.setenv("HANLIN_LANG", "zh")
     done = run("bench", "sentiment", *SHORT)
-    assert "个客户端" in done.out and "受限于" in done.out
+    assert "个并发" in done.out and "受限于" in done.out
 
 
 def test_bench_for_programs(run, world, tmp_path: Path) -> None:

@@ -56,6 +56,12 @@ class BenchReport:
         return good[-1] if good else None
 
     @property
+    def cached_share(self) -> float:
+        """Share of the good answers that no model gave: they had been kept from earlier calls."""
+        windows = (*self.closed, *self.open)
+        return sum(window.cached for window in windows) / max(1, sum(window.good for window in windows))
+
+    @property
     def limit(self) -> Limit:
         """What keeps the capacity from being higher."""
         return limit_of(self.capacity)
@@ -67,6 +73,7 @@ class BenchReport:
             "endpoint": self.endpoint, "model": self.model, "texts": {"source": self.source, "median_characters": self.median_characters},
             "items": self.items, "capacity_rps": round(rps, 1), "capacity_texts_s": round(rps * self.items, 1),
             "held_rps": round(held.offered_rps or 0.0, 1) if held else None, "limit": self.limit,
+            "cached_share": round(self.cached_share, 4),
             "closed": _windows(self.closed), "open": _windows(self.open),
         }  # fmt: skip
 

@@ -14,6 +14,7 @@ import typer
 from hanlin.cli.endpoints import EndpointName, lines_of
 from hanlin.cli.options import JsonFlag, add_command, connect
 from hanlin.cli.screen import SCREEN, grid
+from hanlin.cli.shape import percent
 from hanlin.cli.words import say
 from hanlin.errors import InvalidInput
 from hanlin.messages import terminal_language
@@ -131,6 +132,8 @@ def _show(report: BenchReport) -> None:
     )
     SCREEN.line(say("bench.held", rps=f"{held.offered_rps:,.0f}") if held else say("bench.none_held"))
     SCREEN.line(say(f"bench.limit_{report.limit}"))
+    if report.cached_share:
+        SCREEN.note(say("bench.cached", share=percent(report.cached_share)))
 
 
 def _row(window: Window, top_s: float) -> list[str]:
