@@ -109,3 +109,11 @@ def test_the_policy_changes_without_a_new_worker(own_stack) -> None:
         own_stack.pause()
     assert found.headers["x-hanlin-windows"] == "0=3"
     assert own_stack.worker_pids() == pids
+
+
+def test_what_answers_say_in_headers_is_described(stack) -> None:
+    described = stack.client.get("/openapi.json").json()["paths"]["/models/{endpoint}"]["post"]["responses"]["200"]["headers"]
+    answers = [stack.post(LONG, "truncate"), stack.post(LONG, "window")]
+    sent = {name for answer in answers for name in answer.headers if name.startswith("x-hanlin-") or name == "server-timing"}
+    assert len(sent) == 4
+    assert sent <= {name.lower() for name in described}

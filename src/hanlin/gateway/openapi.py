@@ -20,6 +20,12 @@ _ERROR: JsonObject = {
     },
 }  # fmt: skip
 _TEXTS: JsonObject = {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+# Of a good answer; what each says stands in docs/endpoints.md.
+_HEADERS = {
+    "X-Hanlin-Model": "version and variant that answered", "X-Hanlin-Truncated": "indices of the texts that were cut, such as 0,5",
+    "X-Hanlin-Windows": "index and number of windows of each text that was read in several, such as 0=3,5=2",
+    "X-Hanlin-Cache": "hit or miss, where the endpoint keeps answers", "Server-Timing": "milliseconds of each part of the way",
+}  # fmt: skip
 _REFUSALS = {
     "400": "Not JSON", "401": "No key, or one that is not valid", "403": "The key lacks the scope `predict`", "404": "No such endpoint",
     "413": "Body, batch or text too large", "415": "Not application/json", "422": "The request is wrong; says what and where",
@@ -61,6 +67,7 @@ def _predict() -> JsonObject:
         "responses": {
             "200": {
                 "description": "The answer, for text classification every label with its score, best first",
+                "headers": {name: {"schema": {"type": "string"}, "description": words} for name, words in _HEADERS.items()},
                 "content": {"application/json": {"example": [{"label": "positive", "score": 0.98}, {"label": "negative", "score": 0.02}]}},
             },
             **_refusals(),
