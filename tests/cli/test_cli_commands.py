@@ -228,6 +228,21 @@ def test_endpoint_set_and_what_is_told_of_long_texts(run, world) -> None:
     assert "text 1 was too long and has been read in 3 windows" in run("predict", "sentiment", "坏" * 60, "--window").err
 
 
+def test_a_trial_is_begun_shown_and_ended(run, world) -> None:
+    assert "answers 10 % of the calls" in run("deploy", "sentiment-zh:2", "--endpoint", "sentiment", "--canary", "10").out
+    shown = run("endpoint", "show", "sentiment").out
+    assert all(part in shown for part in ("canary sentiment-zh:2", "on trial", "1,080", "neg 25 %")), shown
+    assert "serves from now on" in run("endpoint", "promote", "sentiment", "--no-wait").out
+    assert "copies of 100 %" in run("deploy", "sentiment-zh:2", "--endpoint", "sentiment", "--shadow", "100").out
+    assert run("endpoint", "abort", "sentiment", "--json").json()["state"] == "stopped"
+    assert run("endpoint", "abort", "sentiment").status == 4
+
+
+def test_scale(run, world) -> None:
+    assert "2-4 replicas" in run("scale", "sentiment", "--min", "2", "--max", "4").out
+    assert run("scale", "sentiment", "--min", "3", "--json").json()["max_replicas"] == 3
+
+
 def test_a_failed_deployment(run, world) -> None:
     world.deploy_end = "failed"
     done = run("deploy", "sentiment-zh", "--endpoint", "sentiment")

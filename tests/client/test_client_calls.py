@@ -181,6 +181,15 @@ def test_every_call_of_the_control_api(hanlin, world) -> None:
     assert hanlin.endpoints.list()[0].model == "sentiment-zh"
     assert hanlin.endpoints.get("sentiment").state == "ready"
     assert hanlin.endpoints.rollback("sentiment").version == 1
+    scaled = hanlin.endpoints.scale("sentiment", 2, 4)
+    assert (scaled.replicas, scaled.max_replicas) == (2, 4)
+    tried = hanlin.deployments.create("sentiment-zh:2", "sentiment", canary=10)
+    assert (tried.role, tried.weight) == ("canary", 10)
+    trial = hanlin.endpoints.get("sentiment").trial
+    assert trial is not None and trial.stats is not None
+    assert hanlin.endpoints.promote("sentiment").role == "live"
+    hanlin.deployments.create("sentiment-zh:2", "sentiment", shadow=100)
+    assert hanlin.endpoints.abort("sentiment").state == "stopped"
     assert hanlin.describe("sentiment").labels == ("neg", "pos")
     hanlin.endpoints.delete("sentiment")
     key = hanlin.keys.create("app", ["predict"])

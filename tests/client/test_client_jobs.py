@@ -25,6 +25,12 @@ def test_stream_shows_every_event_once_although_it_breaks(hanlin, world) -> None
     assert resumed == ["2", "4"]
 
 
+def test_a_stream_that_ends_with_an_error_event_is_followed_at_another_gateway(hanlin, world) -> None:
+    world.stream_cuts, world.stops_cleanly = 2, True
+    events = list(hanlin.jobs.stream(hanlin.jobs.submit("train", {}).id))
+    assert [event.seq for event in events] == [1, 2, 3, 4, 5, 6]
+
+
 def test_wait_returns_the_result_and_calls_back(hanlin) -> None:
     seen = []
     job = hanlin.jobs.wait(hanlin.jobs.submit("train", {}).id, on_event=seen.append)

@@ -58,6 +58,7 @@ class Http:
     app: object
     platform: Platform
     router: Router
+    dataplane: Dataplane
 
     def key(self, *scopes: Scope, team: TeamId = DEFAULT_TEAM) -> str:
         return self.platform.accounts.create_key(team, "test", scopes or SCOPES)[1]
@@ -70,8 +71,8 @@ class Http:
 @pytest.fixture
 def http(platform: Platform, settings: Settings) -> Http:
     dataplane = Dataplane(platform.accounts, settings=settings)
-    app = create_app(dataplane, control_router=create_control_router(platform, dataplane.router))
-    return Http(app, platform, dataplane.router)
+    app = create_app(dataplane, control_router=create_control_router(platform, dataplane))
+    return Http(app, platform, dataplane.router, dataplane)
 
 
 @pytest.fixture

@@ -138,6 +138,18 @@ async def test_events_stream_to_the_end_mark_and_resume(http, platform, owner, m
         assert (await client.get(f"/api/v1/jobs/{job.id}/events?after={frames[2]['id']}")).text == ""
 
 
+async def test_a_stream_that_ends_with_its_gateway_ends_with_an_error(http, platform, owner, make_version) -> None:
+    """C067: never with what a reader could take for the end of the job."""
+    make_version()
+    job = jobs.submit(platform, owner, kind="compress", config={"model": "mood"})
+    platform.jobs.report(platform.jobs.claim("r", ["heavy"], 60), step=1, total=2, metrics={})
+    http.dataplane.is_draining = True
+    async with http.client(http.key()) as client:
+        text = (await client.get(f"/api/v1/jobs/{job.id}/events")).text
+    assert [line for line in text.split("\n") if line.startswith("event:")] == ["event: progress", "event: error"]
+    assert "server_stopping" in text
+
+
 async def test_a_job_speaks_each_readers_language_and_one_code(http, platform, owner, make_version) -> None:
     make_version()
     job = jobs.submit(platform, owner, kind="compress", config={"model": "mood"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import httpx
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from hanlin.gateway.acceptor import new_tally
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import TextSettings
 
@@ -30,10 +32,11 @@ LIMITS = {
 
 
 class Stack:
-    """One home with its two processes."""
+    """One home with its processes: a reconciler and one gateway, or several."""
 
-    def __init__(self, home: Path, **settings: object) -> None:
+    def __init__(self, home: Path, *, gateways: int = 1, **settings: object) -> None:
         home.mkdir(parents=True)
+        settings["gateways"] = gateways
         self.home = home
         self.gateway_log = home / "gateway.log"  # what the gateway says on stderr: nothing, when all is well
         (home / "settings.json").write_text(json.dumps(LIMITS | settings))
@@ -43,13 +46,24 @@ class Stack:
         self.port: int = self._sock.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self.client = httpx.Client(base_url=self.url, headers={"authorization": "Bearer hl_app"}, timeout=30)
-        self.start_gateway()
+        self._tally = new_tally(gateways)
+        self.gateways: list[subprocess.Popen[bytes]] = [self._start_gateway(index) for index in range(gateways)]
         self.start_reconciler()
 
-    def start_gateway(self) -> None:
-        fd = self._sock.fileno()
+    @property
+    def gateway(self) -> subprocess.Popen[bytes]:
+        """The first of the gateways."""
+        return self.gateways[0]
+
+    def start_gateway(self, index: int = 0) -> None:
+        """Another one in the place of one that ended."""
+        self.gateways[index] = self._start_gateway(index)
+
+    def _start_gateway(self, index: int) -> subprocess.Popen[bytes]:
+        fds = [self._sock.fileno(), self._tally]
+        argv = [sys.executable, STACK, "gateway", self.home, str(fds[0]), str(index), str(fds[1])]
         with self.gateway_log.open("ab") as log:
-            self.gateway = subprocess.Popen([sys.executable, STACK, "gateway", self.home, str(fd)], pass_fds=[fd], stderr=log)
+            return subprocess.Popen(argv, pass_fds=fds, stderr=log)
 
     def start_reconciler(self) -> None:
         self.reconciler = subprocess.Popen([sys.executable, STACK, "reconciler", self.home])
@@ -123,15 +137,16 @@ class Stack:
 
     def close(self) -> None:
         self.client.close()
-        for process in (self.gateway, self.reconciler):
+        for process in (*self.gateways, self.reconciler):
             process.terminate()
-        for process in (self.gateway, self.reconciler):
+        for process in (*self.gateways, self.reconciler):
             try:
                 process.wait(15)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
         self._sock.close()
+        os.close(self._tally)
 
 
 @pytest.fixture(scope="module")

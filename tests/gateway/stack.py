@@ -1,4 +1,4 @@
-"""A serving stack without the control plane, for tests: `python stack.py gateway|reconciler HOME [FD]`.
+"""A serving stack without the control plane, for tests: `python stack.py gateway|reconciler HOME [FD INDEX TALLY]`.
 
 Keys and desired deployments come from files in HOME, settings from HOME/settings.json.
 """
@@ -64,15 +64,16 @@ def write_json(path: Path, value: object) -> None:
     aside.replace(path)
 
 
-def run_gateway(home: Path, descriptor: int) -> None:
+def run_gateway(home: Path, descriptor: int, index: int, tally: int) -> None:
+    from hanlin.gateway.acceptor import Tally
     from hanlin.gateway.app import create_app
     from hanlin.gateway.dataplane import Dataplane
     from hanlin.gateway.server import serve
 
     settings = read_settings(home)
-    dataplane = Dataplane(Keys(), settings=settings)
+    dataplane = Dataplane(Keys(), settings=settings, index=index)
     sock = socket.socket(fileno=descriptor)
-    serve(create_app(dataplane), sock, settings, dataplane=dataplane)
+    serve(create_app(dataplane), sock, settings, dataplane=dataplane, tally=Tally(tally, index))
 
 
 def run_reconciler(home: Path) -> None:
@@ -100,6 +101,6 @@ def read_settings(home: Path) -> Settings:
 if __name__ == "__main__":
     parent.die_with_parent()
     if sys.argv[1] == "gateway":
-        run_gateway(Path(sys.argv[2]), int(sys.argv[3]))
+        run_gateway(Path(sys.argv[2]), *map(int, sys.argv[3:]))
     else:
         run_reconciler(Path(sys.argv[2]))

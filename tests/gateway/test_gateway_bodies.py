@@ -191,7 +191,7 @@ def test_pages_without_a_key(stack) -> None:
         assert head.headers["content-type"] == "application/json"
     assert httpx.get(stack.url + "/readyz").json()["status"] == "ready"
     metrics = httpx.get(stack.url + "/metrics").text
-    assert 'hanlin_requests_total{method="POST",route="/models/{endpoint}",status="200"}' in metrics
+    assert 'hanlin_requests_total{gateway="0",method="POST",route="/models/{endpoint}",status="200"}' in metrics
     assert "hanlin_worker_rows_total" in metrics
     schema = httpx.get(stack.url + "/openapi.json").json()
     assert "/models/{endpoint}" in schema["paths"]

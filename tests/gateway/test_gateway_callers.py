@@ -39,7 +39,7 @@ def wait_until(condition: Callable[[], bool], problem: str) -> None:
 def in_flight(stack) -> float:
     """Requests in the gateway, the one that asks not counted."""
     lines = stack.client.get("/metrics").text.splitlines()
-    return float(next(line for line in lines if line.startswith("hanlin_requests_in_flight ")).split()[1]) - 1
+    return float(next(line for line in lines if line.startswith("hanlin_requests_in_flight{")).split()[1]) - 1
 
 
 def status_count(stack, status: int) -> float:

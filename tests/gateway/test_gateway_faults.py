@@ -173,8 +173,8 @@ def test_hang_up_drops_queued_work(own_stack) -> None:
     assert values["hanlin_worker_rows_total"] == 2
     assert values["hanlin_worker_queued_tokens"] == 0
     metrics = own_stack.client.get("/metrics").text
-    assert 'route="/models/{endpoint}",status="499"} 5.0' in metrics
-    assert "hanlin_requests_in_flight 1.0" in metrics
+    assert 'gateway="0",method="POST",route="/models/{endpoint}",status="499"} 5.0' in metrics
+    assert 'hanlin_requests_in_flight{gateway="0"} 1.0' in metrics
 
 
 def test_sigterm_drains(own_stack) -> None:

@@ -120,7 +120,7 @@ def test_calls_that_come_again_are_answered_without_an_engine(own_stack) -> None
         assert refused.status_code == 422 and "x-hanlin-cache" not in refused.headers, "a refusal is not kept"
     assert metric(own_stack, "hanlin_response_cache_hits_total") == {"default/sentiment": 1, "other/theirs": 0}
     assert metric(own_stack, "hanlin_response_cache_misses_total")["default/sentiment"] == 4
-    assert "hanlin_response_cache_entries 3.0" in own_stack.client.get("/metrics").text
+    assert 'hanlin_response_cache_entries{gateway="0"} 3.0' in own_stack.client.get("/metrics").text
 
 
 @pytest.mark.e2e

@@ -14,11 +14,12 @@ def main() -> int:
 
     settings = enter(f"hanlin {' '.join([role, *args[:1]]) if role == 'job' else role}")
     if role != "job":  # a job's output is kept by the runner
-        configure_logs(role, level=settings.log_level, path=settings.home / "logs" / f"{role}.log")
+        name = f"gateway-{args[1]}" if role == "gateway" and args[1] != "0" else role  # a file of its own: each turns its own over
+        configure_logs(name, level=settings.log_level, path=settings.home / "logs" / f"{name}.log")
     if role == "gateway":
         from hanlin.app.gateway import run_gateway
 
-        return run_gateway(settings, socket_fd=int(args[0]))
+        return run_gateway(settings, socket_fd=int(args[0]), index=int(args[1]), tally_fd=int(args[2]))
     if role == "reconciler":
         from hanlin.app.reconciler import run_reconciler
 

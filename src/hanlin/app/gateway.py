@@ -8,26 +8,32 @@ from hanlin.app.wiring import open_platform
 from hanlin.settings import Settings
 
 
-def run_gateway(settings: Settings, *, socket_fd: int) -> int:
-    """Serves until SIGTERM, then drains."""
+def run_gateway(settings: Settings, *, socket_fd: int, index: int = 0, tally_fd: int | None = None) -> int:
+    """Serves until SIGTERM, then drains.
+
+    Args:
+        index: which gateway this is, from 0.
+        tally_fd: memory in which all gateways tell how many connections they hold.
+    """
     from hanlin.console import create_console
+    from hanlin.gateway.acceptor import Tally
     from hanlin.gateway.app import create_app
     from hanlin.gateway.control_api import create_control_router
     from hanlin.gateway.dataplane import Dataplane
     from hanlin.gateway.server import serve
 
     platform = open_platform(settings)
-    dataplane = Dataplane(platform.accounts, settings=settings)
+    dataplane = Dataplane(platform.accounts, settings=settings, index=index)
 
     def is_database_ready() -> bool:
         platform.database.change_counter()
         return True
 
     app = create_app(
-        dataplane, control_router=create_control_router(platform, dataplane.router),
+        dataplane, control_router=create_control_router(platform, dataplane),
         console_app=create_console(platform, dataplane=dataplane), is_database_ready=is_database_ready,
     )  # fmt: skip
     with socket.socket(fileno=socket_fd) as listener:
-        serve(app, listener, settings, dataplane=dataplane)
+        serve(app, listener, settings, dataplane=dataplane, tally=Tally(tally_fd, index) if tally_fd is not None else None)
     platform.close()
     return 0

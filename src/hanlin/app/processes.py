@@ -54,10 +54,15 @@ def be_modest() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
-def stop(child: subprocess.Popen[bytes], *, grace_s: float) -> int:
-    """SIGTERM, then SIGKILL after `grace_s` to its whole session; the exit status."""
+def ask_to_end(child: subprocess.Popen[bytes]) -> None:
+    """SIGTERM to one that runs."""
     if child.poll() is None:
         child.terminate()
+
+
+def stop(child: subprocess.Popen[bytes], *, grace_s: float) -> int:
+    """SIGTERM, then SIGKILL after `grace_s` to its whole session; the exit status."""
+    ask_to_end(child)
     with contextlib.suppress(subprocess.TimeoutExpired):
         child.wait(timeout=grace_s)
     return kill(child)

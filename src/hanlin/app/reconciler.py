@@ -9,8 +9,10 @@ import signal
 from hanlin.app.wiring import open_platform
 from hanlin.control.desired import DeclaredDeployments
 from hanlin.errors import NotReady
+from hanlin.serving.judge import JudgeLimits
 from hanlin.serving.process import WorkerOptions
 from hanlin.serving.reconciler import Reconciler
+from hanlin.serving.steering import SteeringOptions
 from hanlin.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ async def _run(settings: Settings) -> None:
         desired.start_over()
     except NotReady as error:  # a full disk: what is wanted is served all the same, the states follow as workers come up
         _log.warning("old states of deployments cannot be cleared", extra={"code": error.code})
-    reconciler = Reconciler(desired, materialize=desired.materialize, options=worker_options(settings))
+    reconciler = Reconciler(desired, materialize=desired.materialize, options=worker_options(settings), steering=steering_options(settings))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, reconciler.stop)
@@ -37,6 +39,14 @@ async def _run(settings: Settings) -> None:
         await reconciler.run()
     finally:
         platform.close()
+
+
+def steering_options(settings: Settings) -> SteeringOptions:
+    """How this home's endpoints are scaled, and its trials judged."""
+    limits = JudgeLimits(
+        settings.trial_min_calls, settings.trial_max_error_points, settings.trial_max_latency_ratio, settings.trial_max_label_drift
+    )  # fmt: skip
+    return SteeringOptions(limits, settings.scale_up_after_s, settings.scale_down_after_s)
 
 
 def worker_options(settings: Settings) -> WorkerOptions:

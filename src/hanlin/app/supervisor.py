@@ -1,7 +1,7 @@
 """`hanlin up`: owns the home's lock and the listening socket, starts the children, restarts what dies, drains in order.
 
-The socket is bound before anything else and handed to each gateway, so a gateway that is restarted loses no
-connection that waits in the backlog. Knows nothing of models or requests.
+The one socket is bound before anything else and handed to every gateway, so a gateway that is restarted loses no
+connection that waits in the backlog, and another one takes it. Knows nothing of models or requests.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from hanlin.app.processes import kill, spawn, stop
+from hanlin.app.processes import ask_to_end, kill, spawn, stop
 from hanlin.errors import Conflict, InvalidInput
+from hanlin.gateway.acceptor import new_tally
 from hanlin.settings import Settings
 from hanlin.storage.durable import write_atomically
 
@@ -75,9 +76,7 @@ class Supervisor:
         """Keeps the children alive until SIGTERM or SIGINT, then drains; 0 when all ended by themselves."""
         previous = {number: signal.signal(number, self._ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
-            fd = self.listener.fileno()
-            os.set_inheritable(fd, True)
-            self.children = [Child("gateway", (str(fd),), (fd,)), Child("reconciler"), Child("runner")]
+            self.children = [*self._gateways(), Child("reconciler"), Child("runner")]
             while not self._is_stopping:
                 now_s = time.monotonic()
                 for child in self.children:
@@ -94,14 +93,25 @@ class Supervisor:
     def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
         self._is_stopping = True
 
+    def _gateways(self) -> list[Child]:
+        fd, tally = self.listener.fileno(), new_tally(self.settings.gateways)
+        return [Child("gateway", (str(fd), str(index), str(tally)), (fd, tally)) for index in range(self.settings.gateways)]
+
     def _drain(self) -> int:
-        """Doors first, so that calls in flight still find their workers; then jobs; then workers."""
-        grace_s = self.settings.drain_timeout_s + 3.0
+        """Doors first, so that calls in flight still find their workers; then jobs; then workers.
+
+        The socket is let go of at once: from when the last gateway has closed its own copy, connections are refused."""
+        self.listener.close()
         worst = 0
-        for child in self.children and [self.children[0], self.children[2], self.children[1]]:
-            if child.process is not None:
-                worst = max(worst, abs(stop(child.process, grace_s=grace_s)))
-                child.process = None
+        for role in ("gateway", "runner", "reconciler"):
+            ending = [child.process for child in self.children if child.role == role and child.process is not None]
+            for process in ending:
+                ask_to_end(process)
+            end_s = time.monotonic() + self.settings.drain_timeout_s + 3.0 + (self.settings.pre_stop_s if role == "gateway" else 0.0)
+            for process in ending:
+                worst = max(worst, abs(stop(process, grace_s=max(0.0, end_s - time.monotonic()))))
+            for child in self.children:
+                child.process = None if child.role == role else child.process
         return 0 if worst in (0, signal.SIGTERM) else 1
 
 

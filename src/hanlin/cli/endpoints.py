@@ -1,4 +1,4 @@
-"""`hanlin deploy | undeploy | rollback | endpoint … | predict | task …`."""
+"""`hanlin deploy | undeploy | rollback | scale | endpoint … | predict | task …`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hanlin.cli import curl
+from hanlin.cli import curl, scaling
 from hanlin.cli.options import JsonFlag, Wait, add_command, connect, group
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.shape import items, number, part, percent, words
@@ -31,11 +31,14 @@ def register(app: typer.Typer) -> None:
     add_command(app, "deploy", deploy, "help.deploy")
     add_command(app, "undeploy", undeploy, "help.undeploy")
     add_command(app, "rollback", rollback, "help.rollback")
+    add_command(app, "scale", scaling.scale, "help.scale")
     add_command(app, "predict", predict, "help.predict")
     endpoint = group(app, "endpoint")
     add_command(endpoint, "list", list_, "help.endpoint_list")
     add_command(endpoint, "show", show, "help.endpoint_show")
     add_command(endpoint, "set", set_, "help.endpoint_set")
+    add_command(endpoint, "promote", scaling.promote, "help.endpoint_promote")
+    add_command(endpoint, "abort", scaling.abort, "help.endpoint_abort")
     task = group(app, "task")
     add_command(task, "list", tasks, "help.task_list")
 
@@ -44,14 +47,18 @@ def deploy(  # noqa: PLR0917  # Typer passes them by name
     model: Annotated[str, typer.Argument(help=say("option.model"))],
     endpoint: Annotated[str, typer.Option("--endpoint", help=say("option.endpoint"))],
     variant: Annotated[str | None, typer.Option("--variant", help=say("option.variant"))] = None,
-    replicas: Annotated[int, typer.Option("--replicas", help=say("option.replicas"), min=1)] = 1,
+    replicas: Annotated[int | None, typer.Option("--replicas", help=say("option.replicas"), min=1)] = None,
     long_text: Annotated[LongText | None, typer.Option("--long-text", help=say("option.long_text"))] = None,
+    canary: Annotated[int | None, typer.Option("--canary", help=say("option.canary"), min=1, max=99, metavar="PERCENT")] = None,
+    shadow: Annotated[int | None, typer.Option("--shadow", help=say("option.shadow"), min=1, max=100, metavar="PERCENT")] = None,
     wait: Wait = True,
     json: JsonFlag = False,
 ) -> None:
     """See `help.deploy`."""
     with connect() as hanlin:
-        deployment = hanlin.deployments.create(model, endpoint, variant=variant, replicas=replicas, long_text=long_text)
+        deployment = hanlin.deployments.create(
+            model, endpoint, variant=variant, replicas=replicas, long_text=long_text, canary=canary, shadow=shadow
+        )
         if wait:
             deployment = _settle(hanlin, deployment)
         url = absolute(hanlin, deployment.url or f"/models/{endpoint}")
@@ -67,7 +74,9 @@ def deploy(  # noqa: PLR0917  # Typer passes them by name
             state=name_of("state", deployment.state),
         )
     )
-    if deployment.state == "ready":
+    if deployment.role != "live":
+        SCREEN.line(say(f"trial.{deployment.role}_begun", endpoint=endpoint, weight=deployment.weight))
+    elif deployment.state == "ready":
         SCREEN.line(f"  {curl.command(url)}")
 
 
@@ -130,7 +139,7 @@ def list_(json: JsonFlag = False) -> None:
             f"{item.model or ''}:{item.version or ''}",
             item.variant,
             name_of("state", item.state),
-            item.replicas,
+            scaling.span(item.replicas, item.max_replicas),
             absolute(hanlin, item.url),
         )
         for item in found
@@ -174,10 +183,12 @@ def _show(found: Endpoint, json: bool) -> None:
                 [
                     (name_of("field", name), _value(name, value))
                     for name, value in document.items()
-                    if name != "said" and value not in (None, [], ())
+                    if name not in ("said", "trial") and value not in (None, [], ())
                 ],
             )
         )
+        if found.trial is not None:
+            scaling.show_trial(document["trial"])
 
 
 def _value(name: str, value: object) -> str:

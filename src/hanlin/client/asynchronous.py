@@ -249,10 +249,15 @@ class AsyncDeployments(_Part):
     """What endpoints shall serve."""
 
     async def create(
-        self, model: str, endpoint: str, *, variant: str | None = None, replicas: int = 1, long_text: LongText | None = None
-    ) -> Deployment:
-        """Declare that `endpoint` serves `model`; returns at once, see `wait`. `long_text`: refuse, truncate or window."""
-        call = calls.create_deployment(model, endpoint, variant=variant, replicas=replicas, long_text=long_text)
+        self, model: str, endpoint: str, *, variant: str | None = None, replicas: int | None = None, max_replicas: int | None = None,
+        long_text: LongText | None = None, canary: int | None = None, shadow: int | None = None,
+    ) -> Deployment:  # fmt: skip
+        """Declare that `endpoint` serves `model`, or tries it beside what serves: as a `canary` that answers so many percent of the
+        calls, or a `shadow` that gets copies of as many. Returns at once, see `wait`. `long_text`: refuse, truncate or window."""
+        call = calls.create_deployment(
+            model, endpoint, variant=variant, replicas=replicas, max_replicas=max_replicas, long_text=long_text, canary=canary,
+            shadow=shadow,
+        )  # fmt: skip
         return await self._core.call(call)
 
     async def list(self) -> list[Deployment]:
@@ -288,6 +293,18 @@ class AsyncEndpoints(_Part):
     async def rollback(self, endpoint: str) -> Deployment:
         """Serve again what it served before."""
         return await self._core.call(calls.rollback_endpoint(endpoint))
+
+    async def scale(self, endpoint: str, min_replicas: int, max_replicas: int | None = None) -> Deployment:
+        """Change how many replicas it has: between these, as load asks for."""
+        return await self._core.call(calls.scale_endpoint(endpoint, min_replicas, max_replicas))
+
+    async def promote(self, endpoint: str) -> Deployment:
+        """Let the version on trial serve from now on."""
+        return await self._core.call(calls.promote_endpoint(endpoint))
+
+    async def abort(self, endpoint: str) -> Deployment:
+        """End the trial; what served all along serves on."""
+        return await self._core.call(calls.abort_endpoint(endpoint))
 
 
 class AsyncKeys(_Part):

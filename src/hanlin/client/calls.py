@@ -220,13 +220,16 @@ def _manifest(reply: Reply) -> list[UploadedFile]:
 # Deployments, tasks, keys
 
 
-def create_deployment(model: str, endpoint: str, *, variant: str | None, replicas: int, long_text: LongText | None) -> Call[Deployment]:
-    """Declare what an endpoint shall serve; asking twice does no harm."""
-    body: JsonObject = {"model": model, "endpoint": endpoint, "replicas": replicas}
-    if variant:
-        body["variant"] = variant
-    if long_text:
-        body["long_text"] = long_text
+def create_deployment(
+    model: str, endpoint: str, *, variant: str | None, replicas: int | None, max_replicas: int | None = None,
+    long_text: LongText | None = None, canary: int | None = None, shadow: int | None = None,
+) -> Call[Deployment]:  # fmt: skip
+    """Declare what an endpoint shall serve, or what shall be tried beside it; asking twice does no harm."""
+    options = {
+        "variant": variant or None, "replicas": replicas, "max_replicas": max_replicas, "long_text": long_text or None,
+        "canary": canary, "shadow": shadow,
+    }  # fmt: skip
+    body: JsonObject = {"model": model, "endpoint": endpoint, **{name: value for name, value in options.items() if value is not None}}
     return _send("POST", "/api/v1/deployments", replies.one(Deployment), body)
 
 
@@ -259,6 +262,22 @@ def delete_endpoint(endpoint: str) -> Call[None]:
 def rollback_endpoint(endpoint: str) -> Call[Deployment]:
     """Serve again what the endpoint served before."""
     return _send("POST", _path("api", "v1", "endpoints", endpoint, "rollback"), replies.one(Deployment), is_idempotent=False)
+
+
+def scale_endpoint(endpoint: str, min_replicas: int, max_replicas: int | None) -> Call[Deployment]:
+    """Change how many replicas an endpoint has."""
+    body = {"min_replicas": min_replicas, "max_replicas": max_replicas}
+    return _send("POST", _path("api", "v1", "endpoints", endpoint, "scale"), replies.one(Deployment), body)
+
+
+def promote_endpoint(endpoint: str) -> Call[Deployment]:
+    """Let the version on trial serve."""
+    return _send("POST", _path("api", "v1", "endpoints", endpoint, "promote"), replies.one(Deployment), is_idempotent=False)
+
+
+def abort_endpoint(endpoint: str) -> Call[Deployment]:
+    """End the trial at an endpoint."""
+    return _send("POST", _path("api", "v1", "endpoints", endpoint, "abort"), replies.one(Deployment), is_idempotent=False)
 
 
 def list_tasks() -> Call[list[Task]]:

@@ -128,6 +128,8 @@ def _read_events(job_id: str, after: int, policy: Policy, deadline: float) -> Fl
         for message in parser.feed(chunk):
             if message.event == "end":
                 return after
+            if message.event == "error":  # the gateway ends before the job does: another one goes on
+                return after
             event = _event_of(message)
             if event.seq > after:  # a reconnected stream may repeat what we have
                 after = event.seq

@@ -203,6 +203,10 @@ class Deployment(Value):
     version: int | str | None = None
     variant: str | None = None
     replicas: int = 1
+    max_replicas: int = 1
+    role: str = "live"
+    weight: int = 0
+    stats: JsonObject | None = None
     state: str = "starting"
     reason: str | None = None
     said: JsonObject | None = None
@@ -222,6 +226,8 @@ class Endpoint(Value):
     labels: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
     replicas: int | None = None
+    max_replicas: int | None = None
+    trial: Deployment | None = None
     reason: str | None = None
     said: JsonObject | None = None
     url: str | None = None

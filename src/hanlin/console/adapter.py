@@ -179,6 +179,7 @@ def _endpoint(item: ControlEndpoint) -> EndpointView:
     return EndpointView(
         item.name, shown.state, shown.task, shown.model, shown.version, shown.variant, shown.replicas, reason, labels=item.labels,
         long_text=item.long_text, cache_ttl_s=item.cache_ttl_s,
+        trial=reading.read_trial(item.trial) if item.trial else None,
     )  # fmt: skip
 
 

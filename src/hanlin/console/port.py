@@ -118,6 +118,32 @@ class ModelView:
 
 
 @dataclass(frozen=True, slots=True)
+class SideView:
+    """What one of two compared versions did meanwhile; times in milliseconds, None without calls."""
+
+    is_tried: bool
+    calls: int = 0
+    failed: int = 0
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    labels: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TrialView:
+    """A version that is tried beside the one that serves, or was last and was taken back for a reason."""
+
+    role: str
+    weight: int
+    model: str
+    version: int
+    variant: str
+    state: str
+    reason: Mapping[str, str] = field(default_factory=dict)  # by language
+    sides: tuple[SideView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointView:
     """A public name and what answers behind it."""
 
@@ -133,6 +159,7 @@ class EndpointView:
     languages: tuple[str, ...] = ()
     long_text: str = "refuse"
     cache_ttl_s: int = 0
+    trial: TrialView | None = None
 
 
 @dataclass(frozen=True, slots=True)

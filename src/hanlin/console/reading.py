@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 
-from hanlin.console.port import CertificateView, LabelScores, MetricsView, VariantView
+from hanlin.console.port import CertificateView, LabelScores, MetricsView, SideView, TrialView, VariantView
+from hanlin.console.words import LANGUAGES
+from hanlin.control.values import DeploymentView
 from hanlin.messages.said import Said
 from hanlin.types import JsonObject, JsonValue
 
@@ -118,3 +120,17 @@ def _matrix(value: JsonValue, width: int) -> tuple[tuple[int, ...], ...]:
     rows = [row for row in value if isinstance(row, list)] if isinstance(value, list) else []
     found = tuple(tuple(item for item in row if isinstance(item, int)) for row in rows)
     return found if found and len(found) == width and all(len(row) == width for row in found) else ()
+
+
+def read_trial(item: DeploymentView) -> TrialView:
+    """A version on trial and, once there are any, the figures of both sides."""
+    reason = {language: item.reason_in(language) for language in LANGUAGES} if item.reason else {}
+    stats = item.stats or {}
+    sides = tuple(_side(child(stats, name), is_tried=name == "trial") for name in ("trial", "live") if stats)
+    return TrialView(item.role, item.weight, item.model, item.version, item.variant, item.state, reason, sides)
+
+
+def _side(figures: JsonObject, *, is_tried: bool) -> SideView:
+    labels = sorted(read_figures(child(figures, "labels")), key=lambda pair: -pair[1])
+    calls, failed = whole(figures, "calls") or 0, whole(figures, "failed") or 0
+    return SideView(is_tried, calls, failed, real(figures, "p50_ms"), real(figures, "p95_ms"), tuple(labels))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import cast
 
 from sqlalchemy import select
@@ -11,10 +12,10 @@ from sqlalchemy.orm import Session
 from hanlin.control.values import DeploymentView, EndpointView
 from hanlin.errors import NotFound
 from hanlin.messages.said import Said
-from hanlin.serving.replicas import DeploymentState
+from hanlin.serving.replicas import DeploymentState, Role
 from hanlin.storage.database import bump
 from hanlin.storage.tables import DeploymentRow, EndpointRow, ModelRow, ModelVersionRow
-from hanlin.types import LongText, TeamId, shorten, utc_now
+from hanlin.types import JsonObject, LongText, TeamId, shorten, utc_now
 
 
 def version_row(session: Session, team: TeamId, model: str, number: int) -> ModelVersionRow:
@@ -51,33 +52,59 @@ def find_endpoint(session: Session, team: TeamId, name: str, *, is_locked: bool 
     return row
 
 
+def scale_of(session: Session, team: TeamId, name: str) -> tuple[int, int]:
+    """How many replicas an endpoint has, at least and at most as stored; one where there is none yet."""
+    query = select(DeploymentRow.replicas, DeploymentRow.max_replicas).join(EndpointRow, EndpointRow.deployment_id == DeploymentRow.id)
+    found = session.execute(query.where(EndpointRow.team_id == team, EndpointRow.name == name)).first()
+    return (found[0], found[1]) if found else (1, 0)
+
+
 def add_deployment(
-    session: Session, endpoint: EndpointRow, deployment_id: str, *, model: str, version_id: int, variant: str, replicas: int
-) -> DeploymentRow:
-    """A new wish for `endpoint`, which from now on points at it."""
+    session: Session, endpoint: EndpointRow, deployment_id: str, *, model: str, version_id: int, variant: str, replicas: int,
+    max_replicas: int = 0, role: str = "live", weight: int = 0,
+) -> DeploymentRow:  # fmt: skip
+    """A new wish for `endpoint`, which from now on points at it, unless it is a trial."""
     now = utc_now()
     row = DeploymentRow(
         id=deployment_id, team_id=endpoint.team_id, endpoint_id=endpoint.id, version_id=version_id, model=model, variant=variant,
-        replicas=replicas, is_wanted=True, state="starting", reason="", ready_at=None, created_at=now, updated_at=now,
+        replicas=replicas, max_replicas=max_replicas, role=role, weight=weight, stats=None,
+        is_wanted=True, state="starting", reason="", ready_at=None, created_at=now, updated_at=now,
     )  # fmt: skip
     session.add(row)
     session.flush()
-    endpoint.deployment_id = row.id
+    if role == "live":
+        endpoint.deployment_id = row.id
     return row
 
 
-def live_twin(session: Session, endpoint_id: int, *, version_id: int, variant: str, replicas: int) -> DeploymentRow | None:
+def live_twin(
+    session: Session, endpoint_id: int, *, version_id: int, variant: str, replicas: int, max_replicas: int
+) -> DeploymentRow | None:
     """The wanted deployment of the endpoint that is this very wish and has not failed."""
-    is_same = (DeploymentRow.version_id == version_id, DeploymentRow.variant == variant, DeploymentRow.replicas == replicas)
+    is_same = (
+        DeploymentRow.version_id == version_id, DeploymentRow.variant == variant, DeploymentRow.role == "live",
+        DeploymentRow.replicas == replicas, DeploymentRow.max_replicas == max_replicas,
+    )  # fmt: skip
     query = select(DeploymentRow).where(DeploymentRow.endpoint_id == endpoint_id, DeploymentRow.is_wanted, *is_same)
     query = query.where(DeploymentRow.state.in_(["starting", "ready"]))
     return session.scalar(query.order_by(DeploymentRow.created_at.desc()).limit(1))
 
 
 def supersede_starting(session: Session, endpoint_id: int) -> None:
-    """Wishes that never came to serve are dropped when a newer one is made; one that did serves on until its heir is ready."""
-    is_idle = DeploymentRow.ready_at.is_(None) | (DeploymentRow.state == "failed")
-    for row in session.scalars(select(DeploymentRow).where(DeploymentRow.endpoint_id == endpoint_id, DeploymentRow.is_wanted, is_idle)):
+    """Wishes that never came to serve are dropped when a newer one is made, and so is a trial: it was compared with what served.
+
+    One that did serve goes on until its heir is ready."""
+    stop_rows(row for row in wanted_rows(session, endpoint_id) if row.ready_at is None or row.state == "failed" or row.role != "live")
+
+
+def wanted_rows(session: Session, endpoint_id: int) -> list[DeploymentRow]:
+    """All that shall be up for an endpoint."""
+    return list(session.scalars(select(DeploymentRow).where(DeploymentRow.endpoint_id == endpoint_id, DeploymentRow.is_wanted)))
+
+
+def stop_rows(rows: Iterable[DeploymentRow]) -> None:
+    """These are no longer wanted; one that failed keeps saying so."""
+    for row in rows:
         row.is_wanted = False
         row.state = "failed" if row.state == "failed" else "stopped"
         row.updated_at = utc_now()
@@ -86,10 +113,7 @@ def supersede_starting(session: Session, endpoint_id: int) -> None:
 def withdraw(session: Session, row: EndpointRow) -> None:
     """Nothing of this endpoint is wanted any more; whoever takes its name again begins anew."""
     row.deployment_id, row.long_text, row.cache_ttl_s = None, "refuse", 0
-    for deployment in session.scalars(select(DeploymentRow).where(DeploymentRow.endpoint_id == row.id, DeploymentRow.is_wanted)):
-        deployment.is_wanted = False
-        deployment.updated_at = utc_now()
-        deployment.state = "failed" if deployment.state == "failed" else "stopped"
+    stop_rows(wanted_rows(session, row.id))
     bump(session)
 
 
@@ -127,16 +151,19 @@ def endpoint_view(session: Session, row: EndpointRow) -> EndpointView | None:
     wanted = next((view for view in views if view.id == row.deployment_id), None)
     if wanted is None:
         return None
-    serving = next((view for view in views if view.state == "ready"), None)
+    serving = next((view for view in views if view.state == "ready" and view.role == "live"), None)
     shown = serving or wanted
     labels = version_row(session, TeamId(row.team_id), shown.model, shown.version).labels
     long_text = cast("LongText", row.long_text)
-    return EndpointView(row.name, wanted, serving, tuple(labels), row.created_at, long_text, row.cache_ttl_s)
+    newest = next((view for view in views if view.role != "live"), None)
+    trial = newest if newest and newest.state != "stopped" and newest.created_at >= wanted.created_at else None
+    return EndpointView(row.name, wanted, serving, tuple(labels), row.created_at, long_text, row.cache_ttl_s, trial)
 
 
 def _view(deployment: DeploymentRow, endpoint: EndpointRow, version: ModelVersionRow, model: ModelRow) -> DeploymentView:
     return DeploymentView(
         id=deployment.id, endpoint=endpoint.name, model=model.name, version=version.number, task=model.task, variant=deployment.variant,
         replicas=deployment.replicas, state=cast("DeploymentState", deployment.state), reason=Said.load(deployment.reason),
-        created_at=deployment.created_at,
+        created_at=deployment.created_at, max_replicas=deployment.max_replicas or deployment.replicas,
+        role=cast("Role", deployment.role), weight=deployment.weight, stats=cast("JsonObject | None", deployment.stats),
     )  # fmt: skip

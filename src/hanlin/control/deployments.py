@@ -18,25 +18,27 @@ from hanlin.control.deployment_rows import (
     find_endpoint,
     live_twin,
     newest_ids,
+    scale_of,
     select_views,
     supersede_starting,
     withdraw,
 )
 from hanlin.control.platform import Platform
+from hanlin.control.trials import begin, check_trial
 from hanlin.control.values import DeploymentView, EndpointView, Undeployed
-from hanlin.errors import Conflict, NotFound
+from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.registry.values import ModelVersion
 from hanlin.storage.audit import append_audit
 from hanlin.storage.database import bump
 from hanlin.storage.tables import DeploymentRow, EndpointRow
-from hanlin.types import LongText, ModelRef, Principal, check_name, shorten
+from hanlin.types import LongText, ModelRef, Principal, check_name, shorten, utc_now
 
 MAX_REPLICAS = 16
 
 
 def deploy(
-    platform: Platform, principal: Principal, *, model: str, endpoint: str, variant: str | None = None, replicas: int = 1,
-    long_text: LongText | None = None,
+    platform: Platform, principal: Principal, *, model: str, endpoint: str, variant: str | None = None, replicas: int | None = None,
+    max_replicas: int | None = None, long_text: LongText | None = None, canary: int | None = None, shadow: int | None = None,
 ) -> DeploymentView:  # fmt: skip
     """Declares that `endpoint` shall be answered by a published version. The same wish again changes nothing.
 
@@ -44,15 +46,22 @@ def deploy(
         model: `name`, `name@alias` or `name:version`.
         endpoint: the public name; made when it is new.
         variant: None takes the chosen one, else the last certified one.
-        replicas: loaded copies, 1 to 16.
+        replicas: loaded copies, 1 to 16; at least so many where `max_replicas` is more. None leaves the endpoint as it is scaled.
+        max_replicas: at most so many, as load asks for; None: no more than `replicas`.
         long_text: what the endpoint does with texts that are too long; None leaves it as it is, a new endpoint refuses them.
+        canary: only try the version: let it answer that many percent of the calls, 1 to 99.
+        shadow: only try the version: send it copies of that many percent of the calls, 1 to 100, and drop its answers.
 
     Raises:
         NotFound: no such model, version or alias.
-        Conflict: `not_published`, `variant_not_certified`, `no_certified_variant`.
+        Conflict: `not_published`, `variant_not_certified`, `no_certified_variant`; for a trial `nothing_to_try_beside`,
+            `trial_is_what_serves`.
+        InvalidInput: `trial_of_two_kinds`, `trial_weight`, `replicas_out_of_range`.
     """
     principal.require("write")
     check_name(endpoint, kind="endpoint")
+    role, weight = check_trial(canary, shadow)
+    low, high = _check_replicas(replicas or 1, max_replicas)
     version = platform.registry.resolve(principal.team_id, ModelRef.parse(model))
     if version.state != "published":
         raise Conflict("not_published", model=version.model, version=version.number, state=version.state)
@@ -61,7 +70,12 @@ def deploy(
         if long_text is not None:
             endpoint_row(session, principal.team_id, endpoint, is_internal=False).long_text = long_text
             bump(session)
-        return declare(session, principal, model=model, version=version, endpoint=endpoint, variant=variant, replicas=replicas)
+        if replicas is None and max_replicas is None:
+            low, high = scale_of(session, principal.team_id, endpoint)
+        return declare(
+            session, principal, model=model, version=version, endpoint=endpoint, variant=variant, replicas=low, max_replicas=high,
+            role=role, weight=weight,
+        )  # fmt: skip
 
 
 def declare(
@@ -73,29 +87,38 @@ def declare(
     endpoint: str,
     variant: str,
     replicas: int = 1,
+    max_replicas: int = 0,
+    role: str = "live",
+    weight: int = 0,
     is_internal: bool = False,
 ) -> DeploymentView:
     """Writes the wish, without asking whether the version may be public (the certify job uses it for private endpoints)."""
     row = endpoint_row(session, principal.team_id, endpoint, is_internal=is_internal)
-    twin = live_twin(session, row.id, version_id=version.id, variant=variant, replicas=replicas)
-    if twin is not None and twin.id == row.deployment_id:
-        return select_views(session, principal.team_id, deployment_id=twin.id)[0]
-    supersede_starting(session, row.id)
-    if twin is not None and twin.is_wanted:  # it serves still, beside a later wish that is given up by this one
-        added, row.deployment_id = twin, twin.id
+    new_id = f"dep-{uuid4().hex[:12]}"
+    if role != "live":
+        found_id = begin(session, row, new_id, role=role, weight=weight, model=model, version_id=version.id, variant=variant)
     else:
-        added = add_deployment(
-            session, row, f"dep-{uuid4().hex[:12]}", model=model, version_id=version.id, variant=variant, replicas=replicas
-        )  # fmt: skip
+        twin = live_twin(session, row.id, version_id=version.id, variant=variant, replicas=replicas, max_replicas=max_replicas)
+        if twin is not None and twin.id == row.deployment_id:
+            return select_views(session, principal.team_id, deployment_id=twin.id)[0]
+        supersede_starting(session, row.id)
+        if twin is not None and twin.is_wanted:  # it serves still, beside a later wish that is given up by this one
+            found_id = row.deployment_id = twin.id
+        else:
+            found_id = add_deployment(
+                session, row, new_id, model=model, version_id=version.id, variant=variant, replicas=replicas, max_replicas=max_replicas
+            ).id  # fmt: skip
+    kind = f" {role} {weight}" if role != "live" else ""
     append_audit(
         session,
         team_id=principal.team_id,
         actor=principal.key_id,
         action="endpoint.deploy",
-        subject=f"{endpoint} {version.model}:{version.number} {variant}",
+        subject=f"{endpoint} {version.model}:{version.number} {variant}{kind}",
     )
     bump(session)
-    return select_views(session, principal.team_id, deployment_id=added.id)[0]
+    session.flush()
+    return select_views(session, principal.team_id, deployment_id=found_id)[0]
 
 
 def list_deployments(platform: Platform, principal: Principal) -> list[DeploymentView]:
@@ -181,7 +204,8 @@ def rollback(platform: Platform, principal: Principal, name: str) -> DeploymentV
             raise NotFound("endpoint_not_found")
         earlier = session.scalars(
             select(DeploymentRow)
-            .where(DeploymentRow.endpoint_id == row.id, DeploymentRow.created_at < current.created_at, DeploymentRow.ready_at.is_not(None))
+            .where(DeploymentRow.endpoint_id == row.id, DeploymentRow.created_at < current.created_at)
+            .where(DeploymentRow.ready_at.is_not(None), DeploymentRow.role == "live")
             .order_by(DeploymentRow.created_at.desc())
         ).all()
         target = next((item for item in earlier if (item.version_id, item.variant) != (current.version_id, current.variant)), None)
@@ -195,11 +219,36 @@ def rollback(platform: Platform, principal: Principal, name: str) -> DeploymentV
             model=target.model,
             version_id=target.version_id,
             variant=target.variant,
-            replicas=target.replicas,
+            replicas=current.replicas,
+            max_replicas=current.max_replicas,
         )
         append_audit(session, team_id=principal.team_id, actor=principal.key_id, action="endpoint.rollback", subject=name)
         bump(session)
         return select_views(session, principal.team_id, deployment_id=added.id)[0]
+
+
+def scale(platform: Platform, principal: Principal, name: str, *, min_replicas: int, max_replicas: int | None = None) -> DeploymentView:
+    """Changes how many replicas an endpoint has, at least and at most; those that are loaded stay. Raises NotFound, InvalidInput."""
+    principal.require("write")
+    low, high = _check_replicas(min_replicas, max_replicas)
+    with platform.database.write() as session:
+        row = find_endpoint(session, principal.team_id, name, is_locked=True)
+        current = session.get(DeploymentRow, row.deployment_id)
+        if current is None:
+            raise NotFound("endpoint_not_found")
+        current.replicas, current.max_replicas, current.updated_at = low, high, utc_now()
+        subject = f"{name} {low} to {high or low}"
+        append_audit(session, team_id=principal.team_id, actor=principal.key_id, action="endpoint.scale", subject=subject)
+        bump(session)
+        session.flush()
+        return select_views(session, principal.team_id, deployment_id=current.id)[0]
+
+
+def _check_replicas(low: int, high: int | None) -> tuple[int, int]:
+    """The stored form of a range. Raises InvalidInput (`replicas_out_of_range`)."""
+    if not 1 <= low <= (high or low) <= MAX_REPLICAS:
+        raise InvalidInput("replicas_out_of_range", limit=MAX_REPLICAS)
+    return low, (high if high is not None and high > low else 0)
 
 
 def _certified_variant(platform: Platform, version: ModelVersion, variant: str | None) -> str:

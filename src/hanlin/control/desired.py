@@ -14,10 +14,11 @@ from sqlalchemy import select, update
 from hanlin.control.deployment_rows import withdraw
 from hanlin.control.platform import Platform
 from hanlin.messages.said import Said
-from hanlin.serving.replicas import DeploymentSpec, DeploymentState
+from hanlin.serving.replicas import DeploymentSpec, DeploymentState, Role
+from hanlin.storage.audit import append_audit
 from hanlin.storage.database import bump
 from hanlin.storage.tables import DeploymentRow, EndpointRow, JobRow, ModelRow, ModelVersionRow
-from hanlin.types import LongText, ModelRef, TeamId, utc_now
+from hanlin.types import JsonObject, LongText, ModelRef, TeamId, utc_now
 
 
 class DeclaredDeployments:
@@ -57,10 +58,28 @@ class DeclaredDeployments:
             row.state, row.reason, row.updated_at = state, reason.dump() if reason else "", now
             if state == "ready" and replicas > 0:
                 row.ready_at = row.ready_at or now
+            if row.role == "live" and row.state == "ready" and replicas > 0:
                 older = update(DeploymentRow).where(
                     DeploymentRow.endpoint_id == row.endpoint_id, DeploymentRow.is_wanted, DeploymentRow.created_at < row.created_at
                 )
                 session.execute(older.values(is_wanted=False, state="stopped", updated_at=now))
+            bump(session)
+
+    def set_stats(self, deployment_id: str, stats: JsonObject) -> None:
+        """Records what a trial and the version it is compared with have done."""
+        with self._platform.database.write() as session:
+            if (row := session.get(DeploymentRow, deployment_id)) is not None and row.is_wanted:
+                row.stats = stats
+
+    def step_back(self, deployment_id: str, reason: Said, stats: JsonObject) -> None:
+        """A trial has failed the judge: it is taken back, and the reason kept."""
+        with self._platform.database.write() as session:
+            row = session.get(DeploymentRow, deployment_id)
+            if row is None or not row.is_wanted or row.role == "live":
+                return
+            row.is_wanted, row.state, row.reason, row.stats, row.updated_at = False, "failed", reason.dump(), stats, utc_now()
+            subject = f"{row.id} {reason.code}"
+            append_audit(session, team_id=row.team_id, actor="system", action="endpoint.step_back", subject=subject)
             bump(session)
 
     def materialize(self, spec: DeploymentSpec) -> Path:
@@ -81,6 +100,7 @@ class DeclaredDeployments:
             return tuple(
                 DeploymentSpec(deployment_id=row.id, team_id=row.team_id, endpoint=endpoint.name, model=model, version=f"{model}:{number}",
                                variant=row.variant, replicas=row.replicas, has_failed=row.state == "failed",
-                               long_text=cast("LongText", endpoint.long_text), cache_ttl_s=endpoint.cache_ttl_s)
+                               long_text=cast("LongText", endpoint.long_text), cache_ttl_s=endpoint.cache_ttl_s,
+                               max_replicas=row.max_replicas, role=cast("Role", row.role), weight=row.weight)
                 for row, endpoint, model, number in session.execute(query)
             )  # fmt: skip

@@ -8,8 +8,8 @@ from datetime import datetime
 from hanlin import messages
 from hanlin.messages.said import Said
 from hanlin.registry.values import Alias, Certificate, DatasetVersion, ModelVersion, Variant
-from hanlin.serving.replicas import DeploymentState
-from hanlin.types import LongText
+from hanlin.serving.replicas import DeploymentState, Role
+from hanlin.types import JsonObject, LongText
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,13 @@ class ModelView:
 
 @dataclass(frozen=True, slots=True)
 class DeploymentView:
-    """One declared deployment and how far it has come. `version` is the number; `model` the bare name."""
+    """One declared deployment and how far it has come. `version` is the number; `model` the bare name.
+
+    Args:
+        replicas, max_replicas: as many replicas as load asks for, between these.
+        weight: percent of the calls that a canary answers, or a shadow gets copies of.
+        stats: of a trial: what it and the version that serves did meanwhile.
+    """
 
     id: str
     endpoint: str
@@ -56,6 +62,10 @@ class DeploymentView:
     state: DeploymentState
     reason: Said | None
     created_at: datetime
+    max_replicas: int = 1
+    role: Role = "live"
+    weight: int = 0
+    stats: JsonObject | None = None
 
     def reason_in(self, language: str) -> str:
         """Why it does not serve, or not with all its replicas, and what to do, in `language` (`en` or `zh`); empty when all is well."""
@@ -77,6 +87,7 @@ class EndpointView:
     Args:
         long_text: what becomes of texts that are too long.
         cache_ttl_s: seconds for which answers are kept; 0 keeps none.
+        trial: what is tried beside it, or was last and was taken back.
     """
 
     name: str
@@ -86,6 +97,7 @@ class EndpointView:
     created_at: datetime
     long_text: LongText = "refuse"
     cache_ttl_s: int = 0
+    trial: DeploymentView | None = None
 
 
 @dataclass(frozen=True, slots=True)

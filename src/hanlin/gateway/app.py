@@ -46,6 +46,7 @@ def create_app(
             edge.close()
 
     metrics = GatewayMetrics()
+    dataplane.peers.on_count = lambda: metrics.counted(dataplane.router, dataplane.cache)
     inner = FastAPI(
         title="Hanlin", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
     )  # fmt: skip
@@ -60,7 +61,7 @@ def create_app(
     if console_app is not None:
         # not mounted at "/": a mount takes every method, so wrong ones would look like missing pages
         inner.router.default = _beside_the_api(console_app)
-    edge = Edge(inner, Inference(dataplane), metrics)
+    edge = Edge(inner, Inference(dataplane), metrics, is_draining=lambda: dataplane.is_draining)
     return edge
 
 

@@ -9,17 +9,18 @@ from fastapi import APIRouter
 
 from hanlin.control.platform import Platform
 from hanlin.gateway import control_api_data, control_api_jobs, control_api_models, control_api_serving, uploads
-from hanlin.serving.router import Router
+from hanlin.gateway.dataplane import Dataplane
 
 
-def create_control_router(platform: Platform, inference: Router | None = None) -> APIRouter:
+def create_control_router(platform: Platform, dataplane: Dataplane | None = None) -> APIRouter:
     """Every route of the control API.
 
     Args:
-        inference: the router of this gateway's calls, which is told of endpoints taken away.
+        dataplane: of this gateway, which is told of endpoints taken away, and says when it ends.
     """
     router = APIRouter()
-    for module in (uploads, control_api_data, control_api_jobs, control_api_models):
+    for module in (uploads, control_api_data, control_api_models):
         router.include_router(module.routes(platform))
-    router.include_router(control_api_serving.routes(platform, inference))
+    router.include_router(control_api_jobs.routes(platform, lambda: dataplane is not None and dataplane.is_draining))
+    router.include_router(control_api_serving.routes(platform, dataplane))
     return router

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Annotated
 
@@ -14,6 +14,7 @@ from fastapi.responses import StreamingResponse
 
 from hanlin.control import jobs
 from hanlin.control.platform import Platform
+from hanlin.errors import NotReady
 from hanlin.gateway.control_api_routing import Caller, Language, Routes, language_of_caller
 from hanlin.gateway.control_api_wire import JobAnswer, JobRequest, JobsAnswer
 from hanlin.jobs import Job, JobEvent
@@ -24,8 +25,12 @@ _HEARTBEAT_S = 10.0
 Limit = Annotated[int, Query(ge=1, le=jobs.MAX_LISTED)]
 
 
-def routes(platform: Platform) -> APIRouter:
-    """The routes over `platform`."""
+def routes(platform: Platform, is_draining: Callable[[], bool] = lambda: False) -> APIRouter:
+    """The routes over `platform`.
+
+    Args:
+        is_draining: whether this gateway is about to end, and its streams with it.
+    """
     data = Routes(platform, tags=["jobs"])
 
     @data.add("POST", "/jobs", "write", status=202)
@@ -60,6 +65,7 @@ def routes(platform: Platform) -> APIRouter:
         last_event_id: Annotated[str | None, Header()] = None,
     ) -> StreamingResponse:  # fmt: skip
         """What the job tells, as it tells it (`text/event-stream`): `progress`, `message`, and `end` as the last one.
+        A stream that must end before the job does ends with `error`.
 
         `Last-Event-ID` or `after` goes on behind an event that was seen already."""
         seen = (
@@ -68,7 +74,7 @@ def routes(platform: Platform) -> APIRouter:
             else after
         )
         jobs.get_job(platform, caller, job_id)
-        stream = _stream(platform, caller, job_id, seen, request)
+        stream = _stream(platform, caller, job_id, seen, request=request, is_draining=is_draining)
         return StreamingResponse(stream, media_type="text/event-stream", headers={"cache-control": "no-store", "x-accel-buffering": "no"})
 
     return data.router
@@ -79,8 +85,10 @@ def _answer(job: Job, language: str) -> JobAnswer:
     return JobAnswer.of(replace(job, error=job.error_in(language)), message=job.message_in(language))
 
 
-async def _stream(platform: Platform, caller: Principal, job_id: str, after: int, request: Request) -> AsyncIterator[bytes]:
-    """Events until the job's end or the client's; a comment every few seconds keeps the line open."""
+async def _stream(
+    platform: Platform, caller: Principal, job_id: str, after: int, *, request: Request, is_draining: Callable[[], bool]
+) -> AsyncIterator[bytes]:  # fmt: skip
+    """Events until the job's end, the client's, or this gateway's; a comment every few seconds keeps the line open."""
     spoke_s = time.monotonic()
     while not await request.is_disconnected():
         has_ended = (await asyncio.to_thread(jobs.get_job, platform, caller, job_id)).has_ended
@@ -90,6 +98,10 @@ async def _stream(platform: Platform, caller: Principal, job_id: str, after: int
             yield _frame(event, language_of_caller(request))
             if event.kind == "end":
                 return
+        if is_draining():  # an end that no reader takes for the job's; going on behind the last event finds another gateway
+            error = NotReady("server_stopping", retry_after_s=1.0).to_wire(language_of_caller(request))
+            yield f"event: error\ndata: {json.dumps(error, ensure_ascii=True)}\n\n".encode()
+            return
         if has_ended and not found:  # asked to go on behind the end
             return
         now_s = time.monotonic()

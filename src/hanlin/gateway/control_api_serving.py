@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 
-from hanlin.control import deployments
+from hanlin.control import deployments, trials
 from hanlin.control.platform import Platform
 from hanlin.gateway.control_api_routing import Caller, Language, Routes
 from hanlin.gateway.control_api_wire_models import (
@@ -15,16 +15,16 @@ from hanlin.gateway.control_api_wire_models import (
     EndpointAnswer,
     EndpointRequest,
     EndpointsAnswer,
+    ScaleRequest,
 )
-from hanlin.serving.router import Router
-from hanlin.serving.routes import route_key
+from hanlin.gateway.dataplane import Dataplane
 
 
-def routes(platform: Platform, router: Router | None = None) -> APIRouter:
+def routes(platform: Platform, dataplane: Dataplane | None = None) -> APIRouter:
     """The routes over `platform`.
 
     Args:
-        router: of this gateway; it forgets an endpoint that is taken away at once, before the reconciler says so.
+        dataplane: of this gateway; it tells all gateways at once of an endpoint that is taken away.
     """
     data = Routes(platform, tags=["serving"])
 
@@ -32,10 +32,11 @@ def routes(platform: Platform, router: Router | None = None) -> APIRouter:
     def deploy(caller: Caller, body: DeployRequest, language: Language) -> DeploymentAnswer:
         """Declares what an endpoint shall serve. What it served before answers until the new one is ready.
 
-        Declaring again what is declared already answers the deployment that is there."""
+        Declaring again what is declared already answers the deployment that is there. With `canary` or `shadow` the version is only
+        tried beside what serves, until it is promoted, given up, or taken back for its errors, its latency or its labels."""
         view = deployments.deploy(
             platform, caller, model=body.model, endpoint=body.endpoint, variant=body.variant, replicas=body.replicas,
-            long_text=body.long_text,
+            max_replicas=body.max_replicas, long_text=body.long_text, canary=body.canary, shadow=body.shadow,
         )  # fmt: skip
         return DeploymentAnswer.of(view, language)
 
@@ -70,13 +71,29 @@ def routes(platform: Platform, router: Router | None = None) -> APIRouter:
     async def undeploy(caller: Caller, endpoint: str, language: Language) -> EndpointAnswer:
         """Takes an endpoint away: new calls are refused with 404 from now on, calls in flight end normally."""
         done = await run_in_threadpool(deployments.undeploy, platform, caller, endpoint)
-        if router is not None:  # here, because it belongs to this event loop
-            router.withdraw(route_key(caller.team_id, endpoint), done.deployment_ids)
+        if dataplane is not None:  # here, because it belongs to this event loop
+            await dataplane.withdraw(caller, endpoint, done.deployment_ids)
         return EndpointAnswer.of_view(done.view, language)
 
     @data.add("POST", "/endpoints/{endpoint}/rollback", "write", status=202)
     def rollback(caller: Caller, endpoint: str, language: Language) -> DeploymentAnswer:
         """Goes back to what the endpoint served before."""
         return DeploymentAnswer.of(deployments.rollback(platform, caller, endpoint), language)
+
+    @data.add("POST", "/endpoints/{endpoint}/scale", "write")
+    def scale(caller: Caller, endpoint: str, body: ScaleRequest, language: Language) -> DeploymentAnswer:
+        """Changes how many replicas it has; those that are loaded stay."""
+        view = deployments.scale(platform, caller, endpoint, min_replicas=body.min_replicas, max_replicas=body.max_replicas)
+        return DeploymentAnswer.of(view, language)
+
+    @data.add("POST", "/endpoints/{endpoint}/promote", "write", status=202)
+    def promote(caller: Caller, endpoint: str, language: Language) -> DeploymentAnswer:
+        """The version on trial serves from now on."""
+        return DeploymentAnswer.of(trials.promote(platform, caller, endpoint), language)
+
+    @data.add("POST", "/endpoints/{endpoint}/abort", "write")
+    def abort(caller: Caller, endpoint: str, language: Language) -> DeploymentAnswer:
+        """Ends the trial; all calls go to what served all along."""
+        return DeploymentAnswer.of(trials.abort(platform, caller, endpoint), language)
 
     return data.router

@@ -8,11 +8,12 @@ from typing import Self
 from pydantic import Field
 
 from hanlin.control.deployments import MAX_REPLICAS
+from hanlin.control.trials import MAX_CANARY, MAX_SHADOW
 from hanlin.control.values import DeploymentView, EndpointView, ModelView, VersionView
 from hanlin.gateway.control_api_wire import Answer, Json, Sent
 from hanlin.registry.models import MAX_NOTES
 from hanlin.registry.values import Certificate, ModelVersion, Variant, VersionState
-from hanlin.serving.replicas import DeploymentState
+from hanlin.serving.replicas import DeploymentState, Role
 from hanlin.storage.manifest import Manifest
 from hanlin.types import MAX_CACHE_TTL_S, LongText
 
@@ -151,8 +152,11 @@ class DeployRequest(Sent):
     model: str = Field(max_length=140, description="NAME, NAME@ALIAS or NAME:VERSION")
     endpoint: str = Field(max_length=80)
     variant: str | None = Field(None, max_length=64, description="None takes the chosen one")
-    replicas: int = Field(1, ge=1, le=MAX_REPLICAS)
+    replicas: int | None = Field(None, ge=1, le=MAX_REPLICAS, description="None leaves the endpoint as it is scaled")
+    max_replicas: int | None = Field(None, ge=1, le=MAX_REPLICAS, description="as load asks for; None: no more than `replicas`")
     long_text: LongText | None = Field(None, description="what becomes of texts that are too long; None leaves it as it is")
+    canary: int | None = Field(None, ge=1, le=MAX_CANARY, description="only try it: percent of the calls that it answers")
+    shadow: int | None = Field(None, ge=1, le=MAX_SHADOW, description="only try it: percent of the calls that it gets copies of")
 
 
 class EndpointRequest(Sent):
@@ -160,6 +164,13 @@ class EndpointRequest(Sent):
 
     long_text: LongText | None = Field(None, description="what becomes of texts that are too long")
     cache_ttl_s: int | None = Field(None, ge=0, le=MAX_CACHE_TTL_S, description="seconds for which answers are kept; 0 keeps none")
+
+
+class ScaleRequest(Sent):
+    """How many replicas an endpoint shall have, as load asks for."""
+
+    min_replicas: int = Field(ge=1, le=MAX_REPLICAS)
+    max_replicas: int | None = Field(None, ge=1, le=MAX_REPLICAS, description="None: as many as the minimum")
 
 
 class DeploymentAnswer(Answer):
@@ -172,6 +183,10 @@ class DeploymentAnswer(Answer):
     task: str
     variant: str
     replicas: int
+    max_replicas: int
+    role: Role = Field(description="`live`: it serves; `canary` or `shadow`: it is tried beside what serves")
+    weight: int = Field(description="percent of the calls that a canary answers, or a shadow gets copies of")
+    stats: Json | None = Field(description="of a trial: what it and the version that serves did meanwhile")
     state: DeploymentState
     reason: str = Field(description="why it does not serve, in the caller's language; empty when all is well")
     said: Json | None = Field(description="the same as `code` and `params`, which stay the same in every language")
@@ -184,7 +199,8 @@ class DeploymentAnswer(Answer):
         said = view.reason.to_json() if view.reason else None
         return cls(id=view.id, endpoint=view.endpoint, model=view.model, version=view.version, task=view.task, variant=view.variant,
                    replicas=view.replicas, state=view.state, reason=view.reason_in(language), said=said, url=view.url,
-                   created_at=view.created_at)  # fmt: skip
+                   created_at=view.created_at, max_replicas=view.max_replicas, role=view.role, weight=view.weight,
+                   stats=view.stats)  # fmt: skip
 
 
 class DeploymentsAnswer(Answer):
@@ -201,14 +217,16 @@ class EndpointAnswer(DeploymentAnswer):
     serving: DeploymentAnswer | None = Field(description="None before anything is ready")
     long_text: LongText = Field(description="what becomes of texts that are too long")
     cache_ttl_s: int = Field(description="seconds for which answers are kept for calls that come again; 0 keeps none")
+    trial: DeploymentAnswer | None = Field(description="what is tried beside it, or was last and taken back")
 
     @classmethod
     def of_view(cls, view: EndpointView, language: str) -> Self:
         """From control's value, its reasons in `language`."""
         serving = DeploymentAnswer.of(view.serving, language) if view.serving else None
+        trial = DeploymentAnswer.of(view.trial, language) if view.trial else None
         return cls(
             **DeploymentAnswer.of(view.wanted, language).model_dump(), name=view.name, labels=list(view.labels), serving=serving,
-            long_text=view.long_text, cache_ttl_s=view.cache_ttl_s,
+            long_text=view.long_text, cache_ttl_s=view.cache_ttl_s, trial=trial,
         )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from hanlin.errors import NotFound, Overloaded
+from hanlin.gateway.peers import Peers, Poison, Withdraw
 from hanlin.gateway.ports import Authenticator, Journal, Mask, NoJournal, NoMask, NoQuota, Quota
 from hanlin.gateway.response_cache import ResponseCache, cache_key
 from hanlin.serving.full_disk import FullDisk
@@ -50,11 +51,12 @@ class Dataplane:
 
     Args:
         router: given by tests; by default one that follows `<home>/run/routes.json`.
+        index: which gateway this is of `settings.gateways`, from 0.
     """
 
     def __init__(
         self, authenticator: Authenticator, *, settings: Settings, quota: Quota | None = None, mask: Mask | None = None,
-        journal: Journal | None = None, router: Router | None = None,
+        journal: Journal | None = None, router: Router | None = None, index: int = 0,
     ) -> None:  # fmt: skip
         self.settings = settings
         self._authenticator = authenticator
@@ -64,17 +66,23 @@ class Dataplane:
         self._follows_routes = router is None
         self.router = router or Router(max_waiting=settings.max_concurrency, obstacle=FullDisk(settings.home / "run"))
         self.cache: ResponseCache[Outcome] = ResponseCache(settings.response_cache_bytes)
+        self.peers = Peers(settings.home / "run", index=index, gateways=settings.gateways)
+        self.peers.on_withdraw = self._forget
+        self.peers.on_poison = self._refuse
+        self.router.on_poison = self.peers.poison  # the other gateways need not lose workers of their own to learn it
         self.inflight = 0
         self.is_draining = False
         self._follower: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to follow the routes."""
+        """Begin to follow the routes and to listen to the other gateways."""
         if self._follows_routes:
+            await self.peers.start()
             self._follower = asyncio.get_running_loop().create_task(self._follow())
 
     async def stop(self) -> None:
-        """Let go of the workers."""
+        """Let go of the workers and of the other gateways."""
+        await self.peers.stop()
         if self._follower is not None:
             self._follower.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -140,6 +148,18 @@ class Dataplane:
             hit = replace(outcome, queue_ms=0.0, encode_ms=0.0, engine_ms=0.0, decode_ms=0.0, write_ms=0.0, cache="hit")
             self.cache.put(principal.team_id, digest, hit)
         return replace(outcome, cache="miss")
+
+    async def withdraw(self, principal: Principal, endpoint: str, deployment_ids: tuple[str, ...]) -> None:
+        """An endpoint was taken away: from now on no gateway answers for it, whatever the routes say yet. Calls in flight end normally."""
+        key = route_key(principal.team_id, endpoint)
+        self.router.withdraw(key, deployment_ids)
+        await self.peers.withdraw(key, deployment_ids)
+
+    def _forget(self, told: Withdraw) -> None:
+        self.router.withdraw(told.key, told.deployment_ids)
+
+    def _refuse(self, told: Poison) -> None:
+        self.router.refuse_poison(told.mark)
 
     def _key(self, principal: Principal, endpoint: str) -> str:
         """Private endpoints begin with a dot and are for `admin` keys of their own team."""

@@ -32,12 +32,16 @@ class Edge:
 
     Args:
         inner: control API, console, documents, health: everything off the hot path.
+        is_draining: whether this gateway is about to end; its callers are then asked to come back over a new connection.
     """
 
-    def __init__(self, inner: ASGIApp, inference: Inference, metrics: GatewayMetrics) -> None:
+    def __init__(
+        self, inner: ASGIApp, inference: Inference, metrics: GatewayMetrics, *, is_draining: Callable[[], bool] = lambda: False
+    ) -> None:  # fmt: skip
         self._inner = inner
         self._inference = inference
         self._metrics = metrics
+        self._is_draining = is_draining
         self._access = AccessLog()
 
     def close(self) -> None:
@@ -53,7 +57,7 @@ class Edge:
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id_of(header_text(headers.get(b"x-request-id")))
         state["language"] = language_of(header_text(headers.get(b"accept-language")))
-        answer = _Answer(send, state["request_id"], scope.get("hanlin.send_whole"))
+        answer = _Answer(send, state["request_id"], scope.get("hanlin.send_whole"), is_last=self._is_draining())
         self._metrics.begin()
         with logs.request_id(state["request_id"]):
             await self._guard(scope, receive, answer, headers)
@@ -110,11 +114,14 @@ class Edge:
 
 
 class _Answer:
-    """Remembers the status and adds the request id to answers that lack it."""
+    """Remembers the status and adds the request id to answers that lack it; the last one of its connection says so."""
 
-    __slots__ = ("_id", "_send", "_send_whole", "is_complete", "status")
+    __slots__ = ("_id", "_is_last", "_send", "_send_whole", "is_complete", "status")
 
-    def __init__(self, send: Send, request_id: str, send_whole: Callable[[int, bytes, bytes], bool] | None) -> None:
+    def __init__(
+        self, send: Send, request_id: str, send_whole: Callable[[int, bytes, bytes], bool] | None, *, is_last: bool
+    ) -> None:  # fmt: skip
+        self._is_last = is_last
         self._send = send
         self._send_whole = send_whole
         self._id = request_id.encode()
@@ -126,14 +133,20 @@ class _Answer:
             self.status = message["status"]
             headers = message.setdefault("headers", [])
             if not any(name == b"x-request-id" for name, _ in headers):
-                message["headers"] = [*headers, (b"x-request-id", self._id)]
+                headers = message["headers"] = [*headers, (b"x-request-id", self._id)]
+            if self._is_last:
+                message["headers"] = [*headers, (b"connection", b"close")]
         await self._send(message)
         self.is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
     async def send_whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """A whole answer, in one write where the server can. Header names are lower case; the content's length is added."""
         headers.append((b"x-request-id", self._id))
-        if self._send_whole is not None and self._send_whole(status, b"".join(b"%s: %s\r\n" % line for line in headers), body):
+        if (
+            self._send_whole is not None
+            and not self._is_last
+            and self._send_whole(status, b"".join(b"%s: %s\r\n" % line for line in headers), body)
+        ):
             self.status, self.is_complete = status, True
             return
         headers.append((b"content-length", b"%d" % len(body)))

@@ -33,7 +33,9 @@ def health_router(dataplane: Dataplane, metrics: GatewayMetrics, is_database_rea
 
     @router.get("/metrics", summary="Counters in the Prometheus text form")
     async def read_metrics() -> Response:
-        return Response(await metrics.render(dataplane.router, dataplane.cache), media_type="text/plain; version=0.0.4; charset=utf-8")
+        peers = dataplane.peers
+        text = await metrics.render(dataplane.router, dataplane.cache, index=peers.index, others=await peers.counted())
+        return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router
 

@@ -1,9 +1,9 @@
-"""The gateway's own counters, and the workers' as they report them, in the Prometheus text form."""
+"""The gateways' own counters, and the workers' as they report them, in the Prometheus text form. Any gateway answers for all."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 
@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from hanlin.gateway.dataplane import Outcome
+from hanlin.gateway.peers import Counted, Sample
 from hanlin.gateway.response_cache import ResponseCache
 from hanlin.serving.router import Router
 from hanlin.serving.wire import ReplicaInfo
@@ -69,21 +70,58 @@ class GatewayMetrics(Collector):
         yield seconds
         yield GaugeMetricFamily("hanlin_requests_in_flight", "Requests being answered", value=self._inflight)
 
-    async def render(self, router: Router, cache: ResponseCache[Outcome]) -> bytes:
-        """Everything, workers asked now."""
-        own = generate_latest(self.registry)
+    def counted(self, router: Router, cache: ResponseCache[Outcome]) -> tuple[Counted, ...]:
+        """What this gateway has counted, for whichever gateway is asked."""
+        lost = CounterMetricFamily("hanlin_worker_connections_lost", "Workers that went away", value=router.deaths_total)
+        retries = CounterMetricFamily("hanlin_retries", "Calls sent again because a worker went away", value=router.retries_total)
+        spared = CounterMetricFamily("hanlin_canary_spared", "Calls that a canary failed and others answered", value=router.spared_total)
+        copies = CounterMetricFamily("hanlin_shadow_copies", "Copies of calls sent to shadows", value=router.mirror.sent_total)
+        dropped = CounterMetricFamily("hanlin_shadow_dropped", "Copies that shadows had no room for", value=router.mirror.dropped_total)
+        metrics = [*self.registry.collect(), lost, retries, spared, copies, dropped, *_Cache(cache).collect()]
+        return tuple(
+            Counted(
+                metric.name, metric.documentation, metric.type, tuple(Sample(one.name, one.labels, one.value) for one in metric.samples)
+            )
+            for metric in metrics
+        )
+
+    async def render(
+        self, router: Router, cache: ResponseCache[Outcome], *, index: int = 0, others: Mapping[int, Sequence[Counted]] | None = None
+    ) -> bytes:  # fmt: skip
+        """Everything, workers asked now.
+
+        Args:
+            index: which gateway this is.
+            others: what the other gateways have counted, by their index.
+        """
         scrape = CollectorRegistry()
-        scrape.register(_Workers(await router.reports(), router))
-        scrape.register(_Cache(cache))
-        return own + generate_latest(scrape)
+        scrape.register(_Gateways({index: self.counted(router, cache), **(others or {})}))
+        scrape.register(_Workers(await router.reports()))
+        return generate_latest(scrape)
+
+
+class _Gateways(Collector):
+    """What the gateways counted, told apart by a label: a counter that begins anew after a death does so in its own series."""
+
+    def __init__(self, counted: Mapping[int, Sequence[Counted]]) -> None:
+        self._counted = counted
+
+    def collect(self) -> Iterable[Metric]:
+        """For the registry."""
+        families: dict[str, Metric] = {}
+        for index, found in sorted(self._counted.items()):
+            for one in found:
+                family = families.setdefault(one.name, Metric(one.name, one.words, one.kind))
+                for sample in one.samples:
+                    family.add_sample(sample.name, {**sample.labels, "gateway": str(index)}, sample.value)
+        yield from families.values()
 
 
 class _Workers(Collector):
     """Worker reports as metrics."""
 
-    def __init__(self, reports: Sequence[tuple[str, ReplicaInfo, dict[str, float]]], router: Router) -> None:
+    def __init__(self, reports: Sequence[tuple[str, ReplicaInfo, dict[str, float]]]) -> None:
         self._reports = reports
-        self._router = router
 
     def collect(self) -> Iterable[Metric]:
         """For the registry."""
@@ -94,8 +132,6 @@ class _Workers(Collector):
                     families[name] = _family(name)
                 families[name].add_metric([key, info.version, info.variant, str(number)], value)
         yield from families.values()
-        yield _single("hanlin_worker_connections_lost", "Workers that went away", self._router.deaths_total)
-        yield _single("hanlin_retries", "Calls sent again because a worker went away", self._router.retries_total)
 
 
 class _Cache(Collector):
@@ -114,7 +150,7 @@ class _Cache(Collector):
         yield from (hits, misses)
         yield GaugeMetricFamily("hanlin_response_cache_bytes", "Memory of the kept answers", value=self._cache.size_bytes)
         yield GaugeMetricFamily("hanlin_response_cache_entries", "Answers kept", value=self._cache.num_entries)
-        yield _single("hanlin_response_cache_evictions", "Answers given up for others", self._cache.evictions_total)
+        yield CounterMetricFamily("hanlin_response_cache_evictions", "Answers given up for others", value=self._cache.evictions_total)
 
 
 def _family(name: str) -> CounterMetricFamily | GaugeMetricFamily:
@@ -122,7 +158,3 @@ def _family(name: str) -> CounterMetricFamily | GaugeMetricFamily:
     if name.endswith("_total"):
         return CounterMetricFamily(f"hanlin_worker_{name.removesuffix('_total')}", f"Worker: {words}", labels=_LABELS)
     return GaugeMetricFamily(f"hanlin_worker_{name}", f"Worker: {words}", labels=_LABELS)
-
-
-def _single(name: str, words: str, value: float) -> CounterMetricFamily:
-    return CounterMetricFamily(name, words, value=value)

@@ -1,7 +1,8 @@
 """Runs the app on a socket that the supervisor owns: uvicorn with our protocol; SIGTERM drains.
 
-At SIGTERM readiness turns false first, then nothing new is accepted (the supervisor's socket keeps connections waiting for the
-next gateway), calls in flight end within `drain_timeout_s`, and `serve` returns.
+At SIGTERM readiness turns false first; after `pre_stop_s`, in which calls are taken as before, nothing new is accepted (connections
+wait at the supervisor's socket for another gateway, or are refused once it has let go of it), calls in flight end within
+`drain_timeout_s`, and `serve` returns. Another SIGTERM changes nothing.
 """
 
 from __future__ import annotations
@@ -11,26 +12,32 @@ import contextlib
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from hanlin.gateway.acceptor import Acceptor, Connections, Tally
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.http_protocol import strict_protocol
 from hanlin.observe.memory import settle
 from hanlin.settings import Settings
 
-_NOTICE_S = 0.5  # between "not ready" and the closed door, for load balancers that ask
 
+def serve(
+    app: ASGIApp, sock: socket.socket, settings: Settings, *, dataplane: Dataplane | None = None, tally: Tally | None = None
+) -> None:  # fmt: skip
+    """Answer on `sock` until SIGTERM or SIGINT. Blocks; call it on the main thread.
 
-def serve(app: ASGIApp, sock: socket.socket, settings: Settings, *, dataplane: Dataplane | None = None) -> None:
-    """Answer on `sock` until SIGTERM or SIGINT. Blocks; call it on the main thread."""
+    Args:
+        tally: shared with the other gateways at this socket.
+    """
     config = uvicorn.Config(
         app, http=strict_protocol(settings), ws="none", lifespan="on",
         log_config=None, access_log=False, server_header=False, proxy_headers=False,
         timeout_keep_alive=65, timeout_graceful_shutdown=int(settings.drain_timeout_s) or 1, backlog=2048,
     )  # fmt: skip
-    server = _Server(config)
+    server = _Server(config, tally)
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
@@ -38,7 +45,7 @@ def serve(app: ASGIApp, sock: socket.socket, settings: Settings, *, dataplane: D
 
         def end() -> None:
             if not stopping:
-                stopping.append(loop.create_task(_end(server, dataplane)))
+                stopping.append(loop.create_task(_end(server, dataplane, settings.pre_stop_s)))
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end)
@@ -49,15 +56,35 @@ def serve(app: ASGIApp, sock: socket.socket, settings: Settings, *, dataplane: D
         _run(run)
 
 
-async def _end(server: uvicorn.Server, dataplane: Dataplane | None) -> None:
+async def _end(server: uvicorn.Server, dataplane: Dataplane | None, pre_stop_s: float) -> None:
     if dataplane is not None:
         dataplane.is_draining = True
-        await asyncio.sleep(_NOTICE_S)
+        await asyncio.sleep(pre_stop_s)
     server.should_exit = True
 
 
 class _Server(uvicorn.Server):
-    """Leaves signals to `serve`: uvicorn would raise them again after a clean end."""
+    """Takes connections in turn with other gateways, and leaves signals to `serve`: uvicorn would raise them again after a clean end."""
+
+    def __init__(self, config: uvicorn.Config, tally: Tally | None) -> None:
+        super().__init__(config)
+        self._tally = tally
+        if tally is not None:
+            self.server_state.connections = Connections(tally)  # type: ignore[assignment]  # all that uvicorn puts in are protocols
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn does, but for who takes connections."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            raise SystemExit(1)
+        make: Any = self.config.http_protocol_class
+
+        def protocol() -> asyncio.Protocol:
+            made: asyncio.Protocol = make(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+            return made
+
+        self.servers: list[Any] = [Acceptor(listener, protocol, self._tally) for listener in sockets or []]
+        self.started = True
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

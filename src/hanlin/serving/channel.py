@@ -113,9 +113,13 @@ class Channel(asyncio.Protocol):
 
     async def report(self) -> dict[str, float]:
         """The worker's counters. Raises WorkerLost."""
+        return (await self.full_report()).values
+
+    async def full_report(self) -> Report:
+        """The worker's counters, labels and latencies. Raises WorkerLost."""
         reply = await self._exchange(Ask(self.next_id()), 0, None)
         assert isinstance(reply, Report)
-        return reply.values
+        return reply
 
     def close(self) -> None:
         """Hang up."""

@@ -18,7 +18,6 @@ from hanlin.serving.wire import (
     Hello,
     Refusal,
     ReplicaInfo,
-    Report,
     Welcome,
     pack,
     unpack_from_gateway,
@@ -107,7 +106,7 @@ class Connection(asyncio.Protocol):
             if (number := self._numbers.pop(frame.id, None)) is not None:
                 self._door.replica.cancel(number)
         elif isinstance(frame, Ask):
-            self._send(Report(frame.id, self._door.replica.values()))
+            self._send(self._door.replica.report(frame.id))
         else:
             raise BadFrame("a second hello")
 

@@ -14,18 +14,23 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from hanlin.messages.said import Said
 from hanlin.serving.process import WorkerOptions, remove_stale_sockets
 from hanlin.serving.replicas import DeploymentSpec, DeploymentState, ReplicaSet
-from hanlin.serving.routes import EndpointRoute, Routes, load_routes, route_key, save_routes
+from hanlin.serving.routes import EndpointRoute, Routes, TrialRoute, load_routes, route_key, save_routes
+from hanlin.serving.steering import Steering, SteeringOptions, TrialRecord
 
 _log = logging.getLogger("hanlin.serving")
 _DESIRED = "the desired state cannot be read; what runs goes on"
 _ROUTES = "the routes cannot be written; it is tried again"
+_STEERING = "workers cannot be asked; replicas and trials stay as they are"
+_STEER_S = 1.0
 _STATE = "a deployment's state cannot be written; it is tried again"
 
 
-class DesiredState(Protocol):
+class DesiredState(TrialRecord, Protocol):
     """What shall run, and where to write what came of it. Called from a thread; may block."""
 
     def list_deployments(self) -> Sequence[DeploymentSpec]:
@@ -43,15 +48,19 @@ class Reconciler:
     Args:
         materialize: artifact folder of a deployment; may block.
         poll_s: how often the desired state is read.
+        steering: limits and times of scaling and of trials.
     """
 
     def __init__(
-        self, desired: DesiredState, *, materialize: Callable[[DeploymentSpec], Path], options: WorkerOptions, poll_s: float = 0.2
+        self, desired: DesiredState, *, materialize: Callable[[DeploymentSpec], Path], options: WorkerOptions, poll_s: float = 0.2,
+        steering: SteeringOptions | None = None,
     ) -> None:  # fmt: skip
         self._desired = desired
         self._materialize = materialize
         self._options = options
         self._poll_s = poll_s
+        self._steering = Steering(desired, steering or SteeringOptions())
+        self._wanted: dict[str, DeploymentSpec] = {}
         self._sets: dict[str, ReplicaSet] = {}  # by deployment, oldest first
         self._told: dict[str, tuple[DeploymentState, Said | None, int]] = {}
         self._stopping: set[asyncio.Task[None]] = set()
@@ -63,6 +72,7 @@ class Reconciler:
     async def run(self) -> None:
         """Reconcile for ever; on `stop` drain all workers and return. Must run on the main thread."""
         remove_stale_sockets(self._options.run_dir)
+        steering = asyncio.create_task(self._steer())
         try:
             while not self._is_stopped:
                 await self._turn()
@@ -71,6 +81,8 @@ class Reconciler:
                         await self._changed.wait()
                 self._changed.clear()
         finally:
+            steering.cancel()
+            self._steering.close()
             for group in list(self._sets.values()):
                 self._end(group)
             self._sets.clear()
@@ -80,6 +92,16 @@ class Reconciler:
         """Ask `run` to end."""
         self._is_stopped = True
         self._changed.set()
+
+    async def _steer(self) -> None:
+        while True:
+            await asyncio.sleep(_STEER_S)
+            try:
+                await self._steering.turn(self._wanted, self._sets)
+            except Exception as error:
+                self._note_stuck(_STEERING, error)
+            else:
+                self._stuck.discard(_STEERING)
 
     async def _turn(self) -> None:
         try:
@@ -93,7 +115,8 @@ class Reconciler:
         await self._tell()
 
     def _apply(self, wanted: Sequence[DeploymentSpec]) -> None:
-        by_id = {spec.deployment_id: spec for spec in wanted}
+        self._wanted = {spec.deployment_id: spec for spec in wanted}
+        by_id = {name: self._steering.fit(spec) for name, spec in self._wanted.items()}
         for deployment_id in self._sets.keys() - by_id.keys():
             self._end(self._sets.pop(deployment_id))
             self._told.pop(deployment_id, None)
@@ -108,7 +131,7 @@ class Reconciler:
             elif group.spec.replicas != spec.replicas and group.state != "failed":
                 group.scale(spec)
             else:
-                group.spec = spec  # how the endpoint answers may have changed
+                group.spec = spec  # how the endpoint answers, its role or its weight may have changed
 
     def _end(self, group: ReplicaSet) -> None:
         task = asyncio.get_running_loop().create_task(group.stop())
@@ -120,14 +143,13 @@ class Reconciler:
         endpoints: dict[str, EndpointRoute] = {}
         for group in self._sets.values():
             spec = group.spec
+            if spec.role != "live":
+                continue
             key = route_key(spec.team_id, spec.endpoint)
             held = endpoints.get(key)
             if held is None or group.routes or (not held.replicas and group.state != "failed"):
-                endpoints[key] = EndpointRoute(
-                    spec.model, spec.version, spec.variant, group.state, group.routes, group.info, spec.deployment_id,
-                    spec.long_text, spec.cache_ttl_s,
-                )  # fmt: skip
-        routes = Routes(endpoints)
+                endpoints[key] = _route_of(group)
+        routes = Routes({key: self._with_trials(key, route) for key, route in endpoints.items()})
         if self._published is None:
             load_routes(self._options.run_dir)  # read for its side of the contract: a damaged file is simply replaced
         if routes != self._published:
@@ -138,6 +160,13 @@ class Reconciler:
                 return
             self._published = routes
             self._stuck.discard(_ROUTES)
+
+    def _with_trials(self, key: str, route: EndpointRoute) -> EndpointRoute:
+        found = tuple(
+            TrialRoute(spec.role, spec.weight, _route_of(group)) for group in self._sets.values()
+            if (spec := group.spec).role != "live" and route_key(spec.team_id, spec.endpoint) == key and group.routes
+        )  # fmt: skip
+        return msgspec.structs.replace(route, trials=found) if found else route
 
     async def _tell(self) -> None:
         failure: Exception | None = None
@@ -161,3 +190,10 @@ class Reconciler:
         if what not in self._stuck:
             self._stuck.add(what)
             _log.warning(what, exc_info=error)
+
+
+def _route_of(group: ReplicaSet) -> EndpointRoute:
+    spec = group.spec
+    return EndpointRoute(
+        spec.model, spec.version, spec.variant, group.state, group.routes, group.info, spec.deployment_id, spec.long_text, spec.cache_ttl_s
+    )  # fmt: skip

@@ -18,8 +18,9 @@ import msgspec
 from hanlin.engines.base import Session
 from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, Internal, InvalidInput, NotReady
 from hanlin.serving.batcher import Batch, Batcher
+from hanlin.serving.counters import Counters
 from hanlin.serving.gathering import Found, Outputs, gather
-from hanlin.serving.wire import Answer, Call, Refusal
+from hanlin.serving.wire import Answer, Call, Refusal, Report
 from hanlin.tasks.base import Limits, Task, TaskRequest
 from hanlin.tasks.encoding import Encoded, TextEncoder, pad
 from hanlin.tasks.spec import ModelSpec
@@ -57,24 +58,6 @@ class _Work:
     started_s: float = 0.0
     engine_s: float = 0.0
     step: Step | None = None  # the latest it was in
-
-
-@dataclass(slots=True)
-class Counters:
-    """What happened since the start."""
-
-    calls: int = 0
-    refused: int = 0
-    failed: int = 0
-    expired: int = 0
-    cancelled: int = 0
-    steps: int = 0
-    rows: int = 0
-    tokens: int = 0
-    padded_tokens: int = 0
-    truncated_texts: int = 0
-    windowed_texts: int = 0
-    engine_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -161,6 +144,10 @@ class Replica:
             "truncated_texts_total": c.truncated_texts, "windowed_texts_total": c.windowed_texts,
             "queued_tokens": self._batcher.queued_tokens, "queued_calls": self._batcher.queued_calls, "inflight_calls": len(self._work),
         }  # fmt: skip
+
+    def report(self, number: int) -> Report:
+        """All that is counted, as the answer to question `number`."""
+        return Report(number, self.values(), dict(self.counters.labels), tuple(self.counters.latency))
 
     def _check(self, call: Call) -> TaskRequest:
         content = msgspec.msgpack.decode(call.content)
@@ -288,6 +275,7 @@ class Replica:
         except Exception as error:
             self._refuse(work.call, work.reply, error)
             return
+        self.counters.answered(self._clock() - work.queued_s + work.encode_s, decoded)
         self.counters.truncated_texts += len(encoded.cut)
         self.counters.windowed_texts += len(encoded.windows)
         times_s = (work.started_s - work.queued_s, work.encode_s, work.engine_s, decoded_s - done_s, self._clock() - decoded_s)

@@ -24,6 +24,7 @@ from hanlin.types import LongText
 
 _log = logging.getLogger("hanlin.serving")
 
+Role = Literal["live", "canary", "shadow"]
 DeploymentState = Literal["starting", "ready", "failed", "draining", "stopped"]
 RETRYABLE_STARTS = 3  # a first start that dies of a signal may have been unlucky; one that reports an error has not
 _BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
@@ -39,6 +40,9 @@ class DeploymentSpec:
         version: shown to callers, such as `sentiment-zh:3`.
         has_failed: it is known not to start, and shall not be tried.
         long_text, cache_ttl_s: how the endpoint answers; both may change while the workers run.
+        replicas, max_replicas: at least and at most so many, as load asks for; a maximum of 0 means no more than at least.
+        role: whether it serves, or is tried beside what serves.
+        weight: percent of the calls that a canary answers, or a shadow gets copies of.
     """
 
     deployment_id: str
@@ -51,6 +55,9 @@ class DeploymentSpec:
     has_failed: bool = False
     long_text: LongText = "refuse"
     cache_ttl_s: int = 0
+    max_replicas: int = 0
+    role: Role = "live"
+    weight: int = 0
 
 
 class ReplicaSet:

@@ -10,25 +10,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import random
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
 
 import msgspec
 
-from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, InvalidInput, NotFound, NotReady, Overloaded
+from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, Internal, InvalidInput, NotFound, NotReady, Overloaded
 from hanlin.serving.channel import Channel, WorkerLost
-from hanlin.serving.routes import EndpointRoute, ReplicaRoute, Routes
+from hanlin.serving.mirror import Mirror
+from hanlin.serving.routes import EndpointRoute, Routes, TrialRoute
+from hanlin.serving.target import Target
 from hanlin.serving.wire import Answer, Call, Lane, ReplicaInfo
-from hanlin.types import JsonObject, JsonValue
+from hanlin.types import JsonObject, JsonValue, LongText
 
 MAX_ATTEMPTS = 8
 POISON_DEATHS = 2
 _POISON_MEMORY = 10_000
 _WITHDRAWN_MEMORY = 10_000
 _LOOK_S = 1.0  # a call that has waited this long for a replica asks whether one can come at all
-_RECONNECT_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +53,6 @@ class Result:
     info: ReplicaInfo
 
 
-@dataclass(slots=True)
-class _Target:
-    """An endpoint as this router sees it: its route and the open channels."""
-
-    key: str
-    route: EndpointRoute
-    channels: dict[ReplicaRoute, Channel] = field(default_factory=dict)
-    connecting: dict[ReplicaRoute, asyncio.Task[None]] = field(default_factory=dict)
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    quarantine: asyncio.Lock = field(default_factory=asyncio.Lock)
-    num_waiting: int = 0
-
-
 class Router:
     """Keeps connections to every replica of every route.
 
@@ -71,44 +60,55 @@ class Router:
         max_waiting: calls of one endpoint that may wait for a replica to come.
         obstacle: what keeps replicas from coming at present, asked by calls that wait; None: nothing that is known.
         clock: monotonic seconds.
+        draw: a number in [0, 1) by chance, for the share of a trial.
+
+    Attributes:
+        retries_total: calls sent again because a worker went away.
+        deaths_total: workers that went away.
+        on_poison: awaited with the mark of an input that has just become poison, before its call is refused.
+        spared_total: calls that a canary failed and the version it is compared with answered.
     """
 
     def __init__(
         self, *, max_waiting: int = 1024, obstacle: Callable[[], HanlinError | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
+        draw: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
         self._max_waiting = max_waiting
         self._obstacle = obstacle
         self._clock = clock
-        self._targets: dict[str, _Target] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._targets: dict[str, Target] = {}
+        self._draw = draw
+        self.mirror = Mirror()
         self._poison: OrderedDict[bytes, int] = OrderedDict()
         self._withdrawn: OrderedDict[str, None] = OrderedDict()
+        self.on_poison: Callable[[bytes], Awaitable[None]] = _tell_nobody
         self.has_routes = False
         self.retries_total = 0
         self.deaths_total = 0
+        self.spared_total = 0
 
     def update(self, routes: Routes) -> None:
         """Take over new routes: connect to new replicas, let go of removed ones once their calls have ended."""
         self.has_routes = True
-        endpoints = {key: route for key, route in routes.endpoints.items() if route.deployment_id not in self._withdrawn}
-        for key in self._targets.keys() - endpoints.keys():
-            self._remove(key)
-        for key, route in endpoints.items():
-            target = self._targets.setdefault(key, _Target(key, route))
-            target.route = route
-            self._adjust(target)
-            if route.state == "failed":
-                target.arrived.set()  # whoever waits is told
+        found = {key: (key, route) for key, route in routes.endpoints.items()}
+        found |= {_trial_key(key, trial): (key, trial.route) for key, route in routes.endpoints.items() for trial in route.trials}
+        found = {name: pair for name, pair in found.items() if pair[1].deployment_id not in self._withdrawn}
+        for name in self._targets.keys() - found.keys():
+            self._targets.pop(name).end()
+        for name, (key, route) in found.items():
+            if name not in self._targets:
+                self._targets[name] = Target(key, route, on_death=self._died)
+            self._targets[name].update(route)
 
     def withdraw(self, key: str, deployment_ids: Iterable[str]) -> None:
         """Endpoint `key` is gone at once; routes that name these deployments are stale from now on. Calls in flight end normally."""
         self._withdrawn.update(dict.fromkeys(deployment_ids))
         while len(self._withdrawn) > _WITHDRAWN_MEMORY:
             self._withdrawn.popitem(last=False)
-        target = self._targets.get(key)
-        if target is not None and target.route.deployment_id in self._withdrawn:
-            self._remove(key)
+        for name, target in list(self._targets.items()):
+            if target.endpoint == key and target.route.deployment_id in self._withdrawn:
+                self._targets.pop(name).end()
 
     def route(self, key: str) -> EndpointRoute:
         """The route of an endpoint. Raises NotFound (`endpoint_not_found`)."""
@@ -119,7 +119,7 @@ class Router:
 
     def keys(self) -> list[str]:
         """All endpoints."""
-        return sorted(self._targets)
+        return sorted({target.endpoint for target in self._targets.values()})
 
     async def submit(self, key: str, request: Request) -> Result:
         """The answer of some replica of endpoint `key`.
@@ -134,6 +134,9 @@ class Router:
         if self._poison:
             self._check_poison(self._mark(target, content))
         deadline_s = self._clock() + request.timeout_s
+        for trial in target.route.trials:
+            if (result := await self._try(key, trial, request, content, deadline_s)) is not None:
+                return result
         try:
             return await self._attempt(target, request, content, deadline_s, is_suspect=False)
         except WorkerLost:
@@ -143,24 +146,20 @@ class Router:
     async def reports(self) -> list[tuple[str, ReplicaInfo, dict[str, float]]]:
         """Counters of every reachable worker: endpoint, what it is, values."""
         found: list[tuple[str, ReplicaInfo, dict[str, float]]] = []
-        for key, target in list(self._targets.items()):
+        for target in list(self._targets.values()):
             for channel in list(target.channels.values()):
                 with contextlib.suppress(WorkerLost, TimeoutError):
-                    found.append((key, channel.info, await asyncio.wait_for(channel.report(), 1.0)))
+                    found.append((target.endpoint, channel.info, await asyncio.wait_for(channel.report(), 1.0)))
         return found
 
     async def close(self) -> None:
         """Hang up everywhere."""
+        self.mirror.close()
         for target in self._targets.values():
-            for task in target.connecting.values():
-                task.cancel()
-            for channel in target.channels.values():
-                channel.close()
+            target.close()
         self._targets.clear()
-        for closing in list(self._closing):
-            closing.cancel()
 
-    async def _retry(self, target: _Target, request: Request, content: bytes, deadline_s: float) -> Result:
+    async def _retry(self, target: Target, request: Request, content: bytes, deadline_s: float) -> Result:
         mark = self._mark(target, content)
         for _ in range(MAX_ATTEMPTS):
             self.retries_total += 1
@@ -168,37 +167,57 @@ class Router:
                 try:
                     return await self._attempt(target, request, content, deadline_s, is_suspect=True)
                 except WorkerLost:
-                    self._blame(mark)
+                    await self._blame(mark)
             self._check_poison(mark)
         raise EngineFailed("worker_died")
 
-    async def _attempt(self, target: _Target, request: Request, content: bytes, deadline_s: float, *, is_suspect: bool) -> Result:
+    async def _try(self, key: str, trial: TrialRoute, request: Request, content: bytes, deadline_s: float) -> Result | None:
+        """The answer of a canary whose turn it is; None: the call goes where all go. One that hangs has half of the call's time.
+
+        Which calls are drawn is by chance, call by call: by key, one busy key would make a share all or nothing."""
+        other = self._targets.get(_trial_key(key, trial))
+        if other is None or self._draw() * 100 >= trial.weight:
+            return None
+        channel, left_s, size_bytes = other.idlest(), deadline_s - self._clock(), len(content)
+        if trial.role == "shadow":
+            if self.mirror.has_room(channel, size_bytes) and channel is not None:
+                call = _call(channel, replace(request, lane="batch"), content, left_s, long_text=other.route.long_text)
+                self.mirror.send(channel, call, size_bytes)
+            return None
+        if channel is None:
+            return None
+        try:
+            call = _call(channel, request, content, left_s / 2, long_text=other.route.long_text)
+            return await self._ask(channel, call, size_bytes, margin_s=min(1.0, left_s / 4))
+        except (WorkerLost, EngineFailed, Internal, NotReady, Overloaded, DeadlineExceeded):
+            self.spared_total += 1
+            return None
+
+    async def _attempt(self, target: Target, request: Request, content: bytes, deadline_s: float, *, is_suspect: bool) -> Result:
         while True:
-            channel = _freest(target) or await self._channel(target, deadline_s)
+            channel = target.idlest() or await self._channel(target, deadline_s)
             left_s = deadline_s - self._clock()
-            call = Call(
-                channel.next_id(), msgspec.Raw(content), left_s, request.key, request.lane, request.language, is_suspect,
-                target.route.long_text,
-            )  # fmt: skip
+            call = _call(channel, request, content, left_s, long_text=target.route.long_text, is_suspect=is_suspect)
             try:
-                # The worker keeps the deadline; the margin here is for a worker that hangs.
-                answer = await channel.call(call, len(content), timeout_s=left_s + 1.0)
-            except TimeoutError:
-                raise DeadlineExceeded("deadline_exceeded") from None
+                return await self._ask(channel, call, len(content), margin_s=1.0)
             except NotReady as error:
                 if error.code != "worker_draining":
                     raise
-                target.channels = {route: other for route, other in target.channels.items() if other is not channel}
-                self._let_go(channel)
-                continue
-            return Result(answer, channel.info)
+                target.drop(channel)
 
-    async def _channel(self, target: _Target, deadline_s: float) -> Channel:
+    async def _ask(self, channel: Channel, call: Call, size_bytes: int, *, margin_s: float) -> Result:
+        try:
+            # The worker keeps the deadline; the margin here is for a worker that hangs.
+            return Result(await channel.call(call, size_bytes, timeout_s=call.timeout_s + margin_s), channel.info)
+        except TimeoutError:
+            raise DeadlineExceeded("deadline_exceeded") from None
+
+    async def _channel(self, target: Target, deadline_s: float) -> Channel:
         """The freest replica; waits for one. Raises as `submit` says."""
         while True:
-            if (channel := _freest(target)) is not None:
+            if (channel := target.idlest()) is not None:
                 return channel
-            if self._targets.get(target.key) is not target:
+            if self._targets.get(target.endpoint) is not target:
                 raise NotFound("endpoint_not_found")
             if target.route.state == "failed":
                 raise EngineFailed("endpoint_failed")
@@ -217,50 +236,23 @@ class Router:
             finally:
                 target.num_waiting -= 1
 
-    def _remove(self, key: str) -> None:
-        target = self._targets.pop(key)
-        target.route = msgspec.structs.replace(target.route, replicas=())
-        self._adjust(target)
-        target.arrived.set()  # whoever waits finds it gone
+    def _died(self) -> None:
+        self.deaths_total += 1
 
-    def _adjust(self, target: _Target) -> None:
-        wanted = set(target.route.replicas)
-        for replica in target.connecting.keys() - wanted:
-            target.connecting.pop(replica).cancel()
-        for replica in target.channels.keys() - wanted:
-            self._let_go(target.channels.pop(replica))
-        for replica in wanted - target.channels.keys() - target.connecting.keys():
-            target.connecting[replica] = asyncio.get_running_loop().create_task(self._keep(target, replica))
-
-    async def _keep(self, target: _Target, replica: ReplicaRoute) -> None:
-        """Connect to a replica, again and again while it stands in the routes."""
-        attempt = 0
-        while True:
-            try:
-                channel = await Channel.connect(replica.socket, replica.token)
-            except (OSError, WorkerLost):
-                await asyncio.sleep(_RECONNECT_S[min(attempt, len(_RECONNECT_S) - 1)])
-                attempt += 1
-                continue
-            attempt = 0
-            target.channels[replica] = channel
-            target.arrived.set()
-            await asyncio.shield(channel.lost)
-            if target.channels.get(replica) is channel:
-                del target.channels[replica]
-                self.deaths_total += 1
-            await asyncio.sleep(_RECONNECT_S[0])
-
-    def _let_go(self, channel: Channel) -> None:
-        task = asyncio.get_running_loop().create_task(_close_when_idle(channel))
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-
-    def _mark(self, target: _Target, content: bytes) -> bytes:
+    def _mark(self, target: Target, content: bytes) -> bytes:
         return hashlib.sha256(f"{target.route.version}\0{target.route.variant}\0".encode() + content).digest()
 
-    def _blame(self, mark: bytes) -> None:
-        self._poison[mark] = self._poison.pop(mark, 0) + 1
+    async def _blame(self, mark: bytes) -> None:
+        self._remember_poison(mark, self._poison.pop(mark, 0) + 1)
+        if self._poison[mark] == POISON_DEATHS:
+            await self.on_poison(mark)
+
+    def refuse_poison(self, mark: bytes) -> None:
+        """Another gateway found out that the input of this mark is poison."""
+        self._remember_poison(mark, POISON_DEATHS)
+
+    def _remember_poison(self, mark: bytes, deaths: int) -> None:
+        self._poison[mark] = deaths
         while len(self._poison) > _POISON_MEMORY:
             self._poison.popitem(last=False)
 
@@ -269,12 +261,19 @@ class Router:
             raise InvalidInput("poison_input")
 
 
-def _freest(target: _Target) -> Channel | None:
-    """The replica with the fewest outstanding bytes; None while there is none."""
-    open_channels = [channel for channel in target.channels.values() if channel.is_open]
-    if len(open_channels) < 2:
-        return open_channels[0] if open_channels else None
-    return min(open_channels, key=lambda channel: (channel.pending_bytes, channel.num_pending))
+async def _tell_nobody(_mark: bytes) -> None:
+    """There is no other gateway."""
+
+
+def _trial_key(key: str, trial: TrialRoute) -> str:
+    """Name of a trial's target; no endpoint has a # in its name."""
+    return f"{key}#{trial.route.deployment_id}"
+
+
+def _call(channel: Channel, request: Request, content: bytes, left_s: float, *, long_text: LongText, is_suspect: bool = False) -> Call:
+    return Call(
+        channel.next_id(), msgspec.Raw(content), left_s, request.key, request.lane, request.language, is_suspect, long_text
+    )  # fmt: skip
 
 
 @contextlib.asynccontextmanager
@@ -289,9 +288,3 @@ async def _within(lock: asyncio.Lock, timeout_s: float) -> AsyncIterator[None]:
         yield
     finally:
         lock.release()
-
-
-async def _close_when_idle(channel: Channel) -> None:
-    while channel.num_pending and channel.is_open:
-        await asyncio.sleep(0.01)
-    channel.close()

@@ -12,6 +12,7 @@ import ctypes
 import os
 import sys
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -19,6 +20,7 @@ from hanlin.serving.wire import ReplicaInfo
 from hanlin.types import LongText
 
 ROUTES_FILE = "routes.json"
+TrialRole = Literal["canary", "shadow"]
 _LOOK_S = 0.05  # how often a folder that cannot be watched is looked at
 _LOOK_ANYWAY_S = 2.0  # how often one that is watched is looked at all the same
 _IN_MOVED_TO, _IN_NONBLOCK, _IN_CLOEXEC = 0x80, 0o4000, 0o2000000  # Source: inotify(7)
@@ -32,7 +34,7 @@ class ReplicaRoute(msgspec.Struct, frozen=True):
 
 
 class EndpointRoute(msgspec.Struct, frozen=True):
-    """One endpoint: what it serves now, its ready replicas, and what it does with long texts and with calls that come again."""
+    """One endpoint: what it serves now, its ready replicas, how it answers, and what is tried beside it."""
 
     model: str
     version: str
@@ -43,6 +45,15 @@ class EndpointRoute(msgspec.Struct, frozen=True):
     deployment_id: str = ""
     long_text: LongText = "refuse"
     cache_ttl_s: int = 0
+    trials: tuple[TrialRoute, ...] = ()
+
+
+class TrialRoute(msgspec.Struct, frozen=True):
+    """Another version beside the one that serves: a canary answers `weight` percent of the calls, a shadow gets copies of as many."""
+
+    role: TrialRole
+    weight: int
+    route: EndpointRoute
 
 
 class Routes(msgspec.Struct, frozen=True):

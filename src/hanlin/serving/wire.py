@@ -111,10 +111,17 @@ class Ask(Frame, frozen=True):
 
 
 class Report(Frame, frozen=True):
-    """Counters and gauges of a worker by name."""
+    """Counters and gauges of a worker by name.
+
+    Args:
+        labels: rows answered so far by their best label.
+        latency: calls answered so far by the time they spent in the worker, in the buckets of `serving.latency`.
+    """
 
     id: int
     values: dict[str, float]
+    labels: dict[str, int] = {}
+    latency: tuple[int, ...] = ()
 
 
 FromGateway = Hello | Call | Cancel | Ask

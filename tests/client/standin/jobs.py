@@ -89,6 +89,9 @@ def routes(world: World) -> list[Route]:
                     continue
                 if world.stream_cuts and sent == 2:
                     world.stream_cuts -= 1
+                    if world.stops_cleanly:
+                        yield b'event: error\ndata: {"code": "server_stopping", "family": "NotReady", "message": "it ends"}\n\n'
+                        return
                     raise ConnectionResetError("cut to order")
                 yield f"event: {name}\r\nid: {seq}\r\ndata: {json.dumps(data)}\r\n\r\n".encode()
                 sent += 1

@@ -79,6 +79,10 @@ def routes(world: World) -> list[Route]:
             "variant": "openvino-int8",
             **body,
         }
+        if role := next((name for name in ("canary", "shadow") if body.get(name)), None):
+            found |= {"role": role, "weight": body[role]}
+            side = {"calls": 120, "failed": 3, "p50_ms": 2.5, "p95_ms": 4.0, "p99_ms": 9.0, "labels": {"neg": 0.25, "pos": 0.75}}
+            world.trial = {**found, "state": "ready", "stats": {"trial": side, "live": {**side, "calls": 1080}, "label_drift": 0.1}}
         world.deployments.append(found)
         return JSONResponse(found, 202)
 
@@ -105,6 +109,25 @@ def routes(world: World) -> list[Route]:
             202,
         )
 
+    def told(request: Request, **changes: object) -> dict[str, object]:
+        found = {"id": "dep-9", "endpoint": request.path_params["endpoint"], "model": "sentiment-zh", "version": 2, "state": "ready"}
+        return {**found, "variant": "openvino-int8", **changes}
+
+    async def scale(request: Request) -> Response:
+        body = await request.json()
+        low = body["min_replicas"]
+        return JSONResponse(told(request, replicas=low, max_replicas=body["max_replicas"] or low))
+
+    async def promote(request: Request) -> Response:
+        world.trial = None
+        return JSONResponse(told(request, role="live"), 202)
+
+    async def abort(request: Request) -> Response:
+        if world.trial is None:
+            return error(409, "Conflict", "no_trial", "no other version is on trial")
+        world.trial = None
+        return JSONResponse(told(request, role="canary", state="stopped"))
+
     async def endpoints(request: Request) -> Response:
         return JSONResponse(
             {
@@ -127,7 +150,8 @@ def routes(world: World) -> list[Route]:
         settings = await request.json() if request.method == "PATCH" else {}
         world.endpoint_settings |= {name: value for name, value in settings.items() if value is not None}
         name = request.path_params["endpoint"]
-        return JSONResponse({"endpoint": name, "task": "text-classification", "state": "ready", **world.endpoint_settings})
+        found = {"endpoint": name, "task": "text-classification", "state": "ready", "trial": world.trial}
+        return JSONResponse({**found, **world.endpoint_settings})
 
     async def tasks(request: Request) -> Response:
         return JSONResponse(
@@ -163,6 +187,9 @@ def routes(world: World) -> list[Route]:
         Route("/api/v1/endpoints/{endpoint}", endpoint, methods=["GET", "PATCH"]),
         Route("/api/v1/endpoints/{endpoint}", undeploy, methods=["DELETE"]),
         Route("/api/v1/endpoints/{endpoint}/rollback", rollback, methods=["POST"]),
+        Route("/api/v1/endpoints/{endpoint}/scale", scale, methods=["POST"]),
+        Route("/api/v1/endpoints/{endpoint}/promote", promote, methods=["POST"]),
+        Route("/api/v1/endpoints/{endpoint}/abort", abort, methods=["POST"]),
         Route("/api/v1/tasks", tasks),
         Route("/api/v1/keys", list_keys),
         Route("/api/v1/keys", create_key, methods=["POST"]),

@@ -23,10 +23,12 @@ class World:
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)  # consumed one a request: "503", "429", "429-quota", "cut", "garbage", "500"
     stream_cuts: int = 0  # event streams cut after two events
+    stops_cleanly: bool = False  # a cut stream ends with an error event
     job_end: dict[str, Any] = field(default_factory=lambda: {"state": "succeeded"})
     results: dict[str, Any] = field(default_factory=dict)
     deployments: list[dict[str, Any]] = field(default_factory=list)
     deploy_end: str = "ready"
+    trial: dict[str, Any] | None = None
     lingers: int = 0  # so often an endpoint that was taken away still answers
     gone: set[str] = field(default_factory=set)
     endpoint_settings: dict[str, object] = field(default_factory=dict)

@@ -1,0 +1,96 @@
+"""Trying another version beside the one that serves: begun by `deploy` with a canary or a shadow, ended here, or by the reconciler's judge.
+
+An endpoint has one trial at a time. What serves is not touched by it until it is promoted.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from hanlin.control.deployment_rows import add_deployment, find_endpoint, select_views, stop_rows, wanted_rows
+from hanlin.control.platform import Platform
+from hanlin.control.values import DeploymentView
+from hanlin.errors import Conflict, InvalidInput
+from hanlin.storage.audit import append_audit
+from hanlin.storage.database import bump
+from hanlin.storage.tables import DeploymentRow, EndpointRow
+from hanlin.types import Principal
+
+MAX_CANARY = 99  # percent; all of them would be no trial
+MAX_SHADOW = 100
+
+
+def check_trial(canary: int | None, shadow: int | None) -> tuple[str, int]:
+    """Role and weight of a wish. Raises InvalidInput (`trial_of_two_kinds`, `trial_weight`)."""
+    if canary is not None and shadow is not None:
+        raise InvalidInput("trial_of_two_kinds")
+    for role, weight, limit in (("canary", canary, MAX_CANARY), ("shadow", shadow, MAX_SHADOW)):
+        if weight is not None:
+            if not 1 <= weight <= limit:
+                raise InvalidInput("trial_weight", role=role, limit=limit)
+            return role, weight
+    return "live", 0
+
+
+def begin(session: Session, row: EndpointRow, new_id: str, *, role: str, weight: int, model: str, version_id: int, variant: str) -> str:
+    """Declares a trial of `row`; one of the same version goes on under the new weight. Its deployment's id.
+
+    Raises Conflict (`nothing_to_try_beside`, `trial_is_what_serves`)."""
+    wanted = wanted_rows(session, row.id)
+    serving = next((other for other in wanted if other.role == "live" and other.state == "ready"), None)
+    if serving is None:
+        raise Conflict("nothing_to_try_beside", name=row.name)
+    if (serving.version_id, serving.variant) == (version_id, variant):
+        raise Conflict("trial_is_what_serves", name=row.name)
+    for running in wanted:
+        if (running.role, running.version_id, running.variant) == (role, version_id, variant) and running.state in ("starting", "ready"):
+            running.weight = weight
+            return running.id
+    stop_rows(other for other in wanted if other.role != "live")
+    added = add_deployment(session, row, new_id, model=model, version_id=version_id, variant=variant, replicas=1, role=role, weight=weight)
+    return added.id
+
+
+def promote(platform: Platform, principal: Principal, name: str) -> DeploymentView:
+    """The version on trial serves from now on, with the replicas of the one it replaces. No call fails.
+
+    Raises:
+        NotFound: `endpoint_not_found`.
+        Conflict: `no_trial`, `trial_not_ready`.
+    """
+    principal.require("write")
+    with platform.database.write() as session:
+        row = find_endpoint(session, principal.team_id, name, is_locked=True)
+        trial = _trial(session, row)
+        if trial.state != "ready":
+            raise Conflict("trial_not_ready", name=name, state=trial.state)
+        former = [other for other in wanted_rows(session, row.id) if other.id != trial.id]
+        trial.replicas = max(other.replicas for other in (trial, *former))
+        trial.max_replicas = max(other.max_replicas for other in (trial, *former))
+        trial.role, trial.weight, row.deployment_id = "live", 0, trial.id
+        stop_rows(former)
+        return _told(session, principal, "endpoint.promote", row, trial)
+
+
+def abort(platform: Platform, principal: Principal, name: str) -> DeploymentView:
+    """Ends the trial; all calls go to what served all along. Raises NotFound, Conflict (`no_trial`)."""
+    principal.require("write")
+    with platform.database.write() as session:
+        row = find_endpoint(session, principal.team_id, name, is_locked=True)
+        trial = _trial(session, row)
+        stop_rows([trial])
+        return _told(session, principal, "endpoint.abort", row, trial)
+
+
+def _trial(session: Session, row: EndpointRow) -> DeploymentRow:
+    found = next((other for other in wanted_rows(session, row.id) if other.role != "live"), None)
+    if found is None:
+        raise Conflict("no_trial", name=row.name)
+    return found
+
+
+def _told(session: Session, principal: Principal, action: str, row: EndpointRow, trial: DeploymentRow) -> DeploymentView:
+    append_audit(session, team_id=principal.team_id, actor=principal.key_id, action=action, subject=f"{row.name} {trial.id}")
+    bump(session)
+    session.flush()
+    return select_views(session, principal.team_id, deployment_id=trial.id)[0]
