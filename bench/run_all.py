@@ -19,6 +19,7 @@ BENCHES: tuple[tuple[str, ...], ...] = (
     ("variants.py", "--model", "minilm", "--target", "throughput"),
     ("variants.py", "--model", "lstm", "--target", "latency"),
     ("serving_start.py",),
+    ("serving_kills.py",),
     ("endpoint_load.py",),
 )
 

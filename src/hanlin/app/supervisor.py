@@ -29,7 +29,7 @@ from hanlin.storage.durable import write_atomically
 _TICK_S = 0.1
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 5.0
-_CALM_S = 30.0  # a child that lived this long starts with a fresh back-off
+_CALM_S = 2.0  # a child that lived this long starts with a fresh back-off: that is for those who cannot live
 _BACKLOG = 1024
 
 

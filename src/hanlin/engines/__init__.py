@@ -7,6 +7,8 @@ An engine gets a local artifact folder and arrays of token ids; it knows no text
 torch, onnxruntime and openvino are imported inside `load` only.
 """
 
+import os
+
 from hanlin.engines.base import (
     ENGINES,
     REFERENCE,
@@ -21,6 +23,8 @@ from hanlin.engines.base import (
     variant_files,
     variant_names,
 )
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime reports use to its maker unless this is set before it is imported
 
 __all__ = [
     "ENGINES", "REFERENCE", "TRAINED_FILES", "Capabilities", "Engine", "Session", "load_variant", "max_batch_rows", "max_batch_tokens",
