@@ -11,7 +11,8 @@ from hanlin.bench.connection import Reply
 from hanlin.bench.load import Window
 from hanlin.bench.pictures import saturation_svg
 from hanlin.bench.report import BenchReport, limit_of
-from hanlin.bench.texts import of_file, of_lengths
+from hanlin.bench.texts import has_query, of_file, of_lengths
+from hanlin.client import Endpoint
 from hanlin.errors import InvalidInput
 
 
@@ -88,5 +89,12 @@ def test_bodies_hold_so_many_texts() -> None:
     mix = of_file(["a", "b", "c"])
     assert mix.bodies(1) == [b'{"inputs": "a"}', b'{"inputs": "b"}', b'{"inputs": "c"}']
     assert mix.bodies(4)[0] == b'{"inputs": ["a", "b", "c", "a"]}'
+    assert mix.bodies(2, has_query=True)[0] == b'{"inputs": {"query": "a", "texts": ["a", "b"]}}'
     with pytest.raises(InvalidInput):
         of_file([])
+
+
+def test_a_ranking_endpoint_is_known_by_its_example() -> None:
+    ranking = {"request": {"inputs": {"query": "a", "texts": ["b"]}}}
+    assert has_query(Endpoint(endpoint="e", example=ranking))
+    assert not any(has_query(Endpoint(endpoint="e", example=example)) for example in ({"request": {"inputs": "a"}}, {}, None, []))

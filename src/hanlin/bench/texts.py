@@ -38,14 +38,11 @@ class Mix:
     texts: tuple[str, ...]
     source: str
 
-    def bodies(self, items: int) -> list[bytes]:
-        """Request bodies of `items` texts each, a single text as a string."""
-        texts = self.texts
-        if items == 1:
-            return [_body(text) for text in texts]
-        return [
-            _body([texts[(start + offset) % len(texts)] for offset in range(items)]) for start in range(0, len(texts), max(1, items // 4))
-        ]
+    def bodies(self, items: int, *, has_query: bool = False) -> list[bytes]:
+        """Request bodies of `items` texts each; `has_query`: as `inputs_of` says."""
+        texts, step = self.texts, max(1, items // 4)
+        groups = [[texts[(start + offset) % len(texts)] for offset in range(items)] for start in range(0, len(texts), step)]
+        return [_body(inputs_of(group, has_query=has_query)) for group in groups]
 
     @property
     def median_characters(self) -> int:
@@ -124,5 +121,20 @@ def _text(chance: random.Random, sentences: Sequence[str], length: int) -> str:
     return cut or found[:1]
 
 
-def _body(inputs: JsonValue | list[str]) -> bytes:
+def inputs_of(texts: Sequence[str], *, has_query: bool) -> JsonValue:
+    """`inputs` of a call: a single text as a string, more as a list; beside a query, the first of them, for ranking tasks."""
+    listed: list[JsonValue] = list(texts)
+    if has_query:
+        return {"query": texts[0][:100], "texts": listed}
+    return listed[0] if len(listed) == 1 else listed
+
+
+def has_query(endpoint: Endpoint) -> bool:
+    """Whether the endpoint's task takes texts beside a query, as its worked example shows."""
+    request = endpoint.example.get("request") if isinstance(endpoint.example, dict) else None
+    inputs = request.get("inputs") if isinstance(request, dict) else None
+    return isinstance(inputs, dict) and {"query", "texts"} <= inputs.keys()
+
+
+def _body(inputs: JsonValue) -> bytes:
     return json.dumps({"inputs": inputs}, ensure_ascii=False).encode("utf-8", "replace")

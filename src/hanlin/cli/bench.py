@@ -82,26 +82,27 @@ def _measure(hanlin: Hanlin, endpoint: str, plan: Plan, limits: Limits, *, items
         mix = texts.of_file(list(lines_of(file)))
     else:
         mix = texts.of_endpoint(hanlin, found, terminal_language() if not found.languages else found.languages[0])
-    mix, model = _probed(hanlin, endpoint, mix)
+    is_ranking = texts.has_query(found)
+    mix, model = _probed(hanlin, endpoint, mix, has_query=is_ranking)
     SCREEN.note(say(f"bench.texts_{mix.source.replace('-', '_')}", characters=mix.median_characters, seconds=round(plan.seconds(limits))))
-    load = Load(Target.of(hanlin.url, endpoint, find_key()), mix.bodies(items), limits=limits)
+    load = Load(Target.of(hanlin.url, endpoint, find_key()), mix.bodies(items, has_query=is_ranking), limits=limits)
     closed, opened = _run(load, plan)
     return BenchReport(endpoint, model, mix.source, mix.median_characters, items, closed, opened)
 
 
-def _probed(hanlin: Hanlin, endpoint: str, mix: Mix) -> tuple[Mix, str]:
+def _probed(hanlin: Hanlin, endpoint: str, mix: Mix, *, has_query: bool) -> tuple[Mix, str]:
     """The texts that the endpoint takes, and who answers; texts that are too long for it are left out, a file's never in silence."""
-    from hanlin.bench.texts import Mix
+    from hanlin.bench.texts import Mix, inputs_of
 
     for _ in range(_PROBES):
         try:
-            return mix, hanlin.ask(endpoint, max(mix.texts, key=len)).model
+            return mix, hanlin.ask(endpoint, inputs_of([max(mix.texts, key=len)], has_query=has_query)).model
         except InvalidInput as error:
             if error.code != "text_too_long" or mix.source == "file":
                 raise
             longest = max(map(len, mix.texts)) * 2 // 3
             mix = Mix(tuple(text[:longest] for text in mix.texts), mix.source)
-    return mix, hanlin.ask(endpoint, min(mix.texts, key=len)).model
+    return mix, hanlin.ask(endpoint, inputs_of([min(mix.texts, key=len)], has_query=has_query)).model
 
 
 def _run(load: Load, plan: Plan) -> tuple[tuple[Window, ...], tuple[Window, ...]]:
