@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import sqlite3
+import threading
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from hanlin.accounts import Accounts
+from hanlin.accounts import Accounts, Key
 from hanlin.accounts.service import DEFAULT_TEAM
 from hanlin.errors import Conflict, InvalidInput, NotFound, PermissionDenied, Unauthenticated
 from hanlin.storage.database import Database, bump
@@ -195,6 +196,25 @@ def test_the_owner_key(accounts: Accounts, tmp_path: Path, database: Database) -
     assert len(accounts.list_keys(DEFAULT_TEAM)) == 1
 
 
+def test_of_the_last_two_admin_keys_revoked_at_once_one_stays(accounts: Accounts) -> None:
+    keys = [accounts.create_key(DEFAULT_TEAM, f"k{number}", ["admin"])[0] for number in range(2)]
+    refused: list[str] = []
+
+    def revoke(key: Key) -> None:
+        try:
+            accounts.revoke_key(DEFAULT_TEAM, key.id)
+        except Conflict as error:
+            refused.append(error.code)
+
+    threads = [threading.Thread(target=revoke, args=(key,)) for key in keys]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert refused == ["last_admin_key"]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_secret_is_nowhere_on_disk(accounts: Accounts, tmp_path: Path, database: Database) -> None:
     key, secret = accounts.create_key(DEFAULT_TEAM, "app", ["read"])
     accounts.authenticate(f"Bearer {secret}")

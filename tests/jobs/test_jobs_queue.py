@@ -238,9 +238,9 @@ while job := queue.claim(sys.argv[2], ["heavy"], 60):
 """
 
 
-def test_many_runners_claim_each_job_once(queue: JobQueue, tmp_path: Path) -> None:
+def test_many_runners_claim_each_job_once(queue: JobQueue, database_url: str) -> None:
     jobs = {queue.submit(TEAM, "train", {"n": number}).id for number in range(40)}
-    command = [sys.executable, "-c", CLAIMER, f"sqlite:///{tmp_path / 'hanlin.db'}"]
+    command = [sys.executable, "-c", CLAIMER, database_url]
     children = [subprocess.Popen([*command, f"r{number}"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for number in range(3)]
     for child in children:
         assert child.stdout is not None

@@ -266,17 +266,12 @@ for version in versions:
 """
 
 
-def test_two_publishes_at_once(registry: Registry, tmp_path: Path) -> None:
+def test_two_publishes_at_once(registry: Registry, database_url: str) -> None:
     """Two processes publish the same thirty versions from a common start: each version is published by exactly one."""
     for _ in range(30):
         candidate(registry, is_base=True)
     children = [
-        subprocess.Popen(
-            [sys.executable, "-c", PUBLISHER, f"sqlite:///{tmp_path / 'hanlin.db'}"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        subprocess.Popen([sys.executable, "-c", PUBLISHER, database_url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
     for child in children:

@@ -21,9 +21,9 @@ from sqlalchemy.exc import IntegrityError
 
 from hanlin.errors import Conflict, DataCorrupt, Internal, InvalidInput, NotReady
 from hanlin.storage.audit import append_audit
-from hanlin.storage.database import Database, bump
+from hanlin.storage.database import Database, bump, find_or_add
 from hanlin.storage.migrations import HEAD, REVISIONS
-from hanlin.storage.tables import AuditRow, TeamRow
+from hanlin.storage.tables import AuditRow, CounterRow, TeamRow
 from hanlin.types import utc_now
 
 
@@ -52,30 +52,33 @@ def test_every_table_has_a_team(database: Database) -> None:
                 assert "team_id" in {column["name"] for column in inspector.get_columns(table)}, table
 
 
-def test_a_newer_database_is_left_alone(tmp_path: Path, database: Database) -> None:
+def test_a_newer_database_is_left_alone(database: Database) -> None:
     with database.write() as session:
         session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(Conflict) as caught:
-        Database(f"sqlite:///{tmp_path / 'hanlin.db'}").migrate()
+        database.migrate()
     assert caught.value.code == "database_newer"
 
 
-def test_many_processes_migrate_at_once(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'hanlin.db'}"
-    code = f"from hanlin.storage.database import Database; Database({url!r}).migrate()"
+def test_many_processes_migrate_at_once(empty_database_url: str) -> None:
+    code = f"from hanlin.storage.database import Database; Database({empty_database_url!r}).migrate()"
     children = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(4)]
     assert [child.wait() for child in children] == [0] * 4
-    with Database(url).read() as session:
+    database = Database(empty_database_url)
+    with database.read() as session:
         assert session.execute(text("SELECT version_num FROM alembic_version")).scalar_one() == HEAD
         assert session.scalars(select(TeamRow.team_id)).all() == ["default"]
+    database.close()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_the_file_is_private(tmp_path: Path, database: Database) -> None:
     database.change_counter()
     for path in tmp_path.glob("hanlin.db*"):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path.name
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_sqlite_is_durable_and_strict(database: Database) -> None:
     with database.read() as session:
         connection = session.connection()
@@ -128,13 +131,64 @@ def test_writers_stand_in_line(database: Database) -> None:
     assert database.change_counter() == 80
 
 
-def test_a_lock_that_stays_is_a_503(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_sees_one_moment(database: Database) -> None:
+    with database.read() as session:
+        before = session.scalars(select(CounterRow.value)).all()
+        with database.write() as other:
+            bump(other)
+        assert session.scalars(select(CounterRow.value)).all() == before
+    assert database.change_counter() == 1
+
+
+def test_who_adds_the_same_at_once_finds_it(database: Database) -> None:
+    """The second writer looks before the first has committed; on SQLite it cannot even begin to."""
+    begun, found = threading.Event(), []
+
+    def team() -> TeamRow:
+        return TeamRow(team_id="new", name="new", is_active=True, created_at=utc_now())
+
+    def late() -> None:
+        begun.set()
+        with database.write() as session:
+            row = find_or_add(session, select(TeamRow).where(TeamRow.team_id == "new"), team())
+            found.append((row.team_id, row.name))
+
+    thread = threading.Thread(target=late)
+    with database.write() as session:
+        first = find_or_add(session, select(TeamRow).where(TeamRow.team_id == "new"), team())
+        first.name = "first"
+        session.flush()
+        thread.start()
+        begun.wait()
+    thread.join()
+    assert found == [("new", "first")]
+
+
+def test_a_postgres_that_is_not_there(tmp_path: Path) -> None:
+    database = Database(f"postgresql://nobody@/none?host={tmp_path}")
+    with pytest.raises(NotReady) as caught:
+        database.change_counter()
+    assert caught.value.code == "database_unavailable"
+
+
+@pytest.mark.parametrize(("database_url", "empty_database_url"), [("postgresql", "postgresql")], indirect=True)
+def test_postgres_says_what_is_wrong(empty_database_url: str, database: Database) -> None:
+    with pytest.raises(Internal) as missing, closing(Database(empty_database_url)) as empty, empty.read() as session:
+        session.scalars(select(TeamRow)).all()
+    assert missing.value.code == "database_not_migrated"
+    with pytest.raises(NotReady) as gone, database.read() as session:
+        session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    assert gone.value.code == "database_unavailable"
+    assert database.change_counter() == 0  # the next one is a new connection
+
+
+def test_a_lock_that_stays_is_a_503(database_url: str, database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hanlin.storage.database.BUSY_TIMEOUT_S", 0.1)
-    waiting = Database(f"sqlite:///{tmp_path / 'hanlin.db'}")
+    waiting = Database(database_url)
     with database.write() as session:
         bump(session)
         with pytest.raises(NotReady) as caught, waiting.write() as late:
-            late.scalars(select(TeamRow)).all()
+            bump(late)
         assert caught.value.code == "database_busy"
         assert waiting.change_counter() == 0  # readers are not held up
     waiting.close()
@@ -158,6 +212,7 @@ def test_clear_errors_for_bad_places(tmp_path: Path) -> None:
     empty.close()
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_watch_sees_every_commit_of_others_and_of_this_process_once(database: Database, tmp_path: Path) -> None:
     watch = database.watch()
     assert watch.has_news()

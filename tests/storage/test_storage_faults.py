@@ -125,6 +125,7 @@ def test_write_atomically_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest
         assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_full_database_says_so_reads_go_on_and_it_heals(database: Database) -> None:
     assert http_status("storage_full") == 507
     with database.write() as session:

@@ -73,6 +73,7 @@ class Accounts:
     def revoke_key(self, team_id: TeamId, key_id: str, *, actor: str = "system") -> Key:
         """Ends a key for good; once revoked it stays as it is. Raises NotFound, or Conflict (`last_admin_key`)."""
         with self._database.write() as session:
+            session.get(TeamRow, team_id, with_for_update=True)  # of two who revoke the last two admin keys one must see the other
             row = session.scalar(select(KeyRow).where(KeyRow.team_id == team_id, KeyRow.id == key_id).with_for_update())
             if row is None:
                 raise NotFound("not_found", kind="key", name=shorten(key_id))

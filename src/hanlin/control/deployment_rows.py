@@ -6,14 +6,13 @@ from collections.abc import Iterable
 from typing import cast
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from hanlin.control.values import DeploymentView, EndpointView
 from hanlin.errors import NotFound
 from hanlin.messages.said import Said
 from hanlin.serving.replicas import DeploymentState, Role
-from hanlin.storage.database import bump
+from hanlin.storage.database import bump, find_or_add
 from hanlin.storage.tables import DeploymentRow, EndpointRow, ModelRow, ModelVersionRow
 from hanlin.types import JsonObject, LongText, TeamId, shorten, utc_now
 
@@ -31,16 +30,8 @@ def version_row(session: Session, team: TeamId, model: str, number: int) -> Mode
 
 def endpoint_row(session: Session, team: TeamId, name: str, *, is_internal: bool) -> EndpointRow:
     """The endpoint's row, made when it is new. It is locked: whoever declares the same at once waits, and finds it declared."""
-    found = select(EndpointRow).where(EndpointRow.team_id == team, EndpointRow.name == name).with_for_update()
-    if (row := session.scalar(found)) is not None:
-        return row
-    row = EndpointRow(team_id=team, name=name, is_internal=is_internal, deployment_id=None, created_at=utc_now())
-    try:
-        with session.begin_nested():
-            session.add(row)
-    except IntegrityError:  # another one was faster
-        return session.scalars(found).one()
-    return row
+    new = EndpointRow(team_id=team, name=name, is_internal=is_internal, deployment_id=None, created_at=utc_now())
+    return find_or_add(session, select(EndpointRow).where(EndpointRow.team_id == team, EndpointRow.name == name), new)
 
 
 def find_endpoint(session: Session, team: TeamId, name: str, *, is_locked: bool = False) -> EndpointRow:

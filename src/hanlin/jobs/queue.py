@@ -14,14 +14,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session, aliased
 
 from hanlin.errors import Cancelled, Conflict, HanlinError, InvalidInput
 from hanlin.jobs import rows
 from hanlin.jobs.values import ENDED, MAX_ATTEMPTS, Job, JobEvent, JobState, Lane
 from hanlin.messages.said import Said
-from hanlin.storage.database import Database
+from hanlin.storage.database import Database, find_or_add
 from hanlin.storage.tables import JobEventRow, JobRow
 from hanlin.types import JobId, JsonObject, KeyId, TeamId, utc_now
 
@@ -213,15 +212,8 @@ class JobQueue:
     def _submit_once(self, row: JobRow, key: str) -> Job:
         same = select(JobRow).where(JobRow.team_id == row.team_id, JobRow.idempotency_key == key)
         digest = row.request_digest
-        try:
-            with self._database.write() as session:
-                found = session.scalar(same)
-                if found is None:
-                    session.add(row)
-                    found = row
-        except IntegrityError:  # two processes at once on PostgreSQL; SQLite's writers stand in line
-            with self._database.read() as session:
-                found = session.scalars(same).one()
+        with self._database.write() as session:
+            found = find_or_add(session, same, row)
         if found.request_digest != digest:
             raise Conflict("idempotency_conflict")
         return rows.value(found)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.registry import rows
 from hanlin.registry.values import Dataset, DatasetVersion
-from hanlin.storage.database import Database
+from hanlin.storage.database import Database, find_or_add
 from hanlin.storage.manifest import Manifest
 from hanlin.storage.tables import DatasetRow, DatasetVersionRow
 from hanlin.types import JsonObject, TeamId, check_name, is_name, shorten, utc_now
@@ -65,12 +65,8 @@ class DatasetRecords:
 
 
 def _open(session: Session, team_id: str, name: str, task: str) -> DatasetRow:
-    try:
-        dataset = rows.find_dataset(session, team_id, name, is_locked=True)
-    except NotFound:
-        dataset = DatasetRow(team_id=team_id, name=name, task=task, last_number=0, created_at=utc_now())
-        session.add(dataset)
-        session.flush()
+    new = DatasetRow(team_id=team_id, name=name, task=task, last_number=0, created_at=utc_now())
+    dataset = find_or_add(session, select(DatasetRow).where(DatasetRow.team_id == team_id, DatasetRow.name == name), new)
     if dataset.task != task:
         raise Conflict("task_mismatch", kind="dataset", name=name, task=dataset.task, other=shorten(task))
     return dataset

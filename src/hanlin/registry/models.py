@@ -9,7 +9,7 @@ from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.registry import rows
 from hanlin.registry.values import Alias, Model, ModelVersion
 from hanlin.storage.audit import append_audit
-from hanlin.storage.database import Database
+from hanlin.storage.database import Database, find_or_add
 from hanlin.storage.manifest import Manifest
 from hanlin.storage.tables import AliasRow, CertificateRow, DeploymentRow, EndpointRow, JobRow, ModelRow, ModelVersionRow, VariantRow
 from hanlin.types import JobId, JsonObject, ModelRef, TeamId, check_name, shorten, utc_now
@@ -104,7 +104,8 @@ class ModelRecords:
         check_name(alias, kind="alias")
         with self._database.write() as session:
             model = rows.find_model(session, team_id, name, is_locked=True)
-            version = session.scalar(select(ModelVersionRow).where(ModelVersionRow.model_id == model.id, ModelVersionRow.number == number))
+            sought = select(ModelVersionRow).where(ModelVersionRow.model_id == model.id, ModelVersionRow.number == number)
+            version = session.scalar(sought.with_for_update())  # nobody deletes it meanwhile
             if version is None:
                 raise NotFound("not_found", kind="version", name=f"{name}:{number}")
             if version.state != "published":
@@ -148,12 +149,8 @@ class ModelRecords:
 
 
 def _open(session: Session, team_id: str, name: str, task: str) -> ModelRow:
-    try:
-        model = rows.find_model(session, team_id, name, is_locked=True)
-    except NotFound:
-        model = ModelRow(team_id=team_id, name=name, task=task, notes="", last_number=0, created_at=utc_now())
-        session.add(model)
-        session.flush()
+    new = ModelRow(team_id=team_id, name=name, task=task, notes="", last_number=0, created_at=utc_now())
+    model = find_or_add(session, select(ModelRow).where(ModelRow.team_id == team_id, ModelRow.name == name), new)
     if model.task != task:
         raise Conflict("task_mismatch", kind="model", name=name, task=model.task, other=shorten(task))
     return model

@@ -1,7 +1,8 @@
 """The database: one engine, short transactions, migrations at start. Knows tables only by their migrations.
 
 SQLite runs in WAL mode with `synchronous=FULL`: a commit that returned survives a power cut. A write transaction takes
-SQLite's one write lock at its beginning (`BEGIN IMMEDIATE`), so it never fails half way for being too late.
+SQLite's one write lock at its beginning (`BEGIN IMMEDIATE`), so it never fails half way for being too late. PostgreSQL's writers
+lock the rows that they read in order to change them, and wait as long for one another as SQLite's do.
 """
 
 from __future__ import annotations
@@ -13,18 +14,21 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, select, text, update
+from sqlalchemy import Connection, Engine, Select, create_engine, event, select, text, update
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DatabaseError, IntegrityError, NoSuchModuleError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from hanlin.errors import Conflict, DataCorrupt, HanlinError, Internal, InvalidInput, NotReady
 from hanlin.storage.migrations import HEAD, REVISIONS
+from hanlin.storage.table_base import Table
 from hanlin.storage.tables import CounterRow
 
 BUSY_TIMEOUT_S = 15
+Row = TypeVar("Row", bound=Table)
 _GLOBAL = ("*", "changes")
 
 
@@ -44,12 +48,14 @@ class Database:
         self._engine = _connect(url)
         self._writer = self._engine.execution_options(is_write=True)
         self.is_sqlite = self._engine.dialect.name == "sqlite"
+        # PostgreSQL's default would show every statement of one read the commits of others in between.
+        self._reader = self._engine if self.is_sqlite else self._engine.execution_options(isolation_level="REPEATABLE READ")
         self._watches: list[ChangeWatch] = []
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A session over one consistent snapshot; what it writes is thrown away."""
-        with database_errors(), Session(self._engine, expire_on_commit=False, autoflush=False) as session:
+        with database_errors(), Session(self._reader, expire_on_commit=False, autoflush=False) as session:
             yield session
 
     @contextmanager
@@ -144,6 +150,19 @@ def bump(session: Session) -> None:
     session.execute(update(CounterRow).where(CounterRow.team_id == team, CounterRow.name == name).values(value=CounterRow.value + 1))
 
 
+def find_or_add(session: Session, query: Select[tuple[Row]], new: Row) -> Row:
+    """The row that `query` finds, locked; else `new`. Whoever adds the same at once waits, and finds it."""
+    locked = query.with_for_update()
+    if (row := session.scalar(locked)) is not None:
+        return row
+    try:
+        with session.begin_nested():
+            session.add(new)
+    except IntegrityError:  # another one was faster: on PostgreSQL only, SQLite's writers stand in line
+        return session.scalars(locked).one()
+    return new
+
+
 @contextmanager
 def database_errors() -> Iterator[None]:
     """Turns a driver's failure inside the block into ours. Violated constraints pass through: they are the caller's to explain."""
@@ -157,16 +176,35 @@ def database_errors() -> Iterator[None]:
 
 def _translate(error: DatabaseError) -> HanlinError | None:
     words = str(error.orig).lower()
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None or not isinstance(error.orig, sqlite3.Error):
+        return _translate_postgres(state or "", words, is_connection_lost=error.connection_invalidated)
     if "full" in words or "disk i/o" in words or "no space" in words:
         return NotReady("storage_full", retry_after_s=10.0, details=words)
-    if "locked" in words or "busy" in words or "deadlock" in words or "serialize" in words:
+    if "locked" in words or "busy" in words:
         return NotReady("database_busy", retry_after_s=1.0, details=words)
     if "malformed" in words or "not a database" in words:
         return DataCorrupt("database_corrupt", details=words)
-    if "readonly" in words or "unable to open" in words or error.connection_invalidated or "connect" in words:
+    if "readonly" in words or "unable to open" in words or error.connection_invalidated:
         return NotReady("database_unavailable", retry_after_s=5.0, details=words)
     if "no such table" in words:
         return Internal("database_not_migrated", details=words)
+    return None
+
+
+def _translate_postgres(state: str, words: str, *, is_connection_lost: bool) -> HanlinError | None:
+    """By SQLSTATE: its messages come in the server's language. Source: PostgreSQL's manual, appendix A."""
+    if state in {"53100", "58030"}:  # disk full, input or output failed
+        return NotReady("storage_full", retry_after_s=10.0, details=words)
+    if state in {"40001", "40P01", "55P03"}:  # not serializable, deadlock, a lock that stayed
+        return NotReady("database_busy", retry_after_s=1.0, details=words)
+    if state.startswith("XX00"):
+        return DataCorrupt("database_corrupt", details=words)
+    if state == "42P01":  # no such table
+        return Internal("database_not_migrated", details=words)
+    # Without a state nothing was reached; 08: the connection broke; 25006: a standby; 28, 3D: who and where; 53, 57P: no room, not up.
+    if not state or is_connection_lost or state.startswith(("08", "28", "3D", "53", "57P")) or state == "25006":
+        return NotReady("database_unavailable", retry_after_s=5.0, details=words)
     return None
 
 
@@ -185,6 +223,9 @@ def _connect(url: str) -> Engine:
             return engine
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
+        given = parsed.query.get("options", ())
+        waits = (given if isinstance(given, str) else " ".join(given)) + f" -c lock_timeout={round(BUSY_TIMEOUT_S * 1000)}"
+        parsed = parsed.update_query_dict({"options": waits.strip()})
         return create_engine(parsed, pool_pre_ping=True, pool_timeout=10, **options)
     except (ArgumentError, NoSuchModuleError) as error:
         raise InvalidInput("invalid_database_url") from error
