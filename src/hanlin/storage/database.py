@@ -150,7 +150,7 @@ def bump(session: Session) -> None:
     session.execute(update(CounterRow).where(CounterRow.team_id == team, CounterRow.name == name).values(value=CounterRow.value + 1))
 
 
-def find_or_add(session: Session, query: Select[tuple[Row]], new: Row) -> Row:
+def find_or_add(session: Session, query: Select[Row], new: Row) -> Row:
     """The row that `query` finds, locked; else `new`. Whoever adds the same at once waits, and finds it."""
     locked = query.with_for_update()
     if (row := session.scalar(locked)) is not None:
@@ -169,16 +169,14 @@ def database_errors() -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        if translated := _translate(error):
+        is_sqlite = isinstance(error.orig, sqlite3.Error)
+        if translated := _translate_sqlite(error) if is_sqlite else _translate_postgres(error):
             raise translated from error
         raise
 
 
-def _translate(error: DatabaseError) -> HanlinError | None:
+def _translate_sqlite(error: DatabaseError) -> HanlinError | None:
     words = str(error.orig).lower()
-    state = getattr(error.orig, "sqlstate", None)
-    if state is not None or not isinstance(error.orig, sqlite3.Error):
-        return _translate_postgres(state or "", words, is_connection_lost=error.connection_invalidated)
     if "full" in words or "disk i/o" in words or "no space" in words:
         return NotReady("storage_full", retry_after_s=10.0, details=words)
     if "locked" in words or "busy" in words:
@@ -192,8 +190,9 @@ def _translate(error: DatabaseError) -> HanlinError | None:
     return None
 
 
-def _translate_postgres(state: str, words: str, *, is_connection_lost: bool) -> HanlinError | None:
+def _translate_postgres(error: DatabaseError) -> HanlinError | None:
     """By SQLSTATE: its messages come in the server's language. Source: PostgreSQL's manual, appendix A."""
+    words, state = str(error.orig), str(getattr(error.orig, "sqlstate", None) or "")
     if state in {"53100", "58030"}:  # disk full, input or output failed
         return NotReady("storage_full", retry_after_s=10.0, details=words)
     if state in {"40001", "40P01", "55P03"}:  # not serializable, deadlock, a lock that stayed
@@ -203,7 +202,7 @@ def _translate_postgres(state: str, words: str, *, is_connection_lost: bool) -> 
     if state == "42P01":  # no such table
         return Internal("database_not_migrated", details=words)
     # Without a state nothing was reached; 08: the connection broke; 25006: a standby; 28, 3D: who and where; 53, 57P: no room, not up.
-    if not state or is_connection_lost or state.startswith(("08", "28", "3D", "53", "57P")) or state == "25006":
+    if not state or error.connection_invalidated or state.startswith(("08", "28", "3D", "53", "57P")) or state == "25006":
         return NotReady("database_unavailable", retry_after_s=5.0, details=words)
     return None
 
