@@ -1,6 +1,6 @@
 """Every variant of one trained version, measured on this machine; prints a Markdown section and a JSON line for docs/benchmarks.md.
 
-    .venv/bin/python bench/variants.py [--quick] [--model minilm|lstm]
+    .venv/bin/python bench/variants.py [--quick] [--model minilm|lstm] [--variants onnxruntime-int8,…]
     .venv/bin/python bench/variants.py --artifact ARTIFACT --dataset DATASET [--target throughput] [--budget 0.5] [--threads 2]
 
 Without folders it trains what the demo trains (kept in build/bench for the next time; --quick: one epoch, three rounds).
@@ -118,6 +118,7 @@ def main() -> None:
     parser.add_argument("--target", choices=TARGETS, default="throughput")
     parser.add_argument("--budget", type=float, default=0.5)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--variants", default="", help="comma-separated; the reference is added; empty: all")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=10_000, help="most rows of validation and of test")
     parser.add_argument("--max-batch-tokens", type=int, default=Settings().max_batch_tokens)
@@ -135,10 +136,11 @@ def main() -> None:
 
     train, validation = read_split(asked.dataset, "train").texts, encoded("validation")
     calibration, more = (encoder.encode(rows, truncate=True) for rows in (train[:300], train[300 : max(300, 1300 - len(validation.ids))]))
+    names = [name for name in asked.variants.split(",") if name] or variant_names()
     with tempfile.TemporaryDirectory() as out:
         report = search(
             asked.artifact, spec=spec, validation=validation, test=encoded("test"), calibration=calibration,
-            budget_points=asked.budget, target=asked.target, variants=variant_names(), threads=asked.threads, progress=Printed(),
+            budget_points=asked.budget, target=asked.target, variants=names, threads=asked.threads, progress=Printed(),
             out=Path(out), rounds=asked.rounds, more=more, max_batch_tokens=asked.max_batch_tokens,
         )  # fmt: skip
     print(f"### Variants of {asked.artifact.name}\n\n{table(report)}\n")

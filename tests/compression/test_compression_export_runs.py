@@ -11,9 +11,10 @@ from hanlin.networks.loading import PretrainedClassifier, build
 from hanlin.networks.wide import WideRoad
 
 
+@pytest.mark.parametrize("has_remainder", [False, True])
 @pytest.mark.parametrize("wide", [(), (1, 2, 3), (2,), (3, 1), (4,)])
 @pytest.mark.parametrize("deep", [(2, 3), (3,), (2, 4)])
-def test_the_form_gives_the_networks_logits(deep: tuple[int, ...], wide: tuple[int, ...]) -> None:
+def test_the_form_gives_the_networks_logits(deep: tuple[int, ...], wide: tuple[int, ...], has_remainder: bool) -> None:
     torch.manual_seed(0)
     config = NetworkConfig(
         model_type="hanlin-gru", vocab_size=60, labels=("a", "b", "c"), embedding_size=8, hidden_size=8, ngram_sizes=deep, ngram_buckets=37,
@@ -26,7 +27,12 @@ def test_the_form_gives_the_networks_logits(deep: tuple[int, ...], wide: tuple[i
     mask = torch.tensor([[1] * 12, [1] * 7 + [0] * 5, [1] + [0] * 11])
     ids = torch.randint(1, 60, mask.shape) * mask
     with torch.inference_mode():
-        torch.testing.assert_close(RunsForm(network)(ids, mask), network(ids, mask), rtol=1e-5, atol=1e-5)
+        expected = network(ids, mask)
+        torch.testing.assert_close(RunsForm(network, has_remainder=has_remainder)(ids, mask), expected, rtol=1e-5, atol=1e-5)
+        for row, length in enumerate(mask.sum(1).tolist()):
+            one, ones = ids[row : row + 1, :length], mask[row : row + 1, :length]
+            alone = RunsForm(network, has_remainder=has_remainder, is_one_row=True)(one, ones)
+            torch.testing.assert_close(alone, expected[row : row + 1], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("sizes", [(1, 2, 3), (2,), (3, 1), (4, 2)])

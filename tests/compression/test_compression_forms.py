@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,6 +16,7 @@ from hanlin.compression import export_forms
 from hanlin.compression.base import Material, convert
 from hanlin.compression.export import exported
 from hanlin.engines import load_variant
+from hanlin.engines.onnx_engine import OnnxSession
 from hanlin.networks.config import NetworkConfig
 from hanlin.networks.loading import PretrainedClassifier, build, save_network
 from hanlin.networks.wide import WideRoad
@@ -24,11 +26,11 @@ MASK = (np.arange(11)[None, :] < LENGTHS[:, None]).astype(np.int64)
 IDS = np.random.default_rng(0).integers(1, 50, MASK.shape) * MASK
 
 
-def save_recurrent(folder: Path, kind: str, *, layers: int) -> Path:
+def save_recurrent(folder: Path, kind: str, *, layers: int, **more: Any) -> Path:
     torch.manual_seed(1)
     config = NetworkConfig(
-        model_type=f"hanlin-{kind}", vocab_size=50, labels=("a", "b"), embedding_size=12, hidden_size=10, num_hidden_layers=layers
-    )
+        model_type=f"hanlin-{kind}", vocab_size=50, labels=("a", "b"), embedding_size=12, hidden_size=10, num_hidden_layers=layers, **more
+    )  # fmt: skip
     folder.mkdir(exist_ok=True)
     save_network(build(config).eval(), folder)
     return folder
@@ -53,6 +55,23 @@ def test_each_engine_gets_the_operators_it_runs_fast(tmp_path: Path) -> None:
     assert (one["LSTM"], one["GatherElements"]) == (1, 0)
     two = operators(exported(material, "openvino"))
     assert (two["LSTM"], two["ReverseSequence"], two["GatherElements"]) == (2, 2, 0)
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "rnn"])
+def test_what_runs_one_row_knows_no_padding_and_needs_one_thread(tmp_path: Path, kind: str) -> None:
+    folder = save_recurrent(tmp_path / kind, kind, layers=2, ngram_sizes=(2, 3), ngram_buckets=64, wide_sizes=(1, 2), wide_buckets=64)
+    material = Material(folder, [], tmp_path)
+    exported_one, exported_many = (operators(exported(material, flavour)) for flavour in ("onnxruntime-one-row", "onnxruntime"))
+    assert exported_one["Where"] == 0 < exported_many["Where"]
+    assert exported_one.total() - exported_one["Constant"] < 0.7 * (exported_many.total() - exported_many["Constant"])
+    convert(folder, "onnxruntime-int8", calibration=[[1, 2, 3]])
+    trained, int8 = (load_variant(folder, variant, threads=2) for variant in ("torch-fp32", "onnxruntime-int8"))
+    assert isinstance(int8, OnnxSession)
+    assert int8.num_threads == 1
+    for row, length in zip(IDS, LENGTHS, strict=True):
+        ids = row[None, :length]
+        expected = trained.run(ids, np.ones_like(ids))["logits"]
+        np.testing.assert_allclose(int8.run(ids, np.ones_like(ids))["logits"], expected, atol=0.05)
 
 
 @pytest.fixture

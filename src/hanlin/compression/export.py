@@ -28,13 +28,17 @@ def exported(material: Material, flavour: Flavour) -> Path:
         InvalidInput: `cannot_export` when the network does something the exporter lacks, `model_too_large` beyond 2 GB.
     """
     # The engines' forms differ in recurrences only.
-    is_recurrent = str(model_config(material.source).get("model_type")).removeprefix("hanlin-") in ("lstm", "gru", "rnn")
-    path = material.workdir / (f"exported-{flavour}.onnx" if is_recurrent else "exported.onnx")
+    path = material.workdir / (f"exported-{flavour}.onnx" if is_recurrent(material) else "exported.onnx")
     if not path.is_file():
         unfinished = path.with_suffix(".part")
         _export(material.source, unfinished, flavour)
         unfinished.rename(path)
     return path
+
+
+def is_recurrent(material: Material) -> bool:
+    """Whether the model is one of our recurrent networks."""
+    return str(model_config(material.source).get("model_type")).removeprefix("hanlin-") in {"lstm", "gru", "rnn"}
 
 
 def model_config(folder: Path) -> dict[str, object]:

@@ -3,6 +3,7 @@
 - A recurrent layer of both directions becomes one ONNX operator that is given the rows' lengths (ONNX Runtime), or is reversed by
   ReverseSequence (OpenVINO, which falls back to a slow loop when it is given lengths); gathers by index took a third of a step.
 - The hashed runs of tokens of all tables are found together (`export_runs.py`): 15 operators instead of 50.
+- A variant that runs one row at a time (ONNX Runtime's int8) has no operators about padding.
 - A BERT-like classifier reads the first token only, so its last layer computes nothing else: of six layers this saves a seventh.
 """
 
@@ -19,7 +20,7 @@ from hanlin.networks.loading import PretrainedClassifier
 from hanlin.networks.pooling import gather_rows, reverse_index
 from hanlin.networks.recurrent import RecurrentEncoder
 
-Flavour = Literal["onnxruntime", "openvino"]
+Flavour = Literal["onnxruntime", "onnxruntime-one-row", "openvino"]
 _OPERATORS = {nn.LSTM: "LSTM", nn.GRU: "GRU", nn.RNN: "RNN"}
 # Where ONNX's gates stand in torch's weights. LSTM: input, output, forget, cell of (i, f, c, o). GRU: update, reset, new of (r, z, n).
 _GATES = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2), "RNN": (0,)}
@@ -30,8 +31,10 @@ def for_export(module: nn.Module, flavour: Flavour, ids: Tensor, mask: Tensor) -
     """`module` changed into its fastest form for `flavour`, where one is known that gives the same answers for ids and mask."""
     if isinstance(module, TextClassifier) and isinstance(module.encoder, RecurrentEncoder) and len(module.encoder.backwards):
         module.encoder = cast("RecurrentEncoder", RecurrentForm(module.encoder, flavour))
-    if isinstance(module, TextClassifier) and module.config.ngram_sizes and module.config.wide_sizes != (1,):
-        return RunsForm(module)
+    if isinstance(module, TextClassifier) and module.config.ngram_sizes:
+        # Only recurrences have a graph for each engine: all others share one, which must be right for both.
+        has_own = isinstance(module.encoder, RecurrentForm)
+        return RunsForm(module, has_remainder=has_own and flavour != "openvino", is_one_row=has_own and flavour == "onnxruntime-one-row")
     if isinstance(module, PretrainedClassifier) and type(module.model).__name__ in _FIRST_TOKEN_HEADS:
         layers = getattr(getattr(module.model.base_model, "encoder", None), "layer", None)
         if isinstance(layers, nn.ModuleList) and not getattr(layers[-1], "is_decoder", True):
@@ -89,12 +92,13 @@ class RecurrentForm(nn.Module):
 
     def forward(self, vectors: Tensor, mask: Tensor) -> Tensor:
         """(batch, length, embedding_size), (batch, length) → (batch, length, output_size); padding positions hold anything."""
-        lengths = mask.sum(1).to(torch.int32 if self.flavour == "onnxruntime" else torch.int64)
+        lengths = mask.sum(1).to(torch.int64 if self.flavour == "openvino" else torch.int32)
         for forward, backward in zip(self.encoder.forwards, self.encoder.backwards, strict=True):
             assert isinstance(forward, nn.RNNBase)
             assert isinstance(backward, nn.RNNBase)
-            if self.flavour == "onnxruntime":
-                vectors = _BothWays.apply(vectors, lengths, _OPERATORS[type(forward)], *_onnx_weights(forward, backward))  # type: ignore[no-untyped-call]
+            if self.flavour != "openvino":
+                known = None if self.flavour == "onnxruntime-one-row" else lengths
+                vectors = _BothWays.apply(vectors, known, _OPERATORS[type(forward)], *_onnx_weights(forward, backward))  # type: ignore[no-untyped-call]
             else:
                 reverse = _reversed(backward(_reversed(vectors, lengths))[0], lengths)
                 vectors = torch.cat([forward(vectors)[0], reverse], dim=2)
@@ -121,12 +125,12 @@ def _reversed(vectors: Tensor, lengths: Tensor) -> Tensor:
 class _BothWays(torch.autograd.Function):
     """One recurrent layer in both directions over rows of known lengths, (batch, length, size) → (batch, length, 2 * hidden).
 
-    Exists as an ONNX operator only: in torch it has the right shape and no values.
+    Lengths of None: all rows are whole. Exists as an ONNX operator only: in torch it has the right shape and no values.
     """
 
     @staticmethod
     def forward(  # noqa: PLR0917  # autograd functions take positions
-        _: object, vectors: Tensor, lengths: Tensor, operator: str, weights: Tensor, recurrence: Tensor, bias: Tensor
+        _: object, vectors: Tensor, lengths: Tensor | None, operator: str, weights: Tensor, recurrence: Tensor, bias: Tensor
     ) -> Tensor:
         return vectors.new_zeros(vectors.shape[0], vectors.shape[1], 2 * recurrence.shape[2])
 
@@ -136,8 +140,9 @@ class _BothWays(torch.autograd.Function):
         more = {"linear_before_reset_i": 1} if operator == "GRU" else {}
         hidden = recurrence.type().sizes()[2]
         rows = g.op("Transpose", vectors, perm_i=[1, 0, 2])
+        known = [] if lengths is None else [lengths]
         found = g.op(
-            operator, rows, weights, recurrence, bias, lengths, hidden_size_i=hidden, direction_s="bidirectional", outputs=1, **more
+            operator, rows, weights, recurrence, bias, *known, hidden_size_i=hidden, direction_s="bidirectional", outputs=1, **more
         )
         found = g.op("Transpose", found, perm_i=[2, 0, 1, 3])  # (batch, length, directions, hidden)
         shape = g.op("Constant", value_t=torch.tensor([0, 0, -1]))

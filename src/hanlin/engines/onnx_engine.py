@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hanlin.engines.base import ENGINES, Capabilities, Ids, Logits, import_extra, load_failed, require_file, step_failed
-from hanlin.engines.onnx_file import refuse_external_data
+from hanlin.engines.onnx_file import max_threads, refuse_external_data
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -35,6 +35,12 @@ class OnnxSession:
             raise step_failed(self._variant, error) from error
         return {"logits": np.asarray(logits, dtype=np.float32)}
 
+    @property
+    def num_threads(self) -> int:
+        """How many threads a step runs on."""
+        assert self._session is not None, "closed session"
+        return int(self._session.get_session_options().intra_op_num_threads)
+
     def close(self) -> None:
         """Drop the session."""
         self._session = None
@@ -42,7 +48,7 @@ class OnnxSession:
 
 @ENGINES.register("onnxruntime")
 class OnnxEngine:
-    """ONNX Runtime with one intra-op pool of `threads` threads."""
+    """ONNX Runtime with one intra-op pool of `threads` threads, or of fewer where the model's file says that more do not help."""
 
     name = "onnxruntime"
     capabilities = Capabilities(precisions=("fp32", "int8"))
@@ -62,7 +68,7 @@ class OnnxEngine:
         refuse_external_data(path)
         ort = import_extra("onnxruntime", extra="server", feature="the onnxruntime engine")
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = min(threads, max_threads(path) or threads)
         options.inter_op_num_threads = 1
         options.log_severity_level = 3  # errors
         # Threads that spin between steps take the core from the thread that reads requests: p50 of a call 28 ms instead of 9.

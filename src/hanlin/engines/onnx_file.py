@@ -1,8 +1,9 @@
-"""Reads just enough of an ONNX file's protobuf to refuse external data; needs no onnx package and copies no weights.
+"""Reads just enough of an ONNX file's protobuf to refuse external data and to find what compression noted; needs no onnx package.
 
 External data lets a model name other files (`../x`, absolute paths, links), which has been a hole four times; ours are
 single files under 2 GB, so any mention of it is refused.
-Source: onnx.proto field numbers (ModelProto.graph 7, functions 25; GraphProto.node 1, initializer 5, sparse_initializer 15;
+Source: onnx.proto field numbers (ModelProto.graph 7, metadata_props 14, functions 25;
+StringStringEntryProto.key 1, value 2; GraphProto.node 1, initializer 5, sparse_initializer 15;
 NodeProto.attribute 5; FunctionProto.node 7; AttributeProto.t 5, g 6, tensors 10, graphs 11, sparse_tensor 22, sparse_tensors 23;
 SparseTensorProto.values 1, indices 2; TensorProto.external_data 13, data_location 14).
 """
@@ -29,6 +30,8 @@ _CHILDREN: dict[str, dict[int, str]] = {
     "tensor": {},
 }
 _EXTERNAL_DATA, _DATA_LOCATION = 13, 14
+_METADATA, _KEY, _VALUE = 14, 1, 2
+MAX_THREADS = "hanlin_max_threads"  # the note's name
 
 
 def refuse_external_data(path: Path) -> None:
@@ -43,6 +46,17 @@ def refuse_external_data(path: Path) -> None:
             raise load_failed("onnxruntime", "model.onnx is damaged or not a valid model", details=str(error)) from error
     if found:
         raise InvalidInput("external_data_refused", name=path.name)
+
+
+def max_threads(path: Path) -> int | None:
+    """The most threads that help this model, where compression noted it. The file must have passed `refuse_external_data`."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for field, _, start, end in _fields(data, 0, len(data)):
+            if field == _METADATA:
+                entry = {name: data[a:b] for name, _, a, b in _fields(data, start, end)}
+                if entry.get(_KEY) == MAX_THREADS.encode() and (noted := entry.get(_VALUE, b"")).isdigit():
+                    return max(1, int(noted))
+    return None
 
 
 def _mentions_external(data: mmap.mmap, start: int, end: int, kind: str, depth: int) -> bool:
