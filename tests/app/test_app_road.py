@@ -78,6 +78,7 @@ def test_training_ends_in_a_certified_published_version(trained, client) -> None
     assert certificate.is_passed
     assert certificate.report["rows"] >= 200
     assert certificate.report["label_agreement"] == 1.0
+    assert certificate.report["label_agreement_interval"][1] == 1.0
     assert certificate.report["max_score_difference"] <= 1e-4
     assert sorted(version.pictures) == ["confusion", "curve"]
 

@@ -34,6 +34,7 @@ METRICS = {
 CERTIFICATE = {
     "rows": 200,
     "label_agreement": 0.995,
+    "label_agreement_interval": [0.972, 0.9991],
     "max_score_difference": 0.01,
     "tolerance": {"label_agreement": 0.99, "max_score_difference": 0.05},
 }
@@ -114,6 +115,7 @@ def test_a_version_is_seen_whole(port: PlatformPort, owner: Principal, model: st
     assert (version.chosen.variant, version.chosen.rows_per_s, version.chosen.p99_ms) == ("openvino-int8", 2000.0, 2.0)
     certificate = version.certificates[0]
     assert (certificate.rows, certificate.agreement, certificate.max_difference, certificate.tolerance) == (200, 0.995, 0.01, 0.05)
+    assert certificate.agreement_interval == (0.972, 0.9991)
     assert ("dataset", "r:1") in version.lineage
     assert ("seed", "0") in version.lineage
     assert [name for name, _ in version.lineage] == ["dataset", "seed"]

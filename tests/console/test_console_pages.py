@@ -195,6 +195,7 @@ def test_version_page_shows_the_whole_record(member: TestClient) -> None:
         "chosen",
         "stamp.svg",
         "99.50",
+        "95 %: 97.2",
         "0.0123",
         "750",
         "86.1",

@@ -26,7 +26,7 @@ EVIDENCE: JsonObject = {
     "latency_ms": {"p50": 1.25, "p99": 2.5}, "throughput_rows_s": 4321.0, "memory_bytes": 5e7, "size_bytes": 23_000_000,
 }  # fmt: skip
 CERTIFICATE: JsonObject = {
-    "rows": 200, "label_agreement": 0.995, "max_score_difference": 0.0123,
+    "rows": 200, "label_agreement": 0.995, "label_agreement_interval": [0.972, 0.9991], "max_score_difference": 0.0123,
     "tolerance": {"label_agreement": 0.99, "max_score_difference": 0.05},
 }  # fmt: skip
 
@@ -65,7 +65,7 @@ def test_the_card_says_what_is_recorded(registry: Registry) -> None:
     for part in (
         "# m:1", "text-classification", "certified", "Made for **hotel** reviews.", "reviews-zh:1", "85.12 %", "83.40 % – 86.80 %",
         "84.01 %",        "`openvino-int8` **(chosen)**", "84.90 %", "0.12", "1.25 / 2.50",
-        "4,321", "23.0", "**passed**", "label agreement 99.50 % (≥ 99.00 %)", "0.012 (≤ 0.05)", "minilm:1",
+        "4,321", "23.0", "**passed**", "label agreement 99.50 % (95 %: 97.20 % … 99.91 %; ≥ 99.00 %)", "0.012 (≤ 0.05)", "minilm:1",
         "`7`",        "job_1", "| Label | train | validation | test |", "## Limits",
     ):  # fmt: skip
         assert part in card, part

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, precision_recall_fscore_support
 
-from hanlin.tasks.metrics import accuracy_interval, bootstrap_interval, calibration_error, classification_metrics
+from hanlin.tasks.metrics import accuracy_interval, bootstrap_interval, calibration_error, classification_metrics, wilson_interval
 
 
 def random_case(rows, width, seed):
@@ -75,3 +75,12 @@ def test_figures_of_few_rows_carry_a_warning():
     assert [item["code"] for item in few.to_json()["warnings"]] == ["few_test_rows"]
     enough = classification_metrics(np.eye(2)[[0, 1] * 50], np.array([0, 1] * 50), ["a", "b"])
     assert enough.to_json()["warnings"] == []
+
+
+def test_wilson_interval_has_the_published_values() -> None:
+    """Newcombe 1998, table I, method 3."""
+    assert wilson_interval(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert wilson_interval(15, 148) == pytest.approx((0.0624, 0.1605), abs=1e-4)
+    assert wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
+    assert wilson_interval(1, 29) == pytest.approx((0.0061, 0.1718), abs=1e-4)
+    assert wilson_interval(200, 200) == pytest.approx((0.9812, 1.0), abs=1e-4)

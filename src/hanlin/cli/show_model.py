@@ -73,15 +73,13 @@ def headline(model: Model, version: ModelVersion) -> None:
 def metrics(found: object, labels: Sequence[str]) -> None:
     """Main figures, per-class table, confusion matrix."""
     found = part(found, "test") if isinstance(part(found, "test"), dict) else found
-    interval = items(part(found, "interval"))
-    between = f" ({percent(interval[0])} … {percent(interval[1])})" if len(interval) == 2 else ""
     line = [
         f"{say(f'metric.{name}')} {percent(part(found, name))}"
         for name in ("accuracy", "macro_f1")
         if number(part(found, name)) is not None
     ]
     if line:
-        line[0] += between
+        line[0] += _between(part(found, "interval"))
     if (ece := number(part(found, "ece"))) is not None:
         line.append(f"{say('metric.ece')} {ece:.3f}")
     if line:
@@ -92,6 +90,12 @@ def metrics(found: object, labels: Sequence[str]) -> None:
         columns = [say(f"column.{name}") for name in ("label", "precision", "recall", "f1", "support")]
         SCREEN.show(grid(columns, classes, right=(1, 2, 3, 4)))
     confusion(part(found, "confusion"), labels or [row[0] for row in classes])
+
+
+def _between(interval: object) -> str:
+    """` (low … high)`, or nothing where there is no interval."""
+    ends = items(interval)
+    return f" ({percent(ends[0])} … {percent(ends[1])})" if len(ends) == 2 else ""
 
 
 def _classes(found: object) -> list[tuple[str, ...]]:
@@ -176,7 +180,11 @@ def _reasons(evidence: Iterable[tuple[str, object]]) -> None:
 def certificates(version: ModelVersion) -> None:
     """One line a certificate: variant, verdict, its figures."""
     for item in version.certificates:
-        figures = [f"{name_of('evidence', name)} {number(value):.4g}" for name, value in pairs(item.report) if number(value) is not None]
+        figures = [
+            f"{name_of('evidence', name)} {number(value):.4g}" + _between(part(item.report, f"{name}_interval"))
+            for name, value in pairs(item.report)
+            if number(value) is not None
+        ]
         verdict = say("certificate.passed" if item.is_passed else "certificate.refused")
         style = "green" if item.is_passed else "red"
         SCREEN.show(cell(f"{verdict} {item.variant}  {moment(item.created_at)}", style), cell("  " + " · ".join(figures), "dim"))

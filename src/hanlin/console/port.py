@@ -69,6 +69,7 @@ class CertificateView:
     agreement: float | None = None
     max_difference: float | None = None
     tolerance: float | None = None
+    agreement_interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

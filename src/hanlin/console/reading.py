@@ -83,6 +83,7 @@ def read_certificate(variant: str, report: JsonObject, *, is_passed: bool, creat
         created_at=created_at,
         rows=whole(report, "rows"),
         agreement=real(report, "label_agreement"),
+        agreement_interval=_interval(report.get("label_agreement_interval")),
         max_difference=real(report, "max_score_difference"),
         tolerance=real(child(report, "tolerance"), "max_score_difference"),
     )

@@ -207,7 +207,11 @@ def _answers(card: _Card, report: JsonObject) -> str:
     if (rows := number(report, "rows")) is not None:
         pieces.append(f"{card.word('replayed')} {rows:,.0f}")
     if (agreement := number(report, "label_agreement")) is not None:
-        pieces.append(f"{card.word('agreement')} {percent(agreement)} (≥ {percent(number(report, 'tolerance', 'label_agreement'))})")
+        ends = report.get("label_agreement_interval")
+        likely = f"95 %: {percent(ends[0])} … {percent(ends[1])}; " if isinstance(ends, list) and len(ends) == 2 else ""
+        pieces.append(
+            f"{card.word('agreement')} {percent(agreement)} ({likely}≥ {percent(number(report, 'tolerance', 'label_agreement'))})"
+        )
     if (difference := number(report, "max_score_difference")) is not None:
         allowed = number(report, "tolerance", "max_score_difference")
         pieces.append(f"{card.word('difference')} {difference:.2g}" + ("" if allowed is None else f" (≤ {allowed:.2g})"))

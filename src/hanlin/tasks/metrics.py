@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from hanlin.types import JsonObject, JsonValue
 ECE_BINS = 15
 RESAMPLES = 1000
 TAIL = 0.025  # left out on either side
+NORMAL_TAIL = 1.959964  # standard deviations that leave it out
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,17 @@ def accuracy_interval(right: int, rows: int) -> tuple[float, float]:
     if right == 0:
         return 0.0, float(1 - TAIL ** (1 / rows))
     return bootstrap_interval(right, rows)
+
+
+def wilson_interval(right: int, rows: int) -> tuple[float, float]:
+    """95 % score interval of a share near 0 or 1, such as agreeing labels: 200 of 200 leave 1.9 % below.
+
+    Source: Wilson 1927, without continuity correction.
+    """
+    share, z2 = right / rows, NORMAL_TAIL**2
+    middle, half = share + z2 / (2 * rows), NORMAL_TAIL * math.sqrt(share * (1 - share) / rows + z2 / (4 * rows**2))
+    low, high = ((middle + side) / (1 + z2 / rows) for side in (-half, half))
+    return max(0.0, low), min(1.0, high)
 
 
 def bootstrap_interval(right: int, rows: int, *, seed: int = 0) -> tuple[float, float]:

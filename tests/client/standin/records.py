@@ -107,7 +107,13 @@ MODEL = {
                     "variant": "openvino-int8",
                     "is_passed": True,
                     "created_at": NOW,
-                    "report": {"rows": 400, "label_agreement": 0.995, "max_score_difference": 0.04, "tolerance": 0.1},
+                    "report": {
+                        "rows": 400,
+                        "label_agreement": 0.995,
+                        "label_agreement_interval": [0.972, 0.9991],
+                        "max_score_difference": 0.04,
+                        "tolerance": 0.1,
+                    },
                 }
             ],
             "pictures": ["confusion", "curve", "pareto"],
