@@ -64,3 +64,15 @@ def test_command_line_and_console_use_the_same_words(section: str) -> None:
     for key, (_, chinese) in words.table().items():
         if key.startswith(f"{section}.") and key in console.load_words("zh"):
             assert chinese == console.load_words("zh")[key]
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["train", "--help"], ["predict", "--help"], ["job", "--help"], ["job", "list", "--help"], []]
+)
+def test_help_pages_are_chinese_to_their_headings(run, arguments: list[str]) -> None:
+    done = run(*arguments)
+    page = done.out + done.err
+    assert page.lstrip().startswith("用法：hanlin")
+    assert "选项：" in page
+    left = re.search(r"^(Usage|Options|Commands|Arguments)|required|default:|Show|Install|<[a-z]", page, flags=re.MULTILINE)
+    assert left is None, left

@@ -8,13 +8,14 @@ import typer
 
 from hanlin import __version__
 from hanlin.cli import bench, compress, datasets, doctor, endpoints, jobs, keys, models, server, training
+from hanlin.cli.help_pages import Group
 from hanlin.cli.words import say
 
 
 def build() -> typer.Typer:
     """The whole application, in the language in force."""
     app = typer.Typer(
-        name="hanlin", help=say("help.app"), no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+        name="hanlin", cls=Group, help=say("help.app"), no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )  # fmt: skip
     app.callback()(_root)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hanlin.cli.help_pages import Command, Group
 from hanlin.cli.screen import SCREEN
 from hanlin.cli.words import say
 from hanlin.messages import terminal_language
@@ -37,11 +38,13 @@ def connect(timeout_s: float = 60.0) -> Hanlin:
 
 def add_command(app: typer.Typer, name: str, function: Callable[..., None], words: str) -> None:
     """Add `function` as command `name`, its help from the words."""
-    app.command(name, help=say(words), short_help=say(words))(function)
+    app.command(name, cls=Command, help=say(words), short_help=say(words))(function)
 
 
 def group(app: typer.Typer, name: str) -> typer.Typer:
     """A sub-application called `name`, its help from the words."""
-    found = typer.Typer(name=name, help=say(f"help.{name}"), short_help=say(f"help.{name}"), no_args_is_help=True, rich_markup_mode=None)
+    found = typer.Typer(
+        name=name, cls=Group, help=say(f"help.{name}"), short_help=say(f"help.{name}"), no_args_is_help=True, rich_markup_mode=None
+    )
     app.add_typer(found)
     return found
