@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 
 import pytest
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hanlin import errors, messages
 from hanlin.settings import load_settings
@@ -101,3 +103,61 @@ def test_a_printed_error_tells_message_and_next_step_apart() -> None:
     assert str(error) == f"{error.message} → {error.next_step}"
     assert str(errors.from_wire(error.to_wire("zh"))) == f"{error.text('zh')} → {error.advice('zh')}"
     assert str(errors.Cancelled("client_gone")) == "the caller hung up"
+
+
+class Everything(BaseModel):
+    """A field for each way a setting or a request of ours can be wrong."""
+
+    model_config = ConfigDict(extra="forbid")
+    whole: int = Field(default=5, ge=1, le=9)
+    real: float = Field(default=0.5, gt=0, lt=1, allow_inf_nan=False)
+    flag: bool = True
+    text: str = Field(default="ab", min_length=2, max_length=3, pattern="^[a-z]+$")
+    items: list[str] = Field(default=["a"], min_length=1, max_length=2)
+    table: dict[str, int] = {}
+    choice: Literal["a", "b", "c"] = "a"
+    only: Literal["a"] = "a"
+    path: Path = Path("x")
+    nothing: None = None
+
+
+WRONG: list[tuple[dict[str, object], str]] = [
+    ({"whole": 0}, "应不小于 1"),
+    ({"whole": 10}, "应不大于 9"),
+    ({"whole": "x"}, "应为整数"),
+    ({"whole": 1.5}, "应为整数"),
+    ({"real": 0}, "应大于 0"),
+    ({"real": 1}, "应小于 1"),
+    ({"real": "x"}, "应为数"),
+    ({"real": float("nan")}, "应为有限的数"),
+    ({"flag": "x"}, "应为 true 或 false"),
+    ({"flag": []}, "应为 true 或 false"),
+    ({"text": 1}, "应为字符串"),
+    ({"text": "a"}, "至少 2 个字符"),
+    ({"text": "abcd"}, "最多 3 个字符"),
+    ({"text": "AB"}, "应符合模式 ^[a-z]+$"),
+    ({"items": 1}, "应为列表"),
+    ({"items": []}, "至少 1 项，现有 0 项"),
+    ({"items": ["a"] * 3}, "最多 2 项，现有 3 项"),
+    ({"table": 1}, "应为对象"),
+    ({"choice": "d"}, "应为 'a', 'b' 或 'c'"),
+    ({"only": "b"}, "应为 'a'"),
+    ({"path": 1}, "应为路径"),
+    ({"nothing": 1}, "应为空"),
+    ({"more": 1}, "没有这一项"),
+]
+
+
+@pytest.mark.parametrize(("values", "chinese"), WRONG, ids=str)
+def test_what_pydantic_finds_wrong_is_told_in_chinese(values: dict[str, object], chinese: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Everything.model_validate(values)
+    problem = caught.value.errors()[0]["msg"]
+    assert errors.InvalidInput("invalid_field", name="f", problem=problem).text("zh") == f"字段 f 有误：{chinese}"
+    assert problem in errors.InvalidInput("invalid_field", name="f", problem=problem).message
+
+
+def test_a_wrong_setting_is_told_in_chinese() -> None:
+    with pytest.raises(errors.InvalidInput) as caught:
+        load_settings({"HANLIN_PORT": "many"})
+    assert caught.value.text("zh").endswith("有误：应为整数")

@@ -11,7 +11,7 @@ from hanlin.cli.words import table
 from hanlin.messages import terminal_language
 
 if TYPE_CHECKING:
-    from typer import Context
+    from typer._click.core import Context
 
 _HEADS = ("head.usage", "head.arguments", "head.options", "head.commands")
 _PHRASES = ("head.required", "head.default", "head.help", "head.install", "head.completion")

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from importlib import resources
 from typing import Literal
 
+from hanlin.messages.problems import in_chinese
+
 Language = Literal["en", "zh"]
 
 
@@ -62,6 +64,8 @@ def _in_chinese(template: str, params: Mapping[str, object]) -> tuple[str, Mappi
     word, _, name = str(params.get("user", "")).partition(" ")
     if word in _KINDS_ZH:
         changed["user"] = f"{_KINDS_ZH[word]} {name}"
+    if isinstance(problem := params.get("problem"), str):
+        changed["problem"] = in_chinese(problem)
     return template, {**params, **changed}
 
 
@@ -79,7 +83,8 @@ _LISTS: dict[str, str] = {
     "endpoint": "hanlin endpoint list", "job": "hanlin job list", "key": "hanlin key list", "task": "hanlin task list",
     "alias": "hanlin model list", "model": "hanlin model list", "variant": "hanlin model show NAME", "version": "hanlin model list",
 }  # fmt: skip
-# The parameter `kind` names a sort of thing, and so does the first word of `user`; `state` is one. No others hold words of ours.
+# The parameter `kind` names a sort of thing, and so does the first word of `user`; `state` is one. No others hold words of ours;
+# `problem` may hold pydantic's.
 _KINDS_ZH: dict[str, str] = {
     "alias": "别名", "blob": "数据块", "dataset": "数据集", "dataset version": "数据集版本", "deployment": "部署", "endpoint": "端点",
     "engine": "引擎", "job": "作业", "key": "密钥", "model": "模型", "name": "名称", "optimizer": "优化器", "task": "任务",

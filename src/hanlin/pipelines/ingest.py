@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime
+from pathlib import Path
 
 from hanlin.control.job_kinds import Ingest
 from hanlin.datasets import ReadOptions, SourceFile, ingest
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.data import fetch_files
+from hanlin.storage.durable import write_atomically
 from hanlin.storage.manifest import pack_folder
 from hanlin.tasks.base import TASKS
-from hanlin.types import JsonObject
+from hanlin.types import JsonObject, utc_now
 
 _MEGABYTE = 1_000_000
 
@@ -22,6 +25,7 @@ class IngestPipeline:
     def run(self, context: JobContext, config: JsonObject) -> JsonObject:
         """See `Pipeline`."""
         asked = Ingest.model_validate(config)
+        began_at = _began_at(context.workdir)
         out = context.workdir / "dataset"
         shutil.rmtree(out, ignore_errors=True)  # of a killed attempt: a read begins anew
         paths = fetch_files(context, asked.files, context.workdir / "files")
@@ -38,7 +42,15 @@ class IngestPipeline:
             context.job.team_id, asked.dataset, asked.task, manifest, found.to_json()
         )
         shutil.rmtree(context.workdir, ignore_errors=True)
-        is_reused = version.created_at < context.job.created_at  # the version was there before anybody asked
+        is_reused = version.created_at < began_at
         return {
             "dataset": version.name, "version": version.number, "digest": version.digest, "report": version.report, "reused": is_reused,
         }  # fmt: skip
+
+
+def _began_at(workdir: Path) -> datetime:
+    """When the job's first attempt began: what was stored since, the job stored itself, perhaps in an attempt that was killed."""
+    mark = workdir / "began"
+    if not mark.exists():
+        write_atomically(mark, utc_now().isoformat().encode())
+    return datetime.fromisoformat(mark.read_text())

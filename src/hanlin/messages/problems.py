@@ -1,0 +1,47 @@
+"""What pydantic finds wrong with a value, in Chinese: it speaks English only. By its own texts, so that errors keep them as they are.
+
+Source: pydantic-core, the messages of its error types.
+"""
+
+from __future__ import annotations
+
+import re
+
+_TEXTS = tuple(
+    (re.compile(pattern, re.DOTALL), chinese)
+    for pattern, chinese in (
+        (r"Field required", "缺少此项"),
+        (r"Extra inputs are not permitted", "没有这一项"),
+        (r"Input should be a valid integer.*", "应为整数"),
+        (r"Input should be a finite number", "应为有限的数"),
+        (r"Input should be a valid number.*", "应为数"),
+        (r"Input should be a valid boolean.*", "应为 true 或 false"),
+        (r"Input should be a valid string.*", "应为字符串"),
+        (r"Input should be a valid (?:list|array|tuple|set).*", "应为列表"),
+        (r"Input should be a valid (?:dictionary|object|JSON object).*", "应为对象"),
+        (r"Input should be a valid (?:datetime|date).*", "应为日期时间"),
+        (r"Input (?:should be|is not) a valid path.*", "应为路径"),
+        (r"Input should be None", "应为空"),
+        (r"Input should be greater than or equal to (.+)", r"应不小于 \1"),
+        (r"Input should be less than or equal to (.+)", r"应不大于 \1"),
+        (r"Input should be greater than (.+)", r"应大于 \1"),
+        (r"Input should be less than (.+)", r"应小于 \1"),
+        (r"Input should be ('.+') or ('[^']*')", r"应为 \1 或 \2"),
+        (r"Input should be ('[^']*')", r"应为 \1"),
+        (r"String should have at least (\d+) characters?", r"至少 \1 个字符"),
+        (r"String should have at most (\d+) characters?", r"最多 \1 个字符"),
+        (r"String should match pattern '(.+)'", r"应符合模式 \1"),
+        (r"\w+ should have at least (\d+) items? after validation, not (\d+)", r"至少 \1 项，现有 \2 项"),
+        (r"\w+ should have at most (\d+) items? after validation, not (.+)", r"最多 \1 项，现有 \2 项"),
+        (r"(?:JSON decode error|Invalid JSON).*", "不是有效的 JSON"),
+        (r"Value error, (.+)", r"\1"),
+    )
+)
+
+
+def in_chinese(problem: str) -> str:
+    """The problem in Chinese where it is one of pydantic's; else as it is."""
+    for pattern, chinese in _TEXTS:
+        if found := pattern.fullmatch(problem):
+            return found.expand(chinese)
+    return problem
