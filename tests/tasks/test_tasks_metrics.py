@@ -84,3 +84,4 @@ def test_wilson_interval_has_the_published_values() -> None:
     assert wilson_interval(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
     assert wilson_interval(1, 29) == pytest.approx((0.0061, 0.1718), abs=1e-4)
     assert wilson_interval(200, 200) == pytest.approx((0.9812, 1.0), abs=1e-4)
+    assert (wilson_interval(200, 200)[1], wilson_interval(0, 200)[0]) == (1.0, 0.0)

@@ -135,7 +135,8 @@ class WideSums(nn.Module):
 
 def _root(attention_mask: Tensor, like: Tensor) -> Tensor:
     """The square root of the number of tokens, (batch, 1), in one operator: the length of a vector of ones."""
-    return attention_mask.to(like.dtype).norm(dim=1, keepdim=True)
+    root: Tensor = attention_mask.to(like.dtype).norm(dim=1, keepdim=True)
+    return root
 
 
 def _wide_runs(wide: WideRoad) -> list[Run]:

@@ -133,7 +133,7 @@ def wilson_interval(right: int, rows: int) -> tuple[float, float]:
     share, z2 = right / rows, NORMAL_TAIL**2
     middle, half = share + z2 / (2 * rows), NORMAL_TAIL * math.sqrt(share * (1 - share) / rows + z2 / (4 * rows**2))
     low, high = ((middle + side) / (1 + z2 / rows) for side in (-half, half))
-    return max(0.0, low), min(1.0, high)
+    return (low if right else 0.0), (high if right < rows else 1.0)  # exactly, whatever rounding left
 
 
 def bootstrap_interval(right: int, rows: int, *, seed: int = 0) -> tuple[float, float]:
