@@ -110,7 +110,8 @@ def _example() -> list[str]:
 
 def _methods(owner: type) -> list[str]:
     lines = []
-    for name, method in vars(owner).items():
+    own = {name: method for part in reversed(owner.__mro__[:-1]) for name, method in vars(part).items()}
+    for name, method in own.items():
         if name.startswith("_") or not inspect.isfunction(method):
             continue
         signature = re.sub(r"\bself(, )?", "", str(inspect.signature(method)))

@@ -39,7 +39,7 @@ def test_a_text_too_long_names_the_option_of_the_command(run, world, monkeypatch
     def refuse(*_: object, **__: object) -> None:
         raise InvalidInput("text_too_long", index=0, length=600, unit="tokens", limit=512)
 
-    monkeypatch.setattr("hanlin.client.Hanlin.predict", refuse)
+    monkeypatch.setattr("hanlin.client.Hanlin.ask", refuse)
     done = run("predict", "sentiment", "x" * 600)
     assert (done.status, "--truncate" in done.err, "parameters" in done.err) == (2, True, False)
     error = json.loads(run("predict", "sentiment", "x" * 600, "--json").out)["error"]

@@ -249,6 +249,18 @@ def test_a_failed_deployment(run, world) -> None:
     assert (done.status, "not enough memory" in done.err) == (1, True)
 
 
+def test_predict_shows_vectors_entities_and_rankings(run, world) -> None:
+    done = run("predict", "vectors", "abc", "-p", "dimensions=2")
+    assert re.search(r"abc\s+\+3\.0000\s+-1\.0000\s+2\s+3\.162", done.out)
+    assert run("predict", "vectors", "abc", "--json").json() == [3.0, -1.0, 0.5, 0.25]
+    done = run("predict", "names", "Ada lives here", "-p", "aggregation_strategy=simple")
+    assert re.search(r"Ada lives here\s+Ada\s+PER\s+97\.0 %\s+0–3", done.out)
+    done = run("predict", "ranker", "a", "abc", "ab", "--query", "which?", "--top-k", "2")
+    assert re.search(r"abc\s+1\.0000.*ab\s+0\.5000", done.out, re.DOTALL)
+    assert run("predict", "ranker", "a", "--query", "which?", "--json").json() == [{"index": 0, "score": 1.0}]
+    assert run("predict", "vectors", "abc", "-p", "dimensions").status == 2
+
+
 def test_predict_texts_file_and_json(run, world, tmp_path: Path) -> None:
     done = run("predict", "sentiment", "质量很好", "太坏了")
     assert re.search(r"质量很好\s+pos\s+90\.0 %", done.out)

@@ -26,6 +26,35 @@ def test_classify_one_and_many(hanlin) -> None:
     assert all(len(row) == 1 for row in many)
 
 
+def test_embed_one_and_many(hanlin) -> None:
+    assert hanlin.embed("vectors", "abc") == [3.0, -1.0, 0.5, 0.25]
+    assert hanlin.embed("vectors", ("a", "ab"), dimensions=2) == [[1.0, -1.0], [2.0, -1.0]]
+    with pytest.raises(errors.Internal):
+        hanlin.embed("ranker", {"query": "not a list of vectors", "texts": []})
+
+
+def test_rerank_gives_places_best_first(hanlin) -> None:
+    found = hanlin.rerank("ranker", "which?", ["a", "abc", "ab"], top_k=2, return_text=True)
+    assert [(item.index, item.text) for item in found] == [(1, "abc"), (2, "ab")]
+    assert hanlin.rerank("ranker", "which?", ["a"])[0].text is None
+
+
+def test_tag_tokens_reads_tokens_and_entities(hanlin) -> None:
+    (one,) = hanlin.tag_tokens("names", "Ada lives here")
+    assert (one.label, one.word, one.start, one.end) == ("PER", "Ada", 0, 3)
+    assert [row[0].word for row in hanlin.tag_tokens("names", ["Ada x", "Bob y"], aggregation_strategy="none", ignore_labels=[])] == [
+        "Ada",
+        "Bob",
+    ]
+
+
+async def test_the_other_tasks_can_be_awaited(standin, world) -> None:
+    async with AsyncHanlin(world.url, standin.KEY) as client:
+        assert await client.embed("vectors", "abc") == [3.0, -1.0, 0.5, 0.25]
+        assert (await client.rerank("ranker", "which?", ["a", "ab"]))[0].index == 1
+        assert (await client.tag_tokens("names", ["Ada x"]))[0][0].word == "Ada"
+
+
 def test_predict_gives_the_raw_answer(hanlin) -> None:
     assert hanlin.predict("sentiment", "好", top_k=1) == [{"label": "pos", "score": 0.9}]
 

@@ -7,7 +7,8 @@ import torch
 
 from hanlin.compression.export_runs import RunsForm, WideForm
 from hanlin.networks.config import NetworkConfig
-from hanlin.networks.loading import PretrainedClassifier, build
+from hanlin.networks.heads import PretrainedClassifier
+from hanlin.networks.loading import build
 from hanlin.networks.wide import WideRoad
 
 

@@ -18,7 +18,8 @@ from hanlin.compression.export import exported
 from hanlin.engines import load_variant
 from hanlin.engines.onnx_engine import OnnxSession
 from hanlin.networks.config import NetworkConfig
-from hanlin.networks.loading import PretrainedClassifier, build, save_network
+from hanlin.networks.heads import PretrainedClassifier
+from hanlin.networks.loading import build, save_network
 from hanlin.networks.wide import WideRoad
 
 LENGTHS = np.array([1, 4, 11, 7])

@@ -22,6 +22,7 @@ from hanlin.compression.report import CompressionReport, Machine, VariantEvidenc
 from hanlin.compression.search import EncodedSplit, choose, search
 from hanlin.errors import Cancelled, EngineFailed, InvalidInput
 from hanlin.messages.said import Plain, Said
+from hanlin.tasks.likeness import LABELS
 from hanlin.tasks.spec import ModelSpec
 
 
@@ -69,7 +70,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("gru")
     module = build(NetworkConfig(model_type="hanlin-gru", vocab_size=40, labels=("high", "low"), embedding_size=16, hidden_size=16)).train()
     optimizer = torch.optim.Adam(module.parameters(), lr=0.02)
-    ids, mask = (torch.from_numpy(array) for array in rectangle(rows(256, 1), 0))
+    ids, mask = (torch.from_numpy(array) for array in rectangle(rows(256, 1), 0).values())
     for _ in range(40):
         loss = torch.nn.functional.cross_entropy(module(ids, mask), torch.from_numpy(gold(rows(256, 1))))
         optimizer.zero_grad()
@@ -238,11 +239,11 @@ def test_a_crash_in_the_middle_leaves_no_half_variant(artifact: Path, tmp_path: 
 
 
 def test_judging() -> None:
-    reference = judge(np.array([[0.9, 0.1], [0.2, 0.8]]), 1.0, None)
-    found = judge(np.array([[0.4, 0.6], [0.2, 0.8]]), 0.5, reference)
+    reference = judge(np.array([[0.9, 0.1], [0.2, 0.8]]), 1.0, None, LABELS)
+    found = judge(np.array([[0.4, 0.6], [0.2, 0.8]]), 0.5, reference, LABELS)
     assert (found.agreement, found.drop_points) == (0.5, 50.0)
     assert found.max_difference == pytest.approx(0.5)
-    beyond = judge(np.array([[0.4, 0.6], [0.2, 0.8]]), 1.0, reference, num_held=1)
+    beyond = judge(np.array([[0.4, 0.6], [0.2, 0.8]]), 1.0, reference, LABELS, num_held=1)
     assert (beyond.agreement, beyond.max_difference) == (0.0, pytest.approx(0.5))
     assert "agree on 50.0% of" in unlike_reason("int8", found, 0.0, 1.0).text("en")
     assert "differ by 5.0e-01 from" in unlike_reason("fp32", found, 0.0, tolerance_of("fp32", 0.5)).text("en")

@@ -99,6 +99,7 @@ class FakePort:
         self.has_ended = False
         self.asked: list[str] = []
         self.failure: HanlinError | None = None
+        self.answer: Prediction | None = None
         other = make_version(3, model="sentiment-en", labels=("negative", "positive"), certificates=())
         self.models = [
             ModelView(
@@ -185,8 +186,10 @@ class FakePort:
     def card(self, principal: Principal, model: str, version: int, language: str) -> str:
         return "# sentiment-zh\n\nReads reviews.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n<script>alert(1)</script> ![x](https://example.org/x.png)"
 
-    async def classify(self, principal: Principal, endpoint: str, text: str, language: str) -> Prediction:
+    async def classify(self, principal: Principal, endpoint: str, text: str, language: str, *, query: str = "") -> Prediction:
         self.asked.append(text)
+        if self.answer is not None:
+            return self.answer
         if self.failure:
             raise self.failure
         score = 0.5 + 0.45 * math.sin(len(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from starlette.testclient import TestClient
@@ -44,6 +45,9 @@ COST = {"latency_p50_ms": 1.0, "latency_p99_ms": 2.0, "memory_bytes": 10**8, "si
 
 class FakeDataplane(Dataplane):
     """Answers without a worker."""
+
+    def find(self, principal, endpoint):
+        return SimpleNamespace(info=None)
 
     async def predict(self, principal, endpoint, inputs, parameters, *, timeout_s, language, request_id, lane="interactive") -> Outcome:
         principal.require("predict")

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from hanlin.console.application import OPEN, PAGES, create_application
 from hanlin.console.headers import POLICY
-from hanlin.console.port import EndpointView, JobEventView, JobView, LabelScores, ModelView
+from hanlin.console.port import EndpointView, JobEventView, JobView, LabelScores, ModelView, Piece, Prediction
 from hanlin.errors import InvalidInput
 from hanlin.messages.said import Said
 
@@ -249,6 +249,32 @@ def test_playground_answers_with_bars(member: TestClient, port) -> None:
     for words in ("bar-fill", "neg", "pos", "openvino-int8", "sentiment-zh", "1.4\u202fms"):
         assert words in answer.text
     assert answer.text.count("is-best") == 1
+
+
+def test_playground_draws_vectors_entities_and_rankings(member: TestClient, port) -> None:
+    headers = {"x-csrf-token": token_of(member.get("/").text), "hx-request": "true"}
+
+    def asked(**fields: str) -> str:
+        return member.post("/console/endpoints/sentiment/classify", data=fields, headers=headers).text
+
+    port.answer = Prediction((), "m", 1, vector=(0.5, -0.25, 0.0) * 128)
+    page = asked(text="x")
+    assert ("384 values" in page, page.count('class="stroke"')) == (True, 96)
+    port.answer = Prediction((), "m", 1, pieces=(Piece("Ada", "PER", 0.98), Piece(" <met> "), Piece("Bob", "PER", 0.9)))
+    page = asked(text="Ada <met> Bob")
+    assert (page.count("<mark"), "&lt;met&gt;" in page, "<met>" in page) == (2, True, False)
+    port.answer = Prediction((("second <b>", 0.9), ("first", 0.2)), "m", 1)
+    page = asked(text="first\nsecond <b>", query="which?")
+    assert page.index("second &lt;b&gt;") < page.index("first")
+    assert asked(text="first", query=" ") == asked(text=" ")
+
+
+def test_a_ranking_endpoint_asks_for_a_query(member: TestClient, port) -> None:
+    assert 'name="query"' not in member.get("/console/endpoints/sentiment").text
+    port.endpoints = [replace(port.endpoints[0], task="reranking")]
+    page = member.get("/console/endpoints/sentiment").text
+    assert 'name="query"' in page
+    assert "--query" in page
 
 
 def test_playground_shows_errors_in_the_visitors_language(member: TestClient, port) -> None:

@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from hanlin.tasks import TASKS
+
 pytestmark = pytest.mark.e2e
 
 JSON = {"content-type": "application/json"}
@@ -195,7 +197,11 @@ def test_pages_without_a_key(stack) -> None:
     assert "hanlin_worker_rows_total" in metrics
     schema = httpx.get(stack.url + "/openapi.json").json()
     assert "/models/{endpoint}" in schema["paths"]
+    for name in TASKS.names():
+        shown = schema["paths"]["/models/{endpoint}"]["post"]["requestBody"]["content"]["application/json"]["examples"]
+        assert shown[name]["value"] == TASKS.get(name).example["request"]
     docs = httpx.get(stack.url + "/docs").text
+    assert all(name in docs for name in TASKS.names())
     assert "/models/{endpoint}" in docs
     assert "http://" not in docs and "https://" not in docs and "<script" not in docs
     assert httpx.get(stack.url + "/nothing").json()["error"]["code"] == "no_such_page"

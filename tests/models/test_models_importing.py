@@ -14,11 +14,12 @@ from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 from hanlin.errors import HanlinError, InvalidInput
-from hanlin.models.importing import NO_LABELS, import_folder
+from hanlin.models.heads import NO_LABELS
+from hanlin.models.importing import import_folder
 from hanlin.models.pretrained import MODEL_TYPES, build_from_base, rate_scales
 from hanlin.models.slow_tokenizers import convert
 from hanlin.models.tokenizer_probe import probe
-from hanlin.networks.loading import load_classifier
+from hanlin.networks.loading import load_model
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.batches import collate
@@ -89,9 +90,9 @@ def test_every_architecture_comes_in_with_the_same_answers(tmp_path: Path, model
     ids, mask = collate(rows, spec.pad_id)
     theirs = AutoModelForSequenceClassification.from_pretrained(source, attn_implementation="eager").eval()
     with torch.inference_mode():
-        found = load_classifier(out)(ids, mask)
+        found = load_model(out)(ids, mask)
         torch.testing.assert_close(found, theirs(input_ids=ids, attention_mask=mask).logits, atol=1e-5, rtol=0)
-        alone = torch.cat([load_classifier(out)(*collate([row], 0)) for row in rows])
+        alone = torch.cat([load_model(out)(*collate([row], 0)) for row in rows])
     torch.testing.assert_close(found, alone, atol=1e-5, rtol=0)
 
 
@@ -226,7 +227,7 @@ def test_c097_no_pickle_is_opened_and_no_process_leaves_the_interpreter(tmp_path
     sys.addaudithook(hook)
     try:
         take(folder_of(tmp_path / "source"), tmp_path)
-        load_classifier(tmp_path / "out")
+        load_model(tmp_path / "out")
     finally:
         watching[0] = False
     assert seen == []

@@ -16,7 +16,8 @@ from hanlin.errors import InvalidInput
 from hanlin.models.importing import import_folder
 from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
 from hanlin.networks.config import MODEL_TYPES, NetworkConfig
-from hanlin.networks.loading import PretrainedClassifier, build, load_classifier, save_network
+from hanlin.networks.heads import PretrainedClassifier
+from hanlin.networks.loading import build, load_model, save_network
 from hanlin.networks.wide import WIDE_FILE, WideRoad
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
@@ -52,7 +53,7 @@ def take(source: Path, out: Path, **options: object) -> Path:
 def answers(folder: Path) -> torch.Tensor:
     encoder = TextEncoder.load(folder)
     with torch.inference_mode():
-        return load_classifier(folder)(*collate(encoder.encode(TEXTS), encoder.pad_id))
+        return load_model(folder)(*collate(encoder.encode(TEXTS), encoder.pad_id))
 
 
 @pytest.mark.parametrize("model_type", MODEL_TYPES)

@@ -14,7 +14,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from hanlin.errors import InvalidInput
 from hanlin.models.prune_vocabulary import EMBEDDING, prune_vocabulary
 from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
-from hanlin.networks.loading import PretrainedClassifier, load_classifier, save_network
+from hanlin.networks.heads import PretrainedClassifier
+from hanlin.networks.loading import load_model, save_network
 from hanlin.networks.wide import WideRoad
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
@@ -54,7 +55,7 @@ def source(tmp_path: Path) -> Path:
 def logits(folder: Path, texts: list[str]) -> torch.Tensor:
     encoder = TextEncoder.load(folder)
     with torch.inference_mode():
-        return load_classifier(folder)(*collate(encoder.encode(texts), encoder.pad_id))
+        return load_model(folder)(*collate(encoder.encode(texts), encoder.pad_id))
 
 
 def pieces(folder: Path, text: str) -> list[str]:
@@ -110,9 +111,9 @@ def test_a_tokenizer_that_is_not_unigram_is_refused(tmp_path: Path, source: Path
 
 
 def test_a_linear_road_stays_behind(tmp_path: Path, source: Path) -> None:
-    module = load_classifier(source)
+    module = load_model(source)
     module.widen(WideRoad(vocab_size=len(PIECES), num_labels=2, sizes=(1, 2), buckets=16), deep=1.0)
     save_network(module, source)
     prune_vocabulary(source, tmp_path / "out", KEPT_TEXTS)
-    assert load_classifier(source).wide is not None
-    assert load_classifier(tmp_path / "out").wide is None
+    assert load_model(source).wide is not None
+    assert load_model(tmp_path / "out").wide is None

@@ -16,7 +16,7 @@ from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.config import MODEL_TYPES, NetworkConfig
 from hanlin.networks.dropout import Dropout, replace_dropout
 from hanlin.networks.embedding import hash_ngrams, ngram_codes, sinusoids
-from hanlin.networks.loading import build, load_classifier, load_network, save_network
+from hanlin.networks.loading import build, load_model, load_network, save_network
 from hanlin.networks.pooling import gather_rows, masked_max, masked_mean, reverse_index
 from hanlin.networks.recurrent import RecurrentEncoder
 from hanlin.networks.transformer import MultiHeadAttention
@@ -79,7 +79,7 @@ def test_saved_and_loaded_answers_are_the_same_bits(tmp_path: Path, model_type: 
     network = network_of(model_type, **changes)
     save_network(network, tmp_path)
     assert torch.equal(answer(load_network(tmp_path), ROWS), answer(network, ROWS))
-    assert load_classifier(tmp_path, dtype="bf16").classifier.weight.dtype == torch.bfloat16
+    assert load_model(tmp_path, dtype="bf16").classifier.weight.dtype == torch.bfloat16
     config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
     assert config["id2label"] == {"0": "no", "1": "yes", "2": "翰"}
     assert config["model_type"] == model_type

@@ -10,7 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hanlin.errors import InvalidInput
-from hanlin.networks.loading import PretrainedClassifier, load_classifier, save_network
+from hanlin.networks.heads import PretrainedClassifier
+from hanlin.networks.loading import load_model, save_network
 from hanlin.networks.wide import WIDE_FILE, WideRoad
 
 IDS = torch.randint(1, 50, (3, 9), generator=torch.Generator().manual_seed(1))
@@ -45,8 +46,8 @@ def test_every_architecture_takes_a_road_and_keeps_it(kind: str, tmp_path: Path)
     expected = 0.5 * logits(alone) + both.wide(IDS, MASK)
     torch.testing.assert_close(logits(both), expected)
     save_network(both, tmp_path)
-    torch.testing.assert_close(logits(load_classifier(tmp_path)), expected)
-    assert load_classifier(tmp_path, dtype="bf16").wide.bias.dtype == torch.float32
+    torch.testing.assert_close(logits(load_model(tmp_path)), expected)
+    assert load_model(tmp_path, dtype="bf16").wide.bias.dtype == torch.float32
 
 
 def test_the_weights_stay_what_transformers_reads(tmp_path: Path) -> None:
@@ -57,7 +58,7 @@ def test_the_weights_stay_what_transformers_reads(tmp_path: Path) -> None:
 def test_a_model_saved_without_a_road_says_nothing_of_one(tmp_path: Path) -> None:
     module = classifier()
     save_network(module, tmp_path)
-    again = load_classifier(tmp_path)
+    again = load_model(tmp_path)
     again.wide = None
     other = tmp_path / "other"
     other.mkdir()
@@ -86,7 +87,7 @@ def test_a_shape_that_none_can_have_is_refused_by_name(changes: dict[str, object
     path = tmp_path / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | changes), encoding="utf-8")
     with pytest.raises(InvalidInput) as caught:
-        load_classifier(tmp_path)
+        load_model(tmp_path)
     assert caught.value.code == "invalid_network_config"
     assert name in caught.value.message
 
@@ -97,9 +98,9 @@ def test_a_road_that_does_not_fit_its_shape_is_refused(tmp_path: Path) -> None:
     for spoilt in ({**tensors, "bias": torch.zeros(2)}, {"bias": tensors["bias"]}, {**tensors, "more": torch.zeros(1)}):
         save_file(spoilt, tmp_path / WIDE_FILE)
         with pytest.raises(InvalidInput) as caught:
-            load_classifier(tmp_path)
+            load_model(tmp_path)
         assert caught.value.code == "weights_do_not_fit"
     (tmp_path / WIDE_FILE).unlink()
     with pytest.raises(InvalidInput) as caught:
-        load_classifier(tmp_path)
+        load_model(tmp_path)
     assert caught.value.code == "weights_do_not_fit"

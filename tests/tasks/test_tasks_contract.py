@@ -3,23 +3,43 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from hanlin.errors import EngineFailed, InvalidInput
-from hanlin.tasks import TASKS, Limits, ModelSpec
+from hanlin.tasks import TASKS, Encoded, Limits, ModelSpec, VectorSettings
+from hanlin.tasks.encoding import TextEncoder
 from hanlin.types import is_name
 
 LIMITS = Limits(max_items=4, max_text_bytes=1000)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=12), inner, max_size=4)
+        | st.fixed_dictionaries({"query": inner, "texts": st.lists(inner, max_size=4)})
+    ),
     max_leaves=8,
 )
-PARAMETERS = st.dictionaries(st.sampled_from(["top_k", "truncation", "function_to_apply", "seed"]) | st.text(max_size=8), JSON, max_size=3)
+NAMES = [
+    "top_k",
+    "truncation",
+    "function_to_apply",
+    "seed",
+    "dimensions",
+    "normalize",
+    "prompt_name",
+    "aggregation_strategy",
+    "ignore_labels",
+]
+PARAMETERS = st.dictionaries(st.sampled_from([*NAMES, "return_text", "raw_scores"]) | st.text(max_size=8), JSON, max_size=3)
+TEXTS = ["A red fox.", "Ada lives in London, they say", "x"]
 
 
 @pytest.fixture(params=TASKS.names())
@@ -27,8 +47,45 @@ def task(request):
     return TASKS.get(request.param)
 
 
-def spec_of(task, labels=("a", "b", "c")):
-    return ModelSpec(task.name, labels, 128, 0)
+@pytest.fixture(scope="module")
+def tokenizer():
+    """Words and signs, unknown ones too, framed as BERT frames them."""
+    made = Tokenizer(models.WordLevel({"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "fox": 4}, unk_token="[UNK]"))
+    made.normalizer = normalizers.BertNormalizer()
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    frame = {"single": "[CLS] $A [SEP]", "pair": "[CLS] $A [SEP] $B:1 [SEP]:1"}
+    made.post_processor = processors.TemplateProcessing(**frame, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    return made
+
+
+def specs_of(task):
+    """Every kind of version that the task serves."""
+    vectors = ModelSpec(task.name, (), 128, 0, vectors=VectorSettings(6))
+    return {
+        "labels": [ModelSpec(task.name, ("a", "b", "c"), 128, 0)],
+        "tokens": [ModelSpec(task.name, ("O", "B-X", "I-X"), 128, 0)],
+        "vectors": [vectors],
+        "pairs": [ModelSpec(task.name, ("LABEL_0",), 128, 0), vectors],
+    }[task.head]
+
+
+def outputs_of(task, spec, encoded: Encoded, *, seed: int = 0):
+    """What an engine might answer: numbers that hang on nothing but the row."""
+    width = spec.vectors.dimensions if spec.vectors else len(spec.labels)
+    name = "embeddings" if spec.vectors else "token_logits" if task.head == "tokens" else "logits"
+    longest = max(map(len, encoded.rows))
+    rows = []
+    for row in encoded.rows:
+        chance = np.random.default_rng([seed, *row])
+        rows.append(chance.normal(size=(longest, width) if task.head == "tokens" else width).astype(np.float32))
+    return {name: np.stack(rows)}
+
+
+def answered(task, spec, encoder, inputs, parameters):
+    request = task.check(inputs, parameters, limits=Limits())
+    encoded = task.encode(request, encoder, spec)
+    rows = task.decode(outputs_of(task, spec, encoded), spec, request.options, encoded)
+    return msgspec.json.decode(msgspec.json.encode(task.answer(rows, request)))
 
 
 def test_names_itself_as_registered(task):
@@ -42,14 +99,24 @@ def test_columns_are_distinct_lower_case_words(task):
     assert words == [word.casefold().strip() for word in words]
 
 
-def test_example_passes_its_own_check(task):
-    request = task.example["request"]
-    checked = task.check(request["inputs"], request["parameters"], limits=Limits())
-    labels = tuple(item["label"] for item in task.example["response"])
-    rows = task.decode({"logits": np.array([[2.0, -2.0]], dtype=np.float32)}, spec_of(task, labels), checked.options)
-    answer = task.answer(rows, checked)
-    assert [set(item) for item in answer] == [set(item) for item in task.example["response"]]
+def test_example_passes_its_own_check_and_has_the_shape_of_real_answers(task, tokenizer):
+    request, response = task.example["request"], task.example["response"]
+    for whole in specs_of(task):
+        spec = replace(whole, labels=whole.labels[:2] if task.head == "labels" else whole.labels)
+        answer = answered(task, spec, TextEncoder(tokenizer, spec), request["inputs"], request["parameters"] | more_of(task))
+        assert shape_of(answer) == shape_of(response) or task.head == "tokens"
+        assert shape_of(answer[0]) == shape_of(response[0])
     json.dumps(task.example)
+
+
+def more_of(task):
+    return {"ignore_labels": []} if task.head == "tokens" else {}
+
+
+def shape_of(value):
+    if isinstance(value, list):
+        return [shape_of(item) for item in value]
+    return {name: shape_of(item) for name, item in value.items()} if isinstance(value, dict) else type(value)
 
 
 @given(inputs=JSON, parameters=PARAMETERS)
@@ -58,6 +125,9 @@ def test_example_passes_its_own_check(task):
 @example(inputs="ok", parameters={"top_k": 2**63})
 @example(inputs="ok", parameters={"function_to_apply": ["softmax"]})
 @example(inputs="ok", parameters=[])
+@example(inputs={"query": "\ud800", "texts": ["x"]}, parameters={})
+@example(inputs={"query": "x", "texts": "x"}, parameters={})
+@example(inputs={"query": ["x"], "texts": ["x"]}, parameters={})
 @pytest.mark.parametrize("name", TASKS.names())
 def test_check_raises_nothing_but_invalid_input(name, inputs, parameters):
     try:
@@ -69,35 +139,59 @@ def test_check_raises_nothing_but_invalid_input(name, inputs, parameters):
         assert all(text.encode("utf-8") for text in request.texts)
 
 
-def test_answers_keep_the_shape_of_the_request(task):
-    single = task.check("one", {}, limits=LIMITS)
-    many = task.check(["one", "two"], {}, limits=LIMITS)
-    logits = np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]], dtype=np.float32)
-    both = task.answer(task.decode({"logits": logits}, spec_of(task), many.options), many)
-    one = task.answer(task.decode({"logits": logits[:1]}, spec_of(task), single.options), single)
-    assert len(both) == 2
-    assert both[0] == one
+def test_a_text_is_answered_alike_alone_and_in_company(task, tokenizer):
+    for spec in specs_of(task):
+        encoder = TextEncoder(tokenizer, spec)
+        together = task.read(answered(task, spec, encoder, *task.probe(TEXTS)), spec)
+        alone = [task.read(answered(task, spec, encoder, *task.probe([text])), spec)[0] for text in TEXTS]
+        assert len(together) == len(TEXTS)
+        for one, other in zip(together, alone, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def test_a_single_text_is_answered_without_the_list(task, tokenizer):
+    if task.name == "reranking":
+        return  # its inputs are always a query and a list
+    (spec,) = specs_of(task)
+    encoder = TextEncoder(tokenizer, spec)
+    assert answered(task, spec, encoder, TEXTS[0], {}) == answered(task, spec, encoder, TEXTS[:1], {})[0]
+
+
+def test_likeness_knows_the_same_from_another(task):
+    for spec in specs_of(task):
+        chance = np.random.default_rng(1)
+        raw = chance.normal(size=(50, spec.vectors.dimensions if spec.vectors else len(spec.labels))).astype(np.float32)
+        same, other = task.likeness.numbers(raw), task.likeness.numbers(np.roll(raw, 1, axis=0))
+        assert task.likeness.agree(same, same).all()
+        assert task.likeness.differ(same, same).max() < 1e-7
+        assert task.likeness.closeness(same, same) == pytest.approx(1)
+        assert not task.likeness.agree(other, same).all()
+        assert task.likeness.differ(other, same).max() > 0.1
+        assert task.likeness.closeness(other, same) < 0.9
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_output_that_is_not_finite_is_an_engine_failure(task, value):
-    options = task.check("x", {}, limits=LIMITS).options
-    with pytest.raises(EngineFailed, match="not finite"):
-        task.decode({"logits": np.array([[1.0, value, 0.0]], dtype=np.float32)}, spec_of(task), options)
+def test_output_that_is_not_finite_is_an_engine_failure(task, tokenizer, value):
+    for spec in specs_of(task):
+        request = task.check(*task.probe(TEXTS), limits=LIMITS)
+        encoded = task.encode(request, TextEncoder(tokenizer, spec), spec)
+        outputs = outputs_of(task, spec, encoded)
+        for values in outputs.values():
+            values[-1, 0] = value
+        with pytest.raises(EngineFailed, match="not finite"):
+            task.decode(outputs, spec, request.options, encoded)
 
 
-@pytest.mark.parametrize("outputs", [{}, {"logits": np.zeros((1, 2), np.float32)}, {"logits": np.zeros(3, np.float32)}])
-def test_output_of_a_foreign_shape_is_an_engine_failure(task, outputs):
-    options = task.check("x", {}, limits=LIMITS).options
-    with pytest.raises(EngineFailed):
-        task.decode(outputs, spec_of(task), options)
-
-
-def test_metrics_have_the_main_metric_and_are_json(task):
-    probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]])
-    metrics = task.metrics(probabilities, np.array([0, 1, 1]), ("no", "yes"))
-    assert metrics.get(task.main_metric) == pytest.approx(2 / 3)
-    assert json.loads(json.dumps(metrics.to_json()))[task.main_metric] == pytest.approx(2 / 3)
+def test_output_of_a_foreign_shape_is_an_engine_failure(task, tokenizer):
+    for spec in specs_of(task):
+        request = task.check(*task.probe(TEXTS), limits=LIMITS)
+        encoded = task.encode(request, TextEncoder(tokenizer, spec), spec)
+        for name in ("logits", "embeddings", "token_logits"):
+            for shape in ((3, 17), (3,), (3, 2, 17)):
+                with pytest.raises(EngineFailed):
+                    task.decode({name: np.zeros(shape, np.float32)}, spec, request.options, encoded)
+        with pytest.raises(EngineFailed):
+            task.decode({}, spec, request.options, encoded)
 
 
 def test_importing_tasks_loads_no_heavy_library():

@@ -17,7 +17,8 @@ from safetensors.torch import load_file
 
 from hanlin.messages.said import Plain, Said
 from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
-from hanlin.networks.loading import PretrainedClassifier, load_classifier, save_network
+from hanlin.networks.heads import PretrainedClassifier
+from hanlin.networks.loading import load_model, save_network
 from hanlin.networks.wide import WIDE_FILE
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
@@ -103,7 +104,7 @@ def test_the_road_learns_beside_the_base_and_is_saved_in_the_tokenizers_ids(base
     assert evaluate(out, DATA.validation).metrics.accuracy > 0.97
     assert evaluate(alone, DATA.validation).metrics.accuracy < 0.9
     assert not (alone / WIDE_FILE).exists()
-    road = load_classifier(out).wide
+    road = load_model(out).wide
     salt, unused = (TextEncoder.load(out).encode([word])[0][-1] for word in ("salt", "unused3"))
     assert road.tables[0].weight.shape == (80, 2)
     assert salt != unused
@@ -113,7 +114,7 @@ def test_the_road_learns_beside_the_base_and_is_saved_in_the_tokenizers_ids(base
 def test_a_base_with_a_road_is_fine_tuned_without_it(unbroken: Path, tmp_path: Path) -> None:
     out = run(unbroken, tmp_path, wide=False)
     assert not (out / WIDE_FILE).exists()
-    assert load_classifier(out).wide is None
+    assert load_model(out).wide is None
 
 
 @pytest.mark.parametrize("moment", [7, "fitting_wide_road", "wide_road_fitted"])
@@ -134,7 +135,7 @@ def test_killed_anywhere_it_ends_in_the_same_bits(
 
 
 def test_ids_go_into_the_small_table_and_back(base: Path) -> None:
-    module = load_classifier(base)
+    module = load_model(base)
     full = input_embedding(module).weight.detach().clone()
     rows = [array("i", [70, 3, 3, 55]), array("i", [0, 70])]
     compaction = compact(module, rows, 0)

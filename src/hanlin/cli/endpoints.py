@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_module
 import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hanlin.cli import curl, scaling
+from hanlin.cli import answers, curl, scaling
 from hanlin.cli.options import JsonFlag, Wait, add_command, connect, group
-from hanlin.cli.screen import SCREEN, cell, grid
-from hanlin.cli.shape import items, number, part, percent, words
+from hanlin.cli.screen import SCREEN, grid
+from hanlin.cli.shape import items, part, words
 from hanlin.cli.words import name_of, say
 from hanlin.errors import HanlinError, InvalidInput, from_wire
 from hanlin.messages import terminal_language
@@ -218,35 +219,58 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
     endpoint: EndpointName,
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT…", help=say("option.texts"))] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help=say("option.predict_file"))] = None,
+    query: Annotated[str | None, typer.Option("--query", help=say("option.query"))] = None,
     top_k: Annotated[int | None, typer.Option("--top-k", help=say("option.top_k"), min=1)] = None,
     truncate: Annotated[bool, typer.Option("--truncate", help=say("option.truncate"))] = False,
     window: Annotated[bool, typer.Option("--window", help=say("option.window"))] = False,
+    parameter: Annotated[list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help=say("option.parameter"))] = None,
     json: JsonFlag = False,
 ) -> None:
     """See `help.predict`."""
     wanted = [*(texts or []), *(lines_of(file) if file else [])]
     if not wanted:
         raise InvalidInput("nothing_to_predict")
-    parameters: JsonObject = {}
+    parameters = dict(map(_parameter, parameter or ()))
     if top_k is not None:
         parameters["top_k"] = top_k
     if truncate or window:
         parameters["long_text"] = "window" if window else "truncate"
-    is_single = len(wanted) == 1 and file is None
-    answers: list[JsonValue] = []
     with connect() as hanlin:
-        for start in range(0, len(wanted), ITEMS_A_CALL):
-            batch: list[JsonValue] = list(wanted[start : start + ITEMS_A_CALL])
-            try:
-                answer = hanlin.ask(endpoint, batch, **parameters)
-            except InvalidInput as error:
-                raise _in_our_words(error) from error
-            answers += _rows(answer.value)
-            _tell_long(answer, start)
-    if json:
-        SCREEN.document(answers[0] if is_single else answers)
+        try:
+            found = _ask(hanlin, endpoint, wanted, query, parameters)
+        except InvalidInput as error:
+            raise _in_our_words(error) from error
+    if not json:
+        answers.show(wanted, found, is_ranking=query is not None)
     else:
-        _show_answers(wanted, answers)
+        SCREEN.document(found[0] if len(wanted) == 1 and file is None and query is None else found)
+
+
+def _ask(hanlin: Hanlin, endpoint: str, texts: list[str], query: str | None, parameters: JsonObject) -> list[JsonValue]:
+    """One answer a text, in calls of many texts; a ranking is one call, because its texts are held against each other."""
+    if query is not None:
+        return _told(hanlin.ask(endpoint, {"query": query, "texts": list(texts)}, **parameters), 0)
+    found: list[JsonValue] = []
+    for start in range(0, len(texts), ITEMS_A_CALL):
+        found += _told(hanlin.ask(endpoint, list(texts[start : start + ITEMS_A_CALL]), **parameters), start)
+    return found
+
+
+def _told(answer: Answer, start: int) -> list[JsonValue]:
+    """The rows of an answer, after saying what was done to long texts."""
+    _tell_long(answer, start)
+    return _rows(answer.value)
+
+
+def _parameter(text: str) -> tuple[str, JsonValue]:
+    """`name=value`: JSON where the value is JSON, else a string. Raises InvalidInput (`invalid_option_pair`)."""
+    name, mark, value = text.partition("=")
+    if not name or not mark:
+        raise InvalidInput("invalid_option_pair", value=shorten(text))
+    try:
+        return name, json_module.loads(value)
+    except ValueError:
+        return name, value
 
 
 def _tell_long(answer: Answer, start: int) -> None:
@@ -266,26 +290,6 @@ def _in_our_words(error: InvalidInput) -> HanlinError:
 
 def _rows(answer: JsonValue) -> list[JsonValue]:
     return answer if isinstance(answer, list) else [answer]
-
-
-def _show_answers(texts: list[str], answers: list[JsonValue]) -> None:
-    rows = []
-    for text, answer in zip(texts, answers, strict=False):
-        best, *others = items(answer) or [None]
-        share = number(part(best, "score")) or 0.0
-        rest = "  ".join(f"{words(part(row, 'label'))} {percent(part(row, 'score'))}" for row in others[:4])
-        bar = "█" * round(10 * max(0.0, min(1.0, share)))
-        shown = " ".join(text.split())
-        rows.append(
-            (
-                shown[:60] + ("…" if len(shown) > 60 else ""),
-                cell(words(part(best, "label")), "bold"),
-                percent(part(best, "score")),
-                bar,
-                rest,
-            )
-        )
-    SCREEN.show(grid([say("column.text"), say("column.label"), say("column.score"), "", say("column.others")], rows, right=(2,)))
 
 
 def lines_of(path: Path) -> Iterator[str]:

@@ -6,36 +6,21 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import overload
 
 import httpx
-from pydantic import JsonValue
 
-from hanlin.client import calls, flows, replies, transfer
+from hanlin.client import calls, flows, transfer
 from hanlin.client.connection import find_url
 from hanlin.client.core import AsyncCore, make_policy
 from hanlin.client.drivers import AsyncDriver
-from hanlin.client.values import (
-    Answer,
-    Dataset,
-    Deployment,
-    Endpoint,
-    Job,
-    JobEvent,
-    JsonObject,
-    Key,
-    Model,
-    ModelVersion,
-    Prediction,
-    Task,
-    UploadedFile,
-)
+from hanlin.client.inference import AsyncInference
+from hanlin.client.values import Dataset, Deployment, Endpoint, Job, JobEvent, JsonObject, Key, Model, ModelVersion, Task, UploadedFile
 from hanlin.types import LongText, ModelRef, Scope, check_name
 
 OnEvent = Callable[[JobEvent], None]
 
 
-class AsyncHanlin:
+class AsyncHanlin(AsyncInference):
     """A connection to a Hanlin server. For one asyncio loop, many calls at once; close it, or use `async with`.
 
     Args:
@@ -61,7 +46,7 @@ class AsyncHanlin:
     ) -> None:
         self.url = find_url(url)
         policy = make_policy(self.url, key, timeout_s=timeout, max_retries=max_retries, language=language)
-        self._core = AsyncCore(AsyncDriver(self.url, transport=transport), policy)
+        super().__init__(AsyncCore(AsyncDriver(self.url, transport=transport), policy))
         self.datasets = AsyncDatasets(self._core)
         self.jobs = AsyncJobs(self._core)
         self.models = AsyncModels(self._core)
@@ -69,32 +54,6 @@ class AsyncHanlin:
         self.endpoints = AsyncEndpoints(self._core)
         self.keys = AsyncKeys(self._core)
         self.blobs = AsyncBlobs(self._core)
-
-    @overload
-    async def classify(self, endpoint: str, inputs: str, *, top_k: int | None = None, truncate: bool = False) -> Prediction: ...
-    @overload
-    async def classify(
-        self, endpoint: str, inputs: list[str] | tuple[str, ...], *, top_k: int | None = None, truncate: bool = False
-    ) -> list[Prediction]: ...
-    async def classify(
-        self, endpoint: str, inputs: str | list[str] | tuple[str, ...], *, top_k: int | None = None, truncate: bool = False
-    ) -> Prediction | list[Prediction]:
-        """Labels with scores, best first: one Prediction for a string, a list of them for a list."""
-        texts = [inputs] if isinstance(inputs, str) else list(inputs)
-        found = await self._core.call(calls.classify(endpoint, texts, top_k=top_k, truncate=truncate))
-        return found[0] if isinstance(inputs, str) else found
-
-    async def predict(self, endpoint: str, inputs: JsonValue, **parameters: JsonValue) -> JsonValue:
-        """The answer as the server gave it, for any task."""
-        return await self._core.call(calls.predict(endpoint, inputs, parameters, replies.json_of))
-
-    async def ask(self, endpoint: str, inputs: JsonValue, **parameters: JsonValue) -> Answer:
-        """As `predict`, with what was done to long texts, where the time went, and who answered."""
-        return await self._core.call(calls.ask(endpoint, inputs, parameters))
-
-    async def describe(self, endpoint: str) -> Endpoint:
-        """What an endpoint serves: task, labels, model version, limits, an example."""
-        return await self._core.call(calls.describe(endpoint))
 
     async def tasks(self) -> list[Task]:
         """The tasks that the server knows."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import PurePosixPath
 from typing import TypeVar
@@ -15,7 +15,21 @@ from pydantic import JsonValue
 from hanlin import __version__
 from hanlin.client import replies
 from hanlin.client.steps import Call, Reply
-from hanlin.client.values import Answer, Dataset, Deployment, Endpoint, Job, JsonObject, Key, Model, Prediction, Task, UploadedFile
+from hanlin.client.values import (
+    Answer,
+    Dataset,
+    Deployment,
+    Endpoint,
+    Entity,
+    Job,
+    JsonObject,
+    Key,
+    Model,
+    Prediction,
+    Ranked,
+    Task,
+    UploadedFile,
+)  # fmt: skip
 from hanlin.errors import Internal, InvalidInput
 from hanlin.types import LongText, Scope, is_digest, shorten
 
@@ -68,7 +82,8 @@ def predict(endpoint: str, inputs: JsonValue, parameters: JsonObject, parse: Cal
 
 def _check_texts(inputs: JsonValue) -> None:
     """Raises InvalidInput (`invalid_unicode`) with the place in the text, as the server would; JSON would tell the place in the body."""
-    for index, text in enumerate(inputs if isinstance(inputs, list) else [inputs]):
+    texts = inputs.get("texts") if isinstance(inputs, dict) else inputs
+    for index, text in enumerate(texts if isinstance(texts, list) else [texts]):
         try:
             str(text).encode("utf-8")
         except UnicodeEncodeError as error:
@@ -95,6 +110,24 @@ def classify(endpoint: str, texts: Sequence[str], *, top_k: int | None, truncate
         return replies.marked(found, reply)
 
     return predict(endpoint, list(texts), parameters, parse)
+
+
+def embed(endpoint: str, texts: Sequence[str], options: Mapping[str, JsonValue]) -> Call[list[list[float]]]:
+    """Vectors of a list of texts; options that are None are left to the server."""
+    parameters: JsonObject = {name: value for name, value in options.items() if value is not None}
+    return predict(endpoint, list(texts), parameters, lambda reply: replies.vectors(reply, count=len(texts)))
+
+
+def rerank(endpoint: str, query: str, texts: list[str], options: Mapping[str, JsonValue]) -> Call[list[Ranked]]:
+    """A ranking of texts; options that are None are left to the server."""
+    parameters: JsonObject = {name: value for name, value in options.items() if value is not None}
+    return predict(endpoint, {"query": query, "texts": [*texts]}, parameters, replies.many(Ranked, "texts"))
+
+
+def tag_tokens(endpoint: str, texts: Sequence[str], options: Mapping[str, JsonValue]) -> Call[list[list[Entity]]]:
+    """Entities of a list of texts; options that are None are left to the server."""
+    parameters: JsonObject = {name: value for name, value in options.items() if value is not None}
+    return predict(endpoint, list(texts), parameters, lambda reply: replies.lists(reply, Entity, count=len(texts)))
 
 
 def describe(endpoint: str) -> Call[Endpoint]:

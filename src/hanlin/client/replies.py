@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from pydantic import JsonValue, ValidationError
 
@@ -107,6 +107,25 @@ def times_of(header: str) -> dict[str, float]:
 
 def _list(header: str | None) -> list[str]:
     return header.split(",") if header else []
+
+
+def vectors(reply: Reply, *, count: int) -> list[list[float]]:
+    """`[[number, …], …]`, one list a text."""
+    body = json_of(reply)
+    if not isinstance(body, list) or len(body) != count or not all(isinstance(row, list) for row in body):
+        raise errors.Internal("unexpected_answer", status=reply.status)
+    return cast("list[list[float]]", body)
+
+
+def lists(reply: Reply, model: type[V], *, count: int) -> list[list[V]]:
+    """`[[value, …], …]`, one list a text."""
+    body = json_of(reply)
+    if not isinstance(body, list) or len(body) != count or not all(isinstance(row, list) for row in body):
+        raise errors.Internal("unexpected_answer", status=reply.status)
+    try:
+        return [[model.model_validate(item) for item in row] for row in cast("list[list[JsonValue]]", body)]
+    except ValidationError as error:
+        raise errors.Internal("unexpected_answer", status=reply.status, details=str(error)[:500]) from error
 
 
 def nothing(_reply: Reply) -> None:

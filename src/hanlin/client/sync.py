@@ -6,36 +6,21 @@ from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import overload
 
 import httpx
-from pydantic import JsonValue
 
-from hanlin.client import calls, flows, replies, transfer
+from hanlin.client import calls, flows, transfer
 from hanlin.client.connection import find_url
 from hanlin.client.core import Core, make_policy
 from hanlin.client.drivers import Driver
-from hanlin.client.values import (
-    Answer,
-    Dataset,
-    Deployment,
-    Endpoint,
-    Job,
-    JobEvent,
-    JsonObject,
-    Key,
-    Model,
-    ModelVersion,
-    Prediction,
-    Task,
-    UploadedFile,
-)
+from hanlin.client.inference import Inference
+from hanlin.client.values import Dataset, Deployment, Endpoint, Job, JobEvent, JsonObject, Key, Model, ModelVersion, Task, UploadedFile
 from hanlin.types import LongText, ModelRef, Scope, check_name
 
 OnEvent = Callable[[JobEvent], None]
 
 
-class Hanlin:
+class Hanlin(Inference):
     """A connection to a Hanlin server. Safe to share between threads; close it, or use `with`.
 
     Args:
@@ -61,7 +46,7 @@ class Hanlin:
     ) -> None:
         self.url = find_url(url)
         policy = make_policy(self.url, key, timeout_s=timeout, max_retries=max_retries, language=language)
-        self._core = Core(Driver(self.url, transport=transport), policy)
+        super().__init__(Core(Driver(self.url, transport=transport), policy))
         self.datasets = Datasets(self._core)
         self.jobs = Jobs(self._core)
         self.models = Models(self._core)
@@ -69,32 +54,6 @@ class Hanlin:
         self.endpoints = Endpoints(self._core)
         self.keys = Keys(self._core)
         self.blobs = Blobs(self._core)
-
-    @overload
-    def classify(self, endpoint: str, inputs: str, *, top_k: int | None = None, truncate: bool = False) -> Prediction: ...
-    @overload
-    def classify(
-        self, endpoint: str, inputs: list[str] | tuple[str, ...], *, top_k: int | None = None, truncate: bool = False
-    ) -> list[Prediction]: ...
-    def classify(
-        self, endpoint: str, inputs: str | list[str] | tuple[str, ...], *, top_k: int | None = None, truncate: bool = False
-    ) -> Prediction | list[Prediction]:
-        """Labels with scores, best first: one Prediction for a string, a list of them for a list."""
-        texts = [inputs] if isinstance(inputs, str) else list(inputs)
-        found = self._core.call(calls.classify(endpoint, texts, top_k=top_k, truncate=truncate))
-        return found[0] if isinstance(inputs, str) else found
-
-    def predict(self, endpoint: str, inputs: JsonValue, **parameters: JsonValue) -> JsonValue:
-        """The answer as the server gave it, for any task."""
-        return self._core.call(calls.predict(endpoint, inputs, parameters, replies.json_of))
-
-    def ask(self, endpoint: str, inputs: JsonValue, **parameters: JsonValue) -> Answer:
-        """As `predict`, with what was done to long texts, where the time went, and who answered."""
-        return self._core.call(calls.ask(endpoint, inputs, parameters))
-
-    def describe(self, endpoint: str) -> Endpoint:
-        """What an endpoint serves: task, labels, model version, limits, an example."""
-        return self._core.call(calls.describe(endpoint))
 
     def tasks(self) -> list[Task]:
         """The tasks that the server knows."""

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue
 
 from hanlin.errors import NotFound
 from hanlin.types import ModelRef
 
 JsonObject = dict[str, JsonValue]
+Aggregation = Literal["none", "simple", "first", "average", "max"]
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 
@@ -26,6 +27,24 @@ class Scored(Value):
 
     label: str
     score: float
+
+
+class Ranked(Value):
+    """One text of a ranking: its place in the request, how well it answers, and itself where that was asked for."""
+
+    index: int
+    score: float
+    text: str | None = None
+
+
+class Entity(Value):
+    """A run of tokens under one label, or one token; `start` and `end` count characters of the text as it was sent."""
+
+    label: str = Field(validation_alias=AliasChoices("entity_group", "entity", "label"))
+    score: float
+    word: str
+    start: int
+    end: int
 
 
 class Prediction(tuple[Scored, ...]):

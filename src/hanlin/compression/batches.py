@@ -31,10 +31,10 @@ def spread(lengths: Sequence[int], count: int) -> list[int]:
     return [order[int((i + 0.5) * len(order) / count)] for i in range(count)]
 
 
-def rectangle(rows: Sequence[Sequence[int]], pad_id: int, *, extra: int = 0) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Ids and mask, `(rows, longest + extra) int64`, padded on the right."""
-    ids, mask = pad(rows, pad_id).values()
-    if extra:
-        more = ((0, 0), (0, extra))
-        ids, mask = np.pad(ids, more, constant_values=pad_id), np.pad(mask, more)
-    return ids, mask
+def rectangle(
+    rows: Sequence[Sequence[int]], pad_id: int, *, extra: int = 0, has_types: bool = False
+) -> dict[str, npt.NDArray[np.int64]]:  # fmt: skip
+    """The arrays of a step, `(rows, longest + extra) int64`, padded on the right; token types, where they are read, all 0."""
+    arrays = pad(rows, pad_id, [[0] * len(row) for row in rows] if has_types else None)
+    more = ((0, 0), (0, extra))
+    return {name: np.pad(array, more, constant_values=pad_id if name == "input_ids" else 0) for name, array in arrays.items()}

@@ -6,11 +6,13 @@ cannot reach because file descriptor 1 points to stderr.
 
     {"op": "load", "folder", "variant", "threads", "pad_id"}      → {"load_s"}
     {"op": "rows", "rows": [[ids]…]}                               → {}
-    {"op": "score", "indices", "max_tokens", "max_rows"}           → {"logits": [[…]…], "seconds"}
+    {"op": "score", "indices", "max_tokens", "max_rows", "path"}   → {"seconds"}
     {"op": "latency", "indices"}                                   → {"ms": […]}
-    {"op": "neighbours", "indices", "others"}                      → {"logits": {"alone", "padded", "among"}}
+    {"op": "neighbours", "indices", "others", "path"}              → {}
     {"op": "memory"}                                               → {"bytes"}
     any failure                                                    → {"error": reason}
+
+Outputs go to the .npz file `path` as `(rows, values)` float32: one row a text, or one row a token where every token has an output.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import numpy as np
 from hanlin.compression.base import reason_of
 from hanlin.compression.batches import plan, rectangle
 from hanlin.engines import Session, load_variant
+from hanlin.networks.head import Head
 from hanlin.types import JsonObject
 
 PADDING = 7  # odd on purpose
@@ -39,6 +42,7 @@ class Bench:
         self.baseline = resident_bytes()
         self.rows: list[list[int]] = []
         self.pad_id = 0
+        self.has_types = False
         self.session: Session | None = None
 
     def answer(self, command: JsonObject) -> JsonObject:
@@ -53,6 +57,7 @@ class Bench:
         """Load the variant."""
         start = time.perf_counter()
         self.pad_id = cast("int", command["pad_id"])
+        self.has_types = Head.load(Path(str(command["folder"]))).has_types
         self.session = load_variant(Path(str(command["folder"])), str(command["variant"]), threads=cast("int", command["threads"]))
         return {"load_s": time.perf_counter() - start}
 
@@ -62,30 +67,30 @@ class Bench:
         return {}
 
     def score(self, command: JsonObject) -> JsonObject:
-        """Logits of rows in serving order, and the time it took."""
-        indices = cast("list[int]", command["indices"])
-        rows = [self.rows[i] for i in indices]
+        """Outputs of rows in serving order, and the time it took."""
+        rows = [self.rows[i] for i in cast("list[int]", command["indices"])]
         max_rows = cast("int | None", command["max_rows"])
         batches = plan([len(row) for row in rows], max_tokens=cast("int", command["max_tokens"]), max_rows=max_rows)
-        logits: list[list[float]] = [[] for _ in rows]
+        found: list[np.ndarray] = [np.empty(0)] * len(rows)
         seconds = 0.0
         for batch in batches:
             start = time.perf_counter()
-            ids, mask = rectangle([rows[i] for i in batch], self.pad_id)
-            found = self._run(ids, mask)
+            arrays = rectangle([rows[i] for i in batch], self.pad_id, has_types=self.has_types)
+            outputs = self._run(arrays)
             seconds += time.perf_counter() - start
-            for index, row in zip(batch, found.tolist(), strict=True):
-                logits[index] = row
-        return cast("JsonObject", {"logits": logits, "seconds": seconds})
+            for index, values in zip(batch, outputs, strict=True):
+                found[index] = _own(values, rows[index])
+        np.savez(str(command["path"]), values=np.concatenate(found))
+        return {"seconds": seconds}
 
     def latency(self, command: JsonObject) -> JsonObject:
         """Milliseconds of single rows, each at its own length; the first is run once more to wake the threads up."""
         indices = cast("list[int]", command["indices"])
-        arrays = [rectangle([self.rows[i]], self.pad_id) for i in [*indices[:1], *indices]]
+        steps = [rectangle([self.rows[i]], self.pad_id, has_types=self.has_types) for i in [*indices[:1], *indices]]
         times: list[float] = []
-        for ids, mask in arrays:
+        for arrays in steps:
             start = time.perf_counter()
-            self._run(ids, mask)
+            self._run(arrays)
             times.append((time.perf_counter() - start) * 1000)
         return cast("JsonObject", {"ms": times[1:]})
 
@@ -93,18 +98,31 @@ class Bench:
         """The same rows alone, padded, and each among odd neighbours (which come first, so that positions differ too)."""
         rows = [self.rows[i] for i in cast("list[int]", command["indices"])]
         others = cast("list[list[int]]", command["others"])
-        alone = [self._run(*rectangle([row], self.pad_id))[0].tolist() for row in rows]
-        padded = [self._run(*rectangle([row], self.pad_id, extra=PADDING))[0].tolist() for row in rows]
-        among = [self._run(*rectangle([*others, row], self.pad_id))[-1].tolist() for row in rows]
-        return cast("JsonObject", {"logits": {"alone": alone, "padded": padded, "among": among}})
+        np.savez(
+            str(command["path"]),
+            alone=np.concatenate([self._last([row]) for row in rows]),
+            padded=np.concatenate([self._last([row], extra=PADDING) for row in rows]),
+            among=np.concatenate([self._last([*others, row]) for row in rows]),
+        )
+        return {}
 
     def memory(self, command: JsonObject) -> JsonObject:
         """Resident bytes beyond what Python and numpy had before the engine came."""
         return {"bytes": max(0, resident_bytes() - self.baseline)}
 
-    def _run(self, ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def _last(self, rows: list[list[int]], *, extra: int = 0) -> np.ndarray:
+        outputs = self._run(rectangle(rows, self.pad_id, extra=extra, has_types=self.has_types))
+        return _own(outputs[-1], rows[-1])
+
+    def _run(self, arrays: dict[str, np.ndarray]) -> np.ndarray:
         assert self.session is not None, "load first"
-        return self.session.run(ids, mask)["logits"]
+        (found,) = self.session.run(**arrays).values()
+        return found
+
+
+def _own(values: np.ndarray, row: list[int]) -> np.ndarray:
+    """One row's output as `(rows, values)`: itself, or one row for each of its tokens."""
+    return values[None, :] if values.ndim == 1 else values[: len(row)]
 
 
 def resident_bytes() -> int:

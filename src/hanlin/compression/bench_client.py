@@ -36,6 +36,8 @@ class BenchClient:
         self.variant = variant
         self.max_rows = max_batch_rows(variant)
         self._timeout_s = timeout_s
+        self._scratch = tempfile.TemporaryDirectory(prefix="hanlin-bench-")
+        self._outputs = Path(self._scratch.name) / "outputs.npz"
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
         self._process = subprocess.Popen(
@@ -52,19 +54,20 @@ class BenchClient:
         return seconds
 
     def score(self, indices: Sequence[int], *, max_tokens: int) -> tuple[Scores, float]:
-        """Logits `(rows, labels)` and seconds, in the serving order."""
-        answer = self._ask({"op": "score", "indices": list(indices), "max_tokens": max_tokens, "max_rows": self.max_rows})
-        return np.array(answer["logits"], dtype=np.float64), cast("float", answer["seconds"])
+        """Outputs `(rows, values)`, a row for each token where tokens have outputs, and seconds, in the serving order."""
+        command: JsonObject = {"op": "score", "indices": list(indices), "max_tokens": max_tokens, "max_rows": self.max_rows}
+        seconds = cast("float", self._ask(command | {"path": str(self._outputs)})["seconds"])
+        return self._read()["values"], seconds
 
     def latency(self, indices: Sequence[int]) -> list[float]:
         """Milliseconds of each row alone."""
         return cast("list[float]", self._ask({"op": "latency", "indices": list(indices)})["ms"])
 
     def neighbours(self, indices: Sequence[int], others: Sequence[Sequence[int]]) -> dict[str, Scores]:
-        """Logits of the same rows `alone`, `padded` and `among` the others."""
+        """Outputs of the same rows `alone`, `padded` and `among` the others."""
         command: JsonObject = {"op": "neighbours", "indices": list(indices), "others": cast("JsonValue", [list(row) for row in others])}
-        logits = cast("dict[str, list[list[float]]]", self._ask(command)["logits"])
-        return {name: np.array(values, dtype=np.float64) for name, values in logits.items()}
+        self._ask(command | {"path": str(self._outputs)})
+        return self._read()
 
     def memory_bytes(self) -> int:
         """Resident bytes that the engine and the model took."""
@@ -78,6 +81,11 @@ class BenchClient:
             if pipe is not None:
                 with contextlib.suppress(BrokenPipeError):  # what a dead process was not told stays unsaid
                     pipe.close()
+        self._scratch.cleanup()
+
+    def _read(self) -> dict[str, Scores]:
+        with np.load(self._outputs) as found:
+            return {name: found[name].astype(np.float64) for name in found.files}
 
     def _ask(self, command: JsonObject) -> JsonObject:
         self._send(command)

@@ -1,4 +1,4 @@
-"""The trained torch model as one ONNX graph: `input_ids`, `attention_mask` (batch, length) int64 → `logits` float32.
+"""The trained torch model as one ONNX graph: the inputs of its `Head`, (batch, length) int64 each → its output, float32.
 
 The tracing exporter is used on purpose: for our five networks and BERT it gives dynamic batch and length in 0.2–2.5 s, where the
 `torch.export` one needs 4–10 s and freezes the length of an RNN (torch 2.13).
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from hanlin.compression.base import Material
 from hanlin.errors import HanlinError, InvalidInput
+from hanlin.networks.head import Head
 
 if TYPE_CHECKING:
     from hanlin.compression.export_forms import Flavour
@@ -22,7 +23,7 @@ OPSET = 17
 
 
 def exported(material: Material, flavour: Flavour) -> Path:
-    """The exported graph for an engine, made on first use. Weights inside the file; token types are constant zeros.
+    """The exported graph for an engine, made on first use. Weights inside the file; token types that no head reads are zeros.
 
     Raises:
         InvalidInput: `cannot_export` when the network does something the exporter lacks, `model_too_large` beyond 2 GB.
@@ -51,23 +52,26 @@ def _export(folder: Path, path: Path, flavour: Flavour) -> None:
     import torch
 
     from hanlin.compression.export_forms import for_export
-    from hanlin.networks.loading import load_classifier
+    from hanlin.networks.loading import load_model
 
-    module = load_classifier(folder, dtype="fp32", attention="eager").eval()
+    head = Head.load(folder)
+    module = load_model(folder, dtype="fp32", attention="eager").eval()
     if sum(p.numel() * 4 for p in module.parameters()) > 2**31 - 2**24:
         raise InvalidInput("model_too_large", limit="2 GB")
     # Three rows of different lengths: a batch of 1 or equal rows would let the tracer take sizes for constants.
     mask = torch.tensor([[1] * 9, [1] * 5 + [0] * 4, [1] * 3 + [0] * 6])
-    ids = torch.ones_like(mask) * mask
-    module = for_export(module, flavour, ids, mask)
+    ids, types = torch.ones_like(mask) * mask, torch.zeros_like(mask)
+    inputs = (ids, mask, types)[: len(head.inputs)]
+    module = for_export(module, flavour, *inputs)
     axes = {0: "batch", 1: "length"}
+    own_axes = axes if head.output == "token_logits" else {0: "batch"}
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer warns of every shape it reads
             torch.onnx.export(
-                module, (ids, mask), str(path), input_names=["input_ids", "attention_mask"], output_names=["logits"],
-                dynamic_axes={"input_ids": axes, "attention_mask": axes, "logits": {0: "batch"}}, opset_version=OPSET, dynamo=False,
+                module, inputs, str(path), input_names=list(head.inputs), output_names=[head.output],
+                dynamic_axes=dict.fromkeys(head.inputs, axes) | {head.output: own_axes}, opset_version=OPSET, dynamo=False,
             )  # fmt: skip
     except HanlinError:
         raise

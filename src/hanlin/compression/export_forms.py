@@ -4,7 +4,8 @@
   ReverseSequence (OpenVINO, which falls back to a slow loop when it is given lengths); gathers by index took a third of a step.
 - The hashed runs of tokens of all tables are found together (`export_runs.py`): 15 operators instead of 50.
 - A variant that runs one row at a time (ONNX Runtime's int8) has no operators about padding.
-- A BERT-like classifier reads the first token only, so its last layer computes nothing else: of six layers this saves a seventh.
+- A BERT-like classifier, and an embedding of the first token, read that one only, so their last layer computes nothing else: of six
+  layers this saves a seventh.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from hanlin.compression.export_runs import RunsForm, WideForm
 from hanlin.networks.classifier import TextClassifier
-from hanlin.networks.loading import PretrainedClassifier
+from hanlin.networks.heads import PretrainedClassifier, PretrainedEmbedder
 from hanlin.networks.pooling import gather_rows, reverse_index
 from hanlin.networks.recurrent import RecurrentEncoder
 
@@ -24,32 +25,41 @@ Flavour = Literal["onnxruntime", "onnxruntime-one-row", "openvino"]
 _OPERATORS = {nn.LSTM: "LSTM", nn.GRU: "GRU", nn.RNN: "RNN"}
 # Where ONNX's gates stand in torch's weights. LSTM: input, output, forget, cell of (i, f, c, o). GRU: update, reset, new of (r, z, n).
 _GATES = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2), "RNN": (0,)}
-_FIRST_TOKEN_HEADS = frozenset(f"{name}ForSequenceClassification" for name in ("Bert", "Roberta", "XLMRoberta", "Electra", "Camembert"))
+_FAMILIES = ("Bert", "Roberta", "XLMRoberta", "Electra", "Camembert")
+_FIRST_TOKEN_HEADS = frozenset(f"{name}ForSequenceClassification" for name in _FAMILIES)
+_FIRST_TOKEN_ENCODERS = frozenset(f"{name}Model" for name in _FAMILIES)
 
 
-def for_export(module: nn.Module, flavour: Flavour, ids: Tensor, mask: Tensor) -> nn.Module:
-    """`module` changed into its fastest form for `flavour`, where one is known that gives the same answers for ids and mask."""
+def for_export(module: nn.Module, flavour: Flavour, *inputs: Tensor) -> nn.Module:
+    """`module` changed into its fastest form for `flavour`, where one is known that gives the same answers for `inputs`."""
     if isinstance(module, TextClassifier) and isinstance(module.encoder, RecurrentEncoder) and len(module.encoder.backwards):
         module.encoder = cast("RecurrentEncoder", RecurrentForm(module.encoder, flavour))
     if isinstance(module, TextClassifier) and module.config.ngram_sizes:
         # Only recurrences have a graph for each engine: all others share one, which must be right for both.
         has_own = isinstance(module.encoder, RecurrentForm)
         return RunsForm(module, has_remainder=has_own and flavour != "openvino", is_one_row=has_own and flavour == "onnxruntime-one-row")
-    if isinstance(module, PretrainedClassifier) and type(module.model).__name__ in _FIRST_TOKEN_HEADS:
-        layers = getattr(getattr(module.model.base_model, "encoder", None), "layer", None)
+    if _reads_first_token_only(module):
+        encoder = getattr(getattr(module.model, "base_model", None), "encoder", None)
+        layers = getattr(encoder, "layer", None)
         if isinstance(layers, nn.ModuleList) and not getattr(layers[-1], "is_decoder", True):
-            _shorten_last(module, layers, ids, mask)
+            _shorten_last(module, layers, *inputs)
     if isinstance(module, PretrainedClassifier) and module.wide is not None and max(module.wide.sizes) > 1:
         return WideForm(module, module.wide)
     return module
 
 
-def _shorten_last(module: nn.Module, layers: nn.ModuleList, ids: Tensor, mask: Tensor) -> None:
+def _reads_first_token_only(module: nn.Module) -> bool:
+    if isinstance(module, PretrainedEmbedder):
+        return module.head.pooling == "cls" and type(module.model).__name__ in _FIRST_TOKEN_ENCODERS
+    return isinstance(module, PretrainedClassifier) and type(module.model).__name__ in _FIRST_TOKEN_HEADS
+
+
+def _shorten_last(module: nn.Module, layers: nn.ModuleList, *inputs: Tensor) -> None:
     whole = layers[-1]
     with torch.inference_mode():
-        expected = module(ids, mask)
+        expected = module(*inputs)
         layers[-1] = FirstTokenLayer(whole)
-        if not torch.allclose(module(ids, mask), expected, atol=1e-4, rtol=1e-4):
+        if not torch.allclose(module(*inputs), expected, atol=1e-4, rtol=1e-4):
             layers[-1] = whole
 
 

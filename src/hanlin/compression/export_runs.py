@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hanlin.networks.classifier import TextClassifier
-from hanlin.networks.loading import PretrainedClassifier
+from hanlin.networks.heads import PretrainedClassifier
 from hanlin.networks.wide import WideRoad
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.messages.said import Said
+from hanlin.tasks.likeness import Likeness
 
 Scores = npt.NDArray[np.float64]
 
@@ -28,16 +29,16 @@ class Judgement:
     max_difference: float
 
 
-def judge(scores: Scores, metric: float, reference: Judgement | None, *, num_held: int | None = None) -> Judgement:
-    """`scores` (rows, labels) against the reference's; the reference against itself when None.
+def judge(scores: Scores, metric: float, reference: Judgement | None, likeness: Likeness, *, num_held: int | None = None) -> Judgement:
+    """`scores` (rows, values) against the reference's, as the task compares; the reference against itself when None.
 
     Args:
         num_held: how many rows at the beginning training never saw; agreement is theirs alone, because a model is sure of the others.
     """
     if reference is None:
         return Judgement(scores, metric, 0.0, 1.0, 0.0)
-    agreement = float((scores.argmax(1) == reference.scores.argmax(1))[:num_held].mean())
-    difference = float(np.abs(scores - reference.scores).max())
+    agreement = float(likeness.agree(scores, reference.scores)[:num_held].mean())
+    difference = float(likeness.differ(scores, reference.scores).max())
     return Judgement(scores, metric, (reference.metric - metric) * 100, agreement, difference)
 
 
@@ -55,12 +56,6 @@ def unlike_reason(precision: str, found: Judgement, strays: float, tolerance: fl
     if found.agreement < MIN_AGREEMENT:
         return Said("labels_disagree", {"agreement": f"{found.agreement:.1%}", "asked": f"{MIN_AGREEMENT:.0%}"})
     return None
-
-
-def softmax(logits: Scores) -> Scores:
-    """Row-wise softmax of (rows, labels)."""
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
 def odd_neighbours(rows: Sequence[Sequence[int]]) -> list[list[int]]:

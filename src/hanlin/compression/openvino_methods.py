@@ -19,11 +19,15 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.compression.base import METHODS, Material
+from hanlin.compression.batches import rectangle
 from hanlin.compression.export import exported, model_config
 from hanlin.compression.judge import MIN_AGREEMENT
 from hanlin.compression.onnx_methods import BERT_LIKE
 from hanlin.engines.base import import_extra
 from hanlin.engines.openvino_engine import import_openvino
+from hanlin.networks.head import Head
+from hanlin.tasks.base import TASKS
+from hanlin.tasks.spec import ModelSpec
 
 if TYPE_CHECKING:
     from openvino import Model
@@ -78,14 +82,16 @@ class OpenvinoInt8:
         rows = list(material.calibration)
         held = rows[: max(1, int(len(rows) * HELD_SHARE))]
         used = rows[len(held) :][:CALIBRATION_ROWS] or rows
-        reference = _run(_float_model(material), held)
+        likeness = TASKS.get(ModelSpec.load(material.source).task).likeness
+        head = Head.load(material.source)
+        reference = likeness.numbers(_run(_float_model(material), held, head))
         is_transformer = model_config(material.source).get("model_type") in BERT_LIKE
         best: tuple[float, float, Model] | None = None
         for recipe in TRANSFORMER_RECIPES if is_transformer else RECURRENT_RECIPES:
-            model = _quantize(_float_model(material), used, recipe)
-            logits = _run(model, held)
-            agreement = float((logits.argmax(1) == reference.argmax(1)).mean())
-            difference = float(np.abs(logits - reference).mean())
+            model = _quantize(_float_model(material), used, recipe, head)
+            found = likeness.numbers(_run(model, held, head))
+            agreement = float(likeness.agree(found, reference).mean())
+            difference = float(likeness.differ(found, reference).mean())
             if best is None or (agreement, -difference) > best[:2]:
                 best = (agreement, -difference, model)
             if agreement >= MIN_AGREEMENT:
@@ -99,21 +105,21 @@ def _float_model(material: Material) -> Model:
     return openvino.convert_model(str(exported(material, "openvino")))
 
 
-def _quantize(model: Model, rows: Sequence[Sequence[int]], recipe: Recipe) -> Model:
+def _quantize(model: Model, rows: Sequence[Sequence[int]], recipe: Recipe, head: Head) -> Model:
     import_openvino()
     nncf = import_extra("nncf", extra="train", feature="int8 quantisation")
     logging.getLogger("nncf").setLevel(logging.ERROR)
     with contextlib.redirect_stdout(io.StringIO()):  # it draws progress bars
-        return _quantize_silently(nncf, model, rows, recipe)
+        return _quantize_silently(nncf, model, [_inputs(row, head) for row in rows], recipe)
 
 
-def _quantize_silently(nncf: ModuleType, model: Model, rows: Sequence[Sequence[int]], recipe: Recipe) -> Model:
+def _quantize_silently(nncf: ModuleType, model: Model, rows: list[dict[str, npt.NDArray[np.int64]]], recipe: Recipe) -> Model:
     if recipe.kind == "static":
         alphas = nncf.quantization.advanced_parameters.AdvancedSmoothQuantParameters(matmul=recipe.smooth_alpha)
         advanced = nncf.AdvancedQuantizationParameters(smooth_quant_alphas=alphas)
         spared = _contractions(model) if recipe.spares_contractions else []
         model = nncf.quantize(
-            model, nncf.Dataset([_inputs(row) for row in rows]), subset_size=len(rows), advanced_parameters=advanced,
+            model, nncf.Dataset(rows), subset_size=len(rows), advanced_parameters=advanced,
             model_type=nncf.ModelType.TRANSFORMER, ignored_scope=nncf.IgnoredScope(names=spared),
         )  # fmt: skip
     kept = nncf.IgnoredScope(types=RECURRENT_TYPES, validate=False)
@@ -132,12 +138,13 @@ def _contractions(model: Model) -> list[str]:
     return found
 
 
-def _run(model: Model, rows: Sequence[Sequence[int]]) -> npt.NDArray[np.float32]:
+def _run(model: Model, rows: Sequence[Sequence[int]], head: Head) -> npt.NDArray[np.float32]:
+    """Outputs of rows one by one, `(rows, values)`; a row for each token where tokens have outputs."""
     openvino = import_openvino()
     compiled = openvino.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return np.concatenate([np.array(compiled(_inputs(row))["logits"], dtype=np.float32) for row in rows])
+    found = [np.array(compiled(_inputs(row, head))[head.output], dtype=np.float32) for row in rows]
+    return np.concatenate([values.reshape(-1, values.shape[-1]) for values in found])
 
 
-def _inputs(row: Sequence[int]) -> dict[str, npt.NDArray[np.int64]]:
-    ids = np.array([row], dtype=np.int64)
-    return {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+def _inputs(row: Sequence[int], head: Head) -> dict[str, npt.NDArray[np.int64]]:
+    return rectangle([row], 0, has_types=head.has_types)

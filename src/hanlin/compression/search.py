@@ -6,6 +6,7 @@ budget stands in the report with its reason and is never chosen. Test rows are s
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -18,28 +19,28 @@ import numpy.typing as npt
 from hanlin.compression.base import convert, said_of
 from hanlin.compression.batches import spread
 from hanlin.compression.bench_client import BenchClient, Scores
-from hanlin.compression.judge import Judgement, judge, odd_neighbours, softmax, tolerance_of, unlike_reason  # fmt: skip
+from hanlin.compression.judge import Judgement, judge, odd_neighbours, tolerance_of, unlike_reason
 from hanlin.compression.measure import Timing, measure
 from hanlin.compression.report import TARGETS, CompressionReport, Machine, Target, VariantEvidence
 from hanlin.engines import REFERENCE, TRAINED_FILES, max_batch_rows, split_variant, variant_files
 from hanlin.errors import Cancelled, EngineFailed, HanlinError, InvalidInput
 from hanlin.messages.said import Plain, Said
 from hanlin.tasks.base import TASKS
-from hanlin.tasks.metrics import Metrics
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.ports import Progress
 
 NEIGHBOUR_ROWS = 4
 NEARLY_AS_GOOD = 1.1  # a tenth is within what a busy machine adds; an answer closer to the trained model is worth it
 BATCH_TOKENS = 2048
+AGREEMENT = "agreement"  # the metric where there is no gold: closeness to the trained model
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedSplit:
-    """Rows of a split as token ids, and their gold label indices `(rows,)`."""
+    """Rows of a split as token ids, and their gold label indices `(rows,)`; None where there is no gold, only texts."""
 
     ids: Sequence[Sequence[int]]
-    gold: npt.NDArray[np.integer]
+    gold: npt.NDArray[np.integer] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ def _check(plan: Plan, target: str) -> None:
     if not 0 <= plan.budget <= 100:
         raise InvalidInput("invalid_search", option="budget", value=plan.budget, allowed="0 to 100 points")
     for split, rows in (("validation", plan.validation), ("test", plan.test)):
-        if len(rows.ids) == 0:
+        if len(rows.ids) == 0 and (split == "validation" or plan.validation.gold is not None):
             raise InvalidInput("judging_rows_missing", split=split)
     int8 = [name for name in plan.names if split_variant(name)[1] == "int8"]
     if int8 and not any(len(row) for row in plan.calibration):
@@ -113,6 +114,8 @@ class _Search:
         self.folder, self.out, self.spec = plan.folder, plan.out, plan.spec
         self.validation, self.test = plan.validation, plan.test
         self.task = TASKS.get(plan.spec.task)
+        self.likeness = self.task.likeness
+        self.metric = AGREEMENT if plan.validation.gold is None else self.task.main_metric
         self.evidence = {n: VariantEvidence(n, "ok", batch_invariant=max_batch_rows(n) is None) for n in plan.names}
         self.clients: dict[str, BenchClient] = {}
         self.reference: Judgement | None = None
@@ -131,7 +134,7 @@ class _Search:
         rows = {"validation": len(self.validation.ids), "test": len(self.test.ids), "calibration": len(self.plan.calibration)}
         rows |= {"likeness": len(self.validation.ids) + len(self.plan.more)}
         return CompressionReport(
-            target=target, budget=self.plan.budget, metric=self.task.main_metric, chosen=chosen, machine=Machine.here(self.plan.threads),
+            target=target, budget=self.plan.budget, metric=self.metric, chosen=chosen, machine=Machine.here(self.plan.threads),
             variants=tuple(self.evidence.values()), rows=rows, seconds=time.monotonic() - start,
         )  # fmt: skip
 
@@ -141,6 +144,8 @@ class _Search:
             client.close()
 
     def _make(self) -> None:
+        if self.out != self.folder:
+            shutil.copyfile(self.folder / "config.json", self.out / "config.json")  # engines read there what a graph answers with
         with tempfile.TemporaryDirectory(prefix="hanlin-compression-") as scratch:
             for name in list(self.evidence):
                 began = time.monotonic()
@@ -172,18 +177,19 @@ class _Search:
         self._tick("validation_scored")
 
     def _judge_one(self, client: BenchClient) -> None:
-        name, count = client.variant, len(self.validation.ids)
-        first = count + len(self.test.ids)
-        judged = [*range(count), *range(first, first + len(self.plan.more))]
-        scores = softmax(_finite(name, client.score(judged, max_tokens=self.plan.max_tokens)[0]))
+        name, texts = client.variant, len(self.validation.ids)
+        first = texts + len(self.test.ids)
+        judged = [*range(texts), *range(first, first + len(self.plan.more))]
+        scores = self._score(client, judged)
+        held = sum(map(len, self.validation.ids)) if self.task.head == "tokens" else texts
         strays = 0.0
         if self.evidence[name].batch_invariant:
             sample = spread([len(row) for row in self.validation.ids], NEIGHBOUR_ROWS)
             answers = client.neighbours(sample, odd_neighbours(self.validation.ids))
-            logits = {kind: softmax(_finite(name, value)) for kind, value in answers.items()}
-            strays = max(float(np.abs(logits[kind] - logits["alone"]).max()) for kind in ("padded", "among"))
-        metric = self._metrics(scores[:count], np.asarray(self.validation.gold)).get(self.task.main_metric)
-        found = judge(scores, metric, self.reference, num_held=count)
+            found_in = {kind: self.likeness.numbers(_finite(name, value)) for kind, value in answers.items()}
+            strays = max(float(self.likeness.differ(found_in[kind], found_in["alone"]).max()) for kind in ("padded", "among"))
+        metric = self._metric(scores[:held], self.validation, self.reference.scores[:held] if self.reference else None)[0]
+        found = judge(scores, metric, self.reference, self.likeness, num_held=held)
         if name == REFERENCE:
             self.reference = found
         tolerance = tolerance_of(split_variant(name)[1], max(found.max_difference, strays))
@@ -221,20 +227,30 @@ class _Search:
     def _read_test(self) -> None:
         first = len(self.validation.ids)
         indices = range(first, first + len(self.test.ids))
-        for name, client in list(self.clients.items()):
+        reference: Scores | None = None
+        for name, client in list(self.clients.items()) if indices else []:
             if self.evidence[name].validation_metric is None:
                 continue
             try:
-                scores = softmax(_finite(name, client.score(indices, max_tokens=self.plan.max_tokens)[0]))
+                scores = self._score(client, indices)
             except HanlinError as error:
                 self.progress.message("test_not_scored", variant=name, reason=said_of(error))
                 continue
-            metrics = self._metrics(scores, np.asarray(self.test.gold))
-            self._note(name, test_metric=metrics.get(self.task.main_metric), test_interval=metrics.interval)
+            reference = scores if name == REFERENCE else reference
+            metric, interval = self._metric(scores, self.test, reference)
+            self._note(name, test_metric=metric, test_interval=interval)
         self._tick("test_scored")
 
-    def _metrics(self, scores: Scores, gold: npt.NDArray[np.integer]) -> Metrics:
-        return self.task.metrics(scores, gold, self.spec.labels)
+    def _score(self, client: BenchClient, indices: Sequence[int]) -> Scores:
+        """Comparable numbers of rows."""
+        return self.likeness.numbers(_finite(client.variant, client.score(indices, max_tokens=self.plan.max_tokens)[0]))
+
+    def _metric(self, scores: Scores, rows: EncodedSplit, reference: Scores | None) -> tuple[float, tuple[float, float] | None]:
+        """The main metric with its interval; without gold how close the answers are to the reference's (None: its own)."""
+        if rows.gold is None:
+            return (1.0 if reference is None else self.likeness.closeness(scores, reference)), None
+        metrics = self.task.metrics(scores, rows.gold, self.spec.labels)
+        return metrics.get(self.task.main_metric), metrics.interval
 
     def _require_reference(self) -> None:
         row = self.evidence[REFERENCE]

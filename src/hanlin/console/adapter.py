@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from uuid import uuid4
 
-import msgspec
-
 from hanlin.compression.pictures import pareto_svg
 from hanlin.compression.report import CompressionReport
-from hanlin.console import reading
+from hanlin.console import answers, reading
 from hanlin.console.port import EndpointView, JobEventView, JobView, ModelView, Prediction, VariantView, VersionView
 from hanlin.console.words import LANGUAGES
 from hanlin.control import deployments, jobs, models
@@ -18,7 +16,7 @@ from hanlin.control.platform import Platform
 from hanlin.control.values import EndpointView as ControlEndpoint
 from hanlin.control.values import ModelView as ControlModel
 from hanlin.control.values import VersionView as ControlVersion
-from hanlin.errors import InvalidInput, NotFound
+from hanlin.errors import NotFound
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.jobs.values import Job, JobEvent
 from hanlin.messages.said import Said
@@ -27,14 +25,6 @@ from hanlin.types import JsonObject, KeyId, Principal
 
 _SUBJECTS = ("name", "dataset", "model")  # of a job's config, the first of these says what it is about
 _SUBJECT_OF = {"compress": "model", "certify": "model", "evaluate": "model"}
-
-
-class _Score(msgspec.Struct, frozen=True):
-    label: str
-    score: float
-
-
-_SCORES = msgspec.json.Decoder(list[_Score])
 
 
 class PlatformPort:
@@ -108,26 +98,27 @@ class PlatformPort:
         """The model card in Markdown."""
         return models.card(self._platform, principal, model, version, language=language)
 
-    async def classify(self, principal: Principal, endpoint: str, text: str, language: str) -> Prediction:
+    async def classify(self, principal: Principal, endpoint: str, text: str, language: str, *, query: str = "") -> Prediction:
         """One text through the very path that every other caller takes."""
+        info = self._dataplane.find(principal, endpoint).info
+        task = info.task if info is not None else ""
+        inputs, parameters = answers.question(task, text, query)
         timeout_s = self._platform.settings.request_timeout_s
         outcome = await self._dataplane.predict(
-            principal, endpoint, text, {}, timeout_s=timeout_s, language=language, request_id=f"console-{uuid4().hex}"
+            principal, endpoint, inputs, parameters, timeout_s=timeout_s, language=language, request_id=f"console-{uuid4().hex}"
         )
         model, _, number = outcome.version.partition(":")
-        scores = tuple((item.label, item.score) for item in _decode_scores(outcome.body))
         version = int(number) if number.isdigit() else None
-        return Prediction(
-            scores, model, version, outcome.variant, outcome.queue_ms, outcome.encode_ms, outcome.engine_ms,
+        said = Prediction(
+            (), model, version, outcome.variant, outcome.queue_ms, outcome.encode_ms, outcome.engine_ms,
             is_truncated=bool(outcome.truncated), num_windows=outcome.windows[0][1] if outcome.windows else 1,
         )  # fmt: skip
-
-
-def _decode_scores(body: bytes) -> list[_Score]:
-    try:
-        return _SCORES.decode(body)
-    except msgspec.DecodeError as error:
-        raise InvalidInput("console_task_not_shown") from error
+        if task == "embedding":
+            return replace(said, vector=answers.read_vector(outcome.body))
+        if task == "token-classification":
+            return replace(said, pieces=answers.read_pieces(outcome.body, text))
+        read = answers.read_ranking(outcome.body, inputs) if task == "reranking" else answers.read_scores(outcome.body)
+        return replace(said, scores=read)
 
 
 def _model(item: ControlModel) -> ModelView:

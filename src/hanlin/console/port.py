@@ -208,8 +208,23 @@ class JobEventView:
 
 
 @dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a text; inside an entity it has a label."""
+
+    text: str
+    label: str = ""
+    score: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
-    """What an endpoint said about one text: labels by falling score, times in milliseconds."""
+    """What an endpoint said about one text, times in milliseconds.
+
+    Attributes:
+        scores: labels, or the texts of a ranking, by falling score.
+        pieces: the text with its entities, where the task finds them.
+        vector: the text's embedding, where the task makes one.
+    """
 
     scores: tuple[tuple[str, float], ...]
     model: str = ""
@@ -220,6 +235,8 @@ class Prediction:
     engine_ms: float | None = None
     is_truncated: bool = False
     num_windows: int = 1
+    pieces: tuple[Piece, ...] = ()
+    vector: tuple[float, ...] = ()
 
 
 class ConsolePort(Protocol):
@@ -269,6 +286,10 @@ class ConsolePort(Protocol):
         """The model card in Markdown."""
         ...
 
-    async def classify(self, principal: Principal, endpoint: str, text: str, language: str) -> Prediction:
-        """One text through the very path that every other caller takes; refusals speak `language`."""
+    async def classify(self, principal: Principal, endpoint: str, text: str, language: str, *, query: str = "") -> Prediction:
+        """One text through the very path that every other caller takes; refusals speak `language`.
+
+        Args:
+            query: what the lines of the text are held against, for an endpoint that ranks.
+        """
         ...

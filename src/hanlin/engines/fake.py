@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hanlin.engines.base import ENGINES, Capabilities, Ids, Logits, load_failed, step_failed
+from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, load_failed, step_failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,12 @@ class FakeBehaviour:
 
 
 class FakeSession:
-    """Logits are a function of a row's own valid tokens only, so padding and neighbours cannot matter."""
+    """Floats are a function of a row's own valid tokens only, so padding and neighbours cannot matter."""
 
     def __init__(self, behaviour: FakeBehaviour) -> None:
         self._behaviour = behaviour
 
-    def run(self, input_ids: Ids, attention_mask: Ids) -> Mapping[str, Logits]:
+    def run(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None) -> Mapping[str, Floats]:
         """See `Session.run`."""
         does = self._behaviour
         valid = np.where(attention_mask > 0, input_ids, 0)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hanlin.engines.base import ENGINES, Capabilities, Ids, Logits, import_extra, load_failed, require_file, step_failed
+from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, import_extra, load_failed, require_file, step_failed
 from hanlin.engines.onnx_file import max_threads, refuse_external_data
+from hanlin.networks.head import Head
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -22,18 +23,19 @@ if TYPE_CHECKING:
 class OnnxSession:
     """One InferenceSession."""
 
-    def __init__(self, session: InferenceSession, variant: str) -> None:
+    def __init__(self, session: InferenceSession, variant: str, *, output: str) -> None:
         self._session: InferenceSession | None = session
         self._variant = variant
+        self._output = output
 
-    def run(self, input_ids: Ids, attention_mask: Ids) -> Mapping[str, Logits]:
+    def run(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None) -> Mapping[str, Floats]:
         """See `Session.run`."""
         assert self._session is not None, "closed session"
         try:
-            (logits,) = self._session.run(["logits"], {"input_ids": input_ids, "attention_mask": attention_mask})
+            (found,) = self._session.run([self._output], feeds(input_ids, attention_mask, token_type_ids))
         except Exception as error:  # its exceptions share no base but Exception
             raise step_failed(self._variant, error) from error
-        return {"logits": np.asarray(logits, dtype=np.float32)}
+        return {self._output: np.asarray(found, dtype=np.float32)}
 
     @property
     def num_threads(self) -> int:
@@ -77,13 +79,19 @@ class OnnxEngine:
             session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # its exceptions share no base but Exception
             raise load_failed(variant, "model.onnx is damaged or not a valid model", details=f"{type(error).__name__}: {error}") from error
-        check_names(variant, {i.name for i in session.get_inputs()}, {o.name for o in session.get_outputs()})
-        return OnnxSession(session, variant)
+        head = Head.load(folder)
+        check_names(variant, head, {i.name for i in session.get_inputs()}, {o.name for o in session.get_outputs()})
+        return OnnxSession(session, variant, output=head.output)
 
 
-def check_names(variant: str, inputs: set[str], outputs: set[str]) -> None:
-    """Raises EngineFailed unless the graph takes ids and mask and gives logits."""
-    if inputs != {"input_ids", "attention_mask"} or "logits" not in outputs:
-        raise load_failed(
-            variant, f"its graph takes {sorted(inputs)} and gives {sorted(outputs)} instead of input_ids, attention_mask → logits"
-        )
+def feeds(input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None) -> dict[str, Ids]:
+    """The arrays of a step by the names that graphs give them."""
+    found = {"input_ids": input_ids, "attention_mask": attention_mask}
+    return found if token_type_ids is None else found | {"token_type_ids": token_type_ids}
+
+
+def check_names(variant: str, head: Head, inputs: set[str], outputs: set[str]) -> None:
+    """Raises EngineFailed unless the graph takes and gives what the artifact's head says."""
+    if inputs != set(head.inputs) or head.output not in outputs:
+        wanted = f"{', '.join(head.inputs)} → {head.output}"
+        raise load_failed(variant, f"its graph takes {sorted(inputs)} and gives {sorted(outputs)} instead of {wanted}")

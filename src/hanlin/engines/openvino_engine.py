@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from hanlin.engines.base import ENGINES, Capabilities, Ids, Logits, import_extra, load_failed, require_file, step_failed
-from hanlin.engines.onnx_engine import check_names
+from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, import_extra, load_failed, require_file, step_failed
+from hanlin.engines.onnx_engine import check_names, feeds
 from hanlin.errors import EngineFailed
+from hanlin.networks.head import Head
 
 if TYPE_CHECKING:
     from openvino import CompiledModel, InferRequest
@@ -37,42 +38,44 @@ class OpenvinoSession:
     Pieces need no barrier between the threads, fit the processor's cache, and are only as wide as their own longest row.
     """
 
-    def __init__(self, whole: CompiledModel, pieces: CompiledModel, variant: str, *, threads: int) -> None:
+    def __init__(self, whole: CompiledModel, pieces: CompiledModel, variant: str, *, output: str, threads: int) -> None:
         self._whole: InferRequest | None = whole.create_infer_request()
         self._side_by_side = [pieces.create_infer_request() for _ in range(threads)]
         self._variant = variant
+        self._output = output
 
-    def run(self, input_ids: Ids, attention_mask: Ids) -> Mapping[str, Logits]:
+    def run(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None) -> Mapping[str, Floats]:
         """See `Session.run`."""
         assert self._whole is not None, "closed session"
+        arrays = feeds(input_ids, attention_mask, token_type_ids)
         try:
             if len(input_ids) < 2 * len(self._side_by_side) or input_ids.size < MIN_TOKENS_TO_CUT:
-                self._whole.infer({"input_ids": input_ids, "attention_mask": attention_mask}, share_inputs=True)
-                return {"logits": _logits(self._whole)}
-            return {"logits": self._run_pieces(input_ids, attention_mask)}
+                self._whole.infer(arrays, share_inputs=True)
+                return {self._output: self._found(self._whole)}
+            return {self._output: self._run_pieces(arrays)}
         except RuntimeError as error:
             for request in self._side_by_side:
                 request.cancel()  # pieces of a failed step must not meet the next one
             raise step_failed(self._variant, error) from error
 
-    def _run_pieces(self, input_ids: Ids, attention_mask: Ids) -> Logits:
-        lengths = attention_mask.sum(axis=1)
+    def _run_pieces(self, arrays: Mapping[str, Ids]) -> Floats:
+        lengths = arrays["attention_mask"].sum(axis=1)
         pieces = cut(lengths, len(self._side_by_side))
-        found: list[Logits | None] = [None] * len(pieces)
+        found: list[Floats] = []
         width = len(self._side_by_side)
         for number in range(len(pieces) + width):
             request = self._side_by_side[number % width]
             if number >= width:
                 request.wait()
-                found[number - width] = _logits(request)
+                found.append(self._found(request))
             if number < len(pieces):
                 rows, longest = pieces[number], max(1, int(lengths[pieces[number]].max()))
-                ids, mask = (np.ascontiguousarray(array[rows, :longest]) for array in (input_ids, attention_mask))
-                request.start_async({"input_ids": ids, "attention_mask": mask})
-        logits = np.concatenate([piece for piece in found if piece is not None])
-        answers = np.empty_like(logits)
-        answers[np.concatenate(pieces)] = logits
-        return answers
+                request.start_async({name: np.ascontiguousarray(array[rows, :longest]) for name, array in arrays.items()})
+        return together(found, pieces, arrays["input_ids"].shape)
+
+    def _found(self, request: InferRequest) -> Floats:
+        # The output tensor is the request's own memory: copy before the next step overwrites it.
+        return np.array(request.get_tensor(self._output).data, dtype=np.float32)
 
     def close(self) -> None:
         """Drop requests and models."""
@@ -91,9 +94,16 @@ def cut(lengths: npt.NDArray[np.int64], parts: int) -> list[npt.NDArray[np.int64
     return [np.array(piece) for piece in pieces]
 
 
-def _logits(request: InferRequest) -> Logits:
-    # The output tensor is the request's own memory: copy before the next step overwrites it.
-    return np.array(request.get_tensor("logits").data, dtype=np.float32)
+def together(found: list[Floats], pieces: list[npt.NDArray[np.int64]], shape: tuple[int, ...]) -> Floats:
+    """The pieces' outputs in the order of the batch, which has `shape` (rows, length); outputs of tokens get the batch's own length."""
+    is_by_token = found[0].ndim == 3
+    answers = np.zeros((*shape, found[0].shape[2]) if is_by_token else (shape[0], found[0].shape[1]), dtype=np.float32)
+    for rows, values in zip(pieces, found, strict=True):
+        if is_by_token:
+            answers[rows, : values.shape[1]] = values
+        else:
+            answers[rows] = values
+    return answers
 
 
 @ENGINES.register("openvino")
@@ -128,8 +138,9 @@ class OpenvinoEngine:
             pieces = core.compile_model(model, "CPU", _config("THROUGHPUT", threads, threads, hint)) if threads > 1 else whole
         except Exception as error:  # native exceptions of several kinds
             raise load_failed(variant, "model.xml or model.bin is damaged or not a valid model", details=str(error)) from error
-        check_names(variant, set().union(*(i.names for i in whole.inputs)), set().union(*(o.names for o in whole.outputs)))
-        return OpenvinoSession(whole, pieces, variant, threads=threads)
+        head = Head.load(folder)
+        check_names(variant, head, set().union(*(i.names for i in whole.inputs)), set().union(*(o.names for o in whole.outputs)))
+        return OpenvinoSession(whole, pieces, variant, output=head.output, threads=threads)
 
 
 def _config(hint: str, streams: int, threads: int, precision: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hanlin.engines.base import ENGINES, Capabilities, Ids, Logits, import_extra, load_failed, step_failed
+from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, import_extra, load_failed, step_failed
 from hanlin.errors import HanlinError
 
 if TYPE_CHECKING:
@@ -18,19 +18,21 @@ if TYPE_CHECKING:
 class TorchSession:
     """A module in eval mode; every step runs under inference mode."""
 
-    def __init__(self, module: nn.Module, variant: str) -> None:
+    def __init__(self, module: nn.Module, variant: str, *, output: str = "logits") -> None:
         self._module: nn.Module | None = module
         self._variant = variant
+        self._output = output
 
-    def run(self, input_ids: Ids, attention_mask: Ids) -> Mapping[str, Logits]:
+    def run(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None) -> Mapping[str, Floats]:
         """See `Session.run`."""
         import torch
 
         assert self._module is not None, "closed session"
         try:
             with torch.inference_mode():
-                logits = self._module(torch.from_numpy(input_ids), torch.from_numpy(attention_mask))
-                return {"logits": np.asarray(logits.float().numpy(), dtype=np.float32)}
+                arrays = (input_ids, attention_mask) if token_type_ids is None else (input_ids, attention_mask, token_type_ids)
+                found = self._module(*map(torch.from_numpy, arrays))
+                return {self._output: np.asarray(found.float().numpy(), dtype=np.float32)}
         except (RuntimeError, IndexError, ValueError) as error:
             raise step_failed(self._variant, error) from error
 
@@ -58,13 +60,15 @@ class TorchEngine:
         """See `Engine.load`."""
         variant = f"torch-{precision}"
         torch = import_extra("torch", extra="train", feature="the torch engine")
-        from hanlin.networks.loading import load_classifier
+        from hanlin.networks.head import Head
+        from hanlin.networks.loading import load_model
 
         torch.set_num_threads(threads)
         try:
-            module = load_classifier(folder, dtype="bf16" if precision == "bf16" else "fp32", attention="sdpa")
+            output = Head.load(folder).output
+            module = load_model(folder, dtype="bf16" if precision == "bf16" else "fp32", attention="sdpa")
         except HanlinError:
             raise
         except Exception as error:  # torch, safetensors and transformers raise whatever they like
             raise load_failed(variant, "its weights or configuration cannot be read", details=f"{type(error).__name__}: {error}") from error
-        return TorchSession(module.eval(), variant)
+        return TorchSession(module.eval(), variant, output=output)

@@ -79,12 +79,18 @@ def _operation(path: str, method: str, operation: Any, schema: Any) -> str:
 
 def _content(title: str, content: tuple[str, Any], schema: Any) -> str:
     kind, described = content
+    if examples := described.get("examples"):
+        return "".join(f"<p>{_e(title)} <b>{_e(name)}</b></p>{_pre(one['value'])}" for name, one in examples.items())
     shown = described.get("example")
     if shown is None and "schema" in described:
         shown = _resolve(described["schema"], schema, 0)
     if not shown:
         return f"<p>{_e(title)} <code>{_e(kind)}</code></p>"
-    return f"<p>{_e(title)} <code>{_e(kind)}</code></p><pre>{_e(json.dumps(shown, indent=2, ensure_ascii=False))}</pre>"
+    return f"<p>{_e(title)} <code>{_e(kind)}</code></p>{_pre(shown)}"
+
+
+def _pre(value: Any) -> str:
+    return f"<pre>{_e(json.dumps(value, indent=2, ensure_ascii=False))}</pre>"
 
 
 def _resolve(node: Any, schema: Any, depth: int) -> Any:

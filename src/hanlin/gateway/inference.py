@@ -65,6 +65,8 @@ class Inference:
         answer |= {"state": route.state, "long_text": route.long_text, "cache_ttl_s": route.cache_ttl_s}
         if route.info is not None:
             answer |= {"task": route.info.task, "labels": list(route.info.labels), "languages": list(route.info.languages)}
+            if route.info.dimensions:
+                answer["dimensions"] = route.info.dimensions
             answer["limits"] = {
                 "max_length": route.info.max_length, "max_items": route.info.max_items, "max_text_bytes": route.info.max_text_bytes,
                 "max_body_bytes": self._dataplane.settings.max_body_bytes,

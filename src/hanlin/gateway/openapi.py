@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from hanlin.tasks.base import TASKS
 from hanlin.types import JsonObject, JsonValue
 
 _ERROR: JsonObject = {
@@ -19,7 +20,12 @@ _ERROR: JsonObject = {
         }
     },
 }  # fmt: skip
-_TEXTS: JsonObject = {"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}, "minItems": 1}]}
+_LIST: JsonObject = {"type": "array", "items": {"type": "string"}, "minItems": 1}
+_RANKING: JsonObject = {
+    "type": "object", "required": ["query", "texts"], "additionalProperties": False,
+    "properties": {"query": {"type": "string"}, "texts": _LIST},
+}  # fmt: skip
+_TEXTS: JsonObject = {"oneOf": [{"type": "string"}, _LIST, _RANKING]}
 # Of a good answer; what each says stands in docs/endpoints.md.
 _HEADERS = {
     "X-Hanlin-Model": "version and variant that answered", "X-Hanlin-Truncated": "indices of the texts that were cut, such as 0,5",
@@ -53,26 +59,29 @@ def _predict() -> JsonObject:
     return {
         "tags": ["inference"],
         "summary": "Call a model",
-        "description": "One text or a list of texts. A list is answered whole or refused whole, naming the index of the bad item.",
+        "description": "One text or a list of texts; a query and texts where they are ranked. A list is answered whole or refused whole, "
+        "naming the index of the bad item.",
         "operationId": "predict",
         "parameters": [
             _endpoint(),
             {"name": "X-Timeout-S", "in": "header", "schema": {"type": "number"}, "description": "seconds allowed for the call"},
             {"name": "X-Request-Id", "in": "header", "schema": {"type": "string"}, "description": "your own id, answered back"},
         ],
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": _body(), "example": {"inputs": "The food was wonderful."}}},
-        },
+        "requestBody": {"required": True, "content": {"application/json": {"schema": _body(), "examples": _examples("request")}}},
         "responses": {
             "200": {
-                "description": "The answer, for text classification every label with its score, best first",
+                "description": "The answer, as the endpoint's task gives it",
                 "headers": {name: {"schema": {"type": "string"}, "description": words} for name, words in _HEADERS.items()},
-                "content": {"application/json": {"example": [{"label": "positive", "score": 0.98}, {"label": "negative", "score": 0.02}]}},
+                "content": {"application/json": {"examples": _examples("response")}},
             },
             **_refusals(),
         },
     }
+
+
+def _examples(part: str) -> JsonObject:
+    """The worked example of every task."""
+    return {name: {"summary": name, "value": TASKS.get(name).example[part]} for name in TASKS.names()}
 
 
 def _describe() -> JsonObject:

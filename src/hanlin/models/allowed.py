@@ -39,7 +39,7 @@ _DEBERTA = """
 attention_head_size max_relative_positions norm_rel_ebd pos_att_type position_biased_input position_buckets relative_attention share_att_key
 conv_act conv_kernel_size pooler_dropout pooler_hidden_act pooler_hidden_size legacy
 """
-_OWN = "wide_sizes wide_buckets"
+_OWN = "wide_sizes wide_buckets hanlin_head"
 CONFIG_KEYS = frozenset(f"{_COMMON} {_DISTILBERT} {_ELECTRA} {_ALBERT} {_DEBERTA} {_OWN} relative_attention_num_buckets".split())
 DROPPED_KEYS = frozenset({"_name_or_path", "transformers_version", "torch_dtype", "dtype", "architectures", "problem_type", "num_labels"})
 ACTIVATIONS = frozenset({"gelu", "gelu_new", "gelu_fast", "gelu_python", "gelu_pytorch_tanh", "relu", "silu", "swish", "tanh"})

@@ -8,6 +8,7 @@ from hanlin.errors import InvalidInput
 from hanlin.models import allowed, strict_json
 from hanlin.models.allowed import MODEL_TYPES
 from hanlin.networks.config import MAX_CONFIG_BYTES
+from hanlin.networks.head import KEY, Head
 from hanlin.types import JsonObject, JsonValue, shorten
 
 _PLAIN_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./")
@@ -35,6 +36,8 @@ def check_config(folder: Path) -> JsonObject:
 
 
 def _checked(key: str, value: object) -> JsonValue:
+    if key == KEY:
+        return Head.of({key: value}).to_json()
     if key in ("id2label", "label2id"):
         _check(value is None or isinstance(value, dict), key)
         assert value is None or isinstance(value, dict)

@@ -12,30 +12,37 @@ import torch
 from torch import nn
 
 from hanlin.errors import InvalidInput
-from hanlin.models import allowed, own_folder, slow_tokenizers, strict_json, weights_file
+from hanlin.models import allowed, heads, own_folder, slow_tokenizers, strict_json, weights_file
 from hanlin.models.foreign_config import check_config
 from hanlin.models.tokenizer_probe import Probe, probe
 from hanlin.networks.config import MAX_CONFIG_BYTES
-from hanlin.networks.loading import load_classifier
+from hanlin.networks.head import CLASSIFIER, KEY, Head
+from hanlin.networks.loading import load_model
 from hanlin.networks.wide import WIDE_FILE
+from hanlin.tasks.base import TASKS
 from hanlin.tasks.encoding import TextEncoder
-from hanlin.tasks.spec import ModelSpec, labels_from_config
+from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonObject, shorten
 
 MAX_FILES = 200
 MAX_LENGTH = 512
 MAX_TRIED_LENGTH = 4096  # a longer row would only cost time
-HEAD = ("classifier.", "pre_classifier.", "score.")
-NO_LABELS = ("LABEL_0", "LABEL_1")  # what a base without a head carries until it is fine-tuned
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What came in. A base has no head of its own: it can be fine-tuned and published as a base, not certified."""
+    """What came in.
+
+    Attributes:
+        is_base: it has no head of its own: it can be fine-tuned and published as a base, not certified.
+        is_pooling_assumed: its vectors are the normalised mean of its tokens because the folder does not say what they are.
+    """
 
     spec: ModelSpec
     is_base: bool
     num_parameters: int
+    head: Head = CLASSIFIER
+    is_pooling_assumed: bool = False
 
 
 def import_folder(source: Path, out: Path, *, task: str, labels: Sequence[str] | None = None, max_length: int | None = None) -> Imported:
@@ -54,29 +61,29 @@ def import_folder(source: Path, out: Path, *, task: str, labels: Sequence[str] |
     if own_folder.is_own(strict_json.read_object(source / "config.json", max_bytes=MAX_CONFIG_BYTES)):
         return _import_own(source, out, tensors, told=told, labels=labels)
     config = check_config(source)
-    is_base = not any(name.startswith(HEAD) for name in tensors)
     out.mkdir(parents=True)
     try:
         found = _write_tokenizer(source, out)
-        names = _labels(config, tensors, labels, is_base=is_base)
-        if told and not is_base and labels is None and told.labels != names:
+        heading = heads.choose(TASKS.get(task).head, source, config, tensors, labels)
+        if told and not heading.is_base and labels is None and told.labels != heading.labels:
             raise InvalidInput("invalid_model_spec", field="labels", problem="≠ id2label (config.json)")
-        limit = _length_limit(source, config, max_length or (told.max_length if told else None))
+        limit = _length_limit(source, config, max_length or (told.max_length if told else None), heading.max_length)
         pad_id = told.pad_id if told else _pad_id(config, found)
-        spec = ModelSpec(task=task, labels=names, max_length=limit, pad_id=pad_id)
+        spec = ModelSpec(task=task, labels=heading.labels, max_length=limit, pad_id=pad_id, vectors=heading.vectors)
         if told:
-            spec = replace(spec, text=told.text, languages=told.languages)
+            spec = replace(spec, text=told.text, languages=told.languages, vectors=told.vectors or heading.vectors)
         _check_fit(config, found, spec)
-        _write_config(config, names, out)
+        _write_config(config, heading, out)
         shutil.copyfile(source / allowed.WEIGHTS, out / allowed.WEIGHTS)
-        if own_folder.check_wide(source, config, names, is_base=is_base):
+        if own_folder.check_wide(source, config, heading.labels, is_base=heading.is_base):
             shutil.copyfile(source / WIDE_FILE, out / WIDE_FILE)
         spec.save(out)
-        size = _try(out, spec, is_base=is_base)
+        TextEncoder.load(out)
+        size = _try(out, spec, heading)
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)
         raise
-    return Imported(spec, is_base, size)
+    return Imported(spec, heading.is_base, size, heading.head, heading.is_assumed)
 
 
 def _import_own(
@@ -94,7 +101,7 @@ def _import_own(
         shutil.copyfile(source / allowed.WEIGHTS, out / allowed.WEIGHTS)
         spec.save(out)
         TextEncoder.load(out)
-        size = _try(out, spec, is_base=False)
+        size = _try(out, spec, heads.Heading(CLASSIFIER, spec.labels))
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)
         raise
@@ -127,17 +134,7 @@ def _write_tokenizer(source: Path, out: Path) -> Probe:
     return probe(out / "tokenizer.json")
 
 
-def _labels(config: JsonObject, tensors: dict[str, weights_file.Tensor], given: Sequence[str] | None, *, is_base: bool) -> tuple[str, ...]:
-    if is_base:
-        return NO_LABELS
-    heads = [tensor.shape[0] for name, tensor in tensors.items() if name.startswith(("classifier.", "score.")) and name.endswith("weight")]
-    width = heads[-1] if heads else None
-    if given is not None:
-        config = config | {"id2label": {str(number): label for number, label in enumerate(given)}, "label2id": None}
-    return labels_from_config(config, num_outputs=width)
-
-
-def _length_limit(source: Path, config: JsonObject, wanted: int | None) -> int:
+def _length_limit(source: Path, config: JsonObject, wanted: int | None, usual: int | None) -> int:
     positions = config.get("max_position_embeddings", MAX_LENGTH)
     assert isinstance(positions, int)
     if config["model_type"] in ("roberta", "xlm-roberta", "camembert", "mpnet"):
@@ -146,7 +143,7 @@ def _length_limit(source: Path, config: JsonObject, wanted: int | None) -> int:
     for length in (stated, wanted):
         if length is not None and not 1 <= length <= positions:
             raise InvalidInput("tokenizer_does_not_fit", problem=f"texts of {length} tokens for {positions} positions")
-    return wanted or min(positions, stated or MAX_LENGTH, MAX_LENGTH)
+    return wanted or min(positions, stated or MAX_LENGTH, usual or MAX_LENGTH, MAX_LENGTH)
 
 
 def _stated_length(source: Path) -> int | None:
@@ -176,24 +173,30 @@ def _check_fit(config: JsonObject, found: Probe, spec: ModelSpec) -> None:
             raise InvalidInput("tokenizer_does_not_fit", problem=f"{name} for {rows} embedding rows")
 
 
-def _write_config(config: JsonObject, labels: tuple[str, ...], out: Path) -> None:
-    kept = {key: value for key, value in config.items() if key not in allowed.DROPPED_KEYS}
-    kept["id2label"] = {str(number): label for number, label in enumerate(labels)}
-    kept["label2id"] = {label: number for number, label in enumerate(labels)}
+def _write_config(config: JsonObject, heading: heads.Heading, out: Path) -> None:
+    kept = {key: value for key, value in config.items() if key not in allowed.DROPPED_KEYS | {"id2label", "label2id"}}
+    if heading.labels:
+        kept["id2label"] = {str(number): label for number, label in enumerate(heading.labels)}
+        kept["label2id"] = {label: number for number, label in enumerate(heading.labels)}
+    if heading.head != CLASSIFIER:
+        kept[KEY] = heading.head.to_json()
     (out / "config.json").write_text(json.dumps(kept, ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
-def _try(folder: Path, spec: ModelSpec, *, is_base: bool) -> int:
+def _try(folder: Path, spec: ModelSpec, heading: heads.Heading) -> int:
     """Load the model and run it once on its longest text. Returns the number of parameters."""
     from hanlin.models.pretrained import build_from_base
 
-    module: nn.Module = build_from_base(folder, spec.labels) if is_base else load_classifier(folder)
+    module: nn.Module = build_from_base(folder, spec.labels) if heading.is_base else load_model(folder)
     ids = torch.full((1, min(spec.max_length, MAX_TRIED_LENGTH)), spec.pad_id, dtype=torch.long)
+    arrays = (ids, torch.ones_like(ids), torch.zeros_like(ids))[: len(heading.head.inputs)]
     try:
         with torch.inference_mode():
-            logits = module.eval()(ids, torch.ones_like(ids))
+            found = module.eval()(*arrays)
     except (RuntimeError, IndexError) as error:
         raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names=allowed.WEIGHTS) from error
-    if logits.shape != (1, len(spec.labels)) or not bool(logits.isfinite().all()):
+    width = spec.vectors.dimensions if heading.head.output == "embeddings" and spec.vectors else len(spec.labels)
+    shape = (*ids.shape, width) if heading.head.output == "token_logits" and not heading.is_base else (1, width)
+    if found.shape != shape or not bool(found.isfinite().all()):
         raise InvalidInput("weights_do_not_fit", names="the model's answer has a wrong shape or is not finite")
     return sum(parameter.numel() for parameter in module.parameters())

@@ -12,7 +12,8 @@ from torch import nn
 from hanlin.errors import InvalidInput
 from hanlin.models.allowed import MODEL_TYPES
 from hanlin.networks.config import read_config
-from hanlin.networks.loading import Attention, PretrainedClassifier, quiet_transformers
+from hanlin.networks.heads import PretrainedClassifier
+from hanlin.networks.loading import Attention, quiet_transformers
 from hanlin.types import shorten
 
 _LAYER = re.compile(r"\.layers?\.(\d+)\.")

@@ -8,11 +8,19 @@ from pathlib import Path
 from typing import cast
 
 from hanlin.errors import InvalidInput
-from hanlin.types import JsonObject, shorten
+from hanlin.types import JsonObject, JsonValue, shorten
 
 
 def read_object(path: Path, *, max_bytes: int) -> JsonObject:
-    """The JSON object in `path`. Raises InvalidInput (`not_strict_json`) naming the file and what is wrong in it.
+    """The JSON object in `path`. Raises InvalidInput (`not_strict_json`) as `read` does."""
+    found = read(path, max_bytes=max_bytes)
+    if not isinstance(found, dict):
+        raise InvalidInput("not_strict_json", file=path.name, problem=f"{type(found).__name__}, {{…}}?")
+    return found
+
+
+def read(path: Path, *, max_bytes: int) -> JsonValue:
+    """The JSON value in `path`. Raises InvalidInput (`not_strict_json`) naming the file and what is wrong in it.
 
     Source: RFC 8259, sections 4 (names should be unique) and 6 (Infinity and NaN are not permitted).
     """
@@ -26,9 +34,7 @@ def read_object(path: Path, *, max_bytes: int) -> JsonObject:
         raise InvalidInput("not_strict_json", file=path.name, problem=error.what) from error
     except (ValueError, RecursionError) as error:
         raise InvalidInput("not_strict_json", file=path.name, problem="JSON, UTF-8?") from error
-    if not isinstance(found, dict):
-        raise InvalidInput("not_strict_json", file=path.name, problem=f"{type(found).__name__}, {{…}}?")
-    return cast("JsonObject", found)
+    return cast("JsonValue", found)
 
 
 class _Refused(ValueError):

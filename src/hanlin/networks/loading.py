@@ -1,6 +1,6 @@
-"""Networks from folders and into folders: ours and, through transformers, pretrained classifiers. Offline, safetensors only.
+"""Networks from folders and into folders: ours and, through transformers, pretrained ones. Offline, safetensors only.
 
-Both kinds answer to one signature: `module(input_ids, attention_mask) → logits (batch, labels) float32`.
+All answer to one signature: `module(input_ids, attention_mask) → array float32`; the folder's `Head` says which array.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Literal, cast
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import nn
 
 from hanlin.errors import InvalidInput
 from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.config import MODEL_TYPES, NetworkConfig, read_config
-from hanlin.networks.wide import WideRoad, WideShape, load_wide, save_wide
+from hanlin.networks.head import Head
+from hanlin.networks.heads import PretrainedClassifier, PretrainedEmbedder, PretrainedModule
+from hanlin.networks.wide import WideShape, load_wide, save_wide
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -28,45 +30,6 @@ Attention = Literal["eager", "sdpa"]
 TORCH_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
-class PretrainedClassifier(nn.Module):
-    """A transformers sequence classifier with our signature; it is given zero token types by its own embedding layer.
-
-    A wide road, where there is one, adds its own logits, always in fp32.
-    """
-
-    def __init__(self, model: nn.Module, wide: WideRoad | None = None) -> None:
-        super().__init__()
-        self.model = model
-        self.wide = wide
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """(batch, length) int64 both → (batch, labels) float32."""
-        logits: Tensor = self.model(input_ids=input_ids, attention_mask=attention_mask).logits
-        logits = logits.float()
-        if self.wide is not None:
-            logits = logits + self.wide(input_ids, attention_mask)
-        return logits
-
-    @property
-    def vocab_size(self) -> int:
-        """Rows of the token table."""
-        return int(self.model.config.vocab_size)  # type: ignore[union-attr,arg-type]  # transformers configs are untyped here
-
-    @property
-    def num_labels(self) -> int:
-        """Outputs of the head."""
-        return int(self.model.config.num_labels)  # type: ignore[union-attr,arg-type]  # transformers configs are untyped here
-
-    @torch.no_grad()
-    def widen(self, road: WideRoad, *, deep: float) -> None:
-        """Add `road` to the logits, which are first taken times `deep`."""
-        layers = dict(self.model.named_modules())
-        head = layers.get("classifier.out_proj", layers.get("classifier"))
-        assert isinstance(head, nn.Linear), "every head that we allow ends in one of these"
-        torch._foreach_mul_([*head.parameters()], deep)
-        self.wide = road
-
-
 def build(config: NetworkConfig) -> TextClassifier:
     """A new network with random weights (torch's generator)."""
     return TextClassifier(config)
@@ -74,7 +37,7 @@ def build(config: NetworkConfig) -> TextClassifier:
 
 def save_network(module: nn.Module, folder: Path) -> None:
     """Write config.json and model.safetensors of a network, ours or pretrained; its wide road beside it when it is pretrained."""
-    inner = module.model if isinstance(module, PretrainedClassifier) else module
+    inner = module.model if isinstance(module, PretrainedModule) else module
     if isinstance(inner, TextClassifier):
         inner.config.save(folder)
     else:
@@ -109,35 +72,49 @@ def load_network(folder: Path) -> TextClassifier:
     return module.eval()
 
 
-def load_classifier(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = "eager") -> nn.Module:
-    """The classifier in `folder`, in eval mode, CPU. Raises InvalidInput when the files do not fit each other."""
+def load_model(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = "eager") -> nn.Module:
+    """The network in `folder` under its own head, in eval mode, CPU. Raises InvalidInput when the files do not fit each other."""
     config = read_config(folder)
+    head = Head.of(config)
     if config.get("model_type") in MODEL_TYPES:
         return load_network(folder).to(TORCH_DTYPES[dtype])
-    shape = WideShape.read(config)
-    module = PretrainedClassifier(load_pretrained(folder, dtype=dtype, attention=attention))
-    if shape is not None:
+    model = load_pretrained(folder, head, dtype=dtype, attention=attention)
+    if head.output == "embeddings":
+        return PretrainedEmbedder(model, head).eval()
+    module = PretrainedClassifier(model)
+    if (shape := WideShape.read(config)) is not None:
         module.wide = load_wide(folder, shape, vocab_size=module.vocab_size, num_labels=module.num_labels)
     return module.eval()
 
 
-def load_pretrained(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = "eager") -> nn.Module:
-    """The transformers model with a classification head that `folder` holds. Raises InvalidInput (`weights_do_not_fit`)."""
-    from transformers import AutoModelForSequenceClassification
+def load_pretrained(folder: Path, head: Head, *, dtype: Dtype = "fp32", attention: Attention = "eager") -> nn.Module:
+    """The transformers model in `folder` that `head` needs. Raises InvalidInput (`weights_do_not_fit`)."""
+    import transformers
 
+    kinds = {
+        "logits": transformers.AutoModelForSequenceClassification,
+        "token_logits": transformers.AutoModelForTokenClassification,
+        "embeddings": transformers.AutoModel,
+    }
     try:
         with quiet_transformers():
-            model, info = AutoModelForSequenceClassification.from_pretrained(
+            model, info = kinds[head.output].from_pretrained(
             folder, dtype=TORCH_DTYPES[dtype], attn_implementation=attention, local_files_only=True, trust_remote_code=False,
             use_safetensors=True, output_loading_info=True,
         )  # fmt: skip
     except (ValueError, OSError, RuntimeError, KeyError, SafetensorError) as error:
         raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names="model.safetensors") from error
-    wrong = [*info["missing_keys"], *info["mismatched_keys"]]
+    if head.output == "embeddings" and hasattr(model, "pooler"):
+        model.pooler = None  # ours stands behind it; it would be computed for nothing, and often has no weights
+    wrong = [name for name in map(str, [*info["missing_keys"], *info["mismatched_keys"]]) if not _is_unused(name, head)]
     if wrong:
-        raise InvalidInput("weights_do_not_fit", names=", ".join(map(str, wrong[:5]))[:200])
+        raise InvalidInput("weights_do_not_fit", names=", ".join(wrong[:5])[:200])
     module: nn.Module = model
     return module
+
+
+def _is_unused(name: str, head: Head) -> bool:
+    return head.output == "embeddings" and name.startswith("pooler.")
 
 
 @contextmanager

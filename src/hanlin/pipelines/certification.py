@@ -15,29 +15,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
 import numpy as np
-import numpy.typing as npt
 
 import hanlin
-from hanlin.client import Hanlin, Prediction
+from hanlin.client import Hanlin
 from hanlin.compression.judge import FP32_TOLERANCE, MIN_AGREEMENT, NUM_NEIGHBOURS
 from hanlin.control import private_endpoints
-from hanlin.datasets import Split, read_split
+from hanlin.datasets import read_split
+from hanlin.engines import REFERENCE
 from hanlin.errors import Conflict
+from hanlin.networks.head import Head
 from hanlin.pipelines.base import JobContext
 from hanlin.pipelines.data import dataset_folder
 from hanlin.pipelines.lineage import code_version, machine
 from hanlin.pipelines.odd_texts import neighbours, plain_texts
 from hanlin.registry.values import DatasetVersion, ModelVersion
+from hanlin.serving.gathering import Found, gather
+from hanlin.tasks.base import TASKS, Limits, Task
+from hanlin.tasks.encoding import TextEncoder, pad
+from hanlin.tasks.likeness import Likeness, Numbers
 from hanlin.tasks.metrics import wilson_interval
 from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonObject, utc_now
 
 T = TypeVar("T")
-Scores = npt.NDArray[np.float64]  # (rows, labels), probabilities in the order of the labels
 
 ROWS = 200
 _CALLS_AT_ONCE = 4
+_TRAINED_BATCH_TOKENS = 4096
 # Least label agreement and largest score difference by precision; what compression declares goes before the latter.
 _AGREEMENT = {"fp32": 1.0}
 _DIFFERENCE = {"fp32": FP32_TOLERANCE, "bf16": 0.15, "int8": 0.4}
@@ -61,10 +67,9 @@ class Comparison:
     interval: tuple[float, float]  # 95 % of the agreement
 
     @classmethod
-    def of(cls, served: npt.NDArray[np.float64], trained: npt.NDArray[np.float64]) -> Comparison:
-        """Both `(rows, labels)`, probabilities."""
-        gap = np.abs(served - trained)
-        same = served.argmax(axis=1) == trained.argmax(axis=1)
+    def of(cls, served: Numbers, trained: Numbers, likeness: Likeness) -> Comparison:
+        """Both `(rows, values)`, compared as the task does."""
+        gap, same = likeness.differ(served, trained), likeness.agree(served, trained)
         return cls(float(same.mean()), float(gap.max()), float(gap.mean()), wilson_interval(int(same.sum()), len(same)))
 
     def to_json(self) -> JsonObject:
@@ -94,17 +99,19 @@ def certify(context: JobContext, version: ModelVersion, variant: str, *, dataset
     platform = context.platform
     folder = platform.registry.materialize(version, platform.artifact_cache, variants=(variant,))
     spec = ModelSpec.load(folder)
+    task = TASKS.get(spec.task)
     texts = _held_out(context, dataset, rows)
     context.progress.message("certifying", variant=variant, version=str(version), rows=len(texts))
-    trained = _trained_answers(folder, texts, spec, threads=context.threads)
+    trained = _one(trained_answers(folder, texts, threads=context.threads))
     began_s = time.monotonic()
     check = context.progress.check_cancelled
     private = private_endpoints.serving(platform, context.principal, version, variant, owner=context.job.id, check=check)
     with private as endpoint, _client(context) as client:
-        alone = _scores([_answer(client, endpoint, [text])[0] for text in _watched(context, texts)], spec)
-        crowded = _among_neighbours(context, client, endpoint, texts, spec)
+        asking = _Asking(client, endpoint, task, spec)
+        alone = _one([asking.answers([text])[0] for text in _watched(context, texts)])
+        crowded = _one(_among_neighbours(context, asking, texts))
     tolerance = declared_tolerance(context, version, variant)
-    compared = {"alone": Comparison.of(alone, trained), "neighbours": Comparison.of(crowded, trained)}
+    compared = {name: Comparison.of(found, trained, task.likeness) for name, found in (("alone", alone), ("neighbours", crowded))}
     worst = min(compared.values(), key=lambda item: item.agreement)
     is_passed = all(item.agreement >= tolerance.agreement and item.max_difference <= tolerance.difference for item in compared.values())
     report: JsonObject = {
@@ -114,7 +121,8 @@ def certify(context: JobContext, version: ModelVersion, variant: str, *, dataset
         "tolerance": {"label_agreement": tolerance.agreement, "max_score_difference": tolerance.difference},
         "alone": compared["alone"].to_json(),
         "neighbours": {**compared["neighbours"].to_json(), "count": NUM_NEIGHBOURS},
-        "alone_to_neighbours": float(np.abs(alone - crowded).max()), "is_passed": is_passed, "is_agreement_only": dataset is None,
+        "alone_to_neighbours": float(task.likeness.differ(alone, crowded).max()),
+        "is_passed": is_passed, "is_agreement_only": dataset is None,
         "dataset": str(dataset) if dataset else None, "dataset_digest": dataset.digest if dataset else None,
         "machine": machine(), "versions": versions(), "seconds": round(time.monotonic() - began_s, 2), "created": utc_now().isoformat(),
     }  # fmt: skip
@@ -175,32 +183,63 @@ def _held_out(context: JobContext, dataset: DatasetVersion | None, rows: int) ->
     return texts[:rows]
 
 
-def _trained_answers(folder: Path, texts: list[str], spec: ModelSpec, *, threads: int) -> Scores:
-    from hanlin.training.evaluation import evaluate
+def trained_answers(folder: Path, texts: list[str], *, threads: int) -> list[Numbers]:
+    """What the trained model itself (torch, fp32) says of each text, through the task's own wire form but no server."""
+    import torch
 
-    return evaluate(folder, Split(texts, [spec.labels[0]] * len(texts)), threads=threads).probabilities
+    from hanlin.compression.batches import plan
+    from hanlin.engines.torch_engine import TorchSession
+    from hanlin.networks.loading import load_model
+
+    torch.set_num_threads(threads)
+    spec, encoder, head = ModelSpec.load(folder), TextEncoder.load(folder), Head.load(folder)
+    task, limits = TASKS.get(spec.task), Limits()
+    session = TorchSession(load_model(folder), REFERENCE, output=head.output)
+    answers: list[Numbers] = []
+    for start in range(0, len(texts), limits.max_items):
+        request = task.check(*task.probe(texts[start : start + limits.max_items]), limits=limits)
+        encoded = task.encode(request, encoder, spec)
+        found: list[Found | None] = [None] * len(encoded.rows)
+        for batch in plan([len(row) for row in encoded.rows], max_tokens=_TRAINED_BATCH_TOKENS):
+            types = [encoded.types[index] for index in batch] if encoded.types is not None else None
+            outputs = session.run(**pad([encoded.rows[index] for index in batch], spec.pad_id, types))
+            for place, index in enumerate(batch):
+                found[index] = (outputs, place)
+        rows = task.decode(gather(task, encoded, found), spec, request.options, encoded)
+        answers += task.read(msgspec.json.decode(msgspec.json.encode(task.answer(rows, request))), spec)
+    return answers
 
 
-def _among_neighbours(context: JobContext, client: Hanlin, endpoint: str, texts: Sequence[str], spec: ModelSpec) -> Scores:
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """The private endpoint and how its task is asked."""
+
+    client: Hanlin
+    endpoint: str
+    task: Task
+    spec: ModelSpec
+
+    def answers(self, texts: list[str]) -> list[Numbers]:
+        """What the served model says of each text."""
+        inputs, parameters = self.task.probe(texts)
+        return self.task.read(self.client.predict(self.endpoint, inputs, **parameters), self.spec)
+
+
+def _among_neighbours(context: JobContext, asking: _Asking, texts: Sequence[str]) -> list[Numbers]:
     """Each row once more among odd neighbours of its own, at a changing place; several such batches are in flight at once."""
 
-    def call(row: int) -> Prediction:
+    def call(row: int) -> Numbers:
         batch, place = neighbours(NUM_NEIGHBOURS, seed=row), 7 * row % (NUM_NEIGHBOURS + 1)
         batch.insert(place, texts[row])
-        return _answer(client, endpoint, batch)[place]
+        return asking.answers(batch)[place]
 
     with ThreadPoolExecutor(_CALLS_AT_ONCE) as threads:
-        return _scores(list(_watched(context, threads.map(call, range(len(texts))))), spec)
+        return list(_watched(context, threads.map(call, range(len(texts)))))
 
 
-def _answer(client: Hanlin, endpoint: str, texts: list[str]) -> list[Prediction]:
-    return client.classify(endpoint, texts, truncate=True)
-
-
-def _scores(predictions: Sequence[Prediction], spec: ModelSpec) -> Scores:
-    """`(rows, labels)` in the order of the spec."""
-    rows = [{item.label: item.score for item in prediction} for prediction in predictions]
-    return np.array([[row[label] for label in spec.labels] for row in rows], dtype=np.float64)
+def _one(answers: Sequence[Numbers]) -> Numbers:
+    """All rows of all texts, `(rows, values)`."""
+    return np.concatenate(answers)
 
 
 def _watched(context: JobContext, items: Iterator[T] | Sequence[T]) -> Iterator[T]:

@@ -7,20 +7,16 @@ its bytes and is measured again, so what is deployed and certified stays what it
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
-from hanlin.compression.base import MAX_CALIBRATION_ROWS
 from hanlin.control.job_kinds import Compress
-from hanlin.datasets import Split, read_split
 from hanlin.engines import REFERENCE
 from hanlin.errors import Conflict
 from hanlin.messages.said import Said
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.certification import certify
 from hanlin.pipelines.data import dataset_folder, dataset_of
+from hanlin.pipelines.judging_rows import JudgingRows, dataset_rows, made_rows
 from hanlin.pipelines.lineage import code_version, fingerprint, machine
 from hanlin.pipelines.pictures import write_pictures
 from hanlin.pipelines.publication import publish_once, refreshed
@@ -29,9 +25,6 @@ from hanlin.storage.manifest import Manifest, materialize, pack_folder
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonObject, JsonValue, ModelRef
-
-MAX_JUDGING_ROWS = 10_000
-LIKENESS_ROWS = 1_000  # at least so many rows stand behind a declared tolerance, where the dataset has them
 
 
 @PIPELINES.register("compress")
@@ -56,12 +49,19 @@ class _Compressing:
         self.version: ModelVersion = registry.resolve(context.job.team_id, ModelRef.parse(asked.model))
         if self.version.is_base:
             raise Conflict("base_has_no_head", version=str(self.version))
-        self.dataset = dataset_of(context, self.version, asked.dataset)
+        self.dataset = dataset_of(context, self.version, asked.dataset) if asked.dataset or self.version.lineage.get("dataset") else None
         self.names = asked.variants or variant_names()
         self.made = context.workdir / "made"
         names: list[JsonValue] = [*sorted(self.names)]
         self.fingerprint = fingerprint(
-            "compress", self.version.digest, self.dataset.digest, asked.budget, asked.target, names, machine(), context.threads
+            "compress",
+            self.version.digest,
+            self.dataset.digest if self.dataset else None,
+            asked.budget,
+            asked.target,
+            names,
+            machine(),
+            context.threads,
         )
 
     def run(self) -> JsonObject:
@@ -107,27 +107,26 @@ class _Compressing:
         return None
 
     def _search(self) -> JsonObject:
-        from hanlin.compression.search import EncodedSplit, search
+        from hanlin.compression.search import search
 
         folder = self.registry.materialize(self.version, self.context.platform.artifact_cache, variants=())
         self._lay_out_made()
-        spec, encoder = ModelSpec.load(folder), TextEncoder.load(folder)
-        data = dataset_folder(self.context, self.dataset)
-
-        def encoded(name: str) -> EncodedSplit:
-            rows = _first(read_split(data, name), MAX_JUDGING_ROWS)
-            gold = np.array([spec.labels.index(label) for label in rows.labels], dtype=np.int64)
-            return EncodedSplit(encoder.encode(rows.texts, truncate=True), gold)
-
-        train, validation = read_split(data, "train").texts, encoded("validation")
-        calibration, more = (encoder.encode(texts, truncate=True) for texts in _dealt(train, LIKENESS_ROWS - len(validation.ids)))
+        spec = ModelSpec.load(folder)
+        rows = self._rows(spec, TextEncoder.load(folder))
         self.context.progress.message("searching", variants=", ".join(self.names), version=str(self.version))
         found = search(
-            folder, spec=spec, validation=validation, test=encoded("test"), calibration=calibration,
+            folder, spec=spec, validation=rows.validation, test=rows.test, calibration=rows.calibration,
             budget_points=self.asked.budget, target=self.asked.target, variants=self.names, threads=self.context.threads,
-            progress=self.context.progress, out=self.made, max_batch_tokens=self.context.platform.settings.max_batch_tokens, more=more,
+            progress=self.context.progress, out=self.made, max_batch_tokens=self.context.platform.settings.max_batch_tokens, more=rows.more,
         )  # fmt: skip
         return found.to_json()
+
+    def _rows(self, spec: ModelSpec, encoder: TextEncoder) -> JudgingRows:
+        """The dataset's rows; made sentences where there is no dataset."""
+        if self.dataset is None:
+            self.context.progress.message("judging_on_made_texts")
+            return made_rows(spec, encoder)
+        return dataset_rows(dataset_folder(self.context, self.dataset), spec, encoder, has_gold=self.dataset.task == spec.task)
 
     def _lay_out_made(self) -> None:
         """Files of variants that this very code has made before are taken, not made anew."""
@@ -200,22 +199,3 @@ def _passed_over(report: JsonObject, name: str, reason: Said) -> JsonObject:
 
 def _has_files(item: Variant | None) -> bool:
     return item is not None and item.manifest is not None and bool(item.manifest.within("variants").files)
-
-
-def _first(rows: Split, limit: int) -> Split:
-    return Split(rows.texts[:limit], rows.labels[:limit])
-
-
-def _dealt(texts: Sequence[str], count: int) -> tuple[list[str], list[str]]:
-    """(at most 300 for calibration, at most `count` others), each evenly from the whole list."""
-    used = _spread(range(len(texts)), MAX_CALIBRATION_ROWS)
-    seen = frozenset(used)
-    others = _spread([index for index in range(len(texts)) if index not in seen], max(count, 0))
-    return [texts[index] for index in used], [texts[index] for index in others]
-
-
-def _spread(indices: Sequence[int], count: int) -> list[int]:
-    """`count` of the indices, evenly."""
-    if len(indices) <= count:
-        return list(indices)
-    return [indices[number * len(indices) // count] for number in range(count)]

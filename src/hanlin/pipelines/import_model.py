@@ -66,10 +66,13 @@ class _Importing:
         fetch_files(self.context, self.asked.files, source)
         shutil.rmtree(self.artifact, ignore_errors=True)
         found = import_folder(source, self.artifact, task=self.asked.task, labels=self.asked.labels)
-        return {"is_base": found.is_base, "num_parameters": found.num_parameters}
+        if found.is_pooling_assumed:
+            self.context.progress.message("pooling_assumed")
+        head = found.head.to_json() | {"is_assumed": found.is_pooling_assumed}
+        return {"is_base": found.is_base, "num_parameters": found.num_parameters, "head": head}
 
     def _evaluate(self, *, is_base: bool) -> JsonObject:
-        if is_base or self.rows is None:
+        if is_base or self.rows is None or self.rows.task != self.asked.task:
             return {}
         from hanlin.training.evaluation import evaluate
         from hanlin.training.pictures import confusion_svg
@@ -82,7 +85,8 @@ class _Importing:
         registry = self.context.platform.registry
         spec = ModelSpec.load(self.artifact)
         lineage: JsonObject = {
-            "source": "import", "num_parameters": taken["num_parameters"], "dataset": str(self.rows) if self.rows else None,
+            "source": "import", "num_parameters": taken["num_parameters"], "head": taken.get("head"),
+            "dataset": str(self.rows) if self.rows else None,
             "dataset_digest": self.rows.digest if self.rows else None, "config": self.asked.model_dump(mode="json"),
             "code_version": code_version(), "job": self.context.job.id, "machine": machine(),
         }  # fmt: skip

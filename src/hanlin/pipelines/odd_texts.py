@@ -35,6 +35,8 @@ _ZH = (
     "老师讲得很清楚",
 )
 
+_NUM_PLAIN = 500
+
 
 def neighbours(count: int, *, seed: int) -> list[str]:
     """`count` texts of many scripts, nearly all of them very short, one of them far longer than models take."""
@@ -51,3 +53,11 @@ def plain_texts(count: int) -> list[str]:
     chosen.shuffle(english)
     mixed = [text for pair in zip(english, _ZH * (len(english) // len(_ZH)), strict=True) for text in pair]
     return list(dict.fromkeys(mixed))[:count]
+
+
+def varied_texts(count: int) -> list[str]:
+    """`count` different texts of one to thirteen such sentences: the lengths of titles, remarks and paragraphs."""
+    sentences = plain_texts(_NUM_PLAIN)
+    chosen = random.Random(1)  # noqa: S311 - repeatable, no secret
+    sizes = (1, 2, 1, 3, 1, 5, 2, 8, 1, 13)
+    return [" ".join(chosen.sample(sentences, sizes[number % len(sizes)])) for number in range(count)]

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from hanlin.messages.said import Said
 from hanlin.registry.card_figures import NONE, as_list, as_object, figure, megabytes, moment, number, percent, plain
-from hanlin.registry.card_words import LIMITS, word
+from hanlin.registry.card_words import LIMITS, VECTOR_LIMITS, word
 from hanlin.registry.values import Certificate, DatasetVersion, Model, ModelVersion, Variant, certified_digest
 from hanlin.types import JsonObject
 
@@ -38,7 +38,7 @@ def write_card(
     _write_certificates(card, version, variants, certificates)
     _write_lineage(card, version)
     card.section("limits")
-    for pair in LIMITS:
+    for pair in LIMITS if version.labels else VECTOR_LIMITS:
         card.item(pair[1 if language.startswith("zh") else 0])
     return card.markdown()
 
@@ -96,7 +96,11 @@ def _write_facts(card: _Card, model: Model, version: ModelVersion) -> None:
     card.fact("state", state)
     if languages := as_list(version.lineage.get("languages")):
         card.fact("languages", escape(", ".join(map(str, languages))))
-    card.fact("labels", ", ".join(code(label, is_cell=False) for label in version.labels))
+    if version.labels:
+        card.fact("labels", ", ".join(code(label, is_cell=False) for label in version.labels))
+    if pooling := as_object(version.lineage.get("head")).get("pooling"):
+        assumed = f" ({card.word('assumed')})" if as_object(version.lineage.get("head")).get("is_assumed") else ""
+        card.fact("pooling", f"`{escape(str(pooling))}`{assumed}")
     card.fact("created", moment(version.created_at))
     if version.published_at:
         card.fact("published", moment(version.published_at))

@@ -7,6 +7,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "state": ("State", "状态"),
     "languages": ("Languages", "语言"),
     "labels": ("Labels", "标签"),
+    "pooling": ("Vectors", "向量"),
+    "assumed": ("assumed: the folder did not say", "为假定：文件夹未说明"),
     "created": ("Created", "创建时间"),
     "published": ("Published", "发布时间"),
     "aliases": ("Aliases", "别名"),
@@ -90,6 +92,14 @@ LIMITS: tuple[tuple[str, str], ...] = (
         "What is wrong or one-sided in the training rows is learnt too. Do not let it alone decide about people.",
         "训练数据中的错误与偏见也会被学到；不要让它独自对人作出决定。",
     ),
+)
+VECTOR_LIMITS: tuple[tuple[str, str], ...] = (
+    (
+        "Near vectors mean texts like those it was trained to bring together; what counts as alike is its own, and differs by language.",
+        "向量相近只表示与其训练目标意义上的相似；何为相似由模型决定，并因语言而异。",
+    ),
+    LIMITS[1],
+    LIMITS[3],
 )
 
 

@@ -15,7 +15,7 @@ Found = tuple[Outputs, int]  # what a batch gave, and the row's place in it
 
 
 def gather(task: Task, encoded: Encoded, found: Sequence[Found | None]) -> Outputs:
-    """The outputs of a call, one row a text. Every row must have been found."""
+    """The outputs of a call, one row a text; outputs of tokens end with the longest of these rows. Every row must have been found."""
     parts = [part for part in found if part is not None]
     if len(parts) == 1:
         outputs, place = parts[0]
@@ -23,7 +23,17 @@ def gather(task: Task, encoded: Encoded, found: Sequence[Found | None]) -> Outpu
     rows = [_row(part) for part in parts]
     if encoded.windows:
         rows = _merge(task, encoded, rows)
-    return {name: np.stack([row[name] for row in rows]) for name in rows[0]}
+    longest = max(map(len, encoded.rows))
+    return {name: np.stack([_fitted(row[name], longest) for row in rows]) for name in rows[0]}
+
+
+def _fitted(values: npt.NDArray[np.floating], longest: int) -> npt.NDArray[np.floating]:
+    """(labels,) as it is; (tokens, labels) with as many tokens as the call's longest row, whatever the batch was padded to."""
+    if values.ndim == 1 or len(values) == longest:
+        return values
+    if len(values) > longest:
+        return values[:longest]
+    return np.pad(values, ((0, longest - len(values)), (0, 0)))
 
 
 def _row(part: Found) -> Row:

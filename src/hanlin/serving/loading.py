@@ -12,6 +12,7 @@ import numpy as np
 
 from hanlin.engines.base import Session, load_variant, max_batch_rows
 from hanlin.errors import EngineFailed
+from hanlin.networks.head import Head
 from hanlin.serving.replica import Loaded
 from hanlin.serving.wire import ReplicaInfo
 from hanlin.tasks.base import TASKS, Limits
@@ -32,16 +33,17 @@ def load(folder: Path, variant: str, *, threads: int, limits: Limits) -> Loaded:
     encoder = TextEncoder.load(folder)
     session = load_variant(folder, variant, threads=threads)
     loaded = Loaded(task, spec, encoder, session, max_batch_rows(variant), limits)
-    warm_up(session, encoder, is_batched=loaded.max_batch_rows != 1)
+    warm_up(session, encoder, is_batched=loaded.max_batch_rows != 1, has_types=Head.load(folder).has_types)
     return loaded
 
 
-def warm_up(session: Session, encoder: TextEncoder, *, is_batched: bool) -> None:
+def warm_up(session: Session, encoder: TextEncoder, *, is_batched: bool, has_types: bool = False) -> None:
     """Run short steps so that the first caller does not pay for lazy set-up. Raises EngineFailed as `load` says."""
     row = encoder.encode(["Good morning. 早上好。"], truncate=True)[0]
     for rows, length in _WARM_SHAPES:
         filled = (row * (length // len(row) + 1))[: min(length, encoder.max_length)]
-        arrays = pad([filled] * (rows if is_batched else 1), encoder.pad_id)
+        batch = [filled] * (rows if is_batched else 1)
+        arrays = pad(batch, encoder.pad_id, [[0] * len(filled)] * len(batch) if has_types else None)
         try:
             outputs = session.run(**arrays)
         except EngineFailed as error:
@@ -57,6 +59,7 @@ def describe(loaded: Loaded, *, version: str, variant: str) -> ReplicaInfo:
         variant=variant,
         task=loaded.spec.task,
         labels=loaded.spec.labels,
+        dimensions=loaded.spec.vectors.dimensions if loaded.spec.vectors else 0,
         max_length=loaded.spec.max_length,
         max_items=loaded.limits.max_items,
         max_text_bytes=loaded.limits.max_text_bytes,

@@ -66,6 +66,7 @@ class Step:
 
     batch: Batch
     rows: list[list[int]]
+    types: list[list[int]] | None
     outputs: Outputs | None = None
     error: Exception | None = None
     seconds: float = 0.0
@@ -155,8 +156,8 @@ class Replica:
         return self._loaded.task.check(inputs, parameters, limits=self._loaded.limits)
 
     def _encode(self, call: Call, request: TaskRequest) -> Encoded:
-        long_text = request.options.long_text or call.long_text
-        return self._loaded.encoder.plan(request.texts, long_text, max_windows=self._loaded.limits.max_items)
+        loaded = self._loaded
+        return loaded.task.encode(request, loaded.encoder, loaded.spec, long_text=call.long_text, max_windows=loaded.limits.max_items)
 
     def _encode_aside(self, number: int, call: Call, reply: Reply, request: TaskRequest, begun_s: float) -> None:
         future = self._loop.run_in_executor(self._encoding, self._encode, call, request)
@@ -194,12 +195,14 @@ class Replica:
                 self.counters.expired += 1
                 self._refuse(work.call, work.reply, DeadlineExceeded("deadline_exceeded"))
         if not self._is_stepping and (batch := self._batcher.next_batch(now_s)):
-            rows = [self._work[item.call].encoded.rows[item.index] for item in batch.items]
+            held = [(self._work[item.call].encoded, item.index) for item in batch.items]
+            rows = [encoded.rows[index] for encoded, index in held]
+            types = [encoded.types[index] for encoded, index in held if encoded.types is not None] or None
             for item in batch.items:
                 work = self._work[item.call]
                 work.started_s = work.started_s or now_s
             self._is_stepping = True
-            self._engine.submit(self._step, Step(batch, rows))
+            self._engine.submit(self._step, Step(batch, rows, types))
         self._set_timer(now_s)
 
     def _set_timer(self, now_s: float) -> None:
@@ -221,7 +224,7 @@ class Replica:
         """On the engine thread."""
         begun_s = time.perf_counter()
         try:
-            step.outputs = self._loaded.session.run(**pad(step.rows, self._loaded.encoder.pad_id))
+            step.outputs = self._loaded.session.run(**pad(step.rows, self._loaded.encoder.pad_id, step.types))
         except Exception as error:
             step.error = error
         step.seconds = time.perf_counter() - begun_s
@@ -268,7 +271,7 @@ class Replica:
         done_s = self._clock()
         try:
             outputs = gather(self._loaded.task, encoded, work.found)
-            decoded = self._loaded.task.decode(outputs, self._loaded.spec, work.request.options)
+            decoded = self._loaded.task.decode(outputs, self._loaded.spec, work.request.options, encoded)
             answered = self._loaded.task.answer(decoded, work.request)
             decoded_s = self._clock()
             body = self._json.encode(answered)

@@ -35,6 +35,7 @@ class ReplicaInfo(msgspec.Struct, frozen=True):
     max_text_bytes: int
     languages: tuple[str, ...]
     example: str = "{}"  # JSON text of the task's worked example
+    dimensions: int = 0  # of its embeddings; 0 where it gives none
 
 
 class Hello(Frame, frozen=True):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from hanlin.plugins import PluginRegistry
-from hanlin.tasks.metrics import Metrics
+from hanlin.tasks.encoding import Encoded, TextEncoder
+from hanlin.tasks.likeness import Likeness, Numbers
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText
@@ -73,6 +74,27 @@ class Scored:
         return {"label": self.label, "score": self.score}
 
 
+# What an imported encoder must have: labels a text, a vector a text, labels a token, or one number a pair of texts.
+HeadKind = Literal["labels", "vectors", "tokens", "pairs"]
+
+
+class Quality(Protocol):
+    """Figures of a model on a split."""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the main metric."""
+        ...
+
+    def get(self, name: str) -> float:
+        """One single-number metric by name. Raises KeyError."""
+        ...
+
+    def to_json(self) -> JsonObject:
+        """The stored form."""
+        ...
+
+
 class Task(Protocol):
     """One kind of language problem. Implementations hold no state and are safe on any thread."""
 
@@ -80,6 +102,8 @@ class Task(Protocol):
     main_metric: str
     columns: tuple[Column, ...]
     example: JsonObject  # {"request": {...}, "response": ...}
+    head: HeadKind
+    likeness: Likeness
 
     def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
         """The request in checked form.
@@ -89,25 +113,61 @@ class Task(Protocol):
         """
         ...
 
+    def encode(
+        self, request: TaskRequest, encoder: TextEncoder, spec: ModelSpec, *, long_text: LongText = "refuse", max_windows: int | None = None
+    ) -> Encoded:
+        """The rows to compute for `request`.
+
+        Args:
+            long_text: the endpoint's policy; the request's own goes first.
+            max_windows: of all long texts together.
+
+        Raises:
+            InvalidInput: as the encoder, naming the item; `invalid_parameter` for what this version cannot do.
+        """
+        ...
+
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
         """One row of outputs for a long text out of the `rows` of its windows, two or more, in order."""
         ...
 
-    def decode(self, outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, options: TaskOptions) -> list[list[Scored]]:
-        """Results per row, best first, of `outputs["logits"]` `(rows, labels)`.
+    def decode(
+        self, outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, options: TaskOptions, encoded: Encoded | None = None
+    ) -> Any:
+        """Results of the outputs of all rows, for `answer`.
+
+        Args:
+            outputs: the engine's array, see `Session.run`; where tokens have outputs, rows are cut or padded to the longest row.
+            encoded: the rows themselves; tasks whose answers point into the text need it.
 
         Raises:
             EngineFailed: `model_output_invalid` when a value is NaN or infinite or the shape is not the spec's.
         """
         ...
 
-    def answer(self, rows: Sequence[Sequence[Scored]], request: TaskRequest) -> JsonValue:
-        """The wire form of the decoded rows of `request`."""
+    def answer(self, rows: Any, request: TaskRequest) -> Any:
+        """The wire form of the decoded rows of `request`: JSON values, or `msgspec.Raw` of JSON text."""
         ...
 
-    def metrics(self, probabilities: npt.NDArray[np.floating], gold: npt.NDArray[np.integer], labels: Sequence[str]) -> Metrics:
-        """Quality of `probabilities` `(rows, labels)` against label indices `gold` `(rows,)`."""
+    def metrics(self, probabilities: npt.NDArray[np.floating], gold: npt.NDArray[Any], labels: Sequence[str]) -> Quality:
+        """Quality of what was answered against what is right, in the arrays that the task documents.
+
+        For labels: probabilities `(rows, labels)` against label indices `(rows,)`.
+        """
+        ...
+
+    def probe(self, texts: Sequence[str]) -> tuple[JsonValue, JsonObject]:
+        """Inputs and parameters of a call that says all the model thinks of each text, however long: what certificates send."""
+        ...
+
+    def read(self, answer: JsonValue, spec: ModelSpec) -> list[Numbers]:
+        """The answer to such a call in comparable numbers: an array `(rows, values)` for each text, in the texts' order."""
         ...
 
 
 TASKS: PluginRegistry[Task] = PluginRegistry("task", package="hanlin.tasks", group="hanlin.tasks")
+
+
+def encode_texts(request: TaskRequest, encoder: TextEncoder, *, long_text: LongText, max_windows: int | None) -> Encoded:
+    """One row a text, or one a window: all that most tasks need."""
+    return encoder.plan(request.texts, request.options.long_text or long_text, max_windows=max_windows)

@@ -91,17 +91,40 @@ def read_choice(parameters: JsonObject, name: str, *, choices: Sequence[Choice],
 
 
 def read_long_text(parameters: JsonObject) -> LongText | None:
-    """What a call wants done with texts that are too long: `long_text`, or `truncation` as Hugging Face has it; None when it says nothing.
+    """What a call wants done with texts that are too long: `long_text`, or `truncation` (or `truncate`)
+    as Hugging Face has it; None when it says nothing.
 
     Raises:
         InvalidInput: `invalid_parameter`, also for both at once.
     """
-    if parameters.get("truncation") is None:
+    said = "truncate" if parameters.get("truncation") is None else "truncation"
+    if parameters.get(said) is None:
         name = parameters.get("long_text")
         return None if name is None else read_choice(parameters, "long_text", choices=get_args(LongText), default="refuse")
     if parameters.get("long_text") is not None:
-        raise InvalidInput("invalid_parameter", name="long_text", expected="one of long_text and truncation", found="both")
-    return "truncate" if read_bool(parameters, "truncation", default=False) else "refuse"
+        raise InvalidInput("invalid_parameter", name="long_text", expected=f"one of long_text and {said}", found="both")
+    return "truncate" if read_bool(parameters, said, default=False) else "refuse"
+
+
+def read_name(parameters: JsonObject, name: str) -> str | None:
+    """A short string parameter; missing or null means None. Raises InvalidInput (`invalid_parameter`)."""
+    value = parameters.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not 0 < len(value) <= 100:
+        found = "one that is empty or too long" if isinstance(value, str) else json_type(value)
+        raise InvalidInput("invalid_parameter", name=name, expected="a string of 1 to 100 characters", found=found)
+    return value
+
+
+def read_names(parameters: JsonObject, name: str, *, default: Sequence[str], limit: int) -> Sequence[str]:
+    """A list of strings; missing or null means `default`. Raises InvalidInput (`invalid_parameter`)."""
+    value = parameters.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, list) or len(value) > limit or not all(isinstance(item, str) for item in value):
+        raise InvalidInput("invalid_parameter", name=name, expected="a list of strings", found=json_type(value))
+    return cast("list[str]", value)
 
 
 JsonType = Literal["null", "a boolean", "a number", "a string", "a list", "an object"]

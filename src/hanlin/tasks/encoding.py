@@ -14,18 +14,35 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.errors import EngineFailed, InvalidInput
+from hanlin.tasks.alignment import Span, prepare
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import is_blank
 from hanlin.tasks.windows import Window, cut_windows, max_tokens
 from hanlin.types import LongText
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
 # A text of more characters than this is first judged by its beginning: 1 MB need not be tokenised to learn that it is too long.
 _MIN_PREFIX_CHARACTERS = 4096
 _PREFIX_CHARACTERS_PER_TOKEN = 16
 _PREFIX_MARGIN_TOKENS = 64  # tokens near the cut may differ from those of the whole text
+_MAX_TRACED_CHARACTERS = 65_536  # of a text that may be cut, and is told apart character by character
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What the tokens of a row stand for.
+
+    Attributes:
+        text: as it was sent.
+        spans: characters of it, for each token; None for special tokens.
+        words: number of the word that each token is a part of.
+    """
+
+    text: str
+    spans: list[Span | None]
+    words: list[int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +52,15 @@ class Encoded:
     Args:
         cut: indices of the texts that lost their end.
         windows: those of each text that has more than one, by its index.
+        types: token types beside the rows, for a model that reads pairs.
+        marks: what each row's tokens stand for in its text, where the task points into texts.
     """
 
     rows: list[list[int]]
     cut: tuple[int, ...] = ()
     windows: Mapping[int, tuple[Window, ...]] = field(default_factory=dict)
+    types: list[list[int]] | None = None
+    marks: list[Marks] | None = None
 
 
 class TextEncoder:
@@ -96,6 +117,87 @@ class TextEncoder:
         if max(map(len, rows), default=0) <= self.max_length:
             return Encoded([self._check_some(row, index) for index, row in enumerate(rows)])
         return self._fit(rows, long_text, longest, max_windows)
+
+    def encode_marked(self, texts: Sequence[str], *, truncate: bool = False) -> Encoded:
+        """Like `encode`, with what every token stands for in its text as it was sent.
+
+        Raises:
+            InvalidInput: as `encode`.
+        """
+        rows: list[list[int]] = []
+        marks: list[Marks] = []
+        cut: list[int] = []
+        for index, text in enumerate(texts):
+            begin, _ = self._prepare(text, index, self.max_length)  # refuses what is blank or broken
+            if len(text) > _MIN_PREFIX_CHARACTERS and not truncate:
+                self._check_length(len(self._tokenize([begin])[0]), index)
+            traced = prepare(self._text, text[:_MAX_TRACED_CHARACTERS])
+            found = self._encode_batch([traced.text])[0]
+            row, kept = self._check_some(found.ids, index), len(found.ids)
+            if kept > self.max_length:
+                if not truncate:
+                    self._check_length(kept, index)
+                kept = self.max_length - len(self._tail)
+                row = row[:kept] + self._tail
+                cut.append(index)
+            nothing = [None] * (len(row) - kept)
+            spans: list[Span | None] = [
+                None if is_special or first == last else traced.original(first, last)
+                for (first, last), is_special in zip(found.offsets[:kept], found.special_tokens_mask[:kept], strict=True)
+            ]
+            rows.append(row)
+            marks.append(Marks(text, [*spans, *nothing], [*found.word_ids[:kept], *nothing]))
+        return Encoded(rows, tuple(cut), marks=marks)
+
+    def encode_pairs(self, first: str, seconds: Sequence[str], *, truncate: bool = False) -> Encoded:
+        """Rows of `first` together with each of `seconds`, and the token types that tell them apart.
+
+        Args:
+            truncate: cut the second text (and the first beyond half of the row) instead of refusing the pair.
+
+        Raises:
+            InvalidInput: as `encode`, with the index of the second text.
+        """
+        begin, _ = self._prepare(first, -1, self.max_length)
+        ends = [self._prepare(text, index, self.max_length)[0] for index, text in enumerate(seconds)]
+        rows: list[list[int]] = []
+        types: list[list[int]] = []
+        cut: list[int] = []
+        for index, whole in enumerate(self._encode_batch([(begin, end) for end in ends])):
+            found = whole
+            if len(whole.ids) > self.max_length:
+                if not truncate:
+                    self._check_length(len(whole.ids), index)
+                found = self._cut_pair(begin, ends[index], index)
+                cut.append(index)
+            rows.append(found.ids)
+            types.append(found.type_ids)
+        return Encoded(rows, tuple(cut), types=types)
+
+    def _cut_pair(self, begin: str, end: str, index: int) -> Encoding:
+        """The pair with its longer text cut at a character, as long as it is too long: the frame of special tokens stays whole."""
+        room = self.max_length - self._tokenizer.num_special_tokens_to_add(True)
+        one, other = (self._tokenizer.encode(text, add_special_tokens=False) for text in (begin, end))
+        first = min(len(one.ids), max(room // 2, room - len(other.ids)))
+        for spare in range(8):  # a cut text may tokenise into a few tokens more
+            kept_one, kept_other = max(1, first - spare), max(1, room - first - spare)
+            found = self._encode_batch([(_beginning(begin, one, kept_one), _beginning(end, other, kept_other))])[0]
+            if len(found.ids) <= self.max_length:
+                return found
+        raise InvalidInput("text_too_long", index=index, length=len(found.ids), unit="tokens", limit=self.max_length)
+
+    def _check_length(self, tokens: int, index: int) -> None:
+        if tokens > self.max_length:
+            raise InvalidInput("text_too_long", index=index, length=tokens, unit="tokens", limit=self.max_length)
+
+    def _encode_batch(self, texts: list[str] | list[tuple[str, str]]) -> list[Encoding]:
+        """Encodings with offsets and types, which the faster road lacks."""
+        try:
+            return list(self._tokenizer.encode_batch(texts))
+        except BaseException as error:
+            if not _is_from_tokenizer(error):
+                raise
+            raise EngineFailed("tokenizer_failed", details=str(error)[:500]) from error
 
     @property
     def _room(self) -> int:
@@ -154,6 +256,10 @@ class TextEncoder:
         return Encoded(fitted, tuple(cut), windows)
 
 
+def _beginning(text: str, encoding: Encoding, tokens: int) -> str:
+    return text if tokens >= len(encoding.ids) else text[: encoding.offsets[tokens - 1][1]]
+
+
 def load_tokenizer(path: Path) -> Tokenizer:
     """A tokenizer from its file. Raises InvalidInput (`invalid_tokenizer`)."""
     from tokenizers import Tokenizer
@@ -166,14 +272,24 @@ def load_tokenizer(path: Path) -> Tokenizer:
         raise InvalidInput("invalid_tokenizer", details=str(error)[:500]) from error
 
 
-def pad(batch: Sequence[Sequence[int]], pad_id: int) -> dict[str, npt.NDArray[np.int64]]:
-    """`input_ids` and `attention_mask`, both `(rows, longest row)` int64, filled on the right with `pad_id` and 0."""
+def pad(
+    batch: Sequence[Sequence[int]], pad_id: int, types: Sequence[Sequence[int]] | None = None
+) -> dict[str, npt.NDArray[np.int64]]:  # fmt: skip
+    """`input_ids` and `attention_mask`, both `(rows, longest row)` int64, filled on the right with `pad_id` and 0.
+
+    With the rows' token types `token_type_ids` too, filled with 0.
+    """
     lengths = np.fromiter((len(row) for row in batch), dtype=np.int64, count=len(batch))
     width = int(lengths.max(initial=0))
     mask = np.arange(width) < lengths[:, None]  # (rows, width)
     ids = np.full((len(batch), width), pad_id, dtype=np.int64)
     ids[mask] = np.fromiter((token for row in batch for token in row), dtype=np.int64, count=int(lengths.sum()))
-    return {"input_ids": ids, "attention_mask": mask.astype(np.int64)}
+    arrays = {"input_ids": ids, "attention_mask": mask.astype(np.int64)}
+    if types is not None:
+        kinds = np.zeros((len(batch), width), dtype=np.int64)
+        kinds[mask] = np.fromiter((kind for row in types for kind in row), dtype=np.int64, count=int(lengths.sum()))
+        arrays["token_type_ids"] = kinds
+    return arrays
 
 
 def _frame(tokenizer: Tokenizer, num_special: int) -> tuple[list[int], list[int]]:

@@ -11,6 +11,7 @@ from typing import cast
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.text import PLAIN_TEXT, TextSettings
+from hanlin.tasks.vectors import VectorSettings
 from hanlin.types import JsonObject, JsonValue, is_name, shorten
 
 FILE_NAME = "hanlin.json"
@@ -20,7 +21,7 @@ MAX_LABEL_CHARACTERS = 200
 MAX_LENGTH = 131_072
 MAX_LANGUAGES = 200
 _MAX_FILE_BYTES = 16 * 2**20
-_FIELDS = {"format", "task", "labels", "max_length", "pad_id", "text", "languages"}
+_FIELDS = {"format", "task", "labels", "max_length", "pad_id", "text", "languages", "vectors"}
 
 
 def normalize_label(label: str) -> str:
@@ -80,11 +81,12 @@ class ModelSpec:
 
     Args:
         task: name of the task.
-        labels: in the order of the head's outputs.
+        labels: in the order of the head's outputs; none for a head that gives vectors.
         max_length: tokens a text may have, special tokens included.
         pad_id: token id that fills short rows.
         text: cleaning and segmentation.
         languages: BCP 47 codes such as `zh`; empty when unknown.
+        vectors: of a model whose answers are embeddings, or come from them.
 
     Raises:
         InvalidInput: `invalid_model_spec`, `invalid_labels`, `invalid_label`.
@@ -96,9 +98,11 @@ class ModelSpec:
     pad_id: int
     text: TextSettings = PLAIN_TEXT
     languages: tuple[str, ...] = ()
+    vectors: VectorSettings | None = None
 
     def __post_init__(self) -> None:
-        check_labels(self.labels)
+        if self.vectors is None or self.labels:
+            check_labels(self.labels)
         if not is_name(self.task):
             raise _invalid("task", "not the name of a task")
         if not 1 <= self.max_length <= MAX_LENGTH:
@@ -110,7 +114,7 @@ class ModelSpec:
 
     def to_json(self) -> JsonObject:
         """The stored form."""
-        return {
+        stored: JsonObject = {
             "format": FORMAT,
             "task": self.task,
             "labels": list(self.labels),
@@ -119,6 +123,7 @@ class ModelSpec:
             "text": self.text.to_json(),
             "languages": list(self.languages),
         }
+        return stored if self.vectors is None else stored | {"vectors": self.vectors.to_json()}
 
     @classmethod
     def from_json(cls, value: JsonValue) -> ModelSpec:
@@ -139,6 +144,7 @@ class ModelSpec:
             pad_id=_integer(value, "pad_id"),
             text=TextSettings.from_json(value.get("text", {})),
             languages=_strings(value, "languages") if "languages" in value else (),
+            vectors=VectorSettings.from_json(value["vectors"]) if "vectors" in value else None,
         )
 
     @classmethod

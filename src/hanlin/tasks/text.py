@@ -17,16 +17,16 @@ from typing import cast
 from hanlin.errors import InvalidInput
 from hanlin.types import JsonObject, JsonValue, shorten
 
-_JOINERS = "\u200c\u200d"  # zero width, but they mean something inside emoji and in scripts of South and West Asia
+JOINERS = "\u200c\u200d"  # zero width, but they mean something inside emoji and in scripts of South and West Asia
 _PLAIN = "\x00-\u024f\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"  # Latin, CJK, kana, full-width: joiners mean nothing there
 _BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and symbols by category, blank to the eye
 
-_SPACE = re.compile(r"\s+")
-_LOOSE_JOINER = re.compile(f"(?:^|(?<=[{_PLAIN}]))[{_JOINERS}]+|[{_JOINERS}]+(?=[{_PLAIN}]|$)")
-_TAG = re.compile(r"</?[A-Za-z!?][^<>]*>")
+SPACE = re.compile(r"\s+")
+LOOSE_JOINER = re.compile(f"(?:^|(?<=[{_PLAIN}]))[{JOINERS}]+|[{JOINERS}]+(?=[{_PLAIN}]|$)")
+TAG = re.compile(r"</?[A-Za-z!?][^<>]*>")
 _HIDDEN_BLOCK = re.compile(r"<(?:!--|(?:script|style)\b[^<>]*>)", re.IGNORECASE)
-_WIDE = re.compile("[\uff00-\uffef\u3000]+")
-_IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+WIDE = re.compile("[\uff00-\uffef\u3000]+")
+IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
 
 def is_blank(text: str) -> bool:
@@ -46,13 +46,23 @@ def strip_html(text: str) -> str:
     `<` that no letter follows (`a < b`, `<3`) stays. Entities are read after tags, so `&lt;b&gt;` is the text `<b>`.
     """
     if "<" in text:
-        text = _TAG.sub(" ", _strip_hidden(text))
+        text = TAG.sub(" ", _strip_hidden(text))
     return unescape(text) if "&" in text else text
 
 
 def _strip_hidden(text: str) -> str:
-    # A scan by hand: `<!--.*?-->` as a pattern is quadratic on "<!--<!--<!--…".
     parts: list[str] = []
+    start = 0
+    for begin, end in hidden_blocks(text):
+        parts.append(text[start:begin])
+        start = end
+    return " ".join([*parts, text[start:]])
+
+
+def hidden_blocks(text: str) -> list[tuple[int, int]]:
+    """Where comments, scripts and styles begin and end."""
+    # A scan by hand: `<!--.*?-->` as a pattern is quadratic on "<!--<!--<!--…".
+    found: list[tuple[int, int]] = []
     lowered = ""
     start = 0
     unclosed: set[str] = set()
@@ -66,9 +76,9 @@ def _strip_hidden(text: str) -> str:
         if end < 0:
             unclosed.add(end_mark)
             continue
-        parts.append(text[start : match.start()])
         start = end + 3 if end_mark == "-->" else end  # a closing tag is left for the tag pattern
-    return " ".join([*parts, text[start:]])
+        found.append((match.start(), start))
+    return found
 
 
 def _lower_ascii(text: str) -> str:
@@ -86,7 +96,7 @@ def strip_control(text: str) -> str:
     if text.isprintable():  # C loop: true for almost all clean text
         return text
     if "\u200c" in text or "\u200d" in text:
-        text = _LOOSE_JOINER.sub("", text)
+        text = LOOSE_JOINER.sub("", text)
     return text.translate(_control_table(frozenset(character for character in set(text) if not character.isprintable())))
 
 
@@ -96,7 +106,7 @@ def _control_table(characters: frozenset[str]) -> dict[int, str | None]:
     for character in characters:
         if character in "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u2028\u2029":
             table[ord(character)] = " "
-        elif character not in _JOINERS and (unicodedata.category(character) in {"Cc", "Cf", "Cs"} or ord(character) & 0xFFFE == 0xFFFE):
+        elif character not in JOINERS and (unicodedata.category(character) in {"Cc", "Cf", "Cs"} or ord(character) & 0xFFFE == 0xFFFE):
             table[ord(character)] = None
     return table
 
@@ -109,7 +119,7 @@ def fold_width(text: str) -> str:
     """
     if text.isascii():
         return text
-    text = _WIDE.sub(lambda run: unicodedata.normalize("NFKC", run.group()), text)
+    text = WIDE.sub(lambda run: unicodedata.normalize("NFKC", run.group()), text)
     if unicodedata.is_normalized("NFC", text):
         return text
     return unicodedata.normalize("NFC", _long_mark_runs().sub(lambda run: run.group()[:30], text))
@@ -135,12 +145,12 @@ def _simplifier() -> Callable[[str], str]:
 
 def fold_space(text: str) -> str:
     """Every run of white space as one space; none at the ends."""
-    return _SPACE.sub(" ", text).strip()
+    return SPACE.sub(" ", text).strip()
 
 
 def split_characters(text: str) -> str:
     """Ideographs and kana each set apart by spaces; words of other scripts stay whole."""
-    return fold_space(_IDEOGRAPH.sub(r" \g<0> ", text))
+    return fold_space(IDEOGRAPH.sub(r" \g<0> ", text))
 
 
 def split_words(text: str) -> str:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from hanlin.errors import EngineFailed
-from hanlin.tasks.base import TASKS, Column, Limits, Row, Scored, TaskOptions, TaskRequest
+from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Row, Scored, TaskOptions, TaskRequest, encode_texts
 from hanlin.tasks.checks import check_parameters, check_texts, read_choice, read_integer, read_long_text
+from hanlin.tasks.encoding import Encoded, TextEncoder
+from hanlin.tasks.likeness import LABELS, Likeness, Numbers
 from hanlin.tasks.metrics import Metrics, classification_metrics
 from hanlin.tasks.spec import MAX_LABELS, ModelSpec
 from hanlin.tasks.windows import Window
-from hanlin.types import JsonObject, JsonValue
+from hanlin.types import JsonObject, JsonValue, LongText
 
 Function = Literal["softmax", "sigmoid", "none"]
 
@@ -39,6 +41,8 @@ class TextClassification:
 
     name = "text-classification"
     main_metric = "accuracy"
+    head: HeadKind = "labels"
+    likeness: Likeness = LABELS
     columns: tuple[Column, ...] = (
         Column(
             "text", "text", aliases=("sentence", "review", "content", "comment", "message", "document", "body", "input", "inputs", "text_a",
@@ -56,7 +60,7 @@ class TextClassification:
 
     def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
         """See `Task.check`."""
-        check_parameters(parameters, allowed=("top_k", "function_to_apply", "truncation", "long_text"))
+        check_parameters(parameters, allowed=("top_k", "function_to_apply", "truncation", "truncate", "long_text"))
         texts, is_single = check_texts(inputs, limits)
         options = ClassificationOptions(
             long_text=read_long_text(parameters),
@@ -65,13 +69,21 @@ class TextClassification:
         )
         return TaskRequest(texts, is_single, options)
 
+    def encode(
+        self, request: TaskRequest, encoder: TextEncoder, spec: ModelSpec, *, long_text: LongText = "refuse", max_windows: int | None = None
+    ) -> Encoded:
+        """See `Task.encode`."""
+        return encode_texts(request, encoder, long_text=long_text, max_windows=max_windows)
+
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
         """See `Task.merge`: the mean of the logits, each window weighted by its own tokens."""
         weights = np.array([window.num_own for window in windows], dtype=np.float64)
         logits = np.stack([row["logits"] for row in rows]).astype(np.float64)  # (windows, labels)
         return {"logits": weights @ logits / weights.sum()}
 
-    def decode(self, outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, options: TaskOptions) -> list[list[Scored]]:
+    def decode(
+        self, outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, options: TaskOptions, encoded: Encoded | None = None
+    ) -> list[list[Scored]]:
         """See `Task.decode`."""
         assert isinstance(options, ClassificationOptions), "options of another task"
         logits = outputs.get("logits")
@@ -95,6 +107,15 @@ class TextClassification:
     def metrics(self, probabilities: npt.NDArray[np.floating], gold: npt.NDArray[np.integer], labels: Sequence[str]) -> Metrics:
         """See `Task.metrics`."""
         return classification_metrics(probabilities, gold, labels)
+
+    def probe(self, texts: Sequence[str]) -> tuple[JsonValue, JsonObject]:
+        """See `Task.probe`."""
+        return list(texts), {"truncation": True}
+
+    def read(self, answer: JsonValue, spec: ModelSpec) -> list[Numbers]:
+        """See `Task.read`: one row of probabilities a text, in the order of the labels."""
+        rows = [{item["label"]: item["score"] for item in row} for row in cast("list[list[dict[str, Any]]]", answer)]
+        return [np.array([[row[label] for label in spec.labels]], dtype=np.float64) for row in rows]
 
 
 def scores_of(logits: npt.NDArray[np.floating], function: Function) -> npt.NDArray[np.float64]:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from hanlin.networks.loading import Dtype, load_classifier
+from hanlin.networks.loading import Dtype, load_model
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.metrics import Metrics
@@ -54,12 +54,13 @@ def evaluate(folder: Path, split: Rows, *, dtype: Dtype = "fp32", threads: int =
         torch.set_num_threads(threads)
     spec = ModelSpec.load(folder)
     examples = encode(split, spec.labels, TextEncoder.load(folder))
-    module = load_classifier(folder, dtype=dtype)
+    module = load_model(folder, dtype=dtype)
     started = time.perf_counter()
     probabilities = predict(module, examples.rows, spec.pad_id, progress=progress)
     seconds = time.perf_counter() - started
     gold = np.array(examples.gold, dtype=np.int64)
     metrics = TASKS.get(spec.task).metrics(probabilities, gold, spec.labels)
+    assert isinstance(metrics, Metrics), "only classifiers are evaluated here"
     return Evaluation(probabilities, gold, metrics, len(gold) / seconds, sum(examples.lengths) / seconds)
 
 

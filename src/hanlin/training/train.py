@@ -16,7 +16,8 @@ from hanlin.models.pretrained import build_from_base, rate_scales
 from hanlin.models.vectors import Vectors, read_vectors
 from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.dropout import replace_dropout
-from hanlin.networks.loading import TORCH_DTYPES, PretrainedClassifier, save_network
+from hanlin.networks.heads import PretrainedClassifier
+from hanlin.networks.loading import TORCH_DTYPES, save_network
 from hanlin.tasks.encoding import TextEncoder, load_tokenizer
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.batches import collate, plan_epoch

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 
 from hanlin.networks.classifier import TextClassifier
-from hanlin.networks.loading import PretrainedClassifier
+from hanlin.networks.heads import PretrainedClassifier
 from hanlin.networks.wide import WideRoad
 from hanlin.training.batches import collate, plan_evaluation
 from hanlin.training.evaluation import predict

@@ -5,6 +5,7 @@
   const PAUSE_MS = 250;
   const form = document.getElementById("play");
   const text = document.getElementById("text");
+  const query = document.getElementById("query"); // only where texts are ranked
   let timer = 0;
 
   function ask() {
@@ -17,11 +18,13 @@
     timer = setTimeout(ask, PAUSE_MS);
   }
 
-  text.addEventListener("input", (event) => {
-    if (event.isComposing) clearTimeout(timer);
-    else askSoon();
-  });
-  text.addEventListener("compositionend", askSoon);
+  for (const field of query ? [text, query] : [text]) {
+    field.addEventListener("input", (event) => {
+      if (event.isComposing) clearTimeout(timer);
+      else askSoon();
+    });
+    field.addEventListener("compositionend", askSoon);
+  }
   text.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.isComposing) ask();
   });

@@ -1,0 +1,80 @@
+"""Answers of endpoints on the screen, by what they look like: labels, vectors, entities or a ranking."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from hanlin.cli.screen import SCREEN, cell, grid
+from hanlin.cli.shape import items, number, part, percent, words
+from hanlin.cli.words import say
+from hanlin.types import JsonValue
+
+SHOWN_CHARACTERS = 60
+SHOWN_VALUES = 6
+SHOWN_OTHERS = 4
+
+
+def show(texts: Sequence[str], answers: Sequence[JsonValue], *, is_ranking: bool = False) -> None:
+    """A table, one row a text or more."""
+    if is_ranking:
+        _ranking(texts, answers)
+        return
+    firsts = [items(answer)[0] for answer in answers if items(answer)]
+    if firsts and number(firsts[0]) is not None:
+        _vectors(texts, answers)
+    elif any(part(first, "word") is not None for first in firsts) or not firsts:
+        _entities(texts, answers)
+    else:
+        _labels(texts, answers)
+
+
+def _labels(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:
+    rows = []
+    for text, answer in zip(texts, answers, strict=False):
+        best, *others = items(answer) or [None]
+        rest = "  ".join(f"{words(part(row, 'label'))} {percent(part(row, 'score'))}" for row in others[:SHOWN_OTHERS])
+        score = part(best, "score")
+        rows.append((_short(text), cell(words(part(best, "label")), "bold"), percent(score), _bar(number(score)), rest))
+    SCREEN.show(grid([say("column.text"), say("column.label"), say("column.score"), "", say("column.others")], rows, right=(2,)))
+
+
+def _vectors(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:
+    rows = []
+    for text, answer in zip(texts, answers, strict=False):
+        values = [found for item in items(answer) if (found := number(item)) is not None]
+        shown = "  ".join(f"{value:+.4f}" for value in values[:SHOWN_VALUES]) + (" …" if len(values) > SHOWN_VALUES else "")
+        rows.append((_short(text), shown, str(len(values)), f"{math.hypot(*values):.3f}"))
+    names = [say("column.text"), say("column.vector"), say("column.dimensions"), say("column.norm")]
+    SCREEN.show(grid(names, rows, right=(2, 3)))
+
+
+def _entities(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:
+    rows = []
+    for text, answer in zip(texts, answers, strict=False):
+        shown = _short(text)
+        for item in items(answer) or [None]:
+            label = words(part(item, "entity_group") or part(item, "entity"))
+            place = f"{words(part(item, 'start'))}–{words(part(item, 'end'))}" if item is not None else ""
+            rows.append((shown, words(part(item, "word")), cell(label, "bold"), percent(part(item, "score")), place))
+            shown = ""
+    names = [say("column.text"), say("column.word"), say("column.label"), say("column.score"), say("column.place")]
+    SCREEN.show(grid(names, rows, right=(3, 4)))
+
+
+def _ranking(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:
+    rows = []
+    for item in answers:
+        index, score = number(part(item, "index")), number(part(item, "score"))
+        text = texts[int(index)] if index is not None and 0 <= index < len(texts) else ""
+        rows.append((_short(text), f"{score or 0.0:.4f}", _bar(score)))
+    SCREEN.show(grid([say("column.text"), say("column.score"), ""], rows, right=(1,)))
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line[:SHOWN_CHARACTERS] + ("…" if len(line) > SHOWN_CHARACTERS else "")
+
+
+def _bar(share: float | None) -> str:
+    return "█" * round(10 * max(0.0, min(1.0, share or 0.0)))

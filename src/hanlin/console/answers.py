@@ -1,0 +1,89 @@
+"""An endpoint's answer as the playground draws it: bars, marked text or a strip of numbers, by what the answer looks like."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import msgspec
+
+from hanlin.console.port import Piece
+from hanlin.errors import InvalidInput
+from hanlin.types import JsonObject, JsonValue
+
+_Found = TypeVar("_Found")
+SHOWN_VALUES = 96  # of a vector: as many strokes as a line holds
+
+
+class _Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    label: str
+    score: float
+
+
+class _Entity(msgspec.Struct, frozen=True):
+    score: float
+    start: int
+    end: int
+    entity_group: str
+
+
+class _Ranked(msgspec.Struct, frozen=True):
+    index: int
+    score: float
+
+
+_SCORES = msgspec.json.Decoder(list[_Score])
+_VECTOR = msgspec.json.Decoder(list[float])
+_ENTITIES = msgspec.json.Decoder(list[_Entity])
+_RANKED = msgspec.json.Decoder(list[_Ranked])
+
+
+def question(task: str, text: str, query: str) -> tuple[JsonValue, JsonObject]:
+    """Inputs and parameters that ask `task` about a text; a ranking takes each line of it."""
+    if task == "reranking":
+        return {"query": query, "texts": [line for line in text.splitlines() if line.strip()]}, {}
+    return text, {"aggregation_strategy": "simple"} if task == "token-classification" else {}
+
+
+def read_scores(body: bytes) -> tuple[tuple[str, float], ...]:
+    """Labels with scores."""
+    return tuple((item.label, item.score) for item in _decoded(_SCORES, body))
+
+
+def read_vector(body: bytes) -> tuple[float, ...]:
+    """The numbers of one vector."""
+    return tuple(_decoded(_VECTOR, body))
+
+
+def read_ranking(body: bytes, inputs: JsonValue) -> tuple[tuple[str, float], ...]:
+    """The texts with their scores, best first."""
+    texts = inputs.get("texts") if isinstance(inputs, dict) else []
+    assert isinstance(texts, list)
+    return tuple((str(texts[item.index]), item.score) for item in _decoded(_RANKED, body) if 0 <= item.index < len(texts))
+
+
+def read_pieces(body: bytes, text: str) -> tuple[Piece, ...]:
+    """The whole text in pieces, those of entities with their label."""
+    pieces: list[Piece] = []
+    done = 0
+    for item in sorted(_decoded(_ENTITIES, body), key=lambda entity: entity.start):
+        if not done <= item.start < item.end <= len(text):
+            continue
+        pieces += [Piece(text[done : item.start])] if item.start > done else []
+        pieces.append(Piece(text[item.start : item.end], item.entity_group, item.score))
+        done = item.end
+    return (*pieces, Piece(text[done:])) if done < len(text) else tuple(pieces)
+
+
+def strokes(vector: Sequence[float]) -> list[tuple[float, float]]:
+    """(top, height) in percents of the first values, drawn up and down from the middle."""
+    shown = vector[:SHOWN_VALUES]
+    most = max((abs(value) for value in shown), default=0.0) or 1.0
+    return [(50 - 50 * max(value, 0) / most, 50 * abs(value) / most) for value in shown]
+
+
+def _decoded(decoder: msgspec.json.Decoder[list[_Found]], body: bytes) -> list[_Found]:
+    try:
+        return decoder.decode(body)
+    except msgspec.DecodeError as error:
+        raise InvalidInput("console_task_not_shown") from error

@@ -1,0 +1,85 @@
+"""Which head an imported encoder gets: its own, if the task can use it, or one that needs no weights, or none (a base)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hanlin.errors import InvalidInput
+from hanlin.models.sentence_folder import SentenceParts, read_parts
+from hanlin.models.weights_file import Tensor
+from hanlin.networks.head import CLASSIFIER, KEY, Head
+from hanlin.tasks.base import HeadKind
+from hanlin.tasks.spec import labels_from_config
+from hanlin.tasks.vectors import VectorSettings
+from hanlin.types import JsonObject
+
+HEAD = ("classifier.", "pre_classifier.", "score.")
+NO_LABELS = ("LABEL_0", "LABEL_1")  # what a base without a head carries until it is fine-tuned
+PAIR_LABEL = "LABEL_0"
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A head and what belongs to it.
+
+    Attributes:
+        is_base: it has no head of its own yet.
+        is_assumed: how its vectors are made is our assumption.
+        max_length: the folder's own limit for texts, where a head comes with one.
+    """
+
+    head: Head
+    labels: tuple[str, ...] = ()
+    vectors: VectorSettings | None = None
+    is_base: bool = False
+    is_assumed: bool = False
+    max_length: int | None = None
+
+
+def choose(
+    kind: HeadKind, source: Path, config: JsonObject, tensors: Mapping[str, Tensor], given: Sequence[str] | None
+) -> Heading:  # fmt: skip
+    """The head that an encoder gets for a task.
+
+    Args:
+        given: names for the outputs, when config.json has none worth keeping.
+
+    Raises:
+        InvalidInput: `invalid_labels`, `unsupported_pooling` and others naming what does not fit.
+    """
+    has_head = any(name.startswith(HEAD) for name in tensors)
+    if kind == "vectors" or (kind == "pairs" and not has_head):
+        return _vectors(source, config)
+    if not has_head:
+        return Heading(CLASSIFIER, NO_LABELS, is_base=True)
+    labels = _labels(config, tensors, given)
+    if kind == "labels":
+        return Heading(CLASSIFIER, labels)
+    if kind == "tokens":
+        return Heading(Head("token_logits"), labels)
+    if len(labels) != 1:
+        raise InvalidInput("invalid_labels", problem=f"{len(labels)} labels, where a pair of texts has 1 score")
+    types = config.get("type_vocab_size")
+    return Heading(Head("logits", has_types=isinstance(types, int) and types > 1), labels)
+
+
+def _vectors(source: Path, config: JsonObject) -> Heading:
+    size = config.get("hidden_size", config.get("dim"))
+    if not isinstance(size, int):
+        raise InvalidInput("weights_do_not_fit", names="hidden_size (config.json)")
+    # In a folder that we exported, hanlin.json says the rest.
+    parts = SentenceParts(Head.of(config), False) if KEY in config else read_parts(source)
+    vectors = VectorSettings(size, parts.head.is_normalized, parts.prompts, parts.default_prompt)
+    return Heading(parts.head, (), vectors, is_assumed=parts.is_assumed, max_length=parts.max_length)
+
+
+def _labels(config: JsonObject, tensors: Mapping[str, Tensor], given: Sequence[str] | None) -> tuple[str, ...]:
+    heads = [tensor.shape[0] for name, tensor in tensors.items() if name.startswith(("classifier.", "score.")) and name.endswith("weight")]
+    width = heads[-1] if heads else None
+    if given is not None:
+        config = config | {"id2label": {str(number): label for number, label in enumerate(given)}, "label2id": None}
+    elif width == 1 and not config.get("id2label"):
+        config = config | {"id2label": {"0": PAIR_LABEL}, "label2id": None}
+    return labels_from_config(config, num_outputs=width)

@@ -1,0 +1,70 @@
+"""What a network answers with: the `head` entry of its config.json. No torch here, so that every engine can read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal, cast, get_args
+
+from hanlin.errors import InvalidInput
+from hanlin.networks.config import read_config
+from hanlin.types import JsonObject, shorten
+
+KEY = "hanlin_head"
+Output = Literal["logits", "embeddings", "token_logits"]
+Pooling = Literal["", "mean", "cls", "max"]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The outputs of a network.
+
+    Attributes:
+        output: name of its array: `logits` (batch, labels), `embeddings` (batch, size) or `token_logits` (batch, length, labels).
+        pooling: how token vectors become one vector; only embeddings have it.
+        is_normalized: whether each embedding has length 1.
+        has_types: whether it reads `token_type_ids` besides ids and mask, because its rows are pairs of texts.
+    """
+
+    output: Output = "logits"
+    pooling: Pooling = ""
+    is_normalized: bool = False
+    has_types: bool = False
+
+    def __post_init__(self) -> None:
+        _check(self.output in get_args(Output), "output", self.output)
+        _check(self.pooling in get_args(Pooling) and bool(self.pooling) == (self.output == "embeddings"), "pooling", self.pooling)
+        _check(isinstance(self.is_normalized, bool), "is_normalized", self.is_normalized)
+        _check(isinstance(self.has_types, bool), "has_types", self.has_types)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the arrays that it reads, `(batch, length) int64` each."""
+        return ("input_ids", "attention_mask", "token_type_ids") if self.has_types else ("input_ids", "attention_mask")
+
+    def to_json(self) -> JsonObject:
+        """The stored form."""
+        return cast("JsonObject", asdict(self))
+
+    @classmethod
+    def of(cls, config: Mapping[str, object]) -> Head:
+        """The head that a config.json names; label logits where it names none. Raises InvalidInput (`invalid_network_config`)."""
+        value = config.get(KEY)
+        if value is None:
+            return CLASSIFIER
+        _check(isinstance(value, dict) and set(value) <= set(cls.__dataclass_fields__), KEY, value)
+        return cls(**cast("dict[str, bool]", value))  # type: ignore[arg-type]  # checked field by field in __post_init__
+
+    @classmethod
+    def load(cls, folder: Path) -> Head:
+        """The head of an artifact folder. Raises InvalidInput (`invalid_network_config`)."""
+        return cls.of(read_config(folder)) if (folder / "config.json").is_file() else CLASSIFIER
+
+
+def _check(is_right: bool, name: str, value: object) -> None:
+    if not is_right:
+        raise InvalidInput("invalid_network_config", name=name, value=shorten(str(value)))
+
+
+CLASSIFIER = Head()

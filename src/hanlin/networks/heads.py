@@ -1,0 +1,89 @@
+"""Pretrained encoders under one signature: ids and mask (and token types) in, one float32 array out.
+
+An embedding is pooled and normalised here, inside the module, so that it is inside every exported graph too.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hanlin.networks.head import Head
+from hanlin.networks.pooling import masked_max, masked_mean
+from hanlin.networks.wide import WideRoad
+
+
+class PretrainedModule(nn.Module):
+    """A transformers model with our signature; where no token types are given, its own embedding layer takes zeros."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def _call(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None) -> object:
+        if token_type_ids is None:
+            return self.model(input_ids=input_ids, attention_mask=attention_mask)
+        return self.model(input_ids=input_ids, attention_mask=attention_mask, token_type_ids=token_type_ids)
+
+
+class PretrainedClassifier(PretrainedModule):
+    """A classifier of whole rows, or of every token: transformers names both outputs `logits`.
+
+    A wide road, where there is one, adds its own logits, always in fp32.
+    """
+
+    def __init__(self, model: nn.Module, wide: WideRoad | None = None) -> None:
+        super().__init__(model)
+        self.wide = wide
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """(batch, length) int64 each → (batch, labels) or (batch, length, labels) float32."""
+        found = self._call(input_ids, attention_mask, token_type_ids)
+        logits: Tensor = found.logits  # type: ignore[attr-defined]  # transformers outputs are untyped here
+        logits = logits.float()
+        if self.wide is not None:
+            logits = logits + self.wide(input_ids, attention_mask)
+        return logits
+
+    @property
+    def vocab_size(self) -> int:
+        """Rows of the token table."""
+        return int(self.model.config.vocab_size)  # type: ignore[union-attr,arg-type]  # transformers configs are untyped here
+
+    @property
+    def num_labels(self) -> int:
+        """Outputs of the head."""
+        return int(self.model.config.num_labels)  # type: ignore[union-attr,arg-type]  # transformers configs are untyped here
+
+    @torch.no_grad()
+    def widen(self, road: WideRoad, *, deep: float) -> None:
+        """Add `road` to the logits, which are first taken times `deep`."""
+        layers = dict(self.model.named_modules())
+        head = layers.get("classifier.out_proj", layers.get("classifier"))
+        assert isinstance(head, nn.Linear), "every head that we allow ends in one of these"
+        torch._foreach_mul_([*head.parameters()], deep)
+        self.wide = road
+
+
+class PretrainedEmbedder(PretrainedModule):
+    """An encoder without a head: one vector per row, pooled as its `Head` says.
+
+    Source: sentence-transformers, modules Pooling and Normalize.
+    """
+
+    def __init__(self, model: nn.Module, head: Head) -> None:
+        super().__init__(model)
+        self.head = head
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """(batch, length) int64 each → (batch, size) float32."""
+        found = self._call(input_ids, attention_mask, token_type_ids)
+        hidden = cast("Tensor", found.last_hidden_state).float()  # type: ignore[attr-defined]  # (batch, length, size)
+        if self.head.pooling == "cls":
+            pooled = hidden[:, 0]
+        else:
+            pooled = masked_max(hidden, attention_mask) if self.head.pooling == "max" else masked_mean(hidden, attention_mask)
+        return functional.normalize(pooled, dim=1) if self.head.is_normalized else pooled

@@ -1,0 +1,170 @@
+"""Reranking: how well each text answers a query. A cross-encoder reads query and text together; an embedding model compares vectors.
+
+Wire shape of text-embeddings-inference's `/rerank`, with query and texts as the inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from hanlin.errors import EngineFailed, InvalidInput
+from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Row, TaskOptions, TaskRequest
+from hanlin.tasks.checks import check_parameters, check_text, check_texts, json_type, read_bool, read_integer, read_long_text
+from hanlin.tasks.embedding import normalized, vectors_of
+from hanlin.tasks.encoding import Encoded, TextEncoder
+from hanlin.tasks.likeness import SCORES, Likeness, Numbers
+from hanlin.tasks.ranking_metrics import ScalarMetrics, ranking_metrics
+from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.windows import Window
+from hanlin.types import JsonObject, JsonValue, LongText
+
+PROBE_QUERY = "Was it worth the money?"
+_FIELDS = {"query", "texts"}
+
+
+@dataclass(frozen=True, slots=True)
+class RerankingOptions(TaskOptions):
+    """Options of a call.
+
+    Args:
+        query: what the texts are held against.
+        top_k: how many texts to answer, best first; None means all.
+        returns_text: whether each answer repeats its text.
+        is_raw: whether a cross-encoder's numbers come as they are instead of through a sigmoid.
+    """
+
+    query: str = ""
+    top_k: int | None = None
+    returns_text: bool = False
+    is_raw: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One text by its place in the request, and its score."""
+
+    index: int
+    score: float
+
+
+@TASKS.register("reranking")
+class Reranking:
+    """The texts of a request in the order in which they answer its query."""
+
+    name = "reranking"
+    main_metric = "ndcg"
+    head: HeadKind = "pairs"
+    likeness: Likeness = SCORES
+    columns: tuple[Column, ...] = (
+        Column("query", "text", aliases=("question", "search", "查询", "问题")),
+        Column("text", "text", aliases=("passage", "document", "answer", "文本", "段落")),
+    )
+    example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
+        "request": {
+            "inputs": {"query": "How do I return a parcel?", "texts": ["Our shop opens at nine.", "Send it back within 30 days."]},
+            "parameters": {"top_k": 1},
+        },
+        "response": [{"index": 1, "score": 0.91}],
+    }
+
+    def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
+        """See `Task.check`."""
+        check_parameters(parameters, allowed=("top_k", "return_text", "raw_scores", "truncation", "truncate", "long_text"))
+        if not isinstance(inputs, dict) or set(inputs) != _FIELDS:
+            raise InvalidInput("invalid_ranking", found=json_type(inputs))
+        texts = inputs["texts"]
+        if not isinstance(texts, list):
+            raise InvalidInput("invalid_ranking", found=json_type(texts))
+        options = RerankingOptions(
+            long_text=read_long_text(parameters),
+            query=_check_query(inputs["query"], limits),
+            top_k=read_integer(parameters, "top_k", low=1, high=2**31),
+            returns_text=read_bool(parameters, "return_text", default=False),
+            is_raw=read_bool(parameters, "raw_scores", default=False),
+        )
+        return TaskRequest(check_texts(texts, limits)[0], False, options)
+
+    def encode(
+        self, request: TaskRequest, encoder: TextEncoder, spec: ModelSpec, *, long_text: LongText = "refuse", max_windows: int | None = None
+    ) -> Encoded:
+        """See `Task.encode`: pairs for a cross-encoder; the query and then every text for an embedding model. Windows are refused."""
+        options = request.options
+        assert isinstance(options, RerankingOptions), "options of another task"
+        truncate = (options.long_text or long_text) == "truncate"
+        if spec.vectors is None:
+            return encoder.encode_pairs(options.query, request.texts, truncate=truncate)
+        prompts = dict(spec.vectors.prompts)
+        ask = next((prompts[name] for name in ("query", "search_query") if name in prompts), "")
+        tell = next((prompts[name] for name in ("passage", "document", "search_document") if name in prompts), "")
+        try:
+            query = encoder.encode([ask + options.query], truncate=truncate)
+        except InvalidInput as error:
+            raise _of_query(error) from error
+        told = encoder.plan([tell + text for text in request.texts], "truncate" if truncate else "refuse")
+        return Encoded(query + told.rows, told.cut)
+
+    def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
+        """See `Task.merge`; never asked, because nothing is read in windows."""
+        raise NotImplementedError
+
+    def decode(
+        self, outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, options: TaskOptions, encoded: Encoded | None = None
+    ) -> list[Ranked]:
+        """See `Task.decode`: best first; equal scores keep the order of the request."""
+        assert isinstance(options, RerankingOptions), "options of another task"
+        if spec.vectors is not None:
+            vectors = normalized(vectors_of(outputs, spec)).astype(np.float64)
+            scores = vectors[1:] @ vectors[0]
+        else:
+            scores = _pair_scores(outputs)
+            scores = scores if options.is_raw else 0.5 * (1.0 + np.tanh(0.5 * scores))
+        order = np.argsort(-scores, kind="stable")[: options.top_k]
+        return [Ranked(index, float(scores[index])) for index in order.tolist()]
+
+    def answer(self, rows: Sequence[Any], request: TaskRequest) -> JsonValue:
+        """See `Task.answer`."""
+        options = cast("RerankingOptions", request.options)
+        answers: list[JsonValue] = []
+        for row in rows:
+            more: JsonObject = {"text": request.texts[row.index]} if options.returns_text else {}
+            answers.append({"index": row.index, "score": row.score, **more})
+        return answers
+
+    def metrics(self, probabilities: npt.NDArray[np.floating], gold: npt.NDArray[Any], labels: Sequence[str]) -> ScalarMetrics:
+        """See `Task.metrics`: scores `(queries, texts)` against relevance, NaN where a query has fewer texts."""
+        return ranking_metrics(np.asarray(probabilities, dtype=np.float64), np.asarray(gold, dtype=np.float64))
+
+    def probe(self, texts: Sequence[str]) -> tuple[JsonValue, JsonObject]:
+        """See `Task.probe`: always the same query, so that a text's score does not hang on its company."""
+        return {"query": PROBE_QUERY, "texts": list(texts)}, {"truncation": True}
+
+    def read(self, answer: JsonValue, spec: ModelSpec) -> list[Numbers]:
+        """See `Task.read`: one number a text."""
+        ranked = cast("list[dict[str, Any]]", answer)
+        return [np.array([[item["score"]]], dtype=np.float64) for item in sorted(ranked, key=lambda item: int(item["index"]))]
+
+
+def _pair_scores(outputs: Mapping[str, npt.NDArray[np.floating]]) -> npt.NDArray[np.float64]:
+    logits = outputs.get("logits")
+    if logits is None or logits.ndim != 2 or logits.shape[1] != 1:
+        raise EngineFailed("model_output_invalid", details=f"logits of shape {None if logits is None else logits.shape}")
+    if not np.isfinite(logits).all():
+        raise EngineFailed("model_output_invalid", details="NaN or infinity in the logits")
+    return np.asarray(logits[:, 0], dtype=np.float64)
+
+
+def _check_query(value: JsonValue, limits: Limits) -> str:
+    try:
+        return check_text(value, 0, limits)
+    except InvalidInput as error:
+        raise _of_query(error) from error
+
+
+def _of_query(error: InvalidInput) -> InvalidInput:
+    """A refusal of the query, which has no index among the texts."""
+    return InvalidInput("invalid_query", problem=error.code, details=error.message)

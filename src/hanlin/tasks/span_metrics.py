@@ -1,0 +1,129 @@
+"""Quality of a tagger by entities: precision, recall and F1 of whole spans, as seqeval counts them in its default mode."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from hanlin.tasks.entities import split_label
+from hanlin.tasks.few_rows import few_test_rows, stored
+from hanlin.tasks.metrics import RESAMPLES, TAIL, ClassScore
+from hanlin.types import JsonObject, JsonValue
+
+NOT_JUDGED, ROW_END = -1, -2  # gold of a later piece of a word, and of what stands between rows (special tokens)
+OUTSIDE = "O"
+Span = tuple[str, int, int]  # name, first token, token after the last
+
+
+@dataclass(frozen=True, slots=True)
+class SpanMetrics:
+    """Quality over `rows` rows; everything in 0..1.
+
+    Args:
+        precision, recall, f1: of all entities together (micro).
+        accuracy: share of judged tokens with the right label.
+        interval: 95 % interval of F1, from 1,000 resamples of the rows.
+        per_class: by entity name.
+    """
+
+    rows: int
+    precision: float
+    recall: float
+    f1: float
+    macro_f1: float
+    accuracy: float
+    interval: tuple[float, float]
+    per_class: tuple[ClassScore, ...]
+
+    def get(self, name: str) -> float:
+        """One single-number metric by name. Raises KeyError."""
+        return {
+            "precision": self.precision, "recall": self.recall, "f1": self.f1, "macro_f1": self.macro_f1, "accuracy": self.accuracy,
+        }[name]  # fmt: skip
+
+    def to_json(self) -> JsonObject:
+        """The stored form."""
+        per_class: list[JsonValue] = [
+            {"label": item.label, "precision": item.precision, "recall": item.recall, "f1": item.f1, "support": item.support}
+            for item in self.per_class
+        ]
+        return {
+            "rows": self.rows, "precision": self.precision, "recall": self.recall, "f1": self.f1, "macro_f1": self.macro_f1,
+            "accuracy": self.accuracy, "interval": list(self.interval), "per_class": per_class,
+            "warnings": stored(few_test_rows(self.rows)),
+        }  # fmt: skip
+
+
+def span_metrics(predicted: npt.NDArray[np.integer], gold: npt.NDArray[np.integer], labels: Sequence[str]) -> SpanMetrics:
+    """Metrics of label indices `(tokens,)` against gold ones, in which `NOT_JUDGED` and `ROW_END` are no labels."""
+    rows = _rows(predicted, gold, labels)
+    assert rows, "metrics of no rows mean nothing"
+    counts = [_counts(found, true) for found, true in rows]  # each {name: (right, found, true)}
+    names = sorted({name for row in counts for name in row})
+    table = np.array([[row.get(name, (0, 0, 0)) for name in names] for row in counts]).reshape(len(rows), len(names), 3)
+    total = table.sum(axis=0)  # (names, 3)
+    classes = tuple(ClassScore(name, *_scores(*total[place]), support=int(total[place, 2])) for place, name in enumerate(names))
+    precision, recall, f1 = _scores(*total.sum(axis=0))
+    judged = gold >= 0
+    accuracy = float((predicted[judged] == gold[judged]).mean()) if judged.any() else 0.0
+    macro = float(np.mean([item.f1 for item in classes])) if classes else 0.0
+    return SpanMetrics(len(rows), precision, recall, f1, macro, accuracy, _interval(table.sum(axis=1)), classes)
+
+
+def spans(tags: Sequence[str]) -> set[Span]:
+    """The entities of one row of tags.
+
+    Source: seqeval, `get_entities` (conlleval's rules): an entity also begins where the name changes or after one has ended, and
+    B, S and U always begin one; E, L, S and U end theirs.
+    """
+    found: set[Span] = set()
+    name, begin, is_ended = "", 0, True
+    for place, tag in enumerate([*tags, OUTSIDE]):
+        prefix, here = ("O", "") if tag == OUTSIDE else split_label(tag)
+        if name and (here != name or prefix in "BSU" or is_ended):
+            found.add((name, begin, place))
+            name = ""
+        if here and not name:
+            name, begin = here, place
+        is_ended = prefix in "ESLU"
+    return found
+
+
+def _rows(predicted: npt.NDArray[np.integer], gold: npt.NDArray[np.integer], labels: Sequence[str]) -> list[tuple[list[str], list[str]]]:
+    rows: list[tuple[list[str], list[str]]] = []
+    is_open = False
+    for found, true in zip(predicted.tolist(), gold.tolist(), strict=True):
+        if true == ROW_END:
+            is_open = False
+        elif true != NOT_JUDGED:
+            if not is_open:
+                rows.append(([], []))
+                is_open = True
+            rows[-1][0].append(labels[found])
+            rows[-1][1].append(labels[true])
+    return rows
+
+
+def _counts(found: list[str], true: list[str]) -> dict[str, tuple[int, int, int]]:
+    one, other = spans(found), spans(true)
+    right, guessed, wanted = (Counter(name for name, _, _ in part) for part in (one & other, one, other))
+    return {name: (right[name], guessed[name], wanted[name]) for name in guessed.keys() | wanted.keys()}
+
+
+def _scores(right: int, guessed: int, wanted: int) -> tuple[float, float, float]:
+    precision = float(right / guessed) if guessed else 0.0
+    recall = float(right / wanted) if wanted else 0.0
+    return precision, recall, float(2 * right / (guessed + wanted)) if guessed + wanted else 0.0
+
+
+def _interval(by_row: npt.NDArray[np.integer], *, seed: int = 0) -> tuple[float, float]:
+    """Percentile bootstrap of F1 over rows; `by_row` (rows, 3) counts of right, found and true entities."""
+    chance = np.random.default_rng(seed)
+    drawn = chance.multinomial(len(by_row), np.full(len(by_row), 1 / len(by_row)), size=RESAMPLES) @ by_row  # (resamples, 3)
+    f1 = 2 * drawn[:, 0] / np.maximum(drawn[:, 1] + drawn[:, 2], 1)
+    low, high = np.quantile(f1, (TAIL, 1 - TAIL))
+    return float(low), float(high)

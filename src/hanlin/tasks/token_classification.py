@@ -1,0 +1,124 @@
+"""Token classification: a label for each token, or for each run of tokens. Wire shapes of Hugging Face's task API.
+
+Words and places are those of the text as the caller sent it, whatever cleaning and tokenizer made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from hanlin.errors import EngineFailed
+from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Row, TaskOptions, TaskRequest
+from hanlin.tasks.checks import check_parameters, check_texts, read_choice, read_long_text, read_names
+from hanlin.tasks.encoding import Encoded, TextEncoder
+from hanlin.tasks.entities import Entity, Strategy, entities
+from hanlin.tasks.likeness import LABELS, Likeness, Numbers
+from hanlin.tasks.span_metrics import SpanMetrics, span_metrics
+from hanlin.tasks.spec import MAX_LABELS, ModelSpec
+from hanlin.tasks.windows import Window
+from hanlin.types import JsonObject, JsonValue, LongText
+
+OUTSIDE = "O"
+
+
+@dataclass(frozen=True, slots=True)
+class TaggingOptions(TaskOptions):
+    """Options of a call.
+
+    Args:
+        strategy: how tokens become entities; `none` answers token by token.
+        ignored: labels that are not answered.
+    """
+
+    strategy: Strategy = "none"
+    ignored: frozenset[str] = frozenset({OUTSIDE})
+
+
+@TASKS.register("token-classification")
+class TokenClassification:
+    """A label out of a closed set for each token of a text: names, places, parts of speech."""
+
+    name = "token-classification"
+    main_metric = "f1"
+    head: HeadKind = "tokens"
+    likeness: Likeness = LABELS
+    columns: tuple[Column, ...] = (
+        Column("tokens", "text", aliases=("words", "text", "sentence", "文本", "词")),
+        Column("tags", "label", aliases=("labels", "ner_tags", "pos_tags", "标签")),
+    )
+    example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
+        "request": {"inputs": "Ada Lovelace lived in London.", "parameters": {"aggregation_strategy": "simple"}},
+        "response": [
+            {"entity_group": "PER", "score": 0.99, "word": "Ada Lovelace", "start": 0, "end": 12},
+            {"entity_group": "LOC", "score": 0.98, "word": "London", "start": 22, "end": 28},
+        ],
+    }
+
+    def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
+        """See `Task.check`."""
+        check_parameters(parameters, allowed=("aggregation_strategy", "ignore_labels", "truncation", "truncate", "long_text"))
+        texts, is_single = check_texts(inputs, limits)
+        options = TaggingOptions(
+            long_text=read_long_text(parameters),
+            strategy=read_choice(parameters, "aggregation_strategy", choices=get_args(Strategy), default="none"),
+            ignored=frozenset(read_names(parameters, "ignore_labels", default=(OUTSIDE,), limit=MAX_LABELS)),
+        )
+        return TaskRequest(texts, is_single, options)
+
+    def encode(
+        self, request: TaskRequest, encoder: TextEncoder, spec: ModelSpec, *, long_text: LongText = "refuse", max_windows: int | None = None
+    ) -> Encoded:
+        """See `Task.encode`. Windows are refused as too long."""
+        return encoder.encode_marked(request.texts, truncate=(request.options.long_text or long_text) == "truncate")
+
+    def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
+        """See `Task.merge`; never asked, because nothing is read in windows."""
+        raise NotImplementedError
+
+    def decode(
+        self, outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, options: TaskOptions, encoded: Encoded | None = None
+    ) -> list[list[Entity]]:
+        """See `Task.decode`."""
+        assert isinstance(options, TaggingOptions), "options of another task"
+        assert encoded is not None and encoded.marks is not None, "places come from the rows"
+        logits = outputs.get("token_logits")
+        shape = (len(encoded.rows), max(map(len, encoded.rows)), len(spec.labels))
+        if logits is None or logits.ndim != 3 or logits.shape[::2] != shape[::2] or logits.shape[1] < shape[1]:
+            raise EngineFailed("model_output_invalid", details=f"token_logits of shape {None if logits is None else logits.shape}")
+        found: list[list[Entity]] = []
+        for values, row, marks in zip(logits, encoded.rows, encoded.marks, strict=True):
+            own = values[: len(row)]
+            if not np.isfinite(own).all():
+                raise EngineFailed("model_output_invalid", details="NaN or infinity in the token_logits")
+            read = entities(LABELS.numbers(own), marks, spec.labels, options.strategy)
+            found.append([item for item in read if item.label not in options.ignored])
+        return found
+
+    def answer(self, rows: Sequence[Any], request: TaskRequest) -> JsonValue:
+        """See `Task.answer`: a list of entities for a single text, a list of such lists for a list."""
+        answers: list[JsonValue] = [[item.to_json() for item in row] for row in rows]
+        return answers[0] if request.is_single else answers
+
+    def metrics(self, probabilities: npt.NDArray[np.floating], gold: npt.NDArray[Any], labels: Sequence[str]) -> SpanMetrics:
+        """See `Task.metrics`: probabilities `(tokens, labels)` against label indices `(tokens,)`, see `span_metrics`."""
+        return span_metrics(probabilities.argmax(axis=1), gold, labels)
+
+    def probe(self, texts: Sequence[str]) -> tuple[JsonValue, JsonObject]:
+        """See `Task.probe`: every token with its label, also those outside of all entities."""
+        return list(texts), {"aggregation_strategy": "none", "ignore_labels": [], "truncation": True}
+
+    def read(self, answer: JsonValue, spec: ModelSpec) -> list[Numbers]:
+        """See `Task.read`: one row a token, its best score at the place of its label."""
+        places = {label: place for place, label in enumerate(spec.labels)}
+        found: list[Numbers] = []
+        for row in cast("list[list[dict[str, Any]]]", answer):
+            numbers = np.zeros((len(row), len(spec.labels)))
+            for line, item in enumerate(row):
+                numbers[line, places[item["entity"]]] = item["score"]
+            found.append(numbers)
+        return found

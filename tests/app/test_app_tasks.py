@@ -1,0 +1,150 @@
+"""Embedding, reranking and token classification through a real server: imported, certified, compressed, called."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from string import ascii_lowercase
+
+import httpx
+import numpy as np
+import pytest
+
+from hanlin.client import Hanlin
+from hanlin.datasets import bundled
+from hanlin.errors import InvalidInput
+
+pytestmark = pytest.mark.e2e
+PACKAGES = Path(__file__).parents[2] / "build" / "packages"
+TEXTS = ["The parcel arrived broken.", "My package was damaged on arrival.", "We had pasta for dinner."]
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with server.client() as found:
+        yield found
+
+
+def take_in(client: Hanlin, name: str, folder: Path, task: str, **options: object) -> dict:
+    files = [file.model_dump() for file in client.blobs.upload(folder)]
+    config = {"name": name, "files": files, "task": task, **options}
+    result = client.jobs.wait(client.jobs.submit("import", config).id, timeout=600).result
+    assert result is not None
+    return result
+
+
+def deploy(client: Hanlin, name: str) -> str:
+    client.deployments.wait(client.deployments.create(name, name), timeout=180)
+    return name
+
+
+@pytest.fixture(scope="module")
+def minilm(client: Hanlin) -> dict:
+    """all-MiniLM-L6-v2 itself, in, compressed and served."""
+    taken = take_in(client, "minilm", bundled.minilm_embedder(PACKAGES), "embedding")
+    config = {"model": "minilm", "target": "latency", "variants": ["openvino-fp32", "onnxruntime-fp32"]}
+    compressed = client.jobs.wait(client.jobs.submit("compress", config).id, timeout=900).result
+    assert compressed is not None
+    deploy(client, "minilm")
+    return {"taken": taken, "compressed": compressed}
+
+
+def test_an_embedding_model_is_certified_against_its_own_fp32(minilm) -> None:
+    certificate = minilm["taken"]["certificate"]
+    assert (certificate["is_passed"], certificate["is_agreement_only"], certificate["label_agreement"]) == (True, True, 1.0)
+    assert certificate["max_score_difference"] < 1e-4
+    report = minilm["compressed"]["report"]
+    assert report["metric"] == "agreement"
+    for row in report["variants"]:
+        assert row["status"] == "ok", row
+        assert row["validation"]["metric"] > 0.9999
+
+
+def test_its_vectors_are_those_of_the_package(minilm, client, server) -> None:
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = bundled.minilm_embedder(PACKAGES)
+    encoded = AutoTokenizer.from_pretrained(folder)(TEXTS, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        hidden = AutoModel.from_pretrained(folder)(**encoded).last_hidden_state
+    mask = encoded["attention_mask"][:, :, None]
+    expected = torch.nn.functional.normalize((hidden * mask).sum(1) / mask.sum(1), dim=1).numpy()
+    answer = httpx.post(f"{server.url}/models/minilm", json={"inputs": TEXTS}, headers={"authorization": f"Bearer {server.key}"})
+    np.testing.assert_allclose(np.array(answer.json()), expected, atol=1e-5)
+    np.testing.assert_allclose(client.embed("minilm", TEXTS[0]), expected[0], atol=1e-5)
+    short = np.array(client.embed("minilm", TEXTS, dimensions=64))
+    np.testing.assert_allclose(short, expected[:, :64] / np.linalg.norm(expected[:, :64], axis=1, keepdims=True), atol=1e-5)
+    shown = httpx.get(f"{server.url}/models/minilm", headers={"authorization": f"Bearer {server.key}"}).json()
+    assert (shown["task"], shown["dimensions"], shown["labels"]) == ("embedding", 384, [])
+    with pytest.raises(InvalidInput) as caught:
+        client.embed("minilm", TEXTS, dimensions=385)
+    assert caught.value.code == "too_many_dimensions"
+
+
+def test_the_same_weights_rank_texts(client) -> None:
+    take_in(client, "ranker", bundled.minilm_embedder(PACKAGES), "reranking")
+    deploy(client, "ranker")
+    found = client.rerank("ranker", "damaged delivery", TEXTS, return_text=True)
+    assert {found[0].index, found[1].index} == {0, 1}
+    assert found[2].text == TEXTS[2]
+    assert found[0].score >= found[1].score > found[2].score
+    with pytest.raises(InvalidInput) as caught:
+        client.rerank("ranker", "x", ["fine", ""])
+    assert (caught.value.code, caught.value.params["index"]) == ("empty_text", 1)
+
+
+def make_bert(folder: Path, kind: str, labels: list[str]) -> Path:
+    """A tiny random BERT with the head of `kind` and a real tokenizer."""
+    import torch
+    import transformers
+    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+    folder.mkdir()
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *ascii_lowercase, *".,?!", *(f"##{letter}" for letter in ascii_lowercase)]
+    made = Tokenizer(models.WordPiece({piece: place for place, piece in enumerate(pieces)}, unk_token="[UNK]"))
+    made.normalizer = normalizers.BertNormalizer()
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    frame = {"single": "[CLS] $A [SEP]", "pair": "[CLS] $A [SEP] $B:1 [SEP]:1"}
+    made.post_processor = processors.TemplateProcessing(**frame, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    made.save(str(folder / "tokenizer.json"))
+    torch.manual_seed(1)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 128}
+    config = transformers.BertConfig(vocab_size=len(pieces), id2label=dict(enumerate(labels)), **sizes, initializer_range=0.3)
+    getattr(transformers, f"BertFor{kind}Classification")(config).save_pretrained(folder)
+    return folder
+
+
+def test_a_tagger_points_into_the_text(client, server, tmp_path) -> None:
+    labels = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
+    taken = take_in(client, "tagger", make_bert(tmp_path / "tagger", "Token", labels), "token-classification")
+    assert (taken["certificate"]["is_passed"], taken["certificate"]["is_agreement_only"]) == (True, True)
+    config = {"model": "tagger", "variants": ["onnxruntime-fp32", "openvino-fp32"], "target": "latency"}
+    report = client.jobs.wait(client.jobs.submit("compress", config).id, timeout=600).result["report"]
+    assert all(row["status"] == "ok" for row in report["variants"]), report
+    deploy(client, "tagger")
+    text = "Ada Lovelace   lived in London, far from Paris."
+    tokens = client.tag_tokens("tagger", text, aggregation_strategy="none", ignore_labels=[])
+    assert "".join(item.word for item in tokens) == text.replace(" ", "")
+    for item in client.tag_tokens("tagger", [text, "Bob"], aggregation_strategy="first", ignore_labels=[])[0]:
+        assert item.word == text[item.start : item.end]
+        assert item.label in {"O", "PER", "LOC"}
+    answer = httpx.post(
+        f"{server.url}/models/tagger", json={"inputs": text, "parameters": {"ignore_labels": []}},
+        headers={"authorization": f"Bearer {server.key}"},
+    )  # fmt: skip
+    assert set(answer.json()[0]) == {"entity", "score", "index", "word", "start", "end"}
+
+
+def test_a_cross_encoder_reads_query_and_text_together(client, tmp_path) -> None:
+    folder = make_bert(tmp_path / "cross", "Sequence", ["LABEL_0"])
+    taken = take_in(client, "cross", folder, "reranking")
+    assert json.dumps(taken["certificate"])
+    assert taken["certificate"]["is_passed"]
+    deploy(client, "cross")
+    found = client.rerank("cross", "a query", ["one text", "another text", "a query"], raw_scores=True)
+    again = client.rerank("cross", "another query", ["one text", "another text", "a query"], raw_scores=True)
+    assert sorted(item.index for item in found) == [0, 1, 2]
+    assert [item.score for item in found] == sorted((item.score for item in found), reverse=True)
+    assert [item.score for item in found] != [item.score for item in again]
+    assert len(client.rerank("cross", "a query", ["one", "two"], top_k=1)) == 1

@@ -1,0 +1,48 @@
+"""How the playground reads answers: entities become pieces of the very text, whatever the worker says about places."""
+
+import json
+
+import pytest
+
+from hanlin.console.answers import question, read_pieces, read_ranking, read_scores, read_vector, strokes
+from hanlin.errors import InvalidInput
+
+TEXT = "Ada met Bob <here>."
+
+
+def entity(start: int, end: int) -> dict[str, object]:
+    return {"entity_group": "PER", "score": 0.9, "word": TEXT[start:end], "start": start, "end": end}
+
+
+@pytest.mark.parametrize(
+    "found", [[], [entity(0, 3), entity(8, 11)], [entity(8, 11), entity(0, 3)], [entity(0, 3), entity(1, 5)], [entity(0, 99)]]
+)
+def test_pieces_are_always_the_whole_text(found) -> None:
+    pieces = read_pieces(json.dumps(found).encode(), TEXT)
+    assert "".join(piece.text for piece in pieces) == TEXT
+
+
+def test_pieces_have_labels_where_entities_are() -> None:
+    pieces = read_pieces(json.dumps([entity(0, 3), entity(8, 11)]).encode(), TEXT)
+    assert [(piece.text, piece.label) for piece in pieces] == [("Ada", "PER"), (" met ", ""), ("Bob", "PER"), (" <here>.", "")]
+
+
+def test_a_ranking_takes_the_lines_of_the_text() -> None:
+    inputs, parameters = question("reranking", "one\n\n two \n", "which?")
+    assert (inputs, parameters) == ({"query": "which?", "texts": ["one", " two "]}, {})
+    assert read_ranking(b'[{"index":1,"score":0.9},{"index":0,"score":0.1}]', inputs) == ((" two ", 0.9), ("one", 0.1))
+    assert question("text-classification", "x", "") == ("x", {})
+
+
+def test_strokes_fill_the_height_and_stand_on_the_middle() -> None:
+    assert strokes([1.0, -0.5, 0.0]) == [(0.0, 50.0), (50.0, 25.0), (50.0, 0.0)]
+    assert strokes([]) == []
+    assert strokes([0.0]) == [(50.0, 0.0)]
+
+
+def test_an_answer_of_another_shape_is_an_error_in_words() -> None:
+    assert read_vector(b"[0.5,1]") == (0.5, 1.0)
+    assert read_scores(b'[{"label":"a","score":0.5}]') == (("a", 0.5),)
+    for reader in (read_scores, read_vector, lambda body: read_pieces(body, "x")):
+        with pytest.raises(InvalidInput, match="cannot show"):
+            reader(b'{"odd": 1}')

@@ -1,0 +1,24 @@
+"""Rows of one call come together from batches of any width."""
+
+import numpy as np
+
+from hanlin.serving.gathering import gather
+from hanlin.tasks import TASKS, Encoded
+
+TASK = TASKS.get("token-classification")
+
+
+def test_rows_of_texts_are_stacked_in_the_calls_order() -> None:
+    first, second = {"logits": np.array([[1.0, 2.0], [3.0, 4.0]])}, {"logits": np.array([[5.0, 6.0]])}
+    found = gather(TASK, Encoded([[1], [2]]), [(second, 0), (first, 1)])
+    np.testing.assert_array_equal(found["logits"], [[5.0, 6.0], [3.0, 4.0]])
+    np.testing.assert_array_equal(gather(TASK, Encoded([[1]]), [(first, 1)])["logits"], [[3.0, 4.0]])
+
+
+def test_rows_of_tokens_get_the_width_of_the_calls_longest_row() -> None:
+    wide, narrow = {"token_logits": np.ones((2, 9, 3))}, {"token_logits": np.full((1, 2, 3), 2.0)}
+    found = gather(TASK, Encoded([[1, 2], [1, 2, 3, 4]]), [(narrow, 0), (wide, 1)])["token_logits"]
+    assert found.shape == (2, 4, 3)
+    assert found[0, :2].min() == 2.0
+    assert not found[0, 2:].any()
+    assert found[1].min() == 1.0

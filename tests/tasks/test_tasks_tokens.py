@@ -1,0 +1,121 @@
+"""Token classification: how tokens become entities, and that places are those of the caller's own text."""
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from hanlin.errors import InvalidInput
+from hanlin.tasks import TASKS, Limits, ModelSpec, TextSettings
+from hanlin.tasks.encoding import Marks, TextEncoder
+from hanlin.tasks.entities import entities, split_label
+
+LABELS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "E-LOC", "S-LOC")
+PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "ada", "love", "##lace", "lives", "in", "lon", "##don", ".", "北", "京"]
+TASK = TASKS.get("token-classification")
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    made = Tokenizer(models.WordPiece({piece: place for place, piece in enumerate(PIECES)}, unk_token="[UNK]"))
+    made.normalizer = normalizers.BertNormalizer()
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    return TextEncoder(made, ModelSpec(TASK.name, LABELS, 10, 0, text=TextSettings(("html", "control", "width", "space"))))
+
+
+def scores_of(marks: Marks, tags: dict[int, str], *, sure: float = 0.9):
+    """Every token O but those named, each with the same score."""
+    found = np.full((len(marks.spans), len(LABELS)), (1 - sure) / (len(LABELS) - 1))
+    for token in range(len(marks.spans)):
+        found[token, LABELS.index(tags.get(token, "O"))] = sure
+    return found
+
+
+def read(encoder, text, tags, strategy, **options):
+    (marks,) = encoder.encode_marked([text], truncate=True).marks
+    return [item for item in entities(scores_of(marks, tags, **options), marks, LABELS, strategy) if item.label != "O"]
+
+
+# [CLS] ada love ##lace lives in lon ##don . [SEP]
+def test_tokens_are_answered_one_by_one_without_a_strategy(encoder):
+    found = read(encoder, "Ada Lovelace lives in London.", {1: "B-PER", 2: "I-PER", 3: "I-PER"}, "none")
+    assert [(item.label, item.word, item.index) for item in found] == [("B-PER", "Ada", 1), ("I-PER", "Love", 2), ("I-PER", "lace", 3)]
+    assert found[0].to_json() == {"entity": "B-PER", "score": pytest.approx(0.9), "index": 1, "word": "Ada", "start": 0, "end": 3}
+
+
+def test_simple_joins_what_continues(encoder):
+    (name, place) = read(encoder, "Ada Lovelace lives in London.", {1: "B-PER", 2: "I-PER", 3: "I-PER", 6: "B-LOC", 7: "I-LOC"}, "simple")
+    assert name.to_json() == {"entity_group": "PER", "score": pytest.approx(0.9), "word": "Ada Lovelace", "start": 0, "end": 12}
+    assert (place.label, place.word) == ("LOC", "London")
+
+
+def test_simple_breaks_a_word_whose_pieces_differ_and_word_strategies_do_not(encoder):
+    tags = {6: "B-LOC", 7: "O"}
+    assert [item.word for item in read(encoder, "Ada Lovelace lives in London.", tags, "simple")] == ["Lon"]
+    assert [item.word for item in read(encoder, "Ada Lovelace lives in London.", tags, "first")] == ["London"]
+
+
+def test_average_and_max_weigh_the_pieces_of_a_word(encoder):
+    text = "Ada Lovelace lives in London."
+    (marks,) = encoder.encode_marked([text]).marks
+    scores = scores_of(marks, {})
+    scores[6], scores[7] = 0, 0
+    scores[6, [0, 3]], scores[7, [0, 3]] = (0.6, 0.4), (0.1, 0.9)
+    by = {name: [i for i in entities(scores, marks, LABELS, name) if i.label != "O"] for name in ("first", "average", "max")}
+    assert by["first"] == []
+    assert (by["average"][0].word, by["average"][0].score) == ("London", pytest.approx(0.65))
+    assert by["max"][0].score == pytest.approx(0.9)
+
+
+def test_b_begins_anew_and_e_and_s_end(encoder):
+    text = "ada ada ada ada"
+    assert [item.word for item in read(encoder, text, {1: "B-LOC", 2: "B-LOC"}, "simple")] == ["ada", "ada"]
+    assert [item.word for item in read(encoder, text, {1: "B-LOC", 2: "E-LOC", 3: "I-LOC"}, "simple")] == ["ada ada", "ada"]
+    assert [item.word for item in read(encoder, text, {1: "S-LOC", 2: "I-LOC"}, "simple")] == ["ada", "ada"]
+    assert split_label("B-") == ("I", "B-")
+    assert split_label("X-ray") == ("I", "X-ray")
+
+
+def test_places_are_those_of_the_text_as_it_was_sent(encoder):
+    text = "<b>Ada</b>\u200b&nbsp;ｌｉｖｅｓ in <i>北京</i>"
+    found = read(encoder, text, {1: "B-PER", 4: "B-LOC", 5: "I-LOC"}, "simple")
+    assert [text[item.start : item.end] for item in found] == ["Ada", "北京"]
+    assert [item.word for item in found] == ["Ada", "北京"]
+
+
+def test_a_text_that_is_cut_keeps_its_places_and_closing_token(encoder):
+    encoded = encoder.encode_marked(["ada " * 30], truncate=True)
+    rows, (marks,), cut = encoded.rows, encoded.marks, encoded.cut
+    assert cut == (0,)
+    assert (len(rows[0]), rows[0][-1]) == (10, PIECES.index("[SEP]"))
+    assert len(marks.spans) == len(marks.words) == 10
+    assert marks.spans[0] is marks.spans[-1] is None
+    assert marks.spans[8] == (28, 31)
+    with pytest.raises(InvalidInput) as caught:
+        encoder.encode_marked(["ok", "ada " * 30])
+    assert (caught.value.code, caught.value.params["index"]) == ("text_too_long", 1)
+
+
+@pytest.mark.parametrize("text", ["ada " * 2000, "ada" + " " * 5000 + "lives"])
+def test_long_texts_are_judged_whole(encoder, text):
+    if len(text.split()) > 10:
+        with pytest.raises(InvalidInput, match="at least"):
+            encoder.encode_marked([text])
+    else:
+        assert len(encoder.encode_marked([text]).rows[0]) == 4
+
+
+def test_labels_can_be_kept_or_left_out(encoder):
+    spec = ModelSpec(TASK.name, LABELS, 10, 0)
+
+    def words(**parameters):
+        request = TASK.check("ada lives", parameters, limits=Limits())
+        encoded = TASK.encode(request, encoder, spec)
+        logits = np.log(scores_of(encoded.marks[0], {1: "B-PER"}))[None].astype(np.float32)
+        return [item.word for item in TASK.decode({"token_logits": logits}, spec, request.options, encoded)[0]]
+
+    assert words() == ["ada"]
+    assert words(ignore_labels=[]) == ["ada", "lives"]
+    assert words(ignore_labels=["B-PER"]) == ["lives"]
+    with pytest.raises(InvalidInput, match="ignore_labels"):
+        words(ignore_labels="O")

@@ -1,0 +1,136 @@
+"""Embedding and reranking: cutting, normalising, prompts, order; numbers that read back as the same float32."""
+
+import msgspec
+import numpy as np
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from hanlin.errors import InvalidInput
+from hanlin.tasks import TASKS, Limits, ModelSpec, VectorSettings
+from hanlin.tasks.embedding import json_numbers
+from hanlin.tasks.encoding import TextEncoder
+
+EMBEDDING, RERANKING = TASKS.get("embedding"), TASKS.get("reranking")
+PROMPTS = (("query", "ask: "), ("passage", "tell: "))
+WORDS = {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "ask:": 4, "tell:": 5, "a": 6, "b": 7, "c": 8}
+
+
+def encoder_of(spec):
+    made = Tokenizer(models.WordLevel(WORDS, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    frame = {"single": "[CLS] $A [SEP]", "pair": "[CLS] $A [SEP] $B:1 [SEP]:1"}
+    made.post_processor = processors.TemplateProcessing(**frame, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+    return TextEncoder(made, spec)
+
+
+def vectors_spec(task, **settings):
+    return ModelSpec(task.name, (), 16, 0, vectors=VectorSettings(**({"dimensions": 4} | settings)))
+
+
+def embed(vectors, parameters, spec, *, inputs=None):
+    inputs = inputs or ["a"] * len(vectors)
+    request = EMBEDDING.check(inputs, parameters, limits=Limits())
+    encoded = EMBEDDING.encode(request, encoder_of(spec), spec)
+    rows = EMBEDDING.decode({"embeddings": np.array(vectors, dtype=np.float32)}, spec, request.options, encoded)
+    return msgspec.json.decode(msgspec.json.encode(EMBEDDING.answer(rows, request)))
+
+
+def test_a_cut_vector_has_length_one_again():
+    spec = vectors_spec(EMBEDDING)
+    np.testing.assert_allclose(embed([[0.6, 0.0, 0.8, 0.0]], {"dimensions": 2}, spec), [[1.0, 0.0]], atol=1e-7)
+    np.testing.assert_allclose(embed([[0.5, 0.5, 0.5, 0.5]], {"dimensions": 4}, spec), [[0.5] * 4], atol=1e-7)
+
+
+def test_vectors_of_a_model_that_does_not_normalise_stay_until_asked():
+    spec = vectors_spec(EMBEDDING, is_normalized=False)
+    assert embed([[3.0, 0.0, 4.0, 0.0]], {}, spec) == [[3.0, 0.0, 4.0, 0.0]]
+    assert embed([[3.0, 0.0, 4.0, 0.0]], {"normalize": False, "dimensions": 3}, spec) == [[3.0, 0.0, 4.0]]
+    np.testing.assert_allclose(embed([[3.0, 0.0, 4.0, 0.0]], {"normalize": True}, spec), [[0.6, 0.0, 0.8, 0.0]], atol=1e-7)
+    np.testing.assert_allclose(embed([[0.0] * 4], {"normalize": True}, spec), [[0.0] * 4])
+
+
+def test_what_a_model_cannot_give_is_refused_before_it_runs():
+    spec = vectors_spec(EMBEDDING, prompts=PROMPTS)
+    for parameters, code in (
+        ({"dimensions": 5}, "too_many_dimensions"),
+        ({"normalize": False}, "always_normalized"),
+        ({"prompt_name": "x"}, "invalid_parameter"),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            embed([[1, 0, 0, 0]], parameters, spec)
+        assert caught.value.code == code
+
+
+def test_prompts_go_before_the_text():
+    spec = vectors_spec(EMBEDDING, prompts=PROMPTS, default_prompt="passage")
+
+    def row(**parameters):
+        return EMBEDDING.encode(EMBEDDING.check("a", parameters, limits=Limits()), encoder_of(spec), spec).rows[0]
+
+    assert row() == [2, WORDS["tell:"], WORDS["a"], 3]
+    assert row(prompt_name="query") == [2, WORDS["ask:"], WORDS["a"], 3]
+
+
+def test_numbers_read_back_as_the_same_float32():
+    chance = np.random.default_rng(0)
+    values = np.concatenate([chance.normal(size=500) * 10.0 ** chance.integers(-30, 30, 500), [0.0, -0.0, 1e-45]]).astype(np.float32)
+    back = np.array(msgspec.json.decode(json_numbers(values)), dtype=np.float32)
+    np.testing.assert_array_equal(back, values)
+
+
+def rank(spec, outputs, texts, **parameters):
+    request = RERANKING.check({"query": "a b", "texts": texts}, parameters, limits=Limits())
+    encoded = RERANKING.encode(request, encoder_of(spec), spec)
+    return RERANKING.answer(RERANKING.decode(outputs, spec, request.options, encoded), request)
+
+
+def test_an_embedding_model_ranks_by_cosine():
+    spec = vectors_spec(RERANKING, prompts=PROMPTS, is_normalized=False)
+    vectors = np.array([[2, 0, 0, 0], [0, 5, 0, 0], [3, 0, 0, 0], [1, 1, 0, 0]], dtype=np.float32)
+    found = rank(spec, {"embeddings": vectors}, ["a", "b", "c"], return_text=True)
+    assert [(item["index"], item["text"]) for item in found] == [(1, "b"), (2, "c"), (0, "a")]
+    assert [item["score"] for item in found] == pytest.approx([1.0, 0.5**0.5, 0.0])
+    assert [item["index"] for item in rank(spec, {"embeddings": vectors}, ["a", "b", "c"], top_k=1)] == [1]
+    request = RERANKING.check({"query": "a", "texts": ["b"]}, {}, limits=Limits())
+    assert RERANKING.encode(request, encoder_of(spec), spec).rows == [[2, 4, 6, 3], [2, 5, 7, 3]]
+
+
+def test_a_cross_encoder_reads_pairs():
+    spec = ModelSpec(RERANKING.name, ("LABEL_0",), 8, 0)
+    request = RERANKING.check({"query": "a b", "texts": ["c", "b c"]}, {}, limits=Limits())
+    encoded = RERANKING.encode(request, encoder_of(spec), spec)
+    assert encoded.rows == [[2, 6, 7, 3, 8, 3], [2, 6, 7, 3, 7, 8, 3]]
+    assert encoded.types == [[0, 0, 0, 0, 1, 1], [0, 0, 0, 0, 1, 1, 1]]
+    logits = np.array([[-1.0], [3.0]], dtype=np.float32)
+    raw = rank(spec, {"logits": logits}, ["c", "b c"], raw_scores=True)
+    assert [(item["index"], item["score"]) for item in raw] == [(1, 3.0), (0, -1.0)]
+    assert rank(spec, {"logits": logits}, ["c", "b c"])[0]["score"] == pytest.approx(1 / (1 + np.exp(-3.0)))
+
+
+def test_a_pair_that_is_too_long_names_its_text_or_is_cut():
+    spec = ModelSpec(RERANKING.name, ("LABEL_0",), 8, 0)
+    with pytest.raises(InvalidInput) as caught:
+        rank(spec, {}, ["c", "b " * 20])
+    assert (caught.value.code, caught.value.params["index"]) == ("text_too_long", 1)
+    for query, text in (("a", "b " * 20), ("a " * 20, "b"), ("a " * 20, "b " * 20)):
+        request = RERANKING.check({"query": query, "texts": [text]}, {"truncation": True}, limits=Limits())
+        encoded = RERANKING.encode(request, encoder_of(spec), spec)
+        (row,), (types,) = encoded.rows, encoded.types
+        assert len(row) == len(types) == 8
+        assert row[0] == 2
+        assert row[-1] == 3
+        assert row.count(3) == 2
+        assert {6, 7} <= set(row)
+
+
+def test_a_bad_text_is_named_by_its_index_and_a_bad_query_as_the_query():
+    for inputs, code, index in (
+        ({"query": "a", "texts": ["b", ""]}, "empty_text", 1),
+        ({"query": " ", "texts": ["b"]}, "invalid_query", None),
+        ({"query": "a", "texts": []}, "empty_batch", None),
+        ({"query": "a"}, "invalid_ranking", None),
+        ("a", "invalid_ranking", None),
+    ):
+        with pytest.raises(InvalidInput) as caught:
+            RERANKING.check(inputs, {}, limits=Limits())
+        assert (caught.value.code, caught.value.params.get("index")) == (code, index)
