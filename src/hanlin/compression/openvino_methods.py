@@ -26,8 +26,7 @@ from hanlin.compression.onnx_methods import BERT_LIKE
 from hanlin.engines.base import import_extra
 from hanlin.engines.openvino_engine import import_openvino
 from hanlin.networks.head import Head
-from hanlin.tasks.base import TASKS
-from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.likeness import LABELS, SCORES, VECTORS, Likeness
 
 if TYPE_CHECKING:
     from openvino import Model
@@ -82,9 +81,10 @@ class OpenvinoInt8:
         rows = list(material.calibration)
         held = rows[: max(1, int(len(rows) * HELD_SHARE))]
         used = rows[len(held) :][:CALIBRATION_ROWS] or rows
-        likeness = TASKS.get(ModelSpec.load(material.source).task).likeness
         head = Head.load(material.source)
-        reference = likeness.numbers(_run(_float_model(material), held, head))
+        raw = _run(_float_model(material), held, head)
+        likeness: Likeness = VECTORS if head.output == "embeddings" else SCORES if raw.shape[1] == 1 else LABELS
+        reference = likeness.numbers(raw)
         is_transformer = model_config(material.source).get("model_type") in BERT_LIKE
         best: tuple[float, float, Model] | None = None
         for recipe in TRANSFORMER_RECIPES if is_transformer else RECURRENT_RECIPES:
