@@ -25,6 +25,7 @@ BODIES = {
     "/api/v1/models/{name}/aliases/{alias}": {"version": 1},
     "/api/v1/deployments": {"model": "mood", "endpoint": "live"},
     "/api/v1/keys": {"name": "k", "scopes": ["read"]},
+    "/api/v1/endpoints/{endpoint}": {"long_text": "refuse"},
     "/api/v1/endpoints/{endpoint}/scale": {"min_replicas": 1},
 }
 NAMES_NOTHING = {f"/api/v1/{name}" for name in ("datasets", "tasks", "keys", "models", "endpoints", "deployments", "jobs")}
