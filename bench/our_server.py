@@ -19,10 +19,12 @@ from hanlin.app.processes import spawn, stop
 from hanlin.app.reconciler import worker_options
 from hanlin.app.supervisor import bind
 from hanlin.app.wiring import open_platform
+from hanlin.gateway.acceptor import new_tally
 from hanlin.messages.said import Said
 from hanlin.serving.reconciler import Reconciler
 from hanlin.serving.replicas import DeploymentSpec
 from hanlin.settings import Settings, load_settings
+from hanlin.types import JsonObject
 
 
 class Fixed:
@@ -38,6 +40,12 @@ class Fixed:
 
     def set_state(self, deployment_id: str, state: str, reason: Said | None, replicas: int) -> None:
         print(deployment_id, state, reason.text("en") if reason else "", flush=True)
+
+    def set_stats(self, deployment_id: str, stats: JsonObject) -> None:
+        """There are no trials."""
+
+    def step_back(self, deployment_id: str, reason: Said, stats: JsonObject) -> None:
+        """There are no trials."""
 
 
 def prepare(settings: Settings) -> None:
@@ -63,8 +71,9 @@ def main() -> None:
     settings = load_settings(os.environ, home=home, port=port, **dict(pair.split("=", 1) for pair in sys.argv[4:]))
     prepare(settings)
     with bind(settings) as listener:
-        os.set_inheritable(listener.fileno(), True)
-        gateway = spawn("gateway", settings, str(listener.fileno()), pass_fds=(listener.fileno(),))
+        fd, tally = listener.fileno(), new_tally(1)
+        os.set_inheritable(fd, True)
+        gateway = spawn("gateway", settings, str(fd), "0", str(tally), pass_fds=(fd, tally))
         try:
             asyncio.run(reconcile(settings, models))
         finally:

@@ -20,6 +20,10 @@ BENCHES: tuple[tuple[str, ...], ...] = (
     ("variants.py", "--model", "lstm", "--target", "latency"),
     ("serving_start.py",),
     ("serving_kills.py",),
+    ("serving_hot_path.py",),
+    ("serving_peers.py",),
+    ("serving_overload.py", "--tokens", "short"),
+    ("serving_overload.py", "--tokens", "long"),
     ("endpoint_load.py",),
 )
 

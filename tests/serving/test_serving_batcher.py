@@ -184,3 +184,36 @@ def test_every_item_leaves_exactly_once(actions: list[tuple]) -> None:
                     waiting[item.call].remove(item.index)
                 waiting = {call: left for call, left in waiting.items() if left}
         batcher.check_integrity()
+
+
+def test_idle_streams_share_what_waits() -> None:
+    batcher = Batcher(max_batch_tokens=512, max_queue_tokens=10_000)
+    for call in range(16):
+        batcher.add(call, [20], now_s=0.0, deadline_s=9.0)
+    first, second = batcher.next_batch(0.0, num_idle=2), batcher.next_batch(0.0, num_idle=1)
+    assert first is not None
+    assert second is not None
+    assert (len(first.items), len(second.items)) == (8, 8)
+
+
+def test_a_little_work_is_not_shared() -> None:
+    batcher = Batcher(max_batch_tokens=512, max_queue_tokens=10_000)
+    for call in range(4):
+        batcher.add(call, [10], now_s=0.0, deadline_s=9.0)
+    batch = batcher.next_batch(0.0, num_idle=2)
+    assert batch is not None
+    assert len(batch.items) == 4
+
+
+def test_a_suspect_waits_until_nothing_else_runs() -> None:
+    batcher = Batcher(max_batch_tokens=512, max_queue_tokens=10_000)
+    batcher.add(1, [10], now_s=0.0, deadline_s=9.0, is_suspect=True)
+    batcher.add(2, [10], now_s=1.0, deadline_s=9.0)
+    assert batcher.next_batch(2.0, is_idle=False) is None
+    alone = batcher.next_batch(2.0, is_idle=True)
+    assert alone is not None
+    assert alone.is_alone
+    assert [item.call for item in alone.items] == [1]
+    rest = batcher.next_batch(2.0, is_idle=False)
+    assert rest is not None
+    assert not rest.is_alone

@@ -10,6 +10,7 @@ Knows no clock, no thread, no socket: time is an argument (monotonic seconds), c
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from hanlin.errors import Overloaded
 from hanlin.serving.wire import Lane
 
 MAX_PADDING_SHARE = 0.2  # of a batch's tokens
+MIN_SHARED_TOKENS = 64  # below that a second stream is not worth its start
 MAX_LANE_WAIT_S = 10.0  # a batch-lane item older than this goes before interactive ones: low priority is not starvation
 _RATE_MEMORY = 0.8  # weight of the past in the measured tokens/s
 _EDGES = (8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 768, 1024, 1536, 2048, 4096, 8192)
@@ -43,6 +45,7 @@ class Batch:
 
     items: tuple[Item, ...]
     width: int
+    is_alone: bool = False  # of a suspect: nothing else may run beside it
 
     @property
     def tokens(self) -> int:
@@ -161,27 +164,33 @@ class Batcher:
             heapq.heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else None
 
-    def next_batch(self, now_s: float) -> Batch | None:
-        """Take the next batch out of the queue; None when nothing waits. Call `expire` first."""
+    def next_batch(self, now_s: float, *, num_idle: int = 1, is_idle: bool = True) -> Batch | None:
+        """Take the next batch out of the queue; None when nothing may go. Call `expire` first.
+
+        Args:
+            num_idle: streams of the engine that have nothing to do and share what waits.
+            is_idle: no stream is at work. A suspect waits for that: it runs alone.
+        """
         head = self._head(now_s)
         if head is None:
             return None
-        entry = self._calls[head.call]
-        chosen = [head]
-        width = head.length
+        is_suspect = self._calls[head.call].is_suspect
+        if is_suspect and not is_idle:
+            return None
+        budget = min(self._max_batch_tokens, max(MIN_SHARED_TOKENS, -(-self._queued_tokens // num_idle)))
+        bucket = _bucket(head.length, head.call, is_suspect=is_suspect)
+        chosen, real, width = [head], head.length, head.length
         self._take(head)
-        bucket = _bucket(head.length, head.call, is_suspect=entry.is_suspect)
         for item in self._company(bucket):
-            wide = max(width, item.length)
-            rows = len(chosen) + 1
-            if rows > self._max_batch_rows or wide * rows > self._max_batch_tokens:
+            wide, rows = max(width, item.length), len(chosen) + 1
+            if rows > self._max_batch_rows or wide * rows > budget:
                 break
-            if not entry.is_suspect and _padding_share(chosen, item, wide) > MAX_PADDING_SHARE:
+            if not is_suspect and 1 - (real + item.length) / (wide * rows) > MAX_PADDING_SHARE:
                 break
             chosen.append(item)
-            width = wide
+            real, width = real + item.length, wide
             self._take(item)
-        return Batch(tuple(chosen), width)
+        return Batch(tuple(chosen), width, is_suspect)
 
     def observe(self, tokens: int, seconds: float) -> None:
         """Learn the engine's speed from a finished batch (padding included)."""
@@ -273,9 +282,4 @@ def _bucket(length: int, call: int, *, is_suspect: bool) -> int:
     """Number of the length's bucket; a suspect call has a bucket of its own, below zero."""
     if is_suspect:
         return -1 - call
-    return next((number for number, edge in enumerate(_EDGES) if length <= edge), len(_EDGES))
-
-
-def _padding_share(chosen: Sequence[Item], item: Item, width: int) -> float:
-    real = sum(other.length for other in chosen) + item.length
-    return 1 - real / (width * (len(chosen) + 1))
+    return bisect_left(_EDGES, length)
