@@ -105,7 +105,9 @@ async def through_protocol(app: object, settings: Settings, requests: list[bytes
     import uvicorn
     from uvicorn.server import ServerState
 
-    config = uvicorn.Config(app, http=strict_protocol(settings), ws="none", lifespan="off", log_config=None, access_log=False)  # type: ignore[arg-type]
+    config = uvicorn.Config(
+        app, http=strict_protocol(settings), ws="none", lifespan="off", log_config=None, access_log=False, proxy_headers=False
+    )  # type: ignore[arg-type]
     config.load()
     connections = []
     for _ in range(TOGETHER):
