@@ -171,6 +171,24 @@ def held(stack) -> list[tuple[int, int]]:
     return found
 
 
+def test_callers_who_reset_a_kept_alive_connection_leave_no_memory_behind(own_stack) -> None:
+    """Each left its connection in a timer for as long as it might have been kept alive: 9 kB a caller."""
+    own_stack.add_model("m:1")
+    own_stack.wait_state(own_stack.deploy("m:1"), "ready")
+    gateway = psutil.Process(own_stack.gateway.pid)
+
+    def call_and_reset(times: int) -> int:
+        for _ in range(times):
+            connection = own_stack.connect()
+            good_call(connection)
+            reset(connection)
+        held(own_stack)
+        return int(gateway.memory_full_info().uss)
+
+    before = call_and_reset(200)
+    assert call_and_reset(1500) - before < 5 * 2**20
+
+
 def soak(stack, rounds: int) -> None:
     stack.add_model("m:1")
     stack.wait_state(stack.deploy("m:1"), "ready")

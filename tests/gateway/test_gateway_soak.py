@@ -27,6 +27,7 @@ from hanlin.bench.load import Limits, Load, Window
 
 pytestmark = pytest.mark.e2e
 MAX_DRIFT = 0.05
+MAX_GATEWAY_BYTES = 150 * 2**20
 RATE = 20.0
 LONG = " ".join(f"w{number % 190 + 7}" for number in range(150))  # read in windows
 CALLS = [
@@ -110,6 +111,7 @@ def soak(stack, callers: ModuleType, seconds: float, capsys: pytest.CaptureFixtu
     assert window.good > window.failed > 0, "both kinds of calls are part of it"
     assert window.unsent == 0
     assert max(drifts.values()) <= MAX_DRIFT
+    assert after[0] < MAX_GATEWAY_BYTES, "it did not drift any more, because it had grown before"
     assert stack.worker_values()["hanlin_worker_inflight_calls"] == 0
     assert stack.gateway_log.read_text() == ""
 

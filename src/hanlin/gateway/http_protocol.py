@@ -63,6 +63,7 @@ class GuardedProtocol(HttpToolsProtocol):
             self._is_gone = self._answering.disconnected = True
             self._answering.message_event.set()
         super().connection_lost(exc)
+        self._unset_keepalive_if_required()  # after a reset uvicorn leaves this timer, which holds all of the connection until it fires
         if self._is_gone and self._hang_up is not None:
             self._hang_up()
 
