@@ -5,6 +5,7 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from hanlin.errors import InvalidInput
+from hanlin.serving.gathering import gather
 from hanlin.tasks import TASKS, Limits, ModelSpec, TextSettings
 from hanlin.tasks.encoding import Marks, TextEncoder
 from hanlin.tasks.entities import entities, split_label
@@ -32,7 +33,7 @@ def scores_of(marks: Marks, tags: dict[int, str], *, sure: float = 0.9):
 
 
 def read(encoder, text, tags, strategy, **options):
-    (marks,) = encoder.encode_marked([text], truncate=True).marks
+    (marks,) = encoder.encode_marked([text], "truncate").marks
     return [item for item in entities(scores_of(marks, tags, **options), marks, LABELS, strategy) if item.label != "O"]
 
 
@@ -57,7 +58,7 @@ def test_simple_breaks_a_word_whose_pieces_differ_and_word_strategies_do_not(enc
 
 def test_average_and_max_weigh_the_pieces_of_a_word(encoder):
     text = "Ada Lovelace lives in London."
-    (marks,) = encoder.encode_marked([text]).marks
+    (marks,) = encoder.encode_marked([text], "refuse").marks
     scores = scores_of(marks, {})
     scores[6], scores[7] = 0, 0
     scores[6, [0, 3]], scores[7, [0, 3]] = (0.6, 0.4), (0.1, 0.9)
@@ -84,7 +85,7 @@ def test_places_are_those_of_the_text_as_it_was_sent(encoder):
 
 
 def test_a_text_that_is_cut_keeps_its_places_and_closing_token(encoder):
-    encoded = encoder.encode_marked(["ada " * 30], truncate=True)
+    encoded = encoder.encode_marked(["ada " * 30], "truncate")
     rows, (marks,), cut = encoded.rows, encoded.marks, encoded.cut
     assert cut == (0,)
     assert (len(rows[0]), rows[0][-1]) == (10, PIECES.index("[SEP]"))
@@ -92,17 +93,50 @@ def test_a_text_that_is_cut_keeps_its_places_and_closing_token(encoder):
     assert marks.spans[0] is marks.spans[-1] is None
     assert marks.spans[8] == (28, 31)
     with pytest.raises(InvalidInput) as caught:
-        encoder.encode_marked(["ok", "ada " * 30])
+        encoder.encode_marked(["ok", "ada " * 30], "refuse")
     assert (caught.value.code, caught.value.params["index"]) == ("text_too_long", 1)
+
+
+def test_a_text_in_windows_is_labelled_as_a_whole(encoder):
+    spec = ModelSpec(TASK.name, LABELS, 10, 0)
+    text = "ada lives in london . " * 6
+    options = {"long_text": "window", "ignore_labels": [], "aggregation_strategy": "none"}
+    request = TASK.check(["ada", text], options, limits=Limits())
+    encoded = TASK.encode(request, encoder, spec)
+    windows = encoded.windows[1]
+    assert len(windows) > 3 and len(encoded.rows) == 1 + len(windows) and len(encoded.marks) == 2
+    found = [({"token_logits": logits_of(row, width=12)[None]}, 0) for row in encoded.rows]
+    short, long = TASK.decode(gather(TASK, encoded, found), spec, request.options, encoded)
+    assert [item.word for item in short] == ["ada"]
+    assert [item.word for item in long] == ["ada", "lives", "in", "lon", "don", "."] * 6
+    assert [item.label for item in long] == [LABELS[place % len(LABELS)] for place in (4, 7, 8, 9, 10, 11)] * 6, "each from its own token"
+    assert long[-1].end == len(text) - 1
+
+
+def logits_of(row, *, width):
+    """A label that hangs on the token alone; padded, as a batch of longer rows would have it."""
+    found = np.zeros((width, len(LABELS)), dtype=np.float32)
+    for place, token in enumerate(row):
+        found[place, token % len(LABELS)] = 5.0
+    return found
+
+
+def test_a_text_beyond_all_windows_is_refused(encoder):
+    with pytest.raises(InvalidInput) as caught:
+        encoder.encode_marked(["ok", "ada " * 1000], "window")
+    assert (caught.value.code, caught.value.params["index"]) == ("text_too_long", 1)
+    with pytest.raises(InvalidInput) as caught:
+        encoder.encode_marked(["ada" + " " * 70_000], "window")
+    assert caught.value.params["unit"] == "characters"
 
 
 @pytest.mark.parametrize("text", ["ada " * 2000, "ada" + " " * 5000 + "lives"])
 def test_long_texts_are_judged_whole(encoder, text):
     if len(text.split()) > 10:
         with pytest.raises(InvalidInput, match="at least"):
-            encoder.encode_marked([text])
+            encoder.encode_marked([text], "refuse")
     else:
-        assert len(encoder.encode_marked([text]).rows[0]) == 4
+        assert len(encoder.encode_marked([text], "refuse").rows[0]) == 4
 
 
 def test_labels_can_be_kept_or_left_out(encoder):

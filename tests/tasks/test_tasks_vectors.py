@@ -86,13 +86,13 @@ def rank(spec, outputs, texts, **parameters):
 
 def test_an_embedding_model_ranks_by_cosine():
     spec = vectors_spec(RERANKING, prompts=PROMPTS, is_normalized=False)
-    vectors = np.array([[2, 0, 0, 0], [0, 5, 0, 0], [3, 0, 0, 0], [1, 1, 0, 0]], dtype=np.float32)
+    vectors = np.array([[0, 5, 0, 0], [3, 0, 0, 0], [1, 1, 0, 0], [2, 0, 0, 0]], dtype=np.float32)  # the query's is the last
     found = rank(spec, {"embeddings": vectors}, ["a", "b", "c"], return_text=True)
     assert [(item["index"], item["text"]) for item in found] == [(1, "b"), (2, "c"), (0, "a")]
     assert [item["score"] for item in found] == pytest.approx([1.0, 0.5**0.5, 0.0])
     assert [item["index"] for item in rank(spec, {"embeddings": vectors}, ["a", "b", "c"], top_k=1)] == [1]
     request = RERANKING.check({"query": "a", "texts": ["b"]}, {}, limits=Limits())
-    assert RERANKING.encode(request, encoder_of(spec), spec).rows == [[2, 4, 6, 3], [2, 5, 7, 3]]
+    assert RERANKING.encode(request, encoder_of(spec), spec).rows == [[2, 5, 7, 3], [2, 4, 6, 3]]
 
 
 def test_a_cross_encoder_reads_pairs():
@@ -105,6 +105,42 @@ def test_a_cross_encoder_reads_pairs():
     raw = rank(spec, {"logits": logits}, ["c", "b c"], raw_scores=True)
     assert [(item["index"], item["score"]) for item in raw] == [(1, 3.0), (0, -1.0)]
     assert rank(spec, {"logits": logits}, ["c", "b c"])[0]["score"] == pytest.approx(1 / (1 + np.exp(-3.0)))
+
+
+def test_a_long_text_is_read_in_windows_beside_its_query():
+    spec = ModelSpec(RERANKING.name, ("LABEL_0",), 8, 0)
+    request = RERANKING.check({"query": "a", "texts": ["b", "b c " * 5, "c"]}, {"long_text": "window"}, limits=Limits())
+    encoded = RERANKING.encode(request, encoder_of(spec), spec)
+    windows = encoded.windows[1]
+    assert list(encoded.windows) == [1] and len(windows) > 2
+    assert len(encoded.rows) == 2 + len(windows)
+    assert all(row[:3] == [2, 6, 3] and row[-1] == 3 and len(row) == 8 for row in encoded.rows[1:-1])
+    assert encoded.types[1:-1] == [[0, 0, 0, 1, 1, 1, 1, 1]] * len(windows)
+    read = [token for window, row in zip(windows, encoded.rows[1:-1], strict=True)
+            for token in row[3 + window.own_start - window.start : 3 + window.own_end - window.start]]  # fmt: skip
+    assert read == [7, 8] * 5, "every token once"
+    best = RERANKING.merge(windows, [{"logits": np.array([value])} for value in (0.5, 3.0, -1.0, 2.0, 0.0)[: len(windows)]])
+    assert best["logits"].tolist() == [3.0]
+    with pytest.raises(InvalidInput) as caught:
+        RERANKING.encode(
+            RERANKING.check({"query": "a b c a", "texts": ["b " * 9]}, {"long_text": "window"}, limits=Limits()), encoder_of(spec), spec
+        )
+    assert caught.value.code == "text_too_long", "such a query leaves no room for windows"
+    with pytest.raises(InvalidInput) as caught:
+        RERANKING.encode(request, encoder_of(spec), spec, max_windows=2)
+    assert caught.value.code == "too_many_windows"
+
+
+def test_an_embedding_model_ranks_a_long_text_by_the_vector_that_embedding_answers():
+    spec = vectors_spec(RERANKING)
+    request = RERANKING.check({"query": "a", "texts": ["b", "b c " * 60]}, {"long_text": "window"}, limits=Limits())
+    encoded = RERANKING.encode(request, encoder_of(spec), spec)
+    assert list(encoded.windows) == [1]
+    assert len(encoded.rows) == 1 + len(encoded.windows[1]) + 1
+    rows = [{"embeddings": np.eye(4, dtype=np.float32)[number % 4]} for number in range(len(encoded.windows[1]))]
+    merged = RERANKING.merge(encoded.windows[1], rows)["embeddings"]
+    np.testing.assert_array_equal(merged, EMBEDDING.merge(encoded.windows[1], rows)["embeddings"])
+    assert np.linalg.norm(merged) == pytest.approx(1.0)
 
 
 def test_a_pair_that_is_too_long_names_its_text_or_is_cut():

@@ -20,10 +20,10 @@ def gather(task: Task, encoded: Encoded, found: Sequence[Found | None]) -> Outpu
     if len(parts) == 1:
         outputs, place = parts[0]
         return {name: values[place : place + 1] for name, values in outputs.items()}
-    rows = [_row(part) for part in parts]
+    rows, lengths = [_row(part) for part in parts], [len(row) for row in encoded.rows]
     if encoded.windows:
-        rows = _merge(task, encoded, rows)
-    longest = max(map(len, encoded.rows))
+        rows, lengths = _merge(task, encoded, rows, lengths)
+    longest = max(lengths)
     return {name: np.stack([_fitted(row[name], longest) for row in rows]) for name in rows[0]}
 
 
@@ -41,14 +41,15 @@ def _row(part: Found) -> Row:
     return {name: values[place] for name, values in outputs.items()}
 
 
-def _merge(task: Task, encoded: Encoded, rows: list[Row]) -> list[Row]:
+def _merge(task: Task, encoded: Encoded, rows: list[Row], lengths: list[int]) -> tuple[list[Row], list[int]]:
+    """Rows and their lengths, one a text."""
     merged: list[Row] = []
+    merged_lengths: list[int] = []
     start = 0
-    for index in range(len(rows)):
-        if start == len(rows):
-            break
-        windows = encoded.windows.get(index)
+    while start < len(rows):
+        windows = encoded.windows.get(len(merged))
         end = start + (len(windows) if windows else 1)
         merged.append(task.merge(windows, rows[start:end]) if windows else rows[start])
+        merged_lengths.append(lengths[start] + (windows[-1].end - windows[0].end if windows else 0))
         start = end
-    return merged
+    return merged, merged_lengths

@@ -80,13 +80,8 @@ class Embedding:
         return encoder.plan(texts, options.long_text or long_text, max_windows=max_windows)
 
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
-        """See `Task.merge`: the mean of the vectors, each window weighted by its own tokens; of length 1 where all of them are."""
-        weights = np.array([window.num_own for window in windows], dtype=np.float64)
-        vectors = np.stack([row["embeddings"] for row in rows]).astype(np.float64)  # (windows, dimensions)
-        mean = weights @ vectors / weights.sum()
-        if np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < 1e-3:
-            mean /= max(float(np.linalg.norm(mean)), 1e-12)
-        return {"embeddings": mean.astype(np.float32)}
+        """See `Task.merge`."""
+        return merged_vectors(windows, rows)
 
     def decode(
         self, outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, options: TaskOptions, encoded: Encoded | None = None
@@ -116,6 +111,16 @@ class Embedding:
     def read(self, answer: JsonValue, spec: ModelSpec) -> list[Numbers]:
         """See `Task.read`: one unit vector a text."""
         return list(VECTORS.numbers(np.array(answer, dtype=np.float64))[:, None, :])
+
+
+def merged_vectors(windows: Sequence[Window], rows: Sequence[Row]) -> Row:
+    """The mean of the vectors, each window weighted by its own tokens; of length 1 where all of them are."""
+    weights = np.array([window.num_own for window in windows], dtype=np.float64)
+    vectors = np.stack([row["embeddings"] for row in rows]).astype(np.float64)  # (windows, dimensions)
+    mean = weights @ vectors / weights.sum()
+    if np.abs(np.linalg.norm(vectors, axis=1) - 1).max() < 1e-3:
+        mean /= max(float(np.linalg.norm(mean)), 1e-12)
+    return {"embeddings": mean.astype(np.float32)}
 
 
 def settings_of(spec: ModelSpec) -> VectorSettings:

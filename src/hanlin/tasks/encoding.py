@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.errors import EngineFailed, InvalidInput
-from hanlin.tasks.alignment import Span, prepare
+from hanlin.tasks.alignment import Span, Traced, prepare
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import is_blank
 from hanlin.tasks.windows import Window, cut_windows, max_tokens
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _MIN_PREFIX_CHARACTERS = 4096
 _PREFIX_CHARACTERS_PER_TOKEN = 16
 _PREFIX_MARGIN_TOKENS = 64  # tokens near the cut may differ from those of the whole text
+_LEAST_ROOM_SHARE = 4  # a query before windows leaves them at least this part of the row
 _MAX_TRACED_CHARACTERS = 65_536  # of a text that may be cut, and is told apart character by character
 
 
@@ -53,7 +54,7 @@ class Encoded:
         cut: indices of the texts that lost their end.
         windows: those of each text that has more than one, by its index.
         types: token types beside the rows, for a model that reads pairs.
-        marks: what each row's tokens stand for in its text, where the task points into texts.
+        marks: what the tokens of each text stand for in it, windows or not, where the task points into texts.
     """
 
     rows: list[list[int]]
@@ -108,7 +109,7 @@ class TextEncoder:
         Raises:
             InvalidInput: as `encode`; `too_many_windows`.
         """
-        longest = self._num_special + max_tokens(self._room) if long_text == "window" else self.max_length
+        longest = self._longest(long_text)
         prepared = [self._prepare(text, index, longest) for index, text in enumerate(texts)]
         rows = self._tokenize([text for text, _ in prepared])
         for index, (_, rest) in enumerate(prepared):
@@ -118,61 +119,93 @@ class TextEncoder:
             return Encoded([self._check_some(row, index) for index, row in enumerate(rows)])
         return self._fit(rows, long_text, longest, max_windows)
 
-    def encode_marked(self, texts: Sequence[str], *, truncate: bool = False) -> Encoded:
-        """Like `encode`, with what every token stands for in its text as it was sent.
+    def encode_marked(self, texts: Sequence[str], long_text: LongText, *, max_windows: int | None = None) -> Encoded:
+        """Like `plan`, with what every token stands for in its text as it was sent; a text in windows is marked as a whole.
 
         Raises:
-            InvalidInput: as `encode`.
+            InvalidInput: as `plan`.
         """
         rows: list[list[int]] = []
         marks: list[Marks] = []
         cut: list[int] = []
+        windows: dict[int, tuple[Window, ...]] = {}
         for index, text in enumerate(texts):
-            begin, _ = self._prepare(text, index, self.max_length)  # refuses what is blank or broken
-            if len(text) > _MIN_PREFIX_CHARACTERS and not truncate:
-                self._check_length(len(self._tokenize([begin])[0]), index)
-            traced = prepare(self._text, text[:_MAX_TRACED_CHARACTERS])
+            traced = self._traced(text, index, long_text)
             found = self._encode_batch([traced.text])[0]
             row, kept = self._check_some(found.ids, index), len(found.ids)
-            if kept > self.max_length:
-                if not truncate:
-                    self._check_length(kept, index)
+            if kept <= self.max_length:
+                rows.append(row)
+            elif long_text == "truncate":
                 kept = self.max_length - len(self._tail)
                 row = row[:kept] + self._tail
                 cut.append(index)
+                rows.append(row)
+            else:
+                self._check_length(kept, index, self._longest(long_text))
+                windows[index] = cut_windows(kept - self._num_special, self._room, place=len(self._head))
+                rows += _framed(row, windows[index], len(self._tail))
             nothing = [None] * (len(row) - kept)
             spans: list[Span | None] = [
                 None if is_special or first == last else traced.original(first, last)
                 for (first, last), is_special in zip(found.offsets[:kept], found.special_tokens_mask[:kept], strict=True)
             ]
-            rows.append(row)
             marks.append(Marks(text, [*spans, *nothing], [*found.word_ids[:kept], *nothing]))
-        return Encoded(rows, tuple(cut), marks=marks)
+        _check_windows(windows, max_windows)
+        return Encoded(rows, tuple(cut), windows, marks=marks)
 
-    def encode_pairs(self, first: str, seconds: Sequence[str], *, truncate: bool = False) -> Encoded:
+    def _traced(self, text: str, index: int, long_text: LongText) -> Traced:
+        """The prepared text with the places of its characters. What is surely too long is refused before the dear part."""
+        longest = self._longest(long_text)
+        begin, _ = self._prepare(text, index, longest)  # refuses what is blank or broken
+        if long_text != "truncate" and len(text) > _MIN_PREFIX_CHARACTERS:
+            self._check_length(len(self._tokenize([begin])[0]), index, longest)
+            if len(text) > _MAX_TRACED_CHARACTERS:
+                raise InvalidInput("text_too_long", index=index, length=len(text), unit="characters", limit=_MAX_TRACED_CHARACTERS)
+        return prepare(self._text, text[:_MAX_TRACED_CHARACTERS])
+
+    def encode_pairs(self, first: str, seconds: Sequence[str], long_text: LongText, *, max_windows: int | None = None) -> Encoded:
         """Rows of `first` together with each of `seconds`, and the token types that tell them apart.
 
         Args:
-            truncate: cut the second text (and the first beyond half of the row) instead of refusing the pair.
+            long_text: `truncate` cuts the second text (and the first beyond half of the row), `window` repeats the first before each
+                window of the second; a first text that leaves less than a quarter of the row is refused then.
 
         Raises:
-            InvalidInput: as `encode`, with the index of the second text.
+            InvalidInput: as `plan`, with the index of the second text.
         """
+        longest = self._longest(long_text)
         begin, _ = self._prepare(first, -1, self.max_length)
-        ends = [self._prepare(text, index, self.max_length)[0] for index, text in enumerate(seconds)]
+        ends = [self._prepare(text, index, longest)[0] for index, text in enumerate(seconds)]
         rows: list[list[int]] = []
         types: list[list[int]] = []
         cut: list[int] = []
+        windows: dict[int, tuple[Window, ...]] = {}
         for index, whole in enumerate(self._encode_batch([(begin, end) for end in ends])):
             found = whole
+            if len(whole.ids) > self.max_length and long_text == "window":
+                windows[index], tail = self._pair_windows(whole, index)
+                rows += _framed(whole.ids, windows[index], tail)
+                types += _framed(whole.type_ids, windows[index], tail)
+                continue
             if len(whole.ids) > self.max_length:
-                if not truncate:
-                    self._check_length(len(whole.ids), index)
+                if long_text == "refuse":
+                    self._check_length(len(whole.ids), index, self.max_length)
                 found = self._cut_pair(begin, ends[index], index)
                 cut.append(index)
             rows.append(found.ids)
             types.append(found.type_ids)
-        return Encoded(rows, tuple(cut), types=types)
+        _check_windows(windows, max_windows)
+        return Encoded(rows, tuple(cut), windows, types=types)
+
+    def _pair_windows(self, whole: Encoding, index: int) -> tuple[tuple[Window, ...], int]:
+        """Windows over the second text of a pair that is too long, and the number of special tokens behind it."""
+        seconds = [place for place, sequence in enumerate(whole.sequence_ids) if sequence == 1]
+        place, tail = seconds[0], len(whole.ids) - seconds[-1] - 1
+        room = self.max_length - place - tail
+        if room * _LEAST_ROOM_SHARE < self.max_length:
+            raise InvalidInput("text_too_long", index=index, length=len(whole.ids), unit="tokens", limit=self.max_length)
+        self._check_length(len(whole.ids), index, place + max_tokens(room) + tail)
+        return cut_windows(len(seconds), room, place=place), tail
 
     def _cut_pair(self, begin: str, end: str, index: int) -> Encoding:
         """The pair with its longer text cut at a character, as long as it is too long: the frame of special tokens stays whole."""
@@ -186,9 +219,13 @@ class TextEncoder:
                 return found
         raise InvalidInput("text_too_long", index=index, length=len(found.ids), unit="tokens", limit=self.max_length)
 
-    def _check_length(self, tokens: int, index: int) -> None:
-        if tokens > self.max_length:
-            raise InvalidInput("text_too_long", index=index, length=tokens, unit="tokens", limit=self.max_length)
+    def _longest(self, long_text: LongText) -> int:
+        """Tokens that a text may have, special ones included."""
+        return self._num_special + max_tokens(self._room) if long_text == "window" else self.max_length
+
+    def _check_length(self, tokens: int, index: int, limit: int) -> None:
+        if tokens > limit:
+            raise InvalidInput("text_too_long", index=index, length=tokens, unit="tokens", limit=limit)
 
     def _encode_batch(self, texts: list[str] | list[tuple[str, str]]) -> list[Encoding]:
         """Encodings with offsets and types, which the faster road lacks."""
@@ -247,13 +284,22 @@ class TextEncoder:
             elif long_text == "refuse" or len(row) > longest:
                 raise InvalidInput("text_too_long", index=index, length=len(row), unit="tokens", limit=longest)
             else:
-                windows[index] = cut_windows(len(row) - self._num_special, self._room)
-                body = row[len(self._head) : len(row) - len(self._tail)]
-                fitted += [self._head + body[window.start : window.end] + self._tail for window in windows[index]]
-        total = sum(map(len, windows.values()))
-        if max_windows is not None and total > max_windows:
-            raise InvalidInput("too_many_windows", windows=total, limit=max_windows)
+                windows[index] = cut_windows(len(row) - self._num_special, self._room, place=len(self._head))
+                fitted += _framed(row, windows[index], len(self._tail))
+        _check_windows(windows, max_windows)
         return Encoded(fitted, tuple(cut), windows)
+
+
+def _framed(row: list[int], windows: Sequence[Window], num_after: int) -> list[list[int]]:
+    """A row for each window of `row`: what stands before its text, the window's tokens, the `num_after` last tokens."""
+    place, tail = windows[0].place, row[len(row) - num_after :]
+    return [row[:place] + row[place + window.start : place + window.end] + tail for window in windows]
+
+
+def _check_windows(windows: Mapping[int, tuple[Window, ...]], limit: int | None) -> None:
+    total = sum(map(len, windows.values()))
+    if limit is not None and total > limit:
+        raise InvalidInput("too_many_windows", windows=total, limit=limit)
 
 
 def _beginning(text: str, encoding: Encoding, tokens: int) -> str:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Row, TaskOptions, TaskRequest
 from hanlin.tasks.checks import check_parameters, check_text, check_texts, json_type, read_bool, read_integer, read_long_text
-from hanlin.tasks.embedding import normalized, vectors_of
+from hanlin.tasks.embedding import merged_vectors, normalized, vectors_of
 from hanlin.tasks.encoding import Encoded, TextEncoder
 from hanlin.tasks.likeness import SCORES, Likeness, Numbers
 from hanlin.tasks.ranking_metrics import ScalarMetrics, ranking_metrics
@@ -92,25 +92,27 @@ class Reranking:
     def encode(
         self, request: TaskRequest, encoder: TextEncoder, spec: ModelSpec, *, long_text: LongText = "refuse", max_windows: int | None = None
     ) -> Encoded:
-        """See `Task.encode`: pairs for a cross-encoder; the query and then every text for an embedding model. Windows are refused."""
+        """See `Task.encode`: pairs for a cross-encoder; every text and then the query for an embedding model."""
         options = request.options
         assert isinstance(options, RerankingOptions), "options of another task"
-        truncate = (options.long_text or long_text) == "truncate"
+        policy = options.long_text or long_text
         if spec.vectors is None:
-            return encoder.encode_pairs(options.query, request.texts, truncate=truncate)
+            return encoder.encode_pairs(options.query, request.texts, policy, max_windows=max_windows)
         prompts = dict(spec.vectors.prompts)
         ask = next((prompts[name] for name in ("query", "search_query") if name in prompts), "")
         tell = next((prompts[name] for name in ("passage", "document", "search_document") if name in prompts), "")
         try:
-            query = encoder.encode([ask + options.query], truncate=truncate)
+            query = encoder.encode([ask + options.query], truncate=policy == "truncate")
         except InvalidInput as error:
             raise _of_query(error) from error
-        told = encoder.plan([tell + text for text in request.texts], "truncate" if truncate else "refuse")
-        return Encoded(query + told.rows, told.cut)
+        told = encoder.plan([tell + text for text in request.texts], policy, max_windows=max_windows)
+        return Encoded(told.rows + query, told.cut, told.windows)
 
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
-        """See `Task.merge`; never asked, because nothing is read in windows."""
-        raise NotImplementedError
+        """See `Task.merge`: the best window of a cross-encoder; of an embedding model the vector that embedding would answer."""
+        if "embeddings" in rows[0]:
+            return merged_vectors(windows, rows)
+        return {"logits": np.stack([row["logits"] for row in rows]).max(axis=0)}
 
     def decode(
         self, outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, options: TaskOptions, encoded: Encoded | None = None
@@ -119,7 +121,7 @@ class Reranking:
         assert isinstance(options, RerankingOptions), "options of another task"
         if spec.vectors is not None:
             vectors = normalized(vectors_of(outputs, spec)).astype(np.float64)
-            scores = vectors[1:] @ vectors[0]
+            scores = vectors[:-1] @ vectors[-1]
         else:
             scores = _pair_scores(outputs)
             scores = scores if options.is_raw else 0.5 * (1.0 + np.tanh(0.5 * scores))

@@ -73,12 +73,18 @@ class TokenClassification:
     def encode(
         self, request: TaskRequest, encoder: TextEncoder, spec: ModelSpec, *, long_text: LongText = "refuse", max_windows: int | None = None
     ) -> Encoded:
-        """See `Task.encode`. Windows are refused as too long."""
-        return encoder.encode_marked(request.texts, truncate=(request.options.long_text or long_text) == "truncate")
+        """See `Task.encode`."""
+        return encoder.encode_marked(request.texts, request.options.long_text or long_text, max_windows=max_windows)
 
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
-        """See `Task.merge`; never asked, because nothing is read in windows."""
-        raise NotImplementedError
+        """See `Task.merge`: each token from the window whose own it is, special tokens from the first and the last."""
+        first, last = windows[0], windows[-1]
+        values = [row["token_logits"] for row in rows]
+        own = [
+            row[window.place + window.own_start - window.start : window.place + window.own_end - window.start]
+            for window, row in zip(windows, values, strict=True)
+        ]
+        return {"token_logits": np.concatenate([values[0][: first.place], *own, values[-1][last.place + last.end - last.start :]])}
 
     def decode(
         self, outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, options: TaskOptions, encoded: Encoded | None = None
@@ -87,12 +93,12 @@ class TokenClassification:
         assert isinstance(options, TaggingOptions), "options of another task"
         assert encoded is not None and encoded.marks is not None, "places come from the rows"
         logits = outputs.get("token_logits")
-        shape = (len(encoded.rows), max(map(len, encoded.rows)), len(spec.labels))
+        shape = (len(encoded.marks), max(len(marks.spans) for marks in encoded.marks), len(spec.labels))
         if logits is None or logits.ndim != 3 or logits.shape[::2] != shape[::2] or logits.shape[1] < shape[1]:
             raise EngineFailed("model_output_invalid", details=f"token_logits of shape {None if logits is None else logits.shape}")
         found: list[list[Entity]] = []
-        for values, row, marks in zip(logits, encoded.rows, encoded.marks, strict=True):
-            own = values[: len(row)]
+        for values, marks in zip(logits, encoded.marks, strict=True):
+            own = values[: len(marks.spans)]
             if not np.isfinite(own).all():
                 raise EngineFailed("model_output_invalid", details="NaN or infinity in the token_logits")
             read = entities(LABELS.numbers(own), marks, spec.labels, options.strategy)

@@ -21,12 +21,16 @@ class Window:
 
     Its *own* tokens, `own_start` to `own_end`, stand nearer to its middle than to any other window's: every token of a text is
     the own token of exactly one window.
+
+    Args:
+        place: where token `start` stands in the window's row: behind special tokens, or a query.
     """
 
     start: int
     end: int
     own_start: int
     own_end: int
+    place: int = 0
 
     @property
     def num_own(self) -> int:
@@ -34,17 +38,18 @@ class Window:
         return self.own_end - self.own_start
 
 
-def cut_windows(num_tokens: int, room: int) -> tuple[Window, ...]:
+def cut_windows(num_tokens: int, room: int, *, place: int = 0) -> tuple[Window, ...]:
     """The fewest windows of `room` tokens that cover a text of `num_tokens` with enough overlap, spread evenly.
 
     A text that fits is one window.
     """
     if num_tokens <= room:
-        return (Window(0, num_tokens, 0, num_tokens),)
+        return (Window(0, num_tokens, 0, num_tokens, place),)
     last = num_windows(num_tokens, room) - 1
     starts = [number * (num_tokens - room) // last for number in range(last + 1)]
     borders = [0, *((after + before + room) // 2 for before, after in pairwise(starts)), num_tokens]
-    return tuple(Window(start, start + room, *borders[number : number + 2]) for number, start in enumerate(starts))
+    pieces = zip(starts, pairwise(borders), strict=True)
+    return tuple(Window(start, start + room, own_start, own_end, place) for start, (own_start, own_end) in pieces)
 
 
 def num_windows(num_tokens: int, room: int) -> int:
