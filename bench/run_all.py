@@ -25,6 +25,7 @@ BENCHES: tuple[tuple[str, ...], ...] = (
     ("serving_overload.py", "--tokens", "short"),
     ("serving_overload.py", "--tokens", "long"),
     ("endpoint_load.py",),
+    ("serving_residency.py",),
 )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hanlin.errors import InvalidInput
-from hanlin.types import shorten
+from hanlin.types import Isolation, shorten
 
 # Variables the client reads; they are not settings of the server.
 CLIENT_VARIABLES = frozenset({"HANLIN_URL", "HANLIN_KEY", "HANLIN_CONFIG", "HANLIN_LANG"})
@@ -53,6 +53,9 @@ class Settings(BaseModel):
     trial_max_latency_ratio: float = Field(2.0, gt=1, description="95th percentile of a trial's latency, as a multiple of what serves")
     trial_max_label_drift: float = Field(0.2, gt=0, le=1, description="share of answers by which a trial's label counts may differ")
     worker_start_timeout_s: float = Field(120.0, gt=0, description="time for a worker to load its model")
+    isolation: Isolation = Field("own", description="`own` worker process or `shared` ones, where a deployment does not say")
+    memory_budget_bytes: int = Field(0, ge=0, description="memory of all loaded models; 0 means 60 % of the machine's")
+    spare_worker: bool = Field(True, description="keep a worker process ready for the next model (about 60 MB)")
     job_lease_s: float = Field(15.0, gt=1, description="a job whose runner is silent for this long is taken over")
     job_memory_bytes: int = Field(0, ge=0, description="memory of one job; 0 means three quarters of the machine's")
     max_upload_bytes: int = Field(8 * 2**30, ge=1, description="largest uploaded blob")

@@ -18,6 +18,7 @@ Digest = NewType("Digest", str)  # 64 lower-case hex digits of SHA-256
 JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "JsonValue"]
 JsonObject = dict[str, JsonValue]
 
+Isolation = Literal["own", "shared"]  # whether a replica has a worker process of its own
 Scope = Literal["predict", "read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = ("predict", "read", "write", "admin")
 

@@ -272,3 +272,34 @@ async def test_how_an_endpoint_answers_is_checked_at_the_door(http, owner, platf
         assert (await client.patch("/api/v1/endpoints/other", json={})).status_code == 404
     async with http.client(http.key("read")) as client:
         assert (await client.patch("/api/v1/endpoints/live", json={"cache_ttl_s": 5})).status_code == 403
+
+
+def test_where_a_model_lives_is_declared_kept_by_a_rollback_and_told_to_the_reconciler(platform, owner, make_version, desired) -> None:
+    make_version()
+    first = deployments.deploy(platform, owner, model="mood", endpoint="live", replicas=0, isolation="shared", idle_s=60.0)
+    assert (first.replicas, first.isolation, first.idle_s) == (0, "shared", 60.0)
+    (spec,) = desired.list_deployments()
+    assert (spec.replicas, spec.min_replicas, spec.isolation, spec.idle_s, spec.was_ready) == (1, 0, "shared", 60.0, False)
+    ready(desired)
+    assert desired.list_deployments()[0].was_ready
+    make_version(content=b"new weights")
+    deployments.deploy(platform, owner, model="mood", endpoint="live")
+    ready(desired)
+    back = deployments.rollback(platform, owner, "live")
+    assert (back.version, back.replicas, back.isolation, back.idle_s) == (1, 0, "shared", 60.0)
+    deployments.scale(platform, owner, "live", min_replicas=2)
+    assert [(spec.replicas, spec.min_replicas) for spec in desired.list_deployments()][-1] == (2, 2)
+
+
+def test_an_endpoint_that_sleeps_serves(platform, owner, make_version, desired) -> None:
+    make_version()
+    asleep = deployments.deploy(platform, owner, model="mood", endpoint="live", replicas=0).id
+    desired.set_state(ready(desired), "asleep", None, 0)
+    assert deployments.get_endpoint(platform, owner, "live").serving.id == asleep
+    assert deployments.deploy(platform, owner, model="mood", endpoint="live", replicas=0).id == asleep
+
+
+def test_the_home_says_where_models_live_when_a_deployment_does_not(platform, owner, make_version) -> None:
+    make_version()
+    object.__setattr__(platform, "settings", platform.settings.model_copy(update={"isolation": "shared"}))
+    assert deployments.deploy(platform, owner, model="mood", endpoint="live").isolation == "shared"

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from hanlin.errors import DataCorrupt, EngineFailed
+from hanlin.errors import DataCorrupt
 from hanlin.messages.said import Said
 from hanlin.serving import process, reconciler
-from hanlin.serving.process import WorkerOptions, WorkerProcess, new_route
+from hanlin.serving.place import Place
+from hanlin.serving.process import WorkerOptions
 from hanlin.serving.replicas import DeploymentSpec, ReplicaSet
-from hanlin.serving.routes import ReplicaRoute, Routes, load_routes, save_routes
+from hanlin.serving.routes import Routes, load_routes, save_routes
+from hanlin.serving.workers import Wanted, Workers
 
 
 class Nothing:
@@ -55,23 +57,25 @@ async def test_a_workers_artifact_is_verified_at_every_start(tmp_path: Path, mon
             raise DataCorrupt("artifact_corrupt", digest="d")
         return tmp_path
 
-    async def start(*_: object, **__: object) -> None:
-        """Stands for a worker."""
+    async def start(_: Workers, __: Wanted, place: Place) -> StandInWorker:
+        return StandInWorker(place)
 
-    monkeypatch.setattr(WorkerProcess, "start", start)
+    monkeypatch.setattr(Workers, "start", start)
     spec = DeploymentSpec("d1", "default", "e", "m", "m:1", "fake-fp32", 1)
-    group = ReplicaSet(spec, materialize=materialize, options=WorkerOptions(run_dir=tmp_path), on_change=lambda: None)
-    await group._start_worker(new_route(tmp_path))
+    group = ReplicaSet(spec, materialize=materialize, workers=Workers(WorkerOptions(run_dir=tmp_path)), on_change=lambda: None)
+    await group._start_worker(0)
     with pytest.raises(DataCorrupt):
-        await group._start_worker(new_route(tmp_path))
+        await group._start_worker(0)
+    await group.stop()
     assert verified == ["m:1", "m:1"]
 
 
 class StandInWorker:
     """A worker that lives until it is told to die."""
 
-    def __init__(self, route: ReplicaRoute) -> None:
-        self.route, self.info, self.pid = route, None, 1
+    def __init__(self, place: Place) -> None:
+        self.route, self.info, self.pid = place.route, None, 1
+        self.memory_bytes, self.facts = 0, None
         self.death = asyncio.Event()
 
     async def wait(self) -> int:
@@ -81,20 +85,17 @@ class StandInWorker:
     async def stop(self) -> None:
         self.death.set()
 
-    def discard(self) -> None:
-        """Nothing to remove."""
-
 
 @pytest.fixture
 def workers(monkeypatch: pytest.MonkeyPatch) -> list[StandInWorker]:
     """The workers started so far."""
     found: list[StandInWorker] = []
 
-    async def start(*_: object, route: ReplicaRoute, **__: object) -> StandInWorker:
-        found.append(StandInWorker(route))
+    async def start(_: Workers, __: Wanted, place: Place) -> StandInWorker:
+        found.append(StandInWorker(place))
         return found[-1]
 
-    monkeypatch.setattr(WorkerProcess, "start", start)
+    monkeypatch.setattr(Workers, "start", start)
     return found
 
 
@@ -182,7 +183,9 @@ async def test_one_replica_less_of_a_damaged_artifact_leaves_the_other_serving(t
             raise DataCorrupt("artifact_corrupt", digest="d")
         return tmp_path
 
-    group = ReplicaSet(spec(1, replicas=2), materialize=materialize, options=WorkerOptions(run_dir=tmp_path), on_change=lambda: None)
+    group = ReplicaSet(
+        spec(1, replicas=2), materialize=materialize, workers=Workers(WorkerOptions(run_dir=tmp_path)), on_change=lambda: None
+    )
     group.start()
     await until(lambda: len(group.routes) == 2)
     is_damaged = True
@@ -205,7 +208,7 @@ async def test_a_deployment_known_to_fail_is_told_and_not_tried(tmp_path: Path, 
 
 async def test_a_worker_s_successor_listens_at_the_same_place(tmp_path: Path, workers: list[StandInWorker]) -> None:
     """So calls reach it although a full disk lets nobody write where it is."""
-    group = ReplicaSet(spec(1), materialize=lambda _: tmp_path, options=WorkerOptions(run_dir=tmp_path), on_change=lambda: None)
+    group = ReplicaSet(spec(1), materialize=lambda _: tmp_path, workers=Workers(WorkerOptions(run_dir=tmp_path)), on_change=lambda: None)
     group.start()
     await until(lambda: bool(group.routes))
     workers[0].death.set()
@@ -215,21 +218,25 @@ async def test_a_worker_s_successor_listens_at_the_same_place(tmp_path: Path, wo
 
 
 async def test_sockets_of_workers_long_dead_are_removed_at_the_start(tmp_path: Path) -> None:
-    stale, other = tmp_path / "w0123456789ab.sock", tmp_path / "server.json"
-    for path in (stale, other):
+    stale, other, folder = tmp_path / "w0123456789ab.sock", tmp_path / "server.json", tmp_path / "w0123456789ac"
+    folder.mkdir()
+    for path in (stale, other, folder / "model.onnx"):
         path.touch()
     found = reconciler.Reconciler(Declared(), materialize=lambda _: tmp_path, options=WorkerOptions(run_dir=tmp_path))  # type: ignore[arg-type]
     found.stop()
     await found.run()
-    assert (stale.exists(), other.exists()) == (False, True)
+    assert (stale.exists(), folder.exists(), other.exists()) == (False, False, True)
 
 
 async def test_a_worker_that_does_not_get_ready_leaves_no_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def spawn(route: ReplicaRoute, *_: object, **__: object) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec("sh", "-c", 'touch "$0"; exit 3', route.socket, stdout=asyncio.subprocess.PIPE)
-
-    monkeypatch.setattr(process, "_spawn", spawn)
-    with pytest.raises(EngineFailed) as caught:
-        await WorkerProcess.start(tmp_path, "fake-fp32", version="m:1", endpoint="e", options=WorkerOptions(run_dir=tmp_path))
-    assert (caught.value.code, caught.value.params) == ("worker_start_died", {"status": 3})
-    assert list(tmp_path.iterdir()) == []
+    artifact = tmp_path / "artifact"
+    artifact.mkdir()
+    monkeypatch.setattr(process.sys, "executable", "/bin/false")
+    group = ReplicaSet(
+        spec(1), materialize=lambda _: artifact, workers=Workers(WorkerOptions(run_dir=tmp_path / "run")), on_change=lambda: None
+    )
+    group.start()
+    await until(lambda: group.state == "failed")
+    assert group.reason == Said("worker_start_died", {"status": 1})
+    await group.stop()
+    assert list((tmp_path / "run").iterdir()) == []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -12,18 +14,40 @@ import pytest
 from hanlin.errors import NotFound
 from hanlin.serving.latency import EDGES_S, bucket, new_histogram, percentile_s
 from hanlin.serving.mirror import MAX_COPIES, Mirror
-from hanlin.serving.process import WorkerOptions, WorkerProcess
+from hanlin.serving.place import Place
+from hanlin.serving.process import WorkerOptions
 from hanlin.serving.router import Request, Router
 from hanlin.serving.routes import EndpointRoute, Routes, TrialRoute
 from hanlin.serving.wire import Call, Report
+from hanlin.serving.workers import Wanted, Workers
 
 KEY = "default/e"
+
+
+class Worker:
+    """A model in a process of its own, and the place where it listens."""
+
+    @classmethod
+    async def start(cls, folder: Path, version: str, run_dir: Path) -> Worker:
+        worker = cls()
+        worker.place = Place(run_dir)
+        worker.route = worker.place.route
+        wanted = Wanted("default", version, folder, "fake-fp32", version, "e")
+        worker.model = await Workers(WorkerOptions(run_dir=run_dir)).start(wanted, worker.place)
+        return worker
+
+    def kill(self) -> None:
+        os.kill(self.model.pid, signal.SIGKILL)
+
+    async def stop(self) -> None:
+        await self.model.stop()
+        self.place.close()
 
 
 class World:
     """A router over version 1 and a trial of version 2 beside it; `draws` says what chance will say."""
 
-    def __init__(self, live: WorkerProcess, other: WorkerProcess) -> None:
+    def __init__(self, live: Worker, other: Worker) -> None:
         self.live, self.other = live, other
         self.draws: list[float] = []
         self.router = Router(draw=lambda: self.draws.pop(0) if self.draws else 0.99)
@@ -56,10 +80,7 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path: Path, make_folder: Callable[..., Path]) -> AsyncIterator[World]:
-    options = WorkerOptions(run_dir=tmp_path / "run")
-    workers = [
-        await WorkerProcess.start(make_folder(name), "fake-fp32", version=name, endpoint="e", options=options) for name in ("m:1", "m:2")
-    ]
+    workers = [await Worker.start(make_folder(name), name, tmp_path / "run") for name in ("m:1", "m:2")]
     found = World(*workers)
     yield found
     await found.router.close()
@@ -80,16 +101,14 @@ async def test_a_canary_answers_its_share_and_says_so(world) -> None:
 async def test_a_canary_that_dies_fails_or_is_not_there_costs_no_call(world) -> None:
     world.show("canary", 100)
     await world.connected()
-    world.other._process.kill()
+    world.other.kill()
     world.draws = [0.0] * 10
     assert [await world.call() for _ in range(5)] == ["m:1"] * 5
     assert world.router.retries_total == 0, "the version that serves is asked once, as if there were no canary"
 
 
 async def test_errors_of_a_canary_are_counted_there_and_answered_by_the_other(world, make_folder, tmp_path: Path) -> None:
-    broken = await WorkerProcess.start(
-        make_folder("m:3", fail_token=2), "fake-fp32", version="m:3", endpoint="e", options=WorkerOptions(run_dir=tmp_path / "run")
-    )
+    broken = await Worker.start(make_folder("m:3", fail_token=2), "m:3", tmp_path / "run")
     world.other = broken  # it fails at the word `good`
     world.show("canary", 100)
     await world.connected()
@@ -109,7 +128,7 @@ async def test_a_shadow_gets_copies_and_is_never_heard(world) -> None:
         while await world.seen("m:2") < 4:
             await asyncio.sleep(0.01)
     assert (world.router.mirror.sent_total, world.router.mirror.dropped_total) == (4, 0)
-    world.other._process.kill()
+    world.other.kill()
     world.draws = [0.0] * 4
     assert [await world.call() for _ in range(4)] == ["m:1"] * 4
 

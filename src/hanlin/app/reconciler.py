@@ -9,6 +9,7 @@ import signal
 from hanlin.app.wiring import open_platform
 from hanlin.control.desired import DeclaredDeployments
 from hanlin.errors import NotReady
+from hanlin.observe.memory import read_memory
 from hanlin.serving.judge import JudgeLimits
 from hanlin.serving.process import WorkerOptions
 from hanlin.serving.reconciler import Reconciler
@@ -31,7 +32,10 @@ async def _run(settings: Settings) -> None:
         desired.start_over()
     except NotReady as error:  # a full disk: what is wanted is served all the same, the states follow as workers come up
         _log.warning("old states of deployments cannot be cleared", extra={"code": error.code})
-    reconciler = Reconciler(desired, materialize=desired.materialize, options=worker_options(settings), steering=steering_options(settings))
+    reconciler = Reconciler(
+        desired, materialize=desired.materialize, options=worker_options(settings), steering=steering_options(settings),
+        has_spare=settings.spare_worker, memory_budget_bytes=memory_budget_bytes(settings),
+    )  # fmt: skip
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, reconciler.stop)
@@ -47,6 +51,11 @@ def steering_options(settings: Settings) -> SteeringOptions:
         settings.trial_min_calls, settings.trial_max_error_points, settings.trial_max_latency_ratio, settings.trial_max_label_drift
     )  # fmt: skip
     return SteeringOptions(limits, settings.scale_up_after_s, settings.scale_down_after_s)
+
+
+def memory_budget_bytes(settings: Settings) -> int:
+    """What all loaded models together may take."""
+    return settings.memory_budget_bytes or (read_memory().total_bytes or 2**40) * 6 // 10
 
 
 def worker_options(settings: Settings) -> WorkerOptions:

@@ -18,7 +18,7 @@ from hanlin.cli.shape import items, part, words
 from hanlin.cli.words import name_of, say
 from hanlin.errors import HanlinError, InvalidInput, from_wire
 from hanlin.messages import terminal_language
-from hanlin.types import MAX_CACHE_TTL_S, JsonObject, JsonValue, LongText, shorten
+from hanlin.types import MAX_CACHE_TTL_S, Isolation, JsonObject, JsonValue, LongText, shorten
 
 if TYPE_CHECKING:
     from hanlin.client import Answer, Deployment, Endpoint, Hanlin
@@ -48,7 +48,9 @@ def deploy(  # noqa: PLR0917  # Typer passes them by name
     model: Annotated[str, typer.Argument(help=say("option.model"))],
     endpoint: Annotated[str, typer.Option("--endpoint", help=say("option.endpoint"))],
     variant: Annotated[str | None, typer.Option("--variant", help=say("option.variant"))] = None,
-    replicas: Annotated[int | None, typer.Option("--replicas", help=say("option.replicas"), min=1)] = None,
+    replicas: Annotated[int | None, typer.Option("--replicas", help=say("option.replicas"), min=0)] = None,
+    isolation: Annotated[Isolation | None, typer.Option("--isolation", help=say("option.isolation"))] = None,
+    idle_s: Annotated[float | None, typer.Option("--idle-s", help=say("option.idle_s"), min=0)] = None,
     long_text: Annotated[LongText | None, typer.Option("--long-text", help=say("option.long_text"))] = None,
     canary: Annotated[int | None, typer.Option("--canary", help=say("option.canary"), min=1, max=99, metavar="PERCENT")] = None,
     shadow: Annotated[int | None, typer.Option("--shadow", help=say("option.shadow"), min=1, max=100, metavar="PERCENT")] = None,
@@ -58,7 +60,15 @@ def deploy(  # noqa: PLR0917  # Typer passes them by name
     """See `help.deploy`."""
     with connect() as hanlin:
         deployment = hanlin.deployments.create(
-            model, endpoint, variant=variant, replicas=replicas, long_text=long_text, canary=canary, shadow=shadow
+            model,
+            endpoint,
+            variant=variant,
+            replicas=replicas,
+            isolation=isolation,
+            idle_s=idle_s,
+            long_text=long_text,
+            canary=canary,
+            shadow=shadow,
         )
         if wait:
             deployment = _settle(hanlin, deployment)
@@ -77,7 +87,7 @@ def deploy(  # noqa: PLR0917  # Typer passes them by name
     )
     if deployment.role != "live":
         SCREEN.line(say(f"trial.{deployment.role}_begun", endpoint=endpoint, weight=deployment.weight))
-    elif deployment.state == "ready":
+    elif deployment.state in {"ready", "asleep"}:
         SCREEN.line(f"  {curl.command(url)}")
 
 

@@ -12,7 +12,7 @@ from hanlin.cli.shape import Json, figure, pairs, part, percent, words
 from hanlin.cli.words import name_of, say
 
 EndpointName = Annotated[str, typer.Argument(help=say("option.endpoint"))]
-Minimum = Annotated[int, typer.Option("--min", help=say("option.min_replicas"), min=1, max=16)]
+Minimum = Annotated[int, typer.Option("--min", help=say("option.min_replicas"), min=0, max=16)]
 Maximum = Annotated[int | None, typer.Option("--max", help=say("option.max_replicas"), min=1, max=16)]
 
 

@@ -173,13 +173,13 @@ def settle(deployment: Deployment, policy: Policy, *, timeout_s: float) -> Flow[
         DeadlineExceeded: `wait_too_long`.
     """
     deadline = policy.clock() + timeout_s
-    while deployment.state not in ("ready", "failed", "stopped"):
+    while deployment.state not in ("ready", "asleep", "failed", "stopped"):
         if policy.clock() >= deadline:
             raise DeadlineExceeded("wait_too_long", seconds=timeout_s)
         yield Sleep(0.2)
         found = yield from exchange(calls.list_deployments(), policy)
         deployment = next((item for item in found if item.id == deployment.id), deployment)
-    if deployment.state != "ready":
+    if deployment.state not in ("ready", "asleep"):
         raise EngineFailed("deployment_failed", endpoint=deployment.endpoint, state=deployment.state, reason=deployment.reason or "?")
     return deployment
 

@@ -15,7 +15,7 @@ from hanlin.client.core import Core, make_policy
 from hanlin.client.drivers import Driver
 from hanlin.client.inference import Inference
 from hanlin.client.values import Dataset, Deployment, Endpoint, Job, JobEvent, JsonObject, Key, Model, ModelVersion, Task, UploadedFile
-from hanlin.types import LongText, ModelRef, Scope, check_name
+from hanlin.types import Isolation, LongText, ModelRef, Scope, check_name
 
 OnEvent = Callable[[JobEvent], None]
 
@@ -209,13 +209,21 @@ class Deployments(_Part):
 
     def create(
         self, model: str, endpoint: str, *, variant: str | None = None, replicas: int | None = None, max_replicas: int | None = None,
-        long_text: LongText | None = None, canary: int | None = None, shadow: int | None = None,
+        isolation: Isolation | None = None, idle_s: float | None = None, long_text: LongText | None = None, canary: int | None = None,
+        shadow: int | None = None,
     ) -> Deployment:  # fmt: skip
         """Declare that `endpoint` serves `model`, or tries it beside what serves: as a `canary` that answers so many percent of the
-        calls, or a `shadow` that gets copies of as many. Returns at once, see `wait`. `long_text`: refuse, truncate or window."""
+        calls, or a `shadow` that gets copies of as many. Returns at once, see `wait`. What is None stays as it is.
+
+        Args:
+            replicas: loaded copies; 0 lets it sleep while it is not used, and load on the next call.
+            isolation: `own` worker process for each copy, or one `shared` with other small models.
+            idle_s: with 0 replicas: it sleeps after so long without a call; 0: only when others need the memory.
+            long_text: refuse, truncate or window.
+        """
         call = calls.create_deployment(
-            model, endpoint, variant=variant, replicas=replicas, max_replicas=max_replicas, long_text=long_text, canary=canary,
-            shadow=shadow,
+            model, endpoint, variant=variant, replicas=replicas, max_replicas=max_replicas, isolation=isolation, idle_s=idle_s,
+            long_text=long_text, canary=canary, shadow=shadow,
         )  # fmt: skip
         return self._core.call(call)
 

@@ -226,6 +226,8 @@ class Deployment(Value):
     role: str = "live"
     weight: int = 0
     stats: JsonObject | None = None
+    isolation: str = "own"
+    idle_s: float = 0.0
     state: str = "starting"
     reason: str | None = None
     said: JsonObject | None = None

@@ -14,7 +14,7 @@ from hanlin.messages.said import Said
 from hanlin.serving.replicas import DeploymentState, Role
 from hanlin.storage.database import bump, find_or_add
 from hanlin.storage.tables import DeploymentRow, EndpointRow, ModelRow, ModelVersionRow
-from hanlin.types import JsonObject, LongText, TeamId, shorten, utc_now
+from hanlin.types import Isolation, JsonObject, LongText, TeamId, shorten, utc_now
 
 
 def version_row(session: Session, team: TeamId, model: str, number: int) -> ModelVersionRow:
@@ -50,15 +50,23 @@ def scale_of(session: Session, team: TeamId, name: str) -> tuple[int, int]:
     return (found[0], found[1]) if found else (1, 0)
 
 
+def residence_of(session: Session, team: TeamId, name: str) -> tuple[Isolation, float] | None:
+    """Where an endpoint's models live and after which time they sleep; None where there is none yet."""
+    query = select(DeploymentRow.isolation, DeploymentRow.idle_s).join(EndpointRow, EndpointRow.deployment_id == DeploymentRow.id)
+    found = session.execute(query.where(EndpointRow.team_id == team, EndpointRow.name == name)).first()
+    return (cast("Isolation", found[0]), found[1]) if found else None
+
+
 def add_deployment(
     session: Session, endpoint: EndpointRow, deployment_id: str, *, model: str, version_id: int, variant: str, replicas: int,
-    max_replicas: int = 0, role: str = "live", weight: int = 0,
+    max_replicas: int = 0, role: str = "live", weight: int = 0, isolation: str = "own", idle_s: float = 0.0,
 ) -> DeploymentRow:  # fmt: skip
     """A new wish for `endpoint`, which from now on points at it, unless it is a trial."""
     now = utc_now()
     row = DeploymentRow(
         id=deployment_id, team_id=endpoint.team_id, endpoint_id=endpoint.id, version_id=version_id, model=model, variant=variant,
-        replicas=replicas, max_replicas=max_replicas, role=role, weight=weight, stats=None,
+        replicas=replicas, max_replicas=max_replicas, role=role, weight=weight, stats=None, isolation=isolation,
+        idle_s=idle_s,
         is_wanted=True, state="starting", reason="", ready_at=None, created_at=now, updated_at=now,
     )  # fmt: skip
     session.add(row)
@@ -69,15 +77,17 @@ def add_deployment(
 
 
 def live_twin(
-    session: Session, endpoint_id: int, *, version_id: int, variant: str, replicas: int, max_replicas: int
-) -> DeploymentRow | None:
+    session: Session, endpoint_id: int, *, version_id: int, variant: str, replicas: int, max_replicas: int,
+    isolation: str, idle_s: float,
+) -> DeploymentRow | None:  # fmt: skip
     """The wanted deployment of the endpoint that is this very wish and has not failed."""
     is_same = (
         DeploymentRow.version_id == version_id, DeploymentRow.variant == variant, DeploymentRow.role == "live",
         DeploymentRow.replicas == replicas, DeploymentRow.max_replicas == max_replicas,
+        DeploymentRow.isolation == isolation, DeploymentRow.idle_s == idle_s,
     )  # fmt: skip
     query = select(DeploymentRow).where(DeploymentRow.endpoint_id == endpoint_id, DeploymentRow.is_wanted, *is_same)
-    query = query.where(DeploymentRow.state.in_(["starting", "ready"]))
+    query = query.where(DeploymentRow.state.in_(["starting", "ready", "asleep"]))
     return session.scalar(query.order_by(DeploymentRow.created_at.desc()).limit(1))
 
 
@@ -142,7 +152,7 @@ def endpoint_view(session: Session, row: EndpointRow) -> EndpointView | None:
     wanted = next((view for view in views if view.id == row.deployment_id), None)
     if wanted is None:
         return None
-    serving = next((view for view in views if view.state == "ready" and view.role == "live"), None)
+    serving = next((view for view in views if view.state in {"ready", "asleep"} and view.role == "live"), None)
     shown = serving or wanted
     labels = version_row(session, TeamId(row.team_id), shown.model, shown.version).labels
     long_text = cast("LongText", row.long_text)
@@ -155,6 +165,7 @@ def _view(deployment: DeploymentRow, endpoint: EndpointRow, version: ModelVersio
     return DeploymentView(
         id=deployment.id, endpoint=endpoint.name, model=model.name, version=version.number, task=model.task, variant=deployment.variant,
         replicas=deployment.replicas, state=cast("DeploymentState", deployment.state), reason=Said.load(deployment.reason),
-        created_at=deployment.created_at, max_replicas=deployment.max_replicas or deployment.replicas,
+        created_at=deployment.created_at, max_replicas=deployment.max_replicas or max(1, deployment.replicas),
         role=cast("Role", deployment.role), weight=deployment.weight, stats=cast("JsonObject | None", deployment.stats),
+        isolation=cast("Isolation", deployment.isolation), idle_s=deployment.idle_s,
     )  # fmt: skip

@@ -18,6 +18,7 @@ from hanlin.control.deployment_rows import (
     find_endpoint,
     live_twin,
     newest_ids,
+    residence_of,
     scale_of,
     select_views,
     supersede_starting,
@@ -31,14 +32,16 @@ from hanlin.registry.values import ModelVersion
 from hanlin.storage.audit import append_audit
 from hanlin.storage.database import bump
 from hanlin.storage.tables import DeploymentRow, EndpointRow
-from hanlin.types import LongText, ModelRef, Principal, check_name, shorten, utc_now
+from hanlin.types import Isolation, LongText, ModelRef, Principal, check_name, shorten, utc_now
 
 MAX_REPLICAS = 16
+MAX_IDLE_S = 30 * 86_400.0
 
 
 def deploy(
     platform: Platform, principal: Principal, *, model: str, endpoint: str, variant: str | None = None, replicas: int | None = None,
-    max_replicas: int | None = None, long_text: LongText | None = None, canary: int | None = None, shadow: int | None = None,
+    max_replicas: int | None = None, isolation: Isolation | None = None, idle_s: float | None = None,
+    long_text: LongText | None = None, canary: int | None = None, shadow: int | None = None,
 ) -> DeploymentView:  # fmt: skip
     """Declares that `endpoint` shall be answered by a published version. The same wish again changes nothing.
 
@@ -46,8 +49,11 @@ def deploy(
         model: `name`, `name@alias` or `name:version`.
         endpoint: the public name; made when it is new.
         variant: None takes the chosen one, else the last certified one.
-        replicas: loaded copies, 1 to 16; at least so many where `max_replicas` is more. None leaves the endpoint as it is scaled.
+        replicas: loaded copies, 0 to 16; at least so many where `max_replicas` is more. 0 is one that sleeps while it is not used, and
+            loads on the next call. None leaves the endpoint as it is scaled.
         max_replicas: at most so many, as load asks for; None: no more than `replicas`.
+        isolation: whether a copy has a worker process of its own or shares one; None leaves it, a new endpoint takes the home's default.
+        idle_s: with `replicas` 0: it sleeps after this time without a call; 0: only when others need the memory. None leaves it.
         long_text: what the endpoint does with texts that are too long; None leaves it as it is, a new endpoint refuses them.
         canary: only try the version: let it answer that many percent of the calls, 1 to 99.
         shadow: only try the version: send it copies of that many percent of the calls, 1 to 100, and drop its answers.
@@ -61,7 +67,7 @@ def deploy(
     principal.require("write")
     check_name(endpoint, kind="endpoint")
     role, weight = check_trial(canary, shadow)
-    low, high = _check_replicas(replicas or 1, max_replicas)
+    low, high = _check_replicas(1 if replicas is None else replicas, max_replicas)
     version = platform.registry.resolve(principal.team_id, ModelRef.parse(model))
     if version.state != "published":
         raise Conflict("not_published", model=version.model, version=version.number, state=version.state)
@@ -72,9 +78,11 @@ def deploy(
             bump(session)
         if replicas is None and max_replicas is None:
             low, high = scale_of(session, principal.team_id, endpoint)
+        home = residence_of(session, principal.team_id, endpoint) or (platform.settings.isolation, 0.0)
         return declare(
             session, principal, model=model, version=version, endpoint=endpoint, variant=variant, replicas=low, max_replicas=high,
             role=role, weight=weight,
+            isolation=isolation or home[0], idle_s=home[1] if idle_s is None else idle_s,
         )  # fmt: skip
 
 
@@ -91,6 +99,8 @@ def declare(
     role: str = "live",
     weight: int = 0,
     is_internal: bool = False,
+    isolation: Isolation = "own",
+    idle_s: float = 0.0,
 ) -> DeploymentView:
     """Writes the wish, without asking whether the version may be public (the certify job uses it for private endpoints)."""
     row = endpoint_row(session, principal.team_id, endpoint, is_internal=is_internal)
@@ -98,7 +108,8 @@ def declare(
     if role != "live":
         found_id = begin(session, row, new_id, role=role, weight=weight, model=model, version_id=version.id, variant=variant)
     else:
-        twin = live_twin(session, row.id, version_id=version.id, variant=variant, replicas=replicas, max_replicas=max_replicas)
+        twin = live_twin(session, row.id, version_id=version.id, variant=variant, replicas=replicas, max_replicas=max_replicas,
+                         isolation=isolation, idle_s=idle_s)  # fmt: skip
         if twin is not None and twin.id == row.deployment_id:
             return select_views(session, principal.team_id, deployment_id=twin.id)[0]
         supersede_starting(session, row.id)
@@ -106,7 +117,8 @@ def declare(
             found_id = row.deployment_id = twin.id
         else:
             found_id = add_deployment(
-                session, row, new_id, model=model, version_id=version.id, variant=variant, replicas=replicas, max_replicas=max_replicas
+                session, row, new_id, model=model, version_id=version.id, variant=variant, replicas=replicas, max_replicas=max_replicas,
+                isolation=isolation, idle_s=idle_s,
             ).id  # fmt: skip
     kind = f" {role} {weight}" if role != "live" else ""
     append_audit(
@@ -221,6 +233,8 @@ def rollback(platform: Platform, principal: Principal, name: str) -> DeploymentV
             variant=target.variant,
             replicas=current.replicas,
             max_replicas=current.max_replicas,
+            isolation=current.isolation,
+            idle_s=current.idle_s,
         )
         append_audit(session, team_id=principal.team_id, actor=principal.key_id, action="endpoint.rollback", subject=name)
         bump(session)
@@ -246,9 +260,10 @@ def scale(platform: Platform, principal: Principal, name: str, *, min_replicas: 
 
 def _check_replicas(low: int, high: int | None) -> tuple[int, int]:
     """The stored form of a range. Raises InvalidInput (`replicas_out_of_range`)."""
-    if not 1 <= low <= (high or low) <= MAX_REPLICAS:
+    awake = max(1, low)
+    if low < 0 or not awake <= (high or awake) <= MAX_REPLICAS:
         raise InvalidInput("replicas_out_of_range", limit=MAX_REPLICAS)
-    return low, (high if high is not None and high > low else 0)
+    return low, (high if high is not None and high > awake else 0)
 
 
 def _certified_variant(platform: Platform, version: ModelVersion, variant: str | None) -> str:

@@ -18,7 +18,7 @@ from hanlin.serving.replicas import DeploymentSpec, DeploymentState, Role
 from hanlin.storage.audit import append_audit
 from hanlin.storage.database import bump
 from hanlin.storage.tables import DeploymentRow, EndpointRow, JobRow, ModelRow, ModelVersionRow
-from hanlin.types import JsonObject, LongText, ModelRef, TeamId, utc_now
+from hanlin.types import Isolation, JsonObject, LongText, ModelRef, TeamId, utc_now
 
 
 class DeclaredDeployments:
@@ -99,7 +99,9 @@ class DeclaredDeployments:
             )
             return tuple(
                 DeploymentSpec(deployment_id=row.id, team_id=row.team_id, endpoint=endpoint.name, model=model, version=f"{model}:{number}",
-                               variant=row.variant, replicas=row.replicas, has_failed=row.state == "failed",
+                               variant=row.variant, replicas=max(1, row.replicas), has_failed=row.state == "failed",
+                               isolation=cast("Isolation", row.isolation), min_replicas=row.replicas, idle_s=row.idle_s,
+                               was_ready=row.ready_at is not None,
                                long_text=cast("LongText", endpoint.long_text), cache_ttl_s=endpoint.cache_ttl_s,
                                max_replicas=row.max_replicas, role=cast("Role", row.role), weight=row.weight)
                 for row, endpoint, model, number in session.execute(query)

@@ -9,7 +9,7 @@ from hanlin import messages
 from hanlin.messages.said import Said
 from hanlin.registry.values import Alias, Certificate, DatasetVersion, ModelVersion, Variant
 from hanlin.serving.replicas import DeploymentState, Role
-from hanlin.types import JsonObject, LongText
+from hanlin.types import Isolation, JsonObject, LongText
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,8 @@ class DeploymentView:
         replicas, max_replicas: as many replicas as load asks for, between these.
         weight: percent of the calls that a canary answers, or a shadow gets copies of.
         stats: of a trial: what it and the version that serves did meanwhile.
+        isolation: whether a replica has a worker process of its own.
+        idle_s: with 0 replicas: it sleeps after so long without a call; 0: when others need the room.
     """
 
     id: str
@@ -66,6 +68,8 @@ class DeploymentView:
     role: Role = "live"
     weight: int = 0
     stats: JsonObject | None = None
+    isolation: Isolation = "own"
+    idle_s: float = 0.0
 
     def reason_in(self, language: str) -> str:
         """Why it does not serve, or not with all its replicas, and what to do, in `language` (`en` or `zh`); empty when all is well."""

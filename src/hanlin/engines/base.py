@@ -78,8 +78,12 @@ class Engine(Protocol):
         """Paths inside the artifact folder that this variant has beyond the trained model's own files."""
         ...
 
+    def prepare(self) -> None:
+        """Load the libraries that `load` will need, where that is worth a standing process' memory. Raises as `load` does."""
+        ...
+
     def load(self, folder: Path, precision: str, *, threads: int) -> Session:
-        """Load the variant from an artifact folder.
+        """Load the variant from an artifact folder. Runs on a thread beside sessions that answer.
 
         Raises:
             EngineFailed: `engine_load_failed` with the reason; `precision_unsupported` on this processor.

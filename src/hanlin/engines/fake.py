@@ -88,6 +88,9 @@ class FakeEngine:
         """None."""
         return ()
 
+    def prepare(self) -> None:
+        """Nothing to do."""
+
     def load(self, folder: Path, precision: str, *, threads: int) -> FakeSession:
         """See `Engine.load`."""
         behaviour = FakeBehaviour.read(folder)

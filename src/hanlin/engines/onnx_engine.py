@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,12 +64,16 @@ class OnnxEngine:
         """One self-contained file."""
         return (f"variants/onnxruntime-{precision}/model.onnx",)
 
+    def prepare(self) -> None:
+        """Import the library."""
+        _import_onnxruntime()
+
     def load(self, folder: Path, precision: str, *, threads: int) -> OnnxSession:
         """See `Engine.load`."""
         variant = f"onnxruntime-{precision}"
         path = require_file(folder / self.files(precision)[0], variant)
         refuse_external_data(path)
-        ort = import_extra("onnxruntime", extra="server", feature="the onnxruntime engine")
+        ort = _import_onnxruntime()
         options = ort.SessionOptions()
         options.intra_op_num_threads = min(threads, max_threads(path) or threads)
         options.inter_op_num_threads = 1
@@ -82,6 +87,10 @@ class OnnxEngine:
         head = Head.load(folder)
         check_names(variant, head, {i.name for i in session.get_inputs()}, {o.name for o in session.get_outputs()})
         return OnnxSession(session, variant, output=head.output)
+
+
+def _import_onnxruntime() -> ModuleType:
+    return import_extra("onnxruntime", extra="server", feature="the onnxruntime engine")
 
 
 def feeds(input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None) -> dict[str, Ids]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,7 +18,7 @@ from hanlin.errors import EngineFailed
 from hanlin.networks.head import Head
 
 if TYPE_CHECKING:
-    from openvino import CompiledModel, InferRequest
+    from openvino import CompiledModel, Core, InferRequest
 
 PIECE_TOKENS = 512  # inner values of one piece (512 x 1,536 floats for MiniLM) stay in a core's cache
 MIN_TOKENS_TO_CUT = 128
@@ -122,12 +123,15 @@ class OpenvinoEngine:
         folder = "variants/openvino-int8" if precision == "int8" else "variants/openvino"
         return (f"{folder}/model.xml", f"{folder}/model.bin")
 
+    def prepare(self) -> None:
+        """Import the library and its CPU plugin."""
+        _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+
     def load(self, folder: Path, precision: str, *, threads: int) -> OpenvinoSession:
         """See `Engine.load`."""
         variant = f"openvino-{precision}"
         xml, weights = (require_file(folder / name, variant) for name in self.files(precision))
-        openvino = import_openvino()
-        core = openvino.Core()
+        core = _core()
         has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bf16" and not has_bf16:
             raise EngineFailed("precision_unsupported", variant=variant, precision=precision)
@@ -141,6 +145,13 @@ class OpenvinoEngine:
         head = Head.load(folder)
         check_names(variant, head, set().union(*(i.names for i in whole.inputs)), set().union(*(o.names for o in whole.outputs)))
         return OpenvinoSession(whole, pieces, variant, output=head.output, threads=threads)
+
+
+@functools.cache
+def _core() -> Core:
+    """One for all models of a process: they share its plugin and its threads."""
+    core: Core = import_openvino().Core()
+    return core
 
 
 def _config(hint: str, streams: int, threads: int, precision: str) -> dict[str, str]:

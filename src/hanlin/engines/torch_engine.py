@@ -56,6 +56,9 @@ class TorchEngine:
         """None: it runs the trained weights."""
         return ()
 
+    def prepare(self) -> None:
+        """Nothing: torch is too large (about 250 MB) to be held for a model that may never come."""
+
     def load(self, folder: Path, precision: str, *, threads: int) -> TorchSession:
         """See `Engine.load`."""
         variant = f"torch-{precision}"

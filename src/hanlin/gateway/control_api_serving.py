@@ -36,7 +36,8 @@ def routes(platform: Platform, dataplane: Dataplane | None = None) -> APIRouter:
         tried beside what serves, until it is promoted, given up, or taken back for its errors, its latency or its labels."""
         view = deployments.deploy(
             platform, caller, model=body.model, endpoint=body.endpoint, variant=body.variant, replicas=body.replicas,
-            max_replicas=body.max_replicas, long_text=body.long_text, canary=body.canary, shadow=body.shadow,
+            max_replicas=body.max_replicas, isolation=body.isolation, idle_s=body.idle_s, long_text=body.long_text, canary=body.canary,
+            shadow=body.shadow,
         )  # fmt: skip
         return DeploymentAnswer.of(view, language)
 

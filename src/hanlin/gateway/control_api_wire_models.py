@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import Field
 
-from hanlin.control.deployments import MAX_REPLICAS
+from hanlin.control.deployments import MAX_IDLE_S, MAX_REPLICAS
 from hanlin.control.trials import MAX_CANARY, MAX_SHADOW
 from hanlin.control.values import DeploymentView, EndpointView, ModelView, VersionView
 from hanlin.gateway.control_api_wire import Answer, Json, Sent
@@ -15,7 +15,7 @@ from hanlin.registry.models import MAX_NOTES
 from hanlin.registry.values import Certificate, ModelVersion, Variant, VersionState
 from hanlin.serving.replicas import DeploymentState, Role
 from hanlin.storage.manifest import Manifest
-from hanlin.types import MAX_CACHE_TTL_S, LongText
+from hanlin.types import MAX_CACHE_TTL_S, Isolation, LongText
 
 
 class VariantAnswer(Answer):
@@ -152,8 +152,10 @@ class DeployRequest(Sent):
     model: str = Field(max_length=140, description="NAME, NAME@ALIAS or NAME:VERSION")
     endpoint: str = Field(max_length=80)
     variant: str | None = Field(None, max_length=64, description="None takes the chosen one")
-    replicas: int | None = Field(None, ge=1, le=MAX_REPLICAS, description="None leaves the endpoint as it is scaled")
+    replicas: int | None = Field(None, ge=0, le=MAX_REPLICAS, description="0: one that sleeps while unused; None: as it is scaled")
     max_replicas: int | None = Field(None, ge=1, le=MAX_REPLICAS, description="as load asks for; None: no more than `replicas`")
+    isolation: Isolation | None = Field(None, description="`own`: a worker process for each copy; `shared`: one for several small models")
+    idle_s: float | None = Field(None, ge=0, le=MAX_IDLE_S, description="with 0 replicas: sleeps after so long; 0: for others' need")
     long_text: LongText | None = Field(None, description="what becomes of texts that are too long; None leaves it as it is")
     canary: int | None = Field(None, ge=1, le=MAX_CANARY, description="only try it: percent of the calls that it answers")
     shadow: int | None = Field(None, ge=1, le=MAX_SHADOW, description="only try it: percent of the calls that it gets copies of")
@@ -169,7 +171,7 @@ class EndpointRequest(Sent):
 class ScaleRequest(Sent):
     """How many replicas an endpoint shall have, as load asks for."""
 
-    min_replicas: int = Field(ge=1, le=MAX_REPLICAS)
+    min_replicas: int = Field(ge=0, le=MAX_REPLICAS, description="0: it sleeps while it is not used")
     max_replicas: int | None = Field(None, ge=1, le=MAX_REPLICAS, description="None: as many as the minimum")
 
 
@@ -182,11 +184,13 @@ class DeploymentAnswer(Answer):
     version: int
     task: str
     variant: str
-    replicas: int
+    replicas: int = Field(description="loaded copies; 0: one, which sleeps while it is not used")
     max_replicas: int
     role: Role = Field(description="`live`: it serves; `canary` or `shadow`: it is tried beside what serves")
     weight: int = Field(description="percent of the calls that a canary answers, or a shadow gets copies of")
     stats: Json | None = Field(description="of a trial: what it and the version that serves did meanwhile")
+    isolation: Isolation = Field(description="`own` or `shared` worker process")
+    idle_s: float = Field(description="it sleeps after so long without a call; 0: when others need the memory")
     state: DeploymentState
     reason: str = Field(description="why it does not serve, in the caller's language; empty when all is well")
     said: Json | None = Field(description="the same as `code` and `params`, which stay the same in every language")
@@ -200,7 +204,7 @@ class DeploymentAnswer(Answer):
         return cls(id=view.id, endpoint=view.endpoint, model=view.model, version=view.version, task=view.task, variant=view.variant,
                    replicas=view.replicas, state=view.state, reason=view.reason_in(language), said=said, url=view.url,
                    created_at=view.created_at, max_replicas=view.max_replicas, role=view.role, weight=view.weight,
-                   stats=view.stats)  # fmt: skip
+                   stats=view.stats, isolation=view.isolation, idle_s=view.idle_s)  # fmt: skip
 
 
 class DeploymentsAnswer(Answer):

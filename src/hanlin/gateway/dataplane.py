@@ -14,6 +14,7 @@ from hanlin.errors import NotFound, Overloaded
 from hanlin.gateway.peers import Peers, Poison, Withdraw
 from hanlin.gateway.ports import Authenticator, Journal, Mask, NoJournal, NoMask, NoQuota, Quota
 from hanlin.gateway.response_cache import ResponseCache, cache_key
+from hanlin.serving.demand import DemandSender
 from hanlin.serving.full_disk import FullDisk
 from hanlin.serving.router import Request, Router
 from hanlin.serving.routes import EndpointRoute, RoutesWatcher, route_key
@@ -64,7 +65,9 @@ class Dataplane:
         self._mask = mask or NoMask()
         self._journal = journal or NoJournal()
         self._follows_routes = router is None
-        self.router = router or Router(max_waiting=settings.max_concurrency, obstacle=FullDisk(settings.home / "run"))
+        self.router = router or Router(
+            max_waiting=settings.max_concurrency, demand=DemandSender(settings.home / "run"), obstacle=FullDisk(settings.home / "run")
+        )
         self.cache: ResponseCache[Outcome] = ResponseCache(settings.response_cache_bytes)
         self.peers = Peers(settings.home / "run", index=index, gateways=settings.gateways)
         self.peers.on_withdraw = self._forget

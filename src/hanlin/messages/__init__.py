@@ -94,7 +94,7 @@ _KINDS_ZH: dict[str, str] = {
 
 _STATES_ZH: dict[str, str] = {
     "cancelled": "已取消", "draining": "收尾中", "failed": "失败", "queued": "排队中", "ready": "就绪", "running": "进行中",
-    "starting": "启动中", "stopped": "已停止", "succeeded": "完成",
+    "starting": "启动中", "stopped": "已停止", "asleep": "休眠中", "succeeded": "完成",
 }  # fmt: skip
 
 

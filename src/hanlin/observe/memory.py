@@ -33,6 +33,12 @@ def read_memory(*, proc: Path = Path("/proc"), cgroup: Path = Path("/sys/fs/cgro
     return Memory(total, available)
 
 
+def read_process_bytes(pid: int, *, proc: Path = Path("/proc")) -> int:
+    """The memory that a process has for itself: private pages, and its share of those it shares (PSS); 0: unknown."""
+    size = _read_fields(proc / str(pid) / "smaps_rollup").get("Pss", "0").split()
+    return int(size[0]) * 1024
+
+
 def limit_memory(size_bytes: int) -> None:
     """Lets this process hold at most `size_bytes` of its own data; 0 means three quarters of the machine's memory.
 

@@ -34,11 +34,11 @@ class Door:
         broken: set when a peer that showed the token broke the protocol; strangers are merely hung up on.
     """
 
-    def __init__(self, replica: Replica, *, token: str, info: ReplicaInfo) -> None:
+    def __init__(self, replica: Replica, *, token: str, info: ReplicaInfo, broken: asyncio.Event | None = None) -> None:
         self.replica = replica
         self.token = token
         self.info = info
-        self.broken = asyncio.Event()
+        self.broken = broken or asyncio.Event()
         self.connections: set[Connection] = set()
 
     def protocol(self) -> Connection:

@@ -5,13 +5,16 @@ Imports only what the chosen engine needs: no torch for ONNX Runtime or OpenVINO
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from hanlin.engines.base import Session, load_variant, max_batch_rows
-from hanlin.errors import EngineFailed
+from hanlin.engines.base import ENGINES, Session, load_variant, max_batch_rows
+from hanlin.errors import EngineFailed, HanlinError
 from hanlin.networks.head import Head
 from hanlin.serving.replica import Loaded
 from hanlin.serving.wire import ReplicaInfo
@@ -35,6 +38,14 @@ def load(folder: Path, variant: str, *, threads: int, limits: Limits) -> Loaded:
     loaded = Loaded(task, spec, encoder, session, max_batch_rows(variant), limits)
     warm_up(session, encoder, is_batched=loaded.max_batch_rows != 1, has_types=Head.load(folder).has_types)
     return loaded
+
+
+def prepare(engines: Sequence[str]) -> None:
+    """Import what loading a variant of these engines will need, ahead of it. What fails here will be told by `load`."""
+    importlib.import_module("tokenizers")
+    for name in engines:
+        with contextlib.suppress(HanlinError):
+            ENGINES.get(name).prepare()
 
 
 def warm_up(session: Session, encoder: TextEncoder, *, is_batched: bool, has_types: bool = False) -> None:

@@ -1,14 +1,19 @@
-"""A child's ties to its parent: it dies with it, takes its first line from it and names itself. Linux does all, others the pipe only."""
+"""A child's ties to its parent: it dies with it, hears it on stdin and names itself. Linux does all, others the pipe only."""
 
 from __future__ import annotations
 
 import ctypes
 import os
 import signal
+import socket
 import sys
 import threading
+import traceback
+from collections.abc import Callable
+from typing import BinaryIO
 
 _PR_SET_PDEATHSIG = 1
+_PACKET_BYTES = 2**18
 
 
 def die_with_parent(parent: int | None = None) -> None:
@@ -20,12 +25,28 @@ def die_with_parent(parent: int | None = None) -> None:
         os._exit(1)  # it died before we asked
 
 
-def read_line() -> str:
-    """The next line of stdin, byte by byte so that nothing behind it is swallowed."""
-    line = bytearray()
-    while (byte := os.read(0, 1)) not in (b"", b"\n"):
-        line += byte
-    return line.decode("ascii").strip()
+def each_packet(take: Callable[[bytes, list[int]], None]) -> None:
+    """A daemon thread that hands on each packet from stdin, a socket held by the parent, with the descriptors that came with it.
+
+    It ends the process when the socket closes, and also when `take` cannot bear a packet: parent and child do not understand each other."""
+
+    def read() -> None:
+        with socket.socket(fileno=os.dup(0)) as stdin:
+            try:
+                while (packet := socket.recv_fds(stdin, _PACKET_BYTES, 8))[0]:
+                    take(packet[0], packet[1])
+            except Exception:
+                traceback.print_exc()
+            os._exit(1)
+
+    threading.Thread(target=read, name="parent-watch", daemon=True).start()
+
+
+def private_stdout() -> BinaryIO:
+    """Our stdout for ourselves alone: what libraries print goes to stderr from now on."""
+    ours = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return ours
 
 
 def exit_at_eof() -> None:

@@ -12,7 +12,8 @@ from hanlin.errors import EngineFailed
 from hanlin.serving.process import WorkerOptions
 from hanlin.serving.replicas import DeploymentSpec, ReplicaSet
 from hanlin.serving.router import Request, Result, Router
-from hanlin.serving.routes import EndpointRoute, Routes, route_key
+from hanlin.serving.routes import Routes, route_key
+from hanlin.serving.workers import Workers
 
 
 class LocalPool:
@@ -23,7 +24,7 @@ class LocalPool:
     """
 
     def __init__(self, options: WorkerOptions, *, folders: dict[str, Path]) -> None:
-        self._options = options
+        self._workers = Workers(options)
         self._folders = folders
         self._sets: dict[str, ReplicaSet] = {}
         self._changed = asyncio.Event()
@@ -36,7 +37,7 @@ class LocalPool:
             EngineFailed: `version_not_served`; what served before goes on.
         """
         key = route_key(spec.team_id, spec.endpoint)
-        fresh = ReplicaSet(spec, materialize=lambda wanted: self._folders[wanted.version], options=self._options, on_change=self._publish)
+        fresh = ReplicaSet(spec, materialize=lambda wanted: self._folders[wanted.version], workers=self._workers, on_change=self._publish)
         fresh.start()
         while fresh.state not in ("ready", "failed"):
             self._changed.clear()
@@ -66,15 +67,9 @@ class LocalPool:
     async def drain(self) -> None:
         """Let calls in flight end, then stop all workers."""
         await asyncio.gather(*(group.stop() for group in self._sets.values()))
+        await self._workers.close()
         await self.router.close()
 
     def _publish(self) -> None:
         self._changed.set()
-        self.router.update(
-            Routes(
-                {
-                    key: EndpointRoute(group.spec.model, group.spec.version, group.spec.variant, group.state, group.routes, group.info)
-                    for key, group in self._sets.items()
-                }
-            )
-        )
+        self.router.update(Routes({key: group.route for key, group in self._sets.items()}))

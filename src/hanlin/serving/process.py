@@ -1,25 +1,30 @@
-"""One worker process as its parent sees it: start, wait until ready, notice the end, stop. Knows no endpoint and no routing."""
+"""One worker process as its parent sees it: start, load and unload models in it, notice the end, stop. Knows no endpoint and no routing."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import secrets
+import shutil
 import signal
+import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
-from hanlin.errors import FAMILIES, EngineFailed, HanlinError, Internal
+from hanlin.errors import EngineFailed
+from hanlin.observe.memory import read_process_bytes
+from hanlin.serving import orders
 from hanlin.serving.memory import MemoryGuard
-from hanlin.serving.routes import ReplicaRoute
+from hanlin.serving.place import Place
 from hanlin.serving.wire import ReplicaInfo
+from hanlin.storage.failures import disk_errors
 
 _STOP_GRACE_S = 2.0  # beyond the worker's own drain time, then SIGKILL
+_LINE_BYTES = 2**20  # longest line of news: the worked example of a task is in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,75 +44,136 @@ class WorkerOptions:
     memory: MemoryGuard = field(default_factory=MemoryGuard)  # of all workers with these options
 
 
-class Failure(msgspec.Struct):
-    """Why a worker could not load, as it tells its parent: words are found where they are read."""
-
-    family: str = "Internal"
-    code: str = "internal"
-    params: dict[str, str | int | float | bool | None] = {}
-
-
-class _Line(msgspec.Struct):
-    state: str
-    info: ReplicaInfo | None = None
-    error: Failure = msgspec.field(default_factory=Failure)
-
-
-def new_route(run_dir: Path) -> ReplicaRoute:
-    """A place of its own for a worker to listen, and the token that callers must show there."""
-    return ReplicaRoute(str(run_dir / f"w{secrets.token_hex(6)}.sock"), secrets.token_urlsafe(24))
-
-
-def remove_stale_sockets(run_dir: Path) -> None:
+def remove_stale_places(run_dir: Path) -> None:
     """Remove what workers of an earlier parent left behind: they died with it."""
-    for path in run_dir.glob("w*.sock"):
-        path.unlink(missing_ok=True)
+    for path in run_dir.glob("w*"):
+        if path.suffix == ".sock":
+            path.unlink(missing_ok=True)
+        elif path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 class WorkerProcess:
-    """A started worker. Make it with `start`.
+    """A started worker. Make it with `start`; it holds no model then.
+
+    It gets all it may touch from us: a folder of its own, into which each model's files are linked before it is told to load them, and the
+    sockets at which it answers, which stay open here, so that callers wait in line while its heir starts.
 
     Attributes:
-        info: what it serves.
-        route: where it listens.
+        folder: where it finds its models; nothing else of this home concerns it.
+        facts: how much each model is used, by id, as last told.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process, route: ReplicaRoute, info: ReplicaInfo, drain_timeout_s: float) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, orders_to: socket.socket, folder: Path, options: WorkerOptions) -> None:
+        self.folder = folder
         self._process = process
-        self._drain_timeout_s = drain_timeout_s
-        self.route = route
-        self.info = info
+        self._orders_to = orders_to
+        self.options = options
+        self._answers: dict[str, asyncio.Future[orders.News]] = {}
+        self._one_load = asyncio.Lock()
+        self.facts: dict[str, orders.ModelFacts] = {}
+        self._listening = asyncio.get_running_loop().create_task(self._listen())
 
     @classmethod
-    async def start(
-        cls, folder: Path, variant: str, *, version: str, endpoint: str, options: WorkerOptions, route: ReplicaRoute | None = None
-    ) -> WorkerProcess:  # fmt: skip
-        """Start a worker and wait until it is ready. Must run on the main thread: the child dies with the thread that made it.
+    async def start(cls, options: WorkerOptions, *, title: str = "", preload: Sequence[str] = ()) -> WorkerProcess:
+        """Start a worker without a model. Must run on the main thread: the child dies with the thread that made it.
 
         Args:
-            route: where it shall listen; None takes a new place.
-
-        Raises:
-            HanlinError: as loading failed; EngineFailed `worker_start_died` or `worker_start_timeout`.
+            preload: engines whose libraries it shall load before it is asked for a model.
         """
-        options.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        route = route or new_route(options.run_dir)
-        process = await _spawn(route, folder, variant, version=version, endpoint=endpoint, options=options)
-        try:
-            async with asyncio.timeout(options.start_timeout_s):
-                info = await _wait_ready(process)
-        except BaseException as error:
-            await _kill(process)
-            Path(route.socket).unlink(missing_ok=True)
-            if isinstance(error, TimeoutError):
-                raise EngineFailed("worker_start_timeout", seconds=int(options.start_timeout_s)) from None
-            raise
-        return cls(process, route, info, options.drain_timeout_s)
+        folder = options.run_dir / f"w{secrets.token_hex(6)}"
+        with disk_errors():
+            options.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700)
+        argv = [
+            sys.executable,
+            "-m",
+            "hanlin.serving.worker",
+            f"--parent={os.getpid()}",
+            f"--drain-timeout-s={options.drain_timeout_s}",
+            f"--max-steps={options.threads}",
+        ]
+        argv += [f"--title={title}", *(f"--preload={name}" for name in preload)]
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(theirs)
+            log = stack.enter_context(options.log.open("ab")) if options.log else None
+            process = await asyncio.create_subprocess_exec(
+                *argv,
+                stdin=theirs.fileno(),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env=_environ(options),
+                cwd=folder,
+                limit=_LINE_BYTES,
+            )
+        return cls(process, ours, folder, options)
 
     @property
     def pid(self) -> int:
         """Process id."""
         return self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.returncode is None
+
+    @property
+    def memory_bytes(self) -> int:
+        """Its own share of the machine's memory; 0 when unknown."""
+        return read_process_bytes(self.pid)
+
+    async def load(
+        self, name: str, folder: Path, variant: str, *, version: str, endpoint: str, place: Place, threads: int
+    ) -> tuple[ReplicaInfo, int]:  # fmt: skip
+        """Load a model under `name` and wait until it answers at `place`, on so many `threads`. One model is loaded at a time.
+
+        Returns:
+            What it is, and by how many bytes the process grew.
+
+        Raises:
+            HanlinError: as loading failed; EngineFailed `worker_start_died` or `worker_start_timeout` (the process is killed then).
+        """
+        options = self.options
+        order = orders.Load(
+            name, token=place.route.token, folder=str(self.folder / name), variant=variant, version=version, endpoint=endpoint,
+            threads=threads, max_batch_tokens=options.max_batch_tokens, max_queue_tokens=options.max_queue_tokens,
+            max_items=options.max_items, max_text_bytes=options.max_text_bytes,
+        )  # fmt: skip
+        async with self._one_load:
+            before_bytes = self.memory_bytes
+            await asyncio.to_thread(link_files, folder, self.folder / name)
+            try:
+                async with asyncio.timeout(options.start_timeout_s):
+                    news = await self._order(order, place.listener)
+            except TimeoutError:
+                await self.kill()
+                raise EngineFailed("worker_start_timeout", seconds=int(options.start_timeout_s)) from None
+            except asyncio.CancelledError:
+                if self.is_alive:
+                    self._send(orders.Unload(name, drain_timeout_s=0.0))  # whenever it is loaded: nobody waits for it any more
+                raise
+        if isinstance(news, orders.Failed):
+            raise news.error.error()
+        if not isinstance(news, orders.Ready):
+            raise EngineFailed("worker_start_died", status=await self.wait())
+        return news.info, max(0, self.memory_bytes - before_bytes)
+
+    async def unload(self, name: str, *, if_unused_since: int | None = None) -> bool:
+        """Drain a model and free it; False when it is in use again (see `orders.Unload`). A worker that takes too long is killed."""
+        wait_s = self.options.drain_timeout_s
+        try:
+            async with asyncio.timeout(wait_s + _STOP_GRACE_S):
+                news = await self._order(orders.Unload(name, drain_timeout_s=wait_s, if_unused_since=if_unused_since))
+        except TimeoutError:
+            await self.kill()
+            return True
+        if isinstance(news, orders.Busy):
+            return False
+        self.facts.pop(name, None)
+        return True
 
     async def wait(self) -> int:
         """Exit status; negative for a signal."""
@@ -118,38 +184,62 @@ class WorkerProcess:
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGTERM)
         try:
-            async with asyncio.timeout(self._drain_timeout_s + _STOP_GRACE_S):
+            async with asyncio.timeout(self.options.drain_timeout_s + _STOP_GRACE_S):
                 await self._process.wait()
         except TimeoutError:
-            await _kill(self._process)
+            await self.kill()
+
+    async def kill(self) -> None:
+        """End it at once."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+
+    async def _order(self, order: orders.Order, listener: socket.socket | None = None) -> orders.News | None:
+        """What comes of an order; None when the process has ended."""
+        answer: asyncio.Future[orders.News] = asyncio.get_running_loop().create_future()
+        self._answers[order.id] = answer
+        try:
+            self._send(order, listener)
+            await asyncio.wait((answer, self._listening), return_when=asyncio.FIRST_COMPLETED)
+            return answer.result() if answer.done() else None
         finally:
-            Path(self.route.socket).unlink(missing_ok=True)
+            if self._answers.get(order.id) is answer:
+                del self._answers[order.id]
 
-    def discard(self) -> None:
-        """Remove what a dead worker left behind."""
-        Path(self.route.socket).unlink(missing_ok=True)
+    def _send(self, order: orders.Order, listener: socket.socket | None = None) -> None:
+        with contextlib.suppress(OSError):  # it has ended, which `_listen` sees
+            socket.send_fds(self._orders_to, [orders.dump(order)], [] if listener is None else [listener.fileno()])
+
+    async def _listen(self) -> None:
+        """Until the process ends: what it tells."""
+        assert self._process.stdout is not None
+        while raw := await self._process.stdout.readline():
+            news = orders.read_news(raw)
+            if isinstance(news, orders.Facts):
+                self.facts = news.models
+                continue
+            if isinstance(news, orders.Failed | orders.Unloaded):
+                shutil.rmtree(self.folder / news.id, ignore_errors=True)
+            if news is not None and (answer := self._answers.get(news.id)) is not None and not answer.done():
+                answer.set_result(news)
+        self._orders_to.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
-async def _spawn(
-    route: ReplicaRoute, folder: Path, variant: str, *, version: str, endpoint: str, options: WorkerOptions
-) -> asyncio.subprocess.Process:  # fmt: skip
-    arguments = {
-        "socket": route.socket, "folder": folder, "variant": variant, "version": version, "endpoint": endpoint, "parent": os.getpid(),
-        "threads": options.threads, "max-batch-tokens": options.max_batch_tokens, "max-queue-tokens": options.max_queue_tokens,
-        "max-items": options.max_items, "max-text-bytes": options.max_text_bytes, "drain-timeout-s": options.drain_timeout_s,
-    }  # fmt: skip
-    argv = [sys.executable, "-m", "hanlin.serving.worker", *(f"--{name}={value}" for name, value in arguments.items())]
-    log = options.log.open("ab") if options.log else None
-    try:
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=log, env=_environ(options), cwd=options.run_dir
-        )  # fmt: skip
-    finally:
-        if log is not None:
-            log.close()
-    assert process.stdin is not None
-    process.stdin.write(route.token.encode() + b"\n")
-    return process
+def link_files(source: Path, target: Path) -> None:
+    """The files of `source` under `target` too: the same bytes, copied only where the two are on different disks. Raises NotReady."""
+    with disk_errors():
+        for path in source.rglob("*"):
+            if path.is_file():
+                place = target / path.relative_to(source)
+                place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                try:
+                    place.hardlink_to(path)
+                except OSError as error:
+                    if error.errno not in {errno.EXDEV, errno.EPERM, errno.EMLINK}:
+                        raise
+                    shutil.copyfile(path, place)
 
 
 def _environ(options: WorkerOptions) -> dict[str, str]:
@@ -157,27 +247,3 @@ def _environ(options: WorkerOptions) -> dict[str, str]:
     source = os.environ if options.environ is None else options.environ
     kept = {name: value for name, value in source.items() if not name.startswith("HANLIN_")}
     return kept | {"OMP_NUM_THREADS": str(options.threads), "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"}
-
-
-async def _wait_ready(process: asyncio.subprocess.Process) -> ReplicaInfo:
-    assert process.stdout is not None
-    while raw := await process.stdout.readline():
-        try:
-            line = msgspec.json.decode(raw, type=_Line)
-        except msgspec.MsgspecError:
-            continue  # a library that prints
-        if line.state == "ready" and line.info is not None:
-            return line.info
-        raise _load_error(line)
-    status = await process.wait()
-    raise EngineFailed("worker_start_died", status=status)
-
-
-def _load_error(line: _Line) -> HanlinError:
-    return FAMILIES.get(line.error.family, Internal).of(line.error.code, line.error.params)
-
-
-async def _kill(process: asyncio.subprocess.Process) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()

@@ -17,16 +17,20 @@ from typing import Protocol
 import msgspec
 
 from hanlin.messages.said import Said
-from hanlin.serving.process import WorkerOptions, remove_stale_sockets
+from hanlin.serving.demand import DemandListener
+from hanlin.serving.keeper import Keeper
+from hanlin.serving.process import WorkerOptions, remove_stale_places
 from hanlin.serving.replicas import DeploymentSpec, DeploymentState, ReplicaSet
 from hanlin.serving.routes import EndpointRoute, Routes, TrialRoute, load_routes, route_key, save_routes
 from hanlin.serving.steering import Steering, SteeringOptions, TrialRecord
+from hanlin.serving.workers import Workers
 
 _log = logging.getLogger("hanlin.serving")
 _DESIRED = "the desired state cannot be read; what runs goes on"
 _ROUTES = "the routes cannot be written; it is tried again"
 _STEERING = "workers cannot be asked; replicas and trials stay as they are"
 _STEER_S = 1.0
+_DEMAND = "calls to endpoints that sleep cannot be heard; it is tried again"
 _STATE = "a deployment's state cannot be written; it is tried again"
 
 
@@ -49,19 +53,24 @@ class Reconciler:
         materialize: artifact folder of a deployment; may block.
         poll_s: how often the desired state is read.
         steering: limits and times of scaling and of trials.
+        has_spare: see `Workers`.
+        memory_budget_bytes: see `Keeper`.
     """
 
     def __init__(
         self, desired: DesiredState, *, materialize: Callable[[DeploymentSpec], Path], options: WorkerOptions, poll_s: float = 0.2,
-        steering: SteeringOptions | None = None,
+        steering: SteeringOptions | None = None, has_spare: bool = False, memory_budget_bytes: int = 2**63,
     ) -> None:  # fmt: skip
         self._desired = desired
         self._materialize = materialize
         self._options = options
+        self._workers = Workers(options, has_spare=has_spare)
         self._poll_s = poll_s
         self._steering = Steering(desired, steering or SteeringOptions())
         self._wanted: dict[str, DeploymentSpec] = {}
         self._sets: dict[str, ReplicaSet] = {}  # by deployment, oldest first
+        self._keeper = Keeper(self._sets, budget_bytes=memory_budget_bytes)
+        self._demand: DemandListener | None = None
         self._told: dict[str, tuple[DeploymentState, Said | None, int]] = {}
         self._stopping: set[asyncio.Task[None]] = set()
         self._published: Routes | None = None
@@ -71,7 +80,9 @@ class Reconciler:
 
     async def run(self) -> None:
         """Reconcile for ever; on `stop` drain all workers and return. Must run on the main thread."""
-        remove_stale_sockets(self._options.run_dir)
+        with contextlib.suppress(OSError):
+            self._options.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        remove_stale_places(self._options.run_dir)
         steering = asyncio.create_task(self._steer())
         try:
             while not self._is_stopped:
@@ -83,10 +94,14 @@ class Reconciler:
         finally:
             steering.cancel()
             self._steering.close()
+            if self._demand is not None:
+                self._demand.close()
             for group in list(self._sets.values()):
                 self._end(group)
             self._sets.clear()
             await asyncio.gather(*self._stopping, return_exceptions=True)
+            await self._keeper.close()
+            await self._workers.close()
 
     def stop(self) -> None:
         """Ask `run` to end."""
@@ -111,6 +126,8 @@ class Reconciler:
         else:
             self._stuck.discard(_DESIRED)
             self._apply(wanted)
+        self._listen()
+        self._keeper.turn()
         self._publish()
         await self._tell()
 
@@ -123,7 +140,13 @@ class Reconciler:
         for deployment_id, spec in by_id.items():
             group = self._sets.get(deployment_id)
             if group is None:
-                group = ReplicaSet(spec, materialize=self._materialize, options=self._options, on_change=self._changed.set)
+                group = ReplicaSet(
+                    spec,
+                    materialize=self._materialize,
+                    workers=self._workers,
+                    on_change=self._changed.set,
+                    make_room=self._keeper.make_room,
+                )
                 self._sets[deployment_id] = group
                 if spec.has_failed:
                     self._told[deployment_id] = (group.state, group.reason, 0)  # why is recorded already
@@ -132,6 +155,21 @@ class Reconciler:
                 group.scale(spec)
             else:
                 group.spec = spec  # how the endpoint answers, its role or its weight may have changed
+                if spec.min_replicas and group.state == "asleep":
+                    group.wake()
+
+    def _listen(self) -> None:
+        """Hear of calls to endpoints that sleep; tried again while the disk has no room for a socket."""
+        if self._demand is None:
+            try:
+                self._demand = DemandListener(self._options.run_dir, self._wake)
+            except OSError as error:
+                self._note_stuck(_DEMAND, error)
+
+    def _wake(self, key: str) -> None:
+        route = self._published.endpoints.get(key) if self._published else None
+        if route is not None and (group := self._sets.get(route.deployment_id)) is not None:
+            group.wake()
 
     def _end(self, group: ReplicaSet) -> None:
         task = asyncio.get_running_loop().create_task(group.stop())
@@ -148,7 +186,7 @@ class Reconciler:
             key = route_key(spec.team_id, spec.endpoint)
             held = endpoints.get(key)
             if held is None or group.routes or (not held.replicas and group.state != "failed"):
-                endpoints[key] = _route_of(group)
+                endpoints[key] = group.route
         routes = Routes({key: self._with_trials(key, route) for key, route in endpoints.items()})
         if self._published is None:
             load_routes(self._options.run_dir)  # read for its side of the contract: a damaged file is simply replaced
@@ -163,7 +201,7 @@ class Reconciler:
 
     def _with_trials(self, key: str, route: EndpointRoute) -> EndpointRoute:
         found = tuple(
-            TrialRoute(spec.role, spec.weight, _route_of(group)) for group in self._sets.values()
+            TrialRoute(spec.role, spec.weight, group.route) for group in self._sets.values()
             if (spec := group.spec).role != "live" and route_key(spec.team_id, spec.endpoint) == key and group.routes
         )  # fmt: skip
         return msgspec.structs.replace(route, trials=found) if found else route
@@ -190,10 +228,3 @@ class Reconciler:
         if what not in self._stuck:
             self._stuck.add(what)
             _log.warning(what, exc_info=error)
-
-
-def _route_of(group: ReplicaSet) -> EndpointRoute:
-    spec = group.spec
-    return EndpointRoute(
-        spec.model, spec.version, spec.variant, group.state, group.routes, group.info, spec.deployment_id, spec.long_text, spec.cache_ttl_s
-    )  # fmt: skip

@@ -20,6 +20,7 @@ from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, Internal,
 from hanlin.serving.batcher import Batch, Batcher
 from hanlin.serving.counters import Counters
 from hanlin.serving.gathering import Found, Outputs, gather
+from hanlin.serving.turns import Turns
 from hanlin.serving.wire import Answer, Call, Refusal, Report
 from hanlin.tasks.base import Limits, Task, TaskRequest
 from hanlin.tasks.encoding import Encoded, TextEncoder, pad
@@ -76,12 +77,17 @@ class Replica:
     """Answers calls. All methods run on the loop; `reply` is called there, exactly once a call unless it was cancelled.
 
     Args:
+        turns: shared by the models of a process.
         clock: monotonic seconds.
     """
 
-    def __init__(self, loaded: Loaded, batcher: Batcher, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, loaded: Loaded, batcher: Batcher, *, turns: Turns | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:  # fmt: skip
         self._loaded = loaded
         self._batcher = batcher
+        self._turns = turns or Turns()
+        self._again = self._pump  # one object: it is told apart by it
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
@@ -96,6 +102,11 @@ class Replica:
         self._timer_s = 0.0
         self._json = msgspec.json.Encoder()
         self.counters = Counters()
+
+    @property
+    def num_inflight(self) -> int:
+        """Calls taken on and not yet ended."""
+        return len(self._work) + len(self._encodings)
 
     def submit(self, call: Call, reply: Reply) -> int:
         """Take a call on; answers through `reply`, refusals too. Returns the number to `cancel` it by."""
@@ -194,7 +205,7 @@ class Replica:
             if work := self._work.pop(number, None):
                 self.counters.expired += 1
                 self._refuse(work.call, work.reply, DeadlineExceeded("deadline_exceeded"))
-        if not self._is_stepping and (batch := self._batcher.next_batch(now_s)):
+        if (batch := self._take_batch(now_s)) is not None:
             held = [(self._work[item.call].encoded, item.index) for item in batch.items]
             rows = [encoded.rows[index] for encoded, index in held]
             types = [encoded.types[index] for encoded, index in held if encoded.types is not None] or None
@@ -205,9 +216,15 @@ class Replica:
             self._engine.submit(self._step, Step(batch, rows, types))
         self._set_timer(now_s)
 
+    def _take_batch(self, now_s: float) -> Batch | None:
+        """The next batch, when the engine is idle, something waits and it is our turn."""
+        if self._is_stepping or not self._batcher.queued_calls or not self._turns.take(self._again):
+            return None
+        return self._batcher.next_batch(now_s)
+
     def _set_timer(self, now_s: float) -> None:
         """Look at the deadlines again when the next one passes. A timer that fires too early does no harm, so most calls need none."""
-        if not self._is_stepping or (next_s := self._batcher.next_deadline_s()) is None:
+        if (next_s := self._batcher.next_deadline_s()) is None:
             return
         if self._timer is not None:
             if self._timer_s <= next_s:
@@ -232,6 +249,7 @@ class Replica:
 
     def _stepped(self, step: Step) -> None:
         self._is_stepping = False
+        self._turns.give_back()
         self._count(step)
         done: list[_Work] = []
         for row, item in enumerate(step.batch.items):
@@ -301,6 +319,7 @@ class Replica:
 
     def close(self) -> None:
         """End the threads and free the model. In-flight calls must have ended."""
+        self._turns.forget(self._again)
         self._engine.shutdown(wait=True, cancel_futures=True)
         self._encoding.shutdown(wait=False, cancel_futures=True)
         self._loaded.session.close()

@@ -2,14 +2,14 @@
 
 A deployment that has never been ready fails for good when its model does not load; one that was ready is restarted for ever,
 unless its stored files are damaged or gone: then it fails too, with the last of its workers.
-Runs on the main thread's event loop (see `WorkerProcess.start`).
+Runs on the main thread's event loop (see `Workers`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,17 +17,21 @@ from typing import Literal
 from hanlin.errors import DataCorrupt, EngineFailed, HanlinError, NotFound
 from hanlin.messages.said import Said
 from hanlin.serving.memory import weights_bytes
-from hanlin.serving.process import WorkerOptions, WorkerProcess, new_route
-from hanlin.serving.routes import ReplicaRoute
+from hanlin.serving.place import Place
+from hanlin.serving.residency import Usage
+from hanlin.serving.routes import EndpointRoute, ReplicaRoute
 from hanlin.serving.wire import ReplicaInfo
-from hanlin.types import LongText
+from hanlin.serving.workers import LoadedModel, Wanted, Workers
+from hanlin.types import Isolation, LongText
 
 _log = logging.getLogger("hanlin.serving")
 
 Role = Literal["live", "canary", "shadow"]
-DeploymentState = Literal["starting", "ready", "failed", "draining", "stopped"]
+DeploymentState = Literal["starting", "ready", "asleep", "failed", "draining", "stopped"]
 RETRYABLE_STARTS = 3  # a first start that dies of a signal may have been unlucky; one that reports an error has not
 _BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+_NO_ROOM_S = 1.0  # a model that found no room is not tried again sooner
+_GROWTH = 1.5  # memory of a model that was never loaded, in sizes of its files
 _HEALTHY_S = 1.0  # one that was ready this long starts its back-off anew: the back-off is for workers that cannot live
 
 
@@ -39,6 +43,10 @@ class DeploymentSpec:
         deployment_id: of the row that declares it.
         version: shown to callers, such as `sentiment-zh:3`.
         has_failed: it is known not to start, and shall not be tried.
+        min_replicas: 0 lets it sleep: its models leave memory when they are not used, and come back on the next call.
+        idle_s: it sleeps after this time without a call; 0: only when others need the room.
+        was_ready: it has served before, so it may begin asleep.
+        isolation: whether a replica has a process of its own or shares one with others of its team.
         long_text, cache_ttl_s: how the endpoint answers; both may change while the workers run.
         replicas, max_replicas: at least and at most so many, as load asks for; a maximum of 0 means no more than at least.
         role: whether it serves, or is tried beside what serves.
@@ -58,6 +66,17 @@ class DeploymentSpec:
     max_replicas: int = 0
     role: Role = "live"
     weight: int = 0
+    isolation: Isolation = "own"
+    min_replicas: int = 1
+    idle_s: float = 0.0
+    was_ready: bool = False
+
+
+MakeRoom = Callable[[DeploymentSpec, int], Awaitable[None]]
+
+
+async def _no_limit(_spec: DeploymentSpec, _size_bytes: int) -> None:
+    """Any model may be loaded."""
 
 
 class ReplicaSet:
@@ -66,46 +85,121 @@ class ReplicaSet:
     Args:
         materialize: gives the local artifact folder; may block, runs on a thread.
         on_change: called on the loop whenever routes or state changed.
+        make_room: awaited before a model of so many bytes is loaded for a deployment. Raises NotReady (`insufficient_memory`).
+
+    Attributes:
+        usage: when it was last used.
+        load_s: how long loading took last; 0: not known yet.
     """
 
     def __init__(
-        self, spec: DeploymentSpec, *, materialize: Callable[[DeploymentSpec], Path], options: WorkerOptions, on_change: Callable[[], None]
+        self, spec: DeploymentSpec, *, materialize: Callable[[DeploymentSpec], Path], workers: Workers, on_change: Callable[[], None],
+        make_room: MakeRoom = _no_limit,
     ) -> None:  # fmt: skip
         self.spec = spec
+        self.usage = Usage(0.0)
+        self.load_s = 0.0
         self.state: DeploymentState = "failed" if spec.has_failed else "starting"
         self.reason: Said | None = None
         self.restarts = 0
         self._materialize = materialize
-        self._options = options
+        self._workers = workers
         self._on_change = on_change
-        self._workers: dict[int, WorkerProcess] = {}
+        self._loaded: dict[int, LoadedModel] = {}
+        self._places: dict[int, Place] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._folder: asyncio.Task[Path] | None = None
-        self._was_ready = False
+        self._make_room = make_room
+        self._info: ReplicaInfo | None = None
+        self._size_bytes = 0
+        self._is_called = self._is_falling = False
+        self._not_before_s = 0.0
+        self._was_ready = spec.was_ready
 
     @property
     def routes(self) -> tuple[ReplicaRoute, ...]:
         """Workers that can answer now."""
-        return tuple(self._workers[slot].route for slot in sorted(self._workers))
+        return tuple(self._places[slot].route for slot in sorted(self._loaded))
 
     @property
     def info(self) -> ReplicaInfo | None:
-        """What the workers serve; None until one was ready."""
-        return next((worker.info for worker in self._workers.values()), None)
+        """What the workers serve, or served before they slept; None until one was ready."""
+        return self._info
+
+    @property
+    def route(self) -> EndpointRoute:
+        """What gateways are told."""
+        spec = self.spec
+        quarantine = f"{spec.team_id}/" if spec.isolation == "shared" else ""
+        return EndpointRoute(
+            spec.model, spec.version, spec.variant, self.state, self.routes, self.info, spec.deployment_id,
+            spec.long_text, spec.cache_ttl_s, quarantine=quarantine, load_s=self.load_s,
+            lacks_room=self.state == "asleep" and self.reason is not None,
+        )  # fmt: skip
 
     @property
     def pids(self) -> tuple[int, ...]:
         """Process ids of the ready workers."""
-        return tuple(worker.pid for worker in self._workers.values())
+        return tuple(worker.pid for worker in self._loaded.values())
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory that its models take at present; 0 when unknown."""
+        return sum(model.memory_bytes for model in self._loaded.values())
 
     def start(self) -> None:
-        """Begin to hold the wanted number of workers; none of a deployment that has failed."""
-        if self.state != "failed":
+        """Begin to hold the wanted number of workers; none of a deployment that has failed, or that may sleep and has served before."""
+        if self.state != "failed" and self.spec.was_ready and self.spec.min_replicas == 0:
+            self._set("asleep")
+        elif self.state != "failed":
             self.scale(self.spec)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether all replicas that are wanted answer."""
+        return len(self._loaded) == len(self._tasks)
+
+    def observe(self, now_s: float) -> None:
+        """Learn from the workers how much it is used."""
+        facts = {slot: model.facts for slot, model in self._loaded.items()}
+        known = {slot: fact for slot, fact in facts.items() if fact is not None}
+        self.usage.see({slot: fact.num_calls for slot, fact in known.items()}, sum(fact.inflight for fact in known.values()), now_s=now_s)
+
+    def wake(self) -> None:
+        """Somebody calls: load, if it sleeps or is about to."""
+        self._is_called = True
+        if self.state == "asleep" and not self._is_falling and asyncio.get_running_loop().time() >= self._not_before_s:
+            self._is_called = False
+            self._set("starting")
+            self.scale(self.spec)
+
+    async def fall_asleep(self) -> bool:
+        """Free all its models unless one is in use again; no call fails: what comes meanwhile waits and wakes it. False when it stays."""
+        self._is_called = False
+        while self._tasks:
+            slot = len(self._tasks) - 1
+            model = self._loaded.get(slot)
+            if model is None or not await model.unload_if_unused(self.usage.num_calls.get(slot, 0)):
+                self.scale(self.spec)  # those that have gone already come back
+                return False
+            if not self._tasks:  # stopped meanwhile
+                return False
+            self._is_falling = True  # nobody answers any more: routes say so at once, and who calls now wakes it afterwards
+            task = self._tasks.pop()
+            if not self._tasks:
+                self._set("asleep")
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            self._is_falling = False
+        if self._is_called:
+            self.wake()
+        return True
+
     def scale(self, spec: DeploymentSpec) -> None:
-        """Take over a changed number of replicas; new ones start, surplus ones drain."""
+        """Take over a changed number of replicas; new ones start, surplus ones drain. One that sleeps remembers it until it wakes."""
         self.spec = spec
+        if self.state == "asleep":
+            return
         while len(self._tasks) > spec.replicas:
             self._tasks.pop().cancel()
         while len(self._tasks) < spec.replicas:
@@ -118,6 +212,8 @@ class ReplicaSet:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        while self._places:
+            self._places.popitem()[1].close()
         self._set("stopped")
 
     async def _hold(self, slot: int) -> None:
@@ -125,36 +221,46 @@ class ReplicaSet:
 
         Its successors listen at the same place, so a full disk on which no routes can be written keeps nobody from serving.
         """
-        attempt, route = 0, new_route(self._options.run_dir)
+        try:
+            await self._hold_at_place(slot)
+        finally:
+            if (place := self._places.pop(slot, None)) is not None:
+                place.close()
+
+    async def _hold_at_place(self, slot: int) -> None:
+        attempt = 0
         loop = asyncio.get_running_loop()
-        while self.state != "failed":
+        while self.state not in {"failed", "asleep"}:
             await asyncio.sleep(_BACKOFF_S[min(attempt, len(_BACKOFF_S) - 1)])
             attempt += 1
+            begun_s = loop.time()
             try:
-                worker = await self._start_worker(route)
+                worker = await self._start_worker(slot)
             except HanlinError as error:
                 attempt = max(attempt, self._start_failed(error, attempt))
                 continue
+            self.load_s = round(loop.time() - begun_s, 2)
             born_s = loop.time()
-            self._workers[slot] = worker
+            self.usage.last_used_s = born_s
+            self._loaded[slot] = worker
+            self._info = worker.info
             self._was_ready = True
             self._set("ready")
             try:
                 status = await worker.wait()
             except asyncio.CancelledError:
-                del self._workers[slot]
+                del self._loaded[slot]
                 self._on_change()
                 await worker.stop()
                 raise
-            worker.discard()
-            del self._workers[slot]
+            del self._loaded[slot]
             self.restarts += 1
             if loop.time() - born_s > _HEALTHY_S:
                 attempt = 0
             _log.warning("worker ended", extra={"endpoint": self.spec.endpoint, "version": self.spec.version, "status": status})
-            self._set("ready" if self._workers else "starting", None if self._workers else Said("worker_ended", {"status": status}))
+            self._set("ready" if self._loaded else "starting", None if self._loaded else Said("worker_ended", {"status": status}))
 
-    async def _start_worker(self, route: ReplicaRoute) -> WorkerProcess:
+    async def _start_worker(self, slot: int) -> LoadedModel:
         if self._folder is None or self._folder.done():  # again at every start: bytes on a disk do not stay right by themselves
             self._folder = asyncio.get_running_loop().create_task(asyncio.to_thread(self._materialize, self.spec))
         try:
@@ -164,21 +270,37 @@ class ReplicaSet:
         except Exception as error:
             raise EngineFailed("artifact_unavailable", details=f"{type(error).__name__}: {error}") from error
         spec = self.spec
-        async with self._options.memory.room_for(weights_bytes(folder, spec.variant)):
-            return await WorkerProcess.start(
-                folder, spec.variant, version=spec.version, endpoint=spec.endpoint, options=self._options, route=route
-            )  # fmt: skip
+        size_bytes = weights_bytes(folder, spec.variant)
+        await self._make_room(spec, self._size_bytes or round(size_bytes * _GROWTH))
+        async with self._workers.options.memory.room_for(size_bytes):
+            wanted = Wanted(spec.team_id, spec.deployment_id, folder, spec.variant, spec.version, spec.endpoint, spec.isolation)
+            if slot not in self._places:
+                self._places[slot] = Place(self._workers.options.run_dir)
+            loaded = await self._workers.start(wanted, self._places[slot])
+        self._size_bytes = loaded.memory_bytes
+        return loaded
 
     def _start_failed(self, error: HanlinError, attempt: int) -> int:
         """Fails the deployment where trying again is no use; the least number of attempts to count for the pause before the next."""
         _log.warning("worker did not start", extra={"endpoint": self.spec.endpoint, "code": error.code, "details": error.details})
         is_damaged = isinstance(error, DataCorrupt | NotFound)
         is_final = error.code != "worker_start_died" or attempt >= RETRYABLE_STARTS
-        if not self._workers and (is_damaged or (is_final and not self._was_ready)):
+        if not self._loaded and (is_damaged or (is_final and not self._was_ready)):
             self._set("failed", Said(error.code, error.params))
+        elif error.code == "insufficient_memory" and self.spec.min_replicas == 0 and not self._loaded:
+            self._stay_asleep(Said(error.code, error.params))
         else:
-            self._set("ready" if self._workers else "starting", Said(error.code, error.params))
+            self._set("ready" if self._loaded else "starting", Said(error.code, error.params))
         return len(_BACKOFF_S) if is_damaged else 0  # reading all bytes anew is dear, and seldom finds them mended
+
+    def _stay_asleep(self, reason: Said) -> None:
+        """There is no room: it sleeps on until it is called again."""
+        self._not_before_s = asyncio.get_running_loop().time() + _NO_ROOM_S
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+        self._set("asleep", reason)
 
     def _set(self, state: DeploymentState, reason: Said | None = None) -> None:
         if (state, reason) != (self.state, self.reason) or state == "ready":

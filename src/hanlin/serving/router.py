@@ -1,8 +1,8 @@
 """From an endpoint's name to an answer: picks a replica, waits for one when there is none, retries when a worker dies.
 
-A call whose worker died is sent again, as a *suspect*: alone in its batch and one suspect at a time and endpoint. When a worker
-dies twice under a lone suspect, its input is poison: it is refused, now and when it comes again. Everything waits within the
-call's own deadline. Lives on an event loop; knows sockets and frames, nothing of HTTP.
+A call whose worker died is sent again, as a *suspect*: alone in its batch, and one suspect at a time of all endpoints that may share a
+worker process. When a worker dies twice under a lone suspect, its input is poison: it is refused, now and when it comes again.
+Everything waits within the call's own deadline. Lives on an event loop; knows sockets and frames, nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -30,6 +31,8 @@ MAX_ATTEMPTS = 8
 POISON_DEATHS = 2
 _POISON_MEMORY = 10_000
 _WITHDRAWN_MEMORY = 10_000
+_DEMAND_S = 0.2  # how often an endpoint is asked for while calls wait for it
+_NO_ROOM_RETRY_S = 5.0
 _LOOK_S = 1.0  # a call that has waited this long for a replica asks whether one can come at all
 
 
@@ -58,6 +61,7 @@ class Router:
 
     Args:
         max_waiting: calls of one endpoint that may wait for a replica to come.
+        demand: told the endpoint's key when a call waits for one that sleeps; again while it waits.
         obstacle: what keeps replicas from coming at present, asked by calls that wait; None: nothing that is known.
         clock: monotonic seconds.
         draw: a number in [0, 1) by chance, for the share of a trial.
@@ -70,16 +74,18 @@ class Router:
     """
 
     def __init__(
-        self, *, max_waiting: int = 1024, obstacle: Callable[[], HanlinError | None] = lambda: None,
-        clock: Callable[[], float] = time.monotonic,
+        self, *, max_waiting: int = 1024, demand: Callable[[str], None] = lambda _: None,
+        obstacle: Callable[[], HanlinError | None] = lambda: None, clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
         self._max_waiting = max_waiting
+        self._demand = demand
         self._obstacle = obstacle
         self._clock = clock
         self._targets: dict[str, Target] = {}
         self._draw = draw
         self.mirror = Mirror()
+        self._quarantines: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._poison: OrderedDict[bytes, int] = OrderedDict()
         self._withdrawn: OrderedDict[str, None] = OrderedDict()
         self.on_poison: Callable[[bytes], Awaitable[None]] = _tell_nobody
@@ -100,6 +106,8 @@ class Router:
             if name not in self._targets:
                 self._targets[name] = Target(key, route, on_death=self._died)
             self._targets[name].update(route)
+            if self._targets[name].num_waiting:
+                self._wake(self._targets[name])
 
     def withdraw(self, key: str, deployment_ids: Iterable[str]) -> None:
         """Endpoint `key` is gone at once; routes that name these deployments are stale from now on. Calls in flight end normally."""
@@ -125,7 +133,7 @@ class Router:
         """The answer of some replica of endpoint `key`.
 
         Raises:
-            HanlinError: the worker's refusal; NotFound (`endpoint_not_found`); NotReady (`endpoint_starting`);
+            HanlinError: the worker's refusal; NotFound (`endpoint_not_found`); NotReady (`endpoint_starting`, `no_room_for_endpoint`);
                 DeadlineExceeded; InvalidInput (`poison_input`); EngineFailed (`worker_died`, `endpoint_failed`); or the obstacle.
         """
         self.route(key)
@@ -163,7 +171,7 @@ class Router:
         mark = self._mark(target, content)
         for _ in range(MAX_ATTEMPTS):
             self.retries_total += 1
-            async with _within(target.quarantine, deadline_s - self._clock()):
+            async with _within(self._quarantine(target), deadline_s - self._clock()):
                 try:
                     return await self._attempt(target, request, content, deadline_s, is_suspect=True)
                 except WorkerLost:
@@ -223,6 +231,7 @@ class Router:
                 raise EngineFailed("endpoint_failed")
             if target.num_waiting >= self._max_waiting:
                 raise Overloaded("too_many_waiting", retry_after_s=1.0, limit=self._max_waiting)
+            self._wake(target)
             target.num_waiting += 1
             target.arrived.clear()
             try:
@@ -231,10 +240,22 @@ class Router:
             except TimeoutError:
                 if (obstacle := self._obstacle()) is not None:
                     raise obstacle from None
+                if target.route.lacks_room:
+                    raise NotReady("no_room_for_endpoint", retry_after_s=_NO_ROOM_RETRY_S) from None
                 if self._clock() >= deadline_s:
-                    raise NotReady("endpoint_starting", retry_after_s=2.0) from None
+                    raise NotReady("endpoint_starting", retry_after_s=target.route.load_s or 2.0) from None
             finally:
                 target.num_waiting -= 1
+
+    def _wake(self, target: Target) -> None:
+        """Tell that an endpoint that sleeps is called; one of many calls speaks for all."""
+        if target.route.state == "asleep" and self._clock() - target.demanded_s >= _DEMAND_S:
+            target.demanded_s = self._clock()
+            self._demand(target.endpoint)
+
+    def _quarantine(self, target: Target) -> asyncio.Lock:
+        """Held by the one suspect that runs: of this endpoint, and of those that may share a worker with it."""
+        return self._quarantines.setdefault(target.route.quarantine or target.endpoint, asyncio.Lock())
 
     def _died(self) -> None:
         self.deaths_total += 1

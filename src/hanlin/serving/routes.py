@@ -34,7 +34,14 @@ class ReplicaRoute(msgspec.Struct, frozen=True):
 
 
 class EndpointRoute(msgspec.Struct, frozen=True):
-    """One endpoint: what it serves now, its ready replicas, how it answers, and what is tried beside it."""
+    """One endpoint: what it serves now, its ready replicas, how it answers, and what is tried beside it.
+
+    Args:
+        state: as the deployment's; `asleep` wants to be told of calls (`demand.py`).
+        load_s: how long loading took last; 0: unknown.
+        lacks_room: it sleeps on, for others keep the memory.
+        quarantine: endpoints of the same one may share a worker process: their suspects are tried one at a time. Empty: its own.
+    """
 
     model: str
     version: str
@@ -45,6 +52,9 @@ class EndpointRoute(msgspec.Struct, frozen=True):
     deployment_id: str = ""
     long_text: LongText = "refuse"
     cache_ttl_s: int = 0
+    quarantine: str = ""
+    load_s: float = 0.0
+    lacks_room: bool = False
     trials: tuple[TrialRoute, ...] = ()
 
 

@@ -23,6 +23,7 @@ class Target:
     Attributes:
         arrived: set when a channel has opened, or when there is news for whoever waits for one.
         num_waiting: calls that wait for a replica to come.
+        demanded_s: when it was last told that they do.
     """
 
     def __init__(self, endpoint: str, route: EndpointRoute, *, on_death: Callable[[], None]) -> None:
@@ -30,8 +31,8 @@ class Target:
         self.route = route
         self.channels: dict[ReplicaRoute, Channel] = {}
         self.arrived = asyncio.Event()
-        self.quarantine = asyncio.Lock()
         self.num_waiting = 0
+        self.demanded_s = -1.0
         self._on_death = on_death
         self._connecting: dict[ReplicaRoute, asyncio.Task[None]] = {}
         self._closing: set[asyncio.Task[None]] = set()

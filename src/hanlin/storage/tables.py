@@ -220,13 +220,15 @@ class DeploymentRow(Table):
     version_id: Mapped[int] = mapped_column(ForeignKey("model_versions.id"), index=True)
     model: Mapped[str]  # the reference as it was asked for, such as sentiment-zh@production
     variant: Mapped[str]
-    replicas: Mapped[int]  # at least
+    replicas: Mapped[int]  # at least; 0: one, which sleeps while it is not used
     max_replicas: Mapped[int] = mapped_column(default=0, server_default="0")  # at most; 0: as `replicas`
     role: Mapped[str] = mapped_column(default="live", server_default="live")  # live, canary, shadow
     weight: Mapped[int] = mapped_column(default=0, server_default="0")  # percent of the calls that a trial gets
     stats: Mapped[JsonValue | None] = mapped_column(JSON(none_as_null=True))  # of a trial: what it and the live one did meanwhile
+    isolation: Mapped[str] = mapped_column(default="own", server_default="own")  # own, shared
+    idle_s: Mapped[float] = mapped_column(default=0.0, server_default="0")
     is_wanted: Mapped[bool]
-    state: Mapped[str]  # starting, ready, failed, draining, stopped
+    state: Mapped[str]  # starting, ready, asleep, failed, draining, stopped
     reason: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]

@@ -1,0 +1,173 @@
+"""The models of one worker process: each behind a socket of its own, loaded on a thread beside those that answer.
+
+Lives on the worker's event loop. Models are loaded one after the other: two at once would only slow each other, and the answers
+of the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import socket
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from hanlin.engines.base import max_batch_tokens
+from hanlin.errors import HanlinError
+from hanlin.observe.memory import settle
+from hanlin.serving.batcher import Batcher
+from hanlin.serving.door import Door
+from hanlin.serving.loading import describe, load
+from hanlin.serving.orders import Busy, Facts, Failed, Failure, Line, Load, ModelFacts, Order, Ready, Unload, Unloaded
+from hanlin.serving.parent import set_title
+from hanlin.serving.replica import Loaded, Replica
+from hanlin.serving.turns import Turns
+from hanlin.tasks.base import Limits
+
+FACTS_S = 0.25  # how often it is looked whether there is something to tell
+
+
+@dataclass(slots=True)
+class HeldModel:
+    """A loaded model and where it answers."""
+
+    replica: Replica
+    door: Door
+    server: asyncio.AbstractServer
+    title: str
+
+    async def close(self, drain_timeout_s: float) -> None:
+        """Refuse new calls, let those in flight end, free everything."""
+        await self.replica.drain(drain_timeout_s)
+        self.server.close()
+        await self.door.close()
+        await asyncio.to_thread(self.replica.close)  # waits for a step that runs on
+
+    def facts(self) -> ModelFacts:
+        """How much it is used."""
+        values = self.replica.values()
+        return ModelFacts(
+            int(values["calls_total"]), self.replica.num_inflight, int(values["queued_tokens"]), round(values["engine_seconds_total"], 3)
+        )
+
+
+class Host:
+    """Takes orders, tells news.
+
+    Args:
+        tell: called on the loop with each piece of news.
+        max_steps: steps that run at once, of all models together; None: no limit.
+
+    Attributes:
+        broken: set when a gateway broke the protocol: no state of this process is to be trusted then.
+    """
+
+    def __init__(self, tell: Callable[[Line], None], *, max_steps: int | None = None) -> None:
+        self._tell = tell
+        self._turns = Turns(max_steps)
+        self._models: dict[str, HeldModel] = {}
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="loading")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loading: dict[str, bool] = {}  # names of what is being loaded; False: not wanted any more
+        self._told: Facts | None = None
+        self.broken = asyncio.Event()
+
+    def take(self, order: Order, listener: socket.socket | None = None) -> None:
+        """Begin with an order; its end is told. `listener` comes with an order to load."""
+        if isinstance(order, Load):
+            assert listener is not None, "nowhere to listen"
+            work = self._load(order, listener)
+        else:
+            work = self._unload(order)
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def tell_facts(self) -> None:
+        """For ever: tell how much each model is used, when that has changed."""
+        while True:
+            await asyncio.sleep(FACTS_S)
+            models = {name: model.facts() for name, model in self._models.items()}
+            if self._told is None or models != self._told.models:
+                self._told = Facts("", models=models)
+                self._tell(self._told)
+
+    async def close(self, drain_timeout_s: float) -> None:
+        """Drain and free all models, side by side."""
+        models, self._models = list(self._models.values()), {}
+        await asyncio.gather(*(model.close(drain_timeout_s) for model in models))
+
+    async def _load(self, order: Load, listener: socket.socket) -> None:
+        limits = Limits(max_items=order.max_items, max_text_bytes=order.max_text_bytes)
+        self._loading[order.id] = True
+        try:
+            loaded = await asyncio.get_running_loop().run_in_executor(self._loader, _load, order, limits)
+            if not self._loading[order.id]:
+                listener.close()
+                loaded.session.close()
+                return
+            model = await self._open(order, loaded, listener)
+        except Exception as error:
+            listener.close()
+            _log(error)
+            self._tell(Failed(order.id, error=Failure.of(error, order.variant)))
+            return
+        finally:
+            del self._loading[order.id]
+        if not self._models:
+            settle()  # not later on: it would hold up the models that answer
+        self._models[order.id] = model
+        self._set_title()
+        self._tell(Ready(order.id, info=model.door.info))
+
+    async def _open(self, order: Load, loaded: Loaded, listener: socket.socket) -> HeldModel:
+        batcher = Batcher(
+            max_batch_tokens=min(order.max_batch_tokens, max_batch_tokens(order.variant)), max_batch_rows=loaded.max_batch_rows,
+            max_queue_tokens=order.max_queue_tokens,
+        )  # fmt: skip
+        replica = Replica(loaded, batcher, turns=self._turns)
+        info = describe(loaded, version=order.version, variant=order.variant)
+        door = Door(replica, token=order.token, info=info, broken=self.broken)
+        server = await asyncio.get_running_loop().create_unix_server(door.protocol, sock=listener)
+        return HeldModel(replica, door, server, f"{order.endpoint} {order.version} {order.variant}")
+
+    def _set_title(self) -> None:
+        set_title(f"hanlin worker {', '.join(model.title for model in self._models.values())}")
+
+    async def _unload(self, order: Unload) -> None:
+        if order.id in self._loading:
+            self._loading[order.id] = False
+        model = self._models.get(order.id)
+        if model is not None:
+            facts = model.facts()
+            if order.if_unused_since is not None and (facts.inflight or facts.num_calls > order.if_unused_since):
+                self._tell(Busy(order.id))
+                return
+            del self._models[order.id]
+            await model.close(order.drain_timeout_s)
+            self._set_title()
+            model = None  # the last one to hold it
+            await asyncio.to_thread(_give_back)
+        self._tell(Unloaded(order.id))
+
+
+def _load(order: Load, limits: Limits) -> Loaded:
+    """On the loading thread."""
+    loaded = load(Path(order.folder), order.variant, threads=order.threads, limits=limits)
+    _give_back()
+    return loaded
+
+
+def _give_back() -> None:
+    """Returns freed memory to the system; glibc keeps it otherwise, and what loading took would be there still."""
+    if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "malloc_trim"):
+        library.malloc_trim(0)
+
+
+def _log(error: Exception) -> None:
+    details = error.details if isinstance(error, HanlinError) else str(error)
+    if details or not isinstance(error, HanlinError):
+        sys.stderr.write(f"{type(error).__name__}: {details}\n")

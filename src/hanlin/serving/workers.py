@@ -1,0 +1,210 @@
+"""Which worker process a model goes to: one of its own, or one that it shares with other small models of its team.
+
+Own: a crash takes nobody along, at the price of a process (interpreter and engine library) for each model. Shared: a further model costs
+little more than its weights, but a crash takes all models of that process with it, and they come back together.
+A spare process stands by with the engine libraries loaded, so that a cold model or the heir of a dead worker need not wait for that.
+Runs on the main thread's event loop (see `WorkerProcess.start`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hanlin.errors import HanlinError
+from hanlin.serving.orders import ModelFacts
+from hanlin.serving.place import Place
+from hanlin.serving.process import WorkerOptions, WorkerProcess
+from hanlin.serving.wire import ReplicaInfo
+from hanlin.types import Isolation
+
+SHARED_THREADS = 1  # of one model's step: others answer beside it, and OpenVINO compiles the model once, not twice
+MODELS_PER_WORKER = 16  # of a shared one: more would wait for each other's turns at one interpreter
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A model to load. `owner` tells apart what may share a process: deployments of one team. `title` is shown in ps."""
+
+    owner: str
+    deployment_id: str
+    folder: Path
+    variant: str
+    version: str
+    title: str
+    isolation: Isolation = "own"
+
+
+@dataclass(slots=True)
+class _Shared:
+    """A process that several models share, and their names, those that are being loaded included."""
+
+    process: WorkerProcess
+    names: set[str] = field(default_factory=set)
+
+
+class LoadedModel:
+    """A model that answers, in some worker process. `Workers.start` makes it.
+
+    Attributes:
+        info: what it serves.
+        memory_bytes: by how much its process grew with it, or the whole process where it has its own; 0: unknown.
+    """
+
+    def __init__(self, name: str, process: WorkerProcess, info: ReplicaInfo, memory_bytes: int) -> None:
+        self.info = info
+        self.memory_bytes = memory_bytes
+        self._name = name
+        self._process = process
+        self._shared: tuple[Workers, _Shared] | None = None
+
+    @property
+    def pid(self) -> int:
+        """Of the process that holds it."""
+        return self._process.pid
+
+    @property
+    def facts(self) -> ModelFacts | None:
+        """How much it is used, as last told."""
+        return self._process.facts.get(self._name)
+
+    async def wait(self) -> int:
+        """Exit status of its process."""
+        return await self._process.wait()
+
+    async def stop(self) -> None:
+        """Drain and free it."""
+        if self._shared is None:
+            await self._process.stop()
+        else:
+            await self._process.unload(self._name)
+            await self._left()
+
+    async def unload_if_unused(self, since: int) -> bool:
+        """Free it unless more than `since` calls have come by now, or one is in flight: False then. `stop` it afterwards."""
+        return await self._process.unload(self._name, if_unused_since=since)
+
+    async def _left(self) -> None:
+        assert self._shared is not None
+        workers, shared = self._shared
+        await workers.leave(shared, self._name)
+
+    def share(self, workers: Workers, shared: _Shared) -> None:
+        """It has a place in a shared process, which it gives back when it ends."""
+        self._shared = (workers, shared)
+
+
+class Workers:
+    """All worker processes of a home.
+
+    Args:
+        has_spare: keep a process ready for the next model.
+    """
+
+    def __init__(self, options: WorkerOptions, *, has_spare: bool = False) -> None:
+        self.options = options
+        self._has_spare = has_spare
+        self._shared: dict[str, list[_Shared]] = {}
+        self._deadly: set[str] = set()  # deployments under whose loading a shared process died: they load alone
+        self._engines: set[str] = set()
+        self._spare: asyncio.Task[WorkerProcess] | None = None
+        self._one_placing = asyncio.Lock()  # two who find no room at once must not both make some
+
+    async def start(self, wanted: Wanted, place: Place) -> LoadedModel:
+        """Load a model and wait until it answers at `place`.
+
+        Raises:
+            HanlinError: as `WorkerProcess.load`.
+        """
+        self._engines.add(wanted.variant.rpartition("-")[0])
+        try:
+            if wanted.isolation == "shared" and wanted.deployment_id not in self._deadly:
+                return await self._start_shared(wanted, place)
+            return await self._start_own(wanted, place)
+        finally:
+            self._prepare_spare()
+
+    async def leave(self, shared: _Shared, name: str) -> None:
+        """A model is gone from a shared process; with the last one the process ends."""
+        shared.names.discard(name)
+        if not shared.names:
+            await self._end(shared)
+
+    async def close(self) -> None:
+        """End the spare; what holds models is ended by their owners."""
+        self._has_spare = False
+        if self._spare is not None:
+            spare, self._spare = self._spare, None
+            spare.cancel()
+            with contextlib.suppress(asyncio.CancelledError, OSError):
+                await (await spare).kill()
+
+    async def _start_own(self, wanted: Wanted, place: Place) -> LoadedModel:
+        process = await self._take_process(wanted)
+        name = _new_name()
+        try:
+            info, _ = await _load(process, name, wanted, place)
+        except BaseException:
+            await process.kill()
+            raise
+        return LoadedModel(name, process, info, process.memory_bytes)
+
+    async def _start_shared(self, wanted: Wanted, place: Place) -> LoadedModel:
+        name = _new_name()
+        async with self._one_placing:
+            shared = await self._place(wanted, name)
+        try:
+            info, grown_bytes = await _load(shared.process, name, wanted, place)
+        except BaseException as error:
+            if not shared.process.is_alive and isinstance(error, HanlinError):
+                self._deadly.add(wanted.deployment_id)
+            await self.leave(shared, name)
+            raise
+        loaded = LoadedModel(name, shared.process, info, grown_bytes)
+        loaded.share(self, shared)
+        return loaded
+
+    async def _place(self, wanted: Wanted, name: str) -> _Shared:
+        """A shared process of the owner with room for one more; the place is taken."""
+        processes = self._shared.setdefault(wanted.owner, [])
+        processes[:] = [shared for shared in processes if shared.process.is_alive]
+        found = next((shared for shared in processes if len(shared.names) < MODELS_PER_WORKER), None)
+        if found is None:
+            found = _Shared(await self._take_process(wanted))
+            processes.append(found)
+        found.names.add(name)
+        return found
+
+    async def _end(self, shared: _Shared) -> None:
+        for processes in self._shared.values():
+            if shared in processes:
+                processes.remove(shared)
+        await shared.process.stop()
+
+    async def _take_process(self, wanted: Wanted) -> WorkerProcess:
+        spare, self._spare = self._spare, None
+        if spare is not None:
+            with contextlib.suppress(OSError):
+                process = await spare
+                if process.is_alive:
+                    return process
+        return await WorkerProcess.start(self.options, title=wanted.title)
+
+    def _prepare_spare(self) -> None:
+        if self._has_spare and self._spare is None:
+            start = WorkerProcess.start(self.options, preload=sorted(self._engines))
+            self._spare = asyncio.get_running_loop().create_task(start)
+
+
+async def _load(process: WorkerProcess, name: str, wanted: Wanted, place: Place) -> tuple[ReplicaInfo, int]:
+    threads = SHARED_THREADS if wanted.isolation == "shared" else process.options.threads
+    return await process.load(
+        name, wanted.folder, wanted.variant, version=wanted.version, endpoint=wanted.title, place=place, threads=threads
+    )  # fmt: skip
+
+
+def _new_name() -> str:
+    return secrets.token_hex(4)
