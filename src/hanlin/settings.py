@@ -10,6 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -56,6 +57,13 @@ class Settings(BaseModel):
     isolation: Isolation = Field("own", description="`own` worker process or `shared` ones, where a deployment does not say")
     memory_budget_bytes: int = Field(0, ge=0, description="memory of all loaded models; 0 means 60 % of the machine's")
     spare_worker: bool = Field(True, description="keep a worker process ready for the next model (about 60 MB)")
+    worker_hang_s: float = Field(10.0, ge=0, description="a worker that stands still this long is ended and replaced; 0: never")
+    worker_confinement: Literal["required", "available", "off"] = Field(
+        "available", description="protections of workers: all or none start, those that the kernel has, or none"
+    )
+    worker_memory_bytes: int = Field(
+        0, ge=0, description="most memory of its own that one worker may hold; 0: 4 GiB and 8 times its weights"
+    )
     job_lease_s: float = Field(15.0, gt=1, description="a job whose runner is silent for this long is taken over")
     job_memory_bytes: int = Field(0, ge=0, description="memory of one job; 0 means three quarters of the machine's")
     max_upload_bytes: int = Field(8 * 2**30, ge=1, description="largest uploaded blob")

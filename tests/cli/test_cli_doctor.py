@@ -15,6 +15,7 @@ def test_doctor(run, world) -> None:
         "cores",
         "processor",
         "memory",
+        "workers",
         "home",
         "disk",
         "database",
@@ -25,6 +26,18 @@ def test_doctor(run, world) -> None:
     } <= found.keys()
     assert done.status == (0 if report["is_well"] else 1)
     assert found["database"]["status"] == "note", "an empty home is no problem"
+
+
+def test_doctor_names_the_protections_that_workers_lack(run, world, monkeypatch) -> None:
+    from hanlin.cli import checks
+    from hanlin.serving import confinement
+
+    monkeypatch.setattr(checks, "ENGINES", ())
+    monkeypatch.setattr(confinement.landlock, "version", lambda: 0)
+    (found,) = [item for item in run("doctor", "--json").json()["findings"] if item["name"] == "workers"]
+    assert found["status"] == "note"
+    assert "limits" in found["value"]
+    assert "files, network, signals" in found["advice"]
 
 
 def test_doctor_finds_a_home_that_cannot_be_written(run, world, tmp_path: Path, monkeypatch) -> None:

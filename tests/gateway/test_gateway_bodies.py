@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from hanlin.serving.confinement import offered
 from hanlin.tasks import TASKS
 
 pytestmark = pytest.mark.e2e
@@ -172,6 +173,7 @@ def test_describe(stack) -> None:
     assert answer["labels"] == ["negative", "positive"]
     assert answer["version"] == "m:1"
     assert answer["limits"]["max_items"] == 32
+    assert answer["protections"] == list(offered())
     assert stack.client.head("/models/sentiment").content == b""
 
 

@@ -42,6 +42,7 @@ class Finding:
 def all_findings(home: Path) -> Iterator[Finding]:
     """Every check, quick ones first."""
     yield from machine()
+    yield confinement()
     yield from storage(home)
     yield from engines()
     yield from extras()
@@ -62,6 +63,16 @@ def machine() -> Iterator[Finding]:
     is_enough = total is None or total >= MIN_MEMORY_BYTES
     value = f"{(total or 0) / 1e9:.1f} GB, {(free or 0) / 1e9:.1f} GB {say('doctor.free')}"
     yield Finding("memory", "ok" if is_enough else "problem", value, "" if is_enough else say("doctor.memory"))
+
+
+def confinement() -> Finding:
+    """What this system can take from workers."""
+    from hanlin.serving.confinement import PROTECTIONS, offered
+
+    found = offered()
+    missing = [name for name in PROTECTIONS if name not in found]
+    value = ", ".join(found) or "-"
+    return Finding("workers", "note" if missing else "ok", value, say("doctor.confinement", missing=", ".join(missing)) if missing else "")
 
 
 def storage(home: Path) -> Iterator[Finding]:

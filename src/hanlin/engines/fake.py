@@ -3,13 +3,15 @@
 Its artifact folder may hold `fake.json`:
 
     {"labels": 2, "load_ms": 0, "step_ms": 0, "row_ms": 0, "fail_load": false,
-     "crash_token": null, "fail_token": null, "nan_token": null}
+     "crash_token": null, "fail_token": null, "nan_token": null, "hang_token": null, "hold_token": null, "memory_token": null}
 
-A row holding `crash_token` kills the process, `fail_token` raises, `nan_token` answers NaN. Needs no library but numpy.
+A row holding `crash_token` kills the process, `fail_token` raises, `nan_token` answers NaN, `hang_token` does not come back,
+nor `hold_token`, which holds Python's lock meanwhile; `memory_token` asks for 4 TiB. Needs no library but numpy.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -21,6 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, load_failed, step_failed
+
+_HANG_S = 600  # as good as for ever, and yet no process of a broken test stays for ever
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,9 @@ class FakeBehaviour:
     crash_token: int | None = None
     fail_token: int | None = None
     nan_token: int | None = None
+    hang_token: int | None = None
+    hold_token: int | None = None
+    memory_token: int | None = None
 
     @classmethod
     def read(cls, folder: Path) -> FakeBehaviour:
@@ -58,16 +65,30 @@ class FakeSession:
         """See `Session.run`."""
         does = self._behaviour
         valid = np.where(attention_mask > 0, input_ids, 0)
-        if does.crash_token is not None and (valid == does.crash_token).any():
-            os.kill(os.getpid(), signal.SIGKILL)
-        if does.fail_token is not None and (valid == does.fail_token).any():
-            raise step_failed("fake-fp32", RuntimeError("told to fail"))
+        self._misbehave(valid)
         time.sleep((does.step_ms + does.row_ms * len(valid)) / 1000)
         sums = valid.sum(axis=1, dtype=np.int64)
         logits = np.stack([(sums * (7 * label + 3)) % 101 / 25.0 for label in range(does.labels)], axis=1).astype(np.float32)
         if does.nan_token is not None:
             logits[(valid == does.nan_token).any(axis=1)] = np.nan
         return {"logits": logits}
+
+    def _misbehave(self, valid: Ids) -> None:
+        does = self._behaviour
+
+        def holds(token: int | None) -> bool:
+            return token is not None and bool((valid == token).any())
+
+        if holds(does.crash_token):
+            os.kill(os.getpid(), signal.SIGKILL)
+        if holds(does.hang_token):
+            time.sleep(_HANG_S)
+        if holds(does.hold_token):
+            ctypes.PyDLL(None).sleep(_HANG_S)
+        if holds(does.memory_token):
+            np.empty(2**42, dtype=np.uint8)
+        if holds(does.fail_token):
+            raise step_failed("fake-fp32", RuntimeError("told to fail"))
 
     def close(self) -> None:
         """Nothing to free."""

@@ -65,8 +65,9 @@ class Dataplane:
         self._mask = mask or NoMask()
         self._journal = journal or NoJournal()
         self._follows_routes = router is None
+        tell = DemandSender(settings.home / "run")
         self.router = router or Router(
-            max_waiting=settings.max_concurrency, demand=DemandSender(settings.home / "run"), obstacle=FullDisk(settings.home / "run")
+            max_waiting=settings.max_concurrency, demand=tell, accuse=tell.accuse, obstacle=FullDisk(settings.home / "run")
         )
         self.cache: ResponseCache[Outcome] = ResponseCache(settings.response_cache_bytes)
         self.peers = Peers(settings.home / "run", index=index, gateways=settings.gateways)

@@ -71,6 +71,7 @@ class Inference:
                 "max_length": route.info.max_length, "max_items": route.info.max_items, "max_text_bytes": route.info.max_text_bytes,
                 "max_body_bytes": self._dataplane.settings.max_body_bytes,
             }  # fmt: skip
+            answer["protections"] = list(route.info.protections)
             answer["example"] = with_own_labels(msgspec.json.decode(route.info.example), route.info.labels)
         return Response(msgspec.json.encode(answer), media_type="application/json")
 

@@ -198,6 +198,10 @@ class Batcher:
             rate = tokens / seconds
             self._tokens_per_s = rate if not self._tokens_per_s else _RATE_MEMORY * self._tokens_per_s + (1 - _RATE_MEMORY) * rate
 
+    def step_estimate_s(self, tokens: int) -> float:
+        """How long a step over so many tokens, padding included, takes; 0 while the speed is unknown."""
+        return tokens / self._tokens_per_s if self._tokens_per_s else 0.0
+
     def wait_estimate_s(self) -> float:
         """Time to work off half of what waits: when a retry is likely to find room. 1 s while the speed is unknown."""
         if not self._tokens_per_s:

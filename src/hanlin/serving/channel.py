@@ -52,6 +52,7 @@ class Channel(asyncio.Protocol):
         info: what the replica serves.
         pending_bytes: size of the calls in flight, what the router balances.
         lost: done when the connection has ended.
+        has_lied: whether it ended because the worker broke the protocol.
     """
 
     info: ReplicaInfo
@@ -67,6 +68,7 @@ class Channel(asyncio.Protocol):
         self._last_id = 0
         self._sweeper: asyncio.TimerHandle | None = None
         self.pending_bytes = 0
+        self.has_lied = False
         self.lost: asyncio.Future[None] = loop.create_future()
 
     @classmethod
@@ -181,6 +183,7 @@ class Channel(asyncio.Protocol):
             for payload in self._reader.feed(data):
                 self._receive(payload)
         except BadFrame:
+            self.has_lied = True
             if self._transport is not None:
                 self._transport.abort()
 

@@ -1,19 +1,22 @@
-"""How a gateway tells the reconciler that somebody calls an endpoint that sleeps: a datagram to a private socket in the run folder.
+"""What a gateway tells the reconciler: datagrams to a private socket in the run folder.
 
-Nothing is answered and one may get lost: a call that still waits says it again. The datagram holds the endpoint's route key.
+That somebody calls an endpoint that sleeps (its route key), or that a worker broke the protocol (`!` and its socket). Nothing is
+answered and one may get lost: a call that still waits says it again, and who breaks the protocol does so again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from hanlin.serving.place import bind_privately
+
 SOCKET = "demand.sock"
 _MAX_BYTES = 1024
+_ACCUSED = "!"
 
 
 class DemandSender:
@@ -29,6 +32,10 @@ class DemandSender:
         with contextlib.suppress(OSError):  # nobody listens at present, or too many speak
             self._socket.sendto(key.encode(), self._path)
 
+    def accuse(self, path: str) -> None:
+        """Tell of the worker that listens at `path`."""
+        self(_ACCUSED + path)
+
     def close(self) -> None:
         """Tell nothing more."""
         self._socket.close()
@@ -39,23 +46,22 @@ class DemandListener:
 
     Args:
         wake: called on the loop with each route key, as often as it is told.
+        accuse: called with the socket of a worker that broke the protocol.
     """
 
-    def __init__(self, run_dir: Path, wake: Callable[[str], None]) -> None:
+    def __init__(self, run_dir: Path, wake: Callable[[str], None], accuse: Callable[[str], None]) -> None:
         """Raises OSError, such as on a full disk."""
         self._path = run_dir / SOCKET
         self._wake = wake
+        self._accuse = accuse
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._path.unlink(missing_ok=True)
-        old_mask = os.umask(0o177)  # the socket is born 0600
         try:
-            self._socket.bind(str(self._path))
+            bind_privately(self._socket, self._path)
         except OSError:
             self._socket.close()
             raise
-        finally:
-            os.umask(old_mask)
         asyncio.get_running_loop().add_reader(self._socket, self._read)
 
     def close(self) -> None:
@@ -67,4 +73,8 @@ class DemandListener:
     def _read(self) -> None:
         with contextlib.suppress(BlockingIOError):
             while packet := self._socket.recv(_MAX_BYTES):
-                self._wake(packet.decode(errors="replace"))
+                told = packet.decode(errors="replace")
+                if told.startswith(_ACCUSED):
+                    self._accuse(told.removeprefix(_ACCUSED))
+                else:
+                    self._wake(told)

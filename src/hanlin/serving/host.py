@@ -28,6 +28,7 @@ from hanlin.serving.turns import Turns
 from hanlin.tasks.base import Limits
 
 FACTS_S = 0.25  # how often it is looked whether there is something to tell
+ALIVE_S = 2.0  # how often it is told that there is nothing: a worker that is silent hangs
 
 
 @dataclass(slots=True)
@@ -50,7 +51,11 @@ class HeldModel:
         """How much it is used."""
         values = self.replica.values()
         return ModelFacts(
-            int(values["calls_total"]), self.replica.num_inflight, int(values["queued_tokens"]), round(values["engine_seconds_total"], 3)
+            int(values["calls_total"]),
+            self.replica.num_inflight,
+            int(values["queued_tokens"]),
+            round(values["engine_seconds_total"], 3),
+            int(values["answered_total"]),
         )
 
 
@@ -60,13 +65,15 @@ class Host:
     Args:
         tell: called on the loop with each piece of news.
         max_steps: steps that run at once, of all models together; None: no limit.
+        alive_s: longest silence.
 
     Attributes:
         broken: set when a gateway broke the protocol: no state of this process is to be trusted then.
     """
 
-    def __init__(self, tell: Callable[[Line], None], *, max_steps: int | None = None) -> None:
+    def __init__(self, tell: Callable[[Line], None], *, max_steps: int | None = None, alive_s: float = ALIVE_S) -> None:
         self._tell = tell
+        self._alive_s = alive_s
         self._turns = Turns(max_steps)
         self._models: dict[str, HeldModel] = {}
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="loading")
@@ -87,12 +94,14 @@ class Host:
         task.add_done_callback(self._tasks.discard)
 
     async def tell_facts(self) -> None:
-        """For ever: tell how much each model is used, when that has changed."""
+        """For ever: tell how much each model is used, when that has changed or nothing was told for a while."""
+        loop = asyncio.get_running_loop()
+        told_s = 0.0
         while True:
-            await asyncio.sleep(FACTS_S)
+            await asyncio.sleep(min(FACTS_S, self._alive_s))
             models = {name: model.facts() for name, model in self._models.items()}
-            if self._told is None or models != self._told.models:
-                self._told = Facts("", models=models)
+            if self._told is None or models != self._told.models or loop.time() - told_s >= self._alive_s:
+                self._told, told_s = Facts("", models=models), loop.time()
                 self._tell(self._told)
 
     async def close(self, drain_timeout_s: float) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from hanlin.engines.base import ENGINES, Session, load_variant, max_batch_rows
 from hanlin.errors import EngineFailed, HanlinError
 from hanlin.networks.head import Head
+from hanlin.serving import confinement
 from hanlin.serving.replica import Loaded
 from hanlin.serving.wire import ReplicaInfo
 from hanlin.tasks.base import TASKS, Limits
@@ -76,4 +77,5 @@ def describe(loaded: Loaded, *, version: str, variant: str) -> ReplicaInfo:
         max_text_bytes=loaded.limits.max_text_bytes,
         languages=loaded.spec.languages,
         example=msgspec.json.encode(loaded.task.example).decode(),
+        protections=confinement.in_force(),
     )

@@ -14,6 +14,7 @@ from hanlin.errors import NotReady
 from hanlin.observe.memory import Memory, read_memory
 
 _MIB = 2**20
+_WORKER_BYTES, _COPIES = 4 * 2**30, 8  # seen with MiniLM and steps of 4,096 tokens: 0.2 GiB (int8) to 0.8 GiB (torch); long texts take more
 
 
 class MemoryGuard:
@@ -47,6 +48,20 @@ class MemoryGuard:
     def _lacks(self, size_bytes: int) -> bool:
         free = self._read().available_bytes
         return free is not None and size_bytes > free
+
+
+def most_bytes(sum_weights_bytes: int) -> int:
+    """Most memory of its own that a worker with such models may hold: several times what it needs, and less than the machine has.
+
+    What is asked for beyond it is refused to the worker, before the machine runs short and others are killed.
+    """
+    wanted = _WORKER_BYTES + _COPIES * sum_weights_bytes
+    return min(wanted, most_bytes_of_all() or wanted)
+
+
+def most_bytes_of_all() -> int:
+    """Most memory that any worker may hold; 0: unknown."""
+    return (read_memory().total_bytes or 0) * 3 // 4
 
 
 def weights_bytes(folder: Path, variant: str) -> int:

@@ -91,6 +91,7 @@ class ModelFacts(msgspec.Struct, frozen=True):
     inflight: int
     queued_tokens: int
     engine_s: float
+    num_answered: int = 0
 
 
 class Facts(Line, frozen=True, kw_only=True):

@@ -28,7 +28,7 @@ class Place:
         try:
             with disk_errors():
                 run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _bind(self.listener, path)
+                bind_privately(self.listener, path)
         except BaseException:
             self.listener.close()
             raise
@@ -40,9 +40,8 @@ class Place:
         Path(self.route.socket).unlink(missing_ok=True)
 
 
-def _bind(listener: socket.socket, path: Path) -> None:
-    old_mask = os.umask(0o177)  # the file is born 0600
-    try:
-        listener.bind(str(path))
-    finally:
-        os.umask(old_mask)
+def bind_privately(listener: socket.socket, path: Path) -> None:
+    """Bind a unix socket at `path`, 0600 from its birth. The umask is left alone: other threads make folders meanwhile."""
+    os.fchmod(listener.fileno(), 0o600)  # Linux makes the file with the socket's own mode
+    listener.bind(str(path))
+    path.chmod(0o600)  # elsewhere

@@ -28,7 +28,7 @@ class LocalPool:
         self._folders = folders
         self._sets: dict[str, ReplicaSet] = {}
         self._changed = asyncio.Event()
-        self.router = Router()
+        self.router = Router(accuse=self._accuse)
 
     async def ensure(self, spec: DeploymentSpec) -> None:
         """Serve `spec` under its endpoint and wait until it is ready; a former version of the endpoint drains afterwards.
@@ -69,6 +69,10 @@ class LocalPool:
         await asyncio.gather(*(group.stop() for group in self._sets.values()))
         await self._workers.close()
         await self.router.close()
+
+    def _accuse(self, path: str) -> None:
+        for group in self._sets.values():
+            group.accuse(path)
 
     def _publish(self) -> None:
         self._changed.set()

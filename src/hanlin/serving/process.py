@@ -15,14 +15,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hanlin.errors import EngineFailed
+import msgspec
+
+from hanlin.errors import EngineFailed, HanlinError
 from hanlin.observe.memory import read_process_bytes
 from hanlin.serving import orders
-from hanlin.serving.memory import MemoryGuard
+from hanlin.serving.confinement import Policy, limit_data
+from hanlin.serving.memory import MemoryGuard, most_bytes, weights_bytes
 from hanlin.serving.place import Place
+from hanlin.serving.surroundings import cell_of, environment_of
 from hanlin.serving.wire import ReplicaInfo
 from hanlin.storage.failures import disk_errors
 
+_SILENT_HALVES = 3  # of `hang_s`
 _STOP_GRACE_S = 2.0  # beyond the worker's own drain time, then SIGKILL
 _LINE_BYTES = 2**20  # longest line of news: the worked example of a task is in it
 
@@ -38,9 +43,12 @@ class WorkerOptions:
     max_items: int = 256
     max_text_bytes: int = 2**20
     drain_timeout_s: float = 10.0
+    hang_s: float = 0.0  # native code that does not come back, or silence, for this long ends a worker; 0: never
     start_timeout_s: float = 120.0
     log: Path | None = None  # where the workers' stderr goes; None: to ours
     environ: Mapping[str, str] | None = None
+    confinement: Policy = "available"
+    memory_bytes: int = 0  # most that one worker may hold of its own; 0: `most_bytes` of its models
     memory: MemoryGuard = field(default_factory=MemoryGuard)  # of all workers with these options
 
 
@@ -71,6 +79,10 @@ class WorkerProcess:
         self.options = options
         self._answers: dict[str, asyncio.Future[orders.News]] = {}
         self._one_load = asyncio.Lock()
+        self._weights_bytes: dict[str, int] = {}
+        self._refusal: HanlinError | None = None
+        self._has_told = False
+        self._is_hung = False
         self.facts: dict[str, orders.ModelFacts] = {}
         self._listening = asyncio.get_running_loop().create_task(self._listen())
 
@@ -85,14 +97,11 @@ class WorkerProcess:
         with disk_errors():
             options.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             folder.mkdir(mode=0o700)
-        argv = [
-            sys.executable,
-            "-m",
-            "hanlin.serving.worker",
-            f"--parent={os.getpid()}",
-            f"--drain-timeout-s={options.drain_timeout_s}",
-            f"--max-steps={options.threads}",
-        ]
+        cell = msgspec.json.encode(
+            cell_of(folder, run_dir=options.run_dir, policy=options.confinement, memory_bytes=options.memory_bytes)
+        ).decode()
+        argv = [sys.executable, "-m", "hanlin.serving.cell", cell, f"--parent={os.getpid()}", f"--hang-s={options.hang_s}"]
+        argv += [f"--drain-timeout-s={options.drain_timeout_s}", f"--max-steps={options.threads}"]
         argv += [f"--title={title}", *(f"--preload={name}" for name in preload)]
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
@@ -104,7 +113,7 @@ class WorkerProcess:
                 stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
-                env=_environ(options),
+                env=environment_of(options.environ, threads=options.threads),
                 cwd=folder,
                 limit=_LINE_BYTES,
             )
@@ -145,6 +154,7 @@ class WorkerProcess:
         async with self._one_load:
             before_bytes = self.memory_bytes
             await asyncio.to_thread(link_files, folder, self.folder / name)
+            self._limit_memory(name, folder, variant)
             try:
                 async with asyncio.timeout(options.start_timeout_s):
                     news = await self._order(order, place.listener)
@@ -158,8 +168,13 @@ class WorkerProcess:
         if isinstance(news, orders.Failed):
             raise news.error.error()
         if not isinstance(news, orders.Ready):
-            raise EngineFailed("worker_start_died", status=await self.wait())
+            raise self._refusal or EngineFailed("worker_start_died", status=await self.wait())
         return news.info, max(0, self.memory_bytes - before_bytes)
+
+    def _limit_memory(self, name: str, folder: Path, variant: str) -> None:
+        if not self.options.memory_bytes and self.options.confinement != "off":
+            self._weights_bytes[name] = weights_bytes(folder, variant)
+            limit_data(self.pid, most_bytes(sum(self._weights_bytes.values())))
 
     async def unload(self, name: str, *, if_unused_since: int | None = None) -> bool:
         """Drain a model and free it; False when it is in use again (see `orders.Unload`). A worker that takes too long is killed."""
@@ -176,8 +191,9 @@ class WorkerProcess:
         return True
 
     async def wait(self) -> int:
-        """Exit status; negative for a signal."""
-        return await self._process.wait()
+        """Exit status; negative for a signal, that of SIGALRM for one that hung."""
+        status = await self._process.wait()
+        return -signal.SIGALRM if self._is_hung else status
 
     async def stop(self) -> None:
         """Drain and end it; kill it when it takes too long."""
@@ -191,9 +207,13 @@ class WorkerProcess:
 
     async def kill(self) -> None:
         """End it at once."""
+        self.kill_now()
+        await self._process.wait()
+
+    def kill_now(self) -> None:
+        """End it, and wait for nothing."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-        await self._process.wait()
 
     async def _order(self, order: orders.Order, listener: socket.socket | None = None) -> orders.News | None:
         """What comes of an order; None when the process has ended."""
@@ -211,15 +231,38 @@ class WorkerProcess:
         with contextlib.suppress(OSError):  # it has ended, which `_listen` sees
             socket.send_fds(self._orders_to, [orders.dump(order)], [] if listener is None else [listener.fileno()])
 
+    async def _next_line(self, stdout: asyncio.StreamReader) -> bytes:
+        """What it tells next, or its end; a worker that had begun to talk and falls silent is ended, unless it is loading.
+
+        Several waits, for a parent that was stopped itself finds its time over before it has read what lies there; and longer than the
+        worker's own watchdog, which says where it hung.
+        """
+        num_silent = 0
+        while True:
+            try:
+                async with asyncio.timeout(self.options.hang_s / 2 if self.options.hang_s and self._has_told else None):
+                    raw = await stdout.readline()
+            except TimeoutError:
+                num_silent = 0 if self._one_load.locked() else num_silent + 1
+                if num_silent == _SILENT_HALVES:
+                    self._is_hung = True
+                    self._process.kill()
+                continue
+            self._has_told = True
+            return raw
+
     async def _listen(self) -> None:
         """Until the process ends: what it tells."""
         assert self._process.stdout is not None
-        while raw := await self._process.stdout.readline():
+        while raw := await self._next_line(self._process.stdout):
             news = orders.read_news(raw)
             if isinstance(news, orders.Facts):
                 self.facts = news.models
                 continue
-            if isinstance(news, orders.Failed | orders.Unloaded):
+            if isinstance(news, orders.Failed) and not news.id:
+                self._refusal = news.error.error()
+            elif isinstance(news, orders.Failed | orders.Unloaded):
+                self._weights_bytes.pop(news.id, None)
                 shutil.rmtree(self.folder / news.id, ignore_errors=True)
             if news is not None and (answer := self._answers.get(news.id)) is not None and not answer.done():
                 answer.set_result(news)
@@ -240,10 +283,3 @@ def link_files(source: Path, target: Path) -> None:
                     if error.errno not in {errno.EXDEV, errno.EPERM, errno.EMLINK}:
                         raise
                     shutil.copyfile(path, place)
-
-
-def _environ(options: WorkerOptions) -> dict[str, str]:
-    """The worker's environment: no keys and no database in it, threads bounded for libraries that read them there."""
-    source = os.environ if options.environ is None else options.environ
-    kept = {name: value for name, value in source.items() if not name.startswith("HANLIN_")}
-    return kept | {"OMP_NUM_THREADS": str(options.threads), "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "PYTHONSAFEPATH": "1"}

@@ -162,7 +162,7 @@ class Reconciler:
         """Hear of calls to endpoints that sleep; tried again while the disk has no room for a socket."""
         if self._demand is None:
             try:
-                self._demand = DemandListener(self._options.run_dir, self._wake)
+                self._demand = DemandListener(self._options.run_dir, self._wake, self._accuse)
             except OSError as error:
                 self._note_stuck(_DEMAND, error)
 
@@ -170,6 +170,10 @@ class Reconciler:
         route = self._published.endpoints.get(key) if self._published else None
         if route is not None and (group := self._sets.get(route.deployment_id)) is not None:
             group.wake()
+
+    def _accuse(self, path: str) -> None:
+        for group in self._sets.values():
+            group.accuse(path)
 
     def _end(self, group: ReplicaSet) -> None:
         task = asyncio.get_running_loop().create_task(group.stop())

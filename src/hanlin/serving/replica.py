@@ -21,6 +21,7 @@ from hanlin.serving.batcher import Batch, Batcher
 from hanlin.serving.counters import Counters
 from hanlin.serving.gathering import Found, Outputs, gather
 from hanlin.serving.turns import Turns
+from hanlin.serving.watchdog import WATCHDOG
 from hanlin.serving.wire import Answer, Call, Refusal, Report
 from hanlin.tasks.base import Limits, Task, TaskRequest
 from hanlin.tasks.encoding import Encoded, TextEncoder, pad
@@ -68,6 +69,7 @@ class Step:
     batch: Batch
     rows: list[list[int]]
     types: list[list[int]] | None
+    expected_s: float = 0.0
     outputs: Outputs | None = None
     error: Exception | None = None
     seconds: float = 0.0
@@ -150,7 +152,8 @@ class Replica:
         """Gauges and counters by name."""
         c = self.counters
         return {
-            "calls_total": c.calls, "refused_total": c.refused, "failed_total": c.failed, "expired_total": c.expired,
+            "calls_total": c.calls, "answered_total": sum(c.latency),
+            "refused_total": c.refused, "failed_total": c.failed, "expired_total": c.expired,
             "cancelled_total": c.cancelled, "steps_total": c.steps, "rows_total": c.rows, "tokens_total": c.tokens,
             "padded_tokens_total": c.padded_tokens, "engine_seconds_total": c.engine_s,
             "truncated_texts_total": c.truncated_texts, "windowed_texts_total": c.windowed_texts,
@@ -168,7 +171,8 @@ class Replica:
 
     def _encode(self, call: Call, request: TaskRequest) -> Encoded:
         loaded = self._loaded
-        return loaded.task.encode(request, loaded.encoder, loaded.spec, long_text=call.long_text, max_windows=loaded.limits.max_items)
+        with WATCHDOG.watched():
+            return loaded.task.encode(request, loaded.encoder, loaded.spec, long_text=call.long_text, max_windows=loaded.limits.max_items)
 
     def _encode_aside(self, number: int, call: Call, reply: Reply, request: TaskRequest, begun_s: float) -> None:
         future = self._loop.run_in_executor(self._encoding, self._encode, call, request)
@@ -213,7 +217,7 @@ class Replica:
                 work = self._work[item.call]
                 work.started_s = work.started_s or now_s
             self._is_stepping = True
-            self._engine.submit(self._step, Step(batch, rows, types))
+            self._engine.submit(self._step, Step(batch, rows, types, self._batcher.step_estimate_s(batch.padded_tokens)))
         self._set_timer(now_s)
 
     def _take_batch(self, now_s: float) -> Batch | None:
@@ -241,7 +245,8 @@ class Replica:
         """On the engine thread."""
         begun_s = time.perf_counter()
         try:
-            step.outputs = self._loaded.session.run(**pad(step.rows, self._loaded.encoder.pad_id, step.types))
+            with WATCHDOG.watched(step.expected_s):
+                step.outputs = self._loaded.session.run(**pad(step.rows, self._loaded.encoder.pad_id, step.types))
         except Exception as error:
             step.error = error
         step.seconds = time.perf_counter() - begun_s

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +33,7 @@ RETRYABLE_STARTS = 3  # a first start that dies of a signal may have been unluck
 _BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _NO_ROOM_S = 1.0  # a model that found no room is not tried again sooner
 _GROWTH = 1.5  # memory of a model that was never loaded, in sizes of its files
-_HEALTHY_S = 1.0  # one that was ready this long starts its back-off anew: the back-off is for workers that cannot live
+_HEALTHY_S = 1.0  # one that was ready this long, or has answered, starts its back-off anew: that is for workers that cannot live
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,13 @@ class ReplicaSet:
             self._set("starting")
             self.scale(self.spec)
 
+    def accuse(self, path: str) -> None:
+        """End the worker that listens at `path`, if it is one of these: it broke the protocol, and its heir answers instead."""
+        for slot, place in self._places.items():
+            if place.route.socket == path and (model := self._loaded.get(slot)) is not None:
+                _log.warning("a worker broke the protocol and is ended", extra={"endpoint": self.spec.endpoint, "pid": model.pid})
+                model.kill()
+
     async def fall_asleep(self) -> bool:
         """Free all its models unless one is in use again; no call fails: what comes meanwhile waits and wakes it. False when it stays."""
         self._is_called = False
@@ -255,10 +263,10 @@ class ReplicaSet:
                 raise
             del self._loaded[slot]
             self.restarts += 1
-            if loop.time() - born_s > _HEALTHY_S:
+            if loop.time() - born_s > _HEALTHY_S or (worker.facts is not None and worker.facts.num_answered):
                 attempt = 0
             _log.warning("worker ended", extra={"endpoint": self.spec.endpoint, "version": self.spec.version, "status": status})
-            self._set("ready" if self._loaded else "starting", None if self._loaded else Said("worker_ended", {"status": status}))
+            self._set("ready" if self._loaded else "starting", None if self._loaded else _end_of_worker(status))
 
     async def _start_worker(self, slot: int) -> LoadedModel:
         if self._folder is None or self._folder.done():  # again at every start: bytes on a disk do not stay right by themselves
@@ -306,3 +314,7 @@ class ReplicaSet:
         if (state, reason) != (self.state, self.reason) or state == "ready":
             self.state, self.reason = state, reason
             self._on_change()
+
+
+def _end_of_worker(status: int) -> Said:
+    return Said("worker_hung", {}) if status == -signal.SIGALRM else Said("worker_ended", {"status": status})

@@ -62,6 +62,7 @@ class Router:
     Args:
         max_waiting: calls of one endpoint that may wait for a replica to come.
         demand: told the endpoint's key when a call waits for one that sleeps; again while it waits.
+        accuse: told the socket of a worker that broke the protocol.
         obstacle: what keeps replicas from coming at present, asked by calls that wait; None: nothing that is known.
         clock: monotonic seconds.
         draw: a number in [0, 1) by chance, for the share of a trial.
@@ -74,12 +75,13 @@ class Router:
     """
 
     def __init__(
-        self, *, max_waiting: int = 1024, demand: Callable[[str], None] = lambda _: None,
+        self, *, max_waiting: int = 1024, demand: Callable[[str], None] = lambda _: None, accuse: Callable[[str], None] = lambda _: None,
         obstacle: Callable[[], HanlinError | None] = lambda: None, clock: Callable[[], float] = time.monotonic,
         draw: Callable[[], float] = random.random,
     ) -> None:  # fmt: skip
         self._max_waiting = max_waiting
         self._demand = demand
+        self._accuse = accuse
         self._obstacle = obstacle
         self._clock = clock
         self._targets: dict[str, Target] = {}
@@ -104,7 +106,7 @@ class Router:
             self._targets.pop(name).end()
         for name, (key, route) in found.items():
             if name not in self._targets:
-                self._targets[name] = Target(key, route, on_death=self._died)
+                self._targets[name] = Target(key, route, on_death=self._died, on_lie=self._accuse)
             self._targets[name].update(route)
             if self._targets[name].num_waiting:
                 self._wake(self._targets[name])

@@ -19,6 +19,7 @@ class Target:
     Args:
         endpoint: name of the endpoint in the routes.
         on_death: called when a replica that is still named has gone.
+        on_lie: called with the socket of one that broke the protocol.
 
     Attributes:
         arrived: set when a channel has opened, or when there is news for whoever waits for one.
@@ -26,7 +27,8 @@ class Target:
         demanded_s: when it was last told that they do.
     """
 
-    def __init__(self, endpoint: str, route: EndpointRoute, *, on_death: Callable[[], None]) -> None:
+    def __init__(self, endpoint: str, route: EndpointRoute, *, on_death: Callable[[], None], on_lie: Callable[[str], None] = lambda _: None
+    ) -> None:  # fmt: skip
         self.endpoint = endpoint
         self.route = route
         self.channels: dict[ReplicaRoute, Channel] = {}
@@ -34,6 +36,7 @@ class Target:
         self.num_waiting = 0
         self.demanded_s = -1.0
         self._on_death = on_death
+        self._on_lie = on_lie
         self._connecting: dict[ReplicaRoute, asyncio.Task[None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -88,6 +91,8 @@ class Target:
             self.channels[replica] = channel
             self.arrived.set()
             await asyncio.shield(channel.lost)
+            if channel.has_lied:
+                self._on_lie(replica.socket)
             if self.channels.get(replica) is channel:
                 del self.channels[replica]
                 self._on_death()

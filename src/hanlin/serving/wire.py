@@ -36,6 +36,7 @@ class ReplicaInfo(msgspec.Struct, frozen=True):
     languages: tuple[str, ...]
     example: str = "{}"  # JSON text of the task's worked example
     dimensions: int = 0  # of its embeddings; 0 where it gives none
+    protections: tuple[str, ...] = ()  # what its worker gave up: see `confinement.PROTECTIONS`
 
 
 class Hello(Frame, frozen=True):

@@ -16,8 +16,9 @@ import socket
 import sys
 
 from hanlin.serving import orders, parent
-from hanlin.serving.host import Host
+from hanlin.serving.host import ALIVE_S, Host
 from hanlin.serving.loading import prepare
+from hanlin.serving.watchdog import WATCHDOG
 
 _SWITCH_S = 0.0005  # Python's 5 ms would let the engine wait for the loop's answers before each step
 
@@ -27,6 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     options = _options(argv)
     parent.die_with_parent(options.parent)
     parent.set_title(f"hanlin worker {options.title}" if options.title else "hanlin spare worker")
+    WATCHDOG.start(options.hang_s)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     try:
         import uvloop
@@ -47,7 +49,7 @@ async def _run(options: argparse.Namespace) -> int:
         news.flush()
 
     sys.setswitchinterval(_SWITCH_S)
-    host = Host(tell, max_steps=options.max_steps)
+    host = Host(tell, max_steps=options.max_steps, alive_s=min(ALIVE_S, options.hang_s / 4) if options.hang_s else ALIVE_S)
     if options.preload:
         prepare(options.preload)
 
@@ -56,13 +58,13 @@ async def _run(options: argparse.Namespace) -> int:
         loop.call_soon_threadsafe(host.take, orders.read_order(packet), listener)
 
     parent.each_packet(hear)
-    telling = loop.create_task(host.tell_facts())
+    telling = loop.create_task(host.tell_facts())  # to the end, also while it drains
     broken = loop.create_task(host.broken.wait())
     await asyncio.wait([loop.create_task(ending.wait()), broken], return_when=asyncio.FIRST_COMPLETED)
     if broken.done():
         os._exit(3)  # a peer with the token sent garbage: no state of ours is to be trusted
-    telling.cancel()
     await host.close(options.drain_timeout_s)
+    telling.cancel()
     os._exit(0)  # at once, also when a model is still being loaded
 
 
@@ -78,6 +80,7 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--parent", type=int, default=None)
     parser.add_argument("--preload", action="append", default=[])
     parser.add_argument("--max-steps", type=int, default=None)
+    parser.add_argument("--hang-s", type=float, default=0.0)
     parser.add_argument("--drain-timeout-s", type=float, default=10.0)
     return parser.parse_args(argv)
 

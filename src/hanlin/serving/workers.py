@@ -75,6 +75,10 @@ class LoadedModel:
         """Exit status of its process."""
         return await self._process.wait()
 
+    def kill(self) -> None:
+        """End its process at once."""
+        self._process.kill_now()
+
     async def stop(self) -> None:
         """Drain and free it."""
         if self._shared is None:

@@ -1,0 +1,28 @@
+"""What a worker process finds around it: its environment, and the cell it locks itself into."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from hanlin.serving.confinement import Cell, Policy
+from hanlin.serving.memory import most_bytes_of_all
+
+_KEPT_VARIABLES = (
+    "PATH", "HOME", "LANG", "LC_", "TZ", "LD_", "PYTHON", "VIRTUAL_ENV", "MALLOC_", "OMP_", "KMP_", "MKL_", "OPENBLAS_", "ONEDNN_", "DNNL_",
+    "ORT_", "OV_", "OPENVINO_", "TORCH", "ATEN_", "CUDA_", "NVIDIA_", "COVERAGE_",
+)  # fmt: skip
+
+
+def cell_of(folder: Path, *, run_dir: Path, policy: Policy, memory_bytes: int) -> Cell:
+    """It reads what is linked into its own folder, and nothing else of the home. `memory_bytes`: 0 for most of the machine's."""
+    closed = str(run_dir.resolve().parent)
+    return Cell(policy=policy, folder=str(folder.resolve()), closed=closed, data_bytes=memory_bytes or most_bytes_of_all())
+
+
+def environment_of(source: Mapping[str, str] | None, *, threads: int) -> dict[str, str]:
+    """What Python and engines read of `source` (None: ours), so no keys and no database; threads bounded where libraries look for them."""
+    kept = {name: value for name, value in (os.environ if source is None else source).items() if name.startswith(_KEPT_VARIABLES)}
+    fixed = {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "ORT_DISABLE_TELEMETRY": "1"}
+    return kept | fixed | {"PYTHONSAFEPATH": "1", "PYTHONDONTWRITEBYTECODE": "1"}
