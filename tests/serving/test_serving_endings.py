@@ -41,7 +41,8 @@ async def channel(tmp_path: Path, make_folder) -> AsyncIterator[Channel]:
 
 def ask(channel: Channel, text: str, timeout_s: float = 20.0) -> asyncio.Task[Answer]:
     content = msgspec.msgpack.encode([text, {}])
-    return asyncio.create_task(channel.call(Call(0, msgspec.Raw(content), timeout_s), len(content)))
+    call = Call(channel.next_id(), msgspec.Raw(content), timeout_s)
+    return asyncio.create_task(channel.call(call, len(content), timeout_s=timeout_s + 1.0))
 
 
 async def gone(call: asyncio.Task[Answer]) -> None:
@@ -71,12 +72,12 @@ async def while_it_runs(channel: Channel) -> None:
 
 async def after_the_answer(channel: Channel) -> None:
     await ask(channel, "good")
-    channel._send(Cancel(channel._next_id))
+    channel._send(Cancel(channel._last_id))
 
 
 async def twice(channel: Channel) -> None:
     await while_it_runs(channel)
-    channel._send(Cancel(channel._next_id))
+    channel._send(Cancel(channel._last_id))
 
 
 @pytest.mark.parametrize(
