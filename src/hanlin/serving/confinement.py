@@ -84,8 +84,8 @@ def confine(cell: Cell) -> tuple[str, ...]:
         grants = list(_grants(cell))  # before privileges go
         found += ["no_new_privs"] * _give_up_new_privileges()
         found += ["limits"] * _limit(cell.data_bytes)
+        _hold(path for path in _SYSTEM if path.startswith("/proc/"))
         if landlock.restrict(grants):
-            _hold("/proc/self")
             found += ["files", *["network"] * landlock.has_tcp(), *["signals"] * landlock.has_signals()]
         found += ["no_capabilities"] * _give_up_capabilities()
         found += ["system_calls"] * seccomp.restrict()
@@ -127,10 +127,11 @@ def _around(folder: Path, secret: Path | None) -> list[Path]:
     return [] if secret == folder else [part for child in folder.iterdir() for part in _around(child, secret)]
 
 
-def _hold(path: str) -> None:
-    """Keep `path` open: the kernel makes entries of /proc anew when it is short of memory, and rules are about the old ones."""
-    with contextlib.suppress(OSError):
-        _held.append(os.open(path, os.O_PATH | os.O_CLOEXEC))
+def _hold(paths: Iterable[str]) -> None:
+    """Keep them open: the kernel makes entries of /proc anew when it is short of memory, and rules are about the old ones."""
+    for path in paths:
+        with contextlib.suppress(OSError):
+            _held.append(os.open(path, os.O_PATH | os.O_CLOEXEC))
 
 
 def _give_up_new_privileges() -> bool:
