@@ -26,7 +26,6 @@ BENCHES: tuple[tuple[str, ...], ...] = (
     ("serving_overload.py", "--tokens", "long"),
     ("endpoint_load.py",),
     ("serving_residency.py",),
-    ("serving_kills.py",),
 )
 
 
