@@ -17,6 +17,7 @@ from hanlin.pipelines.base import JobContext
 from hanlin.pipelines.certification import Comparison, Tolerance, declared_tolerance, refusal
 from hanlin.pipelines.lineage import code_digest, code_version, fingerprint, machine
 from hanlin.pipelines.odd_texts import neighbours, plain_texts
+from hanlin.tasks.likeness import LABELS
 
 
 @dataclass
@@ -105,10 +106,11 @@ def test_lineage_names_code_and_machine() -> None:
 def test_comparison_sees_flipped_labels_and_the_largest_difference() -> None:
     trained = np.array([[0.9, 0.1], [0.4, 0.6], [0.51, 0.49]])
     served = np.array([[0.9, 0.1], [0.45, 0.55], [0.49, 0.51]])
-    found = Comparison.of(served, trained)
+    found = Comparison.of(served, trained, LABELS)
     assert found.agreement == pytest.approx(2 / 3)
     assert found.max_difference == pytest.approx(0.05)
-    assert Comparison.of(trained, trained) == Comparison(1.0, 0.0, 0.0)
+    same = Comparison.of(trained, trained, LABELS)
+    assert (same.agreement, same.max_difference, same.mean_difference) == (1.0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(
@@ -139,12 +141,13 @@ def test_there_are_plain_texts_enough_for_a_certificate() -> None:
 
 
 def test_a_failed_certificate_tells_both_limits() -> None:
-    error = refusal("m:1", "openvino-int8", [Comparison(0.985, 0.25, 0.01), Comparison(0.99, 0.1, 0.01)], Tolerance(0.99, 0.31))
+    found = [Comparison(0.985, 0.25, 0.01, (0.9, 1.0)), Comparison(0.99, 0.1, 0.01, (0.9, 1.0))]
+    error = refusal("m:1", "openvino-int8", found, Tolerance(0.99, 0.31))
     for language in ("en", "zh"):
         for figure in ("98.5 %", "99 %", "0.25", "0.31"):
             assert figure in error.text(language), figure
 
 
 def test_a_missed_hundred_percent_is_not_rounded_to_it() -> None:
-    error = refusal("m:1", "torch-fp32", [Comparison(0.99999, 0.0, 0.0)], Tolerance(1.0, 1e-4))
+    error = refusal("m:1", "torch-fp32", [Comparison(0.99999, 0.0, 0.0, (0.9, 1.0))], Tolerance(1.0, 1e-4))
     assert "99.99 % of the labels agree (at least 100 % must)" in error.text("en")
