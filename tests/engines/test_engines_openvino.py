@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hanlin.engines import load_variant
-from hanlin.engines.openvino_engine import PIECE_TOKENS, cut
+from hanlin.engines.openvino_engine import PIECE_TOKENS, cut, widened
 from hanlin.errors import EngineFailed
 
 
@@ -42,3 +43,27 @@ def test_after_a_step_that_failed_the_next_one_is_right(artifact: Path) -> None:
     with pytest.raises(EngineFailed):
         session.run(np.full((40, 200), 7, dtype=np.int64), np.ones((40, 200), dtype=np.int64))  # beyond the position table
     np.testing.assert_array_equal(session.run(ids, np.ones_like(ids))["logits"], expected)
+
+
+@pytest.mark.parametrize("artifact", ["bert"], indirect=True, scope="session")
+def test_steps_side_by_side_answer_like_one_after_the_other(artifact: Path) -> None:
+    session = load_variant(artifact, "openvino-fp32", threads=2)
+    generator = np.random.default_rng(6)
+    batches = [generator.integers(3, 60, (int(generator.integers(1, 9)), int(generator.integers(2, 24)))) for _ in range(30)]
+    batches[7:20:6] = [generator.integers(3, 60, (60, 20)) for _ in range(3)]  # cut into pieces, after others that are not
+    expected = [session.run(ids, np.ones_like(ids))["logits"] for ids in batches]
+    with ThreadPoolExecutor(session.num_streams) as pool:
+        found = list(pool.map(lambda ids: session.run(ids, np.ones_like(ids))["logits"], batches * 3))
+    for one, other in zip(found, expected * 3, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("length", "max_length", "width"), [(1, 64, 4), (20, 64, 20), (21, 64, 24), (65, 512, 72), (257, 512, 272), (50, 50, 50)]
+)
+def test_rows_get_one_of_few_widths_and_never_more_than_the_model_takes(length: int, max_length: int, width: int) -> None:
+    ids = np.full((3, length), 7, dtype=np.int64)
+    found = widened({"input_ids": ids, "attention_mask": np.ones_like(ids)}, max_length)
+    assert found["input_ids"].shape == (3, width)
+    assert found["attention_mask"].sum() == 3 * length
+    np.testing.assert_array_equal(found["input_ids"][:, :length], ids)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -16,12 +19,18 @@ from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, import_extra
 from hanlin.engines.onnx_engine import check_names, feeds
 from hanlin.errors import EngineFailed
 from hanlin.networks.head import Head
+from hanlin.tasks.spec import ModelSpec
 
 if TYPE_CHECKING:
     from openvino import CompiledModel, Core, InferRequest
 
 PIECE_TOKENS = 512  # inner values of one piece (512 x 1,536 floats for MiniLM) stay in a core's cache
 MIN_TOKENS_TO_CUT = 128
+# What the plugin prepares for a shape (6 ms of a 7 ms step) it keeps: 64 MB of MiniLM were 416 after 420 shapes. So there are few widths,
+# and few are kept: 200 of its primitives, two or three a shape.
+_STEPS_OF_WIDTH = ((64, 4), (256, 8))
+_WIDEST_STEP = 16
+_CACHE_CAPACITY = 200
 
 
 def import_openvino() -> ModuleType:
@@ -34,14 +43,22 @@ def import_openvino() -> ModuleType:
 
 
 class OpenvinoSession:
-    """A small step runs on all threads at once; a large one in pieces, one thread each, several side by side.
+    """A small step that runs alone has all threads; a larger one is cut into pieces, one thread each, among the streams that are free.
 
     Pieces need no barrier between the threads, fit the processor's cache, and are only as wide as their own longest row.
+    As many threads as there are streams may be in `run` at once.
     """
 
-    def __init__(self, whole: CompiledModel, pieces: CompiledModel, variant: str, *, output: str, threads: int) -> None:
+    def __init__(
+        self, whole: CompiledModel, pieces: CompiledModel, variant: str, *, output: str, threads: int, max_length: int
+    ) -> None:  # fmt: skip
+        self.num_streams = threads
+        self._max_length = max_length
         self._whole: InferRequest | None = whole.create_infer_request()
-        self._side_by_side = [pieces.create_infer_request() for _ in range(threads)]
+        self._has_whole = threading.Lock()
+        self._free: SimpleQueue[InferRequest] = SimpleQueue()
+        for _ in range(threads):
+            self._free.put(pieces.create_infer_request())
         self._variant = variant
         self._output = output
 
@@ -50,29 +67,54 @@ class OpenvinoSession:
         assert self._whole is not None, "closed session"
         arrays = feeds(input_ids, attention_mask, token_type_ids)
         try:
-            if len(input_ids) < 2 * len(self._side_by_side) or input_ids.size < MIN_TOKENS_TO_CUT:
-                self._whole.infer(arrays, share_inputs=True)
-                return {self._output: self._found(self._whole)}
-            return {self._output: self._run_pieces(arrays)}
+            if self._may_have_all_threads(input_ids) and self._has_whole.acquire(blocking=False):
+                try:
+                    return {self._output: self._infer(self._whole, arrays)}
+                finally:
+                    self._has_whole.release()
+            return {self._output: self._run_aside(arrays)}
         except RuntimeError as error:
-            for request in self._side_by_side:
-                request.cancel()  # pieces of a failed step must not meet the next one
             raise step_failed(self._variant, error) from error
 
-    def _run_pieces(self, arrays: Mapping[str, Ids]) -> Floats:
+    def _may_have_all_threads(self, input_ids: Ids) -> bool:
+        is_small = len(input_ids) < 2 * self.num_streams or input_ids.size < MIN_TOKENS_TO_CUT
+        return is_small and self._free.qsize() == self.num_streams
+
+    def _run_aside(self, arrays: Mapping[str, Ids]) -> Floats:
+        requests = [self._free.get()]
+        try:
+            with suppress(Empty):
+                while True:
+                    requests.append(self._free.get_nowait())
+            return self._run_pieces(arrays, requests)
+        except RuntimeError:
+            for request in requests:  # pieces of a failed step must not meet the next one (a cancelled request fails once more)
+                with suppress(RuntimeError):
+                    request.wait()
+            raise
+        finally:
+            for request in requests:
+                self._free.put(request)
+
+    def _run_pieces(self, arrays: Mapping[str, Ids], requests: Sequence[InferRequest]) -> Floats:
         lengths = arrays["attention_mask"].sum(axis=1)
-        pieces = cut(lengths, len(self._side_by_side))
+        pieces = cut(lengths, len(requests))
         found: list[Floats] = []
-        width = len(self._side_by_side)
+        width = len(requests)
         for number in range(len(pieces) + width):
-            request = self._side_by_side[number % width]
+            request = requests[number % width]
             if number >= width:
                 request.wait()
                 found.append(self._found(request))
             if number < len(pieces):
                 rows, longest = pieces[number], max(1, int(lengths[pieces[number]].max()))
-                request.start_async({name: np.ascontiguousarray(array[rows, :longest]) for name, array in arrays.items()})
+                request.start_async(widened({name: array[rows, :longest] for name, array in arrays.items()}, self._max_length))
         return together(found, pieces, arrays["input_ids"].shape)
+
+    def _infer(self, request: InferRequest, arrays: Mapping[str, Ids]) -> Floats:
+        request.infer(widened(arrays, self._max_length), share_inputs=True)
+        found, length = self._found(request), arrays["input_ids"].shape[1]
+        return found[:, :length] if found.ndim == 3 else found
 
     def _found(self, request: InferRequest) -> Floats:
         # The output tensor is the request's own memory: copy before the next step overwrites it.
@@ -80,7 +122,19 @@ class OpenvinoSession:
 
     def close(self) -> None:
         """Drop requests and models."""
-        self._whole, self._side_by_side = None, []
+        self._whole, self._free = None, SimpleQueue()
+
+
+def widened(arrays: Mapping[str, Ids], max_length: int) -> dict[str, Ids]:
+    """The same rows in one of few widths, filled up with zeros, which the mask hides; never wider than the model takes."""
+    rows, length = arrays["attention_mask"].shape
+    step = next((step for limit, step in _STEPS_OF_WIDTH if length <= limit), _WIDEST_STEP)
+    width = max(length, min(-(-length // step) * step, max_length))
+    found: dict[str, Ids] = {}
+    for name, array in arrays.items():
+        found[name] = np.zeros((rows, width), dtype=np.int64)
+        found[name][:, :length] = array
+    return found
 
 
 def cut(lengths: npt.NDArray[np.int64], parts: int) -> list[npt.NDArray[np.int64]]:
@@ -101,7 +155,7 @@ def together(found: list[Floats], pieces: list[npt.NDArray[np.int64]], shape: tu
     answers = np.zeros((*shape, found[0].shape[2]) if is_by_token else (shape[0], found[0].shape[1]), dtype=np.float32)
     for rows, values in zip(pieces, found, strict=True):
         if is_by_token:
-            answers[rows, : values.shape[1]] = values
+            answers[rows, : values.shape[1]] = values[:, : shape[1]]
         else:
             answers[rows] = values
     return answers
@@ -144,7 +198,7 @@ class OpenvinoEngine:
             raise load_failed(variant, "model.xml or model.bin is damaged or not a valid model", details=str(error)) from error
         head = Head.load(folder)
         check_names(variant, head, set().union(*(i.names for i in whole.inputs)), set().union(*(o.names for o in whole.outputs)))
-        return OpenvinoSession(whole, pieces, variant, output=head.output, threads=threads)
+        return OpenvinoSession(whole, pieces, variant, output=head.output, threads=threads, max_length=ModelSpec.load(folder).max_length)
 
 
 @functools.cache
@@ -160,4 +214,5 @@ def _config(hint: str, streams: int, threads: int, precision: str) -> dict[str, 
         "NUM_STREAMS": str(streams),
         "INFERENCE_NUM_THREADS": str(threads),
         "INFERENCE_PRECISION_HINT": precision,
+        "CPU_RUNTIME_CACHE_CAPACITY": str(_CACHE_CAPACITY),
     }
