@@ -17,9 +17,10 @@ import pytest
 from hanlin.compression import search as search_module
 from hanlin.compression.base import convert
 from hanlin.compression.bench_client import BenchClient
+from hanlin.compression.choice import choose
 from hanlin.compression.judge import judge, odd_neighbours, tolerance_of, unlike_reason
 from hanlin.compression.report import CompressionReport, Machine, VariantEvidence
-from hanlin.compression.search import EncodedSplit, choose, search
+from hanlin.compression.search import EncodedSplit, search
 from hanlin.errors import Cancelled, EngineFailed, InvalidInput
 from hanlin.messages.said import Plain, Said
 from hanlin.tasks.likeness import LABELS

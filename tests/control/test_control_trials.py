@@ -80,13 +80,13 @@ def test_a_trial_that_is_taken_back_keeps_its_reason_and_its_figures(platform, o
     desired.set_stats(trial, {"trial": {"calls": 5}})
     assert deployments.get_endpoint(platform, owner, "live").trial.stats == {"trial": {"calls": 5}}
     reason = Said("trial_errors", {"failed": 30, "calls": 100, "limit": 2.0})
-    desired.step_back(trial, reason, {"trial": {"calls": 100}})
+    desired.take_back(trial, reason, {"trial": {"calls": 100}})
     assert roles(desired) == [("live", 0, "mood:1")]
     view = deployments.get_endpoint(platform, owner, "live")
     assert (view.serving.id, view.trial.state, view.trial.reason) == (live, "failed", reason)
     assert "30 of 100 calls failed" in view.trial.reason_in("en")
     assert "100 次调用中有 30 次失败" in view.trial.reason_in("zh")
-    desired.step_back(live, reason, {})
+    desired.take_back(live, reason, {})
     assert deployments.get_endpoint(platform, owner, "live").serving.id == live, "what serves is never taken back"
 
 

@@ -10,7 +10,8 @@ from hanlin.datasets.bundled import PACKAGES, SENTIMENT, minilm, reviews_en, rev
 from hanlin.datasets.packages import Package, fetch, unpack
 from hanlin.errors import DataCorrupt, NotReady
 from hanlin.tasks import ModelSpec
-from hanlin.tasks.encoding import TextEncoder, load_tokenizer
+from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.tokenizer import load_tokenizer
 
 
 @pytest.fixture(scope="module")

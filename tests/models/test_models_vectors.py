@@ -12,7 +12,7 @@ from hanlin.errors import InvalidInput
 from hanlin.models.tokenizers import KINDS, SPECIALS, train_tokenizer
 from hanlin.models.vectors import Vectors, read_vectors, train_vectors, write_vectors
 from hanlin.networks.config import NetworkConfig
-from hanlin.tasks.encoding import load_tokenizer
+from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.training.config import TrainConfig
 from hanlin.training.scratch import new_network
 

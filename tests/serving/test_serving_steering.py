@@ -43,7 +43,7 @@ class Desired:
     def set_stats(self, deployment_id: str, stats: JsonObject) -> None:
         self.stats[deployment_id] = stats
 
-    def step_back(self, deployment_id: str, reason: Said, stats: JsonObject) -> None:
+    def take_back(self, deployment_id: str, reason: Said, stats: JsonObject) -> None:
         self.ended[deployment_id], self.stats[deployment_id] = reason, stats
         del self.specs[deployment_id]
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from hanlin.compression.base import convert, said_of
 from hanlin.compression.batches import spread
 from hanlin.compression.bench_client import BenchClient, Scores
+from hanlin.compression.choice import choose
 from hanlin.compression.judge import Judgement, judge, odd_neighbours, tolerance_of, unlike_reason
 from hanlin.compression.measure import Timing, measure
 from hanlin.compression.report import TARGETS, CompressionReport, Machine, Target, VariantEvidence
@@ -30,7 +31,6 @@ from hanlin.tasks.spec import ModelSpec
 from hanlin.training.ports import Progress
 
 NEIGHBOUR_ROWS = 4
-NEARLY_AS_GOOD = 1.1  # a tenth is within what a busy machine adds; an answer closer to the trained model is worth it
 BATCH_TOKENS = 2048
 AGREEMENT = "agreement"  # the metric where there is no gold: closeness to the trained model
 
@@ -282,24 +282,6 @@ class _Search:
         self.progress.report(min(self.step, self.steps), self.steps, {})
         self.progress.message(code, **params)
         self.progress.check_cancelled()
-
-
-def choose(rows: Sequence[VariantEvidence], target: Target) -> str:
-    """The best variant whose status is ok, of those nearly as good the one closest to the trained model; else the reference."""
-    ok = [row for row in rows if row.status == "ok" and row.latency_p50_ms is not None and row.throughput_rows_s is not None]
-    if not ok:
-        return REFERENCE
-    best = min(_cost(row, target) for row in ok)
-    near = [row for row in ok if _cost(row, target) <= best * NEARLY_AS_GOOD]
-    return min(near, key=lambda row: (1.0 if row.max_score_difference is None else row.max_score_difference, _cost(row, target))).variant
-
-
-def _cost(row: VariantEvidence, target: Target) -> float:
-    if target == "throughput":
-        return 1.0 / max(row.throughput_rows_s or 0.0, 1e-9)
-    if target == "latency":
-        return row.latency_p50_ms or 0.0
-    return float(row.memory_bytes if row.memory_bytes is not None else 2**62)
 
 
 def _finite(variant: str, logits: Scores) -> Scores:

@@ -59,7 +59,7 @@ def residence_of(session: Session, team: TeamId, name: str) -> tuple[Isolation, 
 
 def add_deployment(
     session: Session, endpoint: EndpointRow, deployment_id: str, *, model: str, version_id: int, variant: str, replicas: int,
-    max_replicas: int = 0, role: str = "live", weight: int = 0, isolation: str = "own", idle_s: float = 0.0,
+    max_replicas: int = 0, role: Role = "live", weight: int = 0, isolation: Isolation = "own", idle_s: float = 0.0,
 ) -> DeploymentRow:  # fmt: skip
     """A new wish for `endpoint`, which from now on points at it, unless it is a trial."""
     now = utc_now()

@@ -29,6 +29,7 @@ from hanlin.control.trials import begin, check_trial
 from hanlin.control.values import DeploymentView, EndpointView, Undeployed
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.registry.values import ModelVersion
+from hanlin.serving.replicas import Role
 from hanlin.storage.audit import append_audit
 from hanlin.storage.database import bump
 from hanlin.storage.tables import DeploymentRow, EndpointRow
@@ -96,7 +97,7 @@ def declare(
     variant: str,
     replicas: int = 1,
     max_replicas: int = 0,
-    role: str = "live",
+    role: Role = "live",
     weight: int = 0,
     is_internal: bool = False,
     isolation: Isolation = "own",

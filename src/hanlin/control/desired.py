@@ -71,7 +71,7 @@ class DeclaredDeployments:
             if (row := session.get(DeploymentRow, deployment_id)) is not None and row.is_wanted:
                 row.stats = stats
 
-    def step_back(self, deployment_id: str, reason: Said, stats: JsonObject) -> None:
+    def take_back(self, deployment_id: str, reason: Said, stats: JsonObject) -> None:
         """A trial has failed the judge: it is taken back, and the reason kept."""
         with self._platform.database.write() as session:
             row = session.get(DeploymentRow, deployment_id)
@@ -79,7 +79,7 @@ class DeclaredDeployments:
                 return
             row.is_wanted, row.state, row.reason, row.stats, row.updated_at = False, "failed", reason.dump(), stats, utc_now()
             subject = f"{row.id} {reason.code}"
-            append_audit(session, team_id=row.team_id, actor="system", action="endpoint.step_back", subject=subject)
+            append_audit(session, team_id=row.team_id, actor="system", action="endpoint.take_back", subject=subject)
             bump(session)
 
     def materialize(self, spec: DeploymentSpec) -> Path:

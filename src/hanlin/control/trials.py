@@ -11,6 +11,7 @@ from hanlin.control.deployment_rows import add_deployment, find_endpoint, select
 from hanlin.control.platform import Platform
 from hanlin.control.values import DeploymentView
 from hanlin.errors import Conflict, InvalidInput
+from hanlin.serving.replicas import Role
 from hanlin.storage.audit import append_audit
 from hanlin.storage.database import bump
 from hanlin.storage.tables import DeploymentRow, EndpointRow
@@ -20,11 +21,12 @@ MAX_CANARY = 99  # percent; all of them would be no trial
 MAX_SHADOW = 100
 
 
-def check_trial(canary: int | None, shadow: int | None) -> tuple[str, int]:
+def check_trial(canary: int | None, shadow: int | None) -> tuple[Role, int]:
     """Role and weight of a wish. Raises InvalidInput (`trial_of_two_kinds`, `trial_weight`)."""
     if canary is not None and shadow is not None:
         raise InvalidInput("trial_of_two_kinds")
-    for role, weight, limit in (("canary", canary, MAX_CANARY), ("shadow", shadow, MAX_SHADOW)):
+    wishes: tuple[tuple[Role, int | None, int], ...] = (("canary", canary, MAX_CANARY), ("shadow", shadow, MAX_SHADOW))
+    for role, weight, limit in wishes:
         if weight is not None:
             if not 1 <= weight <= limit:
                 raise InvalidInput("trial_weight", role=role, limit=limit)
@@ -32,7 +34,7 @@ def check_trial(canary: int | None, shadow: int | None) -> tuple[str, int]:
     return "live", 0
 
 
-def begin(session: Session, row: EndpointRow, new_id: str, *, role: str, weight: int, model: str, version_id: int, variant: str) -> str:
+def begin(session: Session, row: EndpointRow, new_id: str, *, role: Role, weight: int, model: str, version_id: int, variant: str) -> str:
     """Declares a trial of `row`; one of the same version goes on under the new weight. Its deployment's id.
 
     Raises Conflict (`nothing_to_try_beside`, `trial_is_what_serves`)."""

@@ -33,7 +33,7 @@ def routes(platform: Platform, dataplane: Dataplane | None = None) -> APIRouter:
         """Declares what an endpoint shall serve. What it served before answers until the new one is ready.
 
         Declaring again what is declared already answers the deployment that is there. With `canary` or `shadow` the version is only
-        tried beside what serves, until it is promoted, given up, or taken back for its errors, its latency or its labels."""
+        tried beside what serves, until it is promoted, aborted, or taken back for its errors, its latency or its labels."""
         view = deployments.deploy(
             platform, caller, model=body.model, endpoint=body.endpoint, variant=body.variant, replicas=body.replicas,
             max_replicas=body.max_replicas, isolation=body.isolation, idle_s=body.idle_s, long_text=body.long_text, canary=body.canary,

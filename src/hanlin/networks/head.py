@@ -1,4 +1,4 @@
-"""What a network answers with: the `head` entry of its config.json. No torch here, so that every engine can read it."""
+"""What a network answers with: the `hanlin_head` entry of its config.json. No torch here, so that every engine can read it."""
 
 from __future__ import annotations
 

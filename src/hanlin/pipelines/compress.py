@@ -189,8 +189,8 @@ class _Compressing:
 
 def _passed_over(report: JsonObject, name: str, reason: Said) -> JsonObject:
     """The report without a choice whose certificate failed: the next best stands in its place."""
+    from hanlin.compression.choice import choose
     from hanlin.compression.report import CompressionReport
-    from hanlin.compression.search import choose
 
     found = CompressionReport.from_json(report)
     rows = tuple(replace(row, status="failed", reason=reason) if row.variant == name else row for row in found.variants)

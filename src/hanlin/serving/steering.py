@@ -26,7 +26,7 @@ class TrialRecord(Protocol):
         """Record what a trial and the version that serves have done."""
         ...
 
-    def step_back(self, deployment_id: str, reason: Said, stats: JsonObject) -> None:
+    def take_back(self, deployment_id: str, reason: Said, stats: JsonObject) -> None:
         """Take a trial back and keep the reason."""
         ...
 
@@ -120,7 +120,7 @@ class Steering:
         }  # fmt: skip
         reason = judge(tried, usual, self._options.limits)
         if reason is not None:
-            await asyncio.to_thread(self._record.step_back, name, reason, stats)
+            await asyncio.to_thread(self._record.take_back, name, reason, stats)
             self._ended.add(name)
         elif self._clock() - trial.told_s >= _TELL_S:
             trial.told_s = self._clock()

@@ -1,6 +1,7 @@
 """Text to token ids by an artifact's own `tokenizer.json`, and rows of ids to rectangular arrays.
 
-No padding and no truncation inside the tokenizer: both are decided here. Knows no engine and no task.
+No padding and no truncation inside the tokenizer: both are decided here. Knows no engine and no task; what a tokenizer is
+by itself stands in `tokenizer.py`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.tasks.alignment import Span, Traced, prepare
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import is_blank
+from hanlin.tasks.tokenizer import frame_of, is_from_tokenizer, load_tokenizer
 from hanlin.tasks.windows import Window, cut_windows, max_tokens
 from hanlin.types import LongText
 
@@ -78,7 +80,7 @@ class TextEncoder:
         self._tokenizer = tokenizer
         self._text = spec.text
         self._num_special = tokenizer.num_special_tokens_to_add(False)
-        self._head, self._tail = _frame(tokenizer, self._num_special)
+        self._head, self._tail = frame_of(tokenizer, self._num_special)
         self.pad_id = spec.pad_id
         self.max_length = spec.max_length
         if self.max_length <= self._num_special:
@@ -232,7 +234,7 @@ class TextEncoder:
         try:
             return list(self._tokenizer.encode_batch(texts))
         except BaseException as error:
-            if not _is_from_tokenizer(error):
+            if not is_from_tokenizer(error):
                 raise
             raise EngineFailed("tokenizer_failed", details=str(error)[:500]) from error
 
@@ -261,7 +263,7 @@ class TextEncoder:
                 return [self._tokenizer.encode(texts[0]).ids]
             return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]
         except BaseException as error:
-            if not _is_from_tokenizer(error):
+            if not is_from_tokenizer(error):
                 raise
             raise EngineFailed("tokenizer_failed", details=str(error)[:500]) from error
 
@@ -306,18 +308,6 @@ def _beginning(text: str, encoding: Encoding, tokens: int) -> str:
     return text if tokens >= len(encoding.ids) else text[: encoding.offsets[tokens - 1][1]]
 
 
-def load_tokenizer(path: Path) -> Tokenizer:
-    """A tokenizer from its file. Raises InvalidInput (`invalid_tokenizer`)."""
-    from tokenizers import Tokenizer
-
-    try:
-        return Tokenizer.from_file(str(path))
-    except BaseException as error:
-        if not _is_from_tokenizer(error):
-            raise
-        raise InvalidInput("invalid_tokenizer", details=str(error)[:500]) from error
-
-
 def pad(
     batch: Sequence[Sequence[int]], pad_id: int, types: Sequence[Sequence[int]] | None = None
 ) -> dict[str, npt.NDArray[np.int64]]:  # fmt: skip
@@ -336,23 +326,3 @@ def pad(
         kinds[mask] = np.fromiter((kind for row in types for kind in row), dtype=np.int64, count=int(lengths.sum()))
         arrays["token_type_ids"] = kinds
     return arrays
-
-
-def _frame(tokenizer: Tokenizer, num_special: int) -> tuple[list[int], list[int]]:
-    """The special tokens that stand before and after a text; a cut row must stand between them too."""
-    try:
-        plain = tokenizer.encode("a", add_special_tokens=False).ids
-        whole = tokenizer.encode("a").ids
-    except BaseException as error:
-        if not _is_from_tokenizer(error):
-            raise
-        raise InvalidInput("invalid_tokenizer", details=str(error)[:500]) from error
-    for before in range(num_special + 1):
-        if whole[before : before + len(plain)] == plain and len(whole) == len(plain) + num_special:
-            return whole[:before], whole[before + len(plain) :]
-    raise InvalidInput("invalid_tokenizer", details="special tokens are not a frame around the text")
-
-
-def _is_from_tokenizer(error: BaseException) -> bool:
-    # A Rust panic arrives as a BaseException of a type that cannot be imported.
-    return isinstance(error, Exception) or type(error).__name__ == "PanicException"

@@ -9,7 +9,7 @@ import numpy as np
 
 from hanlin.errors import InvalidInput
 from hanlin.models.vectors import Vectors, train_vectors
-from hanlin.tasks.encoding import load_tokenizer
+from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.training.config import TrainConfig
 from hanlin.training.ports import Progress
 

@@ -12,8 +12,8 @@ from hanlin.models.vectors import Vectors
 from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.config import NetworkConfig
 from hanlin.networks.loading import build
-from hanlin.tasks.encoding import load_tokenizer
 from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.training.config import TrainConfig
 from hanlin.training.examples import TrainData
 

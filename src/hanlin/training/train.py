@@ -18,8 +18,9 @@ from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.dropout import replace_dropout
 from hanlin.networks.heads import PretrainedClassifier
 from hanlin.networks.loading import TORCH_DTYPES, save_network
-from hanlin.tasks.encoding import TextEncoder, load_tokenizer
+from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.training.batches import collate, plan_epoch
 from hanlin.training.compaction import Compaction, compact
 from hanlin.training.config import TrainConfig
