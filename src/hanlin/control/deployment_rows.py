@@ -78,7 +78,7 @@ def add_deployment(
 
 def live_twin(
     session: Session, endpoint_id: int, *, version_id: int, variant: str, replicas: int, max_replicas: int,
-    isolation: str, idle_s: float,
+    isolation: Isolation, idle_s: float,
 ) -> DeploymentRow | None:  # fmt: skip
     """The wanted deployment of the endpoint that is this very wish and has not failed."""
     is_same = (

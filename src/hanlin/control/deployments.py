@@ -6,6 +6,7 @@ process and no socket.
 
 from __future__ import annotations
 
+from typing import cast
 from uuid import uuid4
 
 from sqlalchemy import select
@@ -234,7 +235,7 @@ def rollback(platform: Platform, principal: Principal, name: str) -> DeploymentV
             variant=target.variant,
             replicas=current.replicas,
             max_replicas=current.max_replicas,
-            isolation=current.isolation,
+            isolation=cast("Isolation", current.isolation),
             idle_s=current.idle_s,
         )
         append_audit(session, team_id=principal.team_id, actor=principal.key_id, action="endpoint.rollback", subject=name)
