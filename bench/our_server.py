@@ -21,8 +21,8 @@ from hanlin.app.supervisor import bind
 from hanlin.app.wiring import open_platform
 from hanlin.gateway.acceptor import new_tally
 from hanlin.messages.said import Said
+from hanlin.serving.declared import DeploymentSpec
 from hanlin.serving.reconciler import Reconciler
-from hanlin.serving.replicas import DeploymentSpec
 from hanlin.settings import Settings, load_settings
 from hanlin.types import JsonObject
 

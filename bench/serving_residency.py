@@ -29,10 +29,10 @@ from pathlib import Path
 from hanlin.engines import variant_files
 from hanlin.observe.machine import processor
 from hanlin.observe.memory import read_process_bytes
+from hanlin.serving.declared import DeploymentSpec
 from hanlin.serving.demand import DemandSender
 from hanlin.serving.process import WorkerOptions
 from hanlin.serving.reconciler import Reconciler
-from hanlin.serving.replicas import DeploymentSpec
 from hanlin.serving.router import Request, Router
 from hanlin.serving.routes import RoutesWatcher, route_key
 from hanlin.types import Isolation

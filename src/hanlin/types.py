@@ -24,6 +24,9 @@ SCOPES: tuple[Scope, ...] = ("predict", "read", "write", "admin")
 
 LongText = Literal["refuse", "truncate", "window"]  # what becomes of a text that is longer than the model takes
 MAX_CACHE_TTL_S = 7 * 86_400
+MAX_REPLICAS = 16
+MAX_CANARY = 99  # percent; all of them would be no trial
+MAX_SHADOW = 100
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _NAME_LENGTH = 63

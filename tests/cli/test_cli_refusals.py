@@ -36,6 +36,7 @@ def test_data_cannot_steer_the_terminal(run, world) -> None:
 STATUSES = [
     (["predict", "nothing", "好"], 4),
     (["predict", "sentiment", ""], 2),
+    (["predict", "sentiment", "好", "--truncate", "--window"], 2),
     (["train", "--dataset", "missing", "--model", "lstm", "--name", "n"], 4),
     (["dataset", "add", "n", "/nowhere/file.csv"], 2),
     (["model", "show", "Not A Name"], 2),

@@ -14,9 +14,9 @@ from pathlib import Path
 from hanlin.errors import Unauthenticated
 from hanlin.messages.said import Said
 from hanlin.serving import parent
+from hanlin.serving.declared import DeploymentSpec
 from hanlin.serving.process import WorkerOptions
 from hanlin.serving.reconciler import Reconciler
-from hanlin.serving.replicas import DeploymentSpec
 from hanlin.settings import Settings
 from hanlin.types import KeyId, Principal, TeamId
 

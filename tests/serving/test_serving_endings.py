@@ -13,10 +13,10 @@ import pytest
 
 from hanlin.errors import DeadlineExceeded
 from hanlin.serving.channel import Channel
+from hanlin.serving.declared import DeploymentSpec
 from hanlin.serving.place import Place
 from hanlin.serving.pool import LocalPool
 from hanlin.serving.process import WorkerOptions, WorkerProcess
-from hanlin.serving.replicas import DeploymentSpec
 from hanlin.serving.router import Request
 from hanlin.serving.wire import Answer, Call, Cancel
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from hanlin.serving.declared import DeploymentSpec
 from hanlin.serving.demand import DemandListener, DemandSender
 from hanlin.serving.pool import LocalPool
 from hanlin.serving.process import WorkerOptions
-from hanlin.serving.replicas import DeploymentSpec
 from hanlin.serving.router import Request, Router
 from hanlin.serving.routes import EndpointRoute, ReplicaRoute, Routes
 from hanlin.serving.wire import Answer, Call, FrameReader, Hello, ReplicaInfo, Welcome, pack, unpack_from_gateway

@@ -12,10 +12,10 @@ import pytest
 
 from hanlin.errors import EngineFailed, NotReady
 from hanlin.observe.memory import Memory
+from hanlin.serving.declared import DeploymentSpec
 from hanlin.serving.memory import MemoryGuard, weights_bytes
 from hanlin.serving.pool import LocalPool
 from hanlin.serving.process import WorkerOptions
-from hanlin.serving.replicas import DeploymentSpec
 from hanlin.serving.router import Request
 
 MIB = 2**20

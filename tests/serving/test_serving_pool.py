@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, InvalidInput, NotFound, NotReady, Overloaded
+from hanlin.serving.declared import DeploymentSpec
 from hanlin.serving.pool import LocalPool
 from hanlin.serving.process import WorkerOptions
-from hanlin.serving.replicas import DeploymentSpec
 from hanlin.serving.router import Request
 
 pytestmark = pytest.mark.e2e

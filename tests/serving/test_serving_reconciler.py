@@ -12,9 +12,10 @@ import pytest
 from hanlin.errors import DataCorrupt
 from hanlin.messages.said import Said
 from hanlin.serving import process, reconciler
+from hanlin.serving.declared import DeploymentSpec
 from hanlin.serving.place import Place
 from hanlin.serving.process import WorkerOptions
-from hanlin.serving.replicas import DeploymentSpec, ReplicaSet
+from hanlin.serving.replicas import ReplicaSet
 from hanlin.serving.routes import Routes, load_routes, save_routes
 from hanlin.serving.workers import Wanted, Workers
 

@@ -12,10 +12,10 @@ import pytest
 
 from hanlin.errors import HanlinError, NotReady
 from hanlin.messages.said import Said
+from hanlin.serving.declared import DeploymentSpec
 from hanlin.serving.demand import SOCKET, DemandSender
 from hanlin.serving.process import WorkerOptions, WorkerProcess
 from hanlin.serving.reconciler import Reconciler
-from hanlin.serving.replicas import DeploymentSpec
 from hanlin.serving.router import Request, Router
 from hanlin.serving.routes import RoutesWatcher
 

@@ -11,10 +11,10 @@ import pytest
 
 from hanlin.messages.said import Said
 from hanlin.serving import reconciler
+from hanlin.serving.declared import DeploymentSpec
 from hanlin.serving.judge import JudgeLimits
 from hanlin.serving.process import WorkerOptions
 from hanlin.serving.reconciler import Reconciler
-from hanlin.serving.replicas import DeploymentSpec
 from hanlin.serving.router import Request, Router
 from hanlin.serving.routes import RoutesWatcher
 from hanlin.serving.steering import SteeringOptions

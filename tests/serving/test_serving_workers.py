@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from hanlin.errors import EngineFailed, InvalidInput
+from hanlin.serving.declared import DeploymentSpec
 from hanlin.serving.place import Place
 from hanlin.serving.pool import LocalPool
 from hanlin.serving.process import WorkerOptions, WorkerProcess, link_files
-from hanlin.serving.replicas import DeploymentSpec
 from hanlin.serving.router import Request
 from hanlin.serving.workers import Wanted, Workers
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hanlin.cli.endpoints import EndpointName, lines_of
-from hanlin.cli.options import JsonFlag, add_command, connect
+from hanlin.cli.options import EndpointName, JsonFlag, add_command, connect
+from hanlin.cli.predict import lines_of
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import percent
 from hanlin.cli.words import say

@@ -1,30 +1,23 @@
-"""`hanlin deploy | undeploy | rollback | scale | endpoint … | predict | task …`."""
+"""`hanlin deploy | undeploy | rollback | scale | endpoint … | task …`."""
 
 from __future__ import annotations
 
-import json as json_module
 import sys
-from collections.abc import Iterator
 from contextlib import nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hanlin.cli import answers, curl, scaling
-from hanlin.cli.options import JsonFlag, Wait, add_command, connect, group
+from hanlin.cli import curl, scaling
+from hanlin.cli.options import EndpointName, JsonFlag, Wait, add_command, connect, group
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import items, part, words
 from hanlin.cli.words import name_of, say
-from hanlin.errors import HanlinError, InvalidInput, from_wire
-from hanlin.messages import terminal_language
-from hanlin.types import MAX_CACHE_TTL_S, Isolation, JsonObject, JsonValue, LongText, shorten
+from hanlin.errors import InvalidInput
+from hanlin.types import MAX_CACHE_TTL_S, MAX_CANARY, MAX_SHADOW, Isolation, LongText
 
 if TYPE_CHECKING:
-    from hanlin.client import Answer, Deployment, Endpoint, Hanlin
-
-ITEMS_A_CALL = 64
-EndpointName = Annotated[str, typer.Argument(help=say("option.endpoint"))]
+    from hanlin.client import Deployment, Endpoint, Hanlin
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +26,6 @@ def register(app: typer.Typer) -> None:
     add_command(app, "undeploy", undeploy, "help.undeploy")
     add_command(app, "rollback", rollback, "help.rollback")
     add_command(app, "scale", scaling.scale, "help.scale")
-    add_command(app, "predict", predict, "help.predict")
     endpoint = group(app, "endpoint")
     add_command(endpoint, "list", list_, "help.endpoint_list")
     add_command(endpoint, "show", show, "help.endpoint_show")
@@ -52,8 +44,8 @@ def deploy(  # noqa: PLR0917  # Typer passes them by name
     isolation: Annotated[Isolation | None, typer.Option("--isolation", help=say("option.isolation"))] = None,
     idle_s: Annotated[float | None, typer.Option("--idle-s", help=say("option.idle_s"), min=0)] = None,
     long_text: Annotated[LongText | None, typer.Option("--long-text", help=say("option.long_text"))] = None,
-    canary: Annotated[int | None, typer.Option("--canary", help=say("option.canary"), min=1, max=99, metavar="PERCENT")] = None,
-    shadow: Annotated[int | None, typer.Option("--shadow", help=say("option.shadow"), min=1, max=100, metavar="PERCENT")] = None,
+    canary: Annotated[int | None, typer.Option("--canary", help=say("option.canary"), min=1, max=MAX_CANARY, metavar="PERCENT")] = None,
+    shadow: Annotated[int | None, typer.Option("--shadow", help=say("option.shadow"), min=1, max=MAX_SHADOW, metavar="PERCENT")] = None,
     wait: Wait = True,
     json: JsonFlag = False,
 ) -> None:
@@ -204,8 +196,10 @@ def _show(found: Endpoint, json: bool) -> None:
 
 def _value(name: str, value: object) -> str:
     """A field for people: the state and what becomes of long texts in their language, a list as words."""
-    if name in ("state", "long_text"):
-        return name_of(name, words(value))
+    if name == "state":
+        return name_of("state", words(value))
+    if name == "long_text":
+        return name_of("long_text", words(value))
     if name == "cache_ttl_s":
         return say("endpoint.cache", seconds=value) if value else say("endpoint.no_cache")
     return ", ".join(map(words, value)) if isinstance(value, list) else words(value)
@@ -223,96 +217,3 @@ def tasks(json: JsonFlag = False) -> None:
         for item in found
     ]
     SCREEN.show(grid([say("column.task"), say("column.metric"), say("column.columns")], rows))
-
-
-def predict(  # noqa: PLR0917  # Typer passes them by name
-    endpoint: EndpointName,
-    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT…", help=say("option.texts"))] = None,
-    file: Annotated[Path | None, typer.Option("--file", "-f", help=say("option.predict_file"))] = None,
-    query: Annotated[str | None, typer.Option("--query", help=say("option.query"))] = None,
-    top_k: Annotated[int | None, typer.Option("--top-k", help=say("option.top_k"), min=1)] = None,
-    truncate: Annotated[bool, typer.Option("--truncate", help=say("option.truncate"))] = False,
-    window: Annotated[bool, typer.Option("--window", help=say("option.window"))] = False,
-    parameter: Annotated[list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help=say("option.parameter"))] = None,
-    json: JsonFlag = False,
-) -> None:
-    """See `help.predict`."""
-    wanted = [*(texts or []), *(lines_of(file) if file else [])]
-    if not wanted:
-        raise InvalidInput("nothing_to_predict")
-    parameters = dict(map(_parameter, parameter or ()))
-    if top_k is not None:
-        parameters["top_k"] = top_k
-    if truncate or window:
-        parameters["long_text"] = "window" if window else "truncate"
-    with connect() as hanlin:
-        try:
-            found = _ask(hanlin, endpoint, wanted, query, parameters)
-        except InvalidInput as error:
-            raise _in_our_words(error) from error
-    if not json:
-        answers.show(wanted, found, is_ranking=query is not None)
-    else:
-        SCREEN.document(found[0] if len(wanted) == 1 and file is None and query is None else found)
-
-
-def _ask(hanlin: Hanlin, endpoint: str, texts: list[str], query: str | None, parameters: JsonObject) -> list[JsonValue]:
-    """One answer a text, in calls of many texts; a ranking is one call, because its texts are held against each other."""
-    if query is not None:
-        return _told(hanlin.ask(endpoint, {"query": query, "texts": list(texts)}, **parameters), 0)
-    found: list[JsonValue] = []
-    for start in range(0, len(texts), ITEMS_A_CALL):
-        found += _told(hanlin.ask(endpoint, list(texts[start : start + ITEMS_A_CALL]), **parameters), start)
-    return found
-
-
-def _told(answer: Answer, start: int) -> list[JsonValue]:
-    """The rows of an answer, after saying what was done to long texts."""
-    _tell_long(answer, start)
-    return _rows(answer.value)
-
-
-def _parameter(text: str) -> tuple[str, JsonValue]:
-    """`name=value`: JSON where the value is JSON, else a string. Raises InvalidInput (`invalid_option_pair`)."""
-    name, mark, value = text.partition("=")
-    if not name or not mark:
-        raise InvalidInput("invalid_option_pair", value=shorten(text))
-    try:
-        return name, json_module.loads(value)
-    except ValueError:
-        return name, value
-
-
-def _tell_long(answer: Answer, start: int) -> None:
-    """What was done to texts that were too long; `start` is the number of the first text of this call."""
-    for index in answer.truncated:
-        SCREEN.note(say("predict.truncated", number=start + index + 1))
-    for index, count in answer.windows.items():
-        SCREEN.note(say("predict.windows", number=start + index + 1, windows=count))
-
-
-def _in_our_words(error: InvalidInput) -> HanlinError:
-    """The refusal, its next step as one takes it here and not in a request of one's own."""
-    if error.code != "text_too_long":
-        return error
-    return from_wire(error.to_wire(terminal_language()) | {"next": say("predict.too_long")})
-
-
-def _rows(answer: JsonValue) -> list[JsonValue]:
-    return answer if isinstance(answer, list) else [answer]
-
-
-def lines_of(path: Path) -> Iterator[str]:
-    """The non-empty lines of a UTF-8 file, `-` for standard input. Raises InvalidInput."""
-    try:
-        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        text = data.decode("utf-8-sig")
-    except FileNotFoundError:
-        raise InvalidInput("file_missing", path=shorten(str(path), 200)) from None
-    except IsADirectoryError:
-        raise InvalidInput("file_not_one", path=shorten(str(path), 200)) from None
-    except OSError as error:
-        raise InvalidInput("file_unreadable", path=shorten(str(path), 200), problem=error.strerror) from error
-    except UnicodeDecodeError as error:
-        raise InvalidInput("file_not_text", path=shorten(str(path), 200), line=data.count(b"\n", 0, error.start) + 1) from error
-    return (line for line in text.splitlines() if line.strip())

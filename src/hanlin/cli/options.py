@@ -22,6 +22,7 @@ def _remember_json(value: bool) -> bool:
 
 
 JsonFlag = Annotated[bool, typer.Option("--json", help=say("option.json"), callback=_remember_json, is_eager=True)]
+EndpointName = Annotated[str, typer.Argument(help=say("option.endpoint"))]
 Task = Annotated[str, typer.Option("--task", help=say("option.task"), metavar="TASK")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help=say("option.wait"))]
 Publish = Annotated[bool, typer.Option("--publish/--no-publish", help=say("option.publish"))]

@@ -6,14 +6,14 @@ from typing import Annotated
 
 import typer
 
-from hanlin.cli.options import JsonFlag, Wait, connect
+from hanlin.cli.options import EndpointName, JsonFlag, Wait, connect
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import Json, figure, pairs, part, percent, words
 from hanlin.cli.words import name_of, say
+from hanlin.types import MAX_REPLICAS
 
-EndpointName = Annotated[str, typer.Argument(help=say("option.endpoint"))]
-Minimum = Annotated[int, typer.Option("--min", help=say("option.min_replicas"), min=0, max=16)]
-Maximum = Annotated[int | None, typer.Option("--max", help=say("option.max_replicas"), min=1, max=16)]
+Minimum = Annotated[int, typer.Option("--min", help=say("option.min_replicas"), min=0, max=MAX_REPLICAS)]
+Maximum = Annotated[int | None, typer.Option("--max", help=say("option.max_replicas"), min=1, max=MAX_REPLICAS)]
 
 
 def scale(endpoint: EndpointName, low: Minimum = 1, high: Maximum = None, json: JsonFlag = False) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from hanlin.control.values import DeploymentView, EndpointView
 from hanlin.errors import NotFound
 from hanlin.messages.said import Said
-from hanlin.serving.replicas import DeploymentState, Role
+from hanlin.serving.declared import DeploymentState, Role
 from hanlin.storage.database import bump, find_or_add
 from hanlin.storage.tables import DeploymentRow, EndpointRow, ModelRow, ModelVersionRow
 from hanlin.types import Isolation, JsonObject, LongText, TeamId, shorten, utc_now

@@ -30,13 +30,12 @@ from hanlin.control.trials import begin, check_trial
 from hanlin.control.values import DeploymentView, EndpointView, Undeployed
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.registry.values import ModelVersion
-from hanlin.serving.replicas import Role
+from hanlin.serving.declared import Role
 from hanlin.storage.audit import append_audit
 from hanlin.storage.database import bump
 from hanlin.storage.tables import DeploymentRow, EndpointRow
-from hanlin.types import Isolation, LongText, ModelRef, Principal, check_name, shorten, utc_now
+from hanlin.types import MAX_REPLICAS, Isolation, LongText, ModelRef, Principal, check_name, shorten, utc_now
 
-MAX_REPLICAS = 16
 MAX_IDLE_S = 30 * 86_400.0
 
 

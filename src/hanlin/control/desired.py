@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from hanlin.control.deployment_rows import withdraw
 from hanlin.control.platform import Platform
 from hanlin.messages.said import Said
-from hanlin.serving.replicas import DeploymentSpec, DeploymentState, Role
+from hanlin.serving.declared import DeploymentSpec, DeploymentState, Role
 from hanlin.storage.audit import append_audit
 from hanlin.storage.database import bump
 from hanlin.storage.tables import DeploymentRow, EndpointRow, JobRow, ModelRow, ModelVersionRow

@@ -11,14 +11,11 @@ from hanlin.control.deployment_rows import add_deployment, find_endpoint, select
 from hanlin.control.platform import Platform
 from hanlin.control.values import DeploymentView
 from hanlin.errors import Conflict, InvalidInput
-from hanlin.serving.replicas import Role
+from hanlin.serving.declared import Role
 from hanlin.storage.audit import append_audit
 from hanlin.storage.database import bump
 from hanlin.storage.tables import DeploymentRow, EndpointRow
-from hanlin.types import Principal
-
-MAX_CANARY = 99  # percent; all of them would be no trial
-MAX_SHADOW = 100
+from hanlin.types import MAX_CANARY, MAX_SHADOW, Principal
 
 
 def check_trial(canary: int | None, shadow: int | None) -> tuple[Role, int]:

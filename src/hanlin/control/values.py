@@ -8,7 +8,7 @@ from datetime import datetime
 from hanlin import messages
 from hanlin.messages.said import Said
 from hanlin.registry.values import Alias, Certificate, DatasetVersion, ModelVersion, Variant
-from hanlin.serving.replicas import DeploymentState, Role
+from hanlin.serving.declared import DeploymentState, Role
 from hanlin.types import Isolation, JsonObject, LongText
 
 

@@ -163,7 +163,7 @@ class Dataplane:
         self.router.withdraw(told.key, told.deployment_ids)
 
     def _refuse(self, told: Poison) -> None:
-        self.router.refuse_poison(told.mark)
+        self.router.poison.refuse(told.mark)
 
     def _key(self, principal: Principal, endpoint: str) -> str:
         """Private endpoints begin with a dot and are for `admin` keys of their own team."""

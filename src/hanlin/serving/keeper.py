@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Mapping
 
 from hanlin.errors import NotReady
-from hanlin.serving.replicas import DeploymentSpec, ReplicaSet
+from hanlin.serving.declared import DeploymentSpec
+from hanlin.serving.replicas import ReplicaSet
 from hanlin.serving.residency import Resident, can_ever_fit, find_idle, make_room
 
 _ROOM_WAIT_S = 10.0  # a model waits this long for others to fall idle

@@ -9,8 +9,9 @@ import asyncio
 from pathlib import Path
 
 from hanlin.errors import EngineFailed
+from hanlin.serving.declared import DeploymentSpec
 from hanlin.serving.process import WorkerOptions
-from hanlin.serving.replicas import DeploymentSpec, ReplicaSet
+from hanlin.serving.replicas import ReplicaSet
 from hanlin.serving.router import Request, Result, Router
 from hanlin.serving.routes import Routes, route_key
 from hanlin.serving.workers import Workers

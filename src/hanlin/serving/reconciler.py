@@ -17,10 +17,11 @@ from typing import Protocol
 import msgspec
 
 from hanlin.messages.said import Said
+from hanlin.serving.declared import DeploymentSpec, DeploymentState
 from hanlin.serving.demand import DemandListener
 from hanlin.serving.keeper import Keeper
 from hanlin.serving.process import WorkerOptions, remove_stale_places
-from hanlin.serving.replicas import DeploymentSpec, DeploymentState, ReplicaSet
+from hanlin.serving.replicas import ReplicaSet
 from hanlin.serving.routes import EndpointRoute, Routes, TrialRoute, load_routes, route_key, save_routes
 from hanlin.serving.steering import Steering, SteeringOptions, TrialRecord
 from hanlin.serving.workers import Workers

@@ -11,66 +11,25 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from hanlin.errors import DataCorrupt, EngineFailed, HanlinError, NotFound
 from hanlin.messages.said import Said
+from hanlin.serving.declared import DeploymentSpec, DeploymentState
 from hanlin.serving.memory import weights_bytes
 from hanlin.serving.place import Place
 from hanlin.serving.residency import Usage
 from hanlin.serving.routes import EndpointRoute, ReplicaRoute
 from hanlin.serving.wire import ReplicaInfo
 from hanlin.serving.workers import LoadedModel, Wanted, Workers
-from hanlin.types import Isolation, LongText
 
 _log = logging.getLogger("hanlin.serving")
 
-Role = Literal["live", "canary", "shadow"]
-DeploymentState = Literal["starting", "ready", "asleep", "failed", "draining", "stopped"]
 RETRYABLE_STARTS = 3  # a first start that dies of a signal may have been unlucky; one that reports an error has not
 _BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _NO_ROOM_S = 1.0  # a model that found no room is not tried again sooner
 _GROWTH = 1.5  # memory of a model that was never loaded, in sizes of its files
 _HEALTHY_S = 1.0  # one that was ready this long, or has answered, starts its back-off anew: that is for workers that cannot live
-
-
-@dataclass(frozen=True, slots=True)
-class DeploymentSpec:
-    """What shall run.
-
-    Args:
-        deployment_id: of the row that declares it.
-        version: shown to callers, such as `sentiment-zh:3`.
-        has_failed: it is known not to start, and shall not be tried.
-        min_replicas: 0 lets it sleep: its models leave memory when they are not used, and come back on the next call.
-        idle_s: it sleeps after this time without a call; 0: only when others need the room.
-        was_ready: it has served before, so it may begin asleep.
-        isolation: whether a replica has a process of its own or shares one with others of its team.
-        long_text, cache_ttl_s: how the endpoint answers; both may change while the workers run.
-        replicas, max_replicas: at least and at most so many, as load asks for; a maximum of 0 means no more than at least.
-        role: whether it serves, or is tried beside what serves.
-        weight: percent of the calls that a canary answers, or a shadow gets copies of.
-    """
-
-    deployment_id: str
-    team_id: str
-    endpoint: str
-    model: str
-    version: str
-    variant: str
-    replicas: int = 1
-    has_failed: bool = False
-    long_text: LongText = "refuse"
-    cache_ttl_s: int = 0
-    max_replicas: int = 0
-    role: Role = "live"
-    weight: int = 0
-    isolation: Isolation = "own"
-    min_replicas: int = 1
-    idle_s: float = 0.0
-    was_ready: bool = False
 
 
 MakeRoom = Callable[[DeploymentSpec, int], Awaitable[None]]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import random
 import time
 from collections import OrderedDict
@@ -19,17 +18,16 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, Internal, InvalidInput, NotFound, NotReady, Overloaded
+from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, Internal, NotFound, NotReady, Overloaded
 from hanlin.serving.channel import Channel, WorkerLost
 from hanlin.serving.mirror import Mirror
+from hanlin.serving.poison import PoisonMemory, mark_of
 from hanlin.serving.routes import EndpointRoute, Routes, TrialRoute
 from hanlin.serving.target import Target
 from hanlin.serving.wire import Answer, Call, Lane, ReplicaInfo
 from hanlin.types import JsonObject, JsonValue, LongText
 
 MAX_ATTEMPTS = 8
-POISON_DEATHS = 2
-_POISON_MEMORY = 10_000
 _WITHDRAWN_MEMORY = 10_000
 _DEMAND_S = 0.2  # how often an endpoint is asked for while calls wait for it
 _NO_ROOM_RETRY_S = 5.0
@@ -70,6 +68,7 @@ class Router:
     Attributes:
         retries_total: calls sent again because a worker went away.
         deaths_total: workers that went away.
+        poison: inputs that are refused.
         on_poison: awaited with the mark of an input that has just become poison, before its call is refused.
         spared_total: calls that a canary failed and the version it is compared with answered.
     """
@@ -88,7 +87,7 @@ class Router:
         self._draw = draw
         self.mirror = Mirror()
         self._quarantines: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._poison: OrderedDict[bytes, int] = OrderedDict()
+        self.poison = PoisonMemory()
         self._withdrawn: OrderedDict[str, None] = OrderedDict()
         self.on_poison: Callable[[bytes], Awaitable[None]] = _tell_nobody
         self.has_routes = False
@@ -141,8 +140,8 @@ class Router:
         self.route(key)
         target = self._targets[key]
         content = msgspec.msgpack.encode([request.inputs, request.parameters])
-        if self._poison:
-            self._check_poison(self._mark(target, content))
+        if self.poison.has_any:
+            self.poison.check(mark_of(target.route, content))
         deadline_s = self._clock() + request.timeout_s
         for trial in target.route.trials:
             if (result := await self._try(key, trial, request, content, deadline_s)) is not None:
@@ -170,7 +169,7 @@ class Router:
         self._targets.clear()
 
     async def _retry(self, target: Target, request: Request, content: bytes, deadline_s: float) -> Result:
-        mark = self._mark(target, content)
+        mark = mark_of(target.route, content)
         for _ in range(MAX_ATTEMPTS):
             self.retries_total += 1
             async with _within(self._quarantine(target), deadline_s - self._clock()):
@@ -178,7 +177,7 @@ class Router:
                     return await self._attempt(target, request, content, deadline_s, is_suspect=True)
                 except WorkerLost:
                     await self._blame(mark)
-            self._check_poison(mark)
+            self.poison.check(mark)
         raise EngineFailed("worker_died")
 
     async def _try(self, key: str, trial: TrialRoute, request: Request, content: bytes, deadline_s: float) -> Result | None:
@@ -262,26 +261,9 @@ class Router:
     def _died(self) -> None:
         self.deaths_total += 1
 
-    def _mark(self, target: Target, content: bytes) -> bytes:
-        return hashlib.sha256(f"{target.route.version}\0{target.route.variant}\0".encode() + content).digest()
-
     async def _blame(self, mark: bytes) -> None:
-        self._remember_poison(mark, self._poison.pop(mark, 0) + 1)
-        if self._poison[mark] == POISON_DEATHS:
+        if self.poison.blame(mark):
             await self.on_poison(mark)
-
-    def refuse_poison(self, mark: bytes) -> None:
-        """Another gateway found out that the input of this mark is poison."""
-        self._remember_poison(mark, POISON_DEATHS)
-
-    def _remember_poison(self, mark: bytes, deaths: int) -> None:
-        self._poison[mark] = deaths
-        while len(self._poison) > _POISON_MEMORY:
-            self._poison.popitem(last=False)
-
-    def _check_poison(self, mark: bytes) -> None:
-        if self._poison.get(mark, 0) >= POISON_DEATHS:
-            raise InvalidInput("poison_input")
 
 
 async def _tell_nobody(_mark: bytes) -> None:

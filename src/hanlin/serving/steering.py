@@ -10,10 +10,11 @@ from typing import Protocol
 
 from hanlin.messages.said import Said
 from hanlin.serving.autoscale import Autoscaler
+from hanlin.serving.declared import DeploymentSpec
 from hanlin.serving.judge import JudgeLimits, Seen, judge, label_drift
 from hanlin.serving.latency import percentile_s
 from hanlin.serving.observer import Observer, Totals
-from hanlin.serving.replicas import DeploymentSpec, ReplicaSet
+from hanlin.serving.replicas import ReplicaSet
 from hanlin.types import JsonObject, JsonValue
 
 _TELL_S = 5.0  # how often the figures of a trial are written

@@ -1,0 +1,124 @@
+"""`hanlin predict ENDPOINT TEXT…`: texts in, answers on the screen, and what was done to those that were too long."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hanlin.cli import answers
+from hanlin.cli.options import EndpointName, JsonFlag, add_command, connect
+from hanlin.cli.screen import SCREEN
+from hanlin.cli.words import say
+from hanlin.errors import HanlinError, InvalidInput, from_wire
+from hanlin.messages import terminal_language
+from hanlin.types import JsonObject, JsonValue, shorten
+
+if TYPE_CHECKING:
+    from hanlin.client import Answer, Hanlin
+
+ITEMS_A_CALL = 64
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    add_command(app, "predict", predict, "help.predict")
+
+
+def predict(  # noqa: PLR0917  # Typer passes them by name
+    endpoint: EndpointName,
+    texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT…", help=say("option.texts"))] = None,
+    file: Annotated[Path | None, typer.Option("--file", "-f", help=say("option.predict_file"))] = None,
+    query: Annotated[str | None, typer.Option("--query", help=say("option.query"))] = None,
+    top_k: Annotated[int | None, typer.Option("--top-k", help=say("option.top_k"), min=1)] = None,
+    truncate: Annotated[bool, typer.Option("--truncate", help=say("option.truncate"))] = False,
+    window: Annotated[bool, typer.Option("--window", help=say("option.window"))] = False,
+    parameter: Annotated[list[str] | None, typer.Option("--parameter", "-p", metavar="NAME=VALUE", help=say("option.parameter"))] = None,
+    json: JsonFlag = False,
+) -> None:
+    """See `help.predict`."""
+    if truncate and window:
+        raise InvalidInput("truncate_and_window")
+    wanted = [*(texts or []), *(lines_of(file) if file else [])]
+    if not wanted:
+        raise InvalidInput("nothing_to_predict")
+    parameters = dict(map(_parameter, parameter or ()))
+    if top_k is not None:
+        parameters["top_k"] = top_k
+    if truncate or window:
+        parameters["long_text"] = "window" if window else "truncate"
+    with connect() as hanlin:
+        try:
+            found = _ask(hanlin, endpoint, wanted, query, parameters)
+        except InvalidInput as error:
+            raise _in_our_words(error) from error
+    if not json:
+        answers.show(wanted, found, is_ranking=query is not None)
+    else:
+        SCREEN.document(found[0] if len(wanted) == 1 and file is None and query is None else found)
+
+
+def _ask(hanlin: Hanlin, endpoint: str, texts: list[str], query: str | None, parameters: JsonObject) -> list[JsonValue]:
+    """One answer a text, in calls of many texts; a ranking is one call, because its texts are held against each other."""
+    if query is not None:
+        return _told(hanlin.ask(endpoint, {"query": query, "texts": list(texts)}, **parameters), 0)
+    found: list[JsonValue] = []
+    for start in range(0, len(texts), ITEMS_A_CALL):
+        found += _told(hanlin.ask(endpoint, list(texts[start : start + ITEMS_A_CALL]), **parameters), start)
+    return found
+
+
+def _told(answer: Answer, start: int) -> list[JsonValue]:
+    """The rows of an answer, after saying what was done to long texts."""
+    _tell_long(answer, start)
+    return _rows(answer.value)
+
+
+def _parameter(text: str) -> tuple[str, JsonValue]:
+    """`name=value`: JSON where the value is JSON, else a string. Raises InvalidInput (`invalid_option_pair`)."""
+    name, mark, value = text.partition("=")
+    if not name or not mark:
+        raise InvalidInput("invalid_option_pair", value=shorten(text))
+    try:
+        return name, json_module.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _tell_long(answer: Answer, start: int) -> None:
+    """What was done to texts that were too long; `start` is the number of the first text of this call."""
+    for index in answer.truncated:
+        SCREEN.note(say("predict.truncated", number=start + index + 1))
+    for index, count in answer.windows.items():
+        SCREEN.note(say("predict.windows", number=start + index + 1, windows=count))
+
+
+def _in_our_words(error: InvalidInput) -> HanlinError:
+    """The refusal, its next step as one takes it here and not in a request of one's own."""
+    if error.code != "text_too_long":
+        return error
+    return from_wire(error.to_wire(terminal_language()) | {"next": say("predict.too_long")})
+
+
+def _rows(answer: JsonValue) -> list[JsonValue]:
+    return answer if isinstance(answer, list) else [answer]
+
+
+def lines_of(path: Path) -> Iterator[str]:
+    """The non-empty lines of a UTF-8 file, `-` for standard input. Raises InvalidInput."""
+    try:
+        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        text = data.decode("utf-8-sig")
+    except FileNotFoundError:
+        raise InvalidInput("file_missing", path=shorten(str(path), 200)) from None
+    except IsADirectoryError:
+        raise InvalidInput("file_not_one", path=shorten(str(path), 200)) from None
+    except OSError as error:
+        raise InvalidInput("file_unreadable", path=shorten(str(path), 200), problem=error.strerror) from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput("file_not_text", path=shorten(str(path), 200), line=data.count(b"\n", 0, error.start) + 1) from error
+    return (line for line in text.splitlines() if line.strip())
