@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
+
+from hanlin.bench.parts import NAMES
+from hanlin.bench.report import Limit
+from hanlin.cli.words import table
 
 SHORT = ("--clients", "1,2", "--rates", "20,40", "--seconds", "0.3", "--warm-up", "0.1")
 
@@ -45,3 +50,7 @@ def test_loads_that_are_none_are_refused(run, world, wrong: tuple[str, str]) -> 
 def test_an_endpoint_that_is_not_there(run, world) -> None:
     world.gone.add("nothing")
     assert run("bench", "nothing", *SHORT).status == 4
+
+
+def test_every_part_and_limit_has_its_words() -> None:
+    assert {f"bench_part.{name}" for name in NAMES} | {f"bench_limit.{name}" for name in get_args(Limit)} <= table().keys()

@@ -15,7 +15,7 @@ from hanlin.cli.options import EndpointName, JsonFlag, add_command, connect
 from hanlin.cli.predict import lines_of
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import percent
-from hanlin.cli.words import say
+from hanlin.cli.words import name_of, say
 from hanlin.errors import InvalidInput
 from hanlin.messages import terminal_language
 from hanlin.types import shorten
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _MAX_LOADS = 20
 _PROBES = 6
+_TEXTS = {"file": "bench.texts_file", "dataset": "bench.texts_dataset", "built-in": "bench.texts_built_in"}
 
 
 def register(app: typer.Typer) -> None:
@@ -84,7 +85,7 @@ def _measure(hanlin: Hanlin, endpoint: str, plan: Plan, limits: Limits, *, items
         mix = texts.of_endpoint(hanlin, found, terminal_language() if not found.languages else found.languages[0])
     is_ranking = texts.has_query(found)
     mix, model = _probed(hanlin, endpoint, mix, has_query=is_ranking)
-    SCREEN.note(say(f"bench.texts_{mix.source.replace('-', '_')}", characters=mix.median_characters, seconds=round(plan.seconds(limits))))
+    SCREEN.note(say(_TEXTS[mix.source], characters=mix.median_characters, seconds=round(plan.seconds(limits))))
     load = Load(Target.of(hanlin.url, endpoint, find_key()), mix.bodies(items, has_query=is_ranking), limits=limits)
     closed, opened = _run(load, plan)
     return BenchReport(endpoint, model, mix.source, mix.median_characters, items, closed, opened)
@@ -113,8 +114,9 @@ def _run(load: Load, plan: Plan) -> tuple[tuple[Window, ...], tuple[Window, ...]
 
     def on_load(kind: str, size: float, number: int, total: int) -> None:
         if status is not None:
+            load = say("bench.load_closed" if kind == "closed" else "bench.load_open", size=f"{size:,.0f}")
             bar = "█" * round(20 * (number - 1) / total)
-            status.update(f"{bar:░<20} {number}/{total} · {say(f'bench.load_{kind}', size=f'{size:,.0f}')}")
+            status.update(f"{bar:░<20} {number}/{total} · {load}")
 
     with status or nullcontext():
         return asyncio.run(run_plan(load, plan, on_load=on_load))
@@ -122,7 +124,7 @@ def _run(load: Load, plan: Plan) -> tuple[tuple[Window, ...], tuple[Window, ...]
 
 def _show(report: BenchReport) -> None:
     names = ("load", "good", "p50", "p90", "p99", "p999", "refused", "failed")
-    columns = [say(f"bench.column_{name}") for name in names]
+    columns = [say(f"bench_column.{name}") for name in names]
     top = max((window.latency.quantile_s(0.99) for window in (*report.closed, *report.open)), default=0.0)
     rows = [_row(window, top) for window in (*report.closed, *report.open)]
     SCREEN.show(grid([*columns, ""], rows, right=tuple(range(1, len(names)))))
@@ -132,7 +134,7 @@ def _show(report: BenchReport) -> None:
         say("bench.capacity", rps=f"{report.capacity.goodput_rps:,.0f}", texts=f"{report.capacity.goodput_rps * report.items:,.0f}")
     )
     SCREEN.line(say("bench.held", rps=f"{held.offered_rps:,.0f}") if held else say("bench.none_held"))
-    SCREEN.line(say(f"bench.limit_{report.limit}"))
+    SCREEN.line(name_of("bench_limit", report.limit))
     if report.cached_share:
         SCREEN.note(say("bench.cached", share=percent(report.cached_share)))
 
@@ -156,8 +158,8 @@ def _show_parts(report: BenchReport) -> None:
 
     loaded = report.held or report.capacity
     light, full = report.unloaded.parts.means_ms(), loaded.parts.means_ms()
-    rows = [[say(f"bench.part_{name}"), f"{light[name]:.3f}", f"{full[name]:.3f}"] for name in NAMES]
-    SCREEN.show(grid([say("bench.column_part"), say("bench.column_light"), say("bench.column_full")], rows, right=(1, 2)))
+    rows = [[name_of("bench_part", name), f"{light[name]:.3f}", f"{full[name]:.3f}"] for name in NAMES]
+    SCREEN.show(grid([say("bench_column.part"), say("bench_column.light"), say("bench_column.full")], rows, right=(1, 2)))
 
 
 def _numbers(text: str, option: str, *, high: float) -> list[float]:
