@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hanlin.client import calls, flows
+from hanlin.client import building, flows
 from hanlin.client.connection import find_key
 from hanlin.client.drivers import AsyncDriver, Driver
 from hanlin.client.flows import Policy
@@ -13,7 +13,7 @@ def make_policy(url: str, key: str | None, *, timeout_s: float, max_retries: int
     """How calls to `url` are made: with which key, how long, how often, in which language. Raises Unauthenticated (`key_missing`)."""
     headers = {
         "authorization": f"Bearer {find_key(key)}",
-        "user-agent": calls.AGENT,
+        "user-agent": building.AGENT,
         "accept-language": "zh" if language.startswith("zh") else "en",
     }
     return Policy(url, timeout_s, max_retries, headers=headers)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from hanlin.client import calls, replies
+from hanlin.client import calls, inference_calls, replies
 from hanlin.client.sse import EventParser, Message
 from hanlin.client.steps import Broken, Call, Emit, Flow, Reply, Send, Sleep, read, send
 from hanlin.client.values import Deployment, Job, JobEvent
@@ -193,7 +193,7 @@ def vanish(endpoint: str, policy: Policy, *, timeout_s: float) -> Flow[None]:
     deadline = policy.clock() + timeout_s
     while True:
         try:
-            yield from exchange(calls.describe(endpoint), policy)
+            yield from exchange(inference_calls.describe(endpoint), policy)
         except NotFound:
             return
         if policy.clock() >= deadline:

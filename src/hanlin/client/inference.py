@@ -6,13 +6,13 @@ from typing import overload
 
 from pydantic import JsonValue
 
-from hanlin.client import calls, replies
+from hanlin.client import inference_calls, replies
 from hanlin.client.core import AsyncCore, Core
 from hanlin.client.values import Aggregation, Answer, Endpoint, Entity, Prediction, Ranked
 
 
 class Inference:
-    """Blocking calls."""
+    """Blocking inference_calls."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -28,7 +28,7 @@ class Inference:
     ) -> Prediction | list[Prediction]:
         """Labels with scores, best first: one Prediction for a string, a list of them for a list."""
         texts = [inputs] if isinstance(inputs, str) else list(inputs)
-        found = self._core.call(calls.classify(endpoint, texts, top_k=top_k, truncate=truncate))
+        found = self._core.call(inference_calls.classify(endpoint, texts, top_k=top_k, truncate=truncate))
         return found[0] if isinstance(inputs, str) else found
 
     @overload
@@ -48,7 +48,7 @@ class Inference:
         """One vector for a string, a list of them for a list; `dimensions` keeps the first values of each."""
         texts = [inputs] if isinstance(inputs, str) else list(inputs)
         options = {"dimensions": dimensions, "prompt_name": prompt_name, "normalize": normalize, "truncate": truncate or None}
-        found = self._core.call(calls.embed(endpoint, texts, options))
+        found = self._core.call(inference_calls.embed(endpoint, texts, options))
         return found[0] if isinstance(inputs, str) else found
 
     def rerank(
@@ -57,7 +57,7 @@ class Inference:
     ) -> list[Ranked]:  # fmt: skip
         """The texts by how well they answer `query`, best first; `index` is a text's place in `texts`."""
         options = {"top_k": top_k, "return_text": return_text or None, "raw_scores": raw_scores or None, "truncate": truncate or None}
-        return self._core.call(calls.rerank(endpoint, query, list(texts), options))
+        return self._core.call(inference_calls.rerank(endpoint, query, list(texts), options))
 
     @overload
     def tag_tokens(
@@ -77,20 +77,20 @@ class Inference:
         texts = [inputs] if isinstance(inputs, str) else list(inputs)
         ignored: list[JsonValue] | None = None if ignore_labels is None else [*ignore_labels]
         options = {"aggregation_strategy": aggregation_strategy, "ignore_labels": ignored, "truncate": truncate or None}
-        found = self._core.call(calls.tag_tokens(endpoint, texts, options))
+        found = self._core.call(inference_calls.tag_tokens(endpoint, texts, options))
         return found[0] if isinstance(inputs, str) else found
 
     def predict(self, endpoint: str, inputs: JsonValue, **parameters: JsonValue) -> JsonValue:
         """The answer as the server gave it, for any task."""
-        return self._core.call(calls.predict(endpoint, inputs, parameters, replies.json_of))
+        return self._core.call(inference_calls.predict(endpoint, inputs, parameters, replies.json_of))
 
     def ask(self, endpoint: str, inputs: JsonValue, **parameters: JsonValue) -> Answer:
         """As `predict`, with what was done to long texts, where the time went, and who answered."""
-        return self._core.call(calls.ask(endpoint, inputs, parameters))
+        return self._core.call(inference_calls.ask(endpoint, inputs, parameters))
 
     def describe(self, endpoint: str) -> Endpoint:
         """What an endpoint serves: task, labels, model version, limits, an example."""
-        return self._core.call(calls.describe(endpoint))
+        return self._core.call(inference_calls.describe(endpoint))
 
 
 class AsyncInference:
@@ -110,7 +110,7 @@ class AsyncInference:
     ) -> Prediction | list[Prediction]:
         """Labels with scores, best first: one Prediction for a string, a list of them for a list."""
         texts = [inputs] if isinstance(inputs, str) else list(inputs)
-        found = await self._core.call(calls.classify(endpoint, texts, top_k=top_k, truncate=truncate))
+        found = await self._core.call(inference_calls.classify(endpoint, texts, top_k=top_k, truncate=truncate))
         return found[0] if isinstance(inputs, str) else found
 
     @overload
@@ -130,7 +130,7 @@ class AsyncInference:
         """One vector for a string, a list of them for a list; `dimensions` keeps the first values of each."""
         texts = [inputs] if isinstance(inputs, str) else list(inputs)
         options = {"dimensions": dimensions, "prompt_name": prompt_name, "normalize": normalize, "truncate": truncate or None}
-        found = await self._core.call(calls.embed(endpoint, texts, options))
+        found = await self._core.call(inference_calls.embed(endpoint, texts, options))
         return found[0] if isinstance(inputs, str) else found
 
     async def rerank(
@@ -139,7 +139,7 @@ class AsyncInference:
     ) -> list[Ranked]:  # fmt: skip
         """The texts by how well they answer `query`, best first; `index` is a text's place in `texts`."""
         options = {"top_k": top_k, "return_text": return_text or None, "raw_scores": raw_scores or None, "truncate": truncate or None}
-        return await self._core.call(calls.rerank(endpoint, query, list(texts), options))
+        return await self._core.call(inference_calls.rerank(endpoint, query, list(texts), options))
 
     @overload
     async def tag_tokens(
@@ -159,17 +159,17 @@ class AsyncInference:
         texts = [inputs] if isinstance(inputs, str) else list(inputs)
         ignored: list[JsonValue] | None = None if ignore_labels is None else [*ignore_labels]
         options = {"aggregation_strategy": aggregation_strategy, "ignore_labels": ignored, "truncate": truncate or None}
-        found = await self._core.call(calls.tag_tokens(endpoint, texts, options))
+        found = await self._core.call(inference_calls.tag_tokens(endpoint, texts, options))
         return found[0] if isinstance(inputs, str) else found
 
     async def predict(self, endpoint: str, inputs: JsonValue, **parameters: JsonValue) -> JsonValue:
         """The answer as the server gave it, for any task."""
-        return await self._core.call(calls.predict(endpoint, inputs, parameters, replies.json_of))
+        return await self._core.call(inference_calls.predict(endpoint, inputs, parameters, replies.json_of))
 
     async def ask(self, endpoint: str, inputs: JsonValue, **parameters: JsonValue) -> Answer:
         """As `predict`, with what was done to long texts, where the time went, and who answered."""
-        return await self._core.call(calls.ask(endpoint, inputs, parameters))
+        return await self._core.call(inference_calls.ask(endpoint, inputs, parameters))
 
     async def describe(self, endpoint: str) -> Endpoint:
         """What an endpoint serves: task, labels, model version, limits, an example."""
-        return await self._core.call(calls.describe(endpoint))
+        return await self._core.call(inference_calls.describe(endpoint))

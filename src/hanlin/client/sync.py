@@ -1,4 +1,4 @@
-"""The blocking SDK: `Hanlin`. Every method is one line over `calls.py`, `flows.py` and `transfer.py`."""
+"""The blocking SDK: `Hanlin`. Every method is one line over `calls.py`, `inference_calls.py`, `flows.py` and `transfer.py`."""
 
 from __future__ import annotations
 
