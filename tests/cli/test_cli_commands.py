@@ -28,7 +28,7 @@ def test_dataset_add_uploads_waits_and_reports(run, world, reviews: Path) -> Non
         "reviews-zh:1",
         "90 rows kept of 100 read",
         "duplicates 5",
-        "conflicting labels 3 (a.csv:9, …)",
+        "conflicting labels 3 (a.csv:9, …), 7 rows left out",
         "leaks between splits 1",
         "a.csv",
         "no label",

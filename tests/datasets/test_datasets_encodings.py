@@ -102,6 +102,21 @@ def test_latin_text_is_not_taken_for_chinese(bench):
     assert (error.code, error.params["line"]) == ("invalid_encoding", 2)
 
 
+def test_a_stray_zero_does_not_make_a_file_utf_16(bench):
+    broken = ENGLISH.encode() + b"a zero \x00 here,good\n" + b"broken \xff\xfe bytes,bad\n"
+    error = bench.refusal(("rows.csv", broken))
+    assert (error.code, error.params["line"], error.params["encoding"]) == ("invalid_encoding", 63, "utf-8")
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+def test_utf_16_with_few_zeros_is_still_found(bench, codec):
+    content = "text,label\n" + "".join(
+        f"{'房间很大，下次还会再来住。' * 4}{chr(0x4E00 + index)},{'好坏'[index % 2]}\n" for index in range(60)
+    )
+    twin = bench.ingest(("twin.csv", content))
+    assert bench.ingest(("rows.csv", content.encode(codec))).digest == twin.digest
+
+
 def test_truncated_character_at_the_end(bench):
     error = bench.refusal(("rows.csv", (CONTENT + "好").encode()[:-1]))
     assert error.code in {"invalid_encoding", "mixed_encoding"}

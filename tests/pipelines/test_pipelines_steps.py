@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 
 from hanlin.app.runner import count_death
+from hanlin.control.job_kinds import Train
 from hanlin.errors import Cancelled, NotReady
 from hanlin.messages.said import Plain, Said
 from hanlin.pipelines.base import JobContext
 from hanlin.pipelines.certification import Comparison, Tolerance, declared_tolerance, refusal
-from hanlin.pipelines.lineage import code_digest, code_version, fingerprint, machine
+from hanlin.pipelines.lineage import code_digest, code_version, fingerprint, machine, starts_of
 from hanlin.pipelines.odd_texts import neighbours, plain_texts
 from hanlin.tasks.likeness import LABELS
 
@@ -101,6 +102,14 @@ def test_lineage_names_code_and_machine() -> None:
     assert code_version().endswith(code_digest()[:12])
     assert machine()["cores"] >= 1
     assert machine()["cpu"]
+
+
+def test_lineage_names_what_the_embeddings_start_from() -> None:
+    file = {"path": "reviews.txt", "sha256": "5a" * 32, "size_bytes": 9}
+    asked = {"name": "m", "dataset": "d", "model": "lstm"}
+    assert starts_of(Train.model_validate(asked)) == {"vectors_digest": None, "raw_text_digest": None}
+    assert starts_of(Train.model_validate({**asked, "raw_text": file})) == {"vectors_digest": None, "raw_text_digest": "5a" * 32}
+    assert starts_of(Train.model_validate({**asked, "vectors": file}))["vectors_digest"] == "5a" * 32
 
 
 def test_comparison_sees_flipped_labels_and_the_largest_difference() -> None:

@@ -41,6 +41,7 @@ def make(registry: Registry) -> ModelVersion:
     dataset = registry.create_dataset_version(TEAM, "reviews-zh", "text-classification", Manifest(()), report)
     lineage: JsonObject = {
         "dataset": str(dataset), "dataset_digest": dataset.digest, "parent": "minilm:1", "seed": 7, "code_version": "0.1.0",
+        "vectors_digest": None, "raw_text_digest": "5a" * 32,
         "config": {"lr": 0.0005, "model": "lstm", "evil": "`a` | <script>alert(1)</script>\n# Title"}, "languages": ["zh"],
     }  # fmt: skip
     version = registry.create_version(
@@ -66,10 +67,11 @@ def test_the_card_says_what_is_recorded(registry: Registry) -> None:
         "# m:1", "text-classification", "certified", "Made for **hotel** reviews.", "reviews-zh:1", "85.12 %", "83.40 % – 86.80 %",
         "84.01 %",        "`openvino-int8` **(chosen)**", "84.90 %", "0.12", "1.25 / 2.50",
         "4,321", "23.0", "**passed**", "label agreement 99.50 % (95 %: 97.20 % … 99.91 %; ≥ 99.00 %)", "0.012 (≤ 0.05)", "minilm:1",
-        "`7`",        "job_1", "| Label | train | validation | test |", "## Limits",
+        "`7`",        "job_1", f"**Raw text (SHA-256)**: `{'5a' * 32}`", "| Label | train | validation | test |", "## Limits",
     ):  # fmt: skip
         assert part in card, part
     assert card.count("\n## ") == 8
+    assert "Word vectors" not in card
 
 
 def test_the_card_in_chinese(registry: Registry) -> None:
@@ -86,6 +88,7 @@ def test_the_card_in_chinese(registry: Registry) -> None:
         "**通过**",
         "85.12 %",
         "尚无备注",
+        "无标注文本（SHA-256）",
     ):
         assert part in card, part
     assert "## Data" not in card

@@ -56,7 +56,12 @@ def facts(dataset: Dataset, version: DatasetVersion) -> Iterable[RenderableType]
             places = ", ".join(
                 f"{words(part(row, 'file'))}:{words(part(row, 'line'))}" for row in items(part(report.get(name), "first"))[:MAX_PLACES]
             )
-            yield cell(f"{say(f'dataset.{name}')} {figure(total)}{f' ({places}, …)' if places else ''}", "yellow")
+            dropped = (
+                f", {say('dataset.conflict_rows', rows=figure(rows))}"
+                if name == "conflicts" and (rows := report.get("conflict_rows"))
+                else ""
+            )
+            yield cell(f"{say(f'dataset.{name}')} {figure(total)}{f' ({places}, …)' if places else ''}{dropped}", "yellow")
     about = [dataset.task, words(report.get("encoding")), words(report.get("language")), moment(version.created_at), version.digest[:12]]
     yield cell(" · ".join(item for item in about if item), "dim")
 

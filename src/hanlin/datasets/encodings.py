@@ -27,6 +27,7 @@ _GB = frozenset({"gb18030", "gbk", "gb2312"})
 _MULTIBYTE = _GB | {"big5", "shift_jis", "euc-kr"}
 _HIGH = re.compile(rb"[\x80-\xff]")
 _PAIR = re.compile(rb"[\x81-\xfe]([\x40-\x7e\x80-\xfe])")
+_NOT_PLAIN = bytes(byte for byte in range(256) if not (32 <= byte < 127 or byte in b"\t\r\n"))
 # A GB18030 line with this many bytes above ASCII passes for UTF-8 with probability below 1e-6 (each of its >= 9
 # characters does with about 0.18), so such a line *is* UTF-8.
 _SURE_BYTES = 18
@@ -81,7 +82,7 @@ def _guess(path: Path, head: bytes, name: str) -> str:
     failure = _first_failure(path, Encoding("utf-8"))
     if not failure:
         return "utf-8"  # a stray NUL is text
-    if wide:
+    if wide and _reads_as_utf16(head, wide):
         return wide
     if head.count(0) * _BYTES_A_ZERO > len(head):
         raise InvalidInput("unknown_format", file=name[:200])
@@ -115,6 +116,17 @@ def _utf16_without_bom(head: bytes) -> str:
     if odd >= 4 * max(even, 1) or (odd and not even):
         return "utf-16-le"
     return "utf-16-be" if even >= 4 * max(odd, 1) or (even and not odd) else ""
+
+
+def _reads_as_utf16(head: bytes, codec: str) -> bool:
+    """Not 8-bit text with a stray zero: its bytes would nearly all be ASCII, or make surrogates where none may stand."""
+    if len(head.translate(None, _NOT_PLAIN)) * 10 >= 9 * len(head.replace(b"\0", b"")):
+        return False
+    try:
+        codecs.getincrementaldecoder(codec)().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _utf32_without_bom(head: bytes) -> str:

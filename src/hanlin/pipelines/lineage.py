@@ -9,6 +9,7 @@ import platform as host
 from pathlib import Path
 
 import hanlin
+from hanlin.control.job_kinds import Train
 from hanlin.observe.machine import processor
 from hanlin.types import JsonObject, JsonValue
 
@@ -36,6 +37,12 @@ def code_version() -> str:
 def fingerprint(*parts: JsonValue) -> str:
     """One name for a request: equal for requests that must give the same result."""
     return hashlib.sha256(json.dumps([*parts, code_digest()], sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
+def starts_of(asked: Train) -> JsonObject:
+    """Digests of the files from which the embeddings of a training start, None where there is no such file."""
+    files = {"vectors_digest": asked.vectors, "raw_text_digest": asked.raw_text}
+    return {name: file.sha256 if file else None for name, file in files.items()}
 
 
 def machine() -> JsonObject:

@@ -15,7 +15,7 @@ from hanlin.datasets import Split, read_labels, read_split
 from hanlin.engines import REFERENCE
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.data import dataset_folder, fetch_files
-from hanlin.pipelines.lineage import code_version, fingerprint, machine
+from hanlin.pipelines.lineage import code_version, fingerprint, machine, starts_of
 from hanlin.pipelines.pictures import write_pictures
 from hanlin.pipelines.publication import certify_and_publish, version_result
 from hanlin.registry.values import DatasetVersion, ModelVersion
@@ -126,6 +126,7 @@ class _Training:
             "dataset": str(self.dataset), "dataset_digest": self.dataset.digest, "parent": str(self.parent) if self.parent else None,
             "parent_digest": self.parent.digest if self.parent else None, "model": self.asked.model, "config": self.config.to_json(),
             "seed": self.asked.seed, "code_version": code_version(), "job": self.context.job.id, "machine": machine(),
+            **starts_of(self.asked),
             "training": {name: trained[name] for name in ("steps", "best", "best_step", "precision", "threads", "seconds", "tokens_per_s")},
         }  # fmt: skip
         manifest = pack_folder(self.artifact, self.context.platform.blobs)

@@ -224,14 +224,17 @@ def _answers(card: _Card, report: JsonObject) -> str:
     return "".join(f"; {piece}" for piece in pieces)
 
 
+_LINEAGE = ("parent", "vectors_digest", "raw_text_digest", "seed", "code_version")
+
+
 def _write_lineage(card: _Card, version: ModelVersion) -> None:
     card.section("lineage")
-    for name in ("parent", "seed", "code_version"):
+    for name in _LINEAGE:
         if (value := version.lineage.get(name)) is not None:
             card.fact(name, code(plain(value), is_cell=False))
     if version.job_id:
         card.fact("job", f"`{version.job_id}`")
-    if not any(version.lineage.get(name) is not None for name in ("parent", "seed", "code_version")) and not version.job_id:
+    if not any(version.lineage.get(name) is not None for name in _LINEAGE) and not version.job_id:
         card.text(NONE)
 
 

@@ -65,6 +65,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "stale": ("for earlier bytes of this variant", "针对该变体的旧文件"),
     "lineage": ("Lineage", "来源"),
     "parent": ("Parent", "父版本"),
+    "vectors_digest": ("Word vectors (SHA-256)", "词向量（SHA-256）"),
+    "raw_text_digest": ("Raw text (SHA-256)", "无标注文本（SHA-256）"),
     "seed": ("Seed", "随机种子"),
     "code_version": ("Hanlin version", "Hanlin 版本"),
     "job": ("Job", "作业"),

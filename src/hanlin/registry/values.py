@@ -66,7 +66,8 @@ class Certificate:
 class ModelVersion:
     """An immutable release of a model.
 
-    `lineage` has, where they apply: `dataset`, `dataset_digest`, `parent`, `config`, `seed`, `code_version`.
+    `lineage` has, where they apply: `dataset`, `dataset_digest`, `parent`, `config`, `seed`, `code_version`,
+    `vectors_digest`, `raw_text_digest`.
     `fingerprint` names the request that made it, for reuse; empty when unknown.
     """
 

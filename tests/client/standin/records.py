@@ -10,6 +10,7 @@ REPORT = {
     "bad_rows": {"total": 2, "first": [{"file": "a.csv", "line": 7, "problem": "no label"}]},
     "duplicates": 5,
     "conflicts": {"total": 3, "first": [{"file": "a.csv", "line": 9}]},
+    "conflict_rows": 7,
     "leaks": {"total": 1, "first": [{"file": "a.csv", "line": 4, "split": "test"}]},
     "labels": {"neg": {"train": 30, "validation": 5, "test": 5}, "pos": {"train": 40, "validation": 5, "test": 5}},
     "lengths": {"p5": 3, "p50": 12, "p95": 60, "p99": 90, "max": 200},
