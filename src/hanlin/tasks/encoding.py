@@ -173,10 +173,10 @@ class TextEncoder:
                 window of the second; a first text that leaves less than a quarter of the row is refused then.
 
         Raises:
-            InvalidInput: as `plan`, with the index of the second text.
+            InvalidInput: as `plan`, with the index of the second text; `invalid_query` for a first text of which nothing remains.
         """
         longest = self._longest(long_text)
-        begin, _ = self._prepare(first, -1, self.max_length)
+        begin, least = self._prepare_first(first)
         ends = [self._prepare(text, index, longest)[0] for index, text in enumerate(seconds)]
         rows: list[list[int]] = []
         types: list[list[int]] = []
@@ -184,6 +184,8 @@ class TextEncoder:
         windows: dict[int, tuple[Window, ...]] = {}
         for index, whole in enumerate(self._encode_batch([(begin, end) for end in ends])):
             found = whole
+            if len(whole.ids) <= least:
+                raise InvalidInput("empty_text", index=index)
             if len(whole.ids) > self.max_length and long_text == "window":
                 windows[index], tail = self._pair_windows(whole, index)
                 rows += _framed(whole.ids, windows[index], tail)
@@ -198,6 +200,15 @@ class TextEncoder:
             types.append(found.type_ids)
         _check_windows(windows, max_windows)
         return Encoded(rows, tuple(cut), windows, types=types)
+
+    def _prepare_first(self, first: str) -> tuple[str, int]:
+        """The prepared first text of pairs, and the tokens of a pair in which nothing stands beside it."""
+        try:
+            begin, _ = self._prepare(first, 0, self.max_length)
+            tokens = self._check_some(self._tokenize([begin])[0], 0)
+        except InvalidInput as error:
+            raise InvalidInput("invalid_query", problem=error.code, details=error.message) from error
+        return begin, len(tokens) - self._num_special + self._tokenizer.num_special_tokens_to_add(True)
 
     def _pair_windows(self, whole: Encoding, index: int) -> tuple[tuple[Window, ...], int]:
         """Windows over the second text of a pair that is too long, and the number of special tokens behind it."""
