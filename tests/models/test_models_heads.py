@@ -117,7 +117,7 @@ def test_vectors_that_cannot_be_served_are_refused(tmp_path: Path, pooling: dict
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("path", ["..", "../secret", "a/b", "a\\b"])
+@pytest.mark.parametrize("path", ["..", "../secret", "a/b", "a\\b", "a\0b", "a" * 5000, "文" * 100])
 def test_modules_outside_of_the_folder_are_not_read(tmp_path: Path, path: str) -> None:
     source = sentence_folder(tmp_path / "source", MEAN, PARTS)
     modules = json.loads((source / "modules.json").read_text())

@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks import TASKS, Limits, ModelSpec, VectorSettings
@@ -21,6 +21,13 @@ def encoder_of(spec):
     frame = {"single": "[CLS] $A [SEP]", "pair": "[CLS] $A [SEP] $B:1 [SEP]:1"}
     made.post_processor = processors.TemplateProcessing(**frame, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     return TextEncoder(made, spec)
+
+
+def deaf_encoder(spec):
+    """One whose tokenizer drops `~`."""
+    made = encoder_of(spec)
+    made._tokenizer.normalizer = normalizers.Replace("~", "")
+    return made
 
 
 def vectors_spec(task, **settings):
@@ -129,6 +136,25 @@ def test_a_long_text_is_read_in_windows_beside_its_query():
     with pytest.raises(InvalidInput) as caught:
         RERANKING.encode(request, encoder_of(spec), spec, max_windows=2)
     assert caught.value.code == "too_many_windows"
+
+
+@pytest.mark.parametrize("long_text", ["refuse", "truncate", "window"])
+def test_a_pair_of_which_the_tokenizer_leaves_nothing_is_refused(long_text: str):
+    """Windows over a text without tokens were once cut behind a query that alone was too long."""
+    spec = ModelSpec(RERANKING.name, ("LABEL_0",), 8, 0)
+    for query, texts, code, index in [
+        ("a", ["b", "~"], "empty_text", 1),
+        ("~", ["b"], "invalid_query", None),
+        ("~" * 9, ["~"], "invalid_query", None),
+    ]:
+        request = RERANKING.check({"query": query, "texts": texts}, {"long_text": long_text}, limits=Limits())
+        with pytest.raises(InvalidInput) as caught:
+            RERANKING.encode(request, deaf_encoder(spec), spec)
+        assert (caught.value.code, caught.value.params.get("index")) == (code, index)
+    request = RERANKING.check({"query": "a " * 9, "texts": ["~"]}, {"long_text": long_text}, limits=Limits())
+    with pytest.raises(InvalidInput) as caught:
+        RERANKING.encode(request, deaf_encoder(spec), spec)
+    assert caught.value.code == "empty_text"
 
 
 def test_an_embedding_model_ranks_a_long_text_by_the_vector_that_embedding_answers():

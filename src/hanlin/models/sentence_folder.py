@@ -6,6 +6,7 @@ Source: sentence-transformers, `modules.json`, `1_Pooling/config.json`, `config_
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -16,6 +17,7 @@ from hanlin.networks.config import MAX_CONFIG_BYTES
 from hanlin.networks.head import Head, Pooling
 from hanlin.types import JsonObject, shorten
 
+_PLAIN_FOLDER = re.compile(r"(\w[\w.-]{0,99})?", re.ASCII)  # empty: the folder itself
 _MODULES = ("Transformer", "Pooling", "Normalize")
 _MODES: dict[str, Pooling] = {"mean_tokens": "mean", "cls_token": "cls", "max_tokens": "max"}
 _WORDS: dict[str, Pooling] = {"mean": "mean", "cls": "cls", "max": "max"}
@@ -61,7 +63,7 @@ def _modules(source: Path) -> list[tuple[str, str]]:
     modules: list[tuple[str, str]] = []
     for item in found if isinstance(found, list) else [None]:
         path, kind = (item.get(name) for name in ("path", "type")) if isinstance(item, dict) else (None, None)
-        if not isinstance(path, str) or not isinstance(kind, str) or "/" in path or "\\" in path or path in {".", ".."}:
+        if not isinstance(path, str) or not isinstance(kind, str) or not _PLAIN_FOLDER.fullmatch(path):
             raise InvalidInput("not_strict_json", file="modules.json", problem="path, type?")
         modules.append((kind.rpartition(".")[2], path))
     return modules
