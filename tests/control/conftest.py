@@ -79,11 +79,18 @@ def http(platform: Platform, settings: Settings) -> Http:
 def make_version(platform: Platform):
     """Makes a version with one file and, unless told otherwise, a passed certificate, published."""
 
-    def make(name: str = "mood", *, team: TeamId = DEFAULT_TEAM, state: str = "published", content: bytes = b"weights") -> ModelVersion:
+    def make(
+        name: str = "mood",
+        *,
+        team: TeamId = DEFAULT_TEAM,
+        state: str = "published",
+        content: bytes = b"weights",
+        task: str = "text-classification",
+    ) -> ModelVersion:
         digest = platform.blobs.put(content)
         manifest = Manifest((ManifestFile("model.safetensors", Digest(digest), len(content)), *_picture(platform)))
         version = platform.registry.create_version(
-            team, name, "text-classification", manifest=manifest, lineage={"dataset": "reviews:1"}, metrics={"accuracy": 0.9},
+            team, name, task, manifest=manifest, lineage={"dataset": "reviews:1"}, metrics={"accuracy": 0.9},
             labels=("a", "b"),
         )  # fmt: skip
         platform.registry.add_variant(version, "torch-fp32", None, {"status": "ok"}, is_chosen=True)

@@ -197,6 +197,10 @@ BAD = {
     "weights that are no number": (not_a_number, "weights_do_not_fit", "finite"),
     "no JSON": (put("config.json", b"[" * 100_000), "not_strict_json", "config.json"),
     "NaN where nobody looks": (change_config(initializer_range=float("nan")), "not_strict_json", "NaN"),
+    "half a surrogate pair": (change_config(finetuning_task="\ud800"), "not_strict_json", "ud800"),
+    "no heads to divide by": (change_config(num_attention_heads=0), "weights_do_not_fit", ""),
+    "a word for a number": (change_config(layer_norm_eps="x"), "weights_do_not_fit", ""),
+    "steps that divide no row": (change_config(chunk_size_feed_forward=7), "weights_do_not_fit", ""),
     "infinite": (change_config(finetuning_task=float("-inf")), "not_strict_json", "-Infinity"),
 }
 

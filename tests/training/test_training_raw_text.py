@@ -63,6 +63,18 @@ def test_words_that_no_row_has_are_understood(tmp_path: Path) -> None:
     assert learnt > 0.9
 
 
+@pytest.mark.parametrize("content", [b"", b"\n \n\n"])
+def test_a_file_without_words_is_told_as_such(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        accuracy_on_unlabelled_words(tmp_path, _written(tmp_path / "raw.txt", content))
+    assert (caught.value.code, caught.value.params) == ("too_little_raw_text", {"lines": 0, "tokens": 0})
+
+
+def _written(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
 @pytest.mark.parametrize(("content", "line"), [(b"good\n\xff\xfe\n", 2), (b"a" * (2**20 + 1), 1)])
 def test_a_bad_file_is_refused_with_the_line(tmp_path: Path, content: bytes, line: int) -> None:
     (tmp_path / "raw.txt").write_bytes(content)

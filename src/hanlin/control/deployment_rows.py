@@ -28,6 +28,12 @@ def version_row(session: Session, team: TeamId, model: str, number: int) -> Mode
     return found
 
 
+def select_task(session: Session, version_id: int) -> str:
+    """The task that a stored version is for."""
+    query = select(ModelRow.task).join(ModelVersionRow, ModelVersionRow.model_id == ModelRow.id)
+    return session.scalars(query.where(ModelVersionRow.id == version_id)).one()
+
+
 def endpoint_row(session: Session, team: TeamId, name: str, *, is_internal: bool) -> EndpointRow:
     """The endpoint's row, made when it is new. It is locked: whoever declares the same at once waits, and finds it declared."""
     new = EndpointRow(team_id=team, name=name, is_internal=is_internal, deployment_id=None, created_at=utc_now())

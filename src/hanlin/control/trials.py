@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy.orm import Session
 
-from hanlin.control.deployment_rows import add_deployment, find_endpoint, select_views, stop_rows, wanted_rows
+from hanlin.control.deployment_rows import add_deployment, find_endpoint, select_task, select_views, stop_rows, wanted_rows
 from hanlin.control.platform import Platform
 from hanlin.control.values import DeploymentView
 from hanlin.errors import Conflict, InvalidInput
@@ -34,13 +34,16 @@ def check_trial(canary: int | None, shadow: int | None) -> tuple[Role, int]:
 def begin(session: Session, row: EndpointRow, new_id: str, *, role: Role, weight: int, model: str, version_id: int, variant: str) -> str:
     """Declares a trial of `row`; one of the same version goes on under the new weight. Its deployment's id.
 
-    Raises Conflict (`nothing_to_try_beside`, `trial_is_what_serves`)."""
+    Raises Conflict (`nothing_to_try_beside`, `trial_is_what_serves`, `trial_of_another_task`)."""
     wanted = wanted_rows(session, row.id)
     serving = next((other for other in wanted if other.role == "live" and other.state == "ready"), None)
     if serving is None:
         raise Conflict("nothing_to_try_beside", name=row.name)
     if (serving.version_id, serving.variant) == (version_id, variant):
         raise Conflict("trial_is_what_serves", name=row.name)
+    serves, tried = (select_task(session, number) for number in (serving.version_id, version_id))
+    if tried != serves:
+        raise Conflict("trial_of_another_task", name=row.name, serving=serves, task=tried)
     for running in wanted:
         if (running.role, running.version_id, running.variant) == (role, version_id, variant) and running.state in ("starting", "ready"):
             running.weight = weight

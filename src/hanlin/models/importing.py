@@ -193,7 +193,7 @@ def _try(folder: Path, spec: ModelSpec, heading: heads.Heading) -> int:
     try:
         with torch.inference_mode():
             found = module.eval()(*arrays)
-    except (RuntimeError, IndexError) as error:
+    except Exception as error:  # whatever a network of strange sizes raises when it runs means the same
         raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names=allowed.WEIGHTS) from error
     width = spec.vectors.dimensions if heading.head.output == "embeddings" and spec.vectors else len(spec.labels)
     shape = (*ids.shape, width) if heading.head.output == "token_logits" and not heading.is_base else (1, width)

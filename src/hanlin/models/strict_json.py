@@ -1,4 +1,5 @@
-"""A stranger's JSON file read strictly: no NaN or Infinity, no name twice, no number beyond a double, wherever it stands."""
+"""A stranger's JSON file read strictly: no NaN or Infinity, no name twice, no number beyond a double, no half of a surrogate
+pair, wherever it stands."""
 
 from __future__ import annotations
 
@@ -27,9 +28,12 @@ def read(path: Path, *, max_bytes: int) -> JsonValue:
     if path.stat().st_size > max_bytes:
         raise InvalidInput("not_strict_json", file=path.name, problem=f"> {max_bytes:,} bytes")
     try:
+        text = path.read_bytes().decode("utf-8")
         found = json.loads(
-            path.read_bytes().decode("utf-8"), parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique
+            text, parse_constant=_refuse, parse_float=_finite, object_pairs_hook=_unique
         )  # fmt: skip
+        if "\\u" in text:  # only an escape can hide half a pair: the file itself is UTF-8
+            _check_unicode(found)
     except _Refused as error:
         raise InvalidInput("not_strict_json", file=path.name, problem=error.what) from error
     except (ValueError, RecursionError) as error:
@@ -41,6 +45,13 @@ class _Refused(ValueError):
     def __init__(self, what: str) -> None:
         super().__init__(what)
         self.what = what
+
+
+def _check_unicode(found: object) -> None:
+    try:
+        json.dumps(found, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise _Refused("\\ud800…\\udfff?") from error
 
 
 def _refuse(word: str) -> object:

@@ -25,7 +25,7 @@ def learn_vectors(path: Path, config: TrainConfig, folder: Path, progress: Progr
     The same file, options and seed give the same vectors.
 
     Raises:
-        InvalidInput: `invalid_raw_text` naming the line; `invalid_vectors` when too few tokens are frequent enough.
+        InvalidInput: `invalid_raw_text` naming the line; `too_little_raw_text` when too few tokens are frequent enough.
         Cancelled: from `progress`.
     """
     tokenizer = load_tokenizer(folder / "tokenizer.json")
@@ -41,7 +41,10 @@ def learn_vectors(path: Path, config: TrainConfig, folder: Path, progress: Progr
             break
     progress.message("learning_vectors", lines=len(texts), tokens=tokens)
     epochs = max(3, min(10, MAX_TOKENS // max(1, tokens)))  # little text needs more rounds
-    return _centred(train_vectors(texts, size=config.embedding_size, epochs=epochs, seed=config.seed))
+    try:
+        return _centred(train_vectors(texts, size=config.embedding_size, epochs=epochs, seed=config.seed))
+    except InvalidInput as error:
+        raise InvalidInput("too_little_raw_text", lines=len(texts), tokens=tokens) from error
 
 
 def _centred(vectors: Vectors) -> Vectors:
