@@ -5,27 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from hanlin.observe.access_log import AccessLog
 from hanlin.observe.logs import configure_logs
 
 SECRET = "hl_" + "s" * 43
-
-
-@pytest.fixture(autouse=True)
-def root_restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers = []
-    yield
-    for handler in root.handlers:
-        handler.close()
-    root.handlers = handlers
-    root.setLevel(level)
 
 
 def lines(path: Path) -> list[dict[str, object]]:

@@ -6,7 +6,6 @@ import errno
 import json
 import logging
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,18 +29,6 @@ class FullDisk:
 
     def tell(self) -> int:
         return 0
-
-
-@pytest.fixture(autouse=True)
-def root_restored() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers = []
-    yield
-    for handler in root.handlers:
-        handler.close()
-    root.handlers = handlers
-    root.setLevel(level)
 
 
 def lines(path: Path) -> list[dict[str, object]]:
