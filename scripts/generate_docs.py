@@ -35,7 +35,7 @@ EXIT_STATUSES = [
     "130 interrupted",
 ]
 CLIENT_WORDS = {
-    "HANLIN_URL": "where the server is; default: the running local server, else `http://127.0.0.1:8000`",
+    "HANLIN_URL": "where the server is; default: the running local server, else `HANLIN_HOST` and `HANLIN_PORT`",
     "HANLIN_KEY": "the API key; default: the owner key in the home folder",
     "HANLIN_LANG": "`en` or `zh`; default: as `LC_ALL`, `LC_MESSAGES` or `LANG` say",
     "HANLIN_CONFIG": "the settings file; default: `hanlin.toml` in the home folder",

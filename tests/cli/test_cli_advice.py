@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -47,10 +48,43 @@ def test_a_text_too_long_names_the_option_of_the_command(run, world, monkeypatch
     assert "--truncate" in error["next"]
 
 
+def test_windows_that_failed_are_not_advised_again(run, world, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise InvalidInput("text_too_long", index=0, length=9000, unit="tokens", limit=8000)
+
+    monkeypatch.setattr("hanlin.client.Hanlin.ask", refuse)
+    failed = run("predict", "sentiment", "x", "--window").err
+    assert ("--truncate" in failed, "--window" in failed) == (True, False)
+    failed = run("predict", "sentiment", "x", "--truncate").err
+    assert ("--truncate" in failed, "--window" in failed, "split it" in failed) == (False, False, True)
+
+
+def test_texts_are_counted_from_one_over_all_calls(run, world, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = ["ok"] * 65 + ["a\udcff"]
+    assert "text 66 is not valid Unicode: a lone surrogate stands at character 1" in run("predict", "sentiment", *texts).err
+    assert run("predict", "sentiment", *texts, "--json").json()["error"]["index"] == 65
+    monkeypatch.setenv("HANLIN_LANG", "zh")
+    assert "第 66 条文本不是有效的 Unicode" in run("predict", "sentiment", *texts).err
+
+
+def test_where_no_server_was_ever_started_the_key_is_not_what_is_missing(run, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HANLIN_URL", "HANLIN_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HANLIN_HOME", str(tmp_path))
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("HANLIN_PORT", str(listener.getsockname()[1]))
+        nobody = run("task", "list")
+        assert (nobody.status, "no server answers at http://127.0.0.1:" in nobody.err, "hanlin up" in nobody.err) == (5, True, True)
+        listener.listen()
+        locked = run("task", "list")
+        assert (locked.status, "no API key was found" in locked.err) == (3, True)
+
+
 def test_bytes_that_are_no_text_are_told_by_their_place(run, world) -> None:
     done = run("predict", "sentiment", "ok", "a\udcff\udcfe")
     assert done.status == 2
-    assert "text 1 is not valid Unicode: a lone surrogate stands at character 1" in done.err
+    assert "text 2 is not valid Unicode: a lone surrogate stands at character 1" in done.err
 
 
 def test_an_alias_in_chinese_is_refused_as_a_name(run, world, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,6 +120,15 @@ def test_errors_are_rebuilt_with_the_servers_words(hanlin) -> None:
         hanlin.classify("nothing", "好")
 
 
+@pytest.mark.parametrize(("inputs", "found"), [(None, "null"), (7, "int"), (b"a", "bytes")])
+def test_what_is_no_text_is_refused_before_sending(hanlin, world, inputs, found) -> None:
+    for call in (hanlin.classify, hanlin.embed, hanlin.tag_tokens):
+        with pytest.raises(errors.InvalidInput) as caught:
+            call("sentiment", inputs)
+        assert (caught.value.code, caught.value.params["found"]) == ("invalid_inputs", found)
+    assert world.requests == []
+
+
 def test_lone_surrogate_is_refused_before_sending(hanlin, world) -> None:
     with pytest.raises(errors.InvalidInput) as caught:
         hanlin.classify("sentiment", ["好", "ab\ud800"])

@@ -23,6 +23,21 @@ def test_url_by_argument_environment_note_default(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "url"),
+    [
+        ({"HANLIN_PORT": "8123"}, "http://127.0.0.1:8123"),
+        ({"HANLIN_PORT": "0"}, "http://127.0.0.1:8000"),
+        ({"HANLIN_HOST": "0.0.0.0", "HANLIN_PORT": "81"}, "http://127.0.0.1:81"),
+        ({"HANLIN_HOST": "::"}, "http://[::1]:8000"),
+        ({"HANLIN_HOST": "10.0.0.7"}, "http://10.0.0.7:8000"),
+    ],
+)
+def test_without_a_running_server_the_url_is_where_one_would_answer(tmp_path: Path, settings: dict[str, str], url: str) -> None:
+    assert find_url(None, {"HANLIN_HOME": str(tmp_path), **settings}) == url
+    assert find_url(None, {"HANLIN_HOME": str(tmp_path), **settings, "HANLIN_URL": "http://a"}) == "http://a"
+
+
+@pytest.mark.parametrize(
     "url",
     [
         "ftp://host",

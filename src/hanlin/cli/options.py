@@ -10,6 +10,7 @@ import typer
 from hanlin.cli.help_pages import Command, Group
 from hanlin.cli.screen import SCREEN
 from hanlin.cli.words import say
+from hanlin.errors import NotReady, Unauthenticated
 from hanlin.messages import terminal_language
 
 if TYPE_CHECKING:
@@ -31,10 +32,21 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help=say("option.yes"))]
 
 
 def connect(timeout_s: float = 60.0) -> Hanlin:
-    """The SDK as the environment says, answering in the language in force."""
-    from hanlin.client import Hanlin
+    """The SDK as the environment says, answering in the language in force.
 
-    return Hanlin(timeout=timeout_s, language=terminal_language())
+    Raises:
+        Unauthenticated: `key_missing`.
+        NotReady: `server_unreachable` where no server of this machine runs whose key could be missing.
+    """
+    from hanlin.client import Hanlin
+    from hanlin.client.connection import find_url, is_answering, is_loopback
+
+    try:
+        return Hanlin(timeout=timeout_s, language=terminal_language())
+    except Unauthenticated as error:
+        if error.code != "key_missing" or not is_loopback(url := find_url()) or is_answering(url):
+            raise
+        raise NotReady("server_unreachable", url=url) from error
 
 
 def add_command(app: typer.Typer, name: str, function: Callable[..., None], words: str) -> None:

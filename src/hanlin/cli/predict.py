@@ -14,7 +14,7 @@ from hanlin.cli import answers
 from hanlin.cli.options import EndpointName, JsonFlag, add_command, connect
 from hanlin.cli.screen import SCREEN
 from hanlin.cli.words import say
-from hanlin.errors import HanlinError, InvalidInput, from_wire
+from hanlin.errors import HanlinError, InvalidInput, Param, from_wire
 from hanlin.messages import terminal_language
 from hanlin.types import JsonObject, JsonValue, shorten
 
@@ -52,10 +52,7 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
     if truncate or window:
         parameters["long_text"] = "window" if window else "truncate"
     with connect() as hanlin:
-        try:
-            found = _ask(hanlin, endpoint, wanted, query, parameters)
-        except InvalidInput as error:
-            raise _in_our_words(error) from error
+        found = _ask(hanlin, endpoint, wanted, query, parameters)
     if not json:
         answers.show(wanted, found, is_ranking=query is not None)
     else:
@@ -65,15 +62,19 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
 def _ask(hanlin: Hanlin, endpoint: str, texts: list[str], query: str | None, parameters: JsonObject) -> list[JsonValue]:
     """One answer a text, in calls of many texts; a ranking is one call, because its texts are held against each other."""
     if query is not None:
-        return _told(hanlin.ask(endpoint, {"query": query, "texts": list(texts)}, **parameters), 0)
+        return _told(hanlin, endpoint, {"query": query, "texts": list(texts)}, 0, parameters)
     found: list[JsonValue] = []
     for start in range(0, len(texts), ITEMS_A_CALL):
-        found += _told(hanlin.ask(endpoint, list(texts[start : start + ITEMS_A_CALL]), **parameters), start)
+        found += _told(hanlin, endpoint, list(texts[start : start + ITEMS_A_CALL]), start, parameters)
     return found
 
 
-def _told(answer: Answer, start: int) -> list[JsonValue]:
-    """The rows of an answer, after saying what was done to long texts."""
+def _told(hanlin: Hanlin, endpoint: str, inputs: JsonValue, start: int, parameters: JsonObject) -> list[JsonValue]:
+    """The rows of one call's answer, after saying what was done to long texts; `start` texts went in calls before."""
+    try:
+        answer = hanlin.ask(endpoint, inputs, **parameters)
+    except InvalidInput as error:
+        raise _in_our_words(error, start, parameters.get("long_text")) from error
     _tell_long(answer, start)
     return _rows(answer.value)
 
@@ -97,11 +98,26 @@ def _tell_long(answer: Answer, start: int) -> None:
         SCREEN.note(say("predict.windows", number=start + index + 1, windows=count))
 
 
-def _in_our_words(error: InvalidInput) -> HanlinError:
-    """The refusal, its next step as one takes it here and not in a request of one's own."""
-    if error.code != "text_too_long":
+def _in_our_words(error: InvalidInput, start: int, long_text: JsonValue) -> HanlinError:
+    """The refusal with the text's number as people count, and its next step as one takes it here and not in a request of one's own."""
+    index = error.params.get("index")
+    if not isinstance(index, int):
         return error
-    return from_wire(error.to_wire(terminal_language()) | {"next": say("predict.too_long")})
+    wire = error.to_wire(terminal_language()) | {"index": start + index}
+    for before, after in (("text ", " "), ("第 ", " 条")):
+        wire["message"] = str(wire["message"]).replace(f"{before}{index}{after}", f"{before}{start + index + 1}{after}", 1)
+    if error.code == "text_too_long":
+        wire["next"] = say(
+            {"window": "predict.too_long_for_windows", "truncate": "predict.too_big"}.get(str(long_text), "predict.too_long")
+        )
+    return _received(wire, error)
+
+
+def _received(wire: dict[str, Param], error: HanlinError) -> HanlinError:
+    """The error of `wire`, with what the first one knew beside it."""
+    found = from_wire(wire)
+    found.params = error.params | found.params
+    return found
 
 
 def _rows(answer: JsonValue) -> list[JsonValue]:

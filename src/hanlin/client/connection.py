@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 from hanlin.errors import InvalidInput, Unauthenticated
 from hanlin.types import shorten
 
-DEFAULT_URL = "http://127.0.0.1:8000"
+DEFAULT_PORT = 8000
 MAX_KEY_CHARACTERS = 512
 
 
@@ -29,7 +30,7 @@ def find_url(url: str | None = None, environ: Mapping[str, str] | None = None) -
         InvalidInput: `invalid_server_url`.
     """
     environ = os.environ if environ is None else environ
-    found = url or environ.get("HANLIN_URL") or _local_url(home_folder(environ)) or DEFAULT_URL
+    found = url or environ.get("HANLIN_URL") or _local_url(home_folder(environ)) or _configured_url(environ)
     try:
         parts = urlsplit(found)
         is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and (parts.port or 1) > 0
@@ -72,6 +73,23 @@ def _local_url(home: Path) -> str | None:
         return None
     url = value.get("url") if isinstance(value, dict) else None
     return url if isinstance(url, str) else None
+
+
+def _configured_url(environ: Mapping[str, str]) -> str:
+    """Where `hanlin up` would answer with this environment."""
+    host, port = environ.get("HANLIN_HOST") or "127.0.0.1", environ.get("HANLIN_PORT") or "0"
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - named here to be avoided
+    return f"http://{f'[{host}]' if ':' in host else host}:{DEFAULT_PORT if port == '0' else port}"
+
+
+def is_answering(url: str) -> bool:
+    """Whether something listens at `url`."""
+    parts = urlsplit(url)
+    try:
+        socket.create_connection((parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)), timeout=2.0).close()
+    except OSError:
+        return False
+    return True
 
 
 def _read(path: Path) -> str | None:

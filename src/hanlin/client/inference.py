@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import overload
 
 from pydantic import JsonValue
@@ -9,6 +10,16 @@ from pydantic import JsonValue
 from hanlin.client import inference_calls, replies
 from hanlin.client.core import AsyncCore, Core
 from hanlin.client.values import Aggregation, Answer, Endpoint, Entity, Prediction, Ranked
+from hanlin.errors import InvalidInput
+
+
+def _texts_of(inputs: str | list[str] | tuple[str, ...]) -> list[str]:
+    """The texts of one call. Raises InvalidInput (`invalid_inputs`) for what is neither a string nor a list."""
+    if isinstance(inputs, str):
+        return [inputs]
+    if isinstance(inputs, bytes) or not isinstance(inputs, Iterable):
+        raise InvalidInput("invalid_inputs", found="null" if inputs is None else type(inputs).__name__)
+    return list(inputs)
 
 
 class Inference:
@@ -27,7 +38,7 @@ class Inference:
         self, endpoint: str, inputs: str | list[str] | tuple[str, ...], *, top_k: int | None = None, truncate: bool = False
     ) -> Prediction | list[Prediction]:
         """Labels with scores, best first: one Prediction for a string, a list of them for a list."""
-        texts = [inputs] if isinstance(inputs, str) else list(inputs)
+        texts = _texts_of(inputs)
         found = self._core.call(inference_calls.classify(endpoint, texts, top_k=top_k, truncate=truncate))
         return found[0] if isinstance(inputs, str) else found
 
@@ -46,7 +57,7 @@ class Inference:
         normalize: bool | None = None, truncate: bool = False,
     ) -> list[float] | list[list[float]]:  # fmt: skip
         """One vector for a string, a list of them for a list; `dimensions` keeps the first values of each."""
-        texts = [inputs] if isinstance(inputs, str) else list(inputs)
+        texts = _texts_of(inputs)
         options = {"dimensions": dimensions, "prompt_name": prompt_name, "normalize": normalize, "truncate": truncate or None}
         found = self._core.call(inference_calls.embed(endpoint, texts, options))
         return found[0] if isinstance(inputs, str) else found
@@ -74,7 +85,7 @@ class Inference:
         ignore_labels: list[str] | None = None, truncate: bool = False,
     ) -> list[Entity] | list[list[Entity]]:  # fmt: skip
         """Entities with their places in the text, or with `none` every token: one list for a string, a list of them for a list."""
-        texts = [inputs] if isinstance(inputs, str) else list(inputs)
+        texts = _texts_of(inputs)
         ignored: list[JsonValue] | None = None if ignore_labels is None else [*ignore_labels]
         options = {"aggregation_strategy": aggregation_strategy, "ignore_labels": ignored, "truncate": truncate or None}
         found = self._core.call(inference_calls.tag_tokens(endpoint, texts, options))
@@ -109,7 +120,7 @@ class AsyncInference:
         self, endpoint: str, inputs: str | list[str] | tuple[str, ...], *, top_k: int | None = None, truncate: bool = False
     ) -> Prediction | list[Prediction]:
         """Labels with scores, best first: one Prediction for a string, a list of them for a list."""
-        texts = [inputs] if isinstance(inputs, str) else list(inputs)
+        texts = _texts_of(inputs)
         found = await self._core.call(inference_calls.classify(endpoint, texts, top_k=top_k, truncate=truncate))
         return found[0] if isinstance(inputs, str) else found
 
@@ -128,7 +139,7 @@ class AsyncInference:
         normalize: bool | None = None, truncate: bool = False,
     ) -> list[float] | list[list[float]]:  # fmt: skip
         """One vector for a string, a list of them for a list; `dimensions` keeps the first values of each."""
-        texts = [inputs] if isinstance(inputs, str) else list(inputs)
+        texts = _texts_of(inputs)
         options = {"dimensions": dimensions, "prompt_name": prompt_name, "normalize": normalize, "truncate": truncate or None}
         found = await self._core.call(inference_calls.embed(endpoint, texts, options))
         return found[0] if isinstance(inputs, str) else found
@@ -156,7 +167,7 @@ class AsyncInference:
         ignore_labels: list[str] | None = None, truncate: bool = False,
     ) -> list[Entity] | list[list[Entity]]:  # fmt: skip
         """Entities with their places in the text, or with `none` every token: one list for a string, a list of them for a list."""
-        texts = [inputs] if isinstance(inputs, str) else list(inputs)
+        texts = _texts_of(inputs)
         ignored: list[JsonValue] | None = None if ignore_labels is None else [*ignore_labels]
         options = {"aggregation_strategy": aggregation_strategy, "ignore_labels": ignored, "truncate": truncate or None}
         found = await self._core.call(inference_calls.tag_tokens(endpoint, texts, options))
