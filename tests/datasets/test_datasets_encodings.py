@@ -100,6 +100,15 @@ def test_latin_text_is_not_taken_for_chinese(bench):
     content = "text,label\n" + "".join(f"très bon café numéro {index},{'ab'[index % 2]}\n" for index in range(60))
     error = bench.refusal(("rows.csv", content.encode("cp1252")))
     assert (error.code, error.params["line"]) == ("invalid_encoding", 2)
+    assert "cp1252" in error.advice("en")
+    assert "cp1252" in error.advice("zh")
+    assert len(bench.ingest(("rows.csv", content.encode("cp1252")), encoding="cp1252").digest) == 64
+
+
+def test_one_broken_line_is_advised_to_be_corrected(bench):
+    error = bench.refusal(("rows.csv", CONTENT.encode("gb18030") + b"\xff\xff,x\n"))
+    assert (error.code, error.params["encoding"]) == ("invalid_encoding", "gb18030")
+    assert error.advice("en").startswith("Correct or remove that line")
 
 
 def test_a_stray_zero_does_not_make_a_file_utf_16(bench):
