@@ -134,6 +134,18 @@ def test_a_trial_needs_something_else_that_serves(platform, owner, live) -> None
     assert caught.value.code == "trial_is_what_serves"
 
 
+def test_an_endpoint_that_may_sleep_takes_a_trial_asleep_and_sleeps_on_when_it_is_promoted(platform, owner, desired, live) -> None:
+    options = {"replicas": 0, "isolation": "shared", "idle_s": 5.0}
+    sleepy = deployments.deploy(platform, owner, model="mood:1", endpoint="sleepy", **options).id
+    desired.set_state(sleepy, "ready", None, 1)
+    desired.set_state(sleepy, "asleep", None, 0)
+    trial = deployments.deploy(platform, owner, model="mood:2", endpoint="sleepy", canary=10)
+    assert (trial.replicas, trial.isolation) == (1, "own"), "its faults are its own while it is tried"
+    desired.set_state(trial.id, "ready", None, 1)
+    promoted = trials.promote(platform, owner, "sleepy")
+    assert (promoted.replicas, promoted.isolation, promoted.idle_s) == (0, "shared", 5.0)
+
+
 @pytest.mark.parametrize("kind", ["canary", "shadow"])
 def test_a_version_for_another_task_is_not_tried(platform, owner, live, make_version, kind) -> None:
     """A judge of errors and latency would not mind entities where callers expect labels."""

@@ -59,6 +59,9 @@ def bench(  # noqa: PLR0917  # Typer passes them by name
         tuple(_numbers(rates, "--rates", high=1e6)) if rates is not None else None,
     )
     limits = Limits(seconds, warm_up, requests)
+    if out is not None and not out.is_file():
+        out.touch()  # a place that cannot be written is told before a minute of measuring, not after it
+        out.unlink()
     with connect() as hanlin:
         report = _measure(hanlin, endpoint, plan, limits, items=items, file=file)
     if out is not None:

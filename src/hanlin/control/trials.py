@@ -36,7 +36,7 @@ def begin(session: Session, row: EndpointRow, new_id: str, *, role: Role, weight
 
     Raises Conflict (`nothing_to_try_beside`, `trial_is_what_serves`, `trial_of_another_task`)."""
     wanted = wanted_rows(session, row.id)
-    serving = next((other for other in wanted if other.role == "live" and other.state == "ready"), None)
+    serving = next((other for other in wanted if other.role == "live" and other.state in ("ready", "asleep")), None)
     if serving is None:
         raise Conflict("nothing_to_try_beside", name=row.name)
     if (serving.version_id, serving.variant) == (version_id, variant):
@@ -54,7 +54,7 @@ def begin(session: Session, row: EndpointRow, new_id: str, *, role: Role, weight
 
 
 def promote(platform: Platform, principal: Principal, name: str) -> DeploymentView:
-    """The version on trial serves from now on, with the replicas of the one it replaces. No call fails.
+    """The version on trial serves from now on, with the replicas of the one it replaces, and sleeps as that one did. No call fails.
 
     Raises:
         NotFound: `endpoint_not_found`.
@@ -67,8 +67,10 @@ def promote(platform: Platform, principal: Principal, name: str) -> DeploymentVi
         if trial.state != "ready":
             raise Conflict("trial_not_ready", name=name, state=trial.state)
         former = [other for other in wanted_rows(session, row.id) if other.id != trial.id]
-        trial.replicas = max(other.replicas for other in (trial, *former))
-        trial.max_replicas = max(other.max_replicas for other in (trial, *former))
+        if former:
+            trial.replicas = max(other.replicas for other in former)  # 0: it may sleep
+            trial.max_replicas = max(other.max_replicas for other in former)
+            trial.isolation, trial.idle_s = former[-1].isolation, former[-1].idle_s  # where it is loaded next
         trial.role, trial.weight, row.deployment_id = "live", 0, trial.id
         stop_rows(former)
         return _told(session, principal, "endpoint.promote", row, trial)
