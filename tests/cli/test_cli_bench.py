@@ -50,7 +50,7 @@ def test_loads_that_are_none_are_refused(run, world, wrong: tuple[str, str]) -> 
 @pytest.mark.parametrize("place", ["missing/curve.svg", "."])
 def test_a_picture_that_cannot_be_written_is_told_before_anything_is_measured(run, world, tmp_path: Path, place: str) -> None:
     done = run("bench", "sentiment", *SHORT, "--out", str(tmp_path / place))
-    assert done.status == 1 and not world.paths("POST") and not list(tmp_path.iterdir())
+    assert done.status == 2 and not world.paths("POST") and not list(tmp_path.iterdir())
 
 
 def test_an_endpoint_that_is_not_there(run, world) -> None:
