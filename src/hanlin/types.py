@@ -48,6 +48,12 @@ class Principal:
             raise PermissionDenied("scope_missing", scope=scope)
 
 
+def subject_of(kind: str, config: JsonObject) -> str:
+    """What a job is about, by its configuration: the name it makes, else its dataset or model; blank when it names none."""
+    names = ("model", "name", "dataset") if kind in ("compress", "certify", "evaluate") else ("name", "dataset", "model")
+    return next((found for name in names if isinstance(found := config.get(name), str) and found), "")
+
+
 @dataclass(frozen=True, slots=True)
 class ModelRef:
     """`name`, `name@alias` or `name:version`. Both parts None means the newest published version."""

@@ -28,7 +28,7 @@ def test_a_model_is_shown_in_chinese(run, world) -> None:
 def test_jobs_and_endpoints_are_shown_in_chinese(run, world) -> None:
     run("train", "--dataset", "d", "--model", "lstm", "--name", "n", "--no-wait")
     listed = run("job", "list").out
-    assert re.search(r"job-1\s+训练\s+排队中", listed)
+    assert re.search(r"job-1\s+训练\s+n\s+排队中", listed)
     run("job", "wait", "job-1")
     shown = run("job", "show", "job-1").out
     assert "完成" in shown

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from hanlin.cli.failures import report
 from hanlin.cli.shape import figure
+from hanlin.errors import PermissionDenied
 from hanlin.tasks.few_rows import few_rows_for_budget, few_test_rows, stored
 
 
@@ -72,3 +75,43 @@ def test_what_became_of_a_cancel_is_said(run, world, state: str, english: str, c
 
 def test_nothing_lost_has_no_minus() -> None:
     assert [figure(value) for value in (-0.0, -1e-14, -0.25, 1234)] == ["0.00", "0.00", "-0.25", "1,234"]
+
+
+def test_a_variant_chosen_for_being_closest_is_said_to_be(run, world, standin, language: str) -> None:
+    rows = [dict(row) for row in standin.COMPRESSION["variants"]]
+    rows.append(dict(rows[1]) | {"variant": "openvino-bf16", "latency_ms": {"p50": 1.6, "p99": 2.1}, "max_score_difference": 0.001})
+    near = standin.COMPRESSION | {"variants": rows, "chosen": "openvino-bf16"}
+    world.results["compress"] = {"model": "sentiment-zh", "version": 1, "chosen": "openvino-bf16", "report": near}
+    told = run("compress", "sentiment-zh", "--budget", "0.5").out.replace("\n", "")
+    assert {"en": "within a tenth of the best (openvino-int8)", "zh": "最佳变体（openvino-int8）相差不到十分之一"}[language] in told
+    world.results["compress"] = {"model": "sentiment-zh", "version": 1, "chosen": "openvino-int8", "report": standin.COMPRESSION}
+    told = run("compress", "sentiment-zh", "--budget", "0.5").out
+    assert {"en": "is the best for latency", "zh": "的延迟最佳"}[language] in told
+
+
+def test_a_list_of_jobs_says_what_each_is_about_and_no_share_of_what_is_done(run, world, standin, language: str) -> None:
+    run("train", "--dataset", "reviews-zh", "--model", "lstm", "--name", "sentiment-zh")
+    listed = run("job", "list").out
+    assert "sentiment-zh" in listed
+    assert {"en": "about", "zh": "对象"}[language] in listed
+    assert " 0 %" not in listed
+
+
+@pytest.mark.parametrize("is_set", [True, False])
+def test_a_refusal_says_when_the_key_came_from_the_environment(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, language: str, is_set: bool
+) -> None:
+    monkeypatch.setenv("HANLIN_KEY", "hl_other" if is_set else "")
+    assert report(PermissionDenied("scope_missing", scope="read")) == 3
+    words = {"en": "The key came from HANLIN_KEY", "zh": "密钥取自环境变量 HANLIN_KEY"}[language]
+    assert (words in capsys.readouterr().err) is is_set
+
+
+@pytest.mark.usefixtures("world")
+def test_a_certificate_without_labelled_rows_gets_no_plain_tick(run, standin, language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = {"en": "agreement only", "zh": "仅一致性"}[language]
+    assert words not in run("model", "list").out + run("model", "show", "sentiment-zh").out
+    model = sys.modules[f"{standin.__name__}.records"].MODEL
+    monkeypatch.setitem(model["versions"][0]["certificates"][0]["report"], "is_agreement_only", True)
+    assert words in run("model", "list").out
+    assert words in run("model", "show", "sentiment-zh").out

@@ -62,6 +62,14 @@ def test_c034_top_k_out_of_bounds_or_of_another_type(value):
     assert refusal("x", top_k=value).code == "invalid_parameter"
 
 
+def test_a_refusal_in_chinese_holds_no_english_words():
+    limit = refusal("x", top_k="1").text("en").split(" to ")[1].split(",")[0]
+    assert refusal("x", top_k="1").text("zh") == f"参数 top_k 应为 1 至 {limit} 的整数，而不是字符串"
+    assert refusal("x", truncation=1).text("zh") == "参数 truncation 应为 true 或 false，而不是数"
+    assert refusal("x", function_to_apply=[]).text("zh").startswith("参数 function_to_apply 应为以下之一：")
+    assert refusal(1).text("zh").endswith("，而不是数")
+
+
 @pytest.mark.parametrize("value", [0, 1, "true", [], {}])
 def test_c028_truncation_is_a_boolean(value):
     assert refusal("x", truncation=value).code == "invalid_parameter"

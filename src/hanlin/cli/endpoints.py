@@ -68,15 +68,7 @@ def deploy(  # noqa: PLR0917  # Typer passes them by name
     if json:
         SCREEN.document(deployment.model_dump(mode="json"))
         return
-    SCREEN.line(
-        say(
-            "deploy.state",
-            endpoint=endpoint,
-            model=deployment.model,
-            variant=deployment.variant or "",
-            state=name_of("state", deployment.state),
-        )
-    )
+    SCREEN.line(_state(deployment))
     if deployment.role != "live":
         SCREEN.line(say(f"trial.{deployment.role}_begun", endpoint=endpoint, weight=deployment.weight))
     elif deployment.state in {"ready", "asleep"}:
@@ -186,7 +178,7 @@ def _show(found: Endpoint, json: bool) -> None:
                 [
                     (name_of("field", name), _value(name, value))
                     for name, value in document.items()
-                    if name not in ("said", "trial") and value not in (None, [], ())
+                    if name not in ("endpoint", "said", "trial") and value not in (None, "", [], ())
                 ],
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from hanlin.cli.screen import SCREEN, clean
@@ -28,6 +29,8 @@ def report(error: HanlinError) -> int:
     print(f"{head}{gap}{clean(error.text(speech))}", file=sys.stderr)
     if advice := error.advice(speech):
         print(f"  → {clean(advice)}", file=sys.stderr)
+    if error.family == "PermissionDenied" and os.environ.get("HANLIN_KEY"):
+        print(f"  → {say('screen.key_of_environment')}", file=sys.stderr)
     if request_id and EXIT_STATUS[error.family] == 1:
         print(f"  {say('screen.request_id')}{gap}{clean(str(request_id))}", file=sys.stderr)
     return EXIT_STATUS[error.family]

@@ -12,6 +12,7 @@ from hanlin.cli.shape import moment, pairs, words
 from hanlin.cli.waiting import figures, wait_for
 from hanlin.cli.words import name_of, say
 from hanlin.messages import terminal_language
+from hanlin.types import subject_of
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -44,8 +45,14 @@ def list_(
     if json:
         SCREEN.document([job.model_dump(mode="json") for job in found])
         return
-    rows = [(job.id, name_of("job_kind", job.kind), _state(job), _progress(job, 2), moment(job.created_at), _took(job)) for job in found]
-    SCREEN.show(grid([say(f"column.{name}") for name in ("job", "kind", "state", "progress", "created", "took")], rows))
+    rows = [
+        (
+            job.id, name_of("job_kind", job.kind), subject_of(job.kind, job.config), _state(job),
+            _progress(job, 2), moment(job.created_at), _took(job),
+        )
+        for job in found
+    ]  # fmt: skip
+    SCREEN.show(grid([say(f"column.{name}") for name in ("job", "kind", "subject", "state", "progress", "created", "took")], rows))
 
 
 def show(job_id: JobId, json: JsonFlag = False) -> None:
@@ -122,7 +129,8 @@ def _value(name: str, value: object) -> str:
 def _progress(job: Job, limit: int = 6) -> str:
     if job.progress is None:
         return ""
-    share = f"{100 * job.progress.step / job.progress.total:.0f} %" if job.progress.total else ""
+    is_told = bool(job.progress.total) and job.state != "succeeded"  # what succeeded is done, whatever it told last
+    share = f"{100 * job.progress.step / job.progress.total:.0f} %" if is_told else ""
     return f"{share} {figures(job.progress.metrics, limit)}".strip()
 
 

@@ -72,9 +72,10 @@ def list_(json: JsonFlag = False) -> None:
             chosen = next((variant.variant for variant in version.variants if variant.is_chosen), "")
             accuracy = percent(part(version.metrics, "accuracy"))
             alias = f"@{aliases[version.number]}" if version.number in aliases else ""
-            rows.append(
-                (f"{model.name}:{version.number}", alias, name_of("state", version.state), accuracy, chosen, moment(version.created_at))
-            )
+            state = name_of("state", version.state)
+            if any(one.variant == chosen and one.is_passed and show_model.is_agreement_only(one) for one in version.certificates):
+                state = say("certificate.agreement", state=state)
+            rows.append((f"{model.name}:{version.number}", alias, state, accuracy, chosen, moment(version.created_at)))
     columns = [say(f"column.{name}") for name in ("model", "alias", "state", "accuracy", "chosen", "created")]
     SCREEN.show(grid(columns, rows, right=(3,)))
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from hanlin.client import Hanlin, Job, Model, ModelVersion
+    from hanlin.client.values import Certificate
 
 STATES = {"published": "green", "certified": "cyan", "candidate": "yellow", "ok": "green", "over budget": "yellow", "failed": "red"}
 MAX_LABELS = 20
@@ -143,12 +144,25 @@ def compression(report: object) -> None:
     SCREEN.show(_variant_grid(rows))
     _reasons((words(part(row, "variant")), row) for row in items(part(report, "variants")))
     params = {"chosen": chosen, "target": name_of("target", words(part(report, "target"))), "budget": words(part(report, "budget"))}
-    SCREEN.line(say("compress.kept" if part(report, "is_reference_kept") else "compress.chosen", **params))
+    if (best := _best(report)) != chosen:
+        SCREEN.line(say("compress.near", best=best, **params))
+    else:
+        SCREEN.line(say("compress.kept" if part(report, "is_reference_kept") else "compress.chosen", **params))
     show_warnings(report)
     machine = part(report, "machine")
     if machine:
         flags = ", ".join(words(flag) for flag in items(part(machine, "flags"))[:8])
         SCREEN.show(cell(say("compress.machine", cpu=words(part(machine, "cpu")), cores=words(part(machine, "cores")), flags=flags), "dim"))
+
+
+def _best(report: object) -> str:
+    """The variant with the best figure within the budget; one nearly as good is chosen where it is closer to the trained model."""
+    where, sign = {"throughput": (("throughput_rows_s",), -1), "latency": (("latency_ms", "p50"), 1), "memory": (("memory_bytes",), 1)}.get(
+        words(part(report, "target")), ((), 1)
+    )
+    rows = [(figure_, row) for row in items(part(report, "variants")) if (figure_ := number(part(row, *where))) is not None]
+    good = [(sign * figure_, words(part(row, "variant"))) for figure_, row in rows if part(row, "status") == "ok"]
+    return min(good, default=(0.0, words(part(report, "chosen"))))[1]
 
 
 VARIANT_COLUMNS = ("variant", "metric", "drop", "p50", "p99", "throughput", "memory", "size", "status")
@@ -177,6 +191,11 @@ def _reasons(evidence: Iterable[tuple[str, object]]) -> None:
             SCREEN.show(cell(f"{name}: {name_of('state', status)}: {reason}", STATES.get(status, "")))
 
 
+def is_agreement_only(certificate: Certificate) -> bool:
+    """Whether it was made without labelled rows: it says that variants agree, nothing about how good they are."""
+    return part(certificate.report, "is_agreement_only") is True
+
+
 def certificates(version: ModelVersion) -> None:
     """One line a certificate: variant, verdict, its figures."""
     for item in version.certificates:
@@ -187,4 +206,6 @@ def certificates(version: ModelVersion) -> None:
         ]
         verdict = say("certificate.passed" if item.is_passed else "certificate.refused")
         style = "green" if item.is_passed else "red"
+        if is_agreement_only(item):
+            verdict, style = f"{verdict} ({say('certificate.agreement_only')})", "yellow" if item.is_passed else style
         SCREEN.show(cell(f"{verdict} {item.variant}  {moment(item.created_at)}", style), cell("  " + " · ".join(figures), "dim"))

@@ -21,10 +21,7 @@ from hanlin.gateway.dataplane import Dataplane
 from hanlin.jobs.values import Job, JobEvent
 from hanlin.messages.said import Said
 from hanlin.registry.values import Variant
-from hanlin.types import JsonObject, KeyId, Principal
-
-_SUBJECTS = ("name", "dataset", "model")  # of a job's config, the first of these says what it is about
-_SUBJECT_OF = {"compress": "model", "certify": "model", "evaluate": "model"}
+from hanlin.types import JsonObject, KeyId, Principal, subject_of
 
 
 class PlatformPort:
@@ -179,7 +176,7 @@ def _job(item: Job) -> JobView:
         id=item.id,
         kind=item.kind,
         state=item.state,
-        subject=_subject(item.kind, item.config),
+        subject=subject_of(item.kind, item.config),
         step=item.progress.step,
         total=item.progress.total,
         said=item.said,
@@ -192,12 +189,6 @@ def _job(item: Job) -> JobView:
         started_at=item.started_at,
         ended_at=item.ended_at,
     )
-
-
-def _subject(kind: str, config: JsonObject) -> str:
-    first = _SUBJECT_OF.get(kind)
-    names = (first, *_SUBJECTS) if first else _SUBJECTS
-    return next((found for name in names if (found := reading.text(config, name))), "")
 
 
 def _event(item: JobEvent) -> JobEventView:

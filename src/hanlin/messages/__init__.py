@@ -64,8 +64,11 @@ def _in_chinese(template: str, params: Mapping[str, object]) -> tuple[str, Mappi
     word, _, name = str(params.get("user", "")).partition(" ")
     if word in _KINDS_ZH:
         changed["user"] = f"{_KINDS_ZH[word]} {name}"
-    if isinstance(problem := params.get("problem"), str):
-        changed["problem"] = in_chinese(problem)
+    for name in ("problem", "expected", "found"):
+        if isinstance(said := params.get(name), str) and (told := in_chinese(said)) != said:
+            changed[name] = told
+            if "\u4e00" <= told[0] <= "\u9fff":
+                template = template.replace(f" {{{name}}}", f"{{{name}}}")
     return template, {**params, **changed}
 
 
@@ -84,7 +87,7 @@ _LISTS: dict[str, str] = {
     "alias": "hanlin model list", "model": "hanlin model list", "variant": "hanlin model show NAME", "version": "hanlin model list",
 }  # fmt: skip
 # The parameter `kind` names a sort of thing, and so does the first word of `user`; `state` is one. No others hold words of ours;
-# `problem` may hold pydantic's.
+# `problem` may hold pydantic's; `expected` and `found` those of checks of wire requests.
 _KINDS_ZH: dict[str, str] = {
     "alias": "别名", "blob": "数据块", "dataset": "数据集", "dataset version": "数据集版本", "deployment": "部署", "endpoint": "端点",
     "engine": "引擎", "job": "作业", "key": "密钥", "model": "模型", "name": "名称", "optimizer": "优化器", "task": "任务",

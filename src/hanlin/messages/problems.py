@@ -1,6 +1,7 @@
-"""What pydantic finds wrong with a value, in Chinese: it speaks English only. By its own texts, so that errors keep them as they are.
+"""What pydantic and our own checks find wrong with a value, in Chinese: they speak English only. By their own texts, so that
+errors keep them as they are.
 
-Source: pydantic-core, the messages of its error types.
+Source: pydantic-core, the messages of its error types; `hanlin.tasks.checks`.
 """
 
 from __future__ import annotations
@@ -35,12 +36,28 @@ _TEXTS = tuple(
         (r"\w+ should have at most (\d+) items? after validation, not (.+)", r"最多 \1 项，现有 \2 项"),
         (r"(?:JSON decode error|Invalid JSON).*", "不是有效的 JSON"),
         (r"Value error, (.+)", r"\1"),
+        # what `hanlin.tasks.checks` expects and finds
+        (r"null", "空值"),
+        (r"an object", "对象"),
+        (r"a list", "列表"),
+        (r"a list of strings", "字符串列表"),
+        (r"a string", "字符串"),
+        (r"a string of 1 to (\d+) characters", r"1 至 \1 个字符的字符串"),
+        (r"a number", "数"),
+        (r"a boolean", "布尔值"),
+        (r"true or false", "true 或 false"),
+        (r"an integer from (\S+) to (\S+)", r"\1 至 \2 的整数"),
+        (r"one of (\w+) and (\w+)", r"\1 与 \2 之一"),
+        (r"one of (.+)", r"以下之一：\1"),
+        (r"one out of range", "超出范围的值"),
+        (r"one that is empty or too long", "空的或过长的字符串"),
+        (r"both of them", "两者都有"),
     )
 )
 
 
 def in_chinese(problem: str) -> str:
-    """The problem in Chinese where it is one of pydantic's; else as it is."""
+    """The problem in Chinese where it is one that is known here; else as it is."""
     for pattern, chinese in _TEXTS:
         if found := pattern.fullmatch(problem):
             return found.expand(chinese)

@@ -102,7 +102,7 @@ def read_long_text(parameters: JsonObject) -> LongText | None:
         name = parameters.get("long_text")
         return None if name is None else read_choice(parameters, "long_text", choices=get_args(LongText), default="refuse")
     if parameters.get("long_text") is not None:
-        raise InvalidInput("invalid_parameter", name="long_text", expected=f"one of long_text and {said}", found="both")
+        raise InvalidInput("invalid_parameter", name="long_text", expected=f"one of long_text and {said}", found="both of them")
     return "truncate" if read_bool(parameters, said, default=False) else "refuse"
 
 

@@ -8,12 +8,12 @@ from starlette.responses import RedirectResponse, Response
 from hanlin.console.forms import local_path
 from hanlin.console.visits import LANGUAGE_COOKIE, THEME_COOKIE, THEMES, YEAR_S, Visit
 from hanlin.console.words import LANGUAGES
-from hanlin.errors import Unauthenticated
+from hanlin.errors import PermissionDenied, Unauthenticated
 
 
-def login_page(visit: Visit, *, next_path: str = "/", status: int = 200, is_refused: bool = False) -> Response:
-    """The sign-in page; it leads to `next_path` afterwards."""
-    return visit.render("login.html.jinja", status=status, next_path=local_path(next_path), is_refused=is_refused)
+def login_page(visit: Visit, *, next_path: str = "/", status: int = 200, refused: str = "") -> Response:
+    """The sign-in page; it leads to `next_path` afterwards. `refused` names why the last key was."""
+    return visit.render("login.html.jinja", status=status, next_path=local_path(next_path), refused=refused)
 
 
 async def show_login(visit: Visit) -> Response:
@@ -22,12 +22,16 @@ async def show_login(visit: Visit) -> Response:
 
 
 async def login(visit: Visit) -> Response:
-    """Try the pasted key. All wrong keys get the same answer."""
+    """Try the pasted key. All wrong keys get the same answer; a good one that may not read would find every page closed."""
     next_path = local_path(visit.form.get("next", "/"))
     try:
         principal = await run_in_threadpool(visit.site.port.authenticate, visit.form.get("key", "").strip())
     except Unauthenticated:
-        return login_page(visit, next_path=next_path, status=401, is_refused=True)
+        return login_page(visit, next_path=next_path, status=401, refused="login.refused")
+    try:
+        principal.require("read")
+    except PermissionDenied:
+        return login_page(visit, next_path=next_path, status=403, refused="login.without_read")
     response = RedirectResponse("/" if next_path == "/console/login" else next_path, 303)
     visit.sign_in(response, principal.key_id)
     return response
