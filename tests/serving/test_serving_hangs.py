@@ -24,10 +24,15 @@ BAD = {"hang_token": 10, "hold_token": 11, "memory_token": 12}  # w10, w11, w12
 
 
 @pytest.fixture
-async def pool(tmp_path: Path, make_folder) -> AsyncIterator[LocalPool]:
+def streams() -> int:
+    return 1
+
+
+@pytest.fixture
+async def pool(tmp_path: Path, make_folder, streams: int) -> AsyncIterator[LocalPool]:
     """One endpoint `e` with one worker, whose work may take a second."""
-    options = WorkerOptions(run_dir=tmp_path / "run", hang_s=1.0, log=tmp_path / "log")
-    found = LocalPool(options, folders={"m:1": make_folder(step_ms=20, **BAD)})
+    options = WorkerOptions(run_dir=tmp_path / "run", hang_s=1.0, log=tmp_path / "log", threads=streams)
+    found = LocalPool(options, folders={"m:1": make_folder(step_ms=20, streams=streams, **BAD)})
     await found.ensure(DeploymentSpec("d1", "default", "e", "m", "m:1", "fake-fp32"))
     yield found
     await found.drain()
@@ -38,6 +43,7 @@ async def predict(pool: LocalPool, text: str) -> list:
     return json.loads(result.answer.body)
 
 
+@pytest.mark.parametrize("streams", [1, 2])
 @pytest.mark.parametrize("text", ["w10", "w11"])
 async def test_a_step_that_never_returns_is_ended_and_its_neighbours_are_answered(pool: LocalPool, tmp_path: Path, text: str) -> None:
     """C060: twice alone, then the input is refused; with Python's lock held or not."""
@@ -48,6 +54,15 @@ async def test_a_step_that_never_returns_is_ended_and_its_neighbours_are_answere
     assert all(isinstance(answer, list) for answer in answers[1:])
     assert pool.pids("default", "e") != (pid,)
     assert "in _misbehave" in (tmp_path / "log").read_text(), "the log says where it hung"
+
+
+@pytest.mark.parametrize("streams", [2])
+async def test_a_killer_beside_others_is_found_alone_and_they_are_answered(pool: LocalPool) -> None:
+    texts = [" ".join(["good"] * length) for length in range(1, 40)]
+    answers = await asyncio.gather(predict(pool, "crash"), *(predict(pool, text) for text in texts), return_exceptions=True)
+    assert isinstance(answers[0], InvalidInput)
+    assert answers[0].code == "poison_input"
+    assert all(isinstance(answer, list) for answer in answers[1:]), answers
 
 
 async def test_a_worker_that_is_stopped_is_silent_and_replaced(pool: LocalPool) -> None:

@@ -152,6 +152,20 @@ def test_a_text_is_answered_alike_alone_and_in_company(task, tokenizer):
             np.testing.assert_allclose(one, other, atol=1e-6)
 
 
+@pytest.mark.parametrize("name", [name for name in TASKS.names() if TASKS.get(name).is_row_by_row])
+def test_rows_of_several_calls_may_be_decoded_together_where_the_task_says_so(name, tokenizer):
+    task = TASKS.get(name)
+    for spec in specs_of(task):
+        encoder = TextEncoder(tokenizer, spec)
+        requests = [task.check(*task.probe([text]), limits=LIMITS) for text in TEXTS]
+        outputs = [outputs_of(task, spec, task.encode(request, encoder, spec)) for request in requests]
+        together = {key: np.concatenate([found[key] for found in outputs]) for key in outputs[0]}
+        decoded = task.decode(together, spec, requests[0].options)
+        for row, request in enumerate(requests):
+            alone = task.answer(task.decode(outputs[row], spec, request.options), request)
+            assert msgspec.json.encode(task.answer(decoded[row : row + 1], request)) == msgspec.json.encode(alone)
+
+
 def test_a_single_text_is_answered_without_the_list(task, tokenizer):
     if task.name == "reranking":
         return  # its inputs are always a query and a list

@@ -34,7 +34,15 @@ class Capabilities:
 
 
 class Session(Protocol):
-    """One loaded variant. Not thread-safe: one thread owns it."""
+    """One loaded variant. At most `num_streams` threads may be in `run` at once.
+
+    Attributes:
+        num_streams: steps that run side by side, each slower than alone, together faster than one after the other.
+        step_tokens: tokens of a step, padding included, beyond which a stream gains nothing; None: the more the better.
+    """
+
+    num_streams: int
+    step_tokens: int | None
 
     def run(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None) -> Mapping[str, Floats]:
         """One step over right-padded rows, `(batch, length) int64` each.

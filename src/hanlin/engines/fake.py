@@ -2,7 +2,7 @@
 
 Its artifact folder may hold `fake.json`:
 
-    {"labels": 2, "load_ms": 0, "step_ms": 0, "row_ms": 0, "fail_load": false,
+    {"labels": 2, "load_ms": 0, "step_ms": 0, "row_ms": 0, "streams": 1, "fail_load": false,
      "crash_token": null, "fail_token": null, "nan_token": null, "hang_token": null, "hold_token": null, "memory_token": null}
 
 A row holding `crash_token` kills the process, `fail_token` raises, `nan_token` answers NaN, `hang_token` does not come back,
@@ -35,6 +35,7 @@ class FakeBehaviour:
     load_ms: float = 0
     step_ms: float = 0
     row_ms: float = 0
+    streams: int = 1
     fail_load: bool = False
     crash_token: int | None = None
     fail_token: int | None = None
@@ -58,8 +59,11 @@ class FakeBehaviour:
 class FakeSession:
     """Floats are a function of a row's own valid tokens only, so padding and neighbours cannot matter."""
 
+    step_tokens: int | None = None
+
     def __init__(self, behaviour: FakeBehaviour) -> None:
         self._behaviour = behaviour
+        self.num_streams = behaviour.streams
 
     def run(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None) -> Mapping[str, Floats]:
         """See `Session.run`."""

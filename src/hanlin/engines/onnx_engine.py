@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 class OnnxSession:
     """One InferenceSession."""
 
+    num_streams = 1
+    step_tokens: int | None = None
+
     def __init__(self, session: InferenceSession, variant: str, *, output: str) -> None:
         self._session: InferenceSession | None = session
         self._variant = variant

@@ -43,11 +43,13 @@ def import_openvino() -> ModuleType:
 
 
 class OpenvinoSession:
-    """A small step that runs alone has all threads; a larger one is cut into pieces, one thread each, among the streams that are free.
+    """A small step that runs alone has all threads; others have one each, side by side; a large one is cut into pieces among them.
 
     Pieces need no barrier between the threads, fit the processor's cache, and are only as wide as their own longest row.
     As many threads as there are streams may be in `run` at once.
     """
+
+    step_tokens: int | None = PIECE_TOKENS
 
     def __init__(
         self, whole: CompiledModel, pieces: CompiledModel, variant: str, *, output: str, threads: int, max_length: int
@@ -69,7 +71,7 @@ class OpenvinoSession:
         try:
             if self._may_have_all_threads(input_ids) and self._has_whole.acquire(blocking=False):
                 try:
-                    return {self._output: self._infer(self._whole, arrays)}
+                    return {self._output: self._infer(self._whole, arrays, is_shared=True)}
                 finally:
                     self._has_whole.release()
             return {self._output: self._run_aside(arrays)}
@@ -83,6 +85,8 @@ class OpenvinoSession:
     def _run_aside(self, arrays: Mapping[str, Ids]) -> Floats:
         requests = [self._free.get()]
         try:
+            if len(arrays["input_ids"]) == 1 or arrays["input_ids"].size <= PIECE_TOKENS:  # one piece: the other streams stay free
+                return self._infer(requests[0], arrays, is_shared=False)
             with suppress(Empty):
                 while True:
                     requests.append(self._free.get_nowait())
@@ -111,8 +115,9 @@ class OpenvinoSession:
                 request.start_async(widened({name: array[rows, :longest] for name, array in arrays.items()}, self._max_length))
         return together(found, pieces, arrays["input_ids"].shape)
 
-    def _infer(self, request: InferRequest, arrays: Mapping[str, Ids]) -> Floats:
-        request.infer(widened(arrays, self._max_length), share_inputs=True)
+    def _infer(self, request: InferRequest, arrays: Mapping[str, Ids], *, is_shared: bool) -> Floats:
+        # A request that once shared our memory would copy the inputs of `start_async` into it: those that run pieces never share.
+        request.infer(widened(arrays, self._max_length), share_inputs=is_shared)
         found, length = self._found(request), arrays["input_ids"].shape[1]
         return found[:, :length] if found.ndim == 3 else found
 

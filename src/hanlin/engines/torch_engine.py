@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 class TorchSession:
     """A module in eval mode; every step runs under inference mode."""
 
+    num_streams = 1
+    step_tokens: int | None = None
+
     def __init__(self, module: nn.Module, variant: str, *, output: str = "logits") -> None:
         self._module: nn.Module | None = module
         self._variant = variant

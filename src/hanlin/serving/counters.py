@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from hanlin.serving.batcher import Batch
 from hanlin.serving.latency import bucket, new_histogram
 from hanlin.tasks.base import Scored
 
@@ -33,6 +34,25 @@ class Counters:
     engine_s: float = 0.0
     labels: Counter[str] = field(default_factory=Counter)
     latency: list[int] = field(default_factory=new_histogram)
+
+    def add_step(self, batch: Batch, seconds: float) -> None:
+        """Count a finished engine step; `seconds`: its share of them, when others ran beside it."""
+        self.steps += 1
+        self.rows += len(batch.items)
+        self.tokens += batch.tokens
+        self.padded_tokens += batch.padded_tokens
+        self.engine_s += seconds
+
+    def values(self) -> dict[str, float]:
+        """Plain numbers by the name of the metric. `padding_share` is that of all steps so far."""
+        return {
+            "calls_total": self.calls, "answered_total": sum(self.latency),
+            "refused_total": self.refused, "failed_total": self.failed, "expired_total": self.expired,
+            "cancelled_total": self.cancelled, "steps_total": self.steps, "rows_total": self.rows, "tokens_total": self.tokens,
+            "padded_tokens_total": self.padded_tokens, "engine_seconds_total": self.engine_s,
+            "truncated_texts_total": self.truncated_texts, "windowed_texts_total": self.windowed_texts,
+            "padding_share": 1 - self.tokens / self.padded_tokens if self.padded_tokens else 0.0,
+        }  # fmt: skip
 
     def answered(self, seconds: float, rows: Sequence[object]) -> None:
         """A call was answered after `seconds` with the decoded `rows`."""

@@ -27,6 +27,15 @@ def gather(task: Task, encoded: Encoded, found: Sequence[Found | None]) -> Outpu
     return {name: np.stack([_fitted(row[name], longest) for row in rows]) for name in rows[0]}
 
 
+def together(parts: Sequence[Found]) -> Outputs | None:
+    """These rows of one step as one array; None where outputs belong to tokens, whose rows end at different places."""
+    outputs = parts[0][0]
+    if any(values.ndim != 2 for values in outputs.values()) or any(other is not outputs for other, _ in parts):
+        return None
+    places = [place for _, place in parts]
+    return {name: values[places] for name, values in outputs.items()}
+
+
 def _fitted(values: npt.NDArray[np.floating], longest: int) -> npt.NDArray[np.floating]:
     """(labels,) as it is; (tokens, labels) with as many tokens as the call's longest row, whatever the batch was padded to."""
     if values.ndim == 1 or len(values) == longest:

@@ -133,9 +133,10 @@ class Host:
         self._tell(Ready(order.id, info=model.door.info))
 
     async def _open(self, order: Load, loaded: Loaded, listener: socket.socket) -> HeldModel:
+        step_tokens = loaded.session.step_tokens or order.max_batch_tokens
         batcher = Batcher(
-            max_batch_tokens=min(order.max_batch_tokens, max_batch_tokens(order.variant)), max_batch_rows=loaded.max_batch_rows,
-            max_queue_tokens=order.max_queue_tokens,
+            max_batch_tokens=min(order.max_batch_tokens, max_batch_tokens(order.variant), step_tokens),
+            max_batch_rows=loaded.max_batch_rows, max_queue_tokens=order.max_queue_tokens,
         )  # fmt: skip
         replica = Replica(loaded, batcher, turns=self._turns)
         info = describe(loaded, version=order.version, variant=order.variant)

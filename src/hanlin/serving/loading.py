@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -23,7 +24,7 @@ from hanlin.tasks.base import TASKS, Limits
 from hanlin.tasks.encoding import TextEncoder, pad
 from hanlin.tasks.spec import ModelSpec
 
-_WARM_SHAPES = ((1, 16), (8, 32), (1, 64))
+_WARM_SHAPES = ((1, 16), (1, 64), (8, 32), (16, 32), (2, 256))  # what is short and alone, and what fills a stream
 
 
 def load(folder: Path, variant: str, *, threads: int, limits: Limits) -> Loaded:
@@ -52,16 +53,18 @@ def prepare(engines: Sequence[str]) -> None:
 def warm_up(session: Session, encoder: TextEncoder, *, is_batched: bool, has_types: bool = False) -> None:
     """Run short steps so that the first caller does not pay for lazy set-up. Raises EngineFailed as `load` says."""
     row = encoder.encode(["Good morning. 早上好。"], truncate=True)[0]
-    for rows, length in _WARM_SHAPES:
-        filled = (row * (length // len(row) + 1))[: min(length, encoder.max_length)]
-        batch = [filled] * (rows if is_batched else 1)
-        arrays = pad(batch, encoder.pad_id, [[0] * len(filled)] * len(batch) if has_types else None)
-        try:
-            outputs = session.run(**arrays)
-        except EngineFailed as error:
-            raise EngineFailed("warm_up_failed", details=error.details) from error
-        if not all(np.isfinite(values).all() for values in outputs.values()):
-            raise EngineFailed("warm_up_not_finite")
+    with ThreadPoolExecutor(session.num_streams) as pool:  # every stream sets itself up for itself
+        for rows, length in _WARM_SHAPES:
+            filled = (row * (length // len(row) + 1))[: min(length, encoder.max_length)]
+            batch = [filled] * (rows if is_batched else 1)
+            arrays = pad(batch, encoder.pad_id, [[0] * len(filled)] * len(batch) if has_types else None)
+            steps = [pool.submit(session.run, **arrays) for _ in range(session.num_streams)]
+            try:
+                outputs = [step.result() for step in steps]
+            except EngineFailed as error:
+                raise EngineFailed("warm_up_failed", details=error.details) from error
+            if not all(np.isfinite(values).all() for found in outputs for values in found.values()):
+                raise EngineFailed("warm_up_not_finite")
 
 
 def describe(loaded: Loaded, *, version: str, variant: str) -> ReplicaInfo:

@@ -1,7 +1,7 @@
-"""One loaded variant inside a worker: task, text encoder, engine session, and the thread that steps it.
+"""One loaded variant inside a worker: task, text encoder, and the engine behind its queue.
 
 `Replica` belongs to the event loop of the worker: the queue, the permits and every call in flight are touched there only. The
-engine has a thread of its own that is handed one batch at a time; while it computes, the loop reads, encodes, answers and refuses.
+engine has threads of its own (`stepper`); while they compute, the loop reads, encodes, answers and refuses.
 (The batcher lives on the loop and not on the engine thread so that a full queue is refused at once, not after the step.)
 """
 
@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 
@@ -19,12 +20,13 @@ from hanlin.engines.base import Session
 from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, Internal, InvalidInput, NotReady
 from hanlin.serving.batcher import Batch, Batcher
 from hanlin.serving.counters import Counters
-from hanlin.serving.gathering import Found, Outputs, gather
+from hanlin.serving.gathering import Found, gather, together
+from hanlin.serving.stepper import Step, Stepper
 from hanlin.serving.turns import Turns
 from hanlin.serving.watchdog import WATCHDOG
 from hanlin.serving.wire import Answer, Call, Refusal, Report
-from hanlin.tasks.base import Limits, Task, TaskRequest
-from hanlin.tasks.encoding import Encoded, TextEncoder, pad
+from hanlin.tasks.base import Limits, Task, TaskOptions, TaskRequest
+from hanlin.tasks.encoding import Encoded, TextEncoder
 from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonObject, JsonValue
 
@@ -62,19 +64,6 @@ class _Work:
     step: Step | None = None  # the latest it was in
 
 
-@dataclass(slots=True)
-class Step:
-    """One engine turn and what came of it."""
-
-    batch: Batch
-    rows: list[list[int]]
-    types: list[list[int]] | None
-    expected_s: float = 0.0
-    outputs: Outputs | None = None
-    error: Exception | None = None
-    seconds: float = 0.0
-
-
 class Replica:
     """Answers calls. All methods run on the loop; `reply` is called there, exactly once a call unless it was cancelled.
 
@@ -92,12 +81,11 @@ class Replica:
         self._again = self._pump  # one object: it is told apart by it
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._engine = ThreadPoolExecutor(1, thread_name_prefix="engine")
+        self._stepper = Stepper(loaded.session, pad_id=loaded.encoder.pad_id, done=self._stepped)
         self._encoding = ThreadPoolExecutor(1, thread_name_prefix="encoding")
         self._work: dict[int, _Work] = {}
         self._encodings: dict[int, asyncio.Future[Encoded]] = {}
         self._next_number = 0
-        self._is_stepping = False
         self._is_draining = False
         self._will_pump = False
         self._timer: asyncio.TimerHandle | None = None
@@ -150,13 +138,7 @@ class Replica:
 
     def values(self) -> dict[str, float]:
         """Gauges and counters by name."""
-        c = self.counters
-        return {
-            "calls_total": c.calls, "answered_total": sum(c.latency),
-            "refused_total": c.refused, "failed_total": c.failed, "expired_total": c.expired,
-            "cancelled_total": c.cancelled, "steps_total": c.steps, "rows_total": c.rows, "tokens_total": c.tokens,
-            "padded_tokens_total": c.padded_tokens, "engine_seconds_total": c.engine_s,
-            "truncated_texts_total": c.truncated_texts, "windowed_texts_total": c.windowed_texts,
+        return self.counters.values() | {
             "queued_tokens": self._batcher.queued_tokens, "queued_calls": self._batcher.queued_calls, "inflight_calls": len(self._work),
         }  # fmt: skip
 
@@ -195,36 +177,42 @@ class Replica:
             number, lengths, now_s=now_s, deadline_s=begun_s + call.timeout_s, key=call.key, lane=call.lane, is_suspect=call.is_suspect
         )  # fmt: skip
         self._work[number] = _Work(call, reply, request, encoded, now_s, now_s - begun_s, [None] * len(lengths), len(lengths))
-        if self._is_stepping:
+        if not self._stepper.num_idle:
             self._set_timer(now_s)
         elif not self._will_pump:  # once all that arrived together is queued: it makes one batch
             self._will_pump = True
             self._loop.call_soon(self._pump)
 
     def _pump(self) -> None:
-        """Hand the engine its next batch if it is idle; keep the deadline timer right."""
+        """Hand each idle stream of the engine a batch; keep the deadline timer right."""
         self._will_pump = False
         now_s = self._clock()
         for number in self._batcher.expire(now_s):
             if work := self._work.pop(number, None):
                 self.counters.expired += 1
                 self._refuse(work.call, work.reply, DeadlineExceeded("deadline_exceeded"))
-        if (batch := self._take_batch(now_s)) is not None:
-            held = [(self._work[item.call].encoded, item.index) for item in batch.items]
-            rows = [encoded.rows[index] for encoded, index in held]
-            types = [encoded.types[index] for encoded, index in held if encoded.types is not None] or None
-            for item in batch.items:
-                work = self._work[item.call]
-                work.started_s = work.started_s or now_s
-            self._is_stepping = True
-            self._engine.submit(self._step, Step(batch, rows, types, self._batcher.step_estimate_s(batch.padded_tokens)))
+        while batch := self._take_batch(now_s):
+            self._start(batch, now_s)
         self._set_timer(now_s)
 
     def _take_batch(self, now_s: float) -> Batch | None:
-        """The next batch, when the engine is idle, something waits and it is our turn."""
-        if self._is_stepping or not self._batcher.queued_calls or not self._turns.take(self._again):
+        """The next batch, when a stream is idle, something waits that may run now and it is our turn."""
+        stepper = self._stepper
+        if not stepper.num_idle or not self._batcher.queued_calls or not self._turns.take(self._again):
             return None
-        return self._batcher.next_batch(now_s)
+        batch = self._batcher.next_batch(now_s, num_idle=stepper.num_idle, is_idle=stepper.is_idle)
+        if batch is None:  # a suspect, which waits until nothing of ours runs
+            self._turns.give_back()
+        return batch
+
+    def _start(self, batch: Batch, now_s: float) -> None:
+        held = [(self._work[item.call], item.index) for item in batch.items]
+        for work, _ in held:
+            work.started_s = work.started_s or now_s
+        rows = [work.encoded.rows[index] for work, index in held]
+        types = [work.encoded.types[index] for work, index in held if work.encoded.types is not None] or None
+        expected_s = self._batcher.step_estimate_s(batch.padded_tokens) * self._loaded.session.num_streams  # its share of the speed
+        self._stepper.start(Step(batch, rows, types, expected_s))
 
     def _set_timer(self, now_s: float) -> None:
         """Look at the deadlines again when the next one passes. A timer that fires too early does no harm, so most calls need none."""
@@ -241,21 +229,10 @@ class Replica:
         self._timer = None
         self._pump()
 
-    def _step(self, step: Step) -> None:
-        """On the engine thread."""
-        begun_s = time.perf_counter()
-        try:
-            with WATCHDOG.watched(step.expected_s):
-                step.outputs = self._loaded.session.run(**pad(step.rows, self._loaded.encoder.pad_id, step.types))
-        except Exception as error:
-            step.error = error
-        step.seconds = time.perf_counter() - begun_s
-        self._loop.call_soon_threadsafe(self._stepped, step)
-
     def _stepped(self, step: Step) -> None:
-        self._is_stepping = False
         self._turns.give_back()
-        self._count(step)
+        self.counters.add_step(step.batch, step.seconds / step.num_beside)
+        self._batcher.observe(step.batch.padded_tokens, step.seconds / step.num_beside)
         done: list[_Work] = []
         for row, item in enumerate(step.batch.items):
             work = self._work.get(item.call)
@@ -275,27 +252,41 @@ class Replica:
                 del self._work[item.call]
                 done.append(work)
         self._pump()  # the engine goes on while the answers are written
-        for work in done:
-            self._answer(work)
+        self._answer_all(done)
         if not self._work:  # idle: the cheapest moment to see that nothing was lost or counted twice
             self._batcher.check_integrity()
 
-    def _count(self, step: Step) -> None:
-        c = self.counters
-        c.steps += 1
-        c.rows += len(step.batch.items)
-        c.tokens += step.batch.tokens
-        c.padded_tokens += step.batch.padded_tokens
-        c.engine_s += step.seconds
-        self._batcher.observe(step.batch.padded_tokens, step.seconds)
+    def _answer_all(self, done: Sequence[_Work]) -> None:
+        """Answer calls that one step has finished; single texts with the same options are decoded together: numpy's cost is by the call."""
+        alike: dict[TaskOptions, list[_Work]] = {}
+        for work in done:
+            if self._loaded.task.is_row_by_row and len(work.found) == 1:
+                alike.setdefault(work.request.options, []).append(work)
+            else:
+                self._answer(work)
+        for options, works in alike.items():
+            begun_s = self._clock()
+            decoded = self._decode_together(works, options) if len(works) > 1 else None
+            each_s = (self._clock() - begun_s) / len(works)
+            for row, work in enumerate(works):
+                self._answer(work, None if decoded is None else decoded[row : row + 1], spent_s=each_s)
 
-    def _answer(self, work: _Work) -> None:
-        encoded = work.encoded
-        done_s = self._clock()
+    def _decode_together(self, works: Sequence[_Work], options: TaskOptions) -> Sequence[Any] | None:
+        """The decoded rows; None when one of them cannot be decoded: then each is judged alone."""
+        outputs = together([part for work in works for part in work.found if part is not None])
         try:
-            outputs = gather(self._loaded.task, encoded, work.found)
-            decoded = self._loaded.task.decode(outputs, self._loaded.spec, work.request.options, encoded)
-            answered = self._loaded.task.answer(decoded, work.request)
+            return self._loaded.task.decode(outputs, self._loaded.spec, options) if outputs else None
+        except Exception:
+            return None
+
+    def _answer(self, work: _Work, decoded: Sequence[Any] | None = None, *, spent_s: float = 0.0) -> None:
+        encoded, task = work.encoded, self._loaded.task
+        done_s = self._clock() - spent_s
+        try:
+            if decoded is None:
+                outputs = gather(task, encoded, work.found)
+                decoded = task.decode(outputs, self._loaded.spec, work.request.options, encoded)
+            answered = task.answer(decoded, work.request)
             decoded_s = self._clock()
             body = self._json.encode(answered)
         except Exception as error:
@@ -325,9 +316,8 @@ class Replica:
     def close(self) -> None:
         """End the threads and free the model. In-flight calls must have ended."""
         self._turns.forget(self._again)
-        self._engine.shutdown(wait=True, cancel_futures=True)
+        self._stepper.close()
         self._encoding.shutdown(wait=False, cancel_futures=True)
-        self._loaded.session.close()
 
 
 def _split(content: JsonValue) -> tuple[JsonValue, JsonObject]:

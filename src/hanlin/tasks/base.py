@@ -104,6 +104,7 @@ class Task(Protocol):
     example: JsonObject  # {"request": {...}, "response": ...}
     head: HeadKind
     likeness: Likeness
+    is_row_by_row: bool  # `decode` gives each row's result from that row alone and needs no `encoded`: rows of several calls go together
 
     def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
         """The request in checked form.

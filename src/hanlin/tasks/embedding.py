@@ -47,6 +47,7 @@ class Embedding:
     main_metric = "spearman"
     head: HeadKind = "vectors"
     likeness: Likeness = VECTORS
+    is_row_by_row = True
     columns: tuple[Column, ...] = (Column("text", "text", aliases=("sentence", "sentence1", "content", "document", "文本", "句子")),)
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
         "request": {"inputs": ["How do I return a parcel?", "Sending goods back"], "parameters": {"dimensions": 4}},

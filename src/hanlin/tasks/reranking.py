@@ -60,6 +60,7 @@ class Reranking:
     main_metric = "ndcg"
     head: HeadKind = "pairs"
     likeness: Likeness = SCORES
+    is_row_by_row = False
     columns: tuple[Column, ...] = (
         Column("query", "text", aliases=("question", "search", "查询", "问题")),
         Column("text", "text", aliases=("passage", "document", "answer", "文本", "段落")),

@@ -43,6 +43,7 @@ class TextClassification:
     main_metric = "accuracy"
     head: HeadKind = "labels"
     likeness: Likeness = LABELS
+    is_row_by_row = True
     columns: tuple[Column, ...] = (
         Column(
             "text", "text", aliases=("sentence", "review", "content", "comment", "message", "document", "body", "input", "inputs", "text_a",

@@ -47,6 +47,7 @@ class TokenClassification:
     main_metric = "f1"
     head: HeadKind = "tokens"
     likeness: Likeness = LABELS
+    is_row_by_row = False
     columns: tuple[Column, ...] = (
         Column("tokens", "text", aliases=("words", "text", "sentence", "文本", "词")),
         Column("tags", "label", aliases=("labels", "ner_tags", "pos_tags", "标签")),

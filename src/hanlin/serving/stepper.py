@@ -1,0 +1,89 @@
+"""The engine's threads inside a worker: each is handed one batch at a time, as many at once as the session has streams."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from hanlin.engines.base import Session
+from hanlin.serving.batcher import Batch
+from hanlin.serving.gathering import Outputs
+from hanlin.serving.watchdog import WATCHDOG
+from hanlin.tasks.encoding import pad
+
+
+@dataclass(slots=True)
+class Step:
+    """One engine turn and what came of it.
+
+    Args:
+        expected_s: how long it takes as far as is known; one that takes very much longer hangs.
+        num_beside: steps that ran when it began, itself among them.
+    """
+
+    batch: Batch
+    rows: list[list[int]]
+    types: list[list[int]] | None
+    expected_s: float = 0.0
+    num_beside: int = 1
+    outputs: Outputs | None = None
+    error: Exception | None = None
+    seconds: float = 0.0
+
+
+class Stepper:
+    """Runs steps of one session. Belongs to an event loop; only `_run` is on other threads.
+
+    Args:
+        done: called on the loop with each finished step.
+    """
+
+    def __init__(self, session: Session, *, pad_id: int, done: Callable[[Step], None]) -> None:
+        self._session = session
+        self._pad_id = pad_id
+        self._done = done
+        self._loop = asyncio.get_running_loop()
+        self._threads = ThreadPoolExecutor(session.num_streams, thread_name_prefix="engine")
+        self._num_running = 0
+        self._is_reserved = False
+
+    @property
+    def num_idle(self) -> int:
+        """Streams that can be given something; none while a step runs that must be alone."""
+        return 0 if self._is_reserved else self._session.num_streams - self._num_running
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing runs."""
+        return not self._num_running
+
+    def start(self, step: Step) -> None:
+        """Run a step on an idle stream."""
+        assert self.num_idle, "no stream is idle"
+        self._num_running += 1
+        step.num_beside = self._num_running
+        self._is_reserved = step.batch.is_alone
+        self._threads.submit(self._run, step)
+
+    def close(self) -> None:
+        """End the threads and free the model. Steps that run are waited for."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._session.close()
+
+    def _run(self, step: Step) -> None:
+        begun_s = time.perf_counter()
+        try:
+            with WATCHDOG.watched(step.expected_s):
+                step.outputs = self._session.run(**pad(step.rows, self._pad_id, step.types))
+        except Exception as error:
+            step.error = error
+        step.seconds = time.perf_counter() - begun_s
+        self._loop.call_soon_threadsafe(self._finished, step)
+
+    def _finished(self, step: Step) -> None:
+        self._num_running -= 1
+        self._is_reserved = False
+        self._done(step)
