@@ -1,0 +1,139 @@
+"""A model behind its queue, without a process: what goes together, what goes alone, whose turn it is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Mapping
+
+import msgspec
+import numpy as np
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from hanlin.serving.batcher import Batcher
+from hanlin.serving.replica import Loaded, Replica
+from hanlin.serving.turns import Turns
+from hanlin.serving.wire import Answer, Call, Refusal
+from hanlin.tasks import TASKS, Limits, ModelSpec
+from hanlin.tasks.encoding import TextEncoder
+
+
+class Session:
+    """Steps wait until `open`; a row's logits are the sum of its ids. Notes how many rows each step has and how many ran at once."""
+
+    step_tokens: int | None = None
+
+    def __init__(self, num_streams: int, labels: int) -> None:
+        self.num_streams = num_streams
+        self.open = threading.Event()
+        self.rows: list[int] = []
+        self.num_running = self.most_running = 0
+        self._labels = labels
+        self._lock = threading.Lock()
+
+    def run(
+        self, input_ids: np.ndarray, attention_mask: np.ndarray, token_type_ids: np.ndarray | None = None
+    ) -> Mapping[str, np.ndarray]:  # fmt: skip
+        with self._lock:
+            self.rows.append(len(input_ids))
+            self.num_running += 1
+            self.most_running = max(self.most_running, self.num_running)
+        assert self.open.wait(20)
+        with self._lock:
+            self.num_running -= 1
+        sums = (input_ids * attention_mask).sum(axis=1, keepdims=True) / 100
+        return {"logits": np.repeat(sums, self._labels, axis=1).astype(np.float32)}
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def replica_of(task: str, session: Session, labels: tuple[str, ...], turns: Turns | None = None) -> Replica:
+    tokenizer = Tokenizer(models.WordLevel({"[PAD]": 0, "[UNK]": 1} | {f"w{n}": n for n in range(2, 60)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    spec = ModelSpec(task, labels, 64, 0)
+    loaded = Loaded(TASKS.get(task), spec, TextEncoder(tokenizer, spec), session, None, Limits())
+    return Replica(loaded, Batcher(max_batch_tokens=512, max_queue_tokens=10_000), turns=turns)
+
+
+class Caller:
+    """Sends calls, keeps the replies by number."""
+
+    def __init__(self, replica: Replica) -> None:
+        self.replica = replica
+        self.replies: dict[int, Answer | Refusal] = {}
+
+    def call(self, number: int, inputs: object, parameters: dict[str, object] | None = None, *, is_suspect: bool = False) -> None:
+        content = msgspec.Raw(msgspec.msgpack.encode([inputs, parameters or {}]))
+        call = Call(number, content, timeout_s=30.0, is_suspect=is_suspect)
+        self.replica.submit(call, lambda reply: self.replies.__setitem__(number, reply))
+
+    async def answers(self, count: int) -> list[object]:
+        await until(lambda: len(self.replies) == count)
+        replies = [self.replies[number] for number in sorted(self.replies)]
+        assert all(isinstance(reply, Answer) for reply in replies), replies
+        return [json.loads(reply.body) for reply in replies]
+
+
+async def until(condition: object) -> None:
+    for _ in range(2000):
+        if condition():  # type: ignore[operator]
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came")
+
+
+@pytest.mark.parametrize(
+    ("task", "labels", "inputs"), [("text-classification", ("a", "b"), "{}"), ("reranking", ("LABEL_0",), {"query": "w2", "texts": ["{}"]})]
+)
+async def test_calls_that_share_a_step_are_answered_as_each_alone(task: str, labels: tuple[str, ...], inputs: object) -> None:
+    """Single texts, and single documents, which must not be ranked among those of others."""
+    session = Session(1, len(labels))
+    session.open.set()
+    replica = replica_of(task, session, labels)
+    texts = [json.loads(json.dumps(inputs).replace("{}", f"w{n}")) for n in (40, 7, 33, 12)]
+    together, alone = Caller(replica), Caller(replica)
+    for number, text in enumerate(texts):
+        together.call(number, text)
+    found = await together.answers(4)
+    assert session.rows == [4]
+    for number, text in enumerate(texts):
+        alone.call(number, text)
+        await alone.answers(number + 1)
+    assert session.rows == [4, 1, 1, 1, 1]
+    assert found == await alone.answers(4)
+    replica.close()
+
+
+async def test_streams_run_at_once_as_far_as_there_are_turns() -> None:
+    for turns, most in ((Turns(1), 1), (Turns(2), 2), (None, 2)):
+        session = Session(2, 2)
+        caller = Caller(replica_of("text-classification", session, ("a", "b"), turns))
+        for number in range(4):
+            caller.call(number, " ".join(["w3"] * 60))  # one fills a stream's share
+        await until(lambda session=session, most=most: session.num_running == most)
+        session.open.set()
+        await caller.answers(4)
+        assert session.most_running == most
+        caller.replica.close()
+
+
+async def test_a_suspect_waits_for_the_streams_and_lets_another_model_have_its_turn() -> None:
+    turns, mine, other = Turns(2), Session(2, 2), Session(1, 2)
+    caller, neighbour = (Caller(replica_of("text-classification", session, ("a", "b"), turns)) for session in (mine, other))
+    caller.call(0, "w3")
+    await until(lambda: mine.num_running == 1)
+    caller.call(1, "w4", is_suspect=True)
+    caller.call(2, "w5", is_suspect=True)
+    neighbour.call(0, "w3")
+    await until(lambda: other.num_running == 1)
+    assert mine.rows == [1]
+    mine.open.set()
+    other.open.set()
+    await caller.answers(3)
+    await neighbour.answers(1)
+    assert (mine.rows, mine.most_running) == ([1, 1, 1], 1)
+    caller.replica.close()
+    neighbour.replica.close()
