@@ -27,6 +27,8 @@ def clean(text, *steps):
         ("&lt;b&gt; &amp;amp; &hearts; &#22909;&#x5403;", "<b> &amp; ♥ 好吃"),
         ("&nosuch; AT&T &#0; &#xD800;", "&nosuch; AT&T \ufffd \ufffd"),
         ("<scripted>a</scripted>", " a "),
+        ("a &#" + "9" * 5000 + "; b", "a \ufffd b"),  # more digits than Python's int takes
+        ("&#" + "0" * 5000 + "38;amp; &#" + "0" * 5000, "&amp; \ufffd"),
         ("İ<script>x</script>y", "İ  y"),
     ],
 )

@@ -9,7 +9,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from html import unescape
 
 from hanlin.tasks import text as plain
 from hanlin.tasks.text import TextSettings
@@ -88,7 +87,7 @@ def _strip_html(traced: Traced) -> Traced:
     if "<" in traced.text:
         traced = traced.rewritten([(begin, end, " ") for begin, end in plain.hidden_blocks(traced.text)])
         traced = traced.replaced(plain.TAG, lambda _: " ")
-    return traced.replaced(_REFERENCE, unescape) if "&" in traced.text else traced
+    return traced.replaced(_REFERENCE, plain.unescape) if "&" in traced.text else traced
 
 
 def _strip_control(traced: Traced) -> Traced:

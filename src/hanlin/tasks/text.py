@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
-from html import unescape
+from html import unescape as _unescape
 from typing import cast
 
 from hanlin.errors import InvalidInput
@@ -25,6 +25,7 @@ SPACE = re.compile(r"\s+")
 LOOSE_JOINER = re.compile(f"(?:^|(?<=[{_PLAIN}]))[{JOINERS}]+|[{JOINERS}]+(?=[{_PLAIN}]|$)")
 TAG = re.compile(r"</?[A-Za-z!?][^<>]*>")
 _HIDDEN_BLOCK = re.compile(r"<(?:!--|(?:script|style)\b[^<>]*>)", re.IGNORECASE)
+_LONG_NUMBER = re.compile(r"&#([0-9]{20,});?")
 WIDE = re.compile("[\uff00-\uffef\u3000]+")
 IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 
@@ -48,6 +49,11 @@ def strip_html(text: str) -> str:
     if "<" in text:
         text = TAG.sub(" ", _strip_hidden(text))
     return unescape(text) if "&" in text else text
+
+
+def unescape(text: str) -> str:
+    """`html.unescape` for numbers of any length: Python reads none of over 4,300 digits, and beyond Unicode all are the same."""
+    return _unescape(_LONG_NUMBER.sub(lambda found: f"&#{found[1].lstrip('0')[:8] or '0'};", text) if "&#" in text else text)
 
 
 def _strip_hidden(text: str) -> str:
