@@ -65,9 +65,9 @@ class Dataplane:
         self._mask = mask or NoMask()
         self._journal = journal or NoJournal()
         self._follows_routes = router is None
-        tell = DemandSender(settings.home / "run")
+        self._tell = DemandSender(settings.home / "run")
         self.router = router or Router(
-            max_waiting=settings.max_concurrency, demand=tell, accuse=tell.accuse, obstacle=FullDisk(settings.home / "run")
+            max_waiting=settings.max_concurrency, demand=self._tell, accuse=self._tell.accuse, obstacle=FullDisk(settings.home / "run")
         )
         self.cache: ResponseCache[Outcome] = ResponseCache(settings.response_cache_bytes)
         self.peers = Peers(settings.home / "run", index=index, gateways=settings.gateways)
@@ -92,6 +92,7 @@ class Dataplane:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._follower
         await self.router.close()
+        self._tell.close()
 
     def authenticate(self, header: str | None) -> Principal:
         """The caller. Raises Unauthenticated."""

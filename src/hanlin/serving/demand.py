@@ -24,21 +24,28 @@ class DemandSender:
 
     def __init__(self, run_dir: Path) -> None:
         self._path = str(run_dir / SOCKET)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
+        self._socket: socket.socket | None = None  # made when there is something to tell: most gateways never have
 
     def __call__(self, key: str) -> None:
         """Tell it."""
         with contextlib.suppress(OSError):  # nobody listens at present, or too many speak
-            self._socket.sendto(key.encode(), self._path)
+            self._open().sendto(key.encode(), self._path)
 
     def accuse(self, path: str) -> None:
         """Tell of the worker that listens at `path`."""
         self(_ACCUSED + path)
 
     def close(self) -> None:
-        """Tell nothing more."""
-        self._socket.close()
+        """Give the socket back."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _open(self) -> socket.socket:
+        if self._socket is None:
+            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._socket.setblocking(False)
+        return self._socket
 
 
 class DemandListener:
