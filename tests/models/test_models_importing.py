@@ -198,6 +198,7 @@ BAD = {
     "no JSON": (put("config.json", b"[" * 100_000), "not_strict_json", "config.json"),
     "NaN where nobody looks": (change_config(initializer_range=float("nan")), "not_strict_json", "NaN"),
     "half a surrogate pair": (change_config(finetuning_task="\ud800"), "not_strict_json", "ud800"),
+    "a network far beyond its weights": (change_config(hidden_size=16_384, intermediate_size=16_384), "weights_do_not_fit", "≫"),
     "no heads to divide by": (change_config(num_attention_heads=0), "weights_do_not_fit", ""),
     "a word for a number": (change_config(layer_norm_eps="x"), "weights_do_not_fit", ""),
     "steps that divide no row": (change_config(chunk_size_feed_forward=7), "weights_do_not_fit", ""),

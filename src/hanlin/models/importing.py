@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from hanlin.types import JsonObject, shorten
 
 MAX_FILES = 200
 MAX_LENGTH = 512
+_UNSAVED = 10_000_000  # parameters that honest files may lack, such as a pooler
 MAX_TRIED_LENGTH = 4096  # a longer row would only cost time
 
 
@@ -79,6 +81,7 @@ def import_folder(source: Path, out: Path, *, task: str, labels: Sequence[str] |
             shutil.copyfile(source / WIDE_FILE, out / WIDE_FILE)
         spec.save(out)
         TextEncoder.load(out)
+        _check_size(out, tensors)
         size = _try(out, spec, heading)
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)
@@ -181,6 +184,21 @@ def _write_config(config: JsonObject, heading: heads.Heading, out: Path) -> None
     if heading.head != CLASSIFIER:
         kept[KEY] = heading.head.to_json()
     (out / "config.json").write_text(json.dumps(kept, ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+
+
+def _check_size(folder: Path, tensors: dict[str, weights_file.Tensor]) -> None:
+    """A config may declare a network a thousand times its weights: counted on paper, before any memory is asked for."""
+    from transformers import AutoConfig, AutoModel
+
+    there = sum(math.prod(tensor.shape) for tensor in tensors.values())
+    try:
+        config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        with torch.device("meta"):
+            declared = sum(item.numel() for item in AutoModel.from_config(config).parameters())
+    except Exception as error:  # the library's own complaints about sizes, of any kind
+        raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names="config.json") from error
+    if declared > 2 * there + _UNSAVED:
+        raise InvalidInput("weights_do_not_fit", names=f"{declared:,} ≫ {there:,}")
 
 
 def _try(folder: Path, spec: ModelSpec, heading: heads.Heading) -> int:
