@@ -194,7 +194,9 @@ class OpenvinoEngine:
         has_bf16 = "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         if precision == "bf16" and not has_bf16:
             raise EngineFailed("precision_unsupported", variant=variant, precision=precision)
-        hint = "f32" if precision == "fp32" or not has_bf16 else "bf16"
+        # int8 keeps its other operators in fp32: with bf16 and two streams the plugin answers nonsense on AMX (2026.4), and alone and
+        # in pieces must be the same.
+        hint = "bf16" if precision == "bf16" else "f32"
         try:
             model = core.read_model(str(xml), str(weights))
             whole = core.compile_model(model, "CPU", _config("LATENCY", 1, threads, hint))

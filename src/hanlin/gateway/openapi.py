@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import cast
 
-from hanlin.tasks.base import TASKS
 from hanlin.types import JsonObject, JsonValue
 
 _ERROR: JsonObject = {
@@ -81,6 +80,8 @@ def _predict() -> JsonObject:
 
 def _examples(part: str) -> JsonObject:
     """The worked example of every task."""
+    from hanlin.tasks.base import TASKS  # here, for it loads numpy, which a gateway needs for its documents only
+
     return {name: {"summary": name, "value": TASKS.get(name).example[part]} for name in TASKS.names()}
 
 
