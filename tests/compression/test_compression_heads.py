@@ -54,4 +54,4 @@ def test_variants_agree_with_the_trained_model(tmp_path: Path, task: str) -> Non
             assert row.max_score_difference < 1e-4
         assert row.validation_metric is not None, row
         assert row.test_metric is None
-    assert [path.name for path in sorted(out.iterdir())] == ["config.json", "variants"]
+    assert [path.name for path in sorted(out.iterdir())] == ["config.json", "hanlin.json", "variants"]

@@ -27,7 +27,7 @@ from hanlin.engines import REFERENCE, TRAINED_FILES, max_batch_rows, split_varia
 from hanlin.errors import Cancelled, EngineFailed, HanlinError, InvalidInput
 from hanlin.messages.said import Plain, Said
 from hanlin.tasks.base import TASKS
-from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.spec import FILE_NAME, ModelSpec
 from hanlin.training.ports import Progress
 
 NEIGHBOUR_ROWS = 4
@@ -145,7 +145,8 @@ class _Search:
 
     def _make(self) -> None:
         if self.out != self.folder:
-            shutil.copyfile(self.folder / "config.json", self.out / "config.json")  # engines read there what a graph answers with
+            for name in ("config.json", FILE_NAME):  # engines read there what a graph answers with, and how long texts may be
+                shutil.copyfile(self.folder / name, self.out / name)
         with tempfile.TemporaryDirectory(prefix="hanlin-compression-") as scratch:
             for name in list(self.evidence):
                 began = time.monotonic()
