@@ -19,7 +19,7 @@ from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, import_extra
 from hanlin.engines.onnx_engine import check_names, feeds
 from hanlin.errors import EngineFailed
 from hanlin.networks.head import Head
-from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.spec import FILE_NAME, ModelSpec
 
 if TYPE_CHECKING:
     from openvino import CompiledModel, Core, InferRequest
@@ -205,7 +205,12 @@ class OpenvinoEngine:
             raise load_failed(variant, "model.xml or model.bin is damaged or not a valid model", details=str(error)) from error
         head = Head.load(folder)
         check_names(variant, head, set().union(*(i.names for i in whole.inputs)), set().union(*(o.names for o in whole.outputs)))
-        return OpenvinoSession(whole, pieces, variant, output=head.output, threads=threads, max_length=ModelSpec.load(folder).max_length)
+        return OpenvinoSession(whole, pieces, variant, output=head.output, threads=threads, max_length=_longest(folder))
+
+
+def _longest(folder: Path) -> int:
+    """Tokens of the longest text; 0, which widens nothing, for a bare graph that no artifact describes."""
+    return ModelSpec.load(folder).max_length if (folder / FILE_NAME).is_file() else 0
 
 
 @functools.cache
