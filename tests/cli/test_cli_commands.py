@@ -194,8 +194,25 @@ def test_model_publish_promote_card_notes_delete(run, world) -> None:
     assert "sentiment-zh@production is removed" in run("model", "demote", "sentiment-zh", "production").out
     assert run("model", "card", "sentiment-zh").out.startswith("# sentiment-zh")
     assert run("model", "notes", "sentiment-zh", "备注", "--json").json()["notes"] == "备注"
-    assert run("model", "delete", "sentiment-zh").status == 2, "a version must be named"
-    assert "deleted" in run("model", "delete", "sentiment-zh:2", "--yes").out
+    assert run("model", "delete", "sentiment-zh@production").status == 2, "an alias says neither which version nor all"
+    assert "sentiment-zh:2 is deleted" in run("model", "delete", "sentiment-zh:2", "--yes").out
+    assert run("model", "delete", "sentiment-zh", "--json").json() == {"name": "sentiment-zh", "version": None, "state": "deleted"}
+
+
+def test_a_model_without_versions_is_listed_as_empty(run, world) -> None:
+    world.empty_models = [{"name": "bare", "task": "text-classification", "aliases": {}, "versions": []}]
+    assert re.search(r"bare\s+no versions", run("model", "list").out)
+    assert run("model", "list", "--json").json()[1]["versions"] == []
+
+
+def test_dataset_delete(run, world) -> None:
+    refused = run("dataset", "delete", "reviews-zh:1", "--yes")
+    assert (refused.status, "sentiment-zh:1" in refused.err) == (4, True)
+    assert "reviews-zh:1 is deleted" in run("dataset", "delete", "reviews-zh:1", "--force").out
+    done = run("dataset", "delete", "reviews-zh", "--force", "--json")
+    assert done.json() == {"name": "reviews-zh", "version": None, "state": "deleted"}
+    assert world.deleted == ["/api/v1/datasets/reviews-zh/versions/1", "/api/v1/datasets/reviews-zh"]
+    assert run("dataset", "delete", "reviews-zh:newest").status == 2
 
 
 def test_model_export_writes_verified_files(run, world, standin, tmp_path: Path) -> None:

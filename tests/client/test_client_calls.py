@@ -214,6 +214,13 @@ def test_every_call_of_the_control_api(hanlin, world) -> None:
     assert hanlin.models.card("sentiment-zh", 1).startswith("# sentiment-zh")
     assert hanlin.models.picture("sentiment-zh", 1, "curve") == b"<svg/>"
     hanlin.models.delete("sentiment-zh", 2)
+    hanlin.models.delete("sentiment-zh")
+    with pytest.raises(errors.Conflict) as caught:
+        hanlin.datasets.delete("reviews-zh", 1)
+    assert caught.value.code == "dataset_in_lineage"
+    hanlin.datasets.delete("reviews-zh", 1, force=True)
+    hanlin.datasets.delete("reviews-zh", force=True)
+    assert world.deleted == ["/api/v1/datasets/reviews-zh/versions/1", "/api/v1/datasets/reviews-zh"]
     deployment = hanlin.deployments.create("sentiment-zh@production", "sentiment")
     assert hanlin.deployments.wait(deployment).state == "ready"
     assert hanlin.endpoints.list()[0].model == "sentiment-zh"

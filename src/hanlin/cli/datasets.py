@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hanlin.cli import show_dataset
-from hanlin.cli.options import JsonFlag, Task, Wait, add_command, connect, group
+from hanlin.cli.options import JsonFlag, Task, Wait, Yes, add_command, connect, group
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import figure, moment, part, words
 from hanlin.cli.waiting import uploading, wait_for
 from hanlin.cli.words import say
-from hanlin.types import JsonObject
+from hanlin.errors import InvalidInput
+from hanlin.types import JsonObject, shorten
 
 
 def register(app: typer.Typer) -> None:
@@ -22,6 +24,7 @@ def register(app: typer.Typer) -> None:
     add_command(dataset, "add", add, "help.dataset_add")
     add_command(dataset, "list", list_, "help.dataset_list")
     add_command(dataset, "show", show, "help.dataset_show")
+    add_command(dataset, "delete", delete, "help.dataset_delete")
 
 
 def add(  # noqa: PLR0917  # Typer passes them by name
@@ -78,3 +81,23 @@ def show(name: Annotated[str, typer.Argument(help=say("option.dataset_name"))], 
         SCREEN.document(found.model_dump(mode="json"))
         return
     show_dataset.show(found, int(number) if number.isdecimal() else None)
+
+
+def delete(
+    reference: Annotated[str, typer.Argument(metavar="NAME[:N]", help=say("option.dataset_reference"))],
+    force: Annotated[bool, typer.Option("--force", help=say("option.force_delete"))] = False,
+    yes: Yes = False,
+    json: JsonFlag = False,
+) -> None:
+    """See `help.dataset_delete`."""
+    name, mark, number = reference.partition(":")
+    if mark and not (number.isascii() and number.isdecimal()):
+        raise InvalidInput("invalid_dataset_reference", reference=shorten(reference))
+    if not yes and sys.stdin.isatty() and not json:
+        typer.confirm(say("model.confirm_delete" if mark else "model.confirm_delete_all", model=reference), abort=True)
+    with connect() as hanlin:
+        hanlin.datasets.delete(name, int(number) if mark else None, force=force)
+    if json:
+        SCREEN.document({"name": name, "version": int(number) if mark else None, "state": "deleted"})
+    else:
+        SCREEN.line(say("model.deleted", model=reference))

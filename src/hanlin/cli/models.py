@@ -68,6 +68,8 @@ def list_(json: JsonFlag = False) -> None:
     rows = []
     for model in found:
         aliases = {number: alias for alias, number in model.aliases.items()}
+        if not model.versions:
+            rows.append((model.name, "", say("model.empty"), "", "", ""))
         for version in model.versions:
             chosen = next((variant.variant for variant in version.variants if variant.is_chosen), "")
             accuracy = percent(part(version.metrics, "accuracy"))
@@ -180,10 +182,11 @@ def export(
 def delete(reference: Reference, yes: Yes = False, json: JsonFlag = False) -> None:
     """See `help.model_delete`."""
     parsed = ModelRef.parse(reference)
-    if parsed.version is None:
+    if parsed.alias is not None:
         raise InvalidInput("version_not_named", reference=reference)
     if not yes and sys.stdin.isatty() and not json:
-        typer.confirm(say("model.confirm_delete", model=str(parsed)), abort=True)
+        question = "model.confirm_delete_all" if parsed.version is None else "model.confirm_delete"
+        typer.confirm(say(question, model=str(parsed)), abort=True)
     with connect() as hanlin:
         hanlin.models.delete(parsed.name, parsed.version)
     _done(json, say("model.deleted", model=str(parsed)), name=parsed.name, version=parsed.version, state="deleted")

@@ -139,6 +139,10 @@ class AsyncDatasets(_Part):
         files = await self._core.driver.run(transfer.upload(Path(source), self._core.policy, on_bytes=on_bytes))
         return await self._core.call(calls.submit_job("ingest", transfer.ingest_config(name, task, files, options), idempotency_key=None))
 
+    async def delete(self, name: str, number: int | None = None, *, force: bool = False) -> None:
+        """Delete a version, or without a number all of it. Refused while a model version's lineage names it, unless `force`."""
+        await self._core.call(calls.delete_dataset(name, number, force=force))
+
 
 class AsyncModels(_Part):
     """Models and their versions."""
@@ -200,8 +204,8 @@ class AsyncModels(_Part):
         """A picture (`confusion`, `curve`, `pareto`) as SVG."""
         return await self._core.call(calls.version_picture(name, number, picture))
 
-    async def delete(self, name: str, number: int) -> None:
-        """Delete a version that nothing uses."""
+    async def delete(self, name: str, number: int | None = None) -> None:
+        """Delete a version, or without a number the model with all its versions; refused while anything uses one of them."""
         await self._core.call(calls.delete_version(name, number))
 
 

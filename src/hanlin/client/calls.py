@@ -65,6 +65,12 @@ def get_dataset(name: str) -> Call[Dataset]:
     return get(path_of("api", "v1", "datasets", name), replies.one(Dataset))
 
 
+def delete_dataset(name: str, number: int | None, *, force: bool) -> Call[None]:
+    """Delete a version of a dataset, or all of it."""
+    path = path_of("api", "v1", "datasets", name, *(() if number is None else ("versions", number)))
+    return Call("DELETE", path, replies.nothing, query=(("force", "true"),) if force else (), is_idempotent=False)
+
+
 def list_models() -> Call[list[Model]]:
     """All models."""
     return get("/api/v1/models", replies.many(Model, "models"))
@@ -109,9 +115,10 @@ def version_picture(name: str, number: int, picture: str) -> Call[bytes]:
     return get(_version(name, number, "pictures", f"{picture}.svg"), lambda reply: reply.content)
 
 
-def delete_version(name: str, number: int) -> Call[None]:
-    """Delete a version that nothing uses."""
-    return send("DELETE", _version(name, number), replies.nothing, is_idempotent=False)
+def delete_version(name: str, number: int | None) -> Call[None]:
+    """Delete a version that nothing uses, or a model with all its versions."""
+    path = path_of("api", "v1", "models", name) if number is None else _version(name, number)
+    return send("DELETE", path, replies.nothing, is_idempotent=False)
 
 
 def version_files(name: str, number: int) -> Call[list[UploadedFile]]:

@@ -139,6 +139,10 @@ class Datasets(_Part):
         files = self._core.driver.run(transfer.upload(Path(source), self._core.policy, on_bytes=on_bytes))
         return self._core.call(calls.submit_job("ingest", transfer.ingest_config(name, task, files, options), idempotency_key=None))
 
+    def delete(self, name: str, number: int | None = None, *, force: bool = False) -> None:
+        """Delete a version, or without a number all of it. Refused while a model version's lineage names it, unless `force`."""
+        self._core.call(calls.delete_dataset(name, number, force=force))
+
 
 class Models(_Part):
     """Models and their versions."""
@@ -200,8 +204,8 @@ class Models(_Part):
         """A picture (`confusion`, `curve`, `pareto`) as SVG."""
         return self._core.call(calls.version_picture(name, number, picture))
 
-    def delete(self, name: str, number: int) -> None:
-        """Delete a version that nothing uses."""
+    def delete(self, name: str, number: int | None = None) -> None:
+        """Delete a version, or without a number the model with all its versions; refused while anything uses one of them."""
         self._core.call(calls.delete_version(name, number))
 
 

@@ -18,3 +18,14 @@ def get_dataset(platform: Platform, principal: Principal, name: str) -> DatasetV
     principal.require("read")
     item = platform.registry.get_dataset(principal.team_id, name)
     return DatasetView(item.name, item.task, item.versions)
+
+
+def delete_dataset(platform: Platform, principal: Principal, name: str, number: int | None = None, *, is_forced: bool = False) -> None:
+    """Deletes one version, or (None) the dataset with all of them.
+
+    Raises:
+        NotFound: no such dataset or version.
+        Conflict: `in_use` while a job needs it; `dataset_in_lineage` unless `is_forced`.
+    """
+    principal.require("write")
+    platform.registry.delete_dataset(principal.team_id, name, number, is_forced=is_forced, actor=principal.key_id)

@@ -62,6 +62,12 @@ def delete_version(platform: Platform, principal: Principal, name: str, number: 
     platform.registry.delete_version(_version(platform, principal, name, number), actor=principal.key_id)
 
 
+def delete_model(platform: Platform, principal: Principal, name: str) -> None:
+    """Deletes a model with all its versions, or nothing. Raises NotFound, Conflict (`in_use`) while one of them is needed."""
+    principal.require("write")
+    platform.registry.delete_model(principal.team_id, name, actor=principal.key_id)
+
+
 def card(platform: Platform, principal: Principal, name: str, number: int, *, language: str = "en") -> str:
     """The model card in Markdown, with headings in `en` or `zh`. Raises NotFound."""
     principal.require("read")

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from hanlin.control import datasets, keys, tasks
 from hanlin.control.platform import Platform
-from hanlin.gateway.control_api_routing import Caller, Routes
+from hanlin.gateway.control_api_routing import Caller, Number, Routes
 from hanlin.gateway.control_api_wire import (
     DatasetAnswer,
     DatasetsAnswer,
@@ -32,6 +32,16 @@ def routes(platform: Platform) -> APIRouter:
     def get_dataset(caller: Caller, name: str) -> DatasetAnswer:
         """One dataset; new versions are made by an ingest job."""
         return DatasetAnswer.of(datasets.get_dataset(platform, caller, name))
+
+    @data.add("DELETE", "/datasets/{name}", "write", status=204)
+    def delete_dataset(caller: Caller, name: str, force: bool = False) -> None:
+        """Deletes a dataset with all its versions; 409 while a job needs it, or a model version was made of it (unless `force`)."""
+        datasets.delete_dataset(platform, caller, name, is_forced=force)
+
+    @data.add("DELETE", "/datasets/{name}/versions/{number}", "write", status=204)
+    def delete_dataset_version(caller: Caller, name: str, number: Number, force: bool = False) -> None:
+        """Deletes one version of a dataset; 409 as for the whole."""
+        datasets.delete_dataset(platform, caller, name, number, is_forced=force)
 
     @data.add("GET", "/tasks", "read")
     def list_tasks(caller: Caller) -> TasksAnswer:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Response
 
 from hanlin.control import models
 from hanlin.control.platform import Platform
-from hanlin.gateway.control_api_routing import Caller, Language, Routes
+from hanlin.gateway.control_api_routing import Caller, Language, Number, Routes
 from hanlin.gateway.control_api_wire_models import AliasRequest, FilesAnswer, ModelAnswer, ModelsAnswer, NotesRequest, VersionAnswer
 
-Number = Annotated[int, Path(ge=1, lt=2**31)]
 # A picture is shown inside a page of ours or alone; it may neither run nor load anything.
 _PICTURE_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'", "x-content-type-options": "nosniff"}
 
@@ -29,6 +26,11 @@ def routes(platform: Platform) -> APIRouter:
     def get_model(caller: Caller, name: str) -> ModelAnswer:
         """One model."""
         return ModelAnswer.of(models.get_model(platform, caller, name))
+
+    @data.add("DELETE", "/models/{name}", "write", status=204)
+    def delete_model(caller: Caller, name: str) -> None:
+        """Deletes a model with all its versions; 409 while an endpoint, alias or job needs one of them."""
+        models.delete_model(platform, caller, name)
 
     @data.add("PUT", "/models/{name}/notes", "write")
     def set_notes(caller: Caller, name: str, body: NotesRequest) -> ModelAnswer:

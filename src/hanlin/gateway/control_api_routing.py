@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Path, Request
 
 from hanlin.control.platform import Platform
 from hanlin.gateway.control_api_strict import StrictRoute
@@ -32,6 +32,7 @@ def language_of_caller(request: Request) -> str:
 
 Caller = Annotated[Principal, Depends(principal_of)]
 Language = Annotated[str, Depends(language_of_caller)]
+Number = Annotated[int, Path(ge=1, lt=2**31)]  # of a version
 
 
 class Routes:

@@ -7,6 +7,7 @@ from hanlin.engines import REFERENCE
 from hanlin.errors import Conflict
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.certification import certify
+from hanlin.pipelines.data import dataset_of
 from hanlin.types import JsonObject, ModelRef
 
 
@@ -22,7 +23,6 @@ class CertifyPipeline:
         if version.is_base:
             raise Conflict("base_has_no_head", version=str(version))
         variant = asked.variant or next((item.variant for item in registry.list_variants(version)), REFERENCE)
-        reference = asked.dataset or version.lineage.get("dataset")
-        dataset = registry.resolve_dataset(team, reference) if isinstance(reference, str) else None
+        dataset = dataset_of(context, version, asked.dataset) if asked.dataset or version.lineage.get("dataset") else None
         report = certify(context, version, variant, dataset=dataset, rows=asked.rows)
         return {"model": version.model, "version": version.number, "variant": variant, "certificate": report}

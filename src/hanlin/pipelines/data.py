@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hanlin.control.job_kinds import FileItem
-from hanlin.errors import Conflict
+from hanlin.errors import Conflict, NotFound
 from hanlin.pipelines.base import JobContext
 from hanlin.registry.values import DatasetVersion, ModelVersion
 from hanlin.storage.manifest import materialize
@@ -39,4 +39,7 @@ def dataset_of(context: JobContext, version: ModelVersion, asked: str | None) ->
     reference = asked or version.lineage.get("dataset")
     if not isinstance(reference, str):
         raise Conflict("dataset_needed", version=str(version))
-    return context.platform.registry.resolve_dataset(context.job.team_id, reference)
+    found = context.platform.registry.resolve_dataset(context.job.team_id, reference)
+    if not asked and found.digest != version.lineage.get("dataset_digest", found.digest):  # deleted, and made anew with other rows
+        raise NotFound("not_found", kind="dataset version", name=reference)
+    return found

@@ -7,11 +7,15 @@ from sqlalchemy.orm import Session
 
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.registry import rows
+from hanlin.registry.users import made_of, user_of_dataset
 from hanlin.registry.values import Dataset, DatasetVersion
+from hanlin.storage.audit import append_audit
 from hanlin.storage.database import Database, find_or_add
 from hanlin.storage.manifest import Manifest
 from hanlin.storage.tables import DatasetRow, DatasetVersionRow
 from hanlin.types import JsonObject, TeamId, check_name, is_name, shorten, utc_now
+
+MAX_NAMED = 5  # model versions in a refusal
 
 
 class DatasetRecords:
@@ -62,6 +66,27 @@ class DatasetRecords:
         with self._database.read() as session:
             found = session.scalars(select(DatasetRow).where(DatasetRow.team_id == team_id).order_by(DatasetRow.name)).all()
             return [_value(session, row) for row in found]
+
+    def delete(self, team_id: TeamId, name: str, number: int | None, *, is_forced: bool, actor: str) -> None:
+        """See `Registry.delete_dataset`."""
+        reference = name if number is None else f"{name}:{number}"
+        with self._database.write() as session:
+            dataset = rows.find_dataset(session, team_id, name, is_locked=True)
+            query = select(DatasetVersionRow).where(DatasetVersionRow.dataset_id == dataset.id)
+            found = session.scalars(query if number is None else query.where(DatasetVersionRow.number == number)).all()
+            if number is not None and not found:
+                raise NotFound("not_found", kind="dataset version", name=reference)
+            if user := user_of_dataset(session, team_id, name, [row.number for row in found]):
+                raise Conflict("in_use", subject=reference, user=user)
+            if (made := made_of(session, team_id, name, found)) and not is_forced:
+                more = ", …" if len(made) > MAX_NAMED else ""
+                raise Conflict("dataset_in_lineage", dataset=reference, models=", ".join(made[:MAX_NAMED]) + more)
+            for row in found:
+                session.delete(row)
+            session.flush()
+            if number is None:
+                session.delete(dataset)
+            append_audit(session, team_id=team_id, actor=actor, action="dataset.delete", subject=reference)
 
 
 def _open(session: Session, team_id: str, name: str, task: str) -> DatasetRow:

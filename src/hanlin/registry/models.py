@@ -7,15 +7,15 @@ from sqlalchemy.orm import Session
 
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.registry import rows
+from hanlin.registry.users import user_of_version
 from hanlin.registry.values import Alias, Model, ModelVersion
 from hanlin.storage.audit import append_audit
 from hanlin.storage.database import Database, find_or_add
 from hanlin.storage.manifest import Manifest
-from hanlin.storage.tables import AliasRow, CertificateRow, DeploymentRow, EndpointRow, JobRow, ModelRow, ModelVersionRow, VariantRow
+from hanlin.storage.tables import AliasRow, CertificateRow, DeploymentRow, ModelRow, ModelVersionRow, VariantRow
 from hanlin.types import JobId, JsonObject, ModelRef, TeamId, check_name, shorten, utc_now
 
 MAX_NOTES = 20_000  # characters
-_FORGOTTEN = {"stopped", "failed"}  # a deployment in one of these states, and no longer wanted, holds no version
 
 
 class ModelRecords:
@@ -139,13 +139,29 @@ class ModelRecords:
             row = rows.find_version(session, version, is_locked=True)
             if is_unpublished_only and row.state == "published":
                 raise Conflict("already_published", version=str(version))
-            if user := _user(session, version):
-                raise Conflict("in_use", subject=str(version), user=user)
-            session.execute(delete(DeploymentRow).where(DeploymentRow.version_id == row.id))
-            for table in (CertificateRow, VariantRow):
-                session.execute(delete(table).where(table.version_id == row.id))
-            session.delete(row)
+            _remove(session, version, row)
             append_audit(session, team_id=version.team_id, actor=actor, action="version.delete", subject=str(version))
+
+    def delete_model(self, team_id: TeamId, name: str, *, actor: str) -> None:
+        """See `Registry.delete_model`."""
+        with self._database.write() as session:
+            model = rows.find_model(session, team_id, name, is_locked=True)
+            query = select(ModelVersionRow).where(ModelVersionRow.model_id == model.id).order_by(ModelVersionRow.number)
+            for row in session.scalars(query.with_for_update()).all():
+                _remove(session, rows.model_version(model, row), row)
+            session.flush()
+            session.delete(model)
+            append_audit(session, team_id=team_id, actor=actor, action="model.delete", subject=name)
+
+
+def _remove(session: Session, version: ModelVersion, row: ModelVersionRow) -> None:
+    """Takes the row away with all that hangs on it. Raises Conflict (`in_use`)."""
+    if user := user_of_version(session, version):
+        raise Conflict("in_use", subject=str(version), user=user)
+    session.execute(delete(DeploymentRow).where(DeploymentRow.version_id == row.id))
+    for table in (CertificateRow, VariantRow):
+        session.execute(delete(table).where(table.version_id == row.id))
+    session.delete(row)
 
 
 def _open(session: Session, team_id: str, name: str, task: str) -> ModelRow:
@@ -166,20 +182,3 @@ def _checked(notes: str) -> str:
     if len(notes) > MAX_NOTES:
         raise InvalidInput("notes_too_long", limit=MAX_NOTES)
     return notes
-
-
-def _user(session: Session, version: ModelVersion) -> str:
-    """Who still needs the version: an alias, an endpoint or a job; empty when nobody does."""
-    if alias := session.scalar(select(AliasRow.name).where(AliasRow.version_id == version.id)):
-        return f"alias {alias}"
-    deployed = select(EndpointRow.name).join(DeploymentRow, DeploymentRow.endpoint_id == EndpointRow.id)
-    is_held = DeploymentRow.is_wanted.is_(True) | DeploymentRow.state.not_in(_FORGOTTEN)
-    if endpoint := session.scalar(deployed.where(DeploymentRow.version_id == version.id, is_held)):
-        return f"endpoint {endpoint}"
-    jobs = select(JobRow.id, JobRow.config).where(JobRow.team_id == version.team_id, JobRow.state.in_(["queued", "running"]))
-    for job_id, config in session.execute(jobs):
-        names = {value.replace("@", ":").partition(":")[0] for value in config.values() if isinstance(value, str)}
-        exact = {value.partition(":")[2] for value in config.values() if isinstance(value, str) and value.startswith(f"{version.model}:")}
-        if version.model in names and exact <= {str(version.number), ""}:
-            return f"job {job_id}"
-    return ""

@@ -53,6 +53,16 @@ class Registry:
         """All datasets, by name."""
         return self._datasets.list(team_id)
 
+    def delete_dataset(
+        self, team_id: TeamId, name: str, number: int | None = None, *, is_forced: bool = False, actor: str = "system"
+    ) -> None:
+        """Removes one version, whose number is never given again, or (None) the whole dataset. `collect_garbage` frees the files.
+
+        Raises:
+            Conflict: `in_use` while a job needs it; `dataset_in_lineage`, naming the model versions made of it, unless `is_forced`.
+        """
+        self._datasets.delete(team_id, name, number, is_forced=is_forced, actor=actor)
+
     def create_version(
         self,
         team_id: TeamId,
@@ -173,6 +183,10 @@ class Registry:
             Conflict: `in_use`, naming the user; with `is_unpublished_only` also `already_published`, be it published this instant.
         """
         self._models.delete(version, actor=actor, is_unpublished_only=is_unpublished_only)
+
+    def delete_model(self, team_id: TeamId, name: str, *, actor: str = "system") -> None:
+        """Removes the model with all its versions; its name is free again. Raises Conflict (`in_use`), nothing being removed."""
+        self._models.delete_model(team_id, name, actor=actor)
 
     def materialize(self, version: ModelVersion, cache: Path, *, variants: tuple[str, ...] | None = None) -> Path:
         """A verified folder below `cache`, named by digest, with the version's files and those of its variants.

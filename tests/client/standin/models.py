@@ -39,8 +39,14 @@ def routes(world: World) -> list[Route]:
             }
         )
 
+    async def delete_dataset(request: Request) -> Response:
+        if request.query_params.get("force") != "true":
+            return error(409, "Conflict", "dataset_in_lineage", "sentiment-zh:1 was made of it", "--force")
+        world.deleted.append(request.url.path)
+        return Response(status_code=204)
+
     async def models(request: Request) -> Response:
-        return JSONResponse({"models": [MODEL]})
+        return JSONResponse({"models": [MODEL, *world.empty_models]})
 
     async def model(request: Request) -> Response:
         if request.path_params["name"] != world.known_model:
@@ -79,4 +85,7 @@ def routes(world: World) -> list[Route]:
         Route(version + "/pictures/{picture}", picture),
         Route(version + "/files", files),
         Route(version, ok, methods=["DELETE"]),
+        Route("/api/v1/models/{name}", ok, methods=["DELETE"]),
+        Route("/api/v1/datasets/{name}", delete_dataset, methods=["DELETE"]),
+        Route("/api/v1/datasets/{name}/versions/{number:int}", delete_dataset, methods=["DELETE"]),
     ]

@@ -19,6 +19,8 @@ class World:
     blobs: dict[str, bytes] = field(default_factory=dict)
     partial: dict[str, bytes] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    deleted: list[str] = field(default_factory=list)
+    empty_models: list[dict[str, Any]] = field(default_factory=list)
     keys_seen: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)  # consumed one a request: "503", "429", "429-quota", "cut", "garbage", "500"
