@@ -15,9 +15,17 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 
+from hanlin.accounts.service import DEFAULT_TEAM
+from hanlin.app import open_platform
 from hanlin.client import Hanlin
 from hanlin.datasets import bundled
+from hanlin.settings import load_settings
+from hanlin.storage.manifest import Manifest, ManifestFile
+from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.text import TextSettings
+from hanlin.types import Digest
 
 PACKAGES = Path(__file__).parents[2] / "build" / "packages"
 WAIT_S = 120.0
@@ -122,6 +130,43 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield found
     if found.process is not None and found.process.poll() is None:
         found.stop()
+
+
+@pytest.fixture(scope="session")
+def publish_fakes() -> Callable[..., None]:
+    """`publish_fakes(home, {…}, {…})`: published versions 1, 2, … of model `m`, served by the fake engine as their `fake.json` says."""
+
+    def publish(home: Path, *versions: dict[str, object], labels: tuple[str, str] = ("calm", "storm")) -> None:
+        home.mkdir(parents=True, exist_ok=True)
+        platform = open_platform(load_settings({}, home=home))
+        try:
+            platform.database.migrate()
+            platform.accounts.ensure_owner_key(home)
+            for number, fake in enumerate(versions):
+                files = fake_artifact(labels if number % 2 == 0 else labels[::-1], fake)
+                entries = tuple(ManifestFile(name, Digest(platform.blobs.put(content)), len(content)) for name, content in files.items())
+                made = platform.registry.create_version(
+                    DEFAULT_TEAM, "m", "text-classification", manifest=Manifest(entries), lineage={}, metrics={}, labels=labels
+                )
+                platform.registry.add_variant(made, "fake-fp32", None, {"status": "ok"}, is_chosen=True)
+                platform.registry.publish(platform.registry.add_certificate(made, "fake-fp32", {"rows": 1}, is_passed=True))
+        finally:
+            platform.close()
+
+    return publish
+
+
+def fake_artifact(labels: tuple[str, ...], fake: dict[str, object]) -> dict[str, bytes]:
+    """Files of a model that knows the words w0 to w9, tokens 2 to 11, and `wrong`, token 12."""
+    words = ("[PAD]", "[UNK]", *(f"w{number}" for number in range(10)), "wrong")
+    tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    spec = ModelSpec(task="text-classification", labels=labels, max_length=64, pad_id=0, text=TextSettings(), languages=("en",))
+    return {
+        "hanlin.json": json.dumps(spec.to_json()).encode(),
+        "tokenizer.json": tokenizer.to_str().encode(),
+        "fake.json": json.dumps(fake).encode(),
+    }
 
 
 @pytest.fixture(scope="session")
