@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from hanlin.console.application import create_application
-from hanlin.console.port import (
+from hanlin.console.views import (
     CertificateView,
     EndpointView,
     JobEventView,
@@ -23,6 +24,7 @@ from hanlin.console.port import (
     VariantView,
     VersionView,
 )
+from hanlin.console.views_data import DatasetVersionView, DatasetView, Found, LabelRows, Place
 from hanlin.errors import HanlinError, NotFound, Unauthenticated
 from hanlin.messages.said import Said
 from hanlin.types import KeyId, Principal, TeamId
@@ -68,7 +70,7 @@ def make_version(number: int, **changes: object) -> VersionView:
         make_variant("openvino-bf16", (0.8531, 0.02, 0.8509), (1.71, 2.6, 1720, 164, 9.3)),
         make_variant("openvino-int8", (0.8528, 0.05, 0.8506), (1.44, 2.1, 2310, 133, 2.41), is_chosen=True),
     )
-    lineage = (("dataset", "reviews-zh:1"), ("dataset_digest", "9f2c61d0"), ("model", "lstm"), ("seed", "0"), ("code_version", "0.1.0"))
+    lineage = (("dataset", "reviews-zh:1"), ("dataset_digest", "11" * 32), ("model", "lstm"), ("seed", "0"), ("code_version", "0.1.0"))
     certificate = CertificateView("openvino-int8", True, START, 200, 0.995, 0.0123, 0.05, (0.972, 0.9991))
     version = VersionView(
         "sentiment-zh",
@@ -87,6 +89,28 @@ def make_version(number: int, **changes: object) -> VersionView:
         target="throughput",
     )
     return replace(version, **changes)  # type: ignore[arg-type]
+
+
+FEW = Said("few_test_rows", {"rows": 61, "points": "1.6"})
+
+
+def make_dataset() -> DatasetView:
+    """`reviews-zh`: version 2 with every kind of trouble, version 1 clean and small."""
+    found = (
+        Found("duplicates", 41),
+        Found("conflicts", 3, (Place("hotels.csv", 12), Place("hotels.csv", 40))),
+        Found("leaks", 2, (Place("hotels.csv", 77, "test", Place("films.csv", 9, "train")),)),
+        Found("bad_rows", 1, (Place("films.csv", 5, problem=(("en", "the text is missing"), ("zh", "缺少文本"))),)),
+    )
+    whole = DatasetVersionView(
+        "reviews-zh", 2, "text-classification", "9f2c61d0" * 8, START, 12_000, 12_049, (9600, 1200, 1200),
+        (LabelRows("pos", (6000, 700, 700)), LabelRows("neg", (3600, 500, 500))),
+        (("p5", 4), ("p50", 31), ("p95", 210), ("p99", 480), ("max", 2100)), found, 7,
+        facts=(("format", "csv"), ("encoding", "gb18030"), ("language", "zh"), ("split", "80/10/10")),
+        trained=(VersionView("sentiment-zh", 2, "published", metrics=MetricsView("accuracy", 0.8512), created_at=START),),
+    )  # fmt: skip
+    small = DatasetVersionView("reviews-zh", 1, "text-classification", "11" * 32, START, 600, 600, (480, 59, 61), warnings=(FEW,))
+    return DatasetView("reviews-zh", "text-classification", (whole, small))
 
 
 class FakePort:
@@ -110,6 +134,7 @@ class FakePort:
             ),
             ModelView("sentiment-en", "text-classification", (), (other,)),
         ]
+        self.datasets = [make_dataset()]
         self.endpoints = [
             EndpointView("sentiment", "ready", "text-classification", "sentiment-zh", 2, "openvino-int8", 2, {}, ("neg", "pos"), ("zh",)),
             EndpointView("reviews", "starting", "text-classification", "sentiment-en", 3, "openvino-bf16", languages=("en",)),
@@ -165,6 +190,12 @@ class FakePort:
     def get_model(self, principal: Principal, name: str) -> ModelView:
         return self._find(self.models, name)
 
+    def list_datasets(self, principal: Principal) -> Sequence[DatasetView]:
+        return self.datasets
+
+    def get_dataset(self, principal: Principal, name: str) -> DatasetView:
+        return self._find(self.datasets, name)
+
     def list_endpoints(self, principal: Principal) -> Sequence[EndpointView]:
         return self.endpoints
 
@@ -219,7 +250,39 @@ def port() -> FakePort:
     return FakePort()
 
 
+CSRF = re.compile(r'name="csrf" value="([0-9a-f]{64})"')
+
+
+class Visitor(TestClient):
+    """Somebody with a browser and, before `sign_in`, no key."""
+
+    def token(self, path: str = "/") -> str:
+        """The form token that a page carries."""
+        found = CSRF.search(self.get(path).text)
+        assert found
+        return found[1]
+
+    def sign_in(self, key: str = KEY):
+        return self.post("/console/login", data={"csrf": self.token("/console/login"), "key": key, "next": "/console/jobs"})
+
+
 @pytest.fixture
-def visitor(port: FakePort) -> TestClient:
-    """Somebody with a browser and no key."""
-    return TestClient(create_application(port, secret=b"s" * 32), base_url="http://console.test", follow_redirects=False)
+def make_visitor(port: FakePort) -> Callable[..., Visitor]:
+    """Several of them at one console."""
+
+    def make(scheme: str = "http") -> Visitor:
+        return Visitor(create_application(port, secret=b"s" * 32), base_url=f"{scheme}://console.test", follow_redirects=False)
+
+    return make
+
+
+@pytest.fixture
+def visitor(make_visitor: Callable[..., Visitor]) -> Visitor:
+    return make_visitor()
+
+
+@pytest.fixture
+def member(visitor: Visitor) -> Visitor:
+    """Somebody who has signed in."""
+    assert visitor.sign_in().status_code == 303
+    return visitor

@@ -125,6 +125,32 @@ def test_a_version_is_seen_whole(port: PlatformPort, owner: Principal, model: st
     assert [name for name, _ in version.lineage] == ["dataset", "seed"]
 
 
+def test_a_dataset_is_seen_with_what_was_trained_on_it(platform: Platform, port: PlatformPort, owner: Principal, tmp_path: Path) -> None:
+    (tmp_path / "rows").mkdir()
+    manifests = []
+    for text in ("one", "two"):
+        (tmp_path / "rows" / "manifest.json").write_text(text)
+        manifests.append(pack_folder(tmp_path / "rows", platform.blobs))
+    first, second = (
+        platform.registry.create_dataset_version(TEAM, "r", "text-classification", manifest, {"rows_kept": 10}) for manifest in manifests
+    )
+    lineages = (
+        {"dataset": "r:2", "dataset_digest": second.digest},
+        {"dataset": "r:2", "dataset_digest": first.digest},
+        {"dataset": "r:1", "dataset_digest": first.digest},
+        {"dataset": ["r:2"]},
+    )
+    for lineage in lineages:
+        platform.registry.create_version(
+            TEAM, "m", "text-classification", manifest=manifests[0], lineage=lineage, metrics=METRICS, labels=("neg", "pos")
+        )
+    found = port.get_dataset(owner, "r")
+    assert [(item.number, item.rows_kept) for item in found.versions] == [(2, 10), (1, 10)]
+    assert [[(made.model, made.number) for made in item.trained] for item in found.versions] == [[("m", 1)], [("m", 3)]]
+    assert found.versions[0].trained[0].metrics is not None
+    assert port.list_datasets(owner) == [found]
+
+
 def test_pictures_speak_the_readers_language(port: PlatformPort, owner: Principal, model: str) -> None:
     english, chinese = (port.picture(owner, model, 1, "pareto", language).decode() for language in ("en", "zh"))
     assert english.startswith("<svg")
@@ -189,7 +215,7 @@ def test_keys_are_resumed_by_id_until_they_are_revoked(platform: Platform, port:
 
 def test_scopes_are_checked_behind_the_pages(port: PlatformPort, model: str) -> None:
     nobody = Principal(TEAM, KeyId("k"), frozenset({"predict"}))
-    for call in (port.list_models, port.list_endpoints):
+    for call in (port.list_models, port.list_endpoints, port.list_datasets):
         with pytest.raises(PermissionDenied):
             call(nobody)
 

@@ -9,10 +9,13 @@ from uuid import uuid4
 from hanlin.compression.pictures import pareto_svg
 from hanlin.compression.report import CompressionReport
 from hanlin.console import answers, reading
-from hanlin.console.port import EndpointView, JobEventView, JobView, ModelView, Prediction, VariantView, VersionView
+from hanlin.console.reading_data import read_dataset_version
+from hanlin.console.views import EndpointView, JobEventView, JobView, ModelView, Prediction, VariantView, VersionView
+from hanlin.console.views_data import DatasetView
 from hanlin.console.words import LANGUAGES
-from hanlin.control import deployments, jobs, models
+from hanlin.control import datasets, deployments, jobs, models
 from hanlin.control.platform import Platform
+from hanlin.control.values import DatasetView as ControlDataset
 from hanlin.control.values import EndpointView as ControlEndpoint
 from hanlin.control.values import ModelView as ControlModel
 from hanlin.control.values import VersionView as ControlVersion
@@ -20,7 +23,7 @@ from hanlin.errors import NotFound
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.jobs.values import Job, JobEvent
 from hanlin.messages.said import Said
-from hanlin.registry.values import Variant
+from hanlin.registry.values import ModelVersion, Variant
 from hanlin.types import JsonObject, KeyId, Principal, subject_of
 
 
@@ -51,6 +54,22 @@ class PlatformPort:
     def get_model(self, principal: Principal, name: str) -> ModelView:
         """One model with all its versions. Raises NotFound."""
         return _model(models.get_model(self._platform, principal, name))
+
+    def list_datasets(self, principal: Principal) -> Sequence[DatasetView]:
+        """Every dataset of the team."""
+        return self._datasets(principal, datasets.list_datasets(self._platform, principal))
+
+    def get_dataset(self, principal: Principal, name: str) -> DatasetView:
+        """One dataset with all its versions. Raises NotFound."""
+        return self._datasets(principal, [datasets.get_dataset(self._platform, principal, name)])[0]
+
+    def _datasets(self, principal: Principal, items: Sequence[ControlDataset]) -> list[DatasetView]:
+        trained = datasets.trained_on(self._platform, principal, [version for item in items for version in item.versions])
+        views = {name: [_release(version) for version in reversed(versions)] for name, versions in trained.items()}
+        return [
+            DatasetView(item.name, item.task, tuple(read_dataset_version(version, views[str(version)]) for version in item.versions))
+            for item in items
+        ]
 
     def list_endpoints(self, principal: Principal) -> Sequence[EndpointView]:
         """Every endpoint of the team."""
@@ -121,6 +140,12 @@ class PlatformPort:
 def _model(item: ControlModel) -> ModelView:
     aliases = tuple((alias.name, alias.number) for alias in item.aliases)
     return ModelView(item.name, item.task, aliases, tuple(_version(version) for version in item.versions))
+
+
+def _release(version: ModelVersion) -> VersionView:
+    """A version by name, without what hangs on it."""
+    metrics = reading.read_metrics(version.metrics)
+    return VersionView(version.model, version.number, version.state, version.task, metrics=metrics, created_at=version.created_at)
 
 
 def _version(item: ControlVersion) -> VersionView:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import msgspec
 
-from hanlin.console.port import Piece
+from hanlin.console.views import Piece
 from hanlin.errors import InvalidInput
 from hanlin.types import JsonObject, JsonValue
 

@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from hanlin.console.forms import check_origin, read_form
 from hanlin.console.headers import HeadersMiddleware
-from hanlin.console.pages import endpoints, jobs, models, overview, visitors
+from hanlin.console.pages import datasets, endpoints, jobs, models, overview, visitors
 from hanlin.console.port import ConsolePort
 from hanlin.console.sessions import Sessions
 from hanlin.console.visits import Handler, Site, Visit, create_environment, open_visit
@@ -33,6 +33,9 @@ PAGES: tuple[tuple[str, str, Handler], ...] = (
     ("/console/login", "POST", visitors.login),
     ("/console/logout", "POST", visitors.logout),
     ("/console/preferences", "POST", visitors.prefer),
+    ("/console/datasets", "GET", datasets.show_list),
+    ("/console/datasets/{dataset}", "GET", datasets.show_dataset),
+    ("/console/datasets/{dataset}/{version:int}", "GET", datasets.show_version),
     ("/console/models", "GET", models.show_list),
     ("/console/models/{model}", "GET", models.show_model),
     ("/console/models/{model}/{version:int}", "GET", models.show_version),

@@ -1,242 +1,17 @@
-"""What the pages need to know: one narrow door and the frozen values that come through it.
+"""What the pages need to know: one narrow door; the values that come through it are in `views.py` and `views_data.py`.
 
-Pages import this file only; `adapter.py` fills it from `control/` and the dataplane, tests fill it with a fake.
-Knows no HTTP and no HTML. Times are UTC; scores lie in 0..1; every text may be foreign and is never safe HTML.
+Pages import these files only; `adapter.py` fills the door from `control/` and the dataplane, tests fill it with a fake.
+Knows no HTTP and no HTML.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Protocol
 
-from hanlin.jobs.values import ENDED
-from hanlin.messages.said import Said
-from hanlin.types import JsonObject, KeyId, Principal
-
-
-@dataclass(frozen=True, slots=True)
-class LabelScores:
-    """How one label fares on the test rows."""
-
-    label: str
-    precision: float
-    recall: float
-    f1: float
-    support: int
-
-
-@dataclass(frozen=True, slots=True)
-class MetricsView:
-    """The stored evaluation of a version. `confusion[gold][predicted]` counts rows, in the order of `per_class`."""
-
-    name: str
-    value: float
-    interval: tuple[float, float] | None = None
-    macro_f1: float | None = None
-    ece: float | None = None
-    per_class: tuple[LabelScores, ...] = ()
-    confusion: tuple[tuple[int, ...], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class VariantView:
-    """One runnable form with its measured evidence; None where it was not measured."""
-
-    variant: str
-    is_chosen: bool
-    status: str = "ok"
-    reason: Said | None = None
-    validation: float | None = None
-    drop_points: float | None = None
-    test: float | None = None
-    p50_ms: float | None = None
-    p99_ms: float | None = None
-    rows_per_s: float | None = None
-    memory_bytes: int | None = None
-    size_bytes: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CertificateView:
-    """The record that a variant answers like the trained model."""
-
-    variant: str
-    is_passed: bool
-    created_at: datetime | None = None
-    rows: int | None = None
-    agreement: float | None = None
-    max_difference: float | None = None
-    tolerance: float | None = None
-    agreement_interval: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class VersionView:
-    """One immutable release of a model."""
-
-    model: str
-    number: int
-    state: str
-    task: str = ""
-    is_base: bool = False
-    labels: tuple[str, ...] = ()
-    metrics: MetricsView | None = None
-    created_at: datetime | None = None
-    published_at: datetime | None = None
-    lineage: tuple[tuple[str, str], ...] = ()
-    variants: tuple[VariantView, ...] = ()
-    certificates: tuple[CertificateView, ...] = ()
-    pictures: tuple[str, ...] = ()
-    budget: float | None = None
-    target: str = ""
-
-    @property
-    def chosen(self) -> VariantView | None:
-        """The variant that deployments take when none is named."""
-        return next((item for item in self.variants if item.is_chosen), None)
-
-    @property
-    def is_measured(self) -> bool:
-        """Whether a compression has compared variants."""
-        return any(item.p50_ms is not None or item.validation is not None for item in self.variants)
-
-
-@dataclass(frozen=True, slots=True)
-class ModelView:
-    """A model with its versions, newest first."""
-
-    name: str
-    task: str
-    aliases: tuple[tuple[str, int], ...] = ()
-    versions: tuple[VersionView, ...] = ()
-
-    @property
-    def newest(self) -> VersionView | None:
-        """The version with the highest number."""
-        return self.versions[0] if self.versions else None
-
-
-@dataclass(frozen=True, slots=True)
-class SideView:
-    """What one of two compared versions did meanwhile; times in milliseconds, None without calls."""
-
-    is_tried: bool
-    calls: int = 0
-    failed: int = 0
-    p50_ms: float | None = None
-    p95_ms: float | None = None
-    labels: tuple[tuple[str, float], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TrialView:
-    """A version that is tried beside the one that serves, or was last and was taken back for a reason."""
-
-    role: str
-    weight: int
-    model: str
-    version: int
-    variant: str
-    state: str
-    reason: Mapping[str, str] = field(default_factory=dict)  # by language
-    sides: tuple[SideView, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointView:
-    """A public name and what answers behind it."""
-
-    name: str
-    state: str
-    task: str = ""
-    model: str = ""
-    version: int | None = None
-    variant: str = ""
-    replicas: int = 1
-    reason: Mapping[str, str] = field(default_factory=dict)  # why it does not serve, by language; empty when all is well
-    labels: tuple[str, ...] = ()
-    languages: tuple[str, ...] = ()
-    long_text: str = "refuse"
-    cache_ttl_s: int = 0
-    trial: TrialView | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class JobView:
-    """Queued work and how far it is."""
-
-    id: str
-    kind: str
-    state: str
-    subject: str = ""
-    step: int = 0
-    total: int = 0
-    said: Said | None = None
-    metrics: tuple[tuple[str, float], ...] = ()
-    attempt: int = 1
-    config: JsonObject = field(default_factory=dict)
-    result: JsonObject = field(default_factory=dict)
-    error: JsonObject = field(default_factory=dict)
-    created_at: datetime | None = None
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-
-    @property
-    def has_ended(self) -> bool:
-        """Whether nothing more will happen to it."""
-        return self.state in ENDED
-
-    @property
-    def result_version(self) -> tuple[str, int] | None:
-        """The model version that this job made, if it made one."""
-        name, number = self.result.get("model"), self.result.get("version")
-        return (name, number) if isinstance(name, str) and isinstance(number, int) else None
-
-
-@dataclass(frozen=True, slots=True)
-class JobEventView:
-    """One line of a job's story, numbered from 1."""
-
-    seq: int
-    kind: str
-    step: int = 0
-    total: int = 0
-    metrics: tuple[tuple[str, float], ...] = ()
-    said: Said | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A part of a text; inside an entity it has a label."""
-
-    text: str
-    label: str = ""
-    score: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """What an endpoint said about one text, times in milliseconds.
-
-    Attributes:
-        scores: labels, or the texts of a ranking, by falling score.
-        pieces: the text with its entities, where the task finds them.
-        vector: the text's embedding, where the task makes one.
-    """
-
-    scores: tuple[tuple[str, float], ...]
-    model: str = ""
-    version: int | None = None
-    variant: str = ""
-    queue_ms: float | None = None
-    encode_ms: float | None = None
-    engine_ms: float | None = None
-    is_truncated: bool = False
-    num_windows: int = 1
-    pieces: tuple[Piece, ...] = ()
-    vector: tuple[float, ...] = ()
+from hanlin.console.views import EndpointView, JobEventView, JobView, ModelView, Prediction
+from hanlin.console.views_data import DatasetView
+from hanlin.types import KeyId, Principal
 
 
 class ConsolePort(Protocol):
@@ -256,6 +31,14 @@ class ConsolePort(Protocol):
 
     def get_model(self, principal: Principal, name: str) -> ModelView:
         """One model with all its versions. Raises NotFound."""
+        ...
+
+    def list_datasets(self, principal: Principal) -> Sequence[DatasetView]:
+        """Every dataset of the team."""
+        ...
+
+    def get_dataset(self, principal: Principal, name: str) -> DatasetView:
+        """One dataset with all its versions. Raises NotFound."""
         ...
 
     def list_endpoints(self, principal: Principal) -> Sequence[EndpointView]:

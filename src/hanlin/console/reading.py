@@ -1,4 +1,4 @@
-"""Stored JSON (metrics, evidence, certificates) as the views of `port.py`. Whatever is absent or odd becomes None, never an error."""
+"""Stored JSON (metrics, evidence, certificates) as the values of `views.py`. Whatever is absent or odd becomes None, never an error."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 
-from hanlin.console.port import CertificateView, LabelScores, MetricsView, SideView, TrialView, VariantView
+from hanlin.console.views import CertificateView, LabelScores, MetricsView, SideView, TrialView, VariantView
 from hanlin.console.words import LANGUAGES
 from hanlin.control.values import DeploymentView
 from hanlin.messages.said import Said
@@ -49,7 +49,7 @@ def read_metrics(data: JsonObject) -> MetricsView | None:
     value = real(found, MAIN_METRIC)
     if value is None:
         return None
-    scores = tuple(_label_scores(item) for item in _objects(found.get("per_class")))
+    scores = tuple(_label_scores(item) for item in objects(found.get("per_class")))
     confusion = _matrix(found.get("confusion"), len(scores))
     return MetricsView(
         MAIN_METRIC, value, _interval(found.get("interval")), real(found, "macro_f1"), real(found, "ece"), scores, confusion
@@ -94,6 +94,12 @@ def read_lineage(lineage: JsonObject) -> tuple[tuple[str, str], ...]:
     return tuple((name, str(value)[:_MAX_VALUE]) for name, value in lineage.items() if isinstance(value, str | int | float) and value != "")
 
 
+def read_warnings(*reports: JsonObject) -> tuple[Said, ...]:
+    """What stored reports warn of; what two of them say is told once."""
+    found = (Said.from_json(item) for report in reports for item in objects(report.get("warnings")))
+    return tuple({said.code: said for said in found if said is not None}.values())
+
+
 def read_figures(metrics: Mapping[str, JsonValue]) -> tuple[tuple[str, float], ...]:
     """The finite numbers among a job's metrics."""
     found = ((name, real({name: value}, name)) for name, value in metrics.items())
@@ -105,7 +111,8 @@ def _label_scores(item: JsonObject) -> LabelScores:
     return LabelScores(text(item, "label"), values[0], values[1], values[2], whole(item, "support") or 0)
 
 
-def _objects(value: JsonValue) -> list[JsonObject]:
+def objects(value: JsonValue) -> list[JsonObject]:
+    """The objects of a list; empty when it is none."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 

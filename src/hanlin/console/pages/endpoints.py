@@ -7,7 +7,7 @@ import time
 from starlette.responses import Response
 
 from hanlin.console.answers import strokes
-from hanlin.console.port import Prediction
+from hanlin.console.views import Prediction
 from hanlin.console.visits import Visit
 from hanlin.errors import NotFound
 from hanlin.types import is_name

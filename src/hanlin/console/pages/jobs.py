@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from starlette.responses import Response, StreamingResponse
 
 from hanlin.console import words
-from hanlin.console.port import JobEventView
+from hanlin.console.views import JobEventView
 from hanlin.console.visits import Visit, renew
 from hanlin.errors import HanlinError, Overloaded
 

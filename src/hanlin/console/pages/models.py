@@ -6,7 +6,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from starlette.responses import Response
 
-from hanlin.console.port import ModelView, VersionView
+from hanlin.console.views import ModelView, VersionView
 from hanlin.console.visits import Visit
 from hanlin.errors import NotFound
 from hanlin.types import is_name
@@ -33,7 +33,8 @@ async def show_version(visit: Visit) -> Response:
     model = await visit.ask(visit.site.port.get_model, _name(visit))
     version = _find(model, int(visit.request.path_params["version"]))
     card = await visit.ask(visit.site.port.card, model.name, version.number, visit.language)
-    return visit.render("version.html.jinja", model=model, version=version, card=render_markdown(card))
+    dataset = await _dataset(visit, version)
+    return visit.render("version.html.jinja", model=model, version=version, dataset=dataset, card=render_markdown(card))
 
 
 async def show_picture(visit: Visit) -> Response:
@@ -56,6 +57,20 @@ def _name(visit: Visit) -> str:
     if not is_name(name):
         raise NotFound("console_page_missing")
     return name
+
+
+async def _dataset(visit: Visit, version: VersionView) -> str:
+    """The address of the page of the very rows it was trained on; empty when they are gone, or others took their name."""
+    name, number = version.dataset or ("", 0)
+    if not name:
+        return ""
+    try:
+        found = await visit.ask(visit.site.port.get_dataset, name)
+    except NotFound:
+        return ""
+    digest = dict(version.lineage).get("dataset_digest")
+    rows = next((item for item in found.versions if item.number == number), None)
+    return f"/console/datasets/{name}/{number}" if rows and digest in {None, rows.digest} else ""
 
 
 def _find(model: ModelView, number: int) -> VersionView:
