@@ -221,6 +221,17 @@ def test_model_export_writes_verified_files(run, world, standin, tmp_path: Path)
     assert (tmp_path / "out" / "variants" / "a" / "model.bin").read_bytes() == standin.FILE
 
 
+def test_what_deploy_and_promote_warn_of(run, world) -> None:
+    assert "Warning" not in run("deploy", "sentiment-zh", "--endpoint", "sentiment").err
+    told = {"code": "labels_new", "params": {"former": "sentiment-zh:1", "new": "neutral"}, "message": "the labels differ: new are neutral"}
+    world.warnings = [told]
+    for words in (("deploy", "sentiment-zh:2", "--endpoint", "sentiment"), ("model", "promote", "sentiment-zh:2", "production")):
+        done = run(*words)
+        assert (done.status, done.err) == (0, "Warning: the labels differ: new are neutral\n")
+        done = run(*words, "--json")
+        assert (done.json()["warnings"], done.err) == ([told], "")
+
+
 def test_deploy_endpoint_rollback_undeploy(run, world) -> None:
     done = run("deploy", "sentiment-zh@production", "--endpoint", "sentiment")
     assert "is ready" in done.out and "curl" in done.out

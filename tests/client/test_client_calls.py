@@ -205,7 +205,7 @@ def test_every_call_of_the_control_api(hanlin, world) -> None:
     assert hanlin.datasets.get("reviews-zh").versions[0].rows == 90
     assert hanlin.datasets.list()[0].name == "reviews-zh"
     assert hanlin.models.list()[0].aliases == {"production": 1}
-    hanlin.models.promote("sentiment-zh", "production", 1)
+    assert hanlin.models.promote("sentiment-zh", "production", 1).number == 1
     hanlin.models.demote("sentiment-zh", "production")
     hanlin.models.set_notes("sentiment-zh", "备注")
     hanlin.models.publish("sentiment-zh", 2)

@@ -11,6 +11,7 @@ import pytest
 
 from hanlin.accounts.service import DEFAULT_TEAM
 from hanlin.app import open_platform
+from hanlin.control.desired import DeclaredDeployments
 from hanlin.control.platform import Platform
 from hanlin.gateway.app import create_app
 from hanlin.gateway.control_api import create_control_router
@@ -76,6 +77,11 @@ def http(platform: Platform, settings: Settings) -> Http:
 
 
 @pytest.fixture
+def desired(platform: Platform) -> DeclaredDeployments:
+    return DeclaredDeployments(platform)
+
+
+@pytest.fixture
 def make_version(platform: Platform):
     """Makes a version with one file and, unless told otherwise, a passed certificate, published."""
 
@@ -86,12 +92,13 @@ def make_version(platform: Platform):
         state: str = "published",
         content: bytes = b"weights",
         task: str = "text-classification",
+        labels: tuple[str, ...] = ("a", "b"),
     ) -> ModelVersion:
         digest = platform.blobs.put(content)
         manifest = Manifest((ManifestFile("model.safetensors", Digest(digest), len(content)), *_picture(platform)))
         version = platform.registry.create_version(
             team, name, task, manifest=manifest, lineage={"dataset": "reviews:1"}, metrics={"accuracy": 0.9},
-            labels=("a", "b"),
+            labels=labels,
         )  # fmt: skip
         platform.registry.add_variant(version, "torch-fp32", None, {"status": "ok"}, is_chosen=True)
         if state != "candidate":

@@ -13,11 +13,6 @@ from hanlin.messages.said import Said
 from hanlin.serving.routes import EndpointRoute, Routes, route_key
 
 
-@pytest.fixture
-def desired(platform) -> DeclaredDeployments:
-    return DeclaredDeployments(platform)
-
-
 def ready(desired: DeclaredDeployments) -> str:
     """The newest wanted deployment becomes ready; its id."""
     newest = desired.list_deployments()[-1].deployment_id

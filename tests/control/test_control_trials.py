@@ -12,11 +12,6 @@ from hanlin.types import KeyId, Principal
 
 
 @pytest.fixture
-def desired(platform) -> DeclaredDeployments:
-    return DeclaredDeployments(platform)
-
-
-@pytest.fixture
 def live(platform, owner, make_version, desired) -> str:
     """Version 1 serves endpoint `live`; version 2 is published."""
     make_version()

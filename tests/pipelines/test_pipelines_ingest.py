@@ -83,3 +83,11 @@ def test_the_report_warns_of_small_splits(platform: Platform, tmp_path: Path) ->
     assert isinstance(report, dict)
     assert [item["code"] for item in report["warnings"]] == ["few_validation_rows", "few_test_rows"]
     assert report["columns"] == {"text": "review", "label": "mood"}
+
+
+def test_other_labels_than_the_version_before_are_warned_of(platform: Platform, tmp_path: Path) -> None:
+    others = ROWS.replace(",good", ",fine")
+    found = [add(platform, tmp_path, content) for content in (ROWS, others, others + "yet another,fine\n")]
+    warnings = [[item for item in result["report"]["warnings"] if item["code"].startswith("labels_")] for result in found]
+    told = {"code": "labels_changed", "params": {"former": "rows:1", "new": "fine", "gone": "good"}}
+    assert warnings == [[], [told], []]

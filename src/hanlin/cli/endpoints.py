@@ -12,6 +12,7 @@ from hanlin.cli import curl, scaling
 from hanlin.cli.options import EndpointName, JsonFlag, Wait, add_command, connect, group
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import items, part, words
+from hanlin.cli.warnings import tell_warnings
 from hanlin.cli.words import name_of, say
 from hanlin.errors import InvalidInput
 from hanlin.types import MAX_CACHE_TTL_S, MAX_CANARY, MAX_SHADOW, Isolation, LongText
@@ -62,6 +63,7 @@ def deploy(  # noqa: PLR0917  # Typer passes them by name
             canary=canary,
             shadow=shadow,
         )
+        tell_warnings(deployment.warnings)
         if wait:
             deployment = _settle(hanlin, deployment)
         url = absolute(hanlin, deployment.url or f"/models/{endpoint}")
@@ -97,6 +99,7 @@ def rollback(endpoint: EndpointName, wait: Wait = True, json: JsonFlag = False) 
     """See `help.rollback`."""
     with connect() as hanlin:
         deployment = hanlin.endpoints.rollback(endpoint)
+        tell_warnings(deployment.warnings)
         if wait:
             deployment = _settle(hanlin, deployment)
     if json:

@@ -13,6 +13,7 @@ from hanlin.cli.options import JsonFlag, Publish, Task, Wait, Yes, add_command, 
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import moment, part, percent
 from hanlin.cli.waiting import uploading, wait_for
+from hanlin.cli.warnings import tell_warnings
 from hanlin.cli.words import name_of, say
 from hanlin.errors import InvalidInput
 from hanlin.types import ModelRef
@@ -113,9 +114,11 @@ def promote(reference: Reference, alias: Annotated[str, typer.Argument(help=say(
     parsed = ModelRef.parse(reference)
     with connect() as hanlin:
         version = hanlin.models.get(parsed.name).version(parsed)
-        hanlin.models.promote(parsed.name, alias, version.number)
+        moved = hanlin.models.promote(parsed.name, alias, version.number)
+    tell_warnings(moved.warnings)
     said = say("model.promoted", model=f"{parsed.name}:{version.number}", alias=f"{parsed.name}@{alias}")
-    _done(json, said, name=parsed.name, version=version.number, alias=alias)
+    warnings = [item.model_dump(mode="json") for item in moved.warnings]
+    _done(json, said, name=parsed.name, version=version.number, alias=alias, warnings=warnings)
 
 
 def demote(

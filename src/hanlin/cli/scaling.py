@@ -9,6 +9,7 @@ import typer
 from hanlin.cli.options import EndpointName, JsonFlag, Wait, connect
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import Json, figure, pairs, part, percent, words
+from hanlin.cli.warnings import tell_warnings
 from hanlin.cli.words import name_of, say
 from hanlin.types import MAX_REPLICAS
 
@@ -30,6 +31,7 @@ def promote(endpoint: EndpointName, wait: Wait = True, json: JsonFlag = False) -
     """See `help.endpoint_promote`."""
     with connect() as hanlin:
         deployment = hanlin.endpoints.promote(endpoint)
+        tell_warnings(deployment.warnings)
         if wait:
             deployment = hanlin.deployments.wait(deployment)
     if json:

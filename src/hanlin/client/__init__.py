@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from hanlin.client.asynchronous import AsyncHanlin
 from hanlin.client.sync import Hanlin
+from hanlin.client.value import Warned
 from hanlin.client.values import (
     Answer,
     Certificate,
@@ -52,4 +53,5 @@ __all__ = [
     "Task",
     "UploadedFile",
     "Variant",
+    "Warned",
 ]

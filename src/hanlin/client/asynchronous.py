@@ -14,7 +14,8 @@ from hanlin.client.connection import find_url
 from hanlin.client.core import AsyncCore, make_policy
 from hanlin.client.drivers import AsyncDriver
 from hanlin.client.inference import AsyncInference
-from hanlin.client.values import Dataset, Deployment, Endpoint, Job, JobEvent, JsonObject, Key, Model, ModelVersion, Task, UploadedFile
+from hanlin.client.value import JsonObject
+from hanlin.client.values import Dataset, Deployment, Endpoint, Job, JobEvent, Key, Model, ModelVersion, Task, UploadedFile
 from hanlin.types import Isolation, LongText, ModelRef, Scope, check_name
 
 OnEvent = Callable[[JobEvent], None]
@@ -184,9 +185,9 @@ class AsyncModels(_Part):
         """Publish a certified version."""
         await self._core.call(calls.publish_version(name, number))
 
-    async def promote(self, name: str, alias: str, number: int) -> None:
-        """Point an alias at a version."""
-        await self._core.call(calls.set_alias(name, alias, number))
+    async def promote(self, name: str, alias: str, number: int) -> ModelVersion:
+        """Point an alias at a version; its `warnings` say when the labels are not those of the version that the alias meant before."""
+        return await self._core.call(calls.set_alias(name, alias, number))
 
     async def demote(self, name: str, alias: str) -> None:
         """Remove an alias; what was deployed by it goes on."""

@@ -10,7 +10,8 @@ from pathlib import PurePosixPath
 from hanlin.client import replies
 from hanlin.client.building import get, path_of, send
 from hanlin.client.steps import Call, Reply
-from hanlin.client.values import Dataset, Deployment, Endpoint, Job, JsonObject, Key, Model, Task, UploadedFile  # fmt: skip
+from hanlin.client.value import JsonObject
+from hanlin.client.values import Dataset, Deployment, Endpoint, Job, Key, Model, ModelVersion, Task, UploadedFile  # fmt: skip
 from hanlin.errors import Internal
 from hanlin.types import LongText, Scope, is_digest
 
@@ -90,9 +91,9 @@ def publish_version(name: str, number: int) -> Call[None]:
     return send("POST", _version(name, number, "publish"), replies.nothing, is_idempotent=False)
 
 
-def set_alias(name: str, alias: str, number: int) -> Call[None]:
+def set_alias(name: str, alias: str, number: int) -> Call[ModelVersion]:
     """Point an alias at a version."""
-    return send("PUT", path_of("api", "v1", "models", name, "aliases", alias), replies.nothing, {"version": number})
+    return send("PUT", path_of("api", "v1", "models", name, "aliases", alias), replies.one(ModelVersion), {"version": number})
 
 
 def delete_alias(name: str, alias: str) -> Call[None]:

@@ -172,7 +172,7 @@ def settle(deployment: Deployment, policy: Policy, *, timeout_s: float) -> Flow[
         EngineFailed: `deployment_failed` with the reason.
         DeadlineExceeded: `wait_too_long`.
     """
-    deadline = policy.clock() + timeout_s
+    deadline, warnings = policy.clock() + timeout_s, deployment.warnings
     while deployment.state not in ("ready", "asleep", "failed", "stopped"):
         if policy.clock() >= deadline:
             raise DeadlineExceeded("wait_too_long", seconds=timeout_s)
@@ -181,7 +181,7 @@ def settle(deployment: Deployment, policy: Policy, *, timeout_s: float) -> Flow[
         deployment = next((item for item in found if item.id == deployment.id), deployment)
     if deployment.state not in ("ready", "asleep"):
         raise EngineFailed("deployment_failed", endpoint=deployment.endpoint, state=deployment.state, reason=deployment.reason or "?")
-    return deployment
+    return deployment.model_copy(update={"warnings": warnings})
 
 
 def vanish(endpoint: str, policy: Policy, *, timeout_s: float) -> Flow[None]:

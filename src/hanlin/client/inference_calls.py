@@ -10,7 +10,8 @@ from pydantic import JsonValue
 from hanlin.client import replies
 from hanlin.client.building import JSON, encoded, get, path_of
 from hanlin.client.steps import Call, Reply
-from hanlin.client.values import Answer, Endpoint, Entity, JsonObject, Prediction, Ranked
+from hanlin.client.value import JsonObject
+from hanlin.client.values import Answer, Endpoint, Entity, Prediction, Ranked
 from hanlin.errors import Internal, InvalidInput
 
 T = TypeVar("T")

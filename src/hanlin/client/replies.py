@@ -10,7 +10,8 @@ from pydantic import JsonValue, ValidationError
 
 from hanlin import errors
 from hanlin.client.steps import Broken, Reply
-from hanlin.client.values import Answer, Prediction, Value, as_prediction
+from hanlin.client.value import Value
+from hanlin.client.values import Answer, Prediction, as_prediction
 
 V = TypeVar("V", bound=Value)
 

@@ -14,7 +14,8 @@ from hanlin.client.connection import find_url
 from hanlin.client.core import Core, make_policy
 from hanlin.client.drivers import Driver
 from hanlin.client.inference import Inference
-from hanlin.client.values import Dataset, Deployment, Endpoint, Job, JobEvent, JsonObject, Key, Model, ModelVersion, Task, UploadedFile
+from hanlin.client.value import JsonObject
+from hanlin.client.values import Dataset, Deployment, Endpoint, Job, JobEvent, Key, Model, ModelVersion, Task, UploadedFile
 from hanlin.types import Isolation, LongText, ModelRef, Scope, check_name
 
 OnEvent = Callable[[JobEvent], None]
@@ -184,9 +185,9 @@ class Models(_Part):
         """Publish a certified version."""
         self._core.call(calls.publish_version(name, number))
 
-    def promote(self, name: str, alias: str, number: int) -> None:
-        """Point an alias at a version."""
-        self._core.call(calls.set_alias(name, alias, number))
+    def promote(self, name: str, alias: str, number: int) -> ModelVersion:
+        """Point an alias at a version; its `warnings` say when the labels are not those of the version that the alias meant before."""
+        return self._core.call(calls.set_alias(name, alias, number))
 
     def demote(self, name: str, alias: str) -> None:
         """Remove an alias; what was deployed by it goes on."""

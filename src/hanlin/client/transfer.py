@@ -14,7 +14,8 @@ from hanlin.client import calls, replies
 from hanlin.client.files import LocalFile, describe_files, digest_file, read_piece
 from hanlin.client.flows import Policy, exchange, step_of
 from hanlin.client.steps import Broken, Flow, Reply, Sleep, read, send, work
-from hanlin.client.values import JsonObject, UploadedFile
+from hanlin.client.value import JsonObject
+from hanlin.client.values import UploadedFile
 from hanlin.errors import DataCorrupt, HanlinError, Internal, InvalidInput
 from hanlin.types import shorten
 

@@ -6,20 +6,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AliasChoices, Field, JsonValue
 
+from hanlin.client.value import JsonObject, Value, Warned
 from hanlin.errors import NotFound
 from hanlin.types import ModelRef
 
-JsonObject = dict[str, JsonValue]
 Aggregation = Literal["none", "simple", "first", "average", "max"]
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-
-
-class Value(BaseModel):
-    """Base of all answers: frozen, tolerant of new fields."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True, protected_namespaces=())
 
 
 class Scored(Value):
@@ -140,6 +134,7 @@ class ModelVersion(Value):
     variants: tuple[Variant, ...] = ()
     certificates: tuple[Certificate, ...] = ()
     pictures: tuple[str, ...] = ()
+    warnings: tuple[Warned, ...] = ()
 
 
 class Model(Value):
@@ -233,6 +228,7 @@ class Deployment(Value):
     said: JsonObject | None = None
     url: str | None = None
     created_at: datetime | None = None
+    warnings: tuple[Warned, ...] = ()
 
 
 class Endpoint(Value):

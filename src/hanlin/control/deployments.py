@@ -6,6 +6,7 @@ process and no socket.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 from uuid import uuid4
 
@@ -17,6 +18,7 @@ from hanlin.control.deployment_rows import (
     endpoint_row,
     endpoint_view,
     find_endpoint,
+    label_warnings,
     live_twin,
     newest_ids,
     residence_of,
@@ -105,6 +107,7 @@ def declare(
 ) -> DeploymentView:
     """Writes the wish, without asking whether the version may be public (the certify job uses it for private endpoints)."""
     row = endpoint_row(session, principal.team_id, endpoint, is_internal=is_internal)
+    warnings = label_warnings(session, row, version.id)
     new_id = f"dep-{uuid4().hex[:12]}"
     if role != "live":
         found_id = begin(session, row, new_id, role=role, weight=weight, model=model, version_id=version.id, variant=variant)
@@ -112,7 +115,7 @@ def declare(
         twin = live_twin(session, row.id, version_id=version.id, variant=variant, replicas=replicas, max_replicas=max_replicas,
                          isolation=isolation, idle_s=idle_s)  # fmt: skip
         if twin is not None and twin.id == row.deployment_id:
-            return select_views(session, principal.team_id, deployment_id=twin.id)[0]
+            return replace(select_views(session, principal.team_id, deployment_id=twin.id)[0], warnings=warnings)
         supersede_starting(session, row.id)
         if twin is not None and twin.is_wanted:  # it serves still, beside a later wish that is given up by this one
             found_id = row.deployment_id = twin.id
@@ -131,7 +134,7 @@ def declare(
     )
     bump(session)
     session.flush()
-    return select_views(session, principal.team_id, deployment_id=found_id)[0]
+    return replace(select_views(session, principal.team_id, deployment_id=found_id)[0], warnings=warnings)
 
 
 def list_deployments(platform: Platform, principal: Principal) -> list[DeploymentView]:
@@ -224,6 +227,7 @@ def rollback(platform: Platform, principal: Principal, name: str) -> DeploymentV
         target = next((item for item in earlier if (item.version_id, item.variant) != (current.version_id, current.variant)), None)
         if target is None:
             raise Conflict("nothing_to_roll_back_to", name=name)
+        warnings = label_warnings(session, row, target.version_id)
         supersede_starting(session, row.id)
         added = add_deployment(
             session,
@@ -239,7 +243,7 @@ def rollback(platform: Platform, principal: Principal, name: str) -> DeploymentV
         )
         append_audit(session, team_id=principal.team_id, actor=principal.key_id, action="endpoint.rollback", subject=name)
         bump(session)
-        return select_views(session, principal.team_id, deployment_id=added.id)[0]
+        return replace(select_views(session, principal.team_id, deployment_id=added.id)[0], warnings=warnings)
 
 
 def scale(platform: Platform, principal: Principal, name: str, *, min_replicas: int, max_replicas: int | None = None) -> DeploymentView:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from hanlin.control.platform import Platform
-from hanlin.control.values import ModelView, VersionView
+from hanlin.control.values import ModelView, MovedAlias, VersionView
 from hanlin.errors import NotFound
 from hanlin.registry.values import ModelVersion
 from hanlin.storage.manifest import Manifest, ManifestFile
+from hanlin.tasks.label_change import label_change
 from hanlin.types import ModelRef, Principal, check_name, shorten
 
 _PICTURES = "pictures/"
@@ -34,13 +35,16 @@ def publish(platform: Platform, principal: Principal, name: str, number: int) ->
     return platform.registry.publish(_version(platform, principal, name, number), actor=principal.key_id)
 
 
-def set_alias(platform: Platform, principal: Principal, name: str, alias: str, number: int) -> ModelVersion:
-    """Points `alias` at a version. Raises NotFound, InvalidInput."""
+def set_alias(platform: Platform, principal: Principal, name: str, alias: str, number: int) -> MovedAlias:
+    """Points `alias` at a version, and warns when its labels are not those of the one it meant before. Raises NotFound, InvalidInput."""
     principal.require("write")
     check_name(alias, kind="alias")
     version = _version(platform, principal, name, number)
+    model = platform.registry.get_model(principal.team_id, name)
     platform.registry.set_alias(principal.team_id, name, alias, version.number, actor=principal.key_id)
-    return version
+    meant = {item.name: item.number for item in model.aliases}.get(alias)
+    changes = [label_change(str(former), former.labels, version.labels) for former in model.versions if former.number == meant]
+    return MovedAlias(version, tuple(change for change in changes if change is not None))
 
 
 def delete_alias(platform: Platform, principal: Principal, name: str, alias: str) -> None:

@@ -5,9 +5,11 @@ An endpoint has one trial at a time. What serves is not touched by it until it i
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from sqlalchemy.orm import Session
 
-from hanlin.control.deployment_rows import add_deployment, find_endpoint, select_task, select_views, stop_rows, wanted_rows
+from hanlin.control.deployment_rows import add_deployment, find_endpoint, label_warnings, select_task, select_views, stop_rows, wanted_rows
 from hanlin.control.platform import Platform
 from hanlin.control.values import DeploymentView
 from hanlin.errors import Conflict, InvalidInput
@@ -66,6 +68,7 @@ def promote(platform: Platform, principal: Principal, name: str) -> DeploymentVi
         trial = _trial(session, row)
         if trial.state != "ready":
             raise Conflict("trial_not_ready", name=name, state=trial.state)
+        warnings = label_warnings(session, row, trial.version_id)
         former = [other for other in wanted_rows(session, row.id) if other.id != trial.id]
         if former:
             trial.replicas = max(other.replicas for other in former)  # 0: it may sleep
@@ -73,7 +76,7 @@ def promote(platform: Platform, principal: Principal, name: str) -> DeploymentVi
             trial.isolation, trial.idle_s = former[-1].isolation, former[-1].idle_s  # where it is loaded next
         trial.role, trial.weight, row.deployment_id = "live", 0, trial.id
         stop_rows(former)
-        return _told(session, principal, "endpoint.promote", row, trial)
+        return replace(_told(session, principal, "endpoint.promote", row, trial), warnings=warnings)
 
 
 def abort(platform: Platform, principal: Principal, name: str) -> DeploymentView:

@@ -52,6 +52,7 @@ class DeploymentView:
         stats: of a trial: what it and the version that serves did meanwhile.
         isolation: whether a replica has a worker process of its own.
         idle_s: with 0 replicas: it sleeps after so long without a call; 0: when others need the room.
+        warnings: what whoever declared it should know; only where it is answered to them.
     """
 
     id: str
@@ -70,6 +71,7 @@ class DeploymentView:
     stats: JsonObject | None = None
     isolation: Isolation = "own"
     idle_s: float = 0.0
+    warnings: tuple[Said, ...] = ()
 
     def reason_in(self, language: str) -> str:
         """Why it does not serve, or not with all its replicas, and what to do, in `language` (`en` or `zh`); empty when all is well."""
@@ -82,6 +84,14 @@ class DeploymentView:
     def url(self) -> str:
         """Where its endpoint answers, below the server's address."""
         return f"/models/{self.endpoint}"
+
+
+@dataclass(frozen=True, slots=True)
+class MovedAlias:
+    """The version that an alias means from now on, and what its users should know."""
+
+    version: ModelVersion
+    warnings: tuple[Said, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx
 
 from hanlin.client import Hanlin
-from hanlin.client.values import Job, JsonObject
+from hanlin.client.value import JsonObject
+from hanlin.client.values import Job
 from hanlin.datasets import bundled
 from hanlin.demo.narrator import Narrator
 from hanlin.demo.telling import machine_line, show_compression, show_dataset, show_training

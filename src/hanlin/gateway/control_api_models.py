@@ -7,7 +7,15 @@ from fastapi import APIRouter, Response
 from hanlin.control import models
 from hanlin.control.platform import Platform
 from hanlin.gateway.control_api_routing import Caller, Language, Number, Routes
-from hanlin.gateway.control_api_wire_models import AliasRequest, FilesAnswer, ModelAnswer, ModelsAnswer, NotesRequest, VersionAnswer
+from hanlin.gateway.control_api_wire_models import (
+    AliasRequest,
+    FilesAnswer,
+    ModelAnswer,
+    ModelsAnswer,
+    MovedAliasAnswer,
+    NotesRequest,
+    VersionAnswer,
+)
 
 # A picture is shown inside a page of ours or alone; it may neither run nor load anything.
 _PICTURE_HEADERS = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'", "x-content-type-options": "nosniff"}
@@ -38,9 +46,9 @@ def routes(platform: Platform) -> APIRouter:
         return ModelAnswer.of(models.set_notes(platform, caller, name, body.notes))
 
     @data.add("PUT", "/models/{name}/aliases/{alias}", "write")
-    def set_alias(caller: Caller, name: str, alias: str, body: AliasRequest) -> VersionAnswer:
+    def set_alias(caller: Caller, language: Language, name: str, alias: str, body: AliasRequest) -> MovedAliasAnswer:
         """Points an alias at a published version."""
-        return VersionAnswer.of(models.set_alias(platform, caller, name, alias, body.version))
+        return MovedAliasAnswer.of_moved(models.set_alias(platform, caller, name, alias, body.version), language)
 
     @data.add("DELETE", "/models/{name}/aliases/{alias}", "write", status=204)
     def delete_alias(caller: Caller, name: str, alias: str) -> None:

@@ -9,6 +9,7 @@ from hanlin.control import deployments, trials
 from hanlin.control.platform import Platform
 from hanlin.gateway.control_api_routing import Caller, Language, Routes
 from hanlin.gateway.control_api_wire_models import (
+    DeployedAnswer,
     DeploymentAnswer,
     DeploymentsAnswer,
     DeployRequest,
@@ -29,7 +30,7 @@ def routes(platform: Platform, dataplane: Dataplane | None = None) -> APIRouter:
     data = Routes(platform, tags=["serving"])
 
     @data.add("POST", "/deployments", "write", status=202)
-    def deploy(caller: Caller, body: DeployRequest, language: Language) -> DeploymentAnswer:
+    def deploy(caller: Caller, body: DeployRequest, language: Language) -> DeployedAnswer:
         """Declares what an endpoint shall serve. What it served before answers until the new one is ready.
 
         Declaring again what is declared already answers the deployment that is there. With `canary` or `shadow` the version is only
@@ -39,7 +40,7 @@ def routes(platform: Platform, dataplane: Dataplane | None = None) -> APIRouter:
             max_replicas=body.max_replicas, isolation=body.isolation, idle_s=body.idle_s, long_text=body.long_text, canary=body.canary,
             shadow=body.shadow,
         )  # fmt: skip
-        return DeploymentAnswer.of(view, language)
+        return DeployedAnswer.of_new(view, language)
 
     @data.add("GET", "/deployments", "read")
     def list_deployments(caller: Caller, language: Language) -> DeploymentsAnswer:
@@ -77,9 +78,9 @@ def routes(platform: Platform, dataplane: Dataplane | None = None) -> APIRouter:
         return EndpointAnswer.of_view(done.view, language)
 
     @data.add("POST", "/endpoints/{endpoint}/rollback", "write", status=202)
-    def rollback(caller: Caller, endpoint: str, language: Language) -> DeploymentAnswer:
+    def rollback(caller: Caller, endpoint: str, language: Language) -> DeployedAnswer:
         """Goes back to what the endpoint served before."""
-        return DeploymentAnswer.of(deployments.rollback(platform, caller, endpoint), language)
+        return DeployedAnswer.of_new(deployments.rollback(platform, caller, endpoint), language)
 
     @data.add("POST", "/endpoints/{endpoint}/scale", "write")
     def scale(caller: Caller, endpoint: str, body: ScaleRequest, language: Language) -> DeploymentAnswer:
@@ -88,9 +89,9 @@ def routes(platform: Platform, dataplane: Dataplane | None = None) -> APIRouter:
         return DeploymentAnswer.of(view, language)
 
     @data.add("POST", "/endpoints/{endpoint}/promote", "write", status=202)
-    def promote(caller: Caller, endpoint: str, language: Language) -> DeploymentAnswer:
+    def promote(caller: Caller, endpoint: str, language: Language) -> DeployedAnswer:
         """The version on trial serves from now on."""
-        return DeploymentAnswer.of(trials.promote(platform, caller, endpoint), language)
+        return DeployedAnswer.of_new(trials.promote(platform, caller, endpoint), language)
 
     @data.add("POST", "/endpoints/{endpoint}/abort", "write")
     def abort(caller: Caller, endpoint: str, language: Language) -> DeploymentAnswer:

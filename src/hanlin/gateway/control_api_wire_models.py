@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Self
 
 from pydantic import Field
 
 from hanlin.control.deployments import MAX_IDLE_S
-from hanlin.control.values import DeploymentView, EndpointView, ModelView, VersionView
+from hanlin.control.values import DeploymentView, EndpointView, ModelView, MovedAlias, VersionView
 from hanlin.gateway.control_api_wire import Answer, Json, Sent
+from hanlin.messages.said import Said
 from hanlin.registry.models import MAX_NOTES
 from hanlin.registry.values import Certificate, ModelVersion, Variant, VersionState
 from hanlin.serving.declared import DeploymentState, Role
@@ -50,6 +52,19 @@ class CertificateAnswer(Answer):
         return cls(variant=item.variant, is_passed=item.is_passed, report=item.report, created_at=item.created_at)
 
 
+class WarningAnswer(Answer):
+    """Something that was done and may surprise."""
+
+    code: str
+    params: Json
+    message: str = Field(description="the same in the caller's language")
+
+    @classmethod
+    def of(cls, warnings: Iterable[Said], language: str) -> list[Self]:
+        """From what was said, in `language`."""
+        return [cls.model_validate(said.to_json() | {"message": said.text(language)}) for said in warnings]
+
+
 class VersionAnswer(Answer):
     """An immutable release of a model."""
 
@@ -68,6 +83,17 @@ class VersionAnswer(Answer):
     def of(cls, item: ModelVersion) -> Self:
         """From the registry's value."""
         return cls.model_validate(item)
+
+
+class MovedAliasAnswer(VersionAnswer):
+    """The version that an alias means from now on, and what its users should know."""
+
+    warnings: list[WarningAnswer] = Field(description="such as labels that are not those of the version it meant before")
+
+    @classmethod
+    def of_moved(cls, moved: MovedAlias, language: str) -> Self:
+        """From control's value, its warnings in `language`."""
+        return cls(**VersionAnswer.of(moved.version).model_dump(), warnings=WarningAnswer.of(moved.warnings, language))
 
 
 class FullVersionAnswer(VersionAnswer):
@@ -204,6 +230,17 @@ class DeploymentAnswer(Answer):
                    replicas=view.replicas, state=view.state, reason=view.reason_in(language), said=said, url=view.url,
                    created_at=view.created_at, max_replicas=view.max_replicas, role=view.role, weight=view.weight,
                    stats=view.stats, isolation=view.isolation, idle_s=view.idle_s)  # fmt: skip
+
+
+class DeployedAnswer(DeploymentAnswer):
+    """A deployment that was just declared, and what whoever declared it should know."""
+
+    warnings: list[WarningAnswer] = Field(description="such as labels that are not those of the version served now")
+
+    @classmethod
+    def of_new(cls, view: DeploymentView, language: str) -> Self:
+        """From control's value, its reason and warnings in `language`."""
+        return cls(**DeploymentAnswer.of(view, language).model_dump(), warnings=WarningAnswer.of(view.warnings, language))
 
 
 class DeploymentsAnswer(Answer):

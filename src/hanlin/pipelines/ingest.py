@@ -7,12 +7,14 @@ from datetime import datetime
 from pathlib import Path
 
 from hanlin.control.job_kinds import Ingest
-from hanlin.datasets import ReadOptions, SourceFile, ingest
+from hanlin.datasets import DatasetReport, ReadOptions, SourceFile, ingest
+from hanlin.errors import NotFound
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.data import fetch_files
 from hanlin.storage.durable import write_atomically
 from hanlin.storage.manifest import pack_folder
 from hanlin.tasks.base import TASKS
+from hanlin.tasks.label_change import label_change
 from hanlin.types import JsonObject, utc_now
 
 _MEGABYTE = 1_000_000
@@ -39,7 +41,7 @@ class IngestPipeline:
         found = ingest(source, task=TASKS.get(asked.task), options=ReadOptions.from_json(asked.options), out=out, progress=report)
         manifest = pack_folder(out, context.platform.blobs)
         version = context.platform.registry.create_dataset_version(
-            context.job.team_id, asked.dataset, asked.task, manifest, found.to_json()
+            context.job.team_id, asked.dataset, asked.task, manifest, _with_label_change(context, asked.dataset, found)
         )
         shutil.rmtree(context.workdir, ignore_errors=True)
         is_reused = version.created_at < began_at
@@ -54,3 +56,18 @@ def _began_at(workdir: Path) -> datetime:
     if not mark.exists():
         write_atomically(mark, utc_now().isoformat().encode())
     return datetime.fromisoformat(mark.read_text())
+
+
+def _with_label_change(context: JobContext, name: str, found: DatasetReport) -> JsonObject:
+    """The report, with a warning where the labels are not those of the dataset's version before this one."""
+    report = found.to_json()
+    try:
+        former = context.platform.registry.resolve_dataset(context.job.team_id, name)
+    except NotFound:
+        return report
+    before = former.report.get("labels")
+    change = label_change(str(former), list(before) if isinstance(before, dict) else [], [label for label, _ in found.labels])
+    warnings = report["warnings"]
+    if change is not None and isinstance(warnings, list):
+        warnings.append(change.to_json())
+    return report

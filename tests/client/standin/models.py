@@ -61,6 +61,9 @@ def routes(world: World) -> list[Route]:
     async def ok(request: Request) -> Response:
         return JSONResponse({"ok": True, "got": (await request.json()) if await request.body() else None})
 
+    async def alias(request: Request) -> Response:
+        return JSONResponse({"number": (await request.json())["version"], "state": "published", "warnings": world.warnings})
+
     async def card(request: Request) -> Response:
         return PlainTextResponse("# sentiment-zh\n\n| a | b |\n", media_type="text/markdown")
 
@@ -79,7 +82,8 @@ def routes(world: World) -> list[Route]:
         Route("/api/v1/models", models),
         Route("/api/v1/models/{name}", model),
         Route(version + "/publish", publish, methods=["POST"]),
-        Route("/api/v1/models/{name}/aliases/{alias}", ok, methods=["PUT", "DELETE"]),
+        Route("/api/v1/models/{name}/aliases/{alias}", ok, methods=["DELETE"]),
+        Route("/api/v1/models/{name}/aliases/{alias}", alias, methods=["PUT"]),
         Route("/api/v1/models/{name}/notes", ok, methods=["PUT"]),
         Route(version + "/card", card),
         Route(version + "/pictures/{picture}", picture),

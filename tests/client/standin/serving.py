@@ -107,6 +107,7 @@ def routes(world: World) -> list[Route]:
             "url": f"{world.url}/models/{body['endpoint']}",
             "replicas": 1,
             "variant": "openvino-int8",
+            "warnings": world.warnings,
             **body,
         }
         if role := next((name for name in ("canary", "shadow") if body.get(name)), None):

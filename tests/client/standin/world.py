@@ -19,6 +19,7 @@ class World:
     blobs: dict[str, bytes] = field(default_factory=dict)
     partial: dict[str, bytes] = field(default_factory=dict)
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    warnings: list[dict[str, Any]] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
     empty_models: list[dict[str, Any]] = field(default_factory=list)
     keys_seen: dict[str, str] = field(default_factory=dict)
