@@ -14,6 +14,7 @@ from starlette.testclient import TestClient
 from hanlin.console.application import create_application
 from hanlin.console.views import (
     CertificateView,
+    CurveView,
     EndpointView,
     JobEventView,
     JobView,
@@ -87,6 +88,7 @@ def make_version(number: int, **changes: object) -> VersionView:
         pictures=("pareto", "curve"),
         budget=0.5,
         target="throughput",
+        curve=CurveView(True, "accuracy", 0.8411, 0.8598),
     )
     return replace(version, **changes)  # type: ignore[arg-type]
 

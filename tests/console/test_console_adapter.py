@@ -21,11 +21,13 @@ from hanlin.gateway.dataplane import Dataplane, Outcome
 from hanlin.messages.said import Said
 from hanlin.settings import Settings
 from hanlin.storage.manifest import pack_folder
+from hanlin.tasks.few_rows import few_test_rows, stored
 from hanlin.types import KeyId, Principal, TeamId
 
 TEAM = TeamId("default")
 METRICS = {
-    "rows": 10, "accuracy": 0.9, "macro_f1": 0.89, "micro_f1": 0.9, "ece": 0.05, "interval": [0.8, 0.95],
+    "rows": 10, "warnings": stored(few_test_rows(10)),
+    "accuracy": 0.9, "macro_f1": 0.89, "micro_f1": 0.9, "ece": 0.05, "interval": [0.8, 0.95],
     "per_class": [
         {"label": "neg", "precision": 1.0, "recall": 0.8, "f1": 0.88, "support": 5},
         {"label": "pos", "precision": 0.83, "recall": 1.0, "f1": 0.9, "support": 5},
@@ -94,7 +96,9 @@ def model(platform: Platform, owner: Principal, tmp_path: Path) -> str:
         VariantEvidence(name, "ok", validation_metric=0.9, drop_points=0.0, test_metric=0.9, throughput_rows_s=rate, **COST)
         for name, rate in (("torch-fp32", 400.0), ("openvino-int8", 2000.0))
     )  # fmt: skip
-    report = CompressionReport("throughput", 0.5, "accuracy", "openvino-int8", Machine("cpu", 2, 2, ()), rows).to_json()
+    report = CompressionReport(
+        "throughput", 0.5, "accuracy", "openvino-int8", Machine("cpu", 2, 2, ()), rows, {"validation": 60, "test": 10}
+    ).to_json()
     for row in rows:
         is_chosen = row.variant == "openvino-int8"
         evidence = {**row.to_json(), "budget": 0.5, "target": "throughput"} | ({"report": report} if is_chosen else {})
@@ -120,6 +124,10 @@ def test_a_version_is_seen_whole(port: PlatformPort, owner: Principal, model: st
     certificate = version.certificates[0]
     assert (certificate.rows, certificate.agreement, certificate.max_difference, certificate.tolerance) == (200, 0.995, 0.01, 0.05)
     assert certificate.agreement_interval == (0.972, 0.9991)
+    assert [[said.code for said in told] for told in (version.warnings, version.search_warnings)] == [
+        ["few_test_rows"],
+        ["few_rows_for_budget"],
+    ]
     assert ("dataset", "r:1") in version.lineage
     assert ("seed", "0") in version.lineage
     assert [name for name, _ in version.lineage] == ["dataset", "seed"]

@@ -91,6 +91,14 @@ def test_a_network_learns_is_saved_and_answers_the_same(tmp_path: Path, model: s
     assert first.rows_per_s > 0
 
 
+def test_the_curve_is_of_the_network_alone_and_the_best_of_what_was_saved(tmp_path: Path) -> None:
+    plain, wide = (run(tmp_path / str(is_wide), config_of(epochs=1, rate=0.002, wide=is_wide)) for is_wide in (False, True))
+    assert wide.history == plain.history
+    assert plain.network_best == plain.best == max(point.validation["accuracy"] for point in plain.history if point.validation)
+    assert wide.network_best == plain.best < wide.best
+    assert wide.best == pytest.approx(evaluate(tmp_path / "True" / "out", DATA.validation).metrics.accuracy)
+
+
 @pytest.mark.parametrize(
     "options",
     [

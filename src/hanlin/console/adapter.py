@@ -169,8 +169,18 @@ def _version(item: ControlVersion) -> VersionView:
         certificates=certificates,
         pictures=tuple({*item.pictures, "pareto"} if _report(item) else item.pictures),
         budget=next((found for one in evidence if (found := reading.real(one, "budget")) is not None), None),
+        warnings=_warnings(version),
+        search_warnings=tuple(said for said in reading.read_warnings(_report(item)) if said.code != "few_test_rows"),  # told already
+        curve=reading.read_curve(version.lineage),
         target=next((words for one in evidence if (words := reading.text(one, "target"))), ""),
     )
+
+
+def _warnings(version: ModelVersion) -> tuple[Said, ...]:
+    """What qualifies the figures of a version, as the command line tells it, and what its import had to assume."""
+    is_assumed = reading.child(version.lineage, "head").get("is_assumed") is True
+    found = reading.read_warnings(reading.child(version.metrics, "test") or version.metrics)
+    return (*found, Said("pooling_assumed")) if is_assumed else found
 
 
 def _report(item: ControlVersion) -> JsonObject:

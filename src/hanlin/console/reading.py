@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 
-from hanlin.console.views import CertificateView, LabelScores, MetricsView, SideView, TrialView, VariantView
+from hanlin.console.views import CertificateView, CurveView, LabelScores, MetricsView, SideView, TrialView, VariantView
 from hanlin.console.words import LANGUAGES
 from hanlin.control.values import DeploymentView
 from hanlin.messages.said import Said
@@ -86,6 +86,7 @@ def read_certificate(variant: str, report: JsonObject, *, is_passed: bool, creat
         agreement_interval=_interval(report.get("label_agreement_interval")),
         max_difference=real(report, "max_score_difference"),
         tolerance=real(child(report, "tolerance"), "max_score_difference"),
+        is_agreement_only=report.get("is_agreement_only") is True,
     )
 
 
@@ -98,6 +99,16 @@ def read_warnings(*reports: JsonObject) -> tuple[Said, ...]:
     """What stored reports warn of; what two of them say is told once."""
     found = (Said.from_json(item) for report in reports for item in objects(report.get("warnings")))
     return tuple({said.code: said for said in found if said is not None}.values())
+
+
+def read_curve(lineage: JsonObject) -> CurveView | None:
+    """How the curve of a training relates to what came of it; None for what was not trained here."""
+    training, config = child(lineage, "training"), child(lineage, "config")
+    if not training:
+        return None
+    network, whole_ = real(training, "network_best"), real(training, "best")
+    is_widened = config.get("wide") is True and (network is None or network != whole_)  # equal: the road did not help and was left out
+    return CurveView(is_widened, text(config, "metric"), network, whole_)
 
 
 def read_figures(metrics: Mapping[str, JsonValue]) -> tuple[tuple[str, float], ...]:

@@ -68,11 +68,27 @@ class CertificateView:
     max_difference: float | None = None
     tolerance: float | None = None
     agreement_interval: tuple[float, float] | None = None
+    is_agreement_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CurveView:
+    """Why the curve may end elsewhere than the version's headline: it shows the network alone, on validation rows.
+
+    Attributes:
+        is_widened: whether a linear road was put beside the network after its last step.
+        network, whole: `metric` of the network alone and of both together on those rows; None where it was not kept.
+    """
+
+    is_widened: bool
+    metric: str = ""
+    network: float | None = None
+    whole: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class VersionView:
-    """One immutable release of a model."""
+    """One immutable release of a model. `warnings` qualify its metrics, `search_warnings` its compression report."""
 
     model: str
     number: int
@@ -89,6 +105,9 @@ class VersionView:
     pictures: tuple[str, ...] = ()
     budget: float | None = None
     target: str = ""
+    warnings: tuple[Said, ...] = ()
+    search_warnings: tuple[Said, ...] = ()
+    curve: CurveView | None = None
 
     @property
     def chosen(self) -> VariantView | None:

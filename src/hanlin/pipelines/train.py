@@ -25,6 +25,8 @@ from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import SCRATCH_MODELS, TrainConfig
 from hanlin.types import JsonObject, ModelRef
 
+_FIGURES = ("steps", "best", "network_best", "best_step", "precision", "threads", "seconds", "tokens_per_s")
+
 
 @PIPELINES.register("train")
 class TrainPipeline:
@@ -127,7 +129,7 @@ class _Training:
             "parent_digest": self.parent.digest if self.parent else None, "model": self.asked.model, "config": self.config.to_json(),
             "seed": self.asked.seed, "code_version": code_version(), "job": self.context.job.id, "machine": machine(),
             **starts_of(self.asked),
-            "training": {name: trained[name] for name in ("steps", "best", "best_step", "precision", "threads", "seconds", "tokens_per_s")},
+            "training": {name: trained[name] for name in _FIGURES},
         }  # fmt: skip
         manifest = pack_folder(self.artifact, self.context.platform.blobs)
         version = registry.create_version(

@@ -41,14 +41,16 @@ CHECKPOINT_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """What a run found. `best` is the watched metric on the validation rows at `best_step`, whose weights were saved.
+    """What a run found. `best` is the watched metric of what was saved on the validation rows; its network has the weights of `best_step`.
 
     Attributes:
+        network_best: the same of the network alone, as the curve shows it; without a linear road beside it, it is `best`.
         seconds, tokens_per_s: of the steps of the last attempt, evaluations included; tokens without padding.
     """
 
     steps: int
     best: float
+    network_best: float
     best_step: int
     precision: str
     threads: int
@@ -98,10 +100,10 @@ def train(
         state.read(found)
         progress.message("training_resumed", step=state.place.step)
     seconds, tokens = _run(start.course, state, out / "tokenizer.json", progress, checkpoints)
-    best = _finish(start, state, out, progress)
+    network_best, best = _finish(start, state, out, progress)
     place = state.place
     return TrainReport(
-        steps=place.step, best=best, best_step=place.best_step, precision=place.precision, threads=threads,
+        steps=place.step, best=best, network_best=network_best, best_step=place.best_step, precision=place.precision, threads=threads,
         seconds=seconds, tokens_per_s=tokens / max(seconds, 1e-9), history=tuple(place.history), config=config.to_json(),
     )  # fmt: skip
 
@@ -229,8 +231,8 @@ def _run(course: Course, state: RunState, tokenizer: Path, progress: Progress, c
     return time.perf_counter() - started, int((state.place.step - first_step) * mean_tokens)
 
 
-def _finish(start: _Start, state: RunState, out: Path, progress: Progress) -> float:
-    """Put the best weights into the module, add the wide road, save. Returns the watched metric of what was saved."""
+def _finish(start: _Start, state: RunState, out: Path, progress: Progress) -> tuple[float, float]:
+    """Put the best weights into the module, add the wide road, save. Returns the watched metric without the road, and of what was saved."""
     config, module = start.course.config, start.module.float()
     with torch.no_grad():
         torch._foreach_copy_([parameter.data for parameter in state.masters.parameters], state.best)
@@ -238,11 +240,11 @@ def _finish(start: _Start, state: RunState, out: Path, progress: Progress) -> fl
         start.compaction.restore(module)
     module.eval()
     assert state.place.best is not None
-    best = -state.place.best if config.metric == "loss" else state.place.best
+    network_best = best = -state.place.best if config.metric == "loss" else state.place.best
     if config.wide and isinstance(module, TextClassifier | PretrainedClassifier):
-        best = _widen(module, start, progress, before=best)
+        best = _widen(module, start, progress, before=network_best)
     save_network(module, out)
-    return best
+    return network_best, best
 
 
 def _widen(module: TextClassifier | PretrainedClassifier, start: _Start, progress: Progress, *, before: float) -> float:

@@ -7,6 +7,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from hanlin.console.views import ModelView, VersionView
+from hanlin.console.views_data import DatasetVersionView
 from hanlin.console.visits import Visit
 from hanlin.errors import NotFound
 from hanlin.types import is_name
@@ -34,7 +35,10 @@ async def show_version(visit: Visit) -> Response:
     version = _find(model, int(visit.request.path_params["version"]))
     card = await visit.ask(visit.site.port.card, model.name, version.number, visit.language)
     dataset = await _dataset(visit, version)
-    return visit.render("version.html.jinja", model=model, version=version, dataset=dataset, card=render_markdown(card))
+    told = {said.code: said for said in (*(dataset.warnings if dataset else ()), *version.warnings)}
+    return visit.render(
+        "version.html.jinja", model=model, version=version, dataset=dataset, warnings=list(told.values()), card=render_markdown(card)
+    )
 
 
 async def show_picture(visit: Visit) -> Response:
@@ -59,18 +63,18 @@ def _name(visit: Visit) -> str:
     return name
 
 
-async def _dataset(visit: Visit, version: VersionView) -> str:
-    """The address of the page of the very rows it was trained on; empty when they are gone, or others took their name."""
+async def _dataset(visit: Visit, version: VersionView) -> DatasetVersionView | None:
+    """The very rows it was trained on; None when they are gone, or others took their name."""
     name, number = version.dataset or ("", 0)
     if not name:
-        return ""
+        return None
     try:
         found = await visit.ask(visit.site.port.get_dataset, name)
     except NotFound:
-        return ""
+        return None
     digest = dict(version.lineage).get("dataset_digest")
     rows = next((item for item in found.versions if item.number == number), None)
-    return f"/console/datasets/{name}/{number}" if rows and digest in {None, rows.digest} else ""
+    return rows if rows and digest in {None, rows.digest} else None
 
 
 def _find(model: ModelView, number: int) -> VersionView:
