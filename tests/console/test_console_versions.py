@@ -44,6 +44,12 @@ def test_warnings_of_its_rows_are_told_once(shown, port) -> None:
     assert "only 61 test rows" in shown(warnings=())
 
 
+def test_what_a_dataset_is_warned_of_by_itself_stays_with_it(shown, port) -> None:
+    gone = Said("labels_gone", {"former": "reviews-zh:0", "gone": "mixed"})
+    port.datasets[0] = replace(port.datasets[0], versions=(replace(port.datasets[0].versions[1], warnings=(gone,)),))
+    assert gone.text("en") not in shown(warnings=())
+
+
 def test_without_warnings_there_is_no_box(shown, port) -> None:
     port.datasets = []
     assert 'class="warnings"' not in shown()

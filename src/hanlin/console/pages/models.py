@@ -14,6 +14,7 @@ from hanlin.types import is_name
 
 # A picture is a file of the version; opened by itself it may style itself and do nothing else.
 _PICTURE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+_OF_ROWS = ("few_validation_rows", "few_test_rows")  # what a dataset is warned of and its models inherit
 # No raw HTML, no images (they would be asked for elsewhere); links to script schemes are refused by the parser.
 _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table").disable("image")
 
@@ -35,7 +36,8 @@ async def show_version(visit: Visit) -> Response:
     version = _find(model, int(visit.request.path_params["version"]))
     card = await visit.ask(visit.site.port.card, model.name, version.number, visit.language)
     dataset = await _dataset(visit, version)
-    told = {said.code: said for said in (*(dataset.warnings if dataset else ()), *version.warnings)}
+    rows = [said for said in dataset.warnings if said.code in _OF_ROWS] if dataset else []
+    told = {said.code: said for said in (*rows, *version.warnings)}
     return visit.render(
         "version.html.jinja", model=model, version=version, dataset=dataset, warnings=list(told.values()), card=render_markdown(card)
     )
