@@ -238,6 +238,9 @@ def test_deploy_endpoint_rollback_undeploy(run, world) -> None:
     assert "sentiment-zh:1" in run("endpoint", "list").out
     assert run("endpoint", "show", "sentiment", "--json").json()["state"] == "ready"
     assert "is ready" in run("rollback", "sentiment", "--no-wait").out
+    again = run("rollback", "sentiment", "--to", "sentiment-zh:1")
+    assert "rolled back already" in again.out
+    assert world.rollbacks == [{"to": None, "expected": "dep-seen"}, {"to": "sentiment-zh:1", "expected": "dep-seen"}]
     world.lingers = 2
     assert "is stopping" in run("undeploy", "sentiment", "--no-wait").out
     assert run("undeploy", "sentiment", "--json").json() == {"endpoint": "sentiment", "state": "stopped"}

@@ -225,7 +225,9 @@ def test_every_call_of_the_control_api(hanlin, world) -> None:
     assert hanlin.deployments.wait(deployment).state == "ready"
     assert hanlin.endpoints.list()[0].model == "sentiment-zh"
     assert hanlin.endpoints.get("sentiment").state == "ready"
-    assert hanlin.endpoints.rollback("sentiment").version == 1
+    rollbacks = [hanlin.endpoints.rollback("sentiment"), hanlin.endpoints.rollback("sentiment", to="sentiment-zh:1", expected="dep-1")]
+    assert [(done.version, done.is_changed) for done in rollbacks] == [(1, True), (1, False)]
+    assert world.rollbacks[1] == {"to": "sentiment-zh:1", "expected": "dep-1"}
     scaled = hanlin.endpoints.scale("sentiment", 2, 4)
     assert (scaled.replicas, scaled.max_replicas) == (2, 4)
     tried = hanlin.deployments.create("sentiment-zh:2", "sentiment", canary=10)

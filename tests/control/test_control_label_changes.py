@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hanlin.control import deployments, models, trials
+from hanlin.control.rollback import roll_back
 
 
 def ready(desired) -> None:
@@ -29,7 +30,7 @@ def test_a_deployment_is_compared_with_what_serves_now(platform, owner, make_ver
     assert deploy("mood:3") == changed
     ready(desired)
     desired.set_state(desired.list_deployments()[0].deployment_id, "stopped", None, 0)
-    back = deployments.rollback(platform, owner, "live")
+    back = roll_back(platform, owner, "live").view
     assert [said.text("en") for said in back.warnings] == ["the labels are not those of mood:3: new are b; gone are c"]
     deployments.undeploy(platform, owner, "live")
     assert deploy("mood:4") == []

@@ -6,6 +6,7 @@ import pytest
 
 from hanlin.control import deployments, trials
 from hanlin.control.desired import DeclaredDeployments
+from hanlin.control.rollback import roll_back
 from hanlin.errors import Conflict, InvalidInput, NotFound, PermissionDenied
 from hanlin.messages.said import Said
 from hanlin.types import KeyId, Principal
@@ -52,7 +53,7 @@ def test_a_promoted_trial_serves_with_the_replicas_of_the_one_it_replaces(platfo
     assert roles(desired) == [("live", 0, "mood:2")]
     view = deployments.get_endpoint(platform, owner, "live")
     assert (view.serving.id, view.trial) == (trial, None)
-    back = deployments.rollback(platform, owner, "live")
+    back = roll_back(platform, owner, "live").view
     assert (back.version, back.replicas, back.max_replicas) == (1, 2, 4), "what served before, scaled as it is"
 
 
@@ -100,7 +101,7 @@ def test_a_new_version_and_a_rollback_end_the_trial(platform, owner, desired, li
     assert roles(desired) == [("live", 0, "mood:1"), ("live", 0, "mood:3")]
     desired.set_state(new.id, "ready", None, 2)
     deployments.deploy(platform, owner, model="mood:2", endpoint="live", canary=10)
-    assert deployments.rollback(platform, owner, "live").version == 1
+    assert roll_back(platform, owner, "live").view.version == 1
     assert ("canary", 10, "mood:2") not in roles(desired)
 
 

@@ -95,17 +95,24 @@ def undeploy(endpoint: EndpointName, wait: Wait = True, json: JsonFlag = False) 
         SCREEN.line(say(f"deploy.{state}", endpoint=endpoint))
 
 
-def rollback(endpoint: EndpointName, wait: Wait = True, json: JsonFlag = False) -> None:
+def rollback(
+    endpoint: EndpointName,
+    to: Annotated[str | None, typer.Option("--to", metavar="MODEL:VERSION", help=say("option.to"))] = None,
+    wait: Wait = True,
+    json: JsonFlag = False,
+) -> None:
     """See `help.rollback`."""
     with connect() as hanlin:
-        deployment = hanlin.endpoints.rollback(endpoint)
-        tell_warnings(deployment.warnings)
-        if wait:
-            deployment = _settle(hanlin, deployment)
+        seen = hanlin.endpoints.get(endpoint)
+        done = hanlin.endpoints.rollback(endpoint, to=to, expected=seen.id)
+        tell_warnings(done.warnings)
+        deployment = _settle(hanlin, done) if wait else done
     if json:
-        SCREEN.document(deployment.model_dump(mode="json"))
-    else:
-        SCREEN.line(_state(deployment))
+        SCREEN.document(deployment.model_dump(mode="json") | {"is_changed": done.is_changed})
+        return
+    SCREEN.line(_state(deployment))
+    if not done.is_changed:
+        SCREEN.line(say("deploy.rolled_back_already", endpoint=endpoint))
 
 
 def _state(deployment: Deployment) -> str:

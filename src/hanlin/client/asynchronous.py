@@ -11,12 +11,13 @@ import httpx
 
 from hanlin.client import calls, flows, transfer
 from hanlin.client.connection import find_url
-from hanlin.client.core import AsyncCore, make_policy
+from hanlin.client.core import AsyncCore, AsyncPart, make_policy
 from hanlin.client.drivers import AsyncDriver
 from hanlin.client.inference import AsyncInference
+from hanlin.client.serving import AsyncDeployments, AsyncEndpoints
 from hanlin.client.value import JsonObject
-from hanlin.client.values import Dataset, Deployment, Endpoint, Job, JobEvent, Key, Model, ModelVersion, Task, UploadedFile
-from hanlin.types import Isolation, LongText, ModelRef, Scope, check_name
+from hanlin.client.values import Dataset, Job, JobEvent, Key, Model, ModelVersion, Task, UploadedFile
+from hanlin.types import ModelRef, Scope, check_name
 
 OnEvent = Callable[[JobEvent], None]
 
@@ -72,12 +73,7 @@ class AsyncHanlin(AsyncInference):
         await self.close()
 
 
-class _Part:
-    def __init__(self, core: AsyncCore) -> None:
-        self._core = core
-
-
-class AsyncJobs(_Part):
+class AsyncJobs(AsyncPart):
     """Queued work."""
 
     async def submit(self, kind: str, config: JsonObject, *, idempotency_key: str | None = None) -> Job:
@@ -109,7 +105,7 @@ class AsyncJobs(_Part):
         return await self._core.driver.run(flows.wait(job_id, self._core.policy, timeout_s=timeout), on_event)
 
 
-class AsyncBlobs(_Part):
+class AsyncBlobs(AsyncPart):
     """Bytes by digest."""
 
     async def upload(self, source: str | Path, *, on_bytes: transfer.OnBytes | None = None) -> list[UploadedFile]:
@@ -121,7 +117,7 @@ class AsyncBlobs(_Part):
         await self._core.driver.run(transfer.download(file, Path(target), self._core.policy))
 
 
-class AsyncDatasets(_Part):
+class AsyncDatasets(AsyncPart):
     """Named tables of examples."""
 
     async def list(self) -> list[Dataset]:
@@ -145,7 +141,7 @@ class AsyncDatasets(_Part):
         await self._core.call(calls.delete_dataset(name, number, force=force))
 
 
-class AsyncModels(_Part):
+class AsyncModels(AsyncPart):
     """Models and their versions."""
 
     async def files(self, name: str, number: int) -> list[UploadedFile]:
@@ -210,77 +206,7 @@ class AsyncModels(_Part):
         await self._core.call(calls.delete_version(name, number))
 
 
-class AsyncDeployments(_Part):
-    """What endpoints shall serve."""
-
-    async def create(
-        self, model: str, endpoint: str, *, variant: str | None = None, replicas: int | None = None, max_replicas: int | None = None,
-        isolation: Isolation | None = None, idle_s: float | None = None, long_text: LongText | None = None, canary: int | None = None,
-        shadow: int | None = None,
-    ) -> Deployment:  # fmt: skip
-        """Declare that `endpoint` serves `model`, or tries it beside what serves: as a `canary` that answers so many percent of the
-        calls, or a `shadow` that gets copies of as many. Returns at once, see `wait`. What is None stays as it is.
-
-        Args:
-            replicas: loaded copies; 0 lets it sleep while it is not used, and load on the next call.
-            isolation: `own` worker process for each copy, or one `shared` with other small models.
-            idle_s: with 0 replicas: it sleeps after so long without a call; 0: only when others need the memory.
-            long_text: refuse, truncate or window.
-        """
-        call = calls.create_deployment(
-            model, endpoint, variant=variant, replicas=replicas, max_replicas=max_replicas, isolation=isolation, idle_s=idle_s,
-            long_text=long_text, canary=canary, shadow=shadow,
-        )  # fmt: skip
-        return await self._core.call(call)
-
-    async def list(self) -> list[Deployment]:
-        """All deployments."""
-        return await self._core.call(calls.list_deployments())
-
-    async def wait(self, deployment: Deployment, *, timeout: float = 180.0) -> Deployment:
-        """Wait until it serves. Raises EngineFailed with the reason when it cannot."""
-        return await self._core.driver.run(flows.settle(deployment, self._core.policy, timeout_s=timeout))
-
-
-class AsyncEndpoints(_Part):
-    """Public names."""
-
-    async def list(self) -> list[Endpoint]:
-        """All endpoints."""
-        return await self._core.call(calls.list_endpoints())
-
-    async def get(self, endpoint: str) -> Endpoint:
-        """One endpoint."""
-        return await self._core.call(calls.get_endpoint(endpoint))
-
-    async def update(self, endpoint: str, *, long_text: LongText | None = None, cache_ttl_s: int | None = None) -> Endpoint:
-        """Change what becomes of long texts (refuse, truncate, window) and for how long answers are kept (0: not at all)."""
-        return await self._core.call(calls.update_endpoint(endpoint, long_text=long_text, cache_ttl_s=cache_ttl_s))
-
-    async def delete(self, endpoint: str, *, wait: bool = True, timeout: float = 30.0) -> None:
-        """Stop serving it and wait until it answers no more. Raises DeadlineExceeded (`undeploy_slow`); it still will go."""
-        await self._core.call(calls.delete_endpoint(endpoint))
-        if wait:
-            await self._core.driver.run(flows.vanish(endpoint, self._core.policy, timeout_s=timeout))
-
-    async def rollback(self, endpoint: str) -> Deployment:
-        """Serve again what it served before."""
-        return await self._core.call(calls.rollback_endpoint(endpoint))
-
-    async def scale(self, endpoint: str, min_replicas: int, max_replicas: int | None = None) -> Deployment:
-        """Change how many replicas it has: between these, as load asks for."""
-        return await self._core.call(calls.scale_endpoint(endpoint, min_replicas, max_replicas))
-
-    async def promote(self, endpoint: str) -> Deployment:
-        """Let the version on trial serve from now on."""
-        return await self._core.call(calls.promote_endpoint(endpoint))
-
-    async def abort(self, endpoint: str) -> Deployment:
-        """End the trial; what served all along serves on."""
-        return await self._core.call(calls.abort_endpoint(endpoint))
-
-
-class AsyncKeys(_Part):
+class AsyncKeys(AsyncPart):
     """API credentials."""
 
     async def list(self) -> list[Key]:

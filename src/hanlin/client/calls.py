@@ -11,7 +11,7 @@ from hanlin.client import replies
 from hanlin.client.building import get, path_of, send
 from hanlin.client.steps import Call, Reply
 from hanlin.client.value import JsonObject
-from hanlin.client.values import Dataset, Deployment, Endpoint, Job, Key, Model, ModelVersion, Task, UploadedFile  # fmt: skip
+from hanlin.client.values import Dataset, Deployment, Endpoint, Job, Key, Model, ModelVersion, Rollback, Task, UploadedFile  # fmt: skip
 from hanlin.errors import Internal
 from hanlin.types import LongText, Scope, is_digest
 
@@ -180,9 +180,10 @@ def delete_endpoint(endpoint: str) -> Call[None]:
     return send("DELETE", path_of("api", "v1", "endpoints", endpoint), replies.nothing, is_idempotent=False)
 
 
-def rollback_endpoint(endpoint: str) -> Call[Deployment]:
-    """Serve again what the endpoint served before."""
-    return send("POST", path_of("api", "v1", "endpoints", endpoint, "rollback"), replies.one(Deployment), is_idempotent=False)
+def rollback_endpoint(endpoint: str, *, to: str | None, expected: str | None) -> Call[Rollback]:
+    """Serve again what the endpoint served before; asking twice does no harm."""
+    body = {"to": to, "expected": expected}
+    return send("POST", path_of("api", "v1", "endpoints", endpoint, "rollback"), replies.one(Rollback), body)
 
 
 def scale_endpoint(endpoint: str, min_replicas: int, max_replicas: int | None) -> Call[Deployment]:

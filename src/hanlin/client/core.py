@@ -41,3 +41,17 @@ class AsyncCore:
     async def call(self, call: Call[T]) -> T:
         """Exchange one call under the policy."""
         return await self.driver.run(flows.exchange(call, self.policy))
+
+
+class Part:
+    """What one kind of thing can be asked, over a client's core."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+
+class AsyncPart:
+    """The same for asyncio."""
+
+    def __init__(self, core: AsyncCore) -> None:
+        self._core = core

@@ -11,12 +11,13 @@ import httpx
 
 from hanlin.client import calls, flows, transfer
 from hanlin.client.connection import find_url
-from hanlin.client.core import Core, make_policy
+from hanlin.client.core import Core, Part, make_policy
 from hanlin.client.drivers import Driver
 from hanlin.client.inference import Inference
+from hanlin.client.serving import Deployments, Endpoints
 from hanlin.client.value import JsonObject
-from hanlin.client.values import Dataset, Deployment, Endpoint, Job, JobEvent, Key, Model, ModelVersion, Task, UploadedFile
-from hanlin.types import Isolation, LongText, ModelRef, Scope, check_name
+from hanlin.client.values import Dataset, Job, JobEvent, Key, Model, ModelVersion, Task, UploadedFile
+from hanlin.types import ModelRef, Scope, check_name
 
 OnEvent = Callable[[JobEvent], None]
 
@@ -72,12 +73,7 @@ class Hanlin(Inference):
         self.close()
 
 
-class _Part:
-    def __init__(self, core: Core) -> None:
-        self._core = core
-
-
-class Jobs(_Part):
+class Jobs(Part):
     """Queued work."""
 
     def submit(self, kind: str, config: JsonObject, *, idempotency_key: str | None = None) -> Job:
@@ -109,7 +105,7 @@ class Jobs(_Part):
         return self._core.driver.run(flows.wait(job_id, self._core.policy, timeout_s=timeout), on_event)
 
 
-class Blobs(_Part):
+class Blobs(Part):
     """Bytes by digest."""
 
     def upload(self, source: str | Path, *, on_bytes: transfer.OnBytes | None = None) -> list[UploadedFile]:
@@ -121,7 +117,7 @@ class Blobs(_Part):
         self._core.driver.run(transfer.download(file, Path(target), self._core.policy))
 
 
-class Datasets(_Part):
+class Datasets(Part):
     """Named tables of examples."""
 
     def list(self) -> list[Dataset]:
@@ -145,7 +141,7 @@ class Datasets(_Part):
         self._core.call(calls.delete_dataset(name, number, force=force))
 
 
-class Models(_Part):
+class Models(Part):
     """Models and their versions."""
 
     def files(self, name: str, number: int) -> list[UploadedFile]:
@@ -210,77 +206,7 @@ class Models(_Part):
         self._core.call(calls.delete_version(name, number))
 
 
-class Deployments(_Part):
-    """What endpoints shall serve."""
-
-    def create(
-        self, model: str, endpoint: str, *, variant: str | None = None, replicas: int | None = None, max_replicas: int | None = None,
-        isolation: Isolation | None = None, idle_s: float | None = None, long_text: LongText | None = None, canary: int | None = None,
-        shadow: int | None = None,
-    ) -> Deployment:  # fmt: skip
-        """Declare that `endpoint` serves `model`, or tries it beside what serves: as a `canary` that answers so many percent of the
-        calls, or a `shadow` that gets copies of as many. Returns at once, see `wait`. What is None stays as it is.
-
-        Args:
-            replicas: loaded copies; 0 lets it sleep while it is not used, and load on the next call.
-            isolation: `own` worker process for each copy, or one `shared` with other small models.
-            idle_s: with 0 replicas: it sleeps after so long without a call; 0: only when others need the memory.
-            long_text: refuse, truncate or window.
-        """
-        call = calls.create_deployment(
-            model, endpoint, variant=variant, replicas=replicas, max_replicas=max_replicas, isolation=isolation, idle_s=idle_s,
-            long_text=long_text, canary=canary, shadow=shadow,
-        )  # fmt: skip
-        return self._core.call(call)
-
-    def list(self) -> list[Deployment]:
-        """All deployments."""
-        return self._core.call(calls.list_deployments())
-
-    def wait(self, deployment: Deployment, *, timeout: float = 180.0) -> Deployment:
-        """Wait until it serves. Raises EngineFailed with the reason when it cannot."""
-        return self._core.driver.run(flows.settle(deployment, self._core.policy, timeout_s=timeout))
-
-
-class Endpoints(_Part):
-    """Public names."""
-
-    def list(self) -> list[Endpoint]:
-        """All endpoints."""
-        return self._core.call(calls.list_endpoints())
-
-    def get(self, endpoint: str) -> Endpoint:
-        """One endpoint."""
-        return self._core.call(calls.get_endpoint(endpoint))
-
-    def update(self, endpoint: str, *, long_text: LongText | None = None, cache_ttl_s: int | None = None) -> Endpoint:
-        """Change what becomes of long texts (refuse, truncate, window) and for how long answers are kept (0: not at all)."""
-        return self._core.call(calls.update_endpoint(endpoint, long_text=long_text, cache_ttl_s=cache_ttl_s))
-
-    def delete(self, endpoint: str, *, wait: bool = True, timeout: float = 30.0) -> None:
-        """Stop serving it and wait until it answers no more. Raises DeadlineExceeded (`undeploy_slow`); it still will go."""
-        self._core.call(calls.delete_endpoint(endpoint))
-        if wait:
-            self._core.driver.run(flows.vanish(endpoint, self._core.policy, timeout_s=timeout))
-
-    def rollback(self, endpoint: str) -> Deployment:
-        """Serve again what it served before."""
-        return self._core.call(calls.rollback_endpoint(endpoint))
-
-    def scale(self, endpoint: str, min_replicas: int, max_replicas: int | None = None) -> Deployment:
-        """Change how many replicas it has: between these, as load asks for."""
-        return self._core.call(calls.scale_endpoint(endpoint, min_replicas, max_replicas))
-
-    def promote(self, endpoint: str) -> Deployment:
-        """Let the version on trial serve from now on."""
-        return self._core.call(calls.promote_endpoint(endpoint))
-
-    def abort(self, endpoint: str) -> Deployment:
-        """End the trial; what served all along serves on."""
-        return self._core.call(calls.abort_endpoint(endpoint))
-
-
-class Keys(_Part):
+class Keys(Part):
     """API credentials."""
 
     def list(self) -> list[Key]:

@@ -231,10 +231,17 @@ class Deployment(Value):
     warnings: tuple[Warned, ...] = ()
 
 
+class Rollback(Deployment):
+    """What an endpoint shall serve after a rollback. `is_changed`: False when it had been rolled back already."""
+
+    is_changed: bool = True
+
+
 class Endpoint(Value):
     """A public name that answers requests."""
 
     endpoint: str
+    id: str | None = None
     task: str | None = None
     model: str | None = None
     version: int | str | None = None

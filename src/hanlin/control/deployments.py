@@ -7,7 +7,6 @@ process and no socket.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import cast
 from uuid import uuid4
 
 from sqlalchemy import select
@@ -208,42 +207,6 @@ def undeploy(platform: Platform, principal: Principal, name: str) -> Undeployed:
         withdraw(session, row)
         append_audit(session, team_id=principal.team_id, actor=principal.key_id, action="endpoint.undeploy", subject=name)
         return Undeployed(view, newest_ids(session, row.id))
-
-
-def rollback(platform: Platform, principal: Principal, name: str) -> DeploymentView:
-    """Goes back to what the endpoint served before. Raises NotFound, Conflict (`nothing_to_roll_back_to`)."""
-    principal.require("write")
-    with platform.database.write() as session:
-        row = find_endpoint(session, principal.team_id, name, is_locked=True)
-        current = session.get(DeploymentRow, row.deployment_id) if row.deployment_id else None
-        if current is None:
-            raise NotFound("endpoint_not_found")
-        earlier = session.scalars(
-            select(DeploymentRow)
-            .where(DeploymentRow.endpoint_id == row.id, DeploymentRow.created_at < current.created_at)
-            .where(DeploymentRow.ready_at.is_not(None), DeploymentRow.role == "live")
-            .order_by(DeploymentRow.created_at.desc())
-        ).all()
-        target = next((item for item in earlier if (item.version_id, item.variant) != (current.version_id, current.variant)), None)
-        if target is None:
-            raise Conflict("nothing_to_roll_back_to", name=name)
-        warnings = label_warnings(session, row, target.version_id)
-        supersede_starting(session, row.id)
-        added = add_deployment(
-            session,
-            row,
-            f"dep-{uuid4().hex[:12]}",
-            model=target.model,
-            version_id=target.version_id,
-            variant=target.variant,
-            replicas=current.replicas,
-            max_replicas=current.max_replicas,
-            isolation=cast("Isolation", current.isolation),
-            idle_s=current.idle_s,
-        )
-        append_audit(session, team_id=principal.team_id, actor=principal.key_id, action="endpoint.rollback", subject=name)
-        bump(session)
-        return replace(select_views(session, principal.team_id, deployment_id=added.id)[0], warnings=warnings)
 
 
 def scale(platform: Platform, principal: Principal, name: str, *, min_replicas: int, max_replicas: int | None = None) -> DeploymentView:

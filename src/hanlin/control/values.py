@@ -115,6 +115,14 @@ class EndpointView:
 
 
 @dataclass(frozen=True, slots=True)
+class RolledBack:
+    """What an endpoint shall serve after a rollback, and whether this call changed it or found it done."""
+
+    view: DeploymentView
+    is_changed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Undeployed:
     """An endpoint as it was before it was taken away, and the deployments that routes to it may still name."""
 

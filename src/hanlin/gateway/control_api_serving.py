@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.concurrency import run_in_threadpool
 
-from hanlin.control import deployments, trials
+from hanlin.control import deployments, rollback, trials
 from hanlin.control.platform import Platform
 from hanlin.gateway.control_api_routing import Caller, Language, Routes
 from hanlin.gateway.control_api_wire_models import (
@@ -16,6 +16,8 @@ from hanlin.gateway.control_api_wire_models import (
     EndpointAnswer,
     EndpointRequest,
     EndpointsAnswer,
+    RollbackAnswer,
+    RollbackRequest,
     ScaleRequest,
 )
 from hanlin.gateway.dataplane import Dataplane
@@ -78,9 +80,10 @@ def routes(platform: Platform, dataplane: Dataplane | None = None) -> APIRouter:
         return EndpointAnswer.of_view(done.view, language)
 
     @data.add("POST", "/endpoints/{endpoint}/rollback", "write", status=202)
-    def rollback(caller: Caller, endpoint: str, language: Language) -> DeployedAnswer:
-        """Goes back to what the endpoint served before."""
-        return DeployedAnswer.of_new(deployments.rollback(platform, caller, endpoint), language)
+    def roll_back(caller: Caller, endpoint: str, language: Language, body: RollbackRequest | None = None) -> RollbackAnswer:
+        """Goes back to what the endpoint served before. Asking again changes nothing until something is deployed or named."""
+        to, expected = (body.to, body.expected) if body else (None, None)
+        return RollbackAnswer.of_done(rollback.roll_back(platform, caller, endpoint, to=to, expected=expected), language)
 
     @data.add("POST", "/endpoints/{endpoint}/scale", "write")
     def scale(caller: Caller, endpoint: str, body: ScaleRequest, language: Language) -> DeploymentAnswer:

@@ -27,10 +27,11 @@ class StrictRoute(APIRoute):
         """Wraps FastAPI's handler."""
         handle = super().get_route_handler()
         takes_body = self.body_field is not None
+        is_body_due = self.body_field is not None and self.body_field.field_info.is_required()
         guards = [depends.dependency for depends in self.dependencies if depends.dependency is not None]
 
         async def strict(request: Request) -> Response:
-            if takes_body:
+            if takes_body and (is_body_due or _has_body(request)):
                 for guard in guards:  # strangers are sent away before a byte of their body is read
                     await run_in_threadpool(guard, request)
                 request = await _load(request)
@@ -40,6 +41,12 @@ class StrictRoute(APIRoute):
                 raise invalid_field(error) from error
 
         return strict
+
+
+def _has_body(request: Request) -> bool:
+    """Whether anything was sent, or is said to come."""
+    headers = request.headers
+    return "content-type" in headers or "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
 
 
 async def _load(request: Request) -> Request:

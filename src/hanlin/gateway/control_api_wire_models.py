@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import Field
 
 from hanlin.control.deployments import MAX_IDLE_S
-from hanlin.control.values import DeploymentView, EndpointView, ModelView, MovedAlias, VersionView
+from hanlin.control.values import DeploymentView, EndpointView, ModelView, MovedAlias, RolledBack, VersionView
 from hanlin.gateway.control_api_wire import Answer, Json, Sent
 from hanlin.messages.said import Said
 from hanlin.registry.models import MAX_NOTES
@@ -200,6 +200,13 @@ class ScaleRequest(Sent):
     max_replicas: int | None = Field(None, ge=1, le=MAX_REPLICAS, description="None: as many as the minimum")
 
 
+class RollbackRequest(Sent):
+    """Where an endpoint shall go back to; nothing but `{}` takes back what was deployed last."""
+
+    to: str | None = Field(None, max_length=140, description="NAME:VERSION, any that it has served; None: what it served before")
+    expected: str | None = Field(None, max_length=64, description="the deployment to take back; refused when it is another one by now")
+
+
 class DeploymentAnswer(Answer):
     """A declared deployment and how far it has come."""
 
@@ -241,6 +248,17 @@ class DeployedAnswer(DeploymentAnswer):
     def of_new(cls, view: DeploymentView, language: str) -> Self:
         """From control's value, its reason and warnings in `language`."""
         return cls(**DeploymentAnswer.of(view, language).model_dump(), warnings=WarningAnswer.of(view.warnings, language))
+
+
+class RollbackAnswer(DeployedAnswer):
+    """What the endpoint shall serve after a rollback."""
+
+    is_changed: bool = Field(description="false: it had been rolled back already, and nothing was changed")
+
+    @classmethod
+    def of_done(cls, done: RolledBack, language: str) -> Self:
+        """From control's value, its reason and warnings in `language`."""
+        return cls(is_changed=done.is_changed, **DeployedAnswer.of_new(done.view, language).model_dump())
 
 
 class DeploymentsAnswer(Answer):

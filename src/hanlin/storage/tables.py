@@ -233,6 +233,7 @@ class DeploymentRow(Table):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     ready_at: Mapped[datetime | None]  # when it was first ready; a rollback goes to the last that ever was
+    undid_id: Mapped[str | None]  # the deployment that was rolled back by this one
 
 
 class AuditRow(Table):

@@ -128,8 +128,10 @@ def routes(world: World) -> list[Route]:
         return JSONResponse({"deployments": world.deployments})
 
     async def rollback(request: Request) -> Response:
+        world.rollbacks.append(await request.json())
         return JSONResponse(
             {
+                "is_changed": len(world.rollbacks) == 1,
                 "id": "dep-0",
                 "endpoint": request.path_params["endpoint"],
                 "model": "sentiment-zh",
@@ -181,7 +183,7 @@ def routes(world: World) -> list[Route]:
         settings = await request.json() if request.method == "PATCH" else {}
         world.endpoint_settings |= {name: value for name, value in settings.items() if value is not None}
         name = request.path_params["endpoint"]
-        found = {"endpoint": name, "task": "text-classification", "state": "ready", "trial": world.trial}
+        found = {"endpoint": name, "id": "dep-seen", "task": "text-classification", "state": "ready", "trial": world.trial}
         return JSONResponse({**found, **world.endpoint_settings})
 
     async def tasks(request: Request) -> Response:

@@ -30,6 +30,7 @@ class World:
     job_end: dict[str, Any] = field(default_factory=lambda: {"state": "succeeded"})
     results: dict[str, Any] = field(default_factory=dict)
     deployments: list[dict[str, Any]] = field(default_factory=list)
+    rollbacks: list[dict[str, Any]] = field(default_factory=list)
     deploy_end: str = "ready"
     trial: dict[str, Any] | None = None
     lingers: int = 0  # so often an endpoint that was taken away still answers
