@@ -242,7 +242,9 @@ def test_deploy_endpoint_rollback_undeploy(run, world) -> None:
     assert "rolled back already" in again.out
     assert world.rollbacks == [{"to": None, "expected": "dep-seen"}, {"to": "sentiment-zh:1", "expected": "dep-seen"}]
     world.lingers = 2
-    assert "is stopping" in run("undeploy", "sentiment", "--no-wait").out
+    gone = run("undeploy", "sentiment", "--no-wait")
+    assert "is stopping" in gone.out
+    assert "its counters" in gone.err, "it says what goes with it"
     assert run("undeploy", "sentiment", "--json").json() == {"endpoint": "sentiment", "state": "stopped"}
     assert world.lingers < 0, "it says so once the endpoint answers no more"
 
@@ -303,6 +305,18 @@ def test_predict_texts_file_and_json(run, world, tmp_path: Path) -> None:
     assert answers[0][0]["label"] == "pos"
     assert run("predict", "sentiment").status == 2
     assert run("predict", "sentiment", "--file", str(tmp_path / "none")).status == 2
+
+
+def test_predict_reads_the_encodings_that_dataset_add_reads(run, world, tmp_path: Path) -> None:
+    gbk, lines = tmp_path / "gbk.txt", "质量很好，下次还来\n质量太差，不会再来\n"
+    gbk.write_bytes(lines.encode("gbk"))
+    for options in ([], ["--encoding", "gb18030"]):
+        shown = run("predict", "sentiment", "--file", str(gbk), *options).out
+        assert "质量很好，下次还来" in shown and "质量太差，不会再来" in shown
+    gbk.write_bytes("好好好好好好好\n".encode() + b"\xff\n")
+    broken = run("predict", "sentiment", "--file", str(gbk))
+    assert (broken.status, "gbk.txt" in broken.err, "line 2: these bytes are not utf-8" in broken.err) == (2, True, True), broken.err
+    assert "there is no encoding" in run("predict", "sentiment", "--file", str(gbk), "--encoding", "klingon").err
 
 
 def test_keys(run, world) -> None:

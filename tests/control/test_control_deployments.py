@@ -95,6 +95,23 @@ def test_a_private_endpoint_ends_with_its_job(platform, owner, make_version, des
     assert list(desired.list_deployments()) == []
 
 
+def test_what_undeploy_forgets_and_what_it_keeps(platform, owner, make_version, desired) -> None:
+    """As `hanlin undeploy` and docs/deployments.md say."""
+    make_version()
+    make_version()
+    deployments.deploy(platform, owner, model="mood:1", endpoint="live", replicas=2, isolation="shared", long_text="window")
+    deployments.update_endpoint(platform, owner, "live", cache_ttl_s=60)
+    ready(desired)
+    deployments.deploy(platform, owner, model="mood:2", endpoint="live", canary=10)
+    assert deployments.get_endpoint(platform, owner, "live").trial is not None
+    deployments.undeploy(platform, owner, "live")
+    again = deployments.deploy(platform, owner, model="mood:2", endpoint="live")
+    ready(desired)
+    view = deployments.get_endpoint(platform, owner, "live")
+    assert (again.replicas, again.isolation, view.long_text, view.cache_ttl_s, view.trial) == (1, "own", "refuse", 0, None)
+    assert deployments.rollback(platform, owner, "live").version == 1
+
+
 def test_a_version_in_use_is_kept(platform, owner, make_version, desired) -> None:
     """C080."""
     make_version()

@@ -35,12 +35,15 @@ def add(  # noqa: PLR0917  # Typer passes them by name
     label: Annotated[str | None, typer.Option("--label", help=say("option.label"), metavar="COLUMN")] = None,
     format: Annotated[str | None, typer.Option("--format", help=say("option.format"))] = None,  # noqa: A002  # the option's own name
     encoding: Annotated[str | None, typer.Option("--encoding", help=say("option.encoding"))] = None,
+    bad_bytes: Annotated[str | None, typer.Option("--bad-bytes", metavar="refuse|skip", help=say("option.bad_bytes"))] = None,
     split: Annotated[str | None, typer.Option("--split", help=say("option.split"))] = None,
     wait: Wait = True,
     json: JsonFlag = False,
 ) -> None:
     """See `help.dataset_add`."""
-    given: JsonObject = {"text": text, "label": label, "format": format, "encoding": encoding, "split": split}
+    given: JsonObject = {
+        "text": text, "label": label, "format": format, "encoding": encoding, "bad_bytes": bad_bytes, "split": split,
+    }  # fmt: skip
     options: JsonObject = {key: value for key, value in given.items() if value is not None}
     with connect() as hanlin:
         with uploading(source) as bar:

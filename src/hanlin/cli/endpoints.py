@@ -93,6 +93,7 @@ def undeploy(endpoint: EndpointName, wait: Wait = True, json: JsonFlag = False) 
         SCREEN.document({"endpoint": endpoint, "state": state})
     else:
         SCREEN.line(say(f"deploy.{state}", endpoint=endpoint))
+        SCREEN.note(say("deploy.forgotten"))
 
 
 def rollback(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json as json_module
 import sys
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +16,7 @@ from hanlin.cli import answers
 from hanlin.cli.options import EndpointName, JsonFlag, add_command, connect
 from hanlin.cli.screen import SCREEN
 from hanlin.cli.words import say
+from hanlin.encodings import read_text
 from hanlin.errors import HanlinError, InvalidInput, Param, from_wire
 from hanlin.messages import terminal_language
 from hanlin.types import JsonObject, JsonValue, shorten
@@ -33,6 +36,7 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
     endpoint: EndpointName,
     texts: Annotated[list[str] | None, typer.Argument(metavar="TEXT…", help=say("option.texts"))] = None,
     file: Annotated[Path | None, typer.Option("--file", "-f", help=say("option.predict_file"))] = None,
+    encoding: Annotated[str | None, typer.Option("--encoding", help=say("option.encoding"))] = None,
     query: Annotated[str | None, typer.Option("--query", help=say("option.query"))] = None,
     top_k: Annotated[int | None, typer.Option("--top-k", help=say("option.top_k"), min=1)] = None,
     truncate: Annotated[bool, typer.Option("--truncate", help=say("option.truncate"))] = False,
@@ -43,7 +47,7 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
     """See `help.predict`."""
     if truncate and window:
         raise InvalidInput("truncate_and_window")
-    wanted = [*(texts or []), *(lines_of(file) if file else [])]
+    wanted = [*(texts or []), *(lines_of(file, encoding or "") if file else [])]
     if not wanted:
         raise InvalidInput("nothing_to_predict")
     parameters = dict(map(_parameter, parameter or ()))
@@ -124,17 +128,32 @@ def _rows(answer: JsonValue) -> list[JsonValue]:
     return answer if isinstance(answer, list) else [answer]
 
 
-def lines_of(path: Path) -> Iterator[str]:
-    """The non-empty lines of a UTF-8 file, `-` for standard input. Raises InvalidInput."""
+def lines_of(path: Path, encoding: str = "") -> Iterator[str]:
+    """The non-empty lines of a text file, `-` for standard input, in the encoding that is named or found out as for a dataset.
+
+    Raises:
+        InvalidInput: the file cannot be read; `invalid_encoding` and the like, with the line.
+    """
+    name = shorten(str(path), 200)
     try:
-        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        text = data.decode("utf-8-sig")
+        with _as_file(path) as file:
+            text = read_text(file, name=name, declared=encoding)
     except FileNotFoundError:
-        raise InvalidInput("file_missing", path=shorten(str(path), 200)) from None
+        raise InvalidInput("file_missing", path=name) from None
     except IsADirectoryError:
-        raise InvalidInput("file_not_one", path=shorten(str(path), 200)) from None
+        raise InvalidInput("file_not_one", path=name) from None
     except OSError as error:
-        raise InvalidInput("file_unreadable", path=shorten(str(path), 200), problem=error.strerror) from error
-    except UnicodeDecodeError as error:
-        raise InvalidInput("file_not_text", path=shorten(str(path), 200), line=data.count(b"\n", 0, error.start) + 1) from error
+        raise InvalidInput("file_unreadable", path=name, problem=error.strerror) from error
     return (line for line in text.splitlines() if line.strip())
+
+
+@contextmanager
+def _as_file(path: Path) -> Iterator[Path]:
+    """The file; standard input as a file that is gone afterwards."""
+    if str(path) != "-":
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "stdin"
+        copy.write_bytes(sys.stdin.buffer.read())
+        yield copy

@@ -42,6 +42,7 @@ def result(hanlin: Hanlin, job: Job) -> None:
         certificates(version)
     else:
         show(model, version)
+    show_warnings(job.result)
 
 
 def show(model: Model, version: ModelVersion) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from hanlin.datasets.encodings import Encoding
 from hanlin.datasets.values import MAX_ROW_CHARACTERS, ReadProgress
+from hanlin.encodings import MARK, Encoding
 
 
 class Line(NamedTuple):
@@ -17,6 +17,11 @@ class Line(NamedTuple):
     number: int
     text: str
     is_whole: bool = True
+
+    @property
+    def problem(self) -> str:
+        """What makes the line unusable, a key of `PROBLEMS`; empty when it is sound."""
+        return "bytes" if MARK in self.text else "" if self.is_whole else "row_too_long"
 
 
 class Meter:
@@ -42,7 +47,7 @@ def read_lines(path: Path, encoding: Encoding, meter: Meter, *, limit: int = MAX
     r"""Lines ended by `\n`, `\r\n` or `\r`; one longer than `limit` characters comes cut off and marked, the rest is skipped."""
     with path.open("rb") as raw:
         raw.seek(encoding.bom_bytes)
-        with io.TextIOWrapper(raw, encoding=encoding.codec, newline="") as stream:
+        with io.TextIOWrapper(raw, encoding=encoding.codec, errors=encoding.errors, newline="") as stream:
             number = 0
             while text := stream.readline(limit + 1):
                 number += 1

@@ -6,9 +6,9 @@ import csv
 from collections import deque
 from collections.abc import Iterator
 
-from hanlin.datasets.encodings import Encoding
 from hanlin.datasets.lines import Line, Meter, read_lines
 from hanlin.datasets.values import MAX_ROW_CHARACTERS, BadRow, SourceFile
+from hanlin.encodings import Encoding
 from hanlin.errors import InvalidInput
 
 _MAX_ROW_LINES = 5000
@@ -87,7 +87,9 @@ def read_records(file: SourceFile, encoding: Encoding, meter: Meter, *, is_tsv: 
             feed.rewind()
             yield BadRow(line, error.problem if isinstance(error, _BadRecord) else "quotes")
             continue
-        if fields:
+        if marked := next((line.number for line in feed.record if line.problem == "bytes"), 0):
+            yield BadRow(marked, "bytes")
+        elif fields:
             yield feed.record[0].number, fields
 
 

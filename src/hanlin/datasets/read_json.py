@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from hanlin.datasets.encodings import Encoding
 from hanlin.datasets.lines import Meter, read_lines
 from hanlin.datasets.values import MAX_ROW_CHARACTERS, BadRow, SourceFile
+from hanlin.encodings import MARK, Encoding
 from hanlin.errors import InvalidInput
 
 _CHUNK = 2**20
@@ -27,8 +27,8 @@ _DECODER = json.JSONDecoder(parse_constant=_no_constant)
 def read_jsonl(file: SourceFile, encoding: Encoding, meter: Meter) -> Iterator[tuple[int, dict[str, object]] | BadRow]:
     """Every object with its line; blank lines are left out."""
     for line in read_lines(file.path, encoding, meter):
-        if not line.is_whole:
-            yield BadRow(line.number, "row_too_long")
+        if line.problem:
+            yield BadRow(line.number, line.problem)
             continue
         text = line.text.strip()
         if not text:
@@ -49,7 +49,7 @@ def read_json(file: SourceFile, encoding: Encoding, meter: Meter) -> Iterator[tu
     """
     with file.path.open("rb") as raw:
         raw.seek(encoding.bom_bytes)
-        with io.TextIOWrapper(raw, encoding=encoding.codec, newline="") as stream:
+        with io.TextIOWrapper(raw, encoding=encoding.codec, errors=encoding.errors, newline="") as stream:
             yield from _read_list(_Window(stream, raw, file.name[:200], meter))
 
 
@@ -60,8 +60,11 @@ def _read_list(window: _Window) -> Iterator[tuple[int, dict[str, object]] | BadR
         return
     window.expect(re.compile(r"\["))
     while window.peek() != "]":
-        line, value = window.value()
-        yield (line, value) if isinstance(value, dict) else BadRow(line, "json")
+        line, value, is_marked = window.value()
+        if is_marked:
+            yield BadRow(line, "bytes")
+        else:
+            yield (line, value) if isinstance(value, dict) else BadRow(line, "json")
         sign = window.peek()
         if sign == ",":
             window.expect(re.compile(","))
@@ -100,8 +103,8 @@ class _Window:
             raise self.unreadable()
         self._move(match.end())
 
-    def value(self) -> tuple[int, object]:
-        """The next value with the line it starts on."""
+    def value(self) -> tuple[int, object, bool]:
+        """The next value with the line it starts on, and whether it holds bytes that are not of the file's encoding."""
         line = self._line
         while True:
             try:
@@ -111,8 +114,9 @@ class _Window:
                 if isinstance(error, RecursionError) or len(self._text) - self._at > MAX_ROW_CHARACTERS or not self._more():
                     raise self.unreadable() from error
                 continue
+            is_marked = MARK in self._text[self._at : end]
             self._move(end)
-            return line, value
+            return line, value, is_marked
 
     def unreadable(self) -> InvalidInput:
         """The error for what stands here."""

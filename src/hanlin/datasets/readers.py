@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from hanlin.datasets.columns import ColumnChoice, choose_columns
-from hanlin.datasets.encodings import Encoding, detect
 from hanlin.datasets.lines import Meter, read_lines
 from hanlin.datasets.read_csv import read_records
 from hanlin.datasets.read_json import read_json, read_jsonl
 from hanlin.datasets.read_parquet import read_parquet
 from hanlin.datasets.values import MAX_TEXT_BYTES, BadRow, ReadOptions, Row, SourceFile
+from hanlin.encodings import MARK, Encoding, detect
 from hanlin.errors import InvalidInput
 from hanlin.tasks import Task
 
@@ -40,7 +40,8 @@ class Reading:
 
     def encoding(self, file: SourceFile) -> Encoding:
         """The encoding of a file, remembered for the report."""
-        found = detect(file.path, name=file.name, declared=self.options.encoding)
+        is_lenient = self.options.bad_bytes == "skip"
+        found = detect(file.path, name=file.name, declared=self.options.encoding, is_lenient=is_lenient)
         self.encodings.add(found.codec + (" with BOM" if found.bom_bytes else ""))
         return found
 
@@ -87,10 +88,13 @@ def read_rows(files: Sequence[SourceFile], kind: str, reading: Reading) -> Itera
 
 
 def _read_table(file: SourceFile, reading: Reading, *, is_tsv: bool) -> Iterator[Row | BadRow]:
-    records = read_records(file, reading.encoding(file), reading.meter, is_tsv=is_tsv)
+    encoding = reading.encoding(file)
+    records = read_records(file, encoding, reading.meter, is_tsv=is_tsv)
     header = next(records, None)
     if header is None:
         return
+    if isinstance(header, BadRow) and header.problem == "bytes":
+        raise InvalidInput("invalid_encoding", file=file.name[:200], line=header.line, encoding=encoding.codec)
     if isinstance(header, BadRow):
         raise InvalidInput("csv_unreadable", file=file.name[:200], line=header.line)
     choice = reading.choose(header[1], file)
@@ -130,11 +134,12 @@ def _read_label_file(file: SourceFile, reading: Reading) -> Iterator[Row | BadRo
         if file.path.stat().st_size > 2 * MAX_TEXT_BYTES:
             yield BadRow(1, "text_too_long")
         else:
-            yield Row(1, file.path.read_bytes()[encoding.bom_bytes :].decode(encoding.codec), path.parts[-2])
+            text = file.path.read_bytes()[encoding.bom_bytes :].decode(encoding.codec, encoding.errors)
+            yield BadRow(text[: text.index(MARK)].count("\n") + 1, "bytes") if MARK in text else Row(1, text, path.parts[-2])
         return
     for line in read_lines(file.path, encoding, reading.meter):
-        if not line.is_whole:
-            yield BadRow(line.number, "row_too_long")
+        if line.problem:
+            yield BadRow(line.number, line.problem)
         elif line.text.strip():
             yield Row(line.number, line.text.strip(), path.stem)
 

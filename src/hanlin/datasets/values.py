@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
 
+from hanlin.encodings import ENCODINGS
 from hanlin.errors import InvalidInput
 from hanlin.types import JsonObject, shorten
 
@@ -40,6 +41,7 @@ class ReadOptions:
         text: header of the text column.
         label: header of the label column.
         split: `80/10/10` (train/validation/test) or `80/20` (validation is a tenth of train).
+        bad_bytes: `refuse` a file with bytes that are not of its encoding, or `skip` the rows that hold them.
         leaks: `report` counts near-twins that stand in two splits; `move` splits by folded text, so that there are none.
     """
 
@@ -49,6 +51,7 @@ class ReadOptions:
     label: str = ""
     split: str = "80/10/10"
     leaks: str = "report"
+    bad_bytes: str = "refuse"
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():
@@ -70,15 +73,12 @@ class ReadOptions:
 
 
 FORMATS = ("csv", "tsv", "jsonl", "json", "parquet", "folder")
-ENCODINGS = (
-    "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "gb18030", "gbk", "gb2312", "big5", "shift_jis",
-    "euc-kr", "latin-1", "cp1252",
-)  # fmt: skip
 CHOICES: dict[str, tuple[str, ...]] = {
     "format": ("", *FORMATS),
     "encoding": ("", *ENCODINGS),
     "split": ("80/10/10", "80/20"),
     "leaks": ("report", "move"),
+    "bad_bytes": ("refuse", "skip"),
 }
 
 
@@ -102,6 +102,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
     "columns": ("another number of columns than the header", "列数与表头不一致"),
     "quotes": ("a quotation mark is opened and not closed, or stands inside a field", "引号未闭合，或出现在字段中间"),
     "row_too_long": ("the row is longer than 4 million characters", "该行超过 400 万个字符"),
+    "bytes": ("it has bytes that are not of the file's encoding", "含有不符合文件编码的字节"),
     "json": ("not a JSON object", "不是 JSON 对象"),
     "text_missing": ("the text is missing", "缺少文本"),
     "text_type": ("the text is not a string", "文本不是字符串"),

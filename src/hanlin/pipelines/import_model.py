@@ -7,6 +7,7 @@ import shutil
 from hanlin.control.job_kinds import Import
 from hanlin.datasets import read_split
 from hanlin.engines import REFERENCE
+from hanlin.messages.said import Said
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.data import dataset_folder, fetch_files
 from hanlin.pipelines.lineage import code_version, fingerprint, machine
@@ -14,7 +15,8 @@ from hanlin.pipelines.pictures import write_pictures
 from hanlin.pipelines.publication import certify_and_publish, publish_once, version_result
 from hanlin.registry.values import DatasetVersion, ModelVersion
 from hanlin.storage.manifest import pack_folder
-from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.few_rows import stored
+from hanlin.tasks.spec import FILE_NAME, ModelSpec
 from hanlin.types import JsonObject, JsonValue
 
 
@@ -25,6 +27,14 @@ class ImportPipeline:
     def run(self, context: JobContext, config: JsonObject) -> JsonObject:
         """See `Pipeline`."""
         return _Importing(context, Import.model_validate(config)).run()
+
+
+def not_carried(asked: Import) -> list[JsonValue]:
+    """Warnings of what a folder of ours held, or stood for, and an import does not carry."""
+    paths = [file.path.split("/") for file in asked.files]
+    num_variants = len({parts[1] for parts in paths if parts[0] == "variants" and len(parts) > 2})
+    variants = Said("variants_not_imported", {"count": num_variants, "model": asked.name}) if num_variants else None
+    return stored(variants, Said("lineage_not_imported") if [FILE_NAME] in paths else None)
 
 
 class _Importing:
@@ -45,7 +55,7 @@ class _Importing:
         registry, team = self.context.platform.registry, self.context.job.team_id
         found = registry.find_by_request(team, self.asked.name, self.fingerprint)
         if found is not None and found.job_id != self.context.job.id and (found.state == "published" or not self.asked.publish):
-            return version_result(self.context, found, is_reused=True)
+            return version_result(self.context, found, is_reused=True) | {"warnings": not_carried(self.asked)}
         taken = self.context.step("import", self._import)
         metrics = self.context.step("evaluate", lambda: self._evaluate(is_base=bool(taken["is_base"])))
         version = self._register(taken, metrics)
@@ -55,7 +65,7 @@ class _Importing:
                 if version.is_base
                 else certify_and_publish(self.context, version, REFERENCE, dataset=self.rows)
             )
-        result = version_result(self.context, version, is_reused=False)
+        result = version_result(self.context, version, is_reused=False) | {"warnings": not_carried(self.asked)}
         shutil.rmtree(self.context.workdir, ignore_errors=True)
         return result
 

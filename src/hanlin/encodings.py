@@ -11,9 +11,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from hanlin.errors import InvalidInput
+from hanlin.types import shorten
 
+ENCODINGS = (
+    "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "gb18030", "gbk", "gb2312", "big5", "shift_jis",
+    "euc-kr", "latin-1", "cp1252",
+)  # fmt: skip
+MARK = "\udcff"  # stands for bytes that do not fit: no decoder makes a lone surrogate
+_MARKING = "hanlin-mark"
 _CHUNK = 2**20
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -31,19 +39,37 @@ _NOT_PLAIN = bytes(byte for byte in range(256) if not (32 <= byte < 127 or byte 
 # A GB18030 line with this many bytes above ASCII passes for UTF-8 with probability below 1e-6 (each of its >= 9
 # characters does with about 0.18), so such a line *is* UTF-8.
 _SURE_BYTES = 18
+_LINES_A_BROKEN = 10  # with more broken lines than one in so many, a file of ASCII and foreign bytes is in another encoding, not damaged
 _BYTES_A_ZERO = 20  # with more zero bytes than one in this many, what is no Unicode is no text either: programs, pictures, packed files
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return MARK, error.end
+
+
+codecs.register_error(_MARKING, _mark)
 
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """A codec for Python's decoder, and how many bytes of byte order mark to skip."""
+    """A codec for Python's decoder, how many bytes of byte order mark to skip, and whether bytes that do not fit are marked."""
 
     codec: str
     bom_bytes: int = 0
+    is_lenient: bool = False
+
+    @property
+    def errors(self) -> str:
+        """The decoder's error handler: bytes that do not fit raise, or become `MARK`."""
+        return _MARKING if self.is_lenient else "strict"
 
 
-def detect(path: Path, *, name: str, declared: str = "") -> Encoding:
+def detect(path: Path, *, name: str, declared: str = "", is_lenient: bool = False) -> Encoding:
     """The encoding of a whole file, checked to its last byte.
+
+    Args:
+        is_lenient: lines that do not fit are no fault of the file; where no encoding is declared, that of most lines is taken.
 
     Raises:
         InvalidInput: `invalid_encoding` with the line where the declared or likely encoding fails, where encodings are
@@ -54,14 +80,14 @@ def detect(path: Path, *, name: str, declared: str = "") -> Encoding:
         head = stream.read(65_536)
     bom = next(((mark, codec) for mark, codec in _BOMS if head.startswith(mark)), None)
     if bom is not None:
-        encoding = Encoding(bom[1], len(bom[0]))
+        encoding = Encoding(bom[1], len(bom[0]), is_lenient)
         if declared and not _is_same(declared, bom[1]):
             raise _wrong(name, 1, declared)
     elif declared:
-        encoding = Encoding(_WITHOUT_BOM.get(declared, declared))
+        encoding = Encoding(_WITHOUT_BOM.get(declared, declared), 0, is_lenient)
     else:
-        encoding = Encoding(_guess(path, head, name))
-    line = _first_failure(path, encoding)
+        encoding = Encoding(_guess(path, head, name, is_lenient=is_lenient), 0, is_lenient)
+    line = 0 if is_lenient else _first_failure(path, encoding)
     if line:
         raise _wrong(name, line, declared or encoding.codec)
     if declared and bom is None:
@@ -69,11 +95,19 @@ def detect(path: Path, *, name: str, declared: str = "") -> Encoding:
     return encoding
 
 
+def read_text(path: Path, *, name: str, declared: str = "") -> str:
+    """A whole text file in memory. Raises like `detect`; InvalidInput (`unknown_encoding`) where `declared` is none of `ENCODINGS`."""
+    if declared and declared not in ENCODINGS:
+        raise InvalidInput("unknown_encoding", encoding=shorten(declared), choices=", ".join(ENCODINGS))
+    found = detect(path, name=name, declared=declared)
+    return path.read_bytes()[found.bom_bytes :].decode(found.codec)
+
+
 def _is_same(declared: str, found: str) -> bool:
     return declared == found or (declared in {"utf-16", "utf-32"} and found.startswith(declared))
 
 
-def _guess(path: Path, head: bytes, name: str) -> str:
+def _guess(path: Path, head: bytes, name: str, *, is_lenient: bool) -> str:
     if four_bytes := _utf32_without_bom(head):
         raise InvalidInput("utf32_without_bom", file=name[:200], encoding=four_bytes)
     wide = _utf16_without_bom(head)
@@ -86,26 +120,69 @@ def _guess(path: Path, head: bytes, name: str) -> str:
         return wide
     if head.count(0) * _BYTES_A_ZERO > len(head):
         raise InvalidInput("unknown_format", file=name[:200])
-    # Not UTF-8: GB18030, unless lines that are surely UTF-8 stand beside (mixed) or pairs look like Latin text.
-    sure, broken, pairs, latin_pairs = 0, 0, 0, 0
-    first_sure = 0
-    for number, line in enumerate(_byte_lines(path), 1):
-        if line.isascii():
-            continue
-        if _is_utf8(line):
-            if len(_HIGH.findall(line)) >= _SURE_BYTES:
-                sure += 1
-                first_sure = first_sure or number
-        else:
-            broken += 1
-            trails = _PAIR.findall(line)
-            pairs += len(trails)
-            latin_pairs += sum(trail < b"\x80" for trail in trails)
-    if sure:
-        raise _wrong(name, failure if sure >= broken else first_sure, "utf-8" if sure >= broken else "gb18030", is_mixed=True)
-    if latin_pairs * 2 > pairs or not pairs:
+    return _eight_bit(path, name, failure, is_lenient=is_lenient)
+
+
+def _eight_bit(path: Path, name: str, failure: int, *, is_lenient: bool) -> str:
+    """Not UTF-8: GB18030, unless lines that are surely UTF-8 stand beside (mixed) or pairs look like Latin text.
+
+    Args:
+        failure: the first line that is not UTF-8.
+    """
+    found = _Lines.count(path)
+    if is_lenient and found.good and found.good >= found.broken:
+        return "utf-8"
+    if found.sure:
+        is_utf8 = found.sure >= found.broken
+        raise _wrong(name, failure if is_utf8 else found.first_sure, "utf-8" if is_utf8 else "gb18030", is_mixed=True)
+    if found.latin_pairs * 2 > found.pairs or not found.pairs:
+        if is_lenient and found.broken * _LINES_A_BROKEN <= found.total:
+            return "utf-8"
         raise _wrong(name, failure, "utf-8")
     return "gb18030"
+
+
+@dataclass(slots=True)
+class _Lines:
+    """What the lines of a file are that is not all UTF-8.
+
+    Args:
+        good: not ASCII, but UTF-8.
+        sure: of these, those that can be nothing else; `first_sure` is the first one's number.
+        broken: not UTF-8.
+        pairs: bytes in broken lines that GB18030 would take in twos; of these, `latin_pairs` end in ASCII.
+    """
+
+    total: int = 0
+    good: int = 0
+    sure: int = 0
+    first_sure: int = 0
+    broken: int = 0
+    pairs: int = 0
+    latin_pairs: int = 0
+
+    @classmethod
+    def count(cls, path: Path) -> Self:
+        """The lines of a file."""
+        found = cls()
+        for line in _byte_lines(path):
+            found.total += 1
+            if not line.isascii():
+                found.add(line)
+        return found
+
+    def add(self, line: bytes) -> None:
+        """One line that is not ASCII."""
+        if not _is_utf8(line):
+            self.broken += 1
+            trails = _PAIR.findall(line)
+            self.pairs += len(trails)
+            self.latin_pairs += sum(trail < b"\x80" for trail in trails)
+            return
+        self.good += 1
+        if len(_HIGH.findall(line)) >= _SURE_BYTES:
+            self.sure += 1
+            self.first_sure = self.first_sure or self.total
 
 
 def _utf16_without_bom(head: bytes) -> str:
