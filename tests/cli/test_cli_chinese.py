@@ -73,6 +73,8 @@ def test_help_pages_are_chinese_to_their_headings(run, arguments: list[str]) -> 
     done = run(*arguments)
     page = done.out + done.err
     assert page.lstrip().startswith("用法：hanlin")
+    assert "[选项]" in page.splitlines()[0]
+    assert not re.search(r"\[OPTIONS\]|COMMAND|ARGS", page)
     assert "选项：" in page
     left = re.search(r"^(Usage|Options|Commands|Arguments)|required|default:|Show|Install|<[a-z]", page, flags=re.MULTILINE)
     assert left is None, left

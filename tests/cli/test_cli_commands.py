@@ -314,7 +314,7 @@ def test_predict_reads_the_encodings_that_dataset_add_reads(run, world, tmp_path
         shown = run("predict", "sentiment", "--file", str(gbk), *options).out
         assert "质量很好，下次还来" in shown and "质量太差，不会再来" in shown
     gbk.write_bytes("好好好好好好好\n".encode() + b"\xff\n")
-    broken = run("predict", "sentiment", "--file", str(gbk))
+    broken = run("predict", "sentiment", "--file", str(gbk), "--encoding", "utf-8")
     assert (broken.status, "gbk.txt" in broken.err, "line 2: these bytes are not utf-8" in broken.err) == (2, True, True), broken.err
     assert "there is no encoding" in run("predict", "sentiment", "--file", str(gbk), "--encoding", "klingon").err
 

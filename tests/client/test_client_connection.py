@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -20,6 +22,19 @@ def test_url_by_argument_environment_note_default(tmp_path: Path) -> None:
     assert find_url("http://[::1]:9/", home) == "http://[::1]:9"
     (tmp_path / "run" / "server.json").write_text("{broken")
     assert find_url(None, home) == "http://127.0.0.1:8000"
+
+
+def test_a_dead_servers_note_gives_way_to_settings(tmp_path: Path) -> None:
+    settings = {"HANLIN_HOME": str(tmp_path), "HANLIN_PORT": "8123"}
+    (tmp_path / "run").mkdir()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        alive = f"http://127.0.0.1:{server.getsockname()[1]}"
+        (tmp_path / "run" / "server.json").write_text(json.dumps({"url": alive, "pid": 1}))
+        assert find_url(None, settings) == alive, "it answers"
+    assert find_url(None, settings) == "http://127.0.0.1:8123", "it does not"
+    assert find_url(None, {"HANLIN_HOME": str(tmp_path)}) == alive, "nothing better is known"
+    (tmp_path / "run" / "server.json").write_text('{"url": "http://127.0.0.1:no-port"}')
+    assert find_url(None, settings) == "http://127.0.0.1:8123"
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,8 @@ def test_a_report_with_failed_variants_is_told(language: str, capsys: pytest.Cap
     )
     told = capsys.readouterr().out
     reason = {"en": "scores change by 0.3 beside other rows", "zh": "与其他行同批时，分数变化 0.3"}[language]
-    assert f"openvino-int8: failed: {reason}" in told
+    problem = {"en": f"openvino-int8: failed: {reason}", "zh": f"openvino-int8：失败：{reason}"}[language]
+    assert problem in told
     assert "3.0" in told
     assert "0.0500" not in told
     assert "0.05" in told

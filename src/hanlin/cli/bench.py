@@ -117,7 +117,9 @@ def _run(load: Load, plan: Plan) -> tuple[tuple[Window, ...], tuple[Window, ...]
 
     def on_load(kind: str, size: float, number: int, total: int) -> None:
         if status is not None:
-            load = say("bench.load_closed" if kind == "closed" else "bench.load_open", size=f"{size:,.0f}")
+            load = say(
+                "bench.load_open" if kind != "closed" else "bench.load_one" if size == 1 else "bench.load_closed", size=f"{size:,.0f}"
+            )
             bar = "█" * round(20 * (number - 1) / total)
             status.update(f"{bar:░<20} {number}/{total} · {load}")
 
@@ -143,7 +145,8 @@ def _show(report: BenchReport) -> None:
 
 
 def _row(window: Window, top_s: float) -> list[str]:
-    name = f"{window.offered_rps:,.0f}/s" if window.offered_rps is not None else say("bench.clients", clients=window.clients)
+    clients = say("bench.one_client") if window.clients == 1 else say("bench.clients", clients=window.clients)
+    name = clients if window.offered_rps is None else f"{window.offered_rps:,.0f}/s"
     times = [f"{window.latency.quantile_s(share) * 1000:,.2f}" for share in (0.5, 0.9, 0.99, 0.999)]
     bar = _bar(window.latency.quantile_s(0.99), top_s)
     return [name, f"{window.goodput_rps:,.0f}", *times, str(window.refused), str(window.failed + window.unsent), bar]

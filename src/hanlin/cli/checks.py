@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
+from hanlin.cli.check_database import database
+from hanlin.cli.finding import Finding
 from hanlin.cli.words import say
 from hanlin.observe.machine import processor
 
@@ -23,20 +21,6 @@ MIN_MEMORY_BYTES = 2 * 10**9
 FAST_INT8 = frozenset({"avx512_vnni", "avx_vnni", "amx_int8"})
 ENGINES = (("torch", "torch", "train"), ("onnxruntime", "onnxruntime", "server"), ("openvino", "openvino", "server"))
 EXTRAS = (("server", "starlette"), ("train", "transformers"), ("s3", "s3fs"))
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report: `ok`, `note` (fine, but worth knowing) or `problem`."""
-
-    name: str
-    status: Literal["ok", "note", "problem"]
-    value: str
-    advice: str = ""
-
-    def to_json(self) -> dict[str, str]:
-        """The JSON form."""
-        return asdict(self)
 
 
 def all_findings(home: Path) -> Iterator[Finding]:
@@ -91,7 +75,7 @@ def storage(home: Path) -> Iterator[Finding]:
     yield Finding(
         "disk", "ok" if is_enough else "problem", f"{free / 1e9:.1f} GB {say('doctor.free')}", "" if is_enough else say("doctor.disk")
     )
-    yield _database(home / "hanlin.db")
+    yield database(home)
 
 
 def engines() -> Iterator[Finding]:
@@ -167,27 +151,3 @@ def _memory() -> tuple[int | None, int | None]:
         return fields.get("MemTotal"), fields.get("MemAvailable")
     except (OSError, ValueError, IndexError):
         return None, None
-
-
-def _database(path: Path) -> Finding:
-    """The schema revision of a SQLite home, read without touching it."""
-    if os.environ.get("HANLIN_DATABASE_URL"):
-        return Finding("database", "note", say("doctor.foreign_database"))
-    if not path.exists():
-        return Finding("database", "note", say("doctor.no_database"), "hanlin up")
-    try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=5)
-        try:
-            (revision,) = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-            (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        finally:
-            connection.close()
-    except (sqlite3.Error, TypeError) as error:
-        return Finding("database", "problem", str(error)[:120], say("doctor.database"))
-    size = path.stat().st_size / 1e6
-    return Finding(
-        "database",
-        "ok" if verdict == "ok" else "problem",
-        f"{revision} ({size:.1f} MB, {verdict})",
-        "" if verdict == "ok" else say("doctor.database"),
-    )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typer._click.core import Context
 
 _HEADS = ("head.usage", "head.arguments", "head.options", "head.commands")
+_USAGE = ("head.some_options", "head.some_command", "head.some_arguments")
 _PHRASES = ("head.required", "head.default", "head.help", "head.install", "head.completion")
 _KINDS = ("head.text", "head.texts", "head.file", "head.whole", "head.limited", "head.number", "head.limited_number")
 
@@ -41,6 +42,11 @@ def in_language(page: str) -> str:
     for key in _HEADS:
         english, chinese = table()[key]
         page = re.sub(rf"^{english}", chinese, page, flags=re.MULTILINE)
+    usage, mark, rest = page.partition("\n\n")
+    for key in _USAGE:
+        english, chinese = table()[key]
+        usage = usage.replace(english, chinese)
+    page = usage + mark + rest
     for key in _PHRASES:
         english, chinese = table()[key]
         page = re.sub(r"\s+".join(map(re.escape, english.split())), chinese, page)  # the parser breaks lines

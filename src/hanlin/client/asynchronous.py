@@ -26,7 +26,7 @@ class AsyncHanlin(AsyncInference):
     """A connection to a Hanlin server. For one asyncio loop, many calls at once; close it, or use `async with`.
 
     Args:
-        url: the server; None reads `HANLIN_URL`, then the local server's own note, then
+        url: the server; None reads `HANLIN_URL`, then the running local server's own note, then
             `HANLIN_HOST` and `HANLIN_PORT`, then http://127.0.0.1:8000.
         key: the API key; None reads `HANLIN_KEY`, then the local server's owner key.
         timeout: seconds for one call in all, retries included.

@@ -1,4 +1,8 @@
-"""Where the server is and which key to show: argument, environment, then the home folder of a local server."""
+"""Where the server is and which key to show: argument, environment, then the home folder of a local server.
+
+The note of a local server counts while something answers where it says. A dead server's gives way to `HANLIN_HOST` and `HANLIN_PORT`, and
+is only better than nothing: the server may be about to start again.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,7 @@ def find_url(url: str | None = None, environ: Mapping[str, str] | None = None) -
         InvalidInput: `invalid_server_url`.
     """
     environ = os.environ if environ is None else environ
-    found = url or environ.get("HANLIN_URL") or _local_url(home_folder(environ)) or _configured_url(environ)
+    found = url or environ.get("HANLIN_URL") or _local_url(environ)
     try:
         parts = urlsplit(found)
         is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and (parts.port or 1) > 0
@@ -66,7 +70,16 @@ def is_loopback(url: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _local_url(home: Path) -> str | None:
+def _local_url(environ: Mapping[str, str]) -> str:
+    """Where the server of this home answers, or would answer."""
+    noted = _noted_url(home_folder(environ))
+    is_configured = bool(environ.get("HANLIN_HOST") or environ.get("HANLIN_PORT"))
+    if noted and (not is_configured or noted == _configured_url(environ) or is_answering(noted)):
+        return noted
+    return _configured_url(environ)
+
+
+def _noted_url(home: Path) -> str | None:
     try:
         value = json.loads(_read(home / "run" / "server.json") or "null")
     except ValueError:
@@ -84,10 +97,10 @@ def _configured_url(environ: Mapping[str, str]) -> str:
 
 def is_answering(url: str) -> bool:
     """Whether something listens at `url`."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         socket.create_connection((parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)), timeout=2.0).close()
-    except OSError:
+    except (OSError, ValueError):
         return False
     return True
 

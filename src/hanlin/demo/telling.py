@@ -53,12 +53,14 @@ def show_compression(narrator: Narrator, result: Mapping[str, object], version: 
     chosen, reference = str(report["chosen"]), str(report["reference"])
     columns = [narrator.word(f"col_{name}") for name in ("variant", "accuracy", "test", "p50", "p99", "rows", "memory", "size", "status")]
     narrator.table(
-        narrator.word("table_variants"), columns, [_cells(row) for row in rows],
+        narrator.word("table_variants"), columns, [_cells(narrator, row) for row in rows],
         strong=next((index for index, row in enumerate(rows) if row["variant"] == chosen), None),
     )  # fmt: skip
     for row in rows:
         if said := Said.from_json(row.get("said")):
-            narrator.say(f"{row['variant']}: {row['status']}: {said.text(narrator.language)}")
+            narrator.say(
+                narrator.word("variant_problem", variant=row["variant"], status=_status(narrator, row), reason=said.text(narrator.language))
+            )
     by_name = {str(row["variant"]): row for row in rows}
     if chosen in by_name and reference in by_name:
         _show_choice(narrator, by_name[chosen], by_name[reference])
@@ -84,7 +86,12 @@ def _show_choice(narrator: Narrator, best: Mapping[str, object], base: Mapping[s
     )  # fmt: skip
 
 
-def _cells(row: Mapping[str, object]) -> list[str]:
+def _status(narrator: Narrator, row: Mapping[str, object]) -> str:
+    """What became of a variant, in words."""
+    return narrator.word(f"status_{row['status']}".replace(" ", "_"))
+
+
+def _cells(narrator: Narrator, row: Mapping[str, object]) -> list[str]:
     def shown(form: str, *path: str, scale: float = 1.0) -> str:
         found: object = row
         for key in path:
@@ -94,7 +101,7 @@ def _cells(row: Mapping[str, object]) -> list[str]:
     return [
         str(row["variant"]), shown(".2%", "validation", "metric"), shown(".2%", "test", "metric"), shown(".2f", "latency_ms", "p50"),
         shown(".2f", "latency_ms", "p99"), shown(",.0f", "throughput_rows_s"), shown(".0f", "memory_bytes", scale=1e-6),
-        shown(".1f", "size_bytes", scale=1e-6), str(row["status"]),
+        shown(".1f", "size_bytes", scale=1e-6), _status(narrator, row),
     ]  # fmt: skip
 
 

@@ -89,6 +89,11 @@ class Database:
 
                     upgrade(connection)
 
+    def revision(self) -> str | None:
+        """The migration that its tables are at; None where there are none yet. Raises NotReady (`database_unavailable`)."""
+        with database_errors(), self._engine.connect() as connection:
+            return self._revision(connection)
+
     def change_counter(self) -> int:
         """Grows whenever keys, teams or deployments changed in any process; cheap enough to ask every second."""
         with self.read() as session:
