@@ -9,7 +9,7 @@ from typing import Any, cast
 from fastapi import APIRouter, FastAPI
 from starlette.responses import Response
 
-from hanlin.gateway.openapi import describe
+from hanlin.gateway.openapi import PARAMETERS, describe
 from hanlin.types import JsonObject
 
 
@@ -46,6 +46,7 @@ def page(schema: Any) -> str:
         for method, operation in operations.items():
             tag = (operation.get("tags") or ["other"])[0]
             groups.setdefault(tag, []).append(_operation(path, method, operation, schema))
+    groups["parameters"] = _parameters(schema["components"]["schemas"])
     parts = [f'<section><h2 id="{_e(tag)}">{_e(tag)}</h2>{"".join(found)}</section>' for tag, found in groups.items()]
     links = "".join(f'<a href="#{_e(tag)}">{_e(tag)}</a>' for tag in groups)
     info = schema["info"]
@@ -55,6 +56,34 @@ def page(schema: Any) -> str:
         f'<p>{_e(info.get("description", ""))} <a href="/openapi.json">openapi.json</a></p><nav>{links}</nav></header>'
         f"{''.join(parts)}</body></html>"
     )
+
+
+def _parameters(schemas: Any) -> list[str]:
+    """One table a task: what its calls may choose."""
+    found = ["<p>What stands under <code>parameters</code> in the body of <code>POST /models/{endpoint}</code>, by the task.</p>"]
+    for name, schema in schemas.items():
+        if name.endswith(PARAMETERS):
+            task = _e(name.removesuffix(PARAMETERS))
+            rows = "".join(_parameter(*item) for item in schema["properties"].items())
+            heads = "<tr><th>parameter<th>type<th>default<th>example<th></tr>"
+            found.append(f'<h3 id="parameters-{task}">{task}</h3><div class="wide"><table>{heads}{rows}</table></div>')
+    return found
+
+
+def _parameter(name: str, schema: Any) -> str:
+    default = "" if schema.get("default") is None else f"<code>{_e(json.dumps(schema['default']))}</code>"
+    example = json.dumps(schema.get("example"), ensure_ascii=False)
+    return (
+        f"<tr><td><code>{_e(name)}</code></td><td>{_e(_range(schema))}</td><td>{default}</td>"
+        f"<td><code>{_e(example)}</code></td><td>{_e(schema.get('description', ''))}</td></tr>"
+    )
+
+
+def _range(schema: Any) -> str:
+    """The type with its bounds, such as `integer, 1 to 1000`."""
+    if schema.get("type") == "array":
+        return f"list of {_type(schema.get('items', {}))}, at most {schema['maxItems']}" if "maxItems" in schema else "list"
+    return _type(schema) + (f", {schema['minimum']} to {schema['maximum']}" if "minimum" in schema and "maximum" in schema else "")
 
 
 def _operation(path: str, method: str, operation: Any, schema: Any) -> str:
@@ -126,6 +155,7 @@ body{font:15px/1.5 system-ui,"Noto Sans CJK SC",sans-serif;max-width:960px;margi
 nav a{margin-right:1rem}h1 small{font-weight:400;opacity:.6}h2{margin:2rem 0 .5rem;text-transform:capitalize}
 details{border:1px solid var(--line);border-radius:8px;margin:.4rem 0;padding:.5rem .8rem}
 summary{cursor:pointer}pre{background:var(--soft);padding:.8rem;border-radius:6px;overflow:auto}
+.wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.25rem .5rem;text-align:left}
 .m{display:inline-block;min-width:4.2em;text-align:center;border-radius:5px;font-weight:600;font-size:.8em;color:#fff;background:#666}
 .get{background:#1a7f4b}.post{background:#2558c4}.put,.patch{background:#9a6700}.delete{background:#b42318}

@@ -25,6 +25,7 @@ _RANKING: JsonObject = {
     "properties": {"query": {"type": "string"}, "texts": _LIST},
 }  # fmt: skip
 _TEXTS: JsonObject = {"oneOf": [{"type": "string"}, _LIST, _RANKING]}
+PARAMETERS = ".parameters"  # behind a task's name: the schema of what its calls may choose
 # Of a good answer; what each says stands in docs/endpoints.md.
 _HEADERS = {
     "X-Hanlin-Model": "version and variant that answered", "X-Hanlin-Truncated": "indices of the texts that were cut, such as 0,5",
@@ -45,7 +46,7 @@ def describe(schema: JsonObject) -> JsonObject:
     paths["/models/{endpoint}"] = {"post": _predict(), "get": _describe()}
     components = dict(cast("JsonObject", schema.get("components", {})))
     schemas = dict(cast("JsonObject", components.get("schemas", {})))
-    components["schemas"] = {**schemas, "Error": _ERROR}
+    components["schemas"] = {**schemas, **_parameters(), "Error": _ERROR}
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "hl_…; `hanlin key create` makes one"}}
     info: JsonObject = {
         **cast("JsonObject", schema.get("info", {})),
@@ -93,10 +94,23 @@ def _describe() -> JsonObject:
 
 
 def _body() -> JsonObject:
+    """What every task takes; its parameters are those of the endpoint's task."""
+    return {"anyOf": [_body_of(name) for name in _parameters()]}
+
+
+def _body_of(schema: str) -> JsonObject:
     return {
-        "type": "object", "required": ["inputs"], "additionalProperties": False,
-        "properties": {"inputs": _TEXTS, "parameters": {"type": "object", "description": "options of the endpoint's task"}},
+        "title": schema.removesuffix(PARAMETERS), "type": "object", "required": ["inputs"], "additionalProperties": False,
+        "properties": {"inputs": _TEXTS, "parameters": {"$ref": f"#/components/schemas/{schema}"}},
     }  # fmt: skip
+
+
+def _parameters() -> dict[str, JsonValue]:
+    """The schema of each task's parameters, as the task declares them, under names such as `embedding.parameters`."""
+    from hanlin.tasks.base import TASKS  # here, as below
+    from hanlin.tasks.parameters import describe as describe_parameters
+
+    return {f"{name}{PARAMETERS}": describe_parameters(TASKS.get(name).parameters) for name in TASKS.names()}
 
 
 def _endpoint() -> JsonObject:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText
 
+Value = TypeVar("Value")
 Row = Mapping[str, npt.NDArray[np.floating]]  # what the engine said about one row, by output, without the batch's dimension
 
 
@@ -32,6 +33,20 @@ class Column:
     name: str
     kind: Literal["text", "label"]
     aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter(Generic[Value]):
+    """One parameter of a call.
+
+    Args:
+        schema: JSON schema with `description`, `default` (null: nothing is sent) and an example.
+        read: its checked value among the parameters of a call; raises InvalidInput (`invalid_parameter`).
+    """
+
+    name: str
+    schema: JsonObject
+    read: Callable[[JsonObject], Value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +117,7 @@ class Task(Protocol):
     main_metric: str
     columns: tuple[Column, ...]
     example: JsonObject  # {"request": {...}, "response": ...}
+    parameters: tuple[Parameter[Any], ...]  # what `check` takes; documents and command lines are made of it
     head: HeadKind
     likeness: Likeness
     is_row_by_row: bool  # `decode` gives each row's result from that row alone and needs no `encoded`: rows of several calls go together

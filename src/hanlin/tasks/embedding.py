@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.errors import EngineFailed, InvalidInput
-from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Row, TaskOptions, TaskRequest
-from hanlin.tasks.checks import check_parameters, check_texts, read_bool, read_integer, read_long_text, read_name
+from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
+from hanlin.tasks.checks import check_texts, read_long_text
 from hanlin.tasks.encoding import Encoded, TextEncoder
 from hanlin.tasks.likeness import VECTORS, Likeness, Numbers
+from hanlin.tasks.parameters import LONG_TEXT, check_names, integer, maybe, word
 from hanlin.tasks.ranking_metrics import ScalarMetrics, pair_metrics
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.vectors import MAX_DIMENSIONS, VectorSettings
@@ -30,13 +31,20 @@ class EmbeddingOptions(TaskOptions):
 
     Args:
         normalize: whether vectors get length 1; None leaves them as the model gives them.
-        dimensions: how many values of each vector to keep; None means all.
+        dimensions: values of each vector to keep; None means all.
         prompt_name: whose words go before each text; None means the model's default prompt.
     """
 
     normalize: bool | None = None
     dimensions: int | None = None
     prompt_name: str | None = None
+
+
+_NORMALIZE = maybe("normalize", "true gives vectors length 1; left out, they come as the model makes them")
+_DIMENSIONS = integer(
+    "dimensions", "how many values of a vector to keep, of a model trained for it; left out, all", low=1, high=MAX_DIMENSIONS, example=128
+)  # fmt: skip
+_PROMPT = word("prompt_name", "whose words go before each text; left out, the model's default prompt", example="query")
 
 
 @TASKS.register("embedding")
@@ -54,15 +62,17 @@ class Embedding:
         "response": [[0.5, -0.5, 0.5, 0.5], [0.7, -0.1, 0.5, 0.5]],
     }
 
+    parameters: tuple[Parameter[Any], ...] = (_NORMALIZE, _DIMENSIONS, _PROMPT, *LONG_TEXT)
+
     def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
         """See `Task.check`."""
-        check_parameters(parameters, allowed=("normalize", "dimensions", "prompt_name", "truncation", "truncate", "long_text"))
+        check_names(parameters, self.parameters)
         texts, is_single = check_texts(inputs, limits)
         options = EmbeddingOptions(
             long_text=read_long_text(parameters),
-            normalize=read_bool(parameters, "normalize", default=False) if parameters.get("normalize") is not None else None,
-            dimensions=read_integer(parameters, "dimensions", low=1, high=MAX_DIMENSIONS),
-            prompt_name=read_name(parameters, "prompt_name"),
+            normalize=_NORMALIZE.read(parameters),
+            dimensions=_DIMENSIONS.read(parameters),
+            prompt_name=_PROMPT.read(parameters),
         )
         return TaskRequest(texts, is_single, options)
 

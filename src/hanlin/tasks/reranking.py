@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.errors import EngineFailed, InvalidInput
-from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Row, TaskOptions, TaskRequest
-from hanlin.tasks.checks import check_parameters, check_text, check_texts, json_type, read_bool, read_integer, read_long_text
+from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
+from hanlin.tasks.checks import check_text, check_texts, json_type, read_long_text
 from hanlin.tasks.embedding import merged_vectors, normalized, vectors_of
 from hanlin.tasks.encoding import Encoded, TextEncoder
 from hanlin.tasks.likeness import SCORES, Likeness, Numbers
+from hanlin.tasks.parameters import LONG_TEXT, boolean, check_names, integer
 from hanlin.tasks.ranking_metrics import ScalarMetrics, ranking_metrics
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.windows import Window
@@ -52,6 +53,11 @@ class Ranked:
     score: float
 
 
+_TOP_K = integer("top_k", "how many texts to answer, best first; left out, all", low=1, high=2**31, example=3)
+_RETURN_TEXT = boolean("return_text", "whether each answer repeats its text")
+_RAW_SCORES = boolean("raw_scores", "whether a cross-encoder's numbers come as they are instead of through a sigmoid")
+
+
 @TASKS.register("reranking")
 class Reranking:
     """The texts of a request in the order in which they answer its query."""
@@ -73,9 +79,11 @@ class Reranking:
         "response": [{"index": 1, "score": 0.91}],
     }
 
+    parameters: tuple[Parameter[Any], ...] = (_TOP_K, _RETURN_TEXT, _RAW_SCORES, *LONG_TEXT)
+
     def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
         """See `Task.check`."""
-        check_parameters(parameters, allowed=("top_k", "return_text", "raw_scores", "truncation", "truncate", "long_text"))
+        check_names(parameters, self.parameters)
         if not isinstance(inputs, dict) or set(inputs) != _FIELDS:
             raise InvalidInput("invalid_ranking", found=json_type(inputs))
         texts = inputs["texts"]
@@ -84,9 +92,9 @@ class Reranking:
         options = RerankingOptions(
             long_text=read_long_text(parameters),
             query=_check_query(inputs["query"], limits),
-            top_k=read_integer(parameters, "top_k", low=1, high=2**31),
-            returns_text=read_bool(parameters, "return_text", default=False),
-            is_raw=read_bool(parameters, "raw_scores", default=False),
+            top_k=_TOP_K.read(parameters),
+            returns_text=_RETURN_TEXT.read(parameters),
+            is_raw=_RAW_SCORES.read(parameters),
         )
         return TaskRequest(check_texts(texts, limits)[0], False, options)
 

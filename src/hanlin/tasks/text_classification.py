@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.errors import EngineFailed
-from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Row, Scored, TaskOptions, TaskRequest, encode_texts
-from hanlin.tasks.checks import check_parameters, check_texts, read_choice, read_integer, read_long_text
+from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Parameter, Row, Scored, TaskOptions, TaskRequest, encode_texts
+from hanlin.tasks.checks import check_texts, read_long_text
 from hanlin.tasks.encoding import Encoded, TextEncoder
 from hanlin.tasks.likeness import LABELS, Likeness, Numbers
 from hanlin.tasks.metrics import Metrics, classification_metrics
+from hanlin.tasks.parameters import LONG_TEXT, check_names, choice, integer
 from hanlin.tasks.spec import MAX_LABELS, ModelSpec
 from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText
@@ -33,6 +34,13 @@ class ClassificationOptions(TaskOptions):
 
     top_k: int | None = None
     function: Function = "softmax"
+
+
+_TOP_K = integer("top_k", "how many labels to answer, best first; left out, all", low=1, high=MAX_LABELS, example=3)
+_FUNCTION: Parameter[Function] = choice(
+    "function_to_apply", "what turns the model's numbers into scores: softmax makes them sum to 1, sigmoid judges each label by itself",
+    choices=get_args(Function), default="softmax", example="sigmoid",
+)  # fmt: skip
 
 
 @TASKS.register("text-classification")
@@ -59,14 +67,14 @@ class TextClassification:
         "response": [{"label": "positive", "score": 0.98}, {"label": "negative", "score": 0.02}],
     }
 
+    parameters: tuple[Parameter[Any], ...] = (_TOP_K, _FUNCTION, *LONG_TEXT)
+
     def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
         """See `Task.check`."""
-        check_parameters(parameters, allowed=("top_k", "function_to_apply", "truncation", "truncate", "long_text"))
+        check_names(parameters, self.parameters)
         texts, is_single = check_texts(inputs, limits)
         options = ClassificationOptions(
-            long_text=read_long_text(parameters),
-            top_k=read_integer(parameters, "top_k", low=1, high=MAX_LABELS),
-            function=read_choice(parameters, "function_to_apply", choices=get_args(Function), default="softmax"),
+            long_text=read_long_text(parameters), top_k=_TOP_K.read(parameters), function=_FUNCTION.read(parameters)
         )
         return TaskRequest(texts, is_single, options)
 

@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.errors import EngineFailed
-from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Row, TaskOptions, TaskRequest
-from hanlin.tasks.checks import check_parameters, check_texts, read_choice, read_long_text, read_names
+from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
+from hanlin.tasks.checks import check_texts, read_long_text
 from hanlin.tasks.encoding import Encoded, TextEncoder
 from hanlin.tasks.entities import Entity, Strategy, entities
 from hanlin.tasks.likeness import LABELS, Likeness, Numbers
+from hanlin.tasks.parameters import LONG_TEXT, check_names, choice, words
 from hanlin.tasks.span_metrics import SpanMetrics, span_metrics
 from hanlin.tasks.spec import MAX_LABELS, ModelSpec
 from hanlin.tasks.windows import Window
@@ -37,6 +38,13 @@ class TaggingOptions(TaskOptions):
 
     strategy: Strategy = "none"
     ignored: frozenset[str] = frozenset({OUTSIDE})
+
+
+_STRATEGY: Parameter[Strategy] = choice(
+    "aggregation_strategy", "how tokens become entities: none answers token by token, simple joins tokens that continue each other, the "
+    "others join whole words", choices=get_args(Strategy), default="none", example="simple",
+)  # fmt: skip
+_IGNORED = words("ignore_labels", "labels that are not answered", default=(OUTSIDE,), limit=MAX_LABELS, example=("O", "MISC"))
 
 
 @TASKS.register("token-classification")
@@ -60,14 +68,14 @@ class TokenClassification:
         ],
     }
 
+    parameters: tuple[Parameter[Any], ...] = (_STRATEGY, _IGNORED, *LONG_TEXT)
+
     def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
         """See `Task.check`."""
-        check_parameters(parameters, allowed=("aggregation_strategy", "ignore_labels", "truncation", "truncate", "long_text"))
+        check_names(parameters, self.parameters)
         texts, is_single = check_texts(inputs, limits)
         options = TaggingOptions(
-            long_text=read_long_text(parameters),
-            strategy=read_choice(parameters, "aggregation_strategy", choices=get_args(Strategy), default="none"),
-            ignored=frozenset(read_names(parameters, "ignore_labels", default=(OUTSIDE,), limit=MAX_LABELS)),
+            long_text=read_long_text(parameters), strategy=_STRATEGY.read(parameters), ignored=frozenset(_IGNORED.read(parameters))
         )
         return TaskRequest(texts, is_single, options)
 

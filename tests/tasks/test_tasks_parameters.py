@@ -1,0 +1,54 @@
+"""What every task declares of its parameters is what its `check` takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from hanlin.errors import InvalidInput
+from hanlin.tasks import TASKS, Limits
+from hanlin.tasks.base import Parameter, Task, TaskRequest
+from hanlin.tasks.parameters import describe
+
+DECLARED = [(name, item) for name in TASKS.names() for item in TASKS.get(name).parameters]
+IDS = [f"{name}-{item.name}" for name, item in DECLARED]
+
+
+def check(task: Task, parameters: dict) -> TaskRequest:
+    return task.check(task.example["request"]["inputs"], parameters, limits=Limits())
+
+
+@pytest.mark.parametrize(("name", "item"), DECLARED, ids=IDS)
+def test_example_and_default_are_taken(name: str, item: Parameter) -> None:
+    task = TASKS.get(name)
+    plain, shown = check(task, {}), check(task, {item.name: item.schema["example"]})
+    assert shown.options != plain.options, "an example changes something"
+    assert check(task, {item.name: item.schema["default"]}) == plain
+    assert len(str(item.schema["description"])) > 10
+
+
+@pytest.mark.parametrize(("name", "item"), DECLARED, ids=IDS)
+def test_what_the_schema_does_not_allow_is_refused(name: str, item: Parameter) -> None:
+    schema = item.schema
+    wrong: list = [{"a": 1}, 1.5]
+    if "minimum" in schema:
+        wrong += [schema["minimum"] - 1, schema["maximum"] + 1, "1", True]
+        assert check(TASKS.get(name), {item.name: schema["maximum"]})
+    if "enum" in schema:
+        wrong += [f"{schema['enum'][0]}x"]
+        assert all(check(TASKS.get(name), {item.name: value}) for value in schema["enum"])
+    if schema["type"] == "array":
+        wrong += [[1], ["a"] * (schema["maxItems"] + 1)]
+    for value in wrong:
+        with pytest.raises(InvalidInput) as caught:
+            check(TASKS.get(name), {item.name: value})
+        assert (caught.value.code, caught.value.params["name"]) == ("invalid_parameter", item.name)
+
+
+@pytest.mark.parametrize("name", TASKS.names())
+def test_nothing_is_taken_that_is_not_declared(name: str) -> None:
+    task = TASKS.get(name)
+    with pytest.raises(InvalidInput) as caught:
+        check(task, {"none_such": 1})
+    assert caught.value.params["choices"] == ", ".join(item.name for item in task.parameters)
+    assert list(describe(task.parameters)["properties"]) == [item.name for item in task.parameters]
+    assert set(task.example["request"].get("parameters", {})) <= {item.name for item in task.parameters}
