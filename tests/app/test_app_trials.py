@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import psutil
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from hanlin.client import Deployment, Hanlin
 
@@ -127,14 +128,12 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.02)
 
 
-def num_answered(server, version: str, endpoint: str) -> float:
-    """Answers that the workers of a version gave, heard or not."""
+def metric(server, name: str, **labels: str) -> float:
+    """Sum of the series of a metric that have these labels."""
     with client_of(server) as client:
-        text = client.get("/metrics").text
-    pattern = (
-        rf'^hanlin_worker_answered_total{{endpoint="default/{endpoint}",replica="\d+",variant="fake-fp32",version="{version}"}} (\S+)$'
-    )
-    return sum(map(float, re.findall(pattern, text, re.MULTILINE)))
+        families = list(text_string_to_metric_families(client.get("/metrics").text))
+    samples = [sample for family in families for sample in family.samples]
+    return sum(sample.value for sample in samples if sample.name == name and labels.items() <= sample.labels.items())
 
 
 def workers(server, endpoint: str) -> list[psutil.Process]:
@@ -189,6 +188,7 @@ def test_a_canary_that_fails_steps_back_by_itself_and_says_why(tried, client) ->
     assert re.search(r"\d+ 次调用中有 \d+ 次失败", hanlin(tried, "endpoint", "show", "broken", language="zh_CN.UTF-8"))
     found = client.endpoints.get("broken")
     assert (found.version, found.state, found.trial.version) == (1, "ready", 3)
+    assert metric(tried, "hanlin_trials_taken_back_total", endpoint="default/broken", role="canary", reason="trial_errors") == 1
     until(lambda: len(workers(tried, "broken")) == 1)
 
 
@@ -196,7 +196,9 @@ def test_a_shadow_sees_calls_and_never_answers(tried, client) -> None:
     serve(client, "shaded")
     serve(client, "shaded", "m:2", shadow=100)
     with Callers(tried, "shaded") as callers:
-        until(lambda: num_answered(tried, "m:2", "shaded") >= 50 or bool(callers.problems))
+        shown = {"endpoint": "default/shaded", "role": "shadow", "side": "trial", "version": "m:2"}
+        until(lambda: metric(tried, "hanlin_trial_calls_total", **shown) >= 50 or bool(callers.problems))
+        assert metric(tried, "hanlin_trial_rows_total", **shown) >= 50
         callers.wait_for(50)
     assert callers.problems == []
     assert callers.versions.keys() == {"m:1"}

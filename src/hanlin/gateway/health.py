@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.metrics import GatewayMetrics
+from hanlin.serving.trial_figures import load_figures
 
 _DATABASE_TIMEOUT_S = 2.0
 
@@ -34,7 +35,8 @@ def health_router(dataplane: Dataplane, metrics: GatewayMetrics, is_database_rea
     @router.get("/metrics", summary="Counters in the Prometheus text form")
     async def read_metrics() -> Response:
         peers = dataplane.peers
-        text = await metrics.render(dataplane.router, dataplane.cache, index=peers.index, others=await peers.counted())
+        trials = load_figures(dataplane.settings.home / "run")
+        text = await metrics.render(dataplane.router, dataplane.cache, index=peers.index, others=await peers.counted(), trials=trials)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
     return router

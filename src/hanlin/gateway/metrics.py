@@ -16,7 +16,9 @@ from prometheus_client.utils import floatToGoString
 from hanlin.gateway.dataplane import Outcome
 from hanlin.gateway.peers import Counted, Sample
 from hanlin.gateway.response_cache import ResponseCache
+from hanlin.gateway.trial_metrics import TrialMetrics
 from hanlin.serving.router import Router
+from hanlin.serving.trial_figures import Figures
 from hanlin.serving.wire import ReplicaInfo
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -86,17 +88,20 @@ class GatewayMetrics(Collector):
         )
 
     async def render(
-        self, router: Router, cache: ResponseCache[Outcome], *, index: int = 0, others: Mapping[int, Sequence[Counted]] | None = None
+        self, router: Router, cache: ResponseCache[Outcome], *, index: int = 0, others: Mapping[int, Sequence[Counted]] | None = None,
+        trials: Figures | None = None,
     ) -> bytes:  # fmt: skip
         """Everything, workers asked now.
 
         Args:
             index: which gateway this is.
             others: what the other gateways have counted, by their index.
+            trials: what trials have done, as the reconciler tells.
         """
         scrape = CollectorRegistry()
         scrape.register(_Gateways({index: self.counted(router, cache), **(others or {})}))
         scrape.register(_Workers(await router.reports()))
+        scrape.register(TrialMetrics(trials or Figures()))
         return generate_latest(scrape)
 
 

@@ -24,12 +24,14 @@ from hanlin.serving.process import WorkerOptions, remove_stale_places
 from hanlin.serving.replicas import ReplicaSet
 from hanlin.serving.routes import EndpointRoute, Routes, TrialRoute, load_routes, route_key, save_routes
 from hanlin.serving.steering import Steering, SteeringOptions, TrialRecord
+from hanlin.serving.trial_figures import Figures, save_figures
 from hanlin.serving.workers import Workers
 
 _log = logging.getLogger("hanlin.serving")
 _DESIRED = "the desired state cannot be read; what runs goes on"
 _ROUTES = "the routes cannot be written; it is tried again"
 _STEERING = "workers cannot be asked; replicas and trials stay as they are"
+_FIGURES = "the figures of trials cannot be written; it is tried again"
 _STEER_S = 1.0
 _DEMAND = "calls to endpoints that sleep cannot be heard; it is tried again"
 _STATE = "a deployment's state cannot be written; it is tried again"
@@ -75,6 +77,7 @@ class Reconciler:
         self._told: dict[str, tuple[DeploymentState, Said | None, int]] = {}
         self._stopping: set[asyncio.Task[None]] = set()
         self._published: Routes | None = None
+        self._shown: Figures | None = None
         self._stuck: set[str] = set()  # what fails at every turn at present, told once
         self._changed = asyncio.Event()
         self._is_stopped = False
@@ -114,10 +117,21 @@ class Reconciler:
             await asyncio.sleep(_STEER_S)
             try:
                 await self._steering.turn(self._wanted, self._sets)
+                self._show(self._steering.figures)
             except Exception as error:
                 self._note_stuck(_STEERING, error)
             else:
                 self._stuck.discard(_STEERING)
+
+    def _show(self, figures: Figures) -> None:
+        if figures != self._shown:
+            try:
+                save_figures(self._options.run_dir, figures)
+            except OSError as error:  # a full disk: it is tried again
+                self._note_stuck(_FIGURES, error)
+            else:
+                self._shown = figures
+                self._stuck.discard(_FIGURES)
 
     async def _turn(self) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -15,6 +16,8 @@ from hanlin.serving.judge import JudgeLimits, Seen, judge, label_drift
 from hanlin.serving.latency import percentile_s
 from hanlin.serving.observer import Observer, Totals
 from hanlin.serving.replicas import ReplicaSet
+from hanlin.serving.routes import TrialRole, route_key
+from hanlin.serving.trial_figures import Figures, TakenBack, TrialFigures, figures_of
 from hanlin.types import JsonObject, JsonValue
 
 _TELL_S = 5.0  # how often the figures of a trial are written
@@ -66,6 +69,14 @@ class Steering:
         self._scalers: dict[str, Autoscaler] = {}
         self._trials: dict[str, _Trial] = {}
         self._ended: set[str] = set()
+        self._figures: dict[str, TrialFigures] = {}
+        self._taken_back: Counter[tuple[str, TrialRole, str]] = Counter()
+
+    @property
+    def figures(self) -> Figures:
+        """What trials have done by now, and how others ended."""
+        ends = tuple(TakenBack(*end, count) for end, count in self._taken_back.items())
+        return Figures(tuple(self._figures.values()), ends)
 
     def fit(self, spec: DeploymentSpec) -> DeploymentSpec:
         """The wish with as many replicas as its load asks for at present."""
@@ -120,9 +131,11 @@ class Steering:
             "trial": figures(tried), "live": figures(usual), "label_drift": round(label_drift(tried.labels, usual.labels), 4)
         }  # fmt: skip
         reason = judge(tried, usual, self._options.limits)
+        shown = self._figures[name] = figures_of(group.spec, tried, live.spec, usual)
         if reason is not None:
             await asyncio.to_thread(self._record.take_back, name, reason, stats)
             self._ended.add(name)
+            self._taken_back[shown.endpoint, shown.role, reason.code] += 1
         elif self._clock() - trial.told_s >= _TELL_S:
             trial.told_s = self._clock()
             await asyncio.to_thread(self._record.set_stats, name, stats)
@@ -131,6 +144,9 @@ class Steering:
         self._totals = {name: totals for name, totals in self._totals.items() if name in watched}
         self._scalers = {name: scaler for name, scaler in self._scalers.items() if name in watched}
         self._trials = {name: trial for name, trial in self._trials.items() if name in trials}
+        self._figures = {name: shown for name, shown in self._figures.items() if name in trials}
+        known = {route_key(group.spec.team_id, group.spec.endpoint) for group in groups.values()}
+        self._taken_back = Counter({end: count for end, count in self._taken_back.items() if end[0] in known})
         self._ended &= groups.keys()
         self._observer.forget_all_but({route for name in watched for route in groups[name].routes})
 
