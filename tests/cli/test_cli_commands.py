@@ -203,6 +203,11 @@ def test_a_model_without_versions_is_listed_as_empty(run, world) -> None:
     world.empty_models = [{"name": "bare", "task": "text-classification", "aliases": {}, "versions": []}]
     assert re.search(r"bare\s+no versions", run("model", "list").out)
     assert run("model", "list", "--json").json()[1]["versions"] == []
+    assert run("model", "show", "bare").out == "bare · text-classification · no versions\n"
+    assert run("model", "show", "bare:1").status == 4
+    world.empty_datasets = ["rows"]
+    assert run("dataset", "show", "rows").out == "rows · text-classification · no versions\n"
+    assert run("dataset", "show", "rows:1").status == 4
 
 
 def test_dataset_delete(run, world) -> None:

@@ -268,8 +268,11 @@ def test_a_dataset_stays_while_a_lineage_names_it_unless_forced(registry: Regist
     registry.delete_dataset(TEAM, "d")
     with pytest.raises(NotFound):
         registry.get_dataset(TEAM, "d")
-    registry.create_dataset_version(TEAM, "d", TASK, files(registry, "others"), {})
+    anew = registry.create_dataset_version(TEAM, "d", TASK, files(registry, "others"), {})
     registry.delete_dataset(TEAM, "d", 1)  # the lineages name other rows
+    registry.create_dataset_version(TEAM, "d", TASK, anew.manifest, {})
+    registry.create_version(TEAM, "vague", TASK, manifest=anew.manifest, lineage={"dataset": "d:2"}, metrics={}, labels=())
+    assert refused(2).params["models"] == "vague:1", "which rows is not known: it may be these"
 
 
 def test_a_dataset_stays_while_a_job_needs_it(registry: Registry, database: Database) -> None:

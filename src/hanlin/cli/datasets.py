@@ -83,6 +83,9 @@ def show(name: Annotated[str, typer.Argument(help=say("option.dataset_name"))], 
     if json:
         SCREEN.document(found.model_dump(mode="json"))
         return
+    if not found.versions and not number:
+        SCREEN.line(f"{found.name} · {found.task} · {say('model.empty')}")
+        return
     show_dataset.show(found, int(number) if number.isdecimal() else None)
 
 

@@ -91,6 +91,9 @@ def show(reference: Reference, json: JsonFlag = False) -> None:
     if json:
         SCREEN.document(model.model_dump(mode="json"))
         return
+    if not model.versions and str(parsed) == model.name:
+        SCREEN.line(f"{model.name} · {model.task} · {say('model.empty')}")
+        return
     show_model.show(model, model.version(parsed))
     if len(model.versions) > 1:
         others = ", ".join(f":{version.number} {name_of('state', version.state)}" for version in model.versions)

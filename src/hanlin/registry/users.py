@@ -32,12 +32,14 @@ def user_of_dataset(session: Session, team_id: str, name: str, numbers: Iterable
 
 
 def made_of(session: Session, team_id: str, name: str, versions: Iterable[DatasetVersionRow]) -> list[str]:
-    """The model versions whose lineage names one of these dataset versions, and these very rows, by name."""
+    """The model versions whose lineage names one of these dataset versions and no other rows, by name."""
     digests = {f"{name}:{row.number}": row.digest for row in versions}
     query = select(ModelRow.name, ModelVersionRow.number, ModelVersionRow.lineage).join(ModelRow, ModelVersionRow.model_id == ModelRow.id)
     named = query.where(ModelVersionRow.team_id == team_id, ModelVersionRow.lineage["dataset"].as_string().in_(digests))
     found = session.execute(named.order_by(ModelRow.name, ModelVersionRow.number))
-    return [f"{model}:{number}" for model, number, lineage in found if digests[str(lineage["dataset"])] == lineage.get("dataset_digest")]
+    return [
+        f"{model}:{number}" for model, number, lineage in found if lineage.get("dataset_digest") in {None, digests[str(lineage["dataset"])]}
+    ]
 
 
 def _job_that_names(session: Session, team_id: str, name: str, numbers: set[int], fields: Callable[[JsonObject], Iterable[object]]) -> str:

@@ -16,6 +16,8 @@ def routes(world: World) -> list[Route]:
     """The routes over `world`."""
 
     async def dataset(request: Request) -> Response:
+        if request.path_params["name"] in world.empty_datasets:
+            return JSONResponse({"name": request.path_params["name"], "task": "text-classification", "versions": []})
         if request.path_params["name"] != "reviews-zh":
             return error(404, "NotFound", "not_found", "there is no dataset of this name", "`hanlin dataset list` shows them.")
         return JSONResponse(
@@ -49,6 +51,8 @@ def routes(world: World) -> list[Route]:
         return JSONResponse({"models": [MODEL, *world.empty_models]})
 
     async def model(request: Request) -> Response:
+        if found := [item for item in world.empty_models if item["name"] == request.path_params["name"]]:
+            return JSONResponse(found[0])
         if request.path_params["name"] != world.known_model:
             return error(404, "NotFound", "not_found", "there is no model of this name", "`hanlin model list` shows them.")
         return JSONResponse(MODEL)

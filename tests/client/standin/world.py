@@ -21,6 +21,7 @@ class World:
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     warnings: list[dict[str, Any]] = field(default_factory=list)
     deleted: list[str] = field(default_factory=list)
+    empty_datasets: list[str] = field(default_factory=list)
     empty_models: list[dict[str, Any]] = field(default_factory=list)
     keys_seen: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
