@@ -14,6 +14,7 @@ import pytest
 
 from hanlin import errors
 from hanlin.client import AsyncHanlin, Hanlin, Prediction
+from hanlin.datasets import bundled
 
 
 def test_classify_one_and_many(hanlin) -> None:
@@ -291,10 +292,11 @@ def test_the_examples_run(hanlin, world, standin, monkeypatch, tmp_path: Path) -
     monkeypatch.setenv("HANLIN_URL", world.url)
     monkeypatch.setenv("HANLIN_KEY", standin.KEY)
     examples = runpy.run_path(str(EXAMPLES))
-    (tmp_path / "reviews.csv").write_text("text,label\n好,pos\n", encoding="utf-8")
+    monkeypatch.setattr(bundled, "reviews_en", lambda _: tmp_path)
+    (tmp_path / "reviews-en.jsonl").write_text('{"text": "wonderful", "label": "pos"}\n', encoding="utf-8")
     world.known_model = "sentiment"
     with contextlib.redirect_stdout(io.StringIO()) as out:
-        examples["road"](tmp_path / "reviews.csv")
+        examples["road"](examples["reviews"]())
     assert "pos 0.9" in out.getvalue()
     assert [job["kind"] for job in world.jobs.values()] == ["ingest", "train", "compress"]
     assert examples["careful"](hanlin, "") is None

@@ -10,6 +10,11 @@ from .records import NOW
 from .world import World, error
 
 
+def is_good(text: str) -> bool:
+    """The stand-in's whole idea of language."""
+    return "好" in text or "wonderful" in text
+
+
 def embed(inputs: str | list[str], parameters: dict) -> list:
     """A vector of each text's length."""
     rows = [
@@ -55,7 +60,7 @@ def routes(world: World) -> list[Route]:
         top = body.get("parameters", {}).get("top_k")
         rows = [
             sorted(
-                ({"label": "pos", "score": 0.9 if "好" in text else 0.2}, {"label": "neg", "score": 0.1 if "好" in text else 0.8}),
+                ({"label": "pos", "score": 0.9 if is_good(text) else 0.2}, {"label": "neg", "score": 0.1 if is_good(text) else 0.8}),
                 key=lambda row: -row["score"],
             )[:top]
             for text in texts
