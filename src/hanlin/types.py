@@ -24,6 +24,7 @@ SCOPES: tuple[Scope, ...] = ("predict", "read", "write", "admin")
 
 LongText = Literal["refuse", "truncate", "window"]  # what becomes of a text that is longer than the model takes
 MAX_CACHE_TTL_S = 7 * 86_400
+MAX_IDLE_S = 30 * 86_400.0
 MAX_REPLICAS = 16
 MAX_CANARY = 99  # percent; all of them would be no trial
 MAX_SHADOW = 100

@@ -15,6 +15,7 @@ from hanlin.console.application import create_application
 from hanlin.console.views import (
     CertificateView,
     CurveView,
+    EndpointSettings,
     EndpointView,
     JobEventView,
     JobView,
@@ -203,6 +204,12 @@ class FakePort:
 
     def get_endpoint(self, principal: Principal, name: str) -> EndpointView:
         return self._find(self.endpoints, name)
+
+    def configure_endpoint(self, principal: Principal, name: str, settings: EndpointSettings) -> bool:
+        principal.require("write")
+        now = self._find(self.endpoints, name)
+        self.endpoints[self.endpoints.index(now)] = replace(now, settings=settings)
+        return now.settings.isolation != settings.isolation
 
     def list_jobs(self, principal: Principal, limit: int) -> Sequence[JobView]:
         return [self._running(), *self.jobs][:limit]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,10 +14,11 @@ from hanlin.app import open_platform
 from hanlin.compression.report import CompressionReport, Machine, VariantEvidence
 from hanlin.console import create_console, reading
 from hanlin.console.adapter import PlatformPort
+from hanlin.console.views import EndpointSettings
 from hanlin.control import deployments, jobs
 from hanlin.control.desired import DeclaredDeployments
 from hanlin.control.platform import Platform
-from hanlin.errors import NotFound, PermissionDenied, Unauthenticated
+from hanlin.errors import InvalidInput, NotFound, PermissionDenied, Unauthenticated
 from hanlin.gateway.dataplane import Dataplane, Outcome
 from hanlin.messages.said import Said
 from hanlin.settings import Settings
@@ -203,6 +205,32 @@ def test_an_endpoint_is_seen(port: PlatformPort, owner: Principal, model: str) -
     assert (endpoint.model, endpoint.version, endpoint.variant, endpoint.state) == ("reviews", 1, "openvino-int8", "starting")
     assert endpoint.labels == ("neg", "pos")
     assert [item.name for item in port.list_endpoints(owner)] == ["mood"]
+
+
+def test_settings_change_only_what_differs(platform: Platform, port: PlatformPort, owner: Principal, model: str) -> None:
+    def ids() -> list[str]:
+        return [item.id for item in deployments.list_deployments(platform, owner)]
+
+    before, plain = ids(), port.get_endpoint(owner, "mood").settings
+    assert plain == EndpointSettings()
+    assert port.configure_endpoint(owner, "mood", plain) is False
+    told = replace(plain, long_text="window", cache_ttl_s=60, min_replicas=0, max_replicas=3)
+    assert port.configure_endpoint(owner, "mood", told) is False
+    assert ids() == before
+    assert port.get_endpoint(owner, "mood").settings == told
+    moved = replace(told, isolation="shared", idle_s=90)
+    assert port.configure_endpoint(owner, "mood", moved) is True
+    assert len(ids()) == len(before) + 1
+    assert port.get_endpoint(owner, "mood").settings == moved
+    assert (port.get_endpoint(owner, "mood").version, port.get_endpoint(owner, "mood").variant) == (1, "openvino-int8")
+
+
+def test_settings_that_are_refused_change_nothing(port: PlatformPort, owner: Principal, model: str) -> None:
+    with pytest.raises(InvalidInput, match="replicas"):
+        port.configure_endpoint(owner, "mood", EndpointSettings(min_replicas=3, max_replicas=2, cache_ttl_s=60))
+    with pytest.raises(PermissionDenied):
+        port.configure_endpoint(replace(owner, scopes=frozenset({"read"})), "mood", EndpointSettings(cache_ttl_s=60))
+    assert port.get_endpoint(owner, "mood").settings == EndpointSettings()
 
 
 async def test_classify_takes_the_dataplane(port: PlatformPort, owner: Principal) -> None:

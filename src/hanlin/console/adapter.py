@@ -10,7 +10,7 @@ from hanlin.compression.pictures import pareto_svg
 from hanlin.compression.report import CompressionReport
 from hanlin.console import answers, reading
 from hanlin.console.reading_data import read_dataset_version
-from hanlin.console.views import EndpointView, JobEventView, JobView, ModelView, Prediction, VariantView, VersionView
+from hanlin.console.views import EndpointSettings, EndpointView, JobEventView, JobView, ModelView, Prediction, VariantView, VersionView
 from hanlin.console.views_data import DatasetView
 from hanlin.console.words import LANGUAGES
 from hanlin.control import datasets, deployments, jobs, models
@@ -79,6 +79,23 @@ class PlatformPort:
         """One endpoint. Raises NotFound."""
         found = _endpoint(deployments.get_endpoint(self._platform, principal, name))
         return replace(found, languages=self._languages(principal, name))
+
+    def configure_endpoint(self, principal: Principal, name: str, settings: EndpointSettings) -> bool:
+        """Changes what differs; where the model lives is a new deployment of the same version. See `ConsolePort`."""
+        found = deployments.get_endpoint(self._platform, principal, name)
+        now, wanted = reading.read_settings(found), found.wanted
+        low, high = settings.min_replicas, settings.max_replicas
+        is_restarted = (now.isolation, now.idle_s) != (settings.isolation, settings.idle_s)
+        if is_restarted:
+            deployments.deploy(
+                self._platform, principal, model=f"{wanted.model}:{wanted.version}", endpoint=name, variant=wanted.variant, replicas=low,
+                max_replicas=high, isolation=settings.isolation, idle_s=settings.idle_s,
+            )  # fmt: skip
+        elif (now.min_replicas, now.max_replicas) != (low, high):
+            deployments.scale(self._platform, principal, name, min_replicas=low, max_replicas=high)
+        if (now.long_text, now.cache_ttl_s) != (settings.long_text, settings.cache_ttl_s):
+            deployments.update_endpoint(self._platform, principal, name, long_text=settings.long_text, cache_ttl_s=settings.cache_ttl_s)
+        return is_restarted
 
     def _languages(self, principal: Principal, endpoint: str) -> tuple[str, ...]:
         """The languages of the loaded model; none while it is not loaded."""
@@ -201,7 +218,7 @@ def _endpoint(item: ControlEndpoint) -> EndpointView:
     reason = {language: told.reason_in(language) for language in LANGUAGES} if told.reason else {}
     return EndpointView(
         item.name, shown.state, shown.task, shown.model, shown.version, shown.variant, shown.replicas, reason, labels=item.labels,
-        long_text=item.long_text, cache_ttl_s=item.cache_ttl_s,
+        settings=reading.read_settings(item),
         trial=reading.read_trial(item.trial) if item.trial else None,
     )  # fmt: skip
 

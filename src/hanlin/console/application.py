@@ -45,6 +45,7 @@ PAGES: tuple[tuple[str, str, Handler], ...] = (
     ("/console/jobs/{job}/events", "GET", jobs.stream_events),
     ("/console/endpoints/{endpoint}", "GET", endpoints.show),
     ("/console/endpoints/{endpoint}/classify", "POST", endpoints.classify),
+    ("/console/endpoints/{endpoint}/settings", "POST", endpoints.configure),
 )
 OPEN: frozenset[Handler] = frozenset({visitors.show_login, visitors.login, visitors.prefer})
 

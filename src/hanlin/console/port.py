@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from hanlin.console.views import EndpointView, JobEventView, JobView, ModelView, Prediction
+from hanlin.console.views import EndpointSettings, EndpointView, JobEventView, JobView, ModelView, Prediction
 from hanlin.console.views_data import DatasetView
 from hanlin.types import KeyId, Principal
 
@@ -47,6 +47,10 @@ class ConsolePort(Protocol):
 
     def get_endpoint(self, principal: Principal, name: str) -> EndpointView:
         """One endpoint. Raises NotFound."""
+        ...
+
+    def configure_endpoint(self, principal: Principal, name: str, settings: EndpointSettings) -> bool:
+        """Changes what differs from `settings`; whether its model is started anew for that. Raises NotFound, InvalidInput, Conflict."""
         ...
 
     def list_jobs(self, principal: Principal, limit: int) -> Sequence[JobView]:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 
-from hanlin.console.views import CertificateView, CurveView, LabelScores, MetricsView, SideView, TrialView, VariantView
+from hanlin.console.views import CertificateView, CurveView, EndpointSettings, LabelScores, MetricsView, SideView, TrialView, VariantView
 from hanlin.console.words import LANGUAGES
-from hanlin.control.values import DeploymentView
+from hanlin.control.values import DeploymentView, EndpointView
 from hanlin.messages.said import Said
 from hanlin.types import JsonObject, JsonValue
 
@@ -139,6 +139,14 @@ def _matrix(value: JsonValue, width: int) -> tuple[tuple[int, ...], ...]:
     rows = [row for row in value if isinstance(row, list)] if isinstance(value, list) else []
     found = tuple(tuple(item for item in row if isinstance(item, int)) for row in rows)
     return found if found and len(found) == width and all(len(row) == width for row in found) else ()
+
+
+def read_settings(item: EndpointView) -> EndpointSettings:
+    """What an endpoint is told about itself; where its model lives stands in the deployment that is wanted."""
+    wanted = item.wanted
+    return EndpointSettings(
+        wanted.isolation, wanted.replicas, wanted.max_replicas, int(wanted.idle_s), item.long_text, item.cache_ttl_s
+    )  # fmt: skip
 
 
 def read_trial(item: DeploymentView) -> TrialView:

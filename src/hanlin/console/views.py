@@ -11,7 +11,7 @@ from datetime import datetime
 
 from hanlin.jobs.values import ENDED
 from hanlin.messages.said import Said
-from hanlin.types import JsonObject, is_name
+from hanlin.types import Isolation, JsonObject, LongText, is_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +168,25 @@ class TrialView:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointSettings:
+    """What an endpoint is told about itself, as `hanlin deploy`, `scale` and `endpoint set` tell it.
+
+    Attributes:
+        isolation: whether a replica has a worker process of its own.
+        min_replicas, max_replicas: loaded copies, as load asks for; at least 0: it sleeps while it is not used.
+        idle_s: with a minimum of 0: it sleeps after so long without a call; 0: when others need the memory.
+        cache_ttl_s: seconds for which answers are kept; 0 keeps none.
+    """
+
+    isolation: Isolation = "own"
+    min_replicas: int = 1
+    max_replicas: int = 1
+    idle_s: int = 0
+    long_text: LongText = "refuse"
+    cache_ttl_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointView:
     """A public name and what answers behind it."""
 
@@ -181,8 +200,7 @@ class EndpointView:
     reason: Mapping[str, str] = field(default_factory=dict)  # why it does not serve, by language; empty when all is well
     labels: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
-    long_text: str = "refuse"
-    cache_ttl_s: int = 0
+    settings: EndpointSettings = field(default_factory=EndpointSettings)
     trial: TrialView | None = None
 
 

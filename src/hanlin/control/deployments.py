@@ -37,8 +37,6 @@ from hanlin.storage.database import bump
 from hanlin.storage.tables import DeploymentRow, EndpointRow
 from hanlin.types import MAX_REPLICAS, Isolation, LongText, ModelRef, Principal, check_name, shorten, utc_now
 
-MAX_IDLE_S = 30 * 86_400.0
-
 
 def deploy(
     platform: Platform, principal: Principal, *, model: str, endpoint: str, variant: str | None = None, replicas: int | None = None,

@@ -8,7 +8,6 @@ from typing import Self
 
 from pydantic import Field
 
-from hanlin.control.deployments import MAX_IDLE_S
 from hanlin.control.values import DeploymentView, EndpointView, ModelView, MovedAlias, RolledBack, VersionView
 from hanlin.gateway.control_api_wire import Answer, Json, Sent
 from hanlin.messages.said import Said
@@ -16,7 +15,7 @@ from hanlin.registry.models import MAX_NOTES
 from hanlin.registry.values import Certificate, ModelVersion, Variant, VersionState
 from hanlin.serving.declared import DeploymentState, Role
 from hanlin.storage.manifest import Manifest
-from hanlin.types import MAX_CACHE_TTL_S, MAX_CANARY, MAX_REPLICAS, MAX_SHADOW, Isolation, LongText
+from hanlin.types import MAX_CACHE_TTL_S, MAX_CANARY, MAX_IDLE_S, MAX_REPLICAS, MAX_SHADOW, Isolation, LongText
 
 
 class VariantAnswer(Answer):

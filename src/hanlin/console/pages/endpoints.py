@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Mapping
+from typing import cast, get_args
 
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from hanlin.console.answers import strokes
-from hanlin.console.views import Prediction
+from hanlin.console.views import EndpointSettings, Prediction
 from hanlin.console.visits import Visit
-from hanlin.errors import NotFound
-from hanlin.types import is_name
+from hanlin.errors import InvalidInput, NotFound
+from hanlin.types import MAX_CACHE_TTL_S, MAX_IDLE_S, MAX_REPLICAS, Isolation, LongText, is_name
 
 SHOWN_LABELS = 8
+SAVED = ("saved", "restarted")  # what the page says after a form, by whether the model is started anew
+CHOICES: Mapping[str, tuple[str, ...]] = {"long_text": get_args(LongText), "isolation": get_args(Isolation)}
+BOUNDS = {
+    "cache_ttl_s": MAX_CACHE_TTL_S, "min_replicas": MAX_REPLICAS, "max_replicas": MAX_REPLICAS, "idle_s": int(MAX_IDLE_S),
+}  # fmt: skip
 _BODY, _RANKING_BODY = '{"inputs": "…"}', '{"inputs": {"query": "…", "texts": ["…"]}}'
 
 
@@ -21,7 +28,38 @@ async def show(visit: Visit) -> Response:
     endpoint = await visit.ask(visit.site.port.get_endpoint, _name(visit))
     base = str(visit.request.base_url).rstrip("/")
     body = _RANKING_BODY if endpoint.task == "reranking" else _BODY
-    return visit.render("endpoint.html.jinja", endpoint=endpoint, address=f"{base}/models/{endpoint.name}", example_body=body)
+    saved = visit.request.query_params.get("saved", "")
+    return visit.render(
+        "endpoint.html.jinja", endpoint=endpoint, address=f"{base}/models/{endpoint.name}", example_body=body, bounds=BOUNDS,
+        choices=CHOICES, may_write=bool({"write", "admin"} & visit.who.scopes), saved=saved if saved in SAVED else "",
+    )  # fmt: skip
+
+
+async def configure(visit: Visit) -> Response:
+    """Takes the settings form. Scripted or not, the visitor ends at the endpoint's page, which says what was done."""
+    name = _name(visit)
+    is_restarted = await visit.ask(visit.site.port.configure_endpoint, name, read_settings(visit.form, visit.say))
+    target = f"/console/endpoints/{name}?saved={SAVED[is_restarted]}"
+    if "hx-request" in visit.request.headers:
+        return Response(headers={"HX-Redirect": target})
+    return RedirectResponse(target, 303)
+
+
+def read_settings(form: Mapping[str, str], say: Callable[[str], str]) -> EndpointSettings:
+    """The settings of a form. Raises InvalidInput (`console_setting_invalid`) with the label of the first field that is no such."""
+    for name, choices in CHOICES.items():
+        if form.get(name, "") not in choices:
+            raise InvalidInput("console_setting_invalid", name=say(f"settings.{name}"), allowed=" | ".join(choices))
+    numbers = {name: _whole(form.get(name, ""), say(f"settings.{name}"), high) for name, high in BOUNDS.items()}
+    if numbers["max_replicas"] < (low := max(1, numbers["min_replicas"])):
+        raise InvalidInput("console_setting_invalid", name=say("settings.max_replicas"), allowed=f"{low}–{MAX_REPLICAS}")
+    return EndpointSettings(isolation=cast("Isolation", form["isolation"]), long_text=cast("LongText", form["long_text"]), **numbers)
+
+
+def _whole(text: str, label: str, high: int) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= high):
+        raise InvalidInput("console_setting_invalid", name=label, allowed=f"0–{high}")
+    return int(text)
 
 
 async def classify(visit: Visit) -> Response:
