@@ -130,10 +130,12 @@ def _eight_bit(path: Path, name: str, failure: int, *, is_lenient: bool) -> str:
         failure: the first line that is not UTF-8.
     """
     found = _Lines.count(path)
-    if is_lenient and found.good and found.good >= found.broken:
+    is_utf8 = found.good > 0 and found.good >= found.broken  # of GB18030 that chance makes far fewer, be they as short as they may
+    if is_utf8 and is_lenient:
         return "utf-8"
+    if is_utf8 and not found.sure:
+        raise _wrong(name, failure, "utf-8")
     if found.sure:
-        is_utf8 = found.sure >= found.broken
         raise _wrong(name, failure if is_utf8 else found.first_sure, "utf-8" if is_utf8 else "gb18030", is_mixed=True)
     if found.latin_pairs * 2 > found.pairs or not found.pairs:
         if is_lenient and found.broken * _LINES_A_BROKEN <= found.total:

@@ -136,7 +136,7 @@ def test_ctrl_c_leaves_the_job_and_says_so(world, standin) -> None:
 def test_files_of_texts_are_refused_for_what_they_are(run, tmp_path: Path) -> None:
     (tmp_path / "gbk.txt").write_bytes("好\n".encode() + "中文".encode("gbk"))
     wrong = run("predict", "mood", "--file", str(tmp_path / "gbk.txt"))
-    assert (wrong.status, "line 2: these bytes are not UTF-8" in wrong.err) == (2, True)
+    assert (wrong.status, "line 2: these bytes are not utf-8" in wrong.err) == (2, True)
     folder = run("predict", "mood", "--file", str(tmp_path))
     assert (folder.status, "is a folder" in folder.err) == (2, True)
 

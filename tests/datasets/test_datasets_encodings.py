@@ -96,6 +96,14 @@ def test_mixed_encodings_name_the_line_of_the_change(bench):
     assert bench.refusal(("rows.csv", mostly_gbk), encoding="gbk").params["line"] == 41
 
 
+def test_short_lines_of_utf_8_are_not_taken_for_gb18030_because_of_a_broken_one(bench):
+    """All their bytes are GB18030 too, as other words."""
+    lines = "text,label\n" + "".join(f"很好{index},{'ab'[index % 2]}\n" for index in range(60))
+    assert lines.encode().decode("gb18030") != lines
+    error = bench.refusal(("rows.csv", lines.encode() + "太差,a\n".encode("gbk")))
+    assert (error.code, error.params["line"], error.params["encoding"]) == ("invalid_encoding", 62, "utf-8")
+
+
 def test_latin_text_is_not_taken_for_chinese(bench):
     content = "text,label\n" + "".join(f"très bon café numéro {index},{'ab'[index % 2]}\n" for index in range(60))
     error = bench.refusal(("rows.csv", content.encode("cp1252")))
