@@ -71,6 +71,18 @@ def test_lineage_leads_nowhere_where_the_rows_are_gone_or_others(member, port, r
     assert f'<dd class="mono">{reference}</dd>' in page
 
 
+@pytest.mark.parametrize(
+    ("kind", "result", "is_shown"),
+    [
+        ("ingest", {"dataset": "reviews-zh", "version": 2}, True), ("ingest", {"dataset": "../x", "version": 2}, False),
+        ("ingest", {"dataset": "reviews-zh", "version": "2"}, False), ("evaluate", {"dataset": "reviews-zh", "version": 2}, False),
+    ],
+)  # fmt: skip
+def test_a_job_that_read_rows_leads_to_them(member, port, kind: str, result: dict, is_shown: bool) -> None:
+    port.jobs = [replace(port.jobs[0], kind=kind, result=result)]
+    assert (f'href="{PATH}/2"' in member.get("/console/jobs/job-6").text) is is_shown
+
+
 def test_many_labels_are_cut_to_the_largest() -> None:
     labels = tuple(LabelRows(f"l{place}", (100 - place, 0, 0)) for place in range(50))
     bars = stack(labels)

@@ -235,6 +235,14 @@ class JobView:
         name, number = self.result.get("model"), self.result.get("version")
         return (name, number) if isinstance(name, str) and isinstance(number, int) else None
 
+    @property
+    def result_dataset(self) -> tuple[str, int] | None:
+        """The dataset version that this job read in, if it did."""
+        name, number = self.result.get("dataset"), self.result.get("version")
+        if self.kind == "ingest" and isinstance(name, str) and is_name(name) and isinstance(number, int):
+            return name, number
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class JobEventView:
