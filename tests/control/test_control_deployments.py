@@ -109,7 +109,7 @@ def test_what_undeploy_forgets_and_what_it_keeps(platform, owner, make_version, 
     ready(desired)
     view = deployments.get_endpoint(platform, owner, "live")
     assert (again.replicas, again.isolation, view.long_text, view.cache_ttl_s, view.trial) == (1, "own", "refuse", 0, None)
-    assert deployments.rollback(platform, owner, "live").version == 1
+    assert roll_back(platform, owner, "live").view.version == 1
 
 
 def test_a_version_in_use_is_kept(platform, owner, make_version, desired) -> None:
