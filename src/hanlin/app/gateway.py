@@ -5,6 +5,12 @@ from __future__ import annotations
 import socket
 
 from hanlin.app.wiring import open_platform
+from hanlin.console import create_console
+from hanlin.gateway.acceptor import Tally
+from hanlin.gateway.app import create_app
+from hanlin.gateway.control_api import create_control_router
+from hanlin.gateway.dataplane import Dataplane
+from hanlin.gateway.server import serve
 from hanlin.settings import Settings
 
 
@@ -15,13 +21,6 @@ def run_gateway(settings: Settings, *, socket_fd: int, index: int = 0, tally_fd:
         index: which gateway this is, from 0.
         tally_fd: memory in which all gateways tell how many connections they hold.
     """
-    from hanlin.console import create_console
-    from hanlin.gateway.acceptor import Tally
-    from hanlin.gateway.app import create_app
-    from hanlin.gateway.control_api import create_control_router
-    from hanlin.gateway.dataplane import Dataplane
-    from hanlin.gateway.server import serve
-
     platform = open_platform(settings)
     dataplane = Dataplane(platform.accounts, settings=settings, index=index)
 

@@ -23,22 +23,36 @@ from hanlin.settings import Settings
 def spawn(
     role: str, settings: Settings, *args: str, pass_fds: Sequence[int] = (), output: IO[bytes] | int | None = None
 ) -> subprocess.Popen[bytes]:
-    """Starts `python -m hanlin.app ROLE ARGS…` and hands it the settings. Call from the main thread:
+    """Starts `python -m hanlin.app ROLE ARGS…` and hands it the settings. Call as `launch`."""
+    child = launch(role, *args, pass_fds=pass_fds, output=output)
+    hand_over(child, settings)
+    return child
+
+
+def launch(role: str, *args: str, pass_fds: Sequence[int] = (), output: IO[bytes] | int | None = None) -> subprocess.Popen[bytes]:
+    """Starts the process of a role, which loads its code and then waits for its settings. Call from the main thread:
     the kernel's parent-death signal belongs to the thread that forked."""
     command = [sys.executable, "-m", "hanlin.app", role, *args]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT if output is not None else None,
-                             pass_fds=tuple(pass_fds), start_new_session=True)  # fmt: skip
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=subprocess.STDOUT if output is not None else None,
+                            pass_fds=tuple(pass_fds), start_new_session=True)  # fmt: skip
+
+
+def hand_over(child: subprocess.Popen[bytes], settings: Settings) -> None:
+    """The settings, for which a launched child waits before it does anything."""
     assert child.stdin is not None
     with contextlib.suppress(BrokenPipeError):  # it died already; the caller sees that by poll()
         child.stdin.write(settings.model_dump_json().encode() + b"\n")
         child.stdin.flush()
-    return child
 
 
-def enter(title: str) -> Settings:
-    """In a child, first of all: tie its life to the parent's, take its name, read its settings."""
+def enter(title: str) -> None:
+    """In a child, first of all: tie its life to the parent's, take its name."""
     die_with_parent()
     set_title(title)
+
+
+def await_settings() -> Settings:
+    """In a child, once its code is loaded: its settings, as soon as the parent hands them over."""
     line = sys.stdin.buffer.readline()
     if not line:  # the parent died before it could speak
         os._exit(1)

@@ -18,15 +18,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 
-from hanlin.app.processes import ask_to_end, kill, spawn, stop
+from hanlin.app.alarm import Alarm
+from hanlin.app.processes import ask_to_end, hand_over, kill, launch, stop
 from hanlin.errors import Conflict, InvalidInput
 from hanlin.gateway.acceptor import new_tally
 from hanlin.settings import Settings
 from hanlin.storage.durable import write_atomically
 
-_TICK_S = 0.1
+_TICK_S = 0.1  # for back-offs; a death or a signal ends the wait
+_RUNNER_AFTER_S = 1.5
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 5.0
 _CALM_S = 2.0  # a child that lived this long starts with a fresh back-off: that is for those who cannot live
@@ -43,12 +44,18 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
     next_start_s: float = 0.0
-    delay_s: float = _FIRST_DELAY_S
+    delay_s: float = 0.0
+
+    def launch(self) -> None:
+        """Starts the process now; it loads its code and waits for its settings."""
+        self.process = launch(self.role, *self.args, pass_fds=self.pass_fds)
+        self.started_s = time.monotonic()
 
     def start(self, settings: Settings) -> None:
-        """Starts the process now."""
-        self.process = spawn(self.role, settings, *self.args, pass_fds=self.pass_fds)
-        self.started_s = time.monotonic()
+        """Starts the process now, and lets it begin."""
+        self.launch()
+        assert self.process is not None
+        hand_over(self.process, settings)
 
     def tick(self, settings: Settings, now_s: float) -> None:
         """Notices a death, waits out the back-off, starts again."""
@@ -57,7 +64,8 @@ class Child:
                 return
             kill(self.process)  # closes the life line, and ends what the dead one left in its session
             self.process = None
-            self.delay_s = _FIRST_DELAY_S if now_s - self.started_s > _CALM_S else min(self.delay_s * 2, _LONGEST_DELAY_S)
+            is_calm = now_s - self.started_s > _CALM_S
+            self.delay_s = 0.0 if is_calm else min(max(_FIRST_DELAY_S, self.delay_s * 2), _LONGEST_DELAY_S)
             self.next_start_s = now_s + self.delay_s
         if now_s >= self.next_start_s:
             self.start(settings)
@@ -65,33 +73,36 @@ class Child:
 
 @dataclass(slots=True)
 class Supervisor:
-    """The process tree of one home. Use `run()` on the main thread."""
+    """The process tree of one home: `launch()`, then `run()`, both on the main thread; `close()` in any case."""
 
     settings: Settings
     listener: socket.socket
     children: list[Child] = field(default_factory=list)
-    _is_stopping: bool = False
+
+    def launch(self) -> None:
+        """Lets those that answer calls load their code while the home is prepared. The runner follows: jobs can wait, callers cannot."""
+        self.children = [*self._gateways(), Child("reconciler"), Child("runner", next_start_s=time.monotonic() + _RUNNER_AFTER_S)]
+        for child in self.children[:-1]:
+            child.launch()
 
     def run(self) -> int:
         """Keeps the children alive until SIGTERM or SIGINT, then drains; 0 when all ended by themselves."""
-        previous = {number: signal.signal(number, self._ask_to_stop) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            self.children = [*self._gateways(), Child("reconciler"), Child("runner")]
-            while not self._is_stopping:
+        with Alarm(signal.SIGTERM, signal.SIGINT, signal.SIGCHLD) as alarm:
+            for child in self.children:
+                if child.process is not None:
+                    hand_over(child.process, self.settings)
+            while not alarm.has_heard(signal.SIGTERM, signal.SIGINT):
                 now_s = time.monotonic()
                 for child in self.children:
                     child.tick(self.settings, now_s)
-                time.sleep(_TICK_S)
+                alarm.wait(_TICK_S)
             return self._drain()
-        finally:
-            for child in self.children:
-                if child.process is not None:
-                    kill(child.process)
-            for number, handler in previous.items():
-                signal.signal(number, handler)
 
-    def _ask_to_stop(self, _number: int, _frame: FrameType | None) -> None:
-        self._is_stopping = True
+    def close(self) -> None:
+        """Ends whatever is left."""
+        for child in self.children:
+            if child.process is not None:
+                kill(child.process)
 
     def _gateways(self) -> list[Child]:
         fd, tally = self.listener.fileno(), new_tally(self.settings.gateways)
@@ -146,9 +157,14 @@ def lock_home(home: Path) -> Iterator[None]:
         yield
 
 
+def server_file(settings: Settings) -> Path:
+    """Where the running server of a home is told of."""
+    return settings.home / "run" / "server.json"
+
+
 def write_server_file(settings: Settings, url: str) -> Path:
     """Tells the jobs and the local tools where this server answers (`<home>/run/server.json`)."""
-    path = settings.home / "run" / "server.json"
+    path = server_file(settings)
     write_atomically(path, json.dumps({"url": url, "pid": os.getpid()}).encode())
     return path
 

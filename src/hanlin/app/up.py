@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from hanlin.app.supervisor import Supervisor, bind, lock_home, url_of, write_server_file
+from hanlin.app.supervisor import Supervisor, bind, lock_home, server_file, url_of, write_server_file
 from hanlin.app.wiring import open_platform
 from hanlin.errors import InvalidInput
 from hanlin.messages import terminal_language
@@ -43,14 +43,17 @@ def up(settings: Settings, *, announce: Callable[[Started], None] | None = None)
     set_title("hanlin up")
     with lock_home(settings.home), bind(settings) as listener:
         url = url_of(listener, settings)
-        owner_key = _prepare(settings)
-        server_file = write_server_file(settings, url)
+        supervisor = Supervisor(settings, listener)
         try:
+            supervisor.launch()
+            owner_key = _prepare(settings)
+            write_server_file(settings, url)
             facts = (url, settings.home, owner_key, began_s, announce or say)
             threading.Thread(target=_tell_when_ready, args=facts, name="announcer", daemon=True).start()
-            return Supervisor(settings, listener).run()
+            return supervisor.run()
         finally:
-            server_file.unlink(missing_ok=True)
+            supervisor.close()
+            server_file(settings).unlink(missing_ok=True)
 
 
 _WORDS = {

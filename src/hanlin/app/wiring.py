@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from hanlin.control.platform import Platform
+from typing import TYPE_CHECKING
+
 from hanlin.settings import Settings
+
+if TYPE_CHECKING:
+    from hanlin.control.platform import Platform
 
 ANY_NUMBER = 10_000  # the runner counts deaths without progress instead: see `runner.count_death`
 
@@ -11,6 +15,7 @@ ANY_NUMBER = 10_000  # the runner counts deaths without progress instead: see `r
 def open_platform(settings: Settings) -> Platform:
     """The platform over this home's database and blob store. Migrates nothing; close it when done."""
     from hanlin.accounts import Accounts
+    from hanlin.control.platform import Platform
     from hanlin.jobs import JobQueue
     from hanlin.registry import Registry
     from hanlin.storage.blobs import open_blobs
