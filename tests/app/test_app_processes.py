@@ -26,6 +26,7 @@ def running(server):
 
 
 def test_processes_name_themselves_and_the_gateway_is_light(running) -> None:
+    running.find("hanlin runner")  # it follows the others
     titles = {" ".join(process.cmdline()).strip() for process in running.tree()}
     assert {"hanlin gateway", "hanlin reconciler", "hanlin runner"} <= titles
     gateway = running.find("hanlin gateway")

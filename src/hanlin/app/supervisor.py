@@ -27,7 +27,7 @@ from hanlin.settings import Settings
 from hanlin.storage.durable import write_atomically
 
 _TICK_S = 0.1  # for back-offs; a death or a signal ends the wait
-_RUNNER_AFTER_S = 1.5
+_RUNNER_AFTER_S = 3.0  # by then calls are answered, also where the cores are busy
 _FIRST_DELAY_S = 0.1
 _LONGEST_DELAY_S = 5.0
 _CALM_S = 2.0  # a child that lived this long starts with a fresh back-off: that is for those who cannot live
