@@ -1,4 +1,4 @@
-"""`bench/serving_kills.py` against a real server: a few kills of everything and switches under load; in soak, a thousand."""
+"""C063, C130, C131: `bench/serving_kills.py` against a real server: a few kills and switches under load; in soak, a thousand."""
 
 from __future__ import annotations
 

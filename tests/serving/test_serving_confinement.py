@@ -1,4 +1,4 @@
-"""What a worker that turns against us can do: nothing. Attempts through a registered engine in a real worker, and the filter on paper."""
+"""C134: what a worker that turns against us can do: nothing. Tried through an engine in a real worker, and the filter on paper."""
 
 from __future__ import annotations
 

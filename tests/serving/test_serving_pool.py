@@ -73,6 +73,7 @@ async def test_bad_item_names_its_index_and_neighbours_never_notice(pool: LocalP
 
 
 async def test_nan_fails_its_own_call_only(pool: LocalPool, make_folder) -> None:
+    """C071."""
     make_folder(step_ms=20)
     await pool.ensure(spec())
     answers = await asyncio.gather(*(predict(pool, text) for text in ["good", "nan", "bad", "w8"]), return_exceptions=True)
