@@ -64,8 +64,8 @@ class PlatformPort:
         return self._datasets(principal, [datasets.get_dataset(self._platform, principal, name)])[0]
 
     def _datasets(self, principal: Principal, items: Sequence[ControlDataset]) -> list[DatasetView]:
-        trained = datasets.trained_on(self._platform, principal, [version for item in items for version in item.versions])
-        views = {name: [_release(version) for version in reversed(versions)] for name, versions in trained.items()}
+        made = datasets.made_of(self._platform, principal, [version for item in items for version in item.versions])
+        views = {name: [_release(version) for version in reversed(versions)] for name, versions in made.items()}
         return [
             DatasetView(item.name, item.task, tuple(read_dataset_version(version, views[str(version)]) for version in item.versions))
             for item in items

@@ -34,14 +34,7 @@ def delete_dataset(platform: Platform, principal: Principal, name: str, number: 
     platform.registry.delete_dataset(principal.team_id, name, number, is_forced=is_forced, actor=principal.key_id)
 
 
-def trained_on(platform: Platform, principal: Principal, datasets: Iterable[DatasetVersion]) -> dict[str, list[ModelVersion]]:
-    """Model versions whose lineage names these dataset versions, by `name:number`, in the order they were made."""
+def made_of(platform: Platform, principal: Principal, datasets: Iterable[DatasetVersion]) -> dict[str, tuple[ModelVersion, ...]]:
+    """See `Registry.made_of`."""
     principal.require("read")
-    digests = {str(item): item.digest for item in datasets}
-    found: dict[str, list[ModelVersion]] = {name: [] for name in digests}
-    for model in platform.registry.list_models(principal.team_id):
-        for version in model.versions:
-            name, digest = version.lineage.get("dataset"), version.lineage.get("dataset_digest")
-            if isinstance(name, str) and name in digests and digest in {None, digests[name]}:
-                found[name].append(version)
-    return {name: sorted(versions, key=lambda item: item.created_at) for name, versions in found.items()}
+    return platform.registry.made_of(principal.team_id, datasets)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.registry import rows
 from hanlin.registry.users import made_of, user_of_dataset
-from hanlin.registry.values import Dataset, DatasetVersion
+from hanlin.registry.values import Dataset, DatasetVersion, ModelVersion
 from hanlin.storage.audit import append_audit
 from hanlin.storage.database import Database, find_or_add
 from hanlin.storage.manifest import Manifest
@@ -67,6 +69,13 @@ class DatasetRecords:
             found = session.scalars(select(DatasetRow).where(DatasetRow.team_id == team_id).order_by(DatasetRow.name)).all()
             return [_value(session, row) for row in found]
 
+    def made_of(self, team_id: TeamId, versions: Iterable[DatasetVersion]) -> dict[str, tuple[ModelVersion, ...]]:
+        """See `Registry.made_of`."""
+        digests = {str(version): version.digest for version in versions}
+        with self._database.read() as session:
+            made = sorted(made_of(session, team_id, digests), key=lambda version: version.created_at)
+        return {name: tuple(version for version in made if version.lineage["dataset"] == name) for name in digests}
+
     def delete(self, team_id: TeamId, name: str, number: int | None, *, is_forced: bool, actor: str) -> None:
         """See `Registry.delete_dataset`."""
         reference = name if number is None else f"{name}:{number}"
@@ -78,9 +87,9 @@ class DatasetRecords:
                 raise NotFound("not_found", kind="dataset version", name=reference)
             if user := user_of_dataset(session, team_id, name, [row.number for row in found]):
                 raise Conflict("in_use", subject=reference, user=user)
-            if (made := made_of(session, team_id, name, found)) and not is_forced:
-                more = ", …" if len(made) > MAX_NAMED else ""
-                raise Conflict("dataset_in_lineage", dataset=reference, models=", ".join(made[:MAX_NAMED]) + more)
+            if (made := made_of(session, team_id, {f"{name}:{row.number}": row.digest for row in found})) and not is_forced:
+                models = ", ".join(map(str, made[:MAX_NAMED])) + (", …" if len(made) > MAX_NAMED else "")
+                raise Conflict("dataset_in_lineage", dataset=reference, models=models)
             for row in found:
                 session.delete(row)
             session.flush()

@@ -5,6 +5,7 @@ So a crash leaves at worst blobs without a record, which `collect_garbage` remov
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from hanlin.errors import InvalidInput, NotFound
@@ -52,6 +53,10 @@ class Registry:
     def list_datasets(self, team_id: TeamId) -> list[Dataset]:
         """All datasets, by name."""
         return self._datasets.list(team_id)
+
+    def made_of(self, team_id: TeamId, versions: Iterable[DatasetVersion]) -> dict[str, tuple[ModelVersion, ...]]:
+        """The model versions whose lineage names these dataset versions, by `name:number`, oldest first."""
+        return self._datasets.made_of(team_id, versions)
 
     def delete_dataset(
         self, team_id: TeamId, name: str, number: int | None = None, *, is_forced: bool = False, actor: str = "system"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hanlin.registry import rows
 from hanlin.registry.values import ModelVersion
-from hanlin.storage.tables import AliasRow, DatasetVersionRow, DeploymentRow, EndpointRow, JobRow, ModelRow, ModelVersionRow
+from hanlin.storage.tables import AliasRow, DeploymentRow, EndpointRow, JobRow, ModelRow, ModelVersionRow
 from hanlin.types import JsonObject
 
 _FORGOTTEN = {"stopped", "failed"}  # a deployment in one of these states, and no longer wanted, holds no version
@@ -31,14 +32,15 @@ def user_of_dataset(session: Session, team_id: str, name: str, numbers: Iterable
     return _job_that_names(session, team_id, name, set(numbers), lambda config: [config.get(field) for field in _DATASETS])
 
 
-def made_of(session: Session, team_id: str, name: str, versions: Iterable[DatasetVersionRow]) -> list[str]:
-    """The model versions whose lineage names one of these dataset versions and no other rows, by name."""
-    digests = {f"{name}:{row.number}": row.digest for row in versions}
-    query = select(ModelRow.name, ModelVersionRow.number, ModelVersionRow.lineage).join(ModelRow, ModelVersionRow.model_id == ModelRow.id)
+def made_of(session: Session, team_id: str, digests: Mapping[str, str]) -> list[ModelVersion]:
+    """The model versions whose lineage names one of these dataset versions (digests by `name:number`) and no other rows, by name."""
+    query = select(ModelRow, ModelVersionRow).join(ModelVersionRow, ModelVersionRow.model_id == ModelRow.id)
     named = query.where(ModelVersionRow.team_id == team_id, ModelVersionRow.lineage["dataset"].as_string().in_(digests))
     found = session.execute(named.order_by(ModelRow.name, ModelVersionRow.number))
     return [
-        f"{model}:{number}" for model, number, lineage in found if lineage.get("dataset_digest") in {None, digests[str(lineage["dataset"])]}
+        rows.model_version(model, row)
+        for model, row in found
+        if row.lineage.get("dataset_digest") in {None, digests[str(row.lineage["dataset"])]}
     ]
 
 
