@@ -18,7 +18,8 @@ from pathlib import Path
 
 from hanlin.compression.batches import plan
 from hanlin.engines import Session, load_variant
-from hanlin.tasks.encoding import TextEncoder, pad
+from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.padding import pad
 from texts import mixed_texts, short_texts
 
 

@@ -39,7 +39,8 @@ from hanlin.serving.wire import Answer, Call, ReplicaInfo, pack, unpack_from_gat
 from hanlin.settings import Settings
 from hanlin.storage.database import Database
 from hanlin.tasks.base import TASKS, Limits
-from hanlin.tasks.encoding import TextEncoder, pad
+from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.padding import pad
 from hanlin.tasks.spec import ModelSpec
 from http_load import http_requests
 from servers import BUILD, Server, cpu_between, drive

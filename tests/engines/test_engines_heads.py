@@ -10,7 +10,7 @@ import pytest
 
 from hanlin.engines import load_variant, max_batch_rows, variant_names
 from hanlin.networks.head import KEY, Head
-from hanlin.tasks.encoding import pad
+from hanlin.tasks.padding import pad
 
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.05, "int8": 0.15}
 VOCABULARY, SIZE, LABELS = 60, 32, 5

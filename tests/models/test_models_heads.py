@@ -13,7 +13,8 @@ from hanlin.models.importing import import_folder
 from hanlin.models.slow_tokenizers import convert
 from hanlin.networks.head import Head
 from hanlin.networks.loading import load_model
-from hanlin.tasks.encoding import TextEncoder, pad
+from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.padding import pad
 from hanlin.tasks.spec import ModelSpec
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefgh", *(f"##{letter}" for letter in "abcdefgh"), "good", "bad"]

@@ -9,7 +9,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.tasks import ModelSpec, TextSettings
-from hanlin.tasks.encoding import TextEncoder, pad
+from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.padding import pad
 from hanlin.tasks.tokenizer import load_tokenizer
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefghijklmnopqrstuvwxyz", "好", "吃", "房", "间"]

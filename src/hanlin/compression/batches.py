@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from hanlin.tasks.encoding import pad
+from hanlin.tasks.padding import pad
 
 
 def plan(lengths: Sequence[int], *, max_tokens: int, max_rows: int | None = None) -> list[list[int]]:

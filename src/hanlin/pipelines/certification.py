@@ -33,9 +33,10 @@ from hanlin.pipelines.odd_texts import neighbours, plain_texts
 from hanlin.registry.values import DatasetVersion, ModelVersion
 from hanlin.serving.gathering import Found, gather
 from hanlin.tasks.base import TASKS, Limits, Task
-from hanlin.tasks.encoding import TextEncoder, pad
+from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.likeness import Likeness, Numbers
 from hanlin.tasks.metrics import wilson_interval
+from hanlin.tasks.padding import pad
 from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonObject, utc_now
 

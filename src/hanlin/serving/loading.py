@@ -21,7 +21,8 @@ from hanlin.serving import confinement
 from hanlin.serving.replica import Loaded
 from hanlin.serving.wire import ReplicaInfo
 from hanlin.tasks.base import TASKS, Limits
-from hanlin.tasks.encoding import TextEncoder, pad
+from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.padding import pad
 from hanlin.tasks.spec import ModelSpec
 
 _WARM_SHAPES = ((1, 16), (1, 64), (8, 32), (16, 32), (2, 256))  # what is short and alone, and what fills a stream

@@ -12,7 +12,7 @@ from hanlin.engines.base import Session
 from hanlin.serving.batcher import Batch
 from hanlin.serving.gathering import Outputs
 from hanlin.serving.watchdog import WATCHDOG
-from hanlin.tasks.encoding import pad
+from hanlin.tasks.padding import pad
 
 
 @dataclass(slots=True)

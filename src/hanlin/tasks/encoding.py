@@ -1,7 +1,7 @@
-"""Text to token ids by an artifact's own `tokenizer.json`, and rows of ids to rectangular arrays.
+"""Text to token ids by an artifact's own `tokenizer.json`: whole, cut, in windows, or beside another text.
 
-No padding and no truncation inside the tokenizer: both are decided here. Knows no engine and no task; what a tokenizer is
-by itself stands in `tokenizer.py`.
+No padding and no truncation inside the tokenizer: what is too long is decided here, rows become arrays in `padding.py`. Knows no
+engine and no task; what a tokenizer is by itself stands in `tokenizer.py`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
-from hanlin.errors import EngineFailed, InvalidInput
+from hanlin.errors import InvalidInput
 from hanlin.tasks.alignment import Span, Traced, prepare
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import is_blank
-from hanlin.tasks.tokenizer import frame_of, is_from_tokenizer, load_tokenizer
-from hanlin.tasks.windows import Window, cut_windows, max_tokens
+from hanlin.tasks.tokenizer import encodings_of, frame_of, ids_of, load_tokenizer
+from hanlin.tasks.windows import Window, check_windows, cut_windows, framed, max_tokens
 from hanlin.types import LongText
 
 if TYPE_CHECKING:
@@ -113,10 +110,10 @@ class TextEncoder:
         """
         longest = self._longest(long_text)
         prepared = [self._prepare(text, index, longest) for index, text in enumerate(texts)]
-        rows = self._tokenize([text for text, _ in prepared])
+        rows = ids_of(self._tokenizer, [text for text, _ in prepared])
         for index, (_, rest) in enumerate(prepared):
             if rest and len(rows[index]) < longest + _PREFIX_MARGIN_TOKENS:
-                rows[index] = self._tokenize([self._text.segment(rest)])[0]  # few tokens in many characters: look at all of it
+                rows[index] = ids_of(self._tokenizer, [self._text.segment(rest)])[0]  # few tokens in many characters: look at all of it
         if max(map(len, rows), default=0) <= self.max_length:
             return Encoded([self._check_some(row, index) for index, row in enumerate(rows)])
         return self._fit(rows, long_text, longest, max_windows)
@@ -133,7 +130,7 @@ class TextEncoder:
         windows: dict[int, tuple[Window, ...]] = {}
         for index, text in enumerate(texts):
             traced = self._traced(text, index, long_text)
-            found = self._encode_batch([traced.text])[0]
+            found = encodings_of(self._tokenizer, [traced.text])[0]
             row, kept = self._check_some(found.ids, index), len(found.ids)
             if kept <= self.max_length:
                 rows.append(row)
@@ -145,14 +142,14 @@ class TextEncoder:
             else:
                 self._check_length(kept, index, self._longest(long_text))
                 windows[index] = cut_windows(kept - self._num_special, self._room, place=len(self._head))
-                rows += _framed(row, windows[index], len(self._tail))
+                rows += framed(row, windows[index], len(self._tail))
             nothing = [None] * (len(row) - kept)
             spans: list[Span | None] = [
                 None if is_special or first == last else traced.original(first, last)
                 for (first, last), is_special in zip(found.offsets[:kept], found.special_tokens_mask[:kept], strict=True)
             ]
             marks.append(Marks(text, [*spans, *nothing], [*found.word_ids[:kept], *nothing]))
-        _check_windows(windows, max_windows)
+        check_windows(windows, max_windows)
         return Encoded(rows, tuple(cut), windows, marks=marks)
 
     def _traced(self, text: str, index: int, long_text: LongText) -> Traced:
@@ -160,7 +157,7 @@ class TextEncoder:
         longest = self._longest(long_text)
         begin, _ = self._prepare(text, index, longest)  # refuses what is blank or broken
         if long_text != "truncate" and len(text) > _MIN_PREFIX_CHARACTERS:
-            self._check_length(len(self._tokenize([begin])[0]), index, longest)
+            self._check_length(len(ids_of(self._tokenizer, [begin])[0]), index, longest)
             if len(text) > _MAX_TRACED_CHARACTERS:
                 raise InvalidInput("text_too_long", index=index, length=len(text), unit="characters", limit=_MAX_TRACED_CHARACTERS)
         return prepare(self._text, text[:_MAX_TRACED_CHARACTERS])
@@ -182,14 +179,14 @@ class TextEncoder:
         types: list[list[int]] = []
         cut: list[int] = []
         windows: dict[int, tuple[Window, ...]] = {}
-        for index, whole in enumerate(self._encode_batch([(begin, end) for end in ends])):
+        for index, whole in enumerate(encodings_of(self._tokenizer, [(begin, end) for end in ends])):
             found = whole
             if len(whole.ids) <= least:
                 raise InvalidInput("empty_text", index=index)
             if len(whole.ids) > self.max_length and long_text == "window":
                 windows[index], tail = self._pair_windows(whole, index)
-                rows += _framed(whole.ids, windows[index], tail)
-                types += _framed(whole.type_ids, windows[index], tail)
+                rows += framed(whole.ids, windows[index], tail)
+                types += framed(whole.type_ids, windows[index], tail)
                 continue
             if len(whole.ids) > self.max_length:
                 if long_text == "refuse":
@@ -198,14 +195,14 @@ class TextEncoder:
                 cut.append(index)
             rows.append(found.ids)
             types.append(found.type_ids)
-        _check_windows(windows, max_windows)
+        check_windows(windows, max_windows)
         return Encoded(rows, tuple(cut), windows, types=types)
 
     def _prepare_first(self, first: str) -> tuple[str, int]:
         """The prepared first text of pairs, and the tokens of a pair in which nothing stands beside it."""
         try:
             begin, _ = self._prepare(first, 0, self.max_length)
-            tokens = self._check_some(self._tokenize([begin])[0], 0)
+            tokens = self._check_some(ids_of(self._tokenizer, [begin])[0], 0)
         except InvalidInput as error:
             raise InvalidInput("invalid_query", problem=error.code, details=error.message) from error
         return begin, len(tokens) - self._num_special + self._tokenizer.num_special_tokens_to_add(True)
@@ -227,7 +224,7 @@ class TextEncoder:
         first = min(len(one.ids), max(room // 2, room - len(other.ids)))
         for spare in range(8):  # a cut text may tokenise into a few tokens more
             kept_one, kept_other = max(1, first - spare), max(1, room - first - spare)
-            found = self._encode_batch([(_beginning(begin, one, kept_one), _beginning(end, other, kept_other))])[0]
+            found = encodings_of(self._tokenizer, [(_beginning(begin, one, kept_one), _beginning(end, other, kept_other))])[0]
             if len(found.ids) <= self.max_length:
                 return found
         raise InvalidInput("text_too_long", index=index, length=len(found.ids), unit="tokens", limit=self.max_length)
@@ -239,15 +236,6 @@ class TextEncoder:
     def _check_length(self, tokens: int, index: int, limit: int) -> None:
         if tokens > limit:
             raise InvalidInput("text_too_long", index=index, length=tokens, unit="tokens", limit=limit)
-
-    def _encode_batch(self, texts: list[str] | list[tuple[str, str]]) -> list[Encoding]:
-        """Encodings with offsets and types, which the faster road lacks."""
-        try:
-            return list(self._tokenizer.encode_batch(texts))
-        except BaseException as error:
-            if not is_from_tokenizer(error):
-                raise
-            raise EngineFailed("tokenizer_failed", details=str(error)[:500]) from error
 
     @property
     def _room(self) -> int:
@@ -267,16 +255,6 @@ class TextEncoder:
         if len(clean) <= limit:
             return self._text.segment(clean), ""
         return self._text.segment(clean[:limit]), clean
-
-    def _tokenize(self, texts: list[str]) -> list[list[int]]:
-        try:
-            if len(texts) == 1:
-                return [self._tokenizer.encode(texts[0]).ids]
-            return [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]
-        except BaseException as error:
-            if not is_from_tokenizer(error):
-                raise
-            raise EngineFailed("tokenizer_failed", details=str(error)[:500]) from error
 
     def _check_some(self, row: list[int], index: int) -> list[int]:
         if len(row) <= self._num_special:
@@ -298,42 +276,10 @@ class TextEncoder:
                 raise InvalidInput("text_too_long", index=index, length=len(row), unit="tokens", limit=longest)
             else:
                 windows[index] = cut_windows(len(row) - self._num_special, self._room, place=len(self._head))
-                fitted += _framed(row, windows[index], len(self._tail))
-        _check_windows(windows, max_windows)
+                fitted += framed(row, windows[index], len(self._tail))
+        check_windows(windows, max_windows)
         return Encoded(fitted, tuple(cut), windows)
-
-
-def _framed(row: list[int], windows: Sequence[Window], num_after: int) -> list[list[int]]:
-    """A row for each window of `row`: what stands before its text, the window's tokens, the `num_after` last tokens."""
-    place, tail = windows[0].place, row[len(row) - num_after :]
-    return [row[:place] + row[place + window.start : place + window.end] + tail for window in windows]
-
-
-def _check_windows(windows: Mapping[int, tuple[Window, ...]], limit: int | None) -> None:
-    total = sum(map(len, windows.values()))
-    if limit is not None and total > limit:
-        raise InvalidInput("too_many_windows", windows=total, limit=limit)
 
 
 def _beginning(text: str, encoding: Encoding, tokens: int) -> str:
     return text if tokens >= len(encoding.ids) else text[: encoding.offsets[tokens - 1][1]]
-
-
-def pad(
-    batch: Sequence[Sequence[int]], pad_id: int, types: Sequence[Sequence[int]] | None = None
-) -> dict[str, npt.NDArray[np.int64]]:  # fmt: skip
-    """`input_ids` and `attention_mask`, both `(rows, longest row)` int64, filled on the right with `pad_id` and 0.
-
-    With the rows' token types `token_type_ids` too, filled with 0.
-    """
-    lengths = np.fromiter((len(row) for row in batch), dtype=np.int64, count=len(batch))
-    width = int(lengths.max(initial=0))
-    mask = np.arange(width) < lengths[:, None]  # (rows, width)
-    ids = np.full((len(batch), width), pad_id, dtype=np.int64)
-    ids[mask] = np.fromiter((token for row in batch for token in row), dtype=np.int64, count=int(lengths.sum()))
-    arrays = {"input_ids": ids, "attention_mask": mask.astype(np.int64)}
-    if types is not None:
-        kinds = np.zeros((len(batch), width), dtype=np.int64)
-        kinds[mask] = np.fromiter((kind for row in types for kind in row), dtype=np.int64, count=int(lengths.sum()))
-        arrays["token_type_ids"] = kinds
-    return arrays

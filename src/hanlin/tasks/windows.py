@@ -8,8 +8,11 @@ window 2                 [-|-------]
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+
+from hanlin.errors import InvalidInput
 
 MAX_WINDOWS = 64  # of one text
 _OVERLAP_SHARE = 4  # neighbours share at least a quarter of a window: about what a sentence needs on both sides
@@ -60,6 +63,19 @@ def num_windows(num_tokens: int, room: int) -> int:
 def max_tokens(room: int) -> int:
     """Tokens of the longest text that `MAX_WINDOWS` windows cover."""
     return room + (MAX_WINDOWS - 1) * _step(room)
+
+
+def framed(row: list[int], windows: Sequence[Window], num_after: int) -> list[list[int]]:
+    """A row for each window of `row`: what stands before its text, the window's tokens, the `num_after` last tokens."""
+    place, tail = windows[0].place, row[len(row) - num_after :]
+    return [row[:place] + row[place + window.start : place + window.end] + tail for window in windows]
+
+
+def check_windows(windows: Mapping[int, tuple[Window, ...]], limit: int | None) -> None:
+    """Raises InvalidInput (`too_many_windows`) where all texts of a call have more than `limit` together; None: no limit."""
+    total = sum(map(len, windows.values()))
+    if limit is not None and total > limit:
+        raise InvalidInput("too_many_windows", windows=total, limit=limit)
 
 
 def _step(room: int) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hanlin.tasks.encoding import pad
+from hanlin.tasks.padding import pad
 
 WINDOW_BATCHES = 50
 
