@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 from array import array
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from hanlin.messages.said import Plain, Said
+from hanlin.datasets import Split
 from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
 from hanlin.networks.heads import PretrainedClassifier
 from hanlin.networks.loading import load_model, save_network
@@ -31,18 +29,13 @@ from hanlin.training.examples import TrainData
 from hanlin.training.ports import Silent
 from hanlin.training.train import train
 
+InChild = Callable[[Callable[[], object]], int]
 UNUSED = [f"unused{number}" for number in range(40)]
 WORDS = [f"word{number}" for number in range(12)]
 OPTIONS = {"threads": 1, "precision": "fp32", "epochs": 1, "batch_size": 16, "wide": True, "rate": 1e-3}
 
 
-@dataclass(frozen=True)
-class Rows:
-    texts: list[str]
-    labels: list[str]
-
-
-def rows_of(count: int, seed: int) -> Rows:
+def rows_of(count: int, seed: int) -> Split:
     """Noise in which the order of two words alone tells the label."""
     chance = random.Random(seed)
     texts, labels = [], []
@@ -51,7 +44,7 @@ def rows_of(count: int, seed: int) -> Rows:
         words.insert(chance.randrange(len(words)), "salt pepper" if number % 2 else "pepper salt")
         texts.append(" ".join(words))
         labels.append("good" if number % 2 else "bad")
-    return Rows(texts, labels)
+    return Split(texts, labels)
 
 
 DATA = TrainData(rows_of(300, 1), rows_of(100, 2), ("bad", "good"))
@@ -70,21 +63,6 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_network(PretrainedClassifier(AutoModelForSequenceClassification.from_config(config)), folder)
     ModelSpec("text-classification", ("LABEL_0", "LABEL_1"), 32, 0, text=TextSettings(())).save(folder)
     return folder
-
-
-class Killed(Silent):
-    """Ends the process at a step, or when a message comes, as `kill -9` does."""
-
-    def __init__(self, moment: int | str) -> None:
-        self.moment = moment
-
-    def report(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
-        if step == self.moment:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def message(self, code: str, /, **params: Plain | Said) -> None:
-        if code == self.moment:
-            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def run(base: Path, folder: Path, progress: Silent | None = None, **options: object) -> Path:
@@ -119,13 +97,9 @@ def test_a_base_with_a_road_is_fine_tuned_without_it(unbroken: Path, tmp_path: P
 
 @pytest.mark.parametrize("moment", [7, "fitting_wide_road", "wide_road_fitted"])
 def test_killed_anywhere_it_ends_in_the_same_bits(
-    base: Path, unbroken: Path, tmp_path: Path, moment: int | str
-) -> None:  # fmt: skip
-    child = os.fork()
-    if not child:
-        run(base, tmp_path, Killed(moment))
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    base: Path, unbroken: Path, tmp_path: Path, moment: int | str, *, kill_at: type, in_child: InChild
+) -> None:
+    assert in_child(lambda: run(base, tmp_path, kill_at(moment))) == signal.SIGKILL
     out = run(base, tmp_path)
     for name in ("model.safetensors", WIDE_FILE):
         one, other = load_file(unbroken / name), load_file(out / name)

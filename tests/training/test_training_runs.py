@@ -8,12 +8,13 @@ import os
 import random
 import signal
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from hanlin.datasets import Split
 from hanlin.errors import Cancelled, EngineFailed, InvalidInput
 from hanlin.messages.said import Plain, Said
 from hanlin.tasks.encoding import TextEncoder
@@ -26,16 +27,11 @@ from hanlin.training.examples import TrainData
 from hanlin.training.ports import Silent
 from hanlin.training.train import TrainReport, train
 
+InChild = Callable[[Callable[[], object]], int]
 GOOD, BAD, FILLER = ["好", "喜欢", "great", "美味"], ["差", "讨厌", "awful", "难吃"], list("这个房间的早餐和服务我们昨天")
 
 
-@dataclass(frozen=True)
-class Rows:
-    texts: list[str]
-    labels: list[str]
-
-
-def rows_of(count: int, seed: int) -> Rows:
+def rows_of(count: int, seed: int) -> Split:
     chance = random.Random(seed)
     texts, labels = [], []
     for number in range(count):
@@ -43,7 +39,7 @@ def rows_of(count: int, seed: int) -> Rows:
         words.insert(chance.randrange(len(words)), chance.choice(GOOD if number % 2 else BAD))
         texts.append("".join(words))
         labels.append("good" if number % 2 else "bad")
-    return Rows(texts, labels)
+    return Split(texts, labels)
 
 
 DATA = TrainData(rows_of(160, 1), rows_of(60, 2), ("bad", "good"))
@@ -126,17 +122,6 @@ def test_same_seed_same_bits_other_seed_other_bits(tmp_path: Path) -> None:
     assert digest(tmp_path / "a") == digest(tmp_path / "b") != digest(tmp_path / "c")
 
 
-class KillAt(Silent):
-    """kill -9 to this very process after `step` steps."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    def report(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
-        if step == self.step:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
 class DyingCheckpoints(FolderCheckpoints):
     """Dies when half of the `number`th checkpoint is written, or right after it is published."""
 
@@ -159,17 +144,6 @@ class DyingCheckpoints(FolderCheckpoints):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def in_child(action: Callable[[], object]) -> int:
-    """Run `action` in a forked process. Returns its wait status."""
-    pid = os.fork()
-    if pid == 0:
-        try:
-            action()
-        finally:
-            os._exit(0)
-    return os.waitpid(pid, 0)[1]
-
-
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, TrainReport]:
     folder = tmp_path_factory.mktemp("unbroken")
@@ -178,12 +152,14 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, TrainReport
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_killed_at_random_steps_ends_in_the_same_bits(tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_killed_at_random_steps_ends_in_the_same_bits(
+    tmp_path: Path, precision: str, monkeypatch: pytest.MonkeyPatch, kill_at: type, in_child: InChild
+) -> None:
     monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)  # a checkpoint after every step
     config = config_of(evaluations=2, precision=precision, patience=50)
     report = run(tmp_path / "whole", config)
     for step in sorted(random.Random(precision).sample(range(1, report.steps + 1), 10)):
-        assert in_child(lambda: run(tmp_path / "torn", config, progress=KillAt(step))) == signal.SIGKILL  # noqa: B023  # runs at once
+        assert in_child(lambda: run(tmp_path / "torn", config, progress=kill_at(step))) == signal.SIGKILL  # noqa: B023  # runs at once
     resumed = run(tmp_path / "torn", config)
     assert digest(tmp_path / "torn") == digest(tmp_path / "whole")
     assert resumed.history == report.history
@@ -193,7 +169,7 @@ def test_killed_at_random_steps_ends_in_the_same_bits(tmp_path: Path, precision:
 @pytest.mark.parametrize("moment", ["half", "after"])
 @pytest.mark.parametrize("number", [1, 2, 5])
 def test_killed_amid_a_checkpoint_ends_in_the_same_bits(
-    tmp_path: Path, unbroken: tuple[str, TrainReport], moment: str, number: int
+    tmp_path: Path, unbroken: tuple[str, TrainReport], moment: str, number: int, in_child: InChild
 ) -> None:
     config = config_of(evaluations=2)
     dying = DyingCheckpoints(tmp_path / "checkpoints", number, moment)
@@ -290,9 +266,9 @@ def test_patience_ends_early(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("train_rows", "validation_rows"),
-    [(Rows([], []), DATA.validation), (DATA.train, Rows([], [])), (Rows(["a", "b"], ["good", "good"]), DATA.validation)],
+    [(Split([], []), DATA.validation), (DATA.train, Split([], [])), (Split(["a", "b"], ["good", "good"]), DATA.validation)],
 )
-def test_nothing_to_learn_from_is_said_before_any_work(tmp_path: Path, train_rows: Rows, validation_rows: Rows) -> None:
+def test_nothing_to_learn_from_is_said_before_any_work(tmp_path: Path, train_rows: Split, validation_rows: Split) -> None:
     with pytest.raises(InvalidInput) as caught:
         run(tmp_path, config_of(), data=replace(DATA, train=train_rows, validation=validation_rows))
     assert caught.value.code == "nothing_to_learn"
@@ -301,7 +277,7 @@ def test_nothing_to_learn_from_is_said_before_any_work(tmp_path: Path, train_row
 def test_a_foreign_label_is_named(tmp_path: Path) -> None:
     run(tmp_path, config_of(epochs=1))
     with pytest.raises(InvalidInput, match="neutral"):
-        evaluate(tmp_path / "out", Rows(["x"], ["neutral"]))
+        evaluate(tmp_path / "out", Split(["x"], ["neutral"]))
 
 
 def test_training_and_serving_see_the_same_ids(tmp_path: Path) -> None:
