@@ -1,4 +1,4 @@
-"""Every command against a server that speaks the contract."""
+"""The commands for data, training, models, keys and jobs against a server that speaks the contract."""
 
 from __future__ import annotations
 
@@ -224,104 +224,6 @@ def test_model_export_writes_verified_files(run, world, standin, tmp_path: Path)
     done = run("model", "export", "sentiment-zh", str(tmp_path / "out"))
     assert done.status == 0, done.err
     assert (tmp_path / "out" / "variants" / "a" / "model.bin").read_bytes() == standin.FILE
-
-
-def test_what_deploy_and_promote_warn_of(run, world) -> None:
-    assert "Warning" not in run("deploy", "sentiment-zh", "--endpoint", "sentiment").err
-    told = {"code": "labels_new", "params": {"former": "sentiment-zh:1", "new": "neutral"}, "message": "the labels differ: new are neutral"}
-    world.warnings = [told]
-    for words in (("deploy", "sentiment-zh:2", "--endpoint", "sentiment"), ("model", "promote", "sentiment-zh:2", "production")):
-        done = run(*words)
-        assert (done.status, done.err) == (0, "Warning: the labels differ: new are neutral\n")
-        done = run(*words, "--json")
-        assert (done.json()["warnings"], done.err) == ([told], "")
-
-
-def test_deploy_endpoint_rollback_undeploy(run, world) -> None:
-    done = run("deploy", "sentiment-zh@production", "--endpoint", "sentiment")
-    assert "is ready" in done.out and "curl" in done.out
-    assert "sentiment-zh:1" in run("endpoint", "list").out
-    assert run("endpoint", "show", "sentiment", "--json").json()["state"] == "ready"
-    assert "is ready" in run("rollback", "sentiment", "--no-wait").out
-    again = run("rollback", "sentiment", "--to", "sentiment-zh:1")
-    assert "rolled back already" in again.out
-    assert world.rollbacks == [{"to": None, "expected": "dep-seen"}, {"to": "sentiment-zh:1", "expected": "dep-seen"}]
-    world.lingers = 2
-    gone = run("undeploy", "sentiment", "--no-wait")
-    assert "is stopping" in gone.out
-    assert "its counters" in gone.err, "it says what goes with it"
-    assert run("undeploy", "sentiment", "--json").json() == {"endpoint": "sentiment", "state": "stopped"}
-    assert world.lingers < 0, "it says so once the endpoint answers no more"
-
-
-def test_endpoint_set_and_what_is_told_of_long_texts(run, world) -> None:
-    assert run("endpoint", "set", "sentiment", "--long-text", "window", "--cache", "600", "--json").json()["cache_ttl_s"] == 600
-    shown = run("endpoint", "show", "sentiment").out
-    assert "long texts are read in windows" in shown and "answers are kept for 600 s" in shown
-    assert run("endpoint", "set", "sentiment").status == 2, "nothing to set"
-    assert run("endpoint", "set", "sentiment", "--long-text", "cut").status == 2
-    run("deploy", "sentiment-zh", "--endpoint", "sentiment", "--long-text", "truncate")
-    assert world.deployments[-1]["long_text"] == "truncate"
-    assert "text 2 was too long and has been cut" in run("predict", "sentiment", "好", "坏" * 60, "--truncate").err
-    assert "text 1 was too long and has been read in 3 windows" in run("predict", "sentiment", "坏" * 60, "--window").err
-
-
-def test_a_trial_is_begun_shown_and_ended(run, world) -> None:
-    assert "answers 10 % of the calls" in run("deploy", "sentiment-zh:2", "--endpoint", "sentiment", "--canary", "10").out
-    shown = run("endpoint", "show", "sentiment").out
-    assert all(part in shown for part in ("canary sentiment-zh:2", "on trial", "1,080", "neg 25 %")), shown
-    assert "serves from now on" in run("endpoint", "promote", "sentiment", "--no-wait").out
-    assert "copies of 100 %" in run("deploy", "sentiment-zh:2", "--endpoint", "sentiment", "--shadow", "100").out
-    assert run("endpoint", "abort", "sentiment", "--json").json()["state"] == "stopped"
-    assert run("endpoint", "abort", "sentiment").status == 4
-
-
-def test_scale(run, world) -> None:
-    assert "2-4 replicas" in run("scale", "sentiment", "--min", "2", "--max", "4").out
-    assert run("scale", "sentiment", "--min", "3", "--json").json()["max_replicas"] == 3
-
-
-def test_a_failed_deployment(run, world) -> None:
-    world.deploy_end = "failed"
-    done = run("deploy", "sentiment-zh", "--endpoint", "sentiment")
-    assert (done.status, "not enough memory" in done.err) == (1, True)
-
-
-def test_predict_shows_vectors_entities_and_rankings(run, world) -> None:
-    done = run("predict", "vectors", "abc", "-p", "dimensions=2")
-    assert re.search(r"abc\s+\+3\.0000\s+-1\.0000\s+2\s+3\.162", done.out)
-    assert run("predict", "vectors", "abc", "--json").json() == [3.0, -1.0, 0.5, 0.25]
-    done = run("predict", "names", "Ada lives here", "-p", "aggregation_strategy=simple")
-    assert re.search(r"Ada lives here\s+Ada\s+PER\s+97\.0 %\s+0–3", done.out)
-    done = run("predict", "ranker", "a", "abc", "ab", "--query", "which?", "--top-k", "2")
-    assert re.search(r"abc\s+1\.0000.*ab\s+0\.5000", done.out, re.DOTALL)
-    assert run("predict", "ranker", "a", "--query", "which?", "--json").json() == [{"index": 0, "score": 1.0}]
-    assert run("predict", "vectors", "abc", "-p", "dimensions").status == 2
-
-
-def test_predict_texts_file_and_json(run, world, tmp_path: Path) -> None:
-    done = run("predict", "sentiment", "质量很好", "太坏了")
-    assert re.search(r"质量很好\s+pos\s+90\.0 %", done.out)
-    assert run("predict", "sentiment", "好", "--json", "--top-k", "1").json() == [{"label": "pos", "score": 0.9}]
-    file = tmp_path / "texts.txt"
-    file.write_text("\ufeff好\n\n" + "坏\n" * 149, encoding="utf-8")
-    answers = run("predict", "sentiment", "--file", str(file), "--json").json()
-    assert len(answers) == 150
-    assert answers[0][0]["label"] == "pos"
-    assert run("predict", "sentiment").status == 2
-    assert run("predict", "sentiment", "--file", str(tmp_path / "none")).status == 2
-
-
-def test_predict_reads_the_encodings_that_dataset_add_reads(run, world, tmp_path: Path) -> None:
-    gbk, lines = tmp_path / "gbk.txt", "质量很好，下次还来\n质量太差，不会再来\n"
-    gbk.write_bytes(lines.encode("gbk"))
-    for options in ([], ["--encoding", "gb18030"]):
-        shown = run("predict", "sentiment", "--file", str(gbk), *options).out
-        assert "质量很好，下次还来" in shown and "质量太差，不会再来" in shown
-    gbk.write_bytes("好好好好好好好\n".encode() + b"\xff\n")
-    broken = run("predict", "sentiment", "--file", str(gbk), "--encoding", "utf-8")
-    assert (broken.status, "gbk.txt" in broken.err, "line 2: these bytes are not utf-8" in broken.err) == (2, True, True), broken.err
-    assert "there is no encoding" in run("predict", "sentiment", "--file", str(gbk), "--encoding", "klingon").err
 
 
 def test_keys(run, world) -> None:

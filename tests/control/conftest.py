@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,6 +79,18 @@ def http(platform: Platform, settings: Settings) -> Http:
 @pytest.fixture
 def desired(platform: Platform) -> DeclaredDeployments:
     return DeclaredDeployments(platform)
+
+
+@pytest.fixture
+def ready(desired: DeclaredDeployments) -> Callable[[], str]:
+    """`ready()`: the newest wanted deployment becomes ready; its id."""
+
+    def make_ready() -> str:
+        newest = desired.list_deployments()[-1].deployment_id
+        desired.set_state(newest, "ready", None, 1)
+        return newest
+
+    return make_ready
 
 
 @pytest.fixture

@@ -7,18 +7,9 @@ import threading
 import pytest
 
 from hanlin.control import deployments, models, private_endpoints
-from hanlin.control.desired import DeclaredDeployments
 from hanlin.control.rollback import roll_back
 from hanlin.errors import Conflict, EngineFailed, HanlinError, NotFound
 from hanlin.messages.said import Said
-from hanlin.serving.routes import EndpointRoute, Routes, route_key
-
-
-def ready(desired: DeclaredDeployments) -> str:
-    """The newest wanted deployment becomes ready; its id."""
-    newest = desired.list_deployments()[-1].deployment_id
-    desired.set_state(newest, "ready", None, 1)
-    return newest
 
 
 def test_only_published_versions_are_deployed(platform, owner, make_version) -> None:
@@ -45,10 +36,10 @@ def test_the_same_wish_again_changes_nothing(platform, owner, make_version, desi
     assert [spec.deployment_id for spec in desired.list_deployments()] == [first.id]
 
 
-def test_the_old_one_serves_until_the_new_one_is_ready(platform, owner, make_version, desired) -> None:
+def test_the_old_one_serves_until_the_new_one_is_ready(platform, owner, make_version, desired, ready) -> None:
     make_version()
     deployments.deploy(platform, owner, model="mood", endpoint="live")
-    old = ready(desired)
+    old = ready()
     make_version(content=b"new weights")
     new = deployments.deploy(platform, owner, model="mood", endpoint="live").id
     assert [spec.deployment_id for spec in desired.list_deployments()] == [old, new]
@@ -58,11 +49,11 @@ def test_the_old_one_serves_until_the_new_one_is_ready(platform, owner, make_ver
     assert deployments.get_endpoint(platform, owner, "live").serving.version == 2
 
 
-def test_a_failed_one_leaves_the_old_one_serving(platform, owner, make_version, desired) -> None:
+def test_a_failed_one_leaves_the_old_one_serving(platform, owner, make_version, desired, ready) -> None:
     """C064."""
     make_version()
     deployments.deploy(platform, owner, model="mood", endpoint="live")
-    old = ready(desired)
+    old = ready()
     make_version(content=b"broken weights")
     new = deployments.deploy(platform, owner, model="mood", endpoint="live").id
     reason = Said("engine_load_failed", {"variant": "torch-fp32", "reason": "no such tensor"})
@@ -72,10 +63,10 @@ def test_a_failed_one_leaves_the_old_one_serving(platform, owner, make_version, 
     assert (view.wanted.state, view.wanted.reason, view.serving.id) == ("failed", reason, old)
 
 
-def test_after_a_restart_everything_starts_anew(platform, owner, make_version, desired) -> None:
+def test_after_a_restart_everything_starts_anew(platform, owner, make_version, desired, ready) -> None:
     make_version()
     deployments.deploy(platform, owner, model="mood", endpoint="live")
-    ready(desired)
+    ready()
     desired.start_over()
     assert deployments.get_endpoint(platform, owner, "live").serving is None
     assert [spec.endpoint for spec in desired.list_deployments()] == ["live"]
@@ -95,18 +86,18 @@ def test_a_private_endpoint_ends_with_its_job(platform, owner, make_version, des
     assert list(desired.list_deployments()) == []
 
 
-def test_what_undeploy_forgets_and_what_it_keeps(platform, owner, make_version, desired) -> None:
+def test_what_undeploy_forgets_and_what_it_keeps(platform, owner, make_version, ready) -> None:
     """As `hanlin undeploy` and docs/deployments.md say."""
     make_version()
     make_version()
     deployments.deploy(platform, owner, model="mood:1", endpoint="live", replicas=2, isolation="shared", long_text="window")
     deployments.update_endpoint(platform, owner, "live", cache_ttl_s=60)
-    ready(desired)
+    ready()
     deployments.deploy(platform, owner, model="mood:2", endpoint="live", canary=10)
     assert deployments.get_endpoint(platform, owner, "live").trial is not None
     deployments.undeploy(platform, owner, "live")
     again = deployments.deploy(platform, owner, model="mood:2", endpoint="live")
-    ready(desired)
+    ready()
     view = deployments.get_endpoint(platform, owner, "live")
     assert (again.replicas, again.isolation, view.long_text, view.cache_ttl_s, view.trial) == (1, "own", "refuse", 0, None)
     assert roll_back(platform, owner, "live").view.version == 1
@@ -164,11 +155,11 @@ def test_eight_at_once_make_one_deployment(platform, owner, make_version) -> Non
     assert len(set(found)) == len(deployments.list_deployments(platform, owner)) == 1
 
 
-def test_what_still_serves_is_not_deployed_a_second_time(platform, owner, make_version, desired) -> None:
+def test_what_still_serves_is_not_deployed_a_second_time(platform, owner, make_version, desired, ready) -> None:
     """Version 2 fails (or still starts) beside version 1; who asks for version 1 again gets the one that serves."""
     make_version()
     first = deployments.deploy(platform, owner, model="mood:1", endpoint="live").id
-    ready(desired)
+    ready()
     make_version(content=b"new weights")
     second = deployments.deploy(platform, owner, model="mood:2", endpoint="live").id
     desired.set_state(second, "failed", Said("worker_start_died", {"status": 1}), 0)
@@ -185,10 +176,10 @@ def test_a_failed_deployment_is_tried_anew_when_asked(platform, owner, make_vers
     assert [(spec.deployment_id, spec.has_failed) for spec in desired.list_deployments()] == [(again.id, False)]
 
 
-def test_one_whose_worker_is_being_replaced_serves_until_its_heir_is_ready(platform, owner, make_version, desired) -> None:
+def test_one_whose_worker_is_being_replaced_serves_until_its_heir_is_ready(platform, owner, make_version, desired, ready) -> None:
     make_version()
     deployments.deploy(platform, owner, model="mood", endpoint="live")
-    old = ready(desired)
+    old = ready()
     desired.set_state(old, "starting", Said("worker_ended", {"status": -9}), 0)
     make_version(content=b"new weights")
     new = deployments.deploy(platform, owner, model="mood", endpoint="live").id
@@ -212,21 +203,6 @@ async def test_a_reason_is_told_in_the_callers_language(http, platform, owner, m
             assert [answer["said"] for answer in answers] == [{"code": "worker_start_died", "params": {"status": 137}}] * 4
 
 
-async def test_an_endpoint_taken_away_is_refused_at_once(http, owner, platform, make_version, desired) -> None:
-    """The reconciler has not looked yet, and its routes still name the endpoint."""
-    make_version()
-    made = deployments.deploy(platform, owner, model="mood", endpoint="live").id
-    route = EndpointRoute("mood", "mood:1", "torch-fp32", "starting", deployment_id=made)
-    stale = Routes({route_key(owner.team_id, "live"): route})
-    http.router.update(stale)
-    async with http.client(http.key()) as client:
-        assert (await client.get("/models/live")).status_code == 200
-        assert (await client.delete("/api/v1/endpoints/live")).status_code == 200
-        assert (await client.get("/models/live")).status_code == 404
-        http.router.update(stale)
-        assert (await client.post("/models/live", json={"inputs": "x"})).status_code == 404
-
-
 def test_a_private_endpoint_that_cannot_serve_says_why(platform, owner, make_version, desired) -> None:
     version, told = make_version(), Said("insufficient_memory", {"needed_mib": 9, "free_mib": 3})
 
@@ -240,65 +216,3 @@ def test_a_private_endpoint_that_cannot_serve_says_why(platform, owner, make_ver
         pytest.fail("it serves")
     assert (caught.value.code, caught.value.params) == (told.code, told.params)
     assert desired.list_deployments() == ()
-
-
-def test_how_an_endpoint_answers_changes_without_a_new_deployment(platform, owner, make_version, desired) -> None:
-    make_version()
-    deployments.deploy(platform, owner, model="mood", endpoint="live", long_text="window")
-    made = ready(desired)
-    assert [(spec.long_text, spec.cache_ttl_s) for spec in desired.list_deployments()] == [("window", 0)]
-    deployments.deploy(platform, owner, model="mood", endpoint="live")
-    assert deployments.get_endpoint(platform, owner, "live").long_text == "window", "what is not said stays"
-    changed = deployments.update_endpoint(platform, owner, "live", cache_ttl_s=60)
-    assert (changed.long_text, changed.cache_ttl_s, changed.wanted.id) == ("window", 60, made)
-    assert [(spec.long_text, spec.cache_ttl_s) for spec in desired.list_deployments()] == [("window", 60)]
-    with pytest.raises(NotFound):
-        deployments.update_endpoint(platform, owner, "other", cache_ttl_s=60)
-    deployments.undeploy(platform, owner, "live")
-    deployments.deploy(platform, owner, model="mood", endpoint="live")
-    found = deployments.get_endpoint(platform, owner, "live")
-    assert (found.long_text, found.cache_ttl_s) == ("refuse", 0), "a name that is taken again begins anew"
-
-
-async def test_how_an_endpoint_answers_is_checked_at_the_door(http, owner, platform, make_version, desired) -> None:
-    make_version()
-    deployments.deploy(platform, owner, model="mood", endpoint="live")
-    async with http.client(http.key()) as client:
-        found = await client.patch("/api/v1/endpoints/live", json={"long_text": "truncate", "cache_ttl_s": 5})
-        assert (found.status_code, found.json()["long_text"], found.json()["cache_ttl_s"]) == (200, "truncate", 5)
-        for wrong in ({"long_text": "cut"}, {"cache_ttl_s": -1}, {"cache_ttl_s": 700_000}, {"cache_ttl_s": 1.5}, {"ttl": 5}):
-            assert (await client.patch("/api/v1/endpoints/live", json=wrong)).status_code == 422
-        assert (await client.patch("/api/v1/endpoints/other", json={})).status_code == 404
-    async with http.client(http.key("read")) as client:
-        assert (await client.patch("/api/v1/endpoints/live", json={"cache_ttl_s": 5})).status_code == 403
-
-
-def test_where_a_model_lives_is_declared_kept_by_a_rollback_and_told_to_the_reconciler(platform, owner, make_version, desired) -> None:
-    make_version()
-    first = deployments.deploy(platform, owner, model="mood", endpoint="live", replicas=0, isolation="shared", idle_s=60.0)
-    assert (first.replicas, first.isolation, first.idle_s) == (0, "shared", 60.0)
-    (spec,) = desired.list_deployments()
-    assert (spec.replicas, spec.min_replicas, spec.isolation, spec.idle_s, spec.was_ready) == (1, 0, "shared", 60.0, False)
-    ready(desired)
-    assert desired.list_deployments()[0].was_ready
-    make_version(content=b"new weights")
-    deployments.deploy(platform, owner, model="mood", endpoint="live")
-    ready(desired)
-    back = roll_back(platform, owner, "live").view
-    assert (back.version, back.replicas, back.isolation, back.idle_s) == (1, 0, "shared", 60.0)
-    deployments.scale(platform, owner, "live", min_replicas=2)
-    assert [(spec.replicas, spec.min_replicas) for spec in desired.list_deployments()][-1] == (2, 2)
-
-
-def test_an_endpoint_that_sleeps_serves(platform, owner, make_version, desired) -> None:
-    make_version()
-    asleep = deployments.deploy(platform, owner, model="mood", endpoint="live", replicas=0).id
-    desired.set_state(ready(desired), "asleep", None, 0)
-    assert deployments.get_endpoint(platform, owner, "live").serving.id == asleep
-    assert deployments.deploy(platform, owner, model="mood", endpoint="live", replicas=0).id == asleep
-
-
-def test_the_home_says_where_models_live_when_a_deployment_does_not(platform, owner, make_version) -> None:
-    make_version()
-    object.__setattr__(platform, "settings", platform.settings.model_copy(update={"isolation": "shared"}))
-    assert deployments.deploy(platform, owner, model="mood", endpoint="live").isolation == "shared"

@@ -6,11 +6,7 @@ from hanlin.control import deployments, models, trials
 from hanlin.control.rollback import roll_back
 
 
-def ready(desired) -> None:
-    desired.set_state(desired.list_deployments()[-1].deployment_id, "ready", None, 1)
-
-
-def test_a_deployment_is_compared_with_what_serves_now(platform, owner, make_version, desired) -> None:
+def test_a_deployment_is_compared_with_what_serves_now(platform, owner, make_version, desired, ready) -> None:
     make_version()
     make_version(labels=("b", "a"))
     make_version(labels=("a", "c"))
@@ -21,14 +17,14 @@ def test_a_deployment_is_compared_with_what_serves_now(platform, owner, make_ver
         return [said.text("en") for said in view.warnings]
 
     assert deploy("mood:1") == [], "nothing served before"
-    ready(desired)
+    ready()
     assert deploy("mood:2") == [], "their order does not matter"
     changed = ["the labels are not those of mood:1: new are c; gone are b"]
     assert deploy("mood:3") == changed
     assert deploy("mood:3") == changed, "asked again"
     assert deploy("mood:4") == ["the labels are not those of mood:1: new are d; gone are a, b"], "version 3 never served"
     assert deploy("mood:3") == changed
-    ready(desired)
+    ready()
     desired.set_state(desired.list_deployments()[0].deployment_id, "stopped", None, 0)
     back = roll_back(platform, owner, "live").view
     assert [said.text("en") for said in back.warnings] == ["the labels are not those of mood:3: new are b; gone are c"]
@@ -36,13 +32,13 @@ def test_a_deployment_is_compared_with_what_serves_now(platform, owner, make_ver
     assert deploy("mood:4") == []
 
 
-def test_a_trial_is_compared_when_it_begins_and_when_it_is_promoted(platform, owner, make_version, desired) -> None:
+def test_a_trial_is_compared_when_it_begins_and_when_it_is_promoted(platform, owner, make_version, ready) -> None:
     make_version()
     make_version(labels=("a", "c"))
     deployments.deploy(platform, owner, model="mood:1", endpoint="live")
-    ready(desired)
+    ready()
     begun = deployments.deploy(platform, owner, model="mood:2", endpoint="live", canary=10)
-    ready(desired)
+    ready()
     for view in (begun, trials.promote(platform, owner, "live")):
         assert [said.code for said in view.warnings] == ["labels_changed"]
 
