@@ -40,6 +40,6 @@ def dataset_of(context: JobContext, version: ModelVersion, asked: str | None) ->
     if not isinstance(reference, str):
         raise Conflict("dataset_needed", version=str(version))
     found = context.platform.registry.resolve_dataset(context.job.team_id, reference)
-    if not asked and version.lineage.get("dataset_digest") not in {None, found.digest}:  # deleted, and made anew with other rows
+    if not asked and not version.is_of_rows(found.digest):  # deleted, and made anew with other rows
         raise NotFound("not_found", kind="dataset version", name=reference)
     return found

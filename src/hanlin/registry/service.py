@@ -225,11 +225,11 @@ class Registry:
 
     def _lineage_dataset(self, version: ModelVersion) -> DatasetVersion | None:
         """The dataset version that the lineage names, never another one with the same rows; None when its rows are others now."""
-        name, digest = version.lineage.get("dataset"), version.lineage.get("dataset_digest")
+        name = version.lineage.get("dataset")
         if not isinstance(name, str):
             return None
         try:
             found = self.resolve_dataset(version.team_id, name)
         except (NotFound, InvalidInput):
             return None
-        return found if digest in {None, found.digest} else None
+        return found if version.is_of_rows(found.digest) else None

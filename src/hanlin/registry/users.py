@@ -37,11 +37,8 @@ def made_of(session: Session, team_id: str, digests: Mapping[str, str]) -> list[
     query = select(ModelRow, ModelVersionRow).join(ModelVersionRow, ModelVersionRow.model_id == ModelRow.id)
     named = query.where(ModelVersionRow.team_id == team_id, ModelVersionRow.lineage["dataset"].as_string().in_(digests))
     found = session.execute(named.order_by(ModelRow.name, ModelVersionRow.number))
-    return [
-        rows.model_version(model, row)
-        for model, row in found
-        if row.lineage.get("dataset_digest") in {None, digests[str(row.lineage["dataset"])]}
-    ]
+    made = (rows.model_version(model, row) for model, row in found)
+    return [version for version in made if version.is_of_rows(digests[str(version.lineage["dataset"])])]
 
 
 def _job_that_names(session: Session, team_id: str, name: str, numbers: set[int], fields: Callable[[JsonObject], Iterable[object]]) -> str:

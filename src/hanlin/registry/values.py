@@ -91,6 +91,10 @@ class ModelVersion:
     def __str__(self) -> str:
         return f"{self.model}:{self.number}"
 
+    def is_of_rows(self, digest: str) -> bool:
+        """Whether the dataset that its lineage names may have had these rows: a name can be given anew, an old lineage has no digest."""
+        return self.lineage.get("dataset_digest") in {None, digest}
+
 
 @dataclass(frozen=True, slots=True)
 class Alias:
