@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from hanlin.accounts.service import DEFAULT_TEAM
-from hanlin.app import open_platform
 from hanlin.control.platform import Platform
 from hanlin.errors import Conflict, NotFound
 from hanlin.pipelines.data import dataset_of
 from hanlin.registry.values import ModelVersion
-from hanlin.settings import load_settings
 from hanlin.storage.manifest import Manifest, ManifestFile
 from hanlin.types import JsonObject
 
 TASK = "text-classification"
-
-
-@pytest.fixture
-def platform(tmp_path: Path) -> Iterator[Platform]:
-    (tmp_path / "home").mkdir()
-    found = open_platform(load_settings({}, home=tmp_path / "home"))
-    found.database.migrate()
-    yield found
-    found.close()
 
 
 def version_of(platform: Platform, lineage: JsonObject) -> ModelVersion:

@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hanlin.accounts.service import DEFAULT_TEAM
-from hanlin.app import open_platform
 from hanlin.control.platform import Platform
 from hanlin.jobs import ProgressWriter
 from hanlin.pipelines.base import JobContext
 from hanlin.pipelines.ingest import IngestPipeline
-from hanlin.settings import load_settings
 from hanlin.types import JsonObject
 
 ROWS = "review,mood\n" + "".join(f"第{index}条评论 number {index},{'good' if index % 2 else 'bad'}\n" for index in range(120))
-
-
-@pytest.fixture
-def platform(tmp_path: Path) -> Iterator[Platform]:
-    (tmp_path / "home").mkdir()
-    found = open_platform(load_settings({}, home=tmp_path / "home"))
-    found.database.migrate()
-    yield found
-    found.close()
 
 
 def submit(platform: Platform, content: str) -> None:
