@@ -58,6 +58,9 @@ def main(url: str, key_file: str, folder: str) -> None:
         if follow(page, "job"):
             page.wait_for_timeout(2500)
             page.screenshot(path=out / "console-job.png")
+        page.goto("/console/datasets")
+        if follow(page, "dataset"):
+            page.screenshot(path=out / "console-dataset.png", full_page=True)
         page = open_page(browser, url, key, locale="zh-CN", scheme="dark", width=1180, height=720)
         if follow(page, "endpoint"):
             type_text(page, "zh-CN")
