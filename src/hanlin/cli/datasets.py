@@ -12,7 +12,7 @@ from hanlin.cli import show_dataset
 from hanlin.cli.options import JsonFlag, Task, Wait, Yes, add_command, connect, group
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import figure, moment, part, words
-from hanlin.cli.waiting import uploading, wait_for
+from hanlin.cli.waiting import see_through, uploading
 from hanlin.cli.words import say
 from hanlin.errors import InvalidInput
 from hanlin.types import JsonObject, shorten
@@ -48,15 +48,10 @@ def add(  # noqa: PLR0917  # Typer passes them by name
     with connect() as hanlin:
         with uploading(source) as bar:
             job = hanlin.datasets.add(name, source, task=task, options=options, on_bytes=bar)
-        if wait:
-            job = wait_for(hanlin, job)
-        if json:
-            SCREEN.document(job.model_dump(mode="json"))
-        elif not wait:
-            SCREEN.line(say("wait.queued", job=job.id))
-        elif part(job.result, "reused"):
-            SCREEN.line(say("dataset.unchanged", dataset=f"{name}:{words(part(job.result, 'version'))}"))
-        else:
+        ended = see_through(hanlin, job, wait=wait, json=json)
+        if ended and part(ended.result, "reused"):
+            SCREEN.line(say("dataset.unchanged", dataset=f"{name}:{words(part(ended.result, 'version'))}"))
+        elif ended:
             show_dataset.show(hanlin.datasets.get(name))
 
 

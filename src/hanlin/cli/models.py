@@ -12,7 +12,7 @@ from hanlin.cli import show_model
 from hanlin.cli.options import JsonFlag, Publish, Task, Wait, Yes, add_command, connect, group
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import moment, part, percent
-from hanlin.cli.waiting import uploading, wait_for
+from hanlin.cli.waiting import see_through, uploading
 from hanlin.cli.warnings import tell_warnings
 from hanlin.cli.words import name_of, say
 from hanlin.errors import InvalidInput
@@ -49,14 +49,8 @@ def import_(  # noqa: PLR0917  # Typer passes them by name
     with connect() as hanlin:
         with uploading(source) as bar:
             job = hanlin.models.add(name, source, task=task, rows=rows, publish=publish_, on_bytes=bar)
-        if wait:
-            job = wait_for(hanlin, job)
-        if json:
-            SCREEN.document(job.model_dump(mode="json"))
-        elif not wait:
-            SCREEN.line(say("wait.queued", job=job.id))
-        else:
-            show_model.result(hanlin, job)
+        if ended := see_through(hanlin, job, wait=wait, json=json):
+            show_model.result(hanlin, ended)
 
 
 def list_(json: JsonFlag = False) -> None:

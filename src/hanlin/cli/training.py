@@ -11,8 +11,7 @@ import typer
 
 from hanlin.cli import show_model
 from hanlin.cli.options import Force, JsonFlag, Publish, Task, Wait, add_command, connect
-from hanlin.cli.screen import SCREEN
-from hanlin.cli.waiting import uploading, wait_for
+from hanlin.cli.waiting import see_through, uploading
 from hanlin.cli.words import say
 from hanlin.errors import HanlinError, InvalidInput, NotFound
 from hanlin.types import JsonObject, JsonValue, shorten
@@ -100,15 +99,8 @@ def evaluate(
 def run_job(kind: str, config: JsonObject, *, wait: bool, json: bool) -> None:
     """Submit a job that makes or measures a model version, wait for it, and show what came of it."""
     with connect() as hanlin:
-        job = hanlin.jobs.submit(kind, config)
-        if wait:
-            job = wait_for(hanlin, job)
-        if json:
-            SCREEN.document(job.model_dump(mode="json"))
-        elif not wait:
-            SCREEN.line(say("wait.queued", job=job.id))
-        else:
-            show_model.result(hanlin, job)
+        if ended := see_through(hanlin, hanlin.jobs.submit(kind, config), wait=wait, json=json):
+            show_model.result(hanlin, ended)
 
 
 def _nearest(error: HanlinError, model: str) -> HanlinError:

@@ -41,6 +41,19 @@ def wait_for(hanlin: Hanlin, job: Job, *, timeout_s: float | None = None) -> Job
         raise typer.Exit(130) from None
 
 
+def see_through(hanlin: Hanlin, job: Job, *, wait: bool, json: bool) -> Job | None:
+    """Waits for a job, unless told not to. The job where its end is to be shown in words; None when all is said. Raises as `wait_for`."""
+    if wait:
+        job = wait_for(hanlin, job)
+    if json:
+        SCREEN.document(job.model_dump(mode="json"))
+        return None
+    if not wait:
+        SCREEN.line(say("wait.queued", job=job.id))
+        return None
+    return job
+
+
 KINDS = ("ingest", "train", "evaluate", "compress", "import", "certify")
 
 

@@ -16,6 +16,7 @@ from typing import Literal
 
 import msgspec
 
+from hanlin.serving.published import publish
 from hanlin.serving.wire import ReplicaInfo
 from hanlin.types import LongText
 
@@ -79,13 +80,8 @@ def route_key(team_id: str, endpoint: str) -> str:
 
 
 def save_routes(folder: Path, routes: Routes) -> None:
-    """Publish `routes` in `folder`. No fsync: the file means nothing after a crash of the machine."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    aside = folder / f".{ROUTES_FILE}.{os.getpid()}"
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.encode(routes))
-    aside.replace(folder / ROUTES_FILE)
+    """Publish `routes` in `folder`. Raises OSError."""
+    publish(folder / ROUTES_FILE, routes)
 
 
 def load_routes(folder: Path) -> Routes | None:

@@ -6,7 +6,6 @@ bounded in number: whoever draws these figures keeps a series for each.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import msgspec
 
 from hanlin.serving.declared import DeploymentSpec
 from hanlin.serving.judge import Seen, label_drift
+from hanlin.serving.published import publish
 from hanlin.serving.routes import TrialRole, route_key
 
 TRIALS_FILE = "trials.json"
@@ -75,12 +75,8 @@ def _side(spec: DeploymentSpec, seen: Seen, kept: set[str]) -> Side:
 
 
 def save_figures(folder: Path, figures: Figures) -> None:
-    """Publish `figures` in `folder`. No fsync: the file means nothing after a crash of the machine. Raises OSError."""
-    aside = folder / f".{TRIALS_FILE}.{os.getpid()}"
-    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.encode(figures))
-    aside.replace(folder / TRIALS_FILE)
+    """Publish `figures` in `folder`. Raises OSError."""
+    publish(folder / TRIALS_FILE, figures)
 
 
 def load_figures(folder: Path) -> Figures:
