@@ -7,6 +7,7 @@ Knows bytes only.
 from __future__ import annotations
 
 import codecs
+import mmap
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -69,7 +70,8 @@ def detect(path: Path, *, name: str, declared: str = "", is_lenient: bool = Fals
     """The encoding of a whole file, checked to its last byte.
 
     Args:
-        is_lenient: lines that do not fit are no fault of the file; where no encoding is declared, that of most lines is taken.
+        is_lenient: lines that do not fit are no fault of the file; where no encoding is declared, that of most lines is taken. Where a
+            byte is missing from UTF-16 or UTF-32, all that follows is lost, so that is refused all the same.
 
     Raises:
         InvalidInput: `invalid_encoding` with the line where the declared or likely encoding fails, where encodings are
@@ -88,7 +90,7 @@ def detect(path: Path, *, name: str, declared: str = "", is_lenient: bool = Fals
     else:
         encoding = Encoding(_guess(path, head, name, is_lenient=is_lenient), 0, is_lenient)
     line = 0 if is_lenient else _first_failure(path, encoding)
-    if line:
+    if line := line or _first_shifted(path, encoding):
         raise _wrong(name, line, declared or encoding.codec)
     if declared and bom is None:
         _refuse_utf8(path, name, declared, head)
@@ -233,6 +235,25 @@ def _first_failure(path: Path, encoding: Encoding) -> int:
                 return lines + error.object[: error.start].decode(encoding.codec, "replace").count("\n") + 1
             if not chunk:
                 return 0
+
+
+def _first_shifted(path: Path, encoding: Encoding) -> int:
+    """Number of the first line of UTF-16 or UTF-32 whose end stands across two characters, 0 when all stand right.
+
+    A byte is missing or too many before it. What follows may decode all the same, as other words in one endless line.
+    """
+    width = len(" ".encode(encoding.codec)) if encoding.codec.startswith(("utf-16", "utf-32")) else 1
+    if width == 1 or path.stat().st_size <= encoding.bom_bytes:
+        return 0
+    end, line = "\n".encode(encoding.codec), 1
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        at = content.find(end, encoding.bom_bytes)
+        while at >= 0:
+            if (at - encoding.bom_bytes) % width:
+                return line
+            line += 1
+            at = content.find(end, at + width)
+    return 0
 
 
 def _refuse_utf8(path: Path, name: str, declared: str, head: bytes) -> None:

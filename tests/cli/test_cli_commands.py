@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 
 import pytest
 
+from hanlin.cli.predict import lines_of
 from hanlin.client import Dataset, DatasetVersion
 from hanlin.client.steps import Call
 
@@ -196,7 +198,7 @@ def test_model_publish_promote_card_notes_delete(run, world) -> None:
     assert run("model", "notes", "sentiment-zh", "备注", "--json").json()["notes"] == "备注"
     assert run("model", "delete", "sentiment-zh@production").status == 2, "an alias says neither which version nor all"
     assert "sentiment-zh:2 is deleted" in run("model", "delete", "sentiment-zh:2", "--yes").out
-    assert run("model", "delete", "sentiment-zh", "--json").json() == {"name": "sentiment-zh", "version": None, "state": "deleted"}
+    assert run("model", "delete", "sentiment-zh", "--yes", "--json").json() == {"name": "sentiment-zh", "version": None, "state": "deleted"}
 
 
 def test_a_model_without_versions_is_listed_as_empty(run, world) -> None:
@@ -213,11 +215,47 @@ def test_a_model_without_versions_is_listed_as_empty(run, world) -> None:
 def test_dataset_delete(run, world) -> None:
     refused = run("dataset", "delete", "reviews-zh:1", "--yes")
     assert (refused.status, "sentiment-zh:1" in refused.err) == (4, True)
-    assert "reviews-zh:1 is deleted" in run("dataset", "delete", "reviews-zh:1", "--force").out
-    done = run("dataset", "delete", "reviews-zh", "--force", "--json")
+    assert "reviews-zh:1 is deleted" in run("dataset", "delete", "reviews-zh:1", "--force", "-y").out
+    done = run("dataset", "delete", "reviews-zh", "--force", "-y", "--json")
     assert done.json() == {"name": "reviews-zh", "version": None, "state": "deleted"}
     assert world.deleted == ["/api/v1/datasets/reviews-zh/versions/1", "/api/v1/datasets/reviews-zh"]
-    assert run("dataset", "delete", "reviews-zh:newest").status == 2
+    for wrong in ("reviews-zh:newest", "reviews-zh:\u00b2", "reviews-zh:1:2", "../models/sentiment-zh", "", "reviews-zh:" + "9" * 10):
+        assert run("dataset", "delete", wrong, "--force", "-y").status == 2
+        assert run("dataset", "show", wrong).status == 2
+    assert len(world.deleted) == 2
+
+
+@pytest.mark.parametrize(
+    "words", ["model delete sentiment-zh", "model delete sentiment-zh:2", "dataset delete reviews-zh:1", "dataset delete reviews-zh"]
+)
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_nothing_is_deleted_unasked(run, world, monkeypatch, words: str, is_terminal: bool) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal("y\n", is_terminal))
+    for asked in (words.split(), [*words.split(), "--json"])[is_terminal:]:
+        monkeypatch.setenv("HANLIN_LANG", "en")
+        refused = run(*asked)
+        assert (refused.status, "--yes" in refused.err, asked[2] in refused.err) == (2, True, True)
+        monkeypatch.setenv("HANLIN_LANG", "zh")
+        assert "请加上 `--yes`" in run(*asked).err
+    assert world.deleted == []
+
+
+@pytest.mark.parametrize(("answer", "status"), [("y\n", 0), ("n\n", 1), ("", 1)])
+def test_who_sits_at_a_terminal_is_asked(run, world, monkeypatch, answer: str, status: int) -> None:
+    monkeypatch.setattr("sys.stdin", Terminal(answer, is_terminal=True))
+    done = run("dataset", "delete", "reviews-zh", "--force")
+    assert (done.status, "with all its versions?" in done.out + done.err, len(world.deleted)) == (status, True, status == 0)
+
+
+class Terminal(io.StringIO):
+    """What somebody types, or a pipe that holds the same."""
+
+    def __init__(self, typed: str, is_terminal: bool) -> None:
+        super().__init__(typed)
+        self.is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self.is_terminal
 
 
 def test_model_export_writes_verified_files(run, world, standin, tmp_path: Path) -> None:
@@ -264,3 +302,9 @@ def test_vectors_are_one_file(run, world, tmp_path: Path) -> None:
     done = run("train", "--dataset", "reviews-zh", "--model", "lstm", "--name", "x", "--vectors", str(tmp_path))
     assert (done.status, "is a folder" in done.err) == (2, True)
     assert world.jobs == {}
+
+
+def test_lines_of_a_file_end_where_those_of_datasets_do(tmp_path: Path) -> None:
+    path = tmp_path / "texts"
+    path.write_bytes("one\u2028still one\x0c\x85 and on\r\n\n two\rthree\n".encode())
+    assert list(lines_of(path)) == ["one\u2028still one\x0c\x85 and on", " two", "three"]

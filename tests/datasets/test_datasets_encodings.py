@@ -163,3 +163,34 @@ def test_a_program_is_no_text_in_any_encoding(bench):
     code = b"\x7fELF\x02\x01\x01" + b"\xf3\x0f\x1e\xfa\x48\x83\xec\x08\x00\x00\x00\x00\x00\x00\xc4\xe3" * 200
     assert bench.refusal(("rows.csv", code)).code == "unknown_format"
     assert bench.refusal(("rows", code)).code == "unknown_format"
+
+
+@pytest.mark.parametrize("mode", ["refuse", "skip"])
+@pytest.mark.parametrize("name", ["utf-16-le-bom", "utf-16-be-bom", "utf-32-le-bom", "utf-32-be-bom"])
+def test_a_byte_missing_from_wide_characters_is_no_matter_of_one_row(bench, name, mode):
+    """All that follows would be one endless line of other words, and one bad row for hundreds that are lost."""
+    content = ENCODED[name]
+    width = 4 if "32" in name else 2
+    end = "\n".encode(name.removesuffix("-bom"))
+    at = (
+        content.index(end, content.index(end, len(content) // width // 2 * width) + width) - 3 * width
+    )  # in a label: lines end all right before
+    line = content[width:at].decode(name.removesuffix("-bom")).count("\n") + 1
+    for lost in (content[:at] + content[at + 1 :], content[:at] + content[at + 1 : -width - 1] + content[-width:]):
+        error = bench.refusal(("rows.csv", lost), bad_bytes=mode)
+        assert (error.code, error.params["line"]) == ("invalid_encoding", line)
+
+
+@pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
+def test_wide_characters_that_look_like_line_ends_are_text(bench, codec):
+    r"""U+0A0A and U+0A85 hold the byte of `\n`."""
+    content = CONTENT + "".join(f"\u0a85\u0a0a\u0a05{index} \u3000,好评\r\n" for index in range(300))
+    content = content.replace("\u0a0a", "\u0a15")
+    twin = bench.ingest(("twin.csv", content))
+    assert bench.ingest(("rows.csv", content.encode(codec)), encoding=codec, bad_bytes="skip").digest == twin.digest
+
+
+def test_of_utf_16_that_is_cut_within_a_character_the_last_row_goes(bench):
+    report = bench.ingest(("rows.csv", ENCODED["utf-16-le-bom"] + "末行,好评".encode("utf-16-le")[:-1]), bad_bytes="skip")
+    assert [(item.place.line, item.problem) for item in report.bad_rows.first] == [(62, "bytes")]
+    assert report.rows_read == 61

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hanlin.cli import show_dataset
+from hanlin.cli.confirming import confirm_deletion
 from hanlin.cli.options import JsonFlag, Task, Wait, Yes, add_command, connect, group
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import figure, moment, part, words
 from hanlin.cli.waiting import see_through, uploading
 from hanlin.cli.words import say
 from hanlin.errors import InvalidInput
-from hanlin.types import JsonObject, shorten
+from hanlin.types import JsonObject, is_name, shorten
 
 
 def register(app: typer.Typer) -> None:
@@ -72,16 +72,16 @@ def list_(json: JsonFlag = False) -> None:
 
 def show(name: Annotated[str, typer.Argument(help=say("option.dataset_name"))], json: JsonFlag = False) -> None:
     """See `help.dataset_show`."""
-    plain, _, number = name.partition(":")
+    plain, number = _parts(name)
     with connect() as hanlin:
         found = hanlin.datasets.get(plain)
     if json:
         SCREEN.document(found.model_dump(mode="json"))
         return
-    if not found.versions and not number:
+    if not found.versions and number is None:
         SCREEN.line(f"{found.name} · {found.task} · {say('model.empty')}")
         return
-    show_dataset.show(found, int(number) if number.isdecimal() else None)
+    show_dataset.show(found, number)
 
 
 def delete(
@@ -91,14 +91,19 @@ def delete(
     json: JsonFlag = False,
 ) -> None:
     """See `help.dataset_delete`."""
-    name, mark, number = reference.partition(":")
-    if mark and not (number.isascii() and number.isdecimal()):
-        raise InvalidInput("invalid_dataset_reference", reference=shorten(reference))
-    if not yes and sys.stdin.isatty() and not json:
-        typer.confirm(say("model.confirm_delete" if mark else "model.confirm_delete_all", model=reference), abort=True)
+    name, number = _parts(reference)
+    confirm_deletion(reference, is_whole=number is None, yes=yes, json=json)
     with connect() as hanlin:
-        hanlin.datasets.delete(name, int(number) if mark else None, force=force)
+        hanlin.datasets.delete(name, number, force=force)
     if json:
-        SCREEN.document({"name": name, "version": int(number) if mark else None, "state": "deleted"})
+        SCREEN.document({"name": name, "version": number, "state": "deleted"})
     else:
         SCREEN.line(say("model.deleted", model=reference))
+
+
+def _parts(reference: str) -> tuple[str, int | None]:
+    """`NAME[:N]` in its parts. Raises InvalidInput (`invalid_dataset_reference`)."""
+    name, mark, number = reference.partition(":")
+    if not is_name(name) or (mark and not (number.isascii() and number.isdecimal() and len(number) < 10)):
+        raise InvalidInput("invalid_dataset_reference", reference=shorten(reference))
+    return name, int(number) if mark else None

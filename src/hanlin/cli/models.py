@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from hanlin.cli import show_model
+from hanlin.cli.confirming import confirm_deletion
 from hanlin.cli.options import JsonFlag, Publish, Task, Wait, Yes, add_command, connect, group
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import moment, part, percent
@@ -179,14 +180,16 @@ def export(
     _done(json, said, name=parsed.name, version=version.number, folder=str(folder), files=len(files))
 
 
-def delete(reference: Reference, yes: Yes = False, json: JsonFlag = False) -> None:
+def delete(
+    reference: Annotated[str, typer.Argument(metavar="NAME[:N]", help=say("option.model_to_delete"))],
+    yes: Yes = False,
+    json: JsonFlag = False,
+) -> None:
     """See `help.model_delete`."""
     parsed = ModelRef.parse(reference)
     if parsed.alias is not None:
         raise InvalidInput("version_not_named", reference=reference)
-    if not yes and sys.stdin.isatty() and not json:
-        question = "model.confirm_delete_all" if parsed.version is None else "model.confirm_delete"
-        typer.confirm(say(question, model=str(parsed)), abort=True)
+    confirm_deletion(str(parsed), is_whole=parsed.version is None, yes=yes, json=json)
     with connect() as hanlin:
         hanlin.models.delete(parsed.name, parsed.version)
     _done(json, say("model.deleted", model=str(parsed)), name=parsed.name, version=parsed.version, state="deleted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import re
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from hanlin.client import Answer, Hanlin
 
 ITEMS_A_CALL = 64
+_LINE_END = re.compile(r"\r\n|\r|\n")  # as in datasets; `splitlines` takes U+2028, form feeds and more for line ends
 
 
 def register(app: typer.Typer) -> None:
@@ -144,7 +146,7 @@ def lines_of(path: Path, encoding: str = "") -> Iterator[str]:
         raise InvalidInput("file_not_one", path=name) from None
     except OSError as error:
         raise InvalidInput("file_unreadable", path=name, problem=error.strerror) from error
-    return (line for line in text.splitlines() if line.strip())
+    return (line for line in _LINE_END.split(text) if line.strip())
 
 
 @contextmanager

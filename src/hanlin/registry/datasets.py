@@ -85,9 +85,10 @@ class DatasetRecords:
             found = session.scalars(query if number is None else query.where(DatasetVersionRow.number == number)).all()
             if number is not None and not found:
                 raise NotFound("not_found", kind="dataset version", name=reference)
-            if user := user_of_dataset(session, team_id, name, [row.number for row in found]):
+            made = made_of(session, team_id, {f"{name}:{row.number}": row.digest for row in found})
+            if user := user_of_dataset(session, team_id, name, [row.number for row in found], made):
                 raise Conflict("in_use", subject=reference, user=user)
-            if (made := made_of(session, team_id, {f"{name}:{row.number}": row.digest for row in found})) and not is_forced:
+            if made and not is_forced:
                 models = ", ".join(map(str, made[:MAX_NAMED])) + (", …" if len(made) > MAX_NAMED else "")
                 raise Conflict("dataset_in_lineage", dataset=reference, models=models)
             for row in found:

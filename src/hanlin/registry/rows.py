@@ -36,7 +36,7 @@ def find_version(session: Session, version: ModelVersion, *, is_locked: bool = F
     """The row behind a value. Raises NotFound when it was deleted meanwhile."""
     query = select(ModelVersionRow).where(ModelVersionRow.id == version.id, ModelVersionRow.team_id == version.team_id)
     row = session.scalar(query.with_for_update() if is_locked else query)
-    if row is None or row.number != version.number:
+    if row is None or row.created_at != version.created_at:  # SQLite gives the id of a deleted row again
         raise NotFound("not_found", kind="version", name=shorten(str(version)))
     return row
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -14,6 +14,7 @@ from hanlin.types import JsonObject
 
 _FORGOTTEN = {"stopped", "failed"}  # a deployment in one of these states, and no longer wanted, holds no version
 _DATASETS = ("dataset", "rows")  # the fields of jobs that name a dataset
+_MODELS = ("model", "name")  # those that name a model
 
 
 def user_of_version(session: Session, version: ModelVersion) -> str:
@@ -24,12 +25,24 @@ def user_of_version(session: Session, version: ModelVersion) -> str:
     is_held = DeploymentRow.is_wanted.is_(True) | DeploymentRow.state.not_in(_FORGOTTEN)
     if endpoint := session.scalar(deployed.where(DeploymentRow.version_id == version.id, is_held)):
         return f"endpoint {endpoint}"
-    return _job_that_names(session, version.team_id, version.model, {version.number}, lambda config: config.values())
+    return _job_where(session, version.team_id, lambda config: _is_named(config, _MODELS, version.model, {version.number}))
 
 
-def user_of_dataset(session: Session, team_id: str, name: str, numbers: Iterable[int]) -> str:
-    """The job that still needs one of these versions; empty when none does."""
-    return _job_that_names(session, team_id, name, set(numbers), lambda config: [config.get(field) for field in _DATASETS])
+def user_of_dataset(session: Session, team_id: str, name: str, numbers: Iterable[int], made: Iterable[ModelVersion]) -> str:
+    """The job that still needs one of these versions; empty when none does.
+
+    Args:
+        made: the model versions that were made of them. A job about one of these that names no dataset reads theirs.
+    """
+    wanted = set(numbers)
+    models = [(version.model, {version.number}) for version in made]
+
+    def needs(config: JsonObject) -> bool:
+        if _is_named(config, _DATASETS, name, wanted):
+            return True
+        return config.get("dataset", "") is None and any(_is_named(config, ("model",), *model) for model in models)
+
+    return _job_where(session, team_id, needs)
 
 
 def made_of(session: Session, team_id: str, digests: Mapping[str, str]) -> list[ModelVersion]:
@@ -41,13 +54,17 @@ def made_of(session: Session, team_id: str, digests: Mapping[str, str]) -> list[
     return [version for version in made if version.is_of_rows(digests[str(version.lineage["dataset"])])]
 
 
-def _job_that_names(session: Session, team_id: str, name: str, numbers: set[int], fields: Callable[[JsonObject], Iterable[object]]) -> str:
-    """The first job that has not ended and names `name`, without a version or with one of `numbers`; empty when there is none."""
+def _job_where(session: Session, team_id: str, needs: Callable[[JsonObject], bool]) -> str:
+    """The first job that has not ended and needs the thing by its config; empty when there is none."""
     jobs = select(JobRow.id, JobRow.config).where(JobRow.team_id == team_id, JobRow.state.in_(["queued", "running"]))
-    for job_id, config in session.execute(jobs):
-        values = [value for value in fields(config) if isinstance(value, str)]
-        names = {value.replace("@", ":").partition(":")[0] for value in values}
-        exact = {value.partition(":")[2] for value in values if value.startswith(f"{name}:")}
-        if name in names and (not exact or exact & ({str(number) for number in numbers} | {""})):
-            return f"job {job_id}"
-    return ""
+    return next((f"job {job_id}" for job_id, config in session.execute(jobs) if needs(config)), "")
+
+
+def _is_named(config: JsonObject, fields: Iterable[str], name: str, numbers: Collection[int]) -> bool:
+    """Whether one of the fields names `name`: one of the versions, or any that may be meant (none, or an alias)."""
+    for value in (config.get(field) for field in fields):
+        if isinstance(value, str):
+            named, _, number = value.replace("@", ":@").partition(":")
+            if named == name and (not number.isdecimal() or int(number) in numbers):
+                return True
+    return False

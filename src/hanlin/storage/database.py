@@ -29,6 +29,7 @@ from hanlin.storage.tables import CounterRow
 
 BUSY_TIMEOUT_S = 15
 Row = TypeVar("Row", bound=Table)
+_MAX_ADDS = 20
 _GLOBAL = ("*", "changes")
 
 
@@ -156,16 +157,22 @@ def bump(session: Session) -> None:
 
 
 def find_or_add(session: Session, query: Select[Row], new: Row) -> Row:
-    """The row that `query` finds, locked; else `new`. Whoever adds the same at once waits, and finds it."""
+    """The row that `query` finds, locked; else `new`. Whoever adds the same at once waits, and finds it.
+
+    Raises:
+        NotReady: `database_busy`: others add and delete it again and again.
+    """
     locked = query.with_for_update()
-    if (row := session.scalar(locked)) is not None:
-        return row
-    try:
-        with session.begin_nested():
-            session.add(new)
-    except IntegrityError:  # another one was faster: on PostgreSQL only, SQLite's writers stand in line
-        return session.scalars(locked).one()
-    return new
+    for _ in range(_MAX_ADDS):
+        if (row := session.scalar(locked)) is not None:
+            return row
+        try:
+            with session.begin_nested():
+                session.add(new)
+        except IntegrityError:  # another one was faster: on PostgreSQL only, SQLite's writers stand in line
+            continue  # and may be gone again by now
+        return new
+    raise NotReady("database_busy", retry_after_s=1.0)
 
 
 @contextmanager
