@@ -150,6 +150,7 @@ def test_nonsense_answers_and_dead_processes_fail_one_variant_only(artifact: Pat
 
 
 def test_over_budget_is_never_chosen_however_fast() -> None:
+    """C129."""
     slow = VariantEvidence("torch-fp32", "ok", latency_p50_ms=9.0, throughput_rows_s=10.0, memory_bytes=900, drop_points=0.0)
     fast = VariantEvidence("x-int8", "over budget", latency_p50_ms=0.1, throughput_rows_s=9e9, memory_bytes=1, drop_points=0.6)
     for target in ("throughput", "latency", "memory"):

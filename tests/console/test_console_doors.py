@@ -14,7 +14,7 @@ KEY = "hl_" + "k" * 43
 
 
 def paths() -> list[tuple[str, str]]:
-    names = {"{model}": "sentiment-zh", "{version:int}": "2", "{picture}": "pareto", "{job}": "job-6", "{endpoint}": "sentiment"}
+    names = {"{model}": "sentiment-zh", "{version:number}": "2", "{picture}": "pareto", "{job}": "job-6", "{endpoint}": "sentiment"}
     names["{dataset}"] = "reviews-zh"
     found = []
     for template, method, _ in PAGES:
@@ -146,3 +146,11 @@ def test_preferences_are_remembered(member) -> None:
 def test_a_wrong_method_is_told_what_the_page_takes(visitor) -> None:
     answer = visitor.delete("/console/login")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD, POST")
+
+
+@pytest.mark.parametrize("number", ["1" * 5000, "1" * 10, "-1", "\u0661", "1.0", "%00"])
+@pytest.mark.parametrize("page", ["datasets/reviews-zh", "models/sentiment-zh"])
+def test_what_is_no_number_of_a_version_is_no_page(member, visitor, page: str, number: str) -> None:
+    """Python makes no number of 5,000 digits: that was an internal error, for visitors too."""
+    for who in (visitor, member):
+        assert who.get(f"/console/{page}/{number}").status_code == 404

@@ -34,13 +34,18 @@ def test_every_kind_has_its_pipeline() -> None:
         ("train", {"dataset": "http://169.254.169.254/", "model": "lstm", "name": "x"}, "invalid_dataset_reference"),
         ("ingest", {"dataset": "d", "files": []}, "invalid_job_config"),
         ("ingest", {"dataset": "d", "files": [FILE]}, "blob_not_found"),
-        ("ingest", {"dataset": "d", "files": [FILE | {"path": "../x"}]}, "invalid_file_path"),
+        ("ingest", {"dataset": "d", "files": [FILE | {"path": "../x"}]}, "invalid_file_path"),  # C084: no archives are taken, only paths
         ("ingest", {"dataset": "d", "files": [FILE | {"path": "/etc/passwd"}]}, "invalid_file_path"),
         ("ingest", {"dataset": "d", "files": [FILE | {"path": "C:/x"}]}, "invalid_file_path"),
         ("ingest", {"dataset": "d", "files": [FILE | {"sha256": "A" * 64}]}, "invalid_digest"),
         ("ingest", {"dataset": "d", "files": [FILE], "options": {"colour": "red"}}, "unknown_dataset_option"),
         ("ingest", {"dataset": "d", "files": [FILE], "source": "s3://b"}, "invalid_job_config"),
         ("compress", {"model": "none"}, "not_found"),
+        ("compress", {"model": "http://169.254.169.254/"}, "invalid_model_reference"),
+        ("certify", {"model": "file:///etc/passwd"}, "invalid_model_reference"),
+        ("evaluate", {"model": "s3://other/model"}, "invalid_model_reference"),
+        ("import", {"name": "m", "files": [FILE], "rows": "http://[::ffff:127.0.0.1]/"}, "invalid_dataset_reference"),
+        ("import", {"name": "m", "files": [FILE | {"path": "http://169.254.169.254/x"}]}, "invalid_file_path"),
         ("compress", {"model": "none", "budget": True}, "invalid_job_config"),
         ("compress", {"model": "none", "budget": "0.5"}, "invalid_job_config"),
         ("compress", {"model": "none", "budget": -1}, "invalid_job_config"),
@@ -51,6 +56,7 @@ def test_every_kind_has_its_pipeline() -> None:
     ],
 )  # fmt: skip
 def test_a_job_that_would_fail_is_refused_at_once(platform, owner, kind, config, code) -> None:
+    """Among them C083 and C120: nothing is fetched from an address, there are only names and uploaded bytes; C090: names are plain."""
     with pytest.raises(HanlinError) as caught:
         jobs.submit(platform, owner, kind=kind, config=config)
     assert caught.value.code == code
@@ -62,6 +68,17 @@ def test_unknown_variants_are_refused_when_submitted(platform, owner, make_versi
     with pytest.raises(HanlinError) as caught:
         jobs.submit(platform, owner, kind="compress", config={"model": "mood", "variants": ["magic-int1"]})
     assert caught.value.code == "unknown_variant"
+
+
+@pytest.mark.parametrize(
+    "base", ["http://169.254.169.254/", "file:///etc/passwd", "s3://other", "0.0.0.0:80", "$(id)", "`id`", "a;b", "lstm\n"]
+)
+def test_c083_a_base_is_one_of_our_networks_or_a_model_by_name(platform, owner, base: str) -> None:
+    add_dataset(platform)
+    with pytest.raises(HanlinError) as caught:
+        jobs.submit(platform, owner, kind="train", config={"dataset": "rows", "model": base, "name": "x"})
+    assert caught.value.code in {"invalid_model_reference", "invalid_name", "not_found"}
+    assert jobs.list_jobs(platform, owner) == []
 
 
 def add_dataset(platform, task: str = "text-classification") -> None:
@@ -115,6 +132,7 @@ def test_a_queued_job_is_cancelled_at_once_and_only_once(platform, owner, strang
 
 
 async def test_events_stream_to_the_end_mark_and_resume(http, platform, owner, make_version) -> None:
+    """C038: what looks like a frame inside a text does not break the frames."""
     make_version()
     job = jobs.submit(platform, owner, kind="compress", config={"model": "mood"})
     claimed = platform.jobs.claim("r", ["heavy"], 60)

@@ -38,6 +38,7 @@ def external(location: str) -> TensorProto:
 @pytest.mark.parametrize("place", ["initializer", "attribute", "subgraph"])
 @pytest.mark.parametrize("location", LOCATIONS)
 def test_external_data_is_refused_wherever_it_stands(tmp_path: Path, location: str, place: str) -> None:
+    """C099."""
     path = tmp_path / "variants" / "onnxruntime-fp32" / "model.onnx"
     path.parent.mkdir(parents=True)
     path.write_bytes(model(external(location), place=place).SerializeToString())

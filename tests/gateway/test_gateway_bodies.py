@@ -69,6 +69,7 @@ def send(stack, body: bytes | str, **headers: str):
     ],
 )  # fmt: skip
 def test_bad_bodies(stack, body: bytes | str, status: int, code: str) -> None:
+    """C021, C022, C025, C028, C036."""
     answer = send(stack, body)
     error = answer.json()["error"]
     assert (answer.status_code, error["code"]) == (status, code)
@@ -103,6 +104,7 @@ def test_good_forms(stack) -> None:
     ],
 )
 def test_content_type(stack, headers: dict[str, str], status: int) -> None:
+    """C036."""
     assert stack.client.post("/models/sentiment", content=b'{"inputs": "good"}', headers=headers).status_code == status
 
 

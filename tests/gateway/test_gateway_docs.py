@@ -19,7 +19,7 @@ def test_every_parameter_of_a_task_is_described(name: str) -> None:
     shown = page(SCHEMA).partition(f'id="parameters-{name}"')[2].partition("</table>")[0]
     described = SCHEMA["components"]["schemas"][f"{name}.parameters"]["properties"]
     for item in TASKS.get(name).parameters:
-        assert described[item.name] == item.schema
+        assert described[item.name] == {key: value for key, value in item.schema.items() if value is not None}
         row = shown.partition(f"<code>{item.name}</code>")[2].partition("</tr>")[0]
         assert html.escape(item.schema["description"]) in row
         assert f"<code>{html.escape(json.dumps(item.schema['example']))}</code>" in row
@@ -42,3 +42,35 @@ def test_a_default_is_shown_where_there_is_one() -> None:
     shown = page(SCHEMA).partition('id="parameters-text-classification"')[2].partition("</table>")[0]
     assert "<code>&quot;softmax&quot;</code>" in shown
     assert "<code>null</code>" not in shown
+
+
+KINDS = {"integer": int, "boolean": bool, "string": str, "array": list}
+
+
+@pytest.mark.parametrize("name", TASKS.names())
+def test_what_is_described_is_valid_by_its_own_description(name: str) -> None:
+    """A default of null for an integer is none: tools that make clients of the description stumble over it."""
+    for schema in SCHEMA["components"]["schemas"][f"{name}.parameters"]["properties"].values():
+        for value in (schema[key] for key in ("default", "example") if key in schema):
+            assert isinstance(value, KINDS[schema["type"]])
+            assert "enum" not in schema or value in schema["enum"]
+            assert "minimum" not in schema or schema["minimum"] <= value <= schema["maximum"]
+
+
+def test_a_real_endpoint_takes_what_is_described_and_nothing_beyond(stack) -> None:
+    """C034: the bounds of the description are those of the service."""
+    described = stack.client.get("/openapi.json").json()
+
+    def status(parameters: dict, headers: dict | None = None) -> int:
+        return stack.client.post("/models/sentiment", json={"inputs": "good", "parameters": parameters}, headers=headers).status_code
+
+    for name, schema in described["components"]["schemas"]["text-classification.parameters"]["properties"].items():
+        taken = [schema[key] for key in ("default", "example", "minimum", "maximum") if key in schema] + schema.get("enum", [])
+        assert [(value, status({name: value})) for value in taken] == [(value, 200) for value in taken]
+        beyond = [schema["minimum"] - 1, schema["maximum"] + 1, 2**63] if "minimum" in schema else ["none such", 1]
+        assert [(value, status({name: value})) for value in beyond] == [(value, 422) for value in beyond]
+    timeout = next(item for item in described["paths"]["/models/{endpoint}"]["post"]["parameters"] if item["name"] == "X-Timeout-S")[
+        "schema"
+    ]
+    most = int(timeout["maximum"])
+    assert [status({}, {"x-timeout-s": str(value)}) for value in (most, most + 1, timeout["exclusiveMinimum"])] == [200, 422, 422]

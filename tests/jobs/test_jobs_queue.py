@@ -250,6 +250,7 @@ def test_many_runners_claim_each_job_once(queue: JobQueue, database_url: str) ->
 
 
 def test_teams_take_turns(queue: JobQueue, clock: Clock) -> None:
+    """C128."""
     for _ in range(20):
         queue.submit(TEAM, "train", {})
     queue.finish(claim(queue), {})

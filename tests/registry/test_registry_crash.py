@@ -1,4 +1,4 @@
-"""kill -9 at every step of a publish: afterwards the version is there whole or not at all, and publishing again works."""
+"""C079: kill -9 at every step of a publish: afterwards the version is there whole or not at all, and publishing again works."""
 
 from __future__ import annotations
 

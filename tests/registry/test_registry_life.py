@@ -64,6 +64,7 @@ BAD_NAMES = [
 
 @pytest.mark.parametrize("name", BAD_NAMES)
 def test_bad_names(registry: Registry, name: str) -> None:
+    """C082, C090."""
     with pytest.raises(InvalidInput) as caught:
         candidate(registry, name)
     assert caught.value.code in {"invalid_name", "invalid_artifact_path"}

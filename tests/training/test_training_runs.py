@@ -199,6 +199,7 @@ def test_a_checkpoint_of_other_options_or_rows_is_not_used(tmp_path: Path) -> No
 
 
 def test_checkpoints_hold_no_pickle(tmp_path: Path) -> None:
+    """C098."""
     run(tmp_path, config_of(epochs=1))
     for path in (tmp_path / "checkpoints").rglob("*"):
         if path.is_file():
@@ -207,6 +208,7 @@ def test_checkpoints_hold_no_pickle(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_good_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """C122."""
     config = config_of(epochs=3)
     original = torch.nn.functional.cross_entropy
     calls = [0]

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.convertors import IntegerConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -25,6 +26,15 @@ from hanlin.gateway.status import http_status
 
 STATIC = Path(__file__).parent / "static"
 
+
+class NumberConvertor(IntegerConvertor):
+    """A version's number. Starlette's own takes digits without end, and Python does not make a number of more than 4,300."""
+
+    regex = "[0-9]{1,9}"
+
+
+register_url_convertor("number", NumberConvertor())
+
 # Path, method, handler. Pages in OPEN are for everyone; every other page wants a session.
 PAGES: tuple[tuple[str, str, Handler], ...] = (
     ("/", "GET", overview.show),
@@ -35,11 +45,11 @@ PAGES: tuple[tuple[str, str, Handler], ...] = (
     ("/console/preferences", "POST", visitors.prefer),
     ("/console/datasets", "GET", datasets.show_list),
     ("/console/datasets/{dataset}", "GET", datasets.show_dataset),
-    ("/console/datasets/{dataset}/{version:int}", "GET", datasets.show_version),
+    ("/console/datasets/{dataset}/{version:number}", "GET", datasets.show_version),
     ("/console/models", "GET", models.show_list),
     ("/console/models/{model}", "GET", models.show_model),
-    ("/console/models/{model}/{version:int}", "GET", models.show_version),
-    ("/console/models/{model}/{version:int}/pictures/{picture}.svg", "GET", models.show_picture),
+    ("/console/models/{model}/{version:number}", "GET", models.show_version),
+    ("/console/models/{model}/{version:number}/pictures/{picture}.svg", "GET", models.show_picture),
     ("/console/jobs", "GET", jobs.show_list),
     ("/console/jobs/{job}", "GET", jobs.show_job),
     ("/console/jobs/{job}/events", "GET", jobs.stream_events),

@@ -14,13 +14,12 @@ from hanlin.errors import Cancelled, InvalidInput
 from hanlin.gateway import strict_json
 from hanlin.gateway.dataplane import Dataplane, Outcome
 from hanlin.gateway.responses import header_text
-from hanlin.types import JsonObject
+from hanlin.types import MAX_TIMEOUT_S, JsonObject
 
 SendWhole = Callable[[int, list[tuple[bytes, bytes]], bytes], Awaitable[None]]
 
 PREFIX = "/models/"
 _FIELDS = ("inputs", "parameters")
-_MAX_TIMEOUT_S = 600.0
 
 
 class Inference:
@@ -84,8 +83,8 @@ class Inference:
             value = float(text) if len(text) <= 16 and text.replace(b".", b"", 1).isdigit() else 0.0
         except ValueError:
             value = 0.0
-        if not 0 < value <= _MAX_TIMEOUT_S:
-            raise InvalidInput("invalid_timeout", limit=int(_MAX_TIMEOUT_S))
+        if not 0 < value <= MAX_TIMEOUT_S:
+            raise InvalidInput("invalid_timeout", limit=int(MAX_TIMEOUT_S))
         return value
 
 

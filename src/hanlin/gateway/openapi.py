@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from hanlin.types import JsonObject, JsonValue
+from hanlin.types import MAX_TIMEOUT_S, JsonObject, JsonValue
 
 _ERROR: JsonObject = {
     "type": "object",
@@ -64,7 +64,12 @@ def _predict() -> JsonObject:
         "operationId": "predict",
         "parameters": [
             _endpoint(),
-            {"name": "X-Timeout-S", "in": "header", "schema": {"type": "number"}, "description": "seconds allowed for the call"},
+            {
+                "name": "X-Timeout-S",
+                "in": "header",
+                "description": f"seconds allowed for the call, at most {MAX_TIMEOUT_S:g}",
+                "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_TIMEOUT_S},
+            },
             {"name": "X-Request-Id", "in": "header", "schema": {"type": "string"}, "description": "your own id, answered back"},
         ],
         "requestBody": {"required": True, "content": {"application/json": {"schema": _body(), "examples": _examples("request")}}},

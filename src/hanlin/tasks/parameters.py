@@ -74,5 +74,8 @@ def check_names(parameters: JsonObject, declared: Sequence[Parameter[Any]]) -> N
 
 
 def describe(declared: Sequence[Parameter[Any]]) -> JsonObject:
-    """The JSON schema of the parameters of a call."""
-    return {"type": "object", "additionalProperties": False, "properties": {item.name: item.schema for item in declared}}
+    """The JSON schema of the parameters of a call. A default must itself be of the type, so null stands for none and is left out."""
+    shown: JsonObject = {
+        item.name: {key: value for key, value in item.schema.items() if key != "default" or value is not None} for item in declared
+    }
+    return {"type": "object", "additionalProperties": False, "properties": shown}
