@@ -15,7 +15,7 @@ from hanlin.serving.declared import DeploymentState, Role
 from hanlin.storage.database import bump, find_or_add
 from hanlin.storage.tables import DeploymentRow, EndpointRow, ModelRow, ModelVersionRow
 from hanlin.tasks.label_change import label_change
-from hanlin.types import Isolation, JsonObject, LongText, TeamId, shorten, utc_now
+from hanlin.types import Isolation, JsonObject, LongText, ModelRef, TeamId, shorten, utc_now
 
 
 def version_row(session: Session, team: TeamId, model: str, number: int) -> ModelVersionRow:
@@ -110,21 +110,22 @@ def wanted_rows(session: Session, endpoint_id: int) -> list[DeploymentRow]:
     return list(session.scalars(select(DeploymentRow).where(DeploymentRow.endpoint_id == endpoint_id, DeploymentRow.is_wanted)))
 
 
+def release_of(session: Session, version_id: int) -> tuple[ModelRef, list[str]]:
+    """A model version by name and number, and its labels."""
+    query = select(ModelRow.name, ModelVersionRow.number, ModelVersionRow.labels).join(ModelRow, ModelVersionRow.model_id == ModelRow.id)
+    name, number, labels = session.execute(query.where(ModelVersionRow.id == version_id)).one()
+    return ModelRef(name, number), labels
+
+
 def label_warnings(session: Session, endpoint: EndpointRow, version_id: int) -> tuple[Said, ...]:
     """How the labels of a version differ from those of the version that the endpoint serves now, or shall serve once it is ready."""
     wanted = [row for row in wanted_rows(session, endpoint.id) if row.role == "live"]
     live = [row for row in wanted if row.state in ("ready", "asleep")] or [row for row in wanted if row.id == endpoint.deployment_id]
     if not live:
         return ()
-    (name, number, before), (_, _, now) = (_labels_of(session, each) for each in (live[-1].version_id, version_id))
-    found = label_change(f"{name}:{number}", before, now)
+    (former, before), (_, now) = (release_of(session, each) for each in (live[-1].version_id, version_id))
+    found = label_change(str(former), before, now)
     return (found,) if found else ()
-
-
-def _labels_of(session: Session, version_id: int) -> tuple[str, int, list[str]]:
-    query = select(ModelRow.name, ModelVersionRow.number, ModelVersionRow.labels).join(ModelRow, ModelVersionRow.model_id == ModelRow.id)
-    name, number, labels = session.execute(query.where(ModelVersionRow.id == version_id)).one()
-    return name, number, labels
 
 
 def stop_rows(rows: Iterable[DeploymentRow]) -> None:

@@ -13,13 +13,13 @@ from uuid import uuid4
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from hanlin.control.deployment_rows import add_deployment, find_endpoint, label_warnings, select_views, supersede_starting
+from hanlin.control.deployment_rows import add_deployment, find_endpoint, label_warnings, release_of, select_views, supersede_starting
 from hanlin.control.platform import Platform
 from hanlin.control.values import DeploymentView, RolledBack
 from hanlin.errors import Conflict, NotFound
 from hanlin.storage.audit import append_audit
 from hanlin.storage.database import bump
-from hanlin.storage.tables import DeploymentRow, EndpointRow, ModelRow, ModelVersionRow
+from hanlin.storage.tables import DeploymentRow, EndpointRow
 from hanlin.types import Isolation, ModelRef, Principal, shorten
 
 
@@ -57,7 +57,7 @@ def roll_back(platform: Platform, principal: Principal, name: str, *, to: str | 
 
 
 def _is_done(session: Session, current: DeploymentRow, wanted: ModelRef | None) -> bool:
-    return current.undid_id is not None if wanted is None else _reference(session, current) == wanted
+    return current.undid_id is not None if wanted is None else release_of(session, current.version_id)[0] == wanted
 
 
 def _target(session: Session, row: EndpointRow, current: DeploymentRow, wanted: ModelRef | None) -> DeploymentRow:
@@ -68,7 +68,7 @@ def _target(session: Session, row: EndpointRow, current: DeploymentRow, wanted: 
     )  # fmt: skip
     served = session.scalars(query.order_by(DeploymentRow.created_at.desc())).all()
     if wanted is not None:
-        found = next((other for other in served if _reference(session, other) == wanted), None)
+        found = next((other for other in served if release_of(session, other.version_id)[0] == wanted), None)
         if found is None:
             raise Conflict("never_served_here", name=row.name, model=str(wanted))
         return found
@@ -90,12 +90,6 @@ def _go_to(session: Session, row: EndpointRow, current: DeploymentRow, target: D
     added.undid_id = current.undid_id if current.undid_id and current.state == "failed" else current.id
     session.flush()
     return added
-
-
-def _reference(session: Session, row: DeploymentRow) -> ModelRef:
-    query = select(ModelRow.name, ModelVersionRow.number).join(ModelVersionRow, ModelVersionRow.model_id == ModelRow.id)
-    name, number = session.execute(query.where(ModelVersionRow.id == row.version_id)).one()
-    return ModelRef(name, number)
 
 
 def _view(session: Session, principal: Principal, row: DeploymentRow) -> DeploymentView:
