@@ -70,3 +70,10 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         return Done(status if isinstance(status, int) else 0 if status is None else 1, out, err)
 
     return run
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> Path:
+    path = tmp_path / "reviews.csv"
+    path.write_text("text,label\n好,pos\n坏,neg\n", encoding="utf-8")
+    return path
