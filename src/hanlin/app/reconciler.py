@@ -64,7 +64,8 @@ def worker_options(settings: Settings) -> WorkerOptions:
     logs.mkdir(parents=True, exist_ok=True)
     return WorkerOptions(
         run_dir=settings.home / "run", threads=settings.engine_threads, max_batch_tokens=settings.max_batch_tokens,
-        max_queue_tokens=settings.max_queue_tokens, max_items=settings.max_items, max_text_bytes=settings.max_text_bytes,
+        max_queue_tokens=settings.max_queue_tokens, max_queue_wait_s=settings.max_queue_wait_s,
+        max_items=settings.max_items, max_text_bytes=settings.max_text_bytes,
         drain_timeout_s=settings.drain_timeout_s, start_timeout_s=settings.worker_start_timeout_s, log=logs / "workers.log",
         hang_s=settings.worker_hang_s, confinement=settings.worker_confinement, memory_bytes=settings.worker_memory_bytes,
     )  # fmt: skip

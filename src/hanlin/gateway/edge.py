@@ -20,7 +20,8 @@ from hanlin.errors import Cancelled, HanlinError, Internal, InvalidInput
 from hanlin.gateway.http_guard import ALLOW
 from hanlin.gateway.inference import PREFIX, Inference
 from hanlin.gateway.metrics import GatewayMetrics
-from hanlin.gateway.responses import error_response, header_text, language_of, request_id_of
+from hanlin.gateway.responses import error_body, error_headers, error_response, header_text, language_of, request_id_of
+from hanlin.gateway.status import http_status
 from hanlin.observe import logs
 from hanlin.observe.access_log import AccessLog
 
@@ -105,7 +106,12 @@ class Edge:
             return
         if answer.status:  # the head has left: only breaking the connection tells the caller
             raise error
-        await refusal(error, scope)(scope, receive, answer.send)
+        if error.family == "Overloaded" and scope["method"] == "POST":  # they come in thousands, when there is the least time for them
+            state = scope["state"]
+            lines = [(name.encode(), value.encode()) for name, value in error_headers(error, state["language"]).items()]
+            await answer.send_whole(http_status(error), lines, error_body(error, state["request_id"], state["language"]))
+        else:
+            await refusal(error, scope)(scope, receive, answer.send)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = str(scope["state"].get("route") or _route_name(scope))

@@ -22,12 +22,18 @@ _RETRY_FAMILIES = frozenset({"Overloaded", "QuotaExceeded", "NotReady"})
 
 def error_response(error: HanlinError, *, request_id: str, language: str = "en", extra: dict[str, str] | None = None) -> Response:
     """The public form of an error: 4 KB at most, no details."""
-    headers = {"content-language": language, **(extra or {})}
+    headers = {**error_headers(error, language), **(extra or {})}
+    return Response(error_body(error, request_id, language), http_status(error), headers)
+
+
+def error_headers(error: HanlinError, language: str) -> dict[str, str]:
+    """Of every answer that is an error; names in lower case."""
+    headers = {"content-type": "application/json", "content-language": language}
     if error.family in _RETRY_FAMILIES or error.retry_after_s is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s or 1.0)))
     if error.family == "Unauthenticated":
         headers["www-authenticate"] = "Bearer"
-    return Response(error_body(error, request_id, language), http_status(error), headers, "application/json")
+    return headers
 
 
 def error_body(error: HanlinError, request_id: str, language: str) -> bytes:

@@ -10,33 +10,21 @@ Knows no clock, no thread, no socket: time is an argument (monotonic seconds), c
 from __future__ import annotations
 
 import heapq
-from bisect import bisect_left
-from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from hanlin.errors import Overloaded
+from hanlin.serving.admission import STRAINED_S, Admission
+from hanlin.serving.key_queue import Item, KeyQueue, bucket_of
+from hanlin.serving.speed import Speed
 from hanlin.serving.wire import Lane
 
 MAX_PADDING_SHARE = 0.2  # of a batch's tokens
 MIN_SHARED_TOKENS = 64  # below that a second stream is not worth its start
 MAX_LANE_WAIT_S = 10.0  # a batch-lane item older than this goes before interactive ones: low priority is not starvation
-_RATE_MEMORY = 0.8  # weight of the past in the measured tokens/s
-_EDGES = (8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 768, 1024, 1536, 2048, 4096, 8192)
 
 _LANES: tuple[Lane, ...] = ("interactive", "batch")
 _HEAD_ORDER: tuple[Lane, ...] = ("batch", "interactive", "batch")
-
-
-@dataclass(slots=True)
-class Item:
-    """One text of a call. `is_gone` marks what was taken or dropped but still stands in a queue."""
-
-    call: int
-    index: int
-    length: int
-    arrived_s: float
-    is_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +47,6 @@ class Batch:
 
 
 @dataclass(slots=True)
-class _KeyQueue:
-    """Waiting items of one key in one lane: in order of arrival, and by length bucket."""
-
-    order: deque[Item] = field(default_factory=deque)
-    buckets: dict[int, deque[Item]] = field(default_factory=dict)
-
-    def add(self, item: Item, bucket: int) -> None:
-        self.order.append(item)
-        self.buckets.setdefault(bucket, deque()).append(item)
-
-    def oldest(self) -> Item | None:
-        return _first(self.order)
-
-    def oldest_in(self, bucket: int) -> Item | None:
-        queue = self.buckets.get(bucket)
-        item = _first(queue) if queue else None
-        if item is None:
-            self.buckets.pop(bucket, None)
-        return item
-
-
-@dataclass(slots=True)
 class _Call:
     items: list[Item]
     key: str
@@ -96,18 +62,23 @@ class Batcher:
         max_batch_tokens: budget of one batch, padding included; a longer single item still runs, alone.
         max_batch_rows: rows of one batch, None for no limit.
         max_queue_tokens: tokens that may wait. An empty queue takes any one call, so that every legal call can be served.
+        max_wait_s: how long an interactive call may be expected to wait, see `admission`.
     """
 
-    def __init__(self, *, max_batch_tokens: int, max_batch_rows: int | None = None, max_queue_tokens: int) -> None:
+    def __init__(
+        self, *, max_batch_tokens: int, max_batch_rows: int | None = None, max_queue_tokens: int, max_wait_s: float = 1e9
+    ) -> None:  # fmt: skip
         self._max_batch_tokens = max_batch_tokens
         self._max_batch_rows = max_batch_rows or max_batch_tokens
         self._max_queue_tokens = max_queue_tokens
         self._calls: dict[int, _Call] = {}
-        self._lanes: dict[Lane, dict[str, _KeyQueue]] = {"interactive": {}, "batch": {}}
+        self._lanes: dict[Lane, dict[str, KeyQueue]] = {"interactive": {}, "batch": {}}
         self._served: dict[str, float] = {}  # tokens served by key; a key that comes back starts at the least of those present
         self._deadlines: list[tuple[float, int]] = []
         self._queued_tokens = 0
-        self._tokens_per_s = 0.0
+        self._interactive_tokens = 0  # of those
+        self._admission = Admission(max_wait_s)
+        self._speed = Speed()
 
     @property
     def queued_tokens(self) -> int:
@@ -118,6 +89,18 @@ class Batcher:
     def queued_calls(self) -> int:
         """Calls with at least one item waiting."""
         return len(self._calls)
+
+    def admit(self, *, key: str, lane: Lane, now_s: float) -> None:
+        """Ask before a call's texts are even looked at, so that refusing is cheap.
+
+        Raises:
+            Overloaded: `endpoint_overloaded`.
+        """
+        if lane == "batch" or not self._speed.is_known:
+            return
+        wait_s = self._seconds_for(self._interactive_tokens)
+        if not self._admission.takes(key, wait_s=wait_s, now_s=now_s):
+            raise Overloaded("endpoint_overloaded", retry_after_s=STRAINED_S)
 
     def add(
         self, call: int, lengths: Sequence[int], *, now_s: float, deadline_s: float, key: str = "", lane: Lane = "interactive",
@@ -134,10 +117,13 @@ class Batcher:
         items = [Item(call, index, length, now_s) for index, length in enumerate(lengths)]
         self._calls[call] = _Call(items, key, lane, is_suspect, len(items))
         self._queued_tokens += tokens
+        if lane == "interactive":
+            self._interactive_tokens += tokens
+            self._admission.enter(key)
         heapq.heappush(self._deadlines, (deadline_s, call))
         queue = self._queue(lane, key)
         for item in items:
-            queue.add(item, _bucket(item.length, call, is_suspect=is_suspect))
+            queue.add(item, bucket_of(item.length, call, is_suspect=is_suspect))
 
     def drop(self, call: int) -> bool:
         """Forget what still waits of a call. True if anything did."""
@@ -178,7 +164,7 @@ class Batcher:
         if is_suspect and not is_idle:
             return None
         budget = min(self._max_batch_tokens, max(MIN_SHARED_TOKENS, -(-self._queued_tokens // num_idle)))
-        bucket = _bucket(head.length, head.call, is_suspect=is_suspect)
+        bucket = bucket_of(head.length, head.call, is_suspect=is_suspect)
         chosen, real, width = [head], head.length, head.length
         self._take(head)
         for item in self._company(bucket):
@@ -193,34 +179,35 @@ class Batcher:
         return Batch(tuple(chosen), width, is_suspect)
 
     def observe(self, tokens: int, seconds: float) -> None:
-        """Learn the engine's speed from a finished batch (padding included)."""
-        if seconds > 0:
-            rate = tokens / seconds
-            self._tokens_per_s = rate if not self._tokens_per_s else _RATE_MEMORY * self._tokens_per_s + (1 - _RATE_MEMORY) * rate
+        """Learn the engine's speed from a finished step (padding included); `seconds`: its share, when others ran beside it."""
+        self._speed.observe(tokens, seconds)
 
     def step_estimate_s(self, tokens: int) -> float:
         """How long a step over so many tokens, padding included, takes; 0 while the speed is unknown."""
-        return tokens / self._tokens_per_s if self._tokens_per_s else 0.0
+        return self._speed.seconds(tokens)
 
     def wait_estimate_s(self) -> float:
         """Time to work off half of what waits: when a retry is likely to find room. 1 s while the speed is unknown."""
-        if not self._tokens_per_s:
-            return 1.0
-        return round(min(60.0, max(0.05, self._queued_tokens / 2 / self._tokens_per_s)), 2)
+        seconds = self._seconds_for(self._queued_tokens // 2)
+        return round(min(60.0, max(0.05, seconds)), 2) if seconds else 1.0
+
+    def _seconds_for(self, tokens: int) -> float:
+        return self._speed.seconds(tokens, steps=-(-tokens // self._max_batch_tokens))
 
     def check_integrity(self) -> None:
         """Raises AssertionError when the counts do not add up. For idle moments and tests."""
         waiting = [item for call in self._calls.values() for item in call.items if not item.is_gone]
         assert sum(item.length for item in waiting) == self._queued_tokens, "queued tokens"
+        assert self._calls or not self._interactive_tokens, "interactive tokens"
         assert all(any(not item.is_gone for item in call.items) for call in self._calls.values()), "empty call kept"
         assert self._calls or not any(q.oldest() for lane in self._lanes.values() for q in lane.values()), "orphan items"
 
-    def _queue(self, lane: Lane, key: str) -> _KeyQueue:
+    def _queue(self, lane: Lane, key: str) -> KeyQueue:
         queues = self._lanes[lane]
         if key not in queues:
             present = [self._served[other] for keys in self._lanes.values() for other in keys if other in self._served]
             self._served[key] = max(self._served.get(key, 0.0), min(present, default=0.0))
-            queues[key] = _KeyQueue()
+            queues[key] = KeyQueue()
         return queues[key]
 
     def _head(self, now_s: float) -> Item | None:
@@ -255,7 +242,7 @@ class Batcher:
             for lane in _LANES:
                 yield from self._turns(self._lanes[lane], near)
 
-    def _turns(self, queues: dict[str, _KeyQueue], bucket: int) -> Iterator[Item]:
+    def _turns(self, queues: dict[str, KeyQueue], bucket: int) -> Iterator[Item]:
         keys = sorted((key for key in queues if bucket in queues[key].buckets), key=lambda key: self._served[key])
         while keys:
             keys = [key for key in keys if queues[key].oldest_in(bucket)]
@@ -272,18 +259,10 @@ class Batcher:
         self._queued_tokens -= item.length
         entry = self._calls[item.call]
         entry.num_waiting -= 1
+        is_interactive = entry.lane == "interactive"
+        if is_interactive:
+            self._interactive_tokens -= item.length
         if not entry.num_waiting:
             del self._calls[item.call]
-
-
-def _first(queue: deque[Item]) -> Item | None:
-    while queue and queue[0].is_gone:
-        queue.popleft()
-    return queue[0] if queue else None
-
-
-def _bucket(length: int, call: int, *, is_suspect: bool) -> int:
-    """Number of the length's bucket; a suspect call has a bucket of its own, below zero."""
-    if is_suspect:
-        return -1 - call
-    return bisect_left(_EDGES, length)
+            if is_interactive:
+                self._admission.leave(entry.key)

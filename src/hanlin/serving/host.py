@@ -136,7 +136,7 @@ class Host:
         step_tokens = loaded.session.step_tokens or order.max_batch_tokens
         batcher = Batcher(
             max_batch_tokens=min(order.max_batch_tokens, max_batch_tokens(order.variant), step_tokens),
-            max_batch_rows=loaded.max_batch_rows, max_queue_tokens=order.max_queue_tokens,
+            max_batch_rows=loaded.max_batch_rows, max_queue_tokens=order.max_queue_tokens, max_wait_s=order.max_queue_wait_s,
         )  # fmt: skip
         replica = Replica(loaded, batcher, turns=self._turns)
         info = describe(loaded, version=order.version, variant=order.variant)

@@ -40,6 +40,7 @@ class WorkerOptions:
     threads: int = 1
     max_batch_tokens: int = 4096
     max_queue_tokens: int = 65_536
+    max_queue_wait_s: float = 0.2
     max_items: int = 256
     max_text_bytes: int = 2**20
     drain_timeout_s: float = 10.0
@@ -149,7 +150,7 @@ class WorkerProcess:
         order = orders.Load(
             name, token=place.route.token, folder=str(self.folder / name), variant=variant, version=version, endpoint=endpoint,
             threads=threads, max_batch_tokens=options.max_batch_tokens, max_queue_tokens=options.max_queue_tokens,
-            max_items=options.max_items, max_text_bytes=options.max_text_bytes,
+            max_queue_wait_s=options.max_queue_wait_s, max_items=options.max_items, max_text_bytes=options.max_text_bytes,
         )  # fmt: skip
         async with self._one_load:
             before_bytes = self.memory_bytes

@@ -109,6 +109,8 @@ class Replica:
                 raise NotReady("worker_draining", retry_after_s=0.1)
             if call.timeout_s <= 0:
                 raise DeadlineExceeded("deadline_exceeded")
+            if not call.is_suspect:
+                self._batcher.admit(key=call.key, lane=call.lane, now_s=begun_s)
             request = self._check(call)
             if sum(map(len, request.texts)) > _INLINE_CHARACTERS:
                 self._encode_aside(number, call, reply, request, begun_s)
