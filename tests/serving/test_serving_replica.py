@@ -13,7 +13,8 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from hanlin.serving.batcher import Batcher
-from hanlin.serving.replica import Loaded, Replica
+from hanlin.serving.loaded import Loaded
+from hanlin.serving.replica import Replica
 from hanlin.serving.turns import Turns
 from hanlin.serving.wire import Answer, Call, Refusal
 from hanlin.tasks import TASKS, Limits, ModelSpec

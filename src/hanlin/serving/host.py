@@ -20,10 +20,11 @@ from hanlin.errors import HanlinError
 from hanlin.observe.memory import settle
 from hanlin.serving.batcher import Batcher
 from hanlin.serving.door import Door
+from hanlin.serving.loaded import Loaded
 from hanlin.serving.loading import describe, load
 from hanlin.serving.orders import Busy, Facts, Failed, Failure, Line, Load, ModelFacts, Order, Ready, Unload, Unloaded
 from hanlin.serving.parent import set_title
-from hanlin.serving.replica import Loaded, Replica
+from hanlin.serving.replica import Replica
 from hanlin.serving.turns import Turns
 from hanlin.tasks.base import Limits
 

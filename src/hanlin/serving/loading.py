@@ -18,7 +18,7 @@ from hanlin.engines.base import ENGINES, Session, load_variant, max_batch_rows
 from hanlin.errors import EngineFailed, HanlinError
 from hanlin.networks.head import Head
 from hanlin.serving import confinement
-from hanlin.serving.replica import Loaded
+from hanlin.serving.loaded import Loaded
 from hanlin.serving.wire import ReplicaInfo
 from hanlin.tasks.base import TASKS, Limits
 from hanlin.tasks.encoding import TextEncoder

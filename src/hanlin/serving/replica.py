@@ -9,59 +9,25 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
-from hanlin.engines.base import Session
-from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, Internal, InvalidInput, NotReady
+from hanlin.errors import DeadlineExceeded, Internal, InvalidInput, NotReady
+from hanlin.serving.answering import Answering, Reply, Work
 from hanlin.serving.batcher import Batch, Batcher
 from hanlin.serving.counters import Counters
-from hanlin.serving.gathering import Found, gather, together
+from hanlin.serving.loaded import Loaded
 from hanlin.serving.stepper import Step, Stepper
 from hanlin.serving.turns import Turns
 from hanlin.serving.watchdog import WATCHDOG
-from hanlin.serving.wire import Answer, Call, Refusal, Report
-from hanlin.tasks.base import Limits, Task, TaskOptions, TaskRequest
-from hanlin.tasks.encoding import Encoded, TextEncoder
-from hanlin.tasks.spec import ModelSpec
+from hanlin.serving.wire import Call, Report
+from hanlin.tasks.base import TaskRequest
+from hanlin.tasks.encoding import Encoded
 from hanlin.types import JsonObject, JsonValue
 
-Reply = Callable[[Answer | Refusal], None]
-
 _INLINE_CHARACTERS = 2000  # shorter requests are encoded on the loop (about 0.2 ms); longer ones on the encoding thread
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What a worker loaded, ready to answer."""
-
-    task: Task
-    spec: ModelSpec
-    encoder: TextEncoder
-    session: Session
-    max_batch_rows: int | None
-    limits: Limits
-
-
-@dataclass(slots=True)
-class _Work:
-    """A call between queue and answer."""
-
-    call: Call
-    reply: Reply
-    request: TaskRequest
-    encoded: Encoded
-    queued_s: float
-    encode_s: float
-    found: list[Found | None]
-    num_missing: int
-    started_s: float = 0.0
-    engine_s: float = 0.0
-    step: Step | None = None  # the latest it was in
 
 
 class Replica:
@@ -83,15 +49,15 @@ class Replica:
         self._loop = asyncio.get_running_loop()
         self._stepper = Stepper(loaded.session, pad_id=loaded.encoder.pad_id, done=self._stepped)
         self._encoding = ThreadPoolExecutor(1, thread_name_prefix="encoding")
-        self._work: dict[int, _Work] = {}
+        self._work: dict[int, Work] = {}
         self._encodings: dict[int, asyncio.Future[Encoded]] = {}
         self._next_number = 0
         self._is_draining = False
         self._will_pump = False
         self._timer: asyncio.TimerHandle | None = None
         self._timer_s = 0.0
-        self._json = msgspec.json.Encoder()
         self.counters = Counters()
+        self._answering = Answering(loaded, self.counters, clock)
 
     @property
     def num_inflight(self) -> int:
@@ -117,7 +83,7 @@ class Replica:
                 return number
             self._enqueue(number, call, reply, request=request, encoded=self._encode(call, request), begun_s=begun_s)
         except Exception as error:
-            self._refuse(call, reply, error)
+            self._answering.refuse(call, reply, error)
         return number
 
     def cancel(self, number: int) -> None:
@@ -168,7 +134,7 @@ class Replica:
             try:
                 self._enqueue(number, call, reply, request=request, encoded=finished.result(), begun_s=begun_s)
             except Exception as error:
-                self._refuse(call, reply, error)
+                self._answering.refuse(call, reply, error)
 
         future.add_done_callback(done)
 
@@ -178,7 +144,7 @@ class Replica:
         self._batcher.add(
             number, lengths, now_s=now_s, deadline_s=begun_s + call.timeout_s, key=call.key, lane=call.lane, is_suspect=call.is_suspect
         )  # fmt: skip
-        self._work[number] = _Work(call, reply, request, encoded, now_s, now_s - begun_s, [None] * len(lengths), len(lengths))
+        self._work[number] = Work(call, reply, request, encoded, now_s, now_s - begun_s, [None] * len(lengths), len(lengths))
         if not self._stepper.num_idle:
             self._set_timer(now_s)
         elif not self._will_pump:  # once all that arrived together is queued: it makes one batch
@@ -192,7 +158,7 @@ class Replica:
         for number in self._batcher.expire(now_s):
             if work := self._work.pop(number, None):
                 self.counters.expired += 1
-                self._refuse(work.call, work.reply, DeadlineExceeded("deadline_exceeded"))
+                self._answering.refuse(work.call, work.reply, DeadlineExceeded("deadline_exceeded"))
         while batch := self._take_batch(now_s):
             self._start(batch, now_s)
         self._set_timer(now_s)
@@ -235,7 +201,7 @@ class Replica:
         self._turns.give_back()
         self.counters.add_step(step.batch, step.seconds / step.num_beside)
         self._batcher.observe(step.batch.padded_tokens, step.seconds / step.num_beside)
-        done: list[_Work] = []
+        done: list[Work] = []
         for row, item in enumerate(step.batch.items):
             work = self._work.get(item.call)
             if work is None:  # cancelled while it ran, or failed by another of its batches
@@ -243,7 +209,7 @@ class Replica:
             if step.outputs is None:
                 self._batcher.drop(item.call)
                 del self._work[item.call]
-                self._refuse(work.call, work.reply, step.error or Internal("internal"))
+                self._answering.refuse(work.call, work.reply, step.error or Internal("internal"))
                 continue
             work.found[item.index] = (step.outputs, row)
             work.num_missing -= 1
@@ -254,66 +220,9 @@ class Replica:
                 del self._work[item.call]
                 done.append(work)
         self._pump()  # the engine goes on while the answers are written
-        self._answer_all(done)
+        self._answering.answer(done)
         if not self._work:  # idle: the cheapest moment to see that nothing was lost or counted twice
             self._batcher.check_integrity()
-
-    def _answer_all(self, done: Sequence[_Work]) -> None:
-        """Answer calls that one step has finished; single texts with the same options are decoded together: numpy's cost is by the call."""
-        alike: dict[TaskOptions, list[_Work]] = {}
-        for work in done:
-            if self._loaded.task.is_row_by_row and len(work.found) == 1:
-                alike.setdefault(work.request.options, []).append(work)
-            else:
-                self._answer(work)
-        for options, works in alike.items():
-            begun_s = self._clock()
-            decoded = self._decode_together(works, options) if len(works) > 1 else None
-            each_s = (self._clock() - begun_s) / len(works)
-            for row, work in enumerate(works):
-                self._answer(work, None if decoded is None else decoded[row : row + 1], spent_s=each_s)
-
-    def _decode_together(self, works: Sequence[_Work], options: TaskOptions) -> Sequence[Any] | None:
-        """The decoded rows; None when one of them cannot be decoded: then each is judged alone."""
-        outputs = together([part for work in works for part in work.found if part is not None])
-        try:
-            return self._loaded.task.decode(outputs, self._loaded.spec, options) if outputs else None
-        except Exception:
-            return None
-
-    def _answer(self, work: _Work, decoded: Sequence[Any] | None = None, *, spent_s: float = 0.0) -> None:
-        encoded, task = work.encoded, self._loaded.task
-        done_s = self._clock() - spent_s
-        try:
-            if decoded is None:
-                outputs = gather(task, encoded, work.found)
-                decoded = task.decode(outputs, self._loaded.spec, work.request.options, encoded)
-            answered = task.answer(decoded, work.request)
-            decoded_s = self._clock()
-            body = self._json.encode(answered)
-        except Exception as error:
-            self._refuse(work.call, work.reply, error)
-            return
-        self.counters.answered(self._clock() - work.queued_s + work.encode_s, decoded)
-        self.counters.truncated_texts += len(encoded.cut)
-        self.counters.windowed_texts += len(encoded.windows)
-        times_s = (work.started_s - work.queued_s, work.encode_s, work.engine_s, decoded_s - done_s, self._clock() - decoded_s)
-        queue_ms, encode_ms, engine_ms, decode_ms, write_ms = (round(seconds * 1000, 3) for seconds in times_s)
-        windows = tuple((index, len(pieces)) for index, pieces in encoded.windows.items()) if encoded.windows else ()
-        answer = Answer(
-            work.call.id, body, len(work.request.texts), sum(map(len, encoded.rows)), queue_ms, encode_ms, engine_ms, encoded.cut, windows,
-            decode_ms, write_ms,
-        )  # fmt: skip
-        work.reply(answer)
-
-    def _refuse(self, call: Call, reply: Reply, error: Exception) -> None:
-        if not isinstance(error, HanlinError):
-            error = EngineFailed("engine_failed", details=f"{type(error).__name__}: {error}")
-        if isinstance(error, EngineFailed | Internal):
-            self.counters.failed += 1
-        else:
-            self.counters.refused += 1
-        reply(Refusal(call.id, error.to_wire(call.language)))
 
     def close(self) -> None:
         """End the threads and free the model. In-flight calls must have ended."""

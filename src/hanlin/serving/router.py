@@ -12,9 +12,8 @@ import contextlib
 import random
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
-from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -22,6 +21,7 @@ from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, Internal,
 from hanlin.serving.channel import Channel, WorkerLost
 from hanlin.serving.mirror import Mirror
 from hanlin.serving.poison import PoisonMemory, mark_of
+from hanlin.serving.quarantine import Quarantines
 from hanlin.serving.routes import EndpointRoute, Routes, TrialRoute
 from hanlin.serving.target import Target
 from hanlin.serving.wire import Answer, Call, Lane, ReplicaInfo
@@ -86,7 +86,7 @@ class Router:
         self._targets: dict[str, Target] = {}
         self._draw = draw
         self.mirror = Mirror()
-        self._quarantines: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._quarantines = Quarantines()
         self.poison = PoisonMemory()
         self._withdrawn: OrderedDict[str, None] = OrderedDict()
         self.on_poison: Callable[[bytes], Awaitable[None]] = _tell_nobody
@@ -177,7 +177,7 @@ class Router:
         mark = mark_of(target.route, content)
         for _ in range(MAX_ATTEMPTS):
             self.retries_total += 1
-            async with _within(self._quarantine(target), deadline_s - self._clock()):
+            async with self._quarantines.alone(target.route.quarantine or target.endpoint, deadline_s - self._clock()):
                 try:
                     return await self._attempt(target, request, content, deadline_s, is_suspect=True)
                 except WorkerLost:
@@ -263,10 +263,6 @@ class Router:
             target.demanded_s = self._clock()
             self._demand(target.endpoint)
 
-    def _quarantine(self, target: Target) -> asyncio.Lock:
-        """Held by the one suspect that runs: of this endpoint, and of those that may share a worker with it."""
-        return self._quarantines.setdefault(target.route.quarantine or target.endpoint, asyncio.Lock())
-
     def _died(self) -> None:
         self.deaths_total += 1
 
@@ -288,17 +284,3 @@ def _call(channel: Channel, request: Request, content: bytes, left_s: float, *, 
     return Call(
         channel.next_id(), msgspec.Raw(content), left_s, request.key, request.lane, request.language, is_suspect, long_text
     )  # fmt: skip
-
-
-@contextlib.asynccontextmanager
-async def _within(lock: asyncio.Lock, timeout_s: float) -> AsyncIterator[None]:
-    """Hold `lock`. Raises DeadlineExceeded when it is not to be had in time."""
-    try:
-        async with asyncio.timeout(max(0.0, timeout_s)):
-            await lock.acquire()
-    except TimeoutError:
-        raise DeadlineExceeded("deadline_exceeded") from None
-    try:
-        yield
-    finally:
-        lock.release()

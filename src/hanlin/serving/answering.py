@@ -1,0 +1,110 @@
+"""From the outputs of engine steps to the answers of calls, and from errors to refusals. Belongs to the worker's event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from hanlin.errors import EngineFailed, HanlinError, Internal
+from hanlin.serving.counters import Counters
+from hanlin.serving.gathering import Found, gather, together
+from hanlin.serving.loaded import Loaded
+from hanlin.serving.stepper import Step
+from hanlin.serving.wire import Answer, Call, Refusal
+from hanlin.tasks.base import TaskOptions, TaskRequest
+from hanlin.tasks.encoding import Encoded
+
+Reply = Callable[[Answer | Refusal], None]
+
+
+@dataclass(slots=True)
+class Work:
+    """A call between queue and answer."""
+
+    call: Call
+    reply: Reply
+    request: TaskRequest
+    encoded: Encoded
+    queued_s: float
+    encode_s: float
+    found: list[Found | None]
+    num_missing: int
+    started_s: float = 0.0
+    engine_s: float = 0.0
+    step: Step | None = None  # the latest it was in
+
+
+class Answering:
+    """Ends the calls of one replica.
+
+    Args:
+        counters: where ends are counted.
+        clock: monotonic seconds.
+    """
+
+    def __init__(self, loaded: Loaded, counters: Counters, clock: Callable[[], float]) -> None:
+        self._loaded = loaded
+        self._counters = counters
+        self._clock = clock
+        self._json = msgspec.json.Encoder()
+
+    def answer(self, done: Sequence[Work]) -> None:
+        """Answer calls that one step has finished; single texts with the same options are decoded together: numpy's cost is by the call."""
+        alike: dict[TaskOptions, list[Work]] = {}
+        for work in done:
+            if self._loaded.task.is_row_by_row and len(work.found) == 1:
+                alike.setdefault(work.request.options, []).append(work)
+            else:
+                self._answer_one(work)
+        for options, works in alike.items():
+            begun_s = self._clock()
+            decoded = self._decode_together(works, options) if len(works) > 1 else None
+            each_s = (self._clock() - begun_s) / len(works)
+            for row, work in enumerate(works):
+                self._answer_one(work, None if decoded is None else decoded[row : row + 1], spent_s=each_s)
+
+    def _decode_together(self, works: Sequence[Work], options: TaskOptions) -> Sequence[Any] | None:
+        """The decoded rows; None when one of them cannot be decoded: then each is judged alone."""
+        outputs = together([part for work in works for part in work.found if part is not None])
+        try:
+            return self._loaded.task.decode(outputs, self._loaded.spec, options) if outputs else None
+        except Exception:
+            return None
+
+    def _answer_one(self, work: Work, decoded: Sequence[Any] | None = None, *, spent_s: float = 0.0) -> None:
+        encoded, task = work.encoded, self._loaded.task
+        done_s = self._clock() - spent_s
+        try:
+            if decoded is None:
+                outputs = gather(task, encoded, work.found)
+                decoded = task.decode(outputs, self._loaded.spec, work.request.options, encoded)
+            answered = task.answer(decoded, work.request)
+            decoded_s = self._clock()
+            body = self._json.encode(answered)
+        except Exception as error:
+            self.refuse(work.call, work.reply, error)
+            return
+        self._counters.answered(self._clock() - work.queued_s + work.encode_s, decoded)
+        self._counters.truncated_texts += len(encoded.cut)
+        self._counters.windowed_texts += len(encoded.windows)
+        times_s = (work.started_s - work.queued_s, work.encode_s, work.engine_s, decoded_s - done_s, self._clock() - decoded_s)
+        queue_ms, encode_ms, engine_ms, decode_ms, write_ms = (round(seconds * 1000, 3) for seconds in times_s)
+        windows = tuple((index, len(pieces)) for index, pieces in encoded.windows.items()) if encoded.windows else ()
+        answer = Answer(
+            work.call.id, body, len(work.request.texts), sum(map(len, encoded.rows)), queue_ms, encode_ms, engine_ms, encoded.cut, windows,
+            decode_ms, write_ms,
+        )  # fmt: skip
+        work.reply(answer)
+
+    def refuse(self, call: Call, reply: Reply, error: Exception) -> None:
+        """End a call with an error."""
+        if not isinstance(error, HanlinError):
+            error = EngineFailed("engine_failed", details=f"{type(error).__name__}: {error}")
+        if isinstance(error, EngineFailed | Internal):
+            self._counters.failed += 1
+        else:
+            self._counters.refused += 1
+        reply(Refusal(call.id, error.to_wire(call.language)))
