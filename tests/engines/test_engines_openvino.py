@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from hanlin.engines import load_variant
+from hanlin.engines import load_variant, openvino_engine
 from hanlin.engines.openvino_engine import PIECE_TOKENS, cut, widened
 from hanlin.errors import EngineFailed
 
@@ -67,3 +69,12 @@ def test_rows_get_one_of_few_widths_and_never_more_than_the_model_takes(length: 
     assert found["input_ids"].shape == (3, width)
     assert found["attention_mask"].sum() == 3 * length
     np.testing.assert_array_equal(found["input_ids"][:, :length], ids)
+
+
+def test_numpy_is_found_by_the_bindings_before_there_are_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two threads that hand over an array for the first time, both at once, deadlock: see `_core`."""
+    happened: list[str] = []
+    module = SimpleNamespace(Tensor=lambda array: happened.append(f"tensor in {threading.current_thread().name}"), Core=object)
+    monkeypatch.setattr(openvino_engine, "import_openvino", lambda: module)
+    openvino_engine._core.__wrapped__()
+    assert happened == [f"tensor in {threading.current_thread().name}"]

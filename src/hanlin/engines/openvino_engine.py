@@ -215,8 +215,14 @@ def _longest(folder: Path) -> int:
 
 @functools.cache
 def _core() -> Core:
-    """One for all models of a process: they share its plugin and its threads."""
-    core: Core = import_openvino().Core()
+    """One for all models of a process: they share its plugin and its threads.
+
+    An array is handed over here, before there can be two threads that do it for the first time: pybind11's look-up of numpy inside
+    OpenVINO's bindings (2026.4) deadlocks then, and a worker that warms up two streams at once hung in one start of six.
+    """
+    openvino = import_openvino()
+    openvino.Tensor(np.zeros(1, dtype=np.int64))
+    core: Core = openvino.Core()
     return core
 
 
