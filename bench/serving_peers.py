@@ -96,7 +96,8 @@ def load(server: Server, path: str, bodies: Path, headers: Sequence[str], *, cli
     ended = sum(statuses.values())  # those too that came when the time was over, which are no part of the rate
     return {
         "rate": float(str(found["rate"])), "p50_ms": times.get("p50", 0.0), "p99_ms": times.get("p99", 0.0),
-        "cpu_s_per_1000": round(1000 * sum(spent.values()) / max(1, ended), 3), "bad": ended - statuses.get("200", 0), "broken": float(str(found["broken"])),
+        "cpu_s_per_1000": round(1000 * sum(spent.values()) / max(1, ended), 3), "bad": ended - statuses.get("200", 0),
+        "broken": float(str(found["broken"])),
         "driver_cpu_s": float(str(found["driver_cpu_s"])),
     }  # fmt: skip
 
