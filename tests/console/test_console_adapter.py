@@ -22,7 +22,7 @@ from hanlin.errors import InvalidInput, NotFound, PermissionDenied, Unauthentica
 from hanlin.gateway.dataplane import Dataplane, Outcome
 from hanlin.messages.said import Said
 from hanlin.settings import Settings
-from hanlin.storage.manifest import pack_folder
+from hanlin.storage.manifest import Manifest, pack_folder
 from hanlin.tasks.few_rows import few_test_rows, stored
 from hanlin.types import KeyId, Principal, TeamId
 
@@ -291,3 +291,20 @@ def test_an_odd_matrix_is_not_drawn(confusion: object) -> None:
 def test_odd_evidence_is_empty() -> None:
     found = reading.read_variant("torch-fp32", {"latency_ms": None, "validation": [], "memory_bytes": "x"}, is_chosen=True, size_bytes=7)
     assert (found.status, found.p50_ms, found.validation, found.memory_bytes, found.size_bytes) == ("ok", None, None, None, 7)
+
+
+def test_another_team_finds_nothing_by_address(platform: Platform, port: PlatformPort, owner: Principal, model: str) -> None:
+    """C042: as if it were not there, whatever is asked of it."""
+    platform.registry.create_dataset_version(TEAM, "r", "text-classification", Manifest(()), {})
+    stranger = Principal(TeamId("other"), KeyId("k"), frozenset({"admin"}))
+    assert (port.get_dataset(owner, "r").name, port.get_endpoint(owner, "mood").name) == ("r", "mood")
+    assert [*port.list_datasets(stranger), *port.list_models(stranger), *port.list_endpoints(stranger), *port.list_jobs(stranger, 9)] == []
+    settings = replace(port.get_endpoint(owner, "mood").settings, max_replicas=9)
+    for ask in (
+        lambda: port.get_dataset(stranger, "r"), lambda: port.get_model(stranger, "reviews"), lambda: port.get_endpoint(stranger, "mood"),
+        lambda: port.configure_endpoint(stranger, "mood", settings), lambda: port.card(stranger, "reviews", 1, "en"),
+        lambda: port.picture(stranger, "reviews", 1, "curve", "en"),
+    ):  # fmt: skip
+        with pytest.raises(NotFound):
+            ask()
+    assert port.get_endpoint(owner, "mood").settings.max_replicas == 1

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hanlin.accounts.service import DEFAULT_TEAM
+from hanlin.control import deployments
+from hanlin.errors import NotFound
 from hanlin.storage.manifest import Manifest
 
 TASK = "text-classification"
@@ -40,3 +44,21 @@ async def test_a_model_is_deleted_whole(http, platform, make_version) -> None:
         assert (await client.delete("/api/v1/models/mood/aliases/production")).status_code == 204
         assert (await client.delete("/api/v1/models/mood")).status_code == 204
         assert (await client.get("/api/v1/models")).json() == {"models": []}
+
+
+@pytest.mark.parametrize("has_heir", [False, True])
+def test_a_version_that_is_deleted_while_it_is_deployed_is_not_found(platform, owner, make_version, monkeypatch, has_heir: bool) -> None:
+    """SQLite gives the id to the next version that is made: unpublished, of another model, it would have served."""
+    make_version()
+
+    def late(*_: object) -> str:
+        platform.registry.delete_model(DEFAULT_TEAM, "mood")
+        if has_heir:
+            make_version("other", state="candidate")
+        return "torch-fp32"
+
+    monkeypatch.setattr(deployments, "_certified_variant", late)
+    with pytest.raises(NotFound) as caught:
+        deployments.deploy(platform, owner, model="mood", endpoint="live")
+    assert "mood:1" in str(caught.value.params["name"])
+    assert deployments.list_endpoints(platform, owner) == []

@@ -48,6 +48,17 @@ def test_it_goes_to_what_was_ready_before(platform, owner, make_version, desired
     assert roll_back(platform, owner, "live").view.version == 1
 
 
+def test_what_was_taken_back_is_not_gone_back_to(platform, owner, desired, served) -> None:
+    """Who changes where the model lives declares the same version anew; the next rollback went to the one that had been taken back."""
+    back = roll_back(platform, owner, "live").view
+    desired.set_state(back.id, "ready", None, 1)
+    anew = deployments.deploy(platform, owner, model=f"mood:{back.version}", endpoint="live", isolation="shared")
+    assert anew.id != back.id
+    desired.set_state(anew.id, "ready", None, 1)
+    assert roll_back(platform, owner, "live").view.version == 1
+    assert roll_back(platform, owner, "live", to="mood:3").view.version == 3, "whoever names it gets it"
+
+
 def test_asking_again_changes_nothing_and_says_so(platform, owner, desired, served) -> None:
     first = roll_back(platform, owner, "live")
     assert (first.view.version, first.is_changed) == (2, True)

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from hanlin.control.values import DeploymentView, EndpointView
 from hanlin.errors import NotFound
 from hanlin.messages.said import Said
+from hanlin.registry.values import ModelVersion
 from hanlin.serving.declared import DeploymentState, Role
 from hanlin.storage.database import bump, find_or_add
 from hanlin.storage.tables import DeploymentRow, EndpointRow, ModelRow, ModelVersionRow
@@ -27,6 +28,13 @@ def version_row(session: Session, team: TeamId, model: str, number: int) -> Mode
     if found is None:
         raise NotFound("not_found", kind="version", name=shorten(f"{model}:{number}"))
     return found
+
+
+def hold_version(session: Session, version: ModelVersion) -> None:
+    """Nobody deletes the version before this transaction ends. Raises NotFound when somebody has, since it was looked up."""
+    query = select(ModelVersionRow.created_at).where(ModelVersionRow.id == version.id, ModelVersionRow.team_id == version.team_id)
+    if session.scalar(query.with_for_update(read=True)) != version.created_at:  # SQLite gives the id of a deleted row again
+        raise NotFound("not_found", kind="version", name=shorten(str(version)))
 
 
 def select_task(session: Session, version_id: int) -> str:

@@ -17,6 +17,7 @@ from hanlin.control.deployment_rows import (
     endpoint_row,
     endpoint_view,
     find_endpoint,
+    hold_version,
     label_warnings,
     live_twin,
     newest_ids,
@@ -103,6 +104,7 @@ def declare(
     idle_s: float = 0.0,
 ) -> DeploymentView:
     """Writes the wish, without asking whether the version may be public (the certify job uses it for private endpoints)."""
+    hold_version(session, version)
     row = endpoint_row(session, principal.team_id, endpoint, is_internal=is_internal)
     warnings = label_warnings(session, row, version.id)
     new_id = f"dep-{uuid4().hex[:12]}"

@@ -61,7 +61,8 @@ def _is_done(session: Session, current: DeploymentRow, wanted: ModelRef | None) 
 
 
 def _target(session: Session, row: EndpointRow, current: DeploymentRow, wanted: ModelRef | None) -> DeploymentRow:
-    """The newest one before `current` that was ready and is what is wanted, or else is not what `current` or the one it undid is."""
+    """The newest one before `current` that was ready and is what is wanted; or else is not what `current` or the one it undid is, and was
+    not itself rolled back."""
     query = select(DeploymentRow).where(
         DeploymentRow.endpoint_id == row.id, DeploymentRow.created_at < current.created_at, DeploymentRow.ready_at.is_not(None),
         DeploymentRow.role == "live",
@@ -74,7 +75,9 @@ def _target(session: Session, row: EndpointRow, current: DeploymentRow, wanted: 
         return found
     undone = session.get(DeploymentRow, current.undid_id) if current.undid_id else None  # `current` failed to load: it is tried anew
     start = undone or current
-    found = next((other for other in served if (other.version_id, other.variant) != (start.version_id, start.variant)), None)
+    taken_back = set(session.scalars(select(DeploymentRow.undid_id).where(DeploymentRow.endpoint_id == row.id)))
+    before = (other for other in served if other.id not in taken_back)  # whoever deploys the heir anew does not want that again
+    found = next((other for other in before if (other.version_id, other.variant) != (start.version_id, start.variant)), None)
     if found is None:
         raise Conflict("nothing_to_roll_back_to", name=row.name)
     return found
