@@ -94,5 +94,7 @@ def test_what_was_made_of_a_dataset_version_is_found_by_its_rows(registry: Regis
     made = [model_of(registry, one, name) for name in ("second", "first")]
     elsewhere = {"dataset": "d:1", "dataset_digest": two.digest}
     registry.create_version(TEAM, "other-rows", TASK, manifest=one.manifest, lineage=elsewhere, metrics={}, labels=())
+    certified_on = {"source": "import", "dataset": "d:1", "dataset_digest": one.digest}
+    registry.create_version(TEAM, "imported", TASK, manifest=one.manifest, lineage=certified_on, metrics={}, labels=())
     registry.create_version(OTHER, "theirs", TASK, manifest=one.manifest, lineage={"dataset": "d:1"}, metrics={}, labels=())
     assert registry.made_of(TEAM, [one, two]) == {"d:1": tuple(made), "d:2": ()}

@@ -54,6 +54,18 @@ def test_a_dataset_stays_however_a_job_names_it(registry: Registry, database: Da
     registry.delete_dataset(TEAM, "d", is_forced=True)
 
 
+def test_rows_that_only_certified_an_import_may_go_but_not_while_a_job_reads_them(registry: Registry, database: Database) -> None:
+    rows = registry.create_dataset_version(TEAM, "d", TASK, files(registry, "a"), {})
+    candidate(registry, "imported", {"source": "import", "dataset": str(rows), "dataset_digest": rows.digest})
+    jobs = JobQueue(database)
+    job = jobs.submit(TEAM, "compress", {"model": "imported", "dataset": None})
+    with pytest.raises(Conflict, match=job.id):
+        registry.delete_dataset(TEAM, "d")
+    jobs.cancel(TEAM, job.id)
+    registry.delete_dataset(TEAM, "d")
+    assert registry.list_datasets(TEAM) == []
+
+
 @pytest.mark.parametrize(
     ("config", "is_free"),
     [

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.registry import rows
-from hanlin.registry.users import made_of, user_of_dataset
+from hanlin.registry.users import named_by, user_of_dataset
 from hanlin.registry.values import Dataset, DatasetVersion, ModelVersion
 from hanlin.storage.audit import append_audit
 from hanlin.storage.database import Database, find_or_add
@@ -73,7 +73,8 @@ class DatasetRecords:
         """See `Registry.made_of`."""
         digests = {str(version): version.digest for version in versions}
         with self._database.read() as session:
-            made = sorted(made_of(session, team_id, digests), key=lambda version: version.created_at)
+            named = sorted(named_by(session, team_id, digests), key=lambda version: version.created_at)
+        made = [version for version in named if version.is_made_of_rows]
         return {name: tuple(version for version in made if version.lineage["dataset"] == name) for name in digests}
 
     def delete(self, team_id: TeamId, name: str, number: int | None, *, is_forced: bool, actor: str) -> None:
@@ -85,9 +86,10 @@ class DatasetRecords:
             found = session.scalars(query if number is None else query.where(DatasetVersionRow.number == number)).all()
             if number is not None and not found:
                 raise NotFound("not_found", kind="dataset version", name=reference)
-            made = made_of(session, team_id, {f"{name}:{row.number}": row.digest for row in found})
-            if user := user_of_dataset(session, team_id, name, [row.number for row in found], made):
+            named = named_by(session, team_id, {f"{name}:{row.number}": row.digest for row in found})
+            if user := user_of_dataset(session, team_id, name, [row.number for row in found], named):
                 raise Conflict("in_use", subject=reference, user=user)
+            made = [version for version in named if version.is_made_of_rows]
             if made and not is_forced:
                 models = ", ".join(map(str, made[:MAX_NAMED])) + (", …" if len(made) > MAX_NAMED else "")
                 raise Conflict("dataset_in_lineage", dataset=reference, models=models)

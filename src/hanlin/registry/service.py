@@ -55,7 +55,7 @@ class Registry:
         return self._datasets.list(team_id)
 
     def made_of(self, team_id: TeamId, versions: Iterable[DatasetVersion]) -> dict[str, tuple[ModelVersion, ...]]:
-        """The model versions whose lineage names these dataset versions, by `name:number`, oldest first."""
+        """The model versions that were trained on these dataset versions, by `name:number`, oldest first."""
         return self._datasets.made_of(team_id, versions)
 
     def delete_dataset(

@@ -28,14 +28,14 @@ def user_of_version(session: Session, version: ModelVersion) -> str:
     return _job_where(session, version.team_id, lambda config: _is_named(config, _MODELS, version.model, {version.number}))
 
 
-def user_of_dataset(session: Session, team_id: str, name: str, numbers: Iterable[int], made: Iterable[ModelVersion]) -> str:
+def user_of_dataset(session: Session, team_id: str, name: str, numbers: Iterable[int], named: Iterable[ModelVersion]) -> str:
     """The job that still needs one of these versions; empty when none does.
 
     Args:
-        made: the model versions that were made of them. A job about one of these that names no dataset reads theirs.
+        named: the model versions whose lineage names them. A job about one of these that names no dataset reads theirs.
     """
     wanted = set(numbers)
-    models = [(version.model, {version.number}) for version in made]
+    models = [(version.model, {version.number}) for version in named]
 
     def needs(config: JsonObject) -> bool:
         if _is_named(config, _DATASETS, name, wanted):
@@ -45,13 +45,13 @@ def user_of_dataset(session: Session, team_id: str, name: str, numbers: Iterable
     return _job_where(session, team_id, needs)
 
 
-def made_of(session: Session, team_id: str, digests: Mapping[str, str]) -> list[ModelVersion]:
+def named_by(session: Session, team_id: str, digests: Mapping[str, str]) -> list[ModelVersion]:
     """The model versions whose lineage names one of these dataset versions (digests by `name:number`) and no other rows, by name."""
     query = select(ModelRow, ModelVersionRow).join(ModelVersionRow, ModelVersionRow.model_id == ModelRow.id)
-    named = query.where(ModelVersionRow.team_id == team_id, ModelVersionRow.lineage["dataset"].as_string().in_(digests))
-    found = session.execute(named.order_by(ModelRow.name, ModelVersionRow.number))
-    made = (rows.model_version(model, row) for model, row in found)
-    return [version for version in made if version.is_of_rows(digests[str(version.lineage["dataset"])])]
+    sought = query.where(ModelVersionRow.team_id == team_id, ModelVersionRow.lineage["dataset"].as_string().in_(digests))
+    found = session.execute(sought.order_by(ModelRow.name, ModelVersionRow.number))
+    versions = (rows.model_version(model, row) for model, row in found)
+    return [version for version in versions if version.is_of_rows(digests[str(version.lineage["dataset"])])]
 
 
 def _job_where(session: Session, team_id: str, needs: Callable[[JsonObject], bool]) -> str:

@@ -91,6 +91,11 @@ class ModelVersion:
     def __str__(self) -> str:
         return f"{self.model}:{self.number}"
 
+    @property
+    def is_made_of_rows(self) -> bool:
+        """Whether the dataset that its lineage names taught it. An imported version was only measured and certified on it."""
+        return self.lineage.get("dataset") is not None and self.lineage.get("source") != "import"
+
     def is_of_rows(self, digest: str) -> bool:
         """Whether the dataset that its lineage names may have had these rows: a name can be given anew, an old lineage has no digest."""
         return self.lineage.get("dataset_digest") in {None, digest}
