@@ -127,7 +127,8 @@ def _doc(thing: object) -> str:
     if not rest:
         return " ".join(text.split())
     arguments, _, raises = rest.partition("\n\nRaises:\n")
-    rows = [f"- `{name}`: {words}" for name, _, words in (line.strip().partition(": ") for line in arguments.splitlines())]
+    whole = re.sub(r"\n {5,}", " ", arguments)  # a line that goes on stands deeper than its argument
+    rows = [f"- `{name}`: {words}" for name, _, words in (line.strip().partition(": ") for line in whole.splitlines())]
     return "\n".join([first, "", *rows, *(["", "Raises " + " ".join(raises.split())] if raises else [])])
 
 

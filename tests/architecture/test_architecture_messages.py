@@ -69,6 +69,8 @@ def test_chinese_messages_hold_no_stray_spaces() -> None:
     used = errors.Conflict("in_use", subject="m:1", user="alias production")
     assert used.text("zh") == "m:1 正在被别名 production 使用"
     assert used.message == "m:1 is in use by alias production"
+    both = errors.Conflict("in_use", subject="m", user="alias production, endpoint live", commands="`a`; `b`")
+    assert both.text("zh") == "m 正在被别名 production、端点 live 使用"
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_model_import_list_show(run, world, tmp_path: Path) -> None:
     assert "sentiment-zh:1" in listed and "@production" in listed and "candidate" in listed
     shown = run("model", "show", "sentiment-zh@production").out
     assert re.search(r"neg\s+45\s+5", shown), "confusion matrix"
-    assert "label agreement 0.995 (97.2 % … 99.9 %)" in shown
+    assert "label agreement 99.5 % (97.2 % … 99.9 %)" in shown
     assert "★" in shown
     assert run("model", "show", "sentiment-zh", "--json").json()["aliases"] == {"production": 1}
 

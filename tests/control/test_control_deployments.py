@@ -8,7 +8,7 @@ import pytest
 
 from hanlin.control import deployments, models, private_endpoints
 from hanlin.control.rollback import roll_back
-from hanlin.errors import Conflict, EngineFailed, HanlinError, NotFound
+from hanlin.errors import Conflict, EngineFailed, HanlinError, InvalidInput, NotFound
 from hanlin.messages.said import Said
 
 
@@ -27,6 +27,8 @@ def test_only_certified_variants_are_deployed(platform, owner, make_version) -> 
     with pytest.raises(Conflict) as caught:
         deployments.deploy(platform, owner, model="mood", endpoint="live", variant="openvino-int8")
     assert caught.value.code == "variant_not_certified"
+    with pytest.raises(InvalidInput, match="no variant 'onnx'; there are: .*onnxruntime-int8"):
+        deployments.deploy(platform, owner, model="mood", endpoint="live", variant="onnx")
 
 
 def test_the_same_wish_again_changes_nothing(platform, owner, make_version, desired) -> None:

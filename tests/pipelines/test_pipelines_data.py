@@ -32,8 +32,10 @@ def test_the_dataset_of_a_version(platform: Platform) -> None:
     version = version_of(platform, named)
     assert dataset_of(context, version, None) == first  # type: ignore[arg-type]
     registry.delete_dataset(DEFAULT_TEAM, "reviews", is_forced=True)
+    with pytest.raises(NotFound, match=r"'reviews:1' of mood:1 was deleted .*--dataset"):
+        dataset_of(context, version, None)  # type: ignore[arg-type]
     other = registry.create_dataset_version(DEFAULT_TEAM, "reviews", TASK, rows(b"other"), {})
-    with pytest.raises(NotFound):
+    with pytest.raises(NotFound, match="was deleted"):
         dataset_of(context, version, None)  # type: ignore[arg-type]
     assert dataset_of(context, version, "reviews:1") == other, "asked for by name"  # type: ignore[arg-type]
     assert dataset_of(context, version_of(platform, {"dataset": "reviews:1"}), None) == other  # type: ignore[arg-type]

@@ -204,7 +204,7 @@ def test_a_model_goes_with_all_its_versions_or_stays_whole(registry: Registry) -
     registry.set_alias(TEAM, "m", "production", 1)
     with pytest.raises(Conflict) as caught:
         registry.delete_model(TEAM, "m")
-    assert caught.value.params == {"subject": "m:1", "user": "alias production"}
+    assert caught.value.params == {"subject": "m", "user": "alias production", "commands": "`hanlin model demote m production`"}
     assert len(registry.get_model(TEAM, "m").versions) == 2
     registry.delete_alias(TEAM, "m", "production")
     registry.delete_model(TEAM, "m")

@@ -49,3 +49,10 @@ def test_a_curve_of_anything_is_a_whole_picture(history: list[Point]) -> None:
 def test_the_best_point_is_marked() -> None:
     history = [Point(step, 1 / step, 1e-3, {"loss": 0.3, "accuracy": 0.8 + 0.01 * (step == 20)}) for step in (10, 20, 30)]
     assert "81.0 %" in curve_svg(history)
+
+
+def test_the_step_that_was_kept_is_marked_be_it_not_the_best_of_what_is_drawn() -> None:
+    history = [Point(step, 1 / step, 1e-3, {"loss": 0.3, "accuracy": 0.8 + 0.01 * (step == 20)}) for step in (10, 20, 30)]
+    shown = curve_svg(history, kept=30)
+    assert "80.0 %" in shown and "81.0 %" not in shown
+    assert "kept" in shown and "kept" not in curve_svg(history)

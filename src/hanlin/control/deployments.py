@@ -30,6 +30,7 @@ from hanlin.control.deployment_rows import (
 from hanlin.control.platform import Platform
 from hanlin.control.trials import begin, check_trial
 from hanlin.control.values import DeploymentView, EndpointView, Undeployed
+from hanlin.engines import variant_names
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.registry.values import ModelVersion
 from hanlin.serving.declared import Role
@@ -240,6 +241,8 @@ def _certified_variant(platform: Platform, version: ModelVersion, variant: str |
     certified = [item.variant for item in made if platform.registry.is_certified(version, item.variant)]
     if not certified:
         raise Conflict("no_certified_variant", model=version.model, version=version.number)
+    if variant is not None and variant not in {*variant_names(), *(item.variant for item in made)}:
+        raise InvalidInput("unknown_variant", variant=shorten(variant), choices=", ".join(variant_names()))
     if variant is not None and variant not in certified:
         raise Conflict(
             "variant_not_certified", model=version.model, version=version.number, variant=shorten(variant), choices=", ".join(certified)

@@ -144,7 +144,7 @@ def curl(url: str, endpoint: str, text: str, key_file: Path) -> str:
     """A command that works when pasted into a shell on this machine."""
     body = shlex.quote(json.dumps({"inputs": text}, ensure_ascii=False))
     return (
-        f'  curl -s {url}/models/{endpoint} -H "Authorization: Bearer $(cat {shlex.quote(str(key_file))})" '
+        f'  curl -sS {url}/models/{endpoint} -H "Authorization: Bearer $(cat {shlex.quote(str(key_file))})" '
         f"-H 'Content-Type: application/json' -d {body}"
     )
 

@@ -28,6 +28,7 @@ def show_dataset(narrator: Narrator, result: Mapping[str, object]) -> None:
     report = _object(result, "report")
     conflicts = _object(report, "conflicts")["total"]
     counts = {"read": report["rows_read"], "kept": report["rows_kept"], "duplicates": report["duplicates"], "conflicts": conflicts}
+    counts["conflict_rows"] = report["conflict_rows"]
     narrator.found("found_dataset", **counts, **_object(report, "rows"))
     narrator.found("found_digest", version=result["version"], digest=str(result["digest"])[:12])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from starlette.responses import Response
@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope
 from hanlin.errors import Cancelled, InvalidInput
 from hanlin.gateway import strict_json
 from hanlin.gateway.dataplane import Dataplane, Outcome
+from hanlin.gateway.example import with_own_labels
 from hanlin.gateway.responses import header_text
 from hanlin.types import MAX_TIMEOUT_S, JsonObject
 
@@ -87,15 +88,6 @@ class Inference:
         if not 0 < value <= MAX_TIMEOUT_S:
             raise InvalidInput("invalid_timeout", limit=int(MAX_TIMEOUT_S))
         return value
-
-
-def with_own_labels(example: JsonObject, labels: Sequence[str]) -> JsonObject:
-    """A task's worked example as this model would answer it: its own labels in place of the example's, none where it has fewer."""
-    answers = example.get("response")
-    if not isinstance(answers, list) or not labels:
-        return example
-    named = zip(answers, labels, strict=False)
-    return example | {"response": [{**item, "label": label} for item, label in named if isinstance(item, dict) and "label" in item]}
 
 
 async def read_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:

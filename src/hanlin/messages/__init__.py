@@ -61,15 +61,19 @@ def _in_chinese(template: str, params: Mapping[str, object]) -> tuple[str, Mappi
     changed: dict[str, object] = {}
     if (state := str(params.get("state"))) in _STATES_ZH:
         changed["state"] = _STATES_ZH[state]
-    word, _, name = str(params.get("user", "")).partition(" ")
-    if word in _KINDS_ZH:
-        changed["user"] = f"{_KINDS_ZH[word]} {name}"
+    if "user" in params:
+        changed["user"] = "、".join(_user_in_chinese(user) for user in str(params["user"]).split(", "))
     for name in ("problem", "expected", "found"):
         if isinstance(said := params.get(name), str) and (told := in_chinese(said)) != said:
             changed[name] = told
             if "\u4e00" <= told[0] <= "\u9fff":
                 template = template.replace(f" {{{name}}}", f"{{{name}}}")
     return template, {**params, **changed}
+
+
+def _user_in_chinese(user: str) -> str:
+    word, _, name = user.partition(" ")
+    return f"{_KINDS_ZH[word]} {name}" if word in _KINDS_ZH else user
 
 
 def http_status(code: str) -> int | None:
@@ -86,7 +90,7 @@ _LISTS: dict[str, str] = {
     "endpoint": "hanlin endpoint list", "job": "hanlin job list", "key": "hanlin key list", "task": "hanlin task list",
     "alias": "hanlin model list", "model": "hanlin model list", "variant": "hanlin model show NAME", "version": "hanlin model list",
 }  # fmt: skip
-# The parameter `kind` names a sort of thing, and so does the first word of `user`; `state` is one. No others hold words of ours;
+# The parameter `kind` names a sort of thing, and so does the first word of each `user`; `state` is one. No others hold words of ours;
 # `problem` may hold pydantic's; `expected` and `found` those of checks of wire requests.
 _KINDS_ZH: dict[str, str] = {
     "alias": "别名", "blob": "数据块", "dataset": "数据集", "dataset version": "数据集版本", "deployment": "部署", "endpoint": "端点",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from hanlin.errors import Conflict, NotFound
 from hanlin.pipelines.base import JobContext
 from hanlin.registry.values import DatasetVersion, ModelVersion
 from hanlin.storage.manifest import materialize
-from hanlin.types import Digest
+from hanlin.types import Digest, shorten
 
 
 def dataset_folder(context: JobContext, dataset: DatasetVersion) -> Path:
@@ -35,11 +36,20 @@ def fetch_files(context: JobContext, files: Sequence[FileItem], target: Path) ->
 
 
 def dataset_of(context: JobContext, version: ModelVersion, asked: str | None) -> DatasetVersion:
-    """The dataset that was asked for, else the one the version was made from. Raises Conflict (`dataset_needed`), NotFound."""
+    """The dataset that was asked for, else the one the version was made from.
+
+    Raises:
+        Conflict: `dataset_needed` when the version names none.
+        NotFound: the dataset that was asked for; `dataset_was_deleted` when the version's own is gone.
+    """
     reference = asked or version.lineage.get("dataset")
     if not isinstance(reference, str):
         raise Conflict("dataset_needed", version=str(version))
-    found = context.platform.registry.resolve_dataset(context.job.team_id, reference)
-    if not asked and not version.is_of_rows(found.digest):  # deleted, and made anew with other rows
-        raise NotFound("not_found", kind="dataset version", name=reference)
-    return found
+    resolve, team = context.platform.registry.resolve_dataset, context.job.team_id
+    if asked:
+        return resolve(team, asked)
+    with contextlib.suppress(NotFound):
+        found = resolve(team, reference)
+        if version.is_of_rows(found.digest):  # else deleted, and made anew with other rows
+            return found
+    raise NotFound("dataset_was_deleted", version=str(version), dataset=shorten(reference))

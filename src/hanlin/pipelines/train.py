@@ -114,7 +114,7 @@ class _Training:
             pictures,
             {
                 "confusion": lambda language: confusion_svg(found.metrics, language=language),
-                "curve": lambda language: curve_svg(history, language=language),
+                "curve": lambda language: curve_svg(history, kept=trained["best_step"], language=language),
             },
         )
         return found.to_json()

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.registry import rows
-from hanlin.registry.users import named_by, user_of_dataset
+from hanlin.registry.users import in_use, named_by, users_of_dataset
 from hanlin.registry.values import Dataset, DatasetVersion, ModelVersion
 from hanlin.storage.audit import append_audit
 from hanlin.storage.database import Database, find_or_add
@@ -87,8 +87,8 @@ class DatasetRecords:
             if number is not None and not found:
                 raise NotFound("not_found", kind="dataset version", name=reference)
             named = named_by(session, team_id, {f"{name}:{row.number}": row.digest for row in found})
-            if user := user_of_dataset(session, team_id, name, [row.number for row in found], named):
-                raise Conflict("in_use", subject=reference, user=user)
+            if users := users_of_dataset(session, team_id, name, [row.number for row in found], named):
+                raise in_use(reference, users)
             made = [version for version in named if version.is_made_of_rows]
             if made and not is_forced:
                 models = ", ".join(map(str, made[:MAX_NAMED])) + (", …" if len(made) > MAX_NAMED else "")

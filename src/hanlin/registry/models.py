@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.registry import rows
-from hanlin.registry.users import user_of_version
+from hanlin.registry.users import in_use, users_of_version
 from hanlin.registry.values import Alias, Model, ModelVersion
 from hanlin.storage.audit import append_audit
 from hanlin.storage.database import Database, find_or_add
@@ -139,7 +139,9 @@ class ModelRecords:
             row = rows.find_version(session, version, is_locked=True)
             if is_unpublished_only and row.state == "published":
                 raise Conflict("already_published", version=str(version))
-            _remove(session, version, row)
+            if users := users_of_version(session, version):
+                raise in_use(str(version), users)
+            _remove(session, row)
             append_audit(session, team_id=version.team_id, actor=actor, action="version.delete", subject=str(version))
 
     def delete_model(self, team_id: TeamId, name: str, *, actor: str) -> None:
@@ -147,17 +149,18 @@ class ModelRecords:
         with self._database.write() as session:
             model = rows.find_model(session, team_id, name, is_locked=True)
             query = select(ModelVersionRow).where(ModelVersionRow.model_id == model.id).order_by(ModelVersionRow.number)
-            for row in session.scalars(query.with_for_update()).all():
-                _remove(session, rows.model_version(model, row), row)
+            found = session.scalars(query.with_for_update()).all()
+            if users := [user for row in found for user in users_of_version(session, rows.model_version(model, row))]:
+                raise in_use(name, users)
+            for row in found:
+                _remove(session, row)
             session.flush()
             session.delete(model)
             append_audit(session, team_id=team_id, actor=actor, action="model.delete", subject=name)
 
 
-def _remove(session: Session, version: ModelVersion, row: ModelVersionRow) -> None:
-    """Takes the row away with all that hangs on it. Raises Conflict (`in_use`)."""
-    if user := user_of_version(session, version):
-        raise Conflict("in_use", subject=str(version), user=user)
+def _remove(session: Session, row: ModelVersionRow) -> None:
+    """Takes the row away with all that hangs on it."""
     session.execute(delete(DeploymentRow).where(DeploymentRow.version_id == row.id))
     for table in (CertificateRow, VariantRow):
         session.execute(delete(table).where(table.version_id == row.id))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hanlin.errors import Conflict
 from hanlin.registry import rows
 from hanlin.registry.values import ModelVersion
 from hanlin.storage.tables import AliasRow, DeploymentRow, EndpointRow, JobRow, ModelRow, ModelVersionRow
@@ -15,21 +17,38 @@ from hanlin.types import JsonObject
 _FORGOTTEN = {"stopped", "failed"}  # a deployment in one of these states, and no longer wanted, holds no version
 _DATASETS = ("dataset", "rows")  # the fields of jobs that name a dataset
 _MODELS = ("model", "name")  # those that name a model
+MAX_USERS = 8  # in a refusal
 
 
-def user_of_version(session: Session, version: ModelVersion) -> str:
-    """Who still needs the version: an alias, an endpoint or a job; empty when nobody does."""
-    if alias := session.scalar(select(AliasRow.name).where(AliasRow.version_id == version.id)):
-        return f"alias {alias}"
+@dataclass(frozen=True, slots=True)
+class User:
+    """What needs a version, in words (`alias production`), and the commands of which one ends that."""
+
+    words: str
+    commands: tuple[str, ...]
+
+
+def in_use(subject: str, users: Iterable[User]) -> Conflict:
+    """The refusal that names all users and what to do about each."""
+    distinct = list(dict.fromkeys(users))
+    first, more = distinct[:MAX_USERS], ", …" if len(distinct) > MAX_USERS else ""
+    commands = "; ".join(" / ".join(f"`{command}`" for command in user.commands) for user in first)
+    return Conflict("in_use", subject=subject, user=", ".join(user.words for user in first) + more, commands=commands + more)
+
+
+def users_of_version(session: Session, version: ModelVersion) -> list[User]:
+    """Who still needs the version: aliases, endpoints, jobs."""
+    aliases = session.scalars(select(AliasRow.name).where(AliasRow.version_id == version.id).order_by(AliasRow.name))
+    found = [User(f"alias {alias}", (f"hanlin model demote {version.model} {alias}",)) for alias in aliases]
     deployed = select(EndpointRow.name).join(DeploymentRow, DeploymentRow.endpoint_id == EndpointRow.id)
     is_held = DeploymentRow.is_wanted.is_(True) | DeploymentRow.state.not_in(_FORGOTTEN)
-    if endpoint := session.scalar(deployed.where(DeploymentRow.version_id == version.id, is_held)):
-        return f"endpoint {endpoint}"
-    return _job_where(session, version.team_id, lambda config: _is_named(config, _MODELS, version.model, {version.number}))
+    endpoints = session.scalars(deployed.where(DeploymentRow.version_id == version.id, is_held).distinct().order_by(EndpointRow.name))
+    found += [User(f"endpoint {endpoint}", (f"hanlin undeploy {endpoint}",)) for endpoint in endpoints]
+    return found + _jobs_where(session, version.team_id, lambda config: _is_named(config, _MODELS, version.model, {version.number}))
 
 
-def user_of_dataset(session: Session, team_id: str, name: str, numbers: Iterable[int], named: Iterable[ModelVersion]) -> str:
-    """The job that still needs one of these versions; empty when none does.
+def users_of_dataset(session: Session, team_id: str, name: str, numbers: Iterable[int], named: Iterable[ModelVersion]) -> list[User]:
+    """The jobs that still need one of these versions.
 
     Args:
         named: the model versions whose lineage names them. A job about one of these that names no dataset reads theirs.
@@ -42,7 +61,7 @@ def user_of_dataset(session: Session, team_id: str, name: str, numbers: Iterable
             return True
         return config.get("dataset", "") is None and any(_is_named(config, ("model",), *model) for model in models)
 
-    return _job_where(session, team_id, needs)
+    return _jobs_where(session, team_id, needs)
 
 
 def named_by(session: Session, team_id: str, digests: Mapping[str, str]) -> list[ModelVersion]:
@@ -54,10 +73,11 @@ def named_by(session: Session, team_id: str, digests: Mapping[str, str]) -> list
     return [version for version in versions if version.is_of_rows(digests[str(version.lineage["dataset"])])]
 
 
-def _job_where(session: Session, team_id: str, needs: Callable[[JsonObject], bool]) -> str:
-    """The first job that has not ended and needs the thing by its config; empty when there is none."""
+def _jobs_where(session: Session, team_id: str, needs: Callable[[JsonObject], bool]) -> list[User]:
+    """The jobs that have not ended and need the thing by their config, the running ones first."""
     jobs = select(JobRow.id, JobRow.config).where(JobRow.team_id == team_id, JobRow.state.in_(["queued", "running"]))
-    return next((f"job {job_id}" for job_id, config in session.execute(jobs) if needs(config)), "")
+    found = session.execute(jobs.order_by(JobRow.state.desc(), JobRow.created_at))
+    return [User(f"job {job_id}", (f"hanlin job wait {job_id}", f"hanlin job cancel {job_id}")) for job_id, config in found if needs(config)]
 
 
 def _is_named(config: JsonObject, fields: Iterable[str], name: str, numbers: Collection[int]) -> bool:

@@ -24,6 +24,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "accuracy": "accuracy",
         "macro_f1": "macro F1",
         "micro_f1": "micro F1",
+        "kept": "kept",
     },
     "zh": {
         "confusion": "混淆矩阵",
@@ -37,6 +38,7 @@ _WORDS: dict[str, dict[str, str]] = {
         "accuracy": "准确率",
         "macro_f1": "宏平均 F1",
         "micro_f1": "微平均 F1",
+        "kept": "所保留",
     },
 }
 
@@ -73,8 +75,16 @@ def confusion_svg(metrics: Metrics, *, language: str = "en", title: str | None =
     return svg(left + len(shown) * cell + 24, bottom + 36, [*parts, side], title or words["confusion"])
 
 
-def curve_svg(history: Sequence[Point], *, metric: str = "accuracy", language: str = "en", title: str | None = None) -> str:
-    """Loss of training and validation on the left scale, the watched metric on the right scale, over steps; the best point is marked."""
+def curve_svg(history: Sequence[Point], *, metric: str = "accuracy", kept: int | None = None, language: str = "en", title: str | None = None) -> str:
+    """Loss of training and validation on the left scale, the watched metric on the right scale, over steps.
+
+    Args:
+        history: the curve.
+        metric: whose scale is on the right; accuracy where the loss is watched.
+        kept: the step whose weights were kept, which is marked; None marks the best of the metric.
+        language: of the words.
+        title: above it.
+    """
     words = _WORDS[language]
     width, height, left, right, top, bottom = 640, 340, 56, 584, 76, 292
     name = metric if metric in words and metric != "loss" else "accuracy"
@@ -107,8 +117,11 @@ def curve_svg(history: Sequence[Point], *, metric: str = "accuracy", language: s
     spots = place(scores, score_low, score_high)
     parts.append(polyline(spots, "var(--c)", dots=True))
     if scores:
-        best = max(range(len(scores)), key=lambda index: scores[index][1])
+        best = max(range(len(scores)), key=lambda index: (scores[index][0] == kept, scores[index][1]))
         x, y = spots[best]
+        if scores[best][0] == kept:
+            parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}" stroke="var(--c)" stroke-dasharray="3 4"/>')
+            parts.append(text(x, top - 6, words["kept"], "soft", anchor="middle"))
         parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="7" fill="none" stroke="var(--c)" stroke-width="2"/>')
         anchor = "end" if x > right - 60 else "middle"
         parts.append(text(x, y - 12, f"{100 * scores[best][1]:.1f} %", "num", anchor=anchor))
