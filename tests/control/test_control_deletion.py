@@ -42,7 +42,10 @@ async def test_a_model_is_deleted_whole(http, platform, make_version) -> None:
         refused = await client.delete("/api/v1/models/mood")
         assert (refused.status_code, refused.json()["error"]["code"]) == (409, "in_use")
         assert refused.json()["error"]["message"] == f"mood is in use by job {job.id}, alias production"
-        assert f"`hanlin job wait {job.id}` / `hanlin job cancel {job.id}`; `hanlin model demote mood production`" in refused.json()["error"]["next"]
+        assert (
+            f"`hanlin job wait {job.id}` / `hanlin job cancel {job.id}`; `hanlin model demote mood production`"
+            in refused.json()["error"]["next"]
+        )
         platform.jobs.cancel(DEFAULT_TEAM, job.id)
         assert len((await client.get("/api/v1/models/mood")).json()["versions"]) == 2
         assert (await client.delete("/api/v1/models/mood/aliases/production")).status_code == 204

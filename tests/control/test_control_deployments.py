@@ -27,7 +27,7 @@ def test_only_certified_variants_are_deployed(platform, owner, make_version) -> 
     with pytest.raises(Conflict) as caught:
         deployments.deploy(platform, owner, model="mood", endpoint="live", variant="openvino-int8")
     assert caught.value.code == "variant_not_certified"
-    with pytest.raises(InvalidInput, match="no variant 'onnx'; there are: .*onnxruntime-int8"):
+    with pytest.raises(InvalidInput, match=r"no variant 'onnx'; there are: .*onnxruntime-int8"):
         deployments.deploy(platform, owner, model="mood", endpoint="live", variant="onnx")
 
 

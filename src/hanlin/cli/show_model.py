@@ -204,7 +204,8 @@ def certificates(version: ModelVersion) -> None:
     """One line a certificate: variant, verdict, its figures."""
     for item in version.certificates:
         figures = [
-            f"{name_of('evidence', name)} {percent(value) if name in SHARES else f'{number(value):.4g}'}" + _between(part(item.report, f"{name}_interval"))
+            f"{name_of('evidence', name)} {percent(value) if name in SHARES else f'{number(value):.4g}'}"
+            + _between(part(item.report, f"{name}_interval"))
             for name, value in pairs(item.report)
             if number(value) is not None
         ]

@@ -77,7 +77,9 @@ def _jobs_where(session: Session, team_id: str, needs: Callable[[JsonObject], bo
     """The jobs that have not ended and need the thing by their config, the running ones first."""
     jobs = select(JobRow.id, JobRow.config).where(JobRow.team_id == team_id, JobRow.state.in_(["queued", "running"]))
     found = session.execute(jobs.order_by(JobRow.state.desc(), JobRow.created_at))
-    return [User(f"job {job_id}", (f"hanlin job wait {job_id}", f"hanlin job cancel {job_id}")) for job_id, config in found if needs(config)]
+    return [
+        User(f"job {job_id}", (f"hanlin job wait {job_id}", f"hanlin job cancel {job_id}")) for job_id, config in found if needs(config)
+    ]
 
 
 def _is_named(config: JsonObject, fields: Iterable[str], name: str, numbers: Collection[int]) -> bool:

@@ -75,7 +75,9 @@ def confusion_svg(metrics: Metrics, *, language: str = "en", title: str | None =
     return svg(left + len(shown) * cell + 24, bottom + 36, [*parts, side], title or words["confusion"])
 
 
-def curve_svg(history: Sequence[Point], *, metric: str = "accuracy", kept: int | None = None, language: str = "en", title: str | None = None) -> str:
+def curve_svg(
+    history: Sequence[Point], *, metric: str = "accuracy", kept: int | None = None, language: str = "en", title: str | None = None
+) -> str:
     """Loss of training and validation on the left scale, the watched metric on the right scale, over steps.
 
     Args:
