@@ -20,7 +20,7 @@ def chinese(run, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_model_is_shown_in_chinese(run, world) -> None:
     shown = run("model", "show", "sentiment-zh@production").out
     assert "已发布" in shown
-    assert "标签一致率 0.995" in shown
+    assert "标签一致率 99.5 %" in shown
     assert not re.search(r"published|candidate|label agreement|code_version|dataset_digest|\bok\b", shown)
     assert "候选" in run("model", "list").out
 
