@@ -26,6 +26,7 @@ import numpy as np
 
 from hanlin.accounts import Accounts
 from hanlin.demo.server import free_port
+from hanlin.errors import Overloaded
 from hanlin.gateway import strict_json
 from hanlin.gateway.app import create_app
 from hanlin.gateway.dataplane import Dataplane
@@ -79,9 +80,19 @@ class NoRouter(Router):
     def route(self, key: str) -> EndpointRoute:
         return EndpointRoute("m", "m:1", "fake-fp32", "ready")
 
+    def check_shed(self, key: str, caller: str) -> None:
+        """Never."""
+
     async def submit(self, key: str, request: Request) -> Result:
         await asyncio.sleep(0)
         return Result(Answer(1, ANSWER, 1, 20, 0.1, 0.1, 1.0), INFO)
+
+
+class FullRouter(NoRouter):
+    """Has just heard that there is too much to do."""
+
+    def check_shed(self, key: str, caller: str) -> None:
+        raise Overloaded("endpoint_overloaded", retry_after_s=1.0)
 
 
 class NoTransport(asyncio.Transport):
@@ -160,6 +171,8 @@ def gateway_parts(home: Path, bodies: list[bytes]) -> Iterator[tuple[str, float]
     whole = uvloop.run(through_protocol(_echo, settings, requests))
     yield "HTTP protocol, guard included, empty answer", whole
     yield "whole gateway but its way to the worker", uvloop.run(through_protocol(app, settings, requests))
+    full = create_app(Dataplane(accounts, settings=settings, router=FullRouter()))
+    yield "a refusal, when a worker has just refused the same caller", uvloop.run(through_protocol(full, settings, requests))
     logging.getLogger("hanlin.access").setLevel(logging.ERROR)
     yield "the same without log lines", uvloop.run(through_protocol(app, settings, requests))
     yield "of which: who calls", microseconds(lambda: [accounts.authenticate(header) for _ in bodies], calls=len(bodies))
