@@ -30,6 +30,7 @@ from hanlin.errors import Overloaded
 from hanlin.gateway import strict_json
 from hanlin.gateway.app import create_app
 from hanlin.gateway.dataplane import Dataplane
+from hanlin.gateway.edge import Edge
 from hanlin.gateway.http_guard import Guard
 from hanlin.gateway.http_protocol import strict_protocol
 from hanlin.observe.logs import configure_logs
@@ -80,18 +81,16 @@ class NoRouter(Router):
     def route(self, key: str) -> EndpointRoute:
         return EndpointRoute("m", "m:1", "fake-fp32", "ready")
 
-    def check_shed(self, key: str, caller: str) -> None:
-        """Never."""
-
     async def submit(self, key: str, request: Request) -> Result:
         await asyncio.sleep(0)
         return Result(Answer(1, ANSWER, 1, 20, 0.1, 0.1, 1.0), INFO)
 
 
 class FullRouter(NoRouter):
-    """Has just heard that there is too much to do."""
+    """Has too much to do."""
 
-    def check_shed(self, key: str, caller: str) -> None:
+    async def submit(self, key: str, request: Request) -> Result:
+        await asyncio.sleep(0)
         raise Overloaded("endpoint_overloaded", retry_after_s=1.0)
 
 
@@ -112,13 +111,19 @@ class NoTransport(asyncio.Transport):
         return {"sockname": ("127.0.0.1", 1), "peername": ("127.0.0.1", 2)}.get(name)
 
 
-async def through_protocol(app: object, settings: Settings, requests: list[bytes]) -> float:
+async def through_protocol(app: Edge | Callable[..., object], settings: Settings, requests: list[bytes]) -> float:
     """Microseconds of a request through our HTTP protocol and `app`."""
     import uvicorn
     from uvicorn.server import ServerState
 
     config = uvicorn.Config(
-        app, http=strict_protocol(settings), ws="none", lifespan="off", log_config=None, access_log=False, proxy_headers=False
+        app,
+        http=strict_protocol(settings, getattr(app, "valve", None)),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
     )  # type: ignore[arg-type]
     config.load()
     connections = []
@@ -172,7 +177,10 @@ def gateway_parts(home: Path, bodies: list[bytes]) -> Iterator[tuple[str, float]
     yield "HTTP protocol, guard included, empty answer", whole
     yield "whole gateway but its way to the worker", uvloop.run(through_protocol(app, settings, requests))
     full = create_app(Dataplane(accounts, settings=settings, router=FullRouter()))
-    yield "a refusal, when a worker has just refused the same caller", uvloop.run(through_protocol(full, settings, requests))
+    full.valve.close = lambda *_: None  # type: ignore[method-assign]
+    yield "a worker's refusal, passed on", uvloop.run(through_protocol(full, settings, requests))
+    full = create_app(Dataplane(accounts, settings=settings, router=FullRouter()))
+    yield "a refusal at the valve, when a worker has just refused the same caller", uvloop.run(through_protocol(full, settings, requests))
     logging.getLogger("hanlin.access").setLevel(logging.ERROR)
     yield "the same without log lines", uvloop.run(through_protocol(app, settings, requests))
     yield "of which: who calls", microseconds(lambda: [accounts.authenticate(header) for _ in bodies], calls=len(bodies))

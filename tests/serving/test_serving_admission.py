@@ -15,8 +15,6 @@ from hanlin.serving.declared import DeploymentSpec
 from hanlin.serving.pool import LocalPool
 from hanlin.serving.process import WorkerOptions
 from hanlin.serving.router import Request
-from hanlin.serving.routes import EndpointRoute
-from hanlin.serving.target import Target
 from hanlin.serving.wire import Answer
 
 
@@ -145,13 +143,3 @@ async def test_flood_of_one_key_is_refused_early_and_another_key_is_answered(tmp
         }
     finally:
         await pool.drain()
-
-
-async def test_who_was_just_refused_is_refused_without_asking_again() -> None:
-    target = Target("e", EndpointRoute("m", "m:1", "fake-fp32", "ready"), on_death=lambda: None)
-    target.shed("a", 10.0, retry_after_s=1.0)
-    with pytest.raises(Overloaded) as caught:
-        target.check_shed("a", 10.001)
-    assert (caught.value.code, caught.value.retry_after_s) == ("endpoint_overloaded", 1.0)
-    target.check_shed("b", 10.001)
-    target.check_shed("a", 10.1)

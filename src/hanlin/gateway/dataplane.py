@@ -102,10 +102,6 @@ class Dataplane:
         """The route of an endpoint the caller may use. Raises NotFound (`endpoint_not_found`), alike for all reasons."""
         return self.router.route(self._key(principal, endpoint))
 
-    def check_shed(self, principal: Principal, endpoint: str) -> None:
-        """Raises Overloaded when a worker has just refused this caller for being asked too much: the cheapest place to say so."""
-        self.router.check_shed(self._key(principal, endpoint), str(principal.key_id))
-
     async def predict(
         self, principal: Principal, endpoint: str, inputs: JsonValue, parameters: JsonObject, *, timeout_s: float, language: str,
         request_id: str, lane: Lane = "interactive",

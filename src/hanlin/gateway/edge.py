@@ -20,12 +20,13 @@ from hanlin.errors import Cancelled, HanlinError, Internal, InvalidInput
 from hanlin.gateway.http_guard import ALLOW
 from hanlin.gateway.inference import PREFIX, Inference
 from hanlin.gateway.metrics import GatewayMetrics
-from hanlin.gateway.responses import error_body, error_headers, error_response, header_text, language_of, request_id_of
-from hanlin.gateway.status import http_status
+from hanlin.gateway.responses import error_response, header_text, language_of, request_id_of
+from hanlin.gateway.valve import Valve
 from hanlin.observe import logs
 from hanlin.observe.access_log import AccessLog
 
 _log = logging.getLogger("hanlin.gateway")
+_PREDICT = PREFIX + "{endpoint}"
 
 
 class Edge:
@@ -34,6 +35,9 @@ class Edge:
     Args:
         inner: control API, console, documents, health: everything off the hot path.
         is_draining: whether this gateway is about to end; its callers are then asked to come back over a new connection.
+
+    Attributes:
+        valve: closed for callers whom a worker has just refused; the HTTP protocol asks it.
     """
 
     def __init__(
@@ -44,6 +48,7 @@ class Edge:
         self._metrics = metrics
         self._is_draining = is_draining
         self._access = AccessLog()
+        self.valve = Valve(self._turned_away, is_off=is_draining)
 
     def close(self) -> None:
         """Write what the log still holds back."""
@@ -80,6 +85,8 @@ class Edge:
             await self._refuse(Internal("internal"), scope, receive, answer)
         finally:
             self._record(scope, answer.status, time.perf_counter() - begun_s)
+            if answer.status == 200 and self.valve.is_at_work:
+                self.valve.answered(_target(scope), scope["headers"])
 
     async def _handle(self, scope: Scope, receive: Receive, answer: _Answer, headers: dict[bytes, bytes]) -> None:
         path: str = scope["path"]
@@ -88,7 +95,7 @@ class Edge:
             await self._inner(scope, receive, answer.send)
             return
         endpoint = path[len(PREFIX) :]
-        scope["state"]["route"] = PREFIX + "{endpoint}"
+        scope["state"]["route"] = _PREDICT
         if scope["method"] == "POST":
             await self._inference.predict(scope, receive, answer.send_whole, headers, endpoint)
         elif scope["method"] in ("GET", "HEAD"):
@@ -106,12 +113,15 @@ class Edge:
             return
         if answer.status:  # the head has left: only breaking the connection tells the caller
             raise error
-        if error.family == "Overloaded" and scope["method"] == "POST":  # they come in thousands, when there is the least time for them
-            state = scope["state"]
-            lines = [(name.encode(), value.encode()) for name, value in error_headers(error, state["language"]).items()]
-            await answer.send_whole(http_status(error), lines, error_body(error, state["request_id"], state["language"]))
-        else:
-            await refusal(error, scope)(scope, receive, answer.send)
+        if error.code == "endpoint_overloaded":
+            self.valve.close(_target(scope), scope["headers"], error)
+        await refusal(error, scope)(scope, receive, answer.send)
+
+    def _turned_away(self, request_id: str) -> None:
+        """A request was refused at the valve."""
+        self._metrics.begin()
+        self._metrics.end("POST", _PREDICT, 429, 0.0)
+        self._access.add("POST", _PREDICT, 429, 0.0, request_id)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = str(scope["state"].get("route") or _route_name(scope))
@@ -168,6 +178,13 @@ def refusal(error: HanlinError, scope: Scope) -> Response:
     if error.code in ("body_too_large", "control_body_too_large"):
         extra["connection"] = "close"
     return error_response(error, request_id=scope["state"]["request_id"], language=scope["state"]["language"], extra=extra)
+
+
+def _target(scope: Scope) -> bytes:
+    """Path and query as they came."""
+    path: bytes = scope["raw_path"]
+    query: bytes = scope["query_string"]
+    return path + b"?" + query if query else path
 
 
 def check_path(path: str) -> None:

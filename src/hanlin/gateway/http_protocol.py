@@ -18,6 +18,7 @@ from hanlin.errors import HanlinError, InvalidInput
 from hanlin.gateway.http_guard import ALLOW, Guard, Refused
 from hanlin.gateway.responses import error_body
 from hanlin.gateway.status import http_status
+from hanlin.gateway.valve import Valve
 from hanlin.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,15 +30,16 @@ _MIN_BODY_BYTES = 64 * 2**10  # that much must come in each `body_timeout_s`, or
 _CLOSE_HEADERS = b"content-type: application/json\r\nconnection: close\r\n"
 
 
-def strict_protocol(settings: Settings) -> type[HttpToolsProtocol]:
-    """The protocol class for uvicorn with these limits."""
-    return type("StrictProtocol", (GuardedProtocol,), {"settings": settings})
+def strict_protocol(settings: Settings, valve: Valve | None = None) -> type[HttpToolsProtocol]:
+    """The protocol class for uvicorn with these limits; `valve` turns requests away before they are parsed."""
+    return type("StrictProtocol", (GuardedProtocol,), {"settings": settings, "valve": valve})
 
 
 class GuardedProtocol(HttpToolsProtocol):
     """One connection."""
 
     settings: Settings
+    valve: Valve | None = None
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -75,13 +77,30 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         was_in_head, was_in_body = self._guard.is_in_head, self._guard.is_in_body
         try:
-            for piece in self._guard.feed(data):
+            pieces = self._guard.feed(data)
+            if not (was_in_head or was_in_body) and len(pieces) == 2 and self._is_turned_away(pieces[0]):
+                return
+            for piece in pieces:
                 self._body_bytes += len(piece)
                 super().data_received(piece)
         except Refused as refused:
             self._refuse(refused.code)
             return
         self._watch(was_in_head=was_in_head, was_in_body=was_in_body)
+
+    def _is_turned_away(self, head: bytes) -> bool:
+        """Whether a request that has come whole is answered by the valve. The parser never sees it, and stands where it stood."""
+        cycle, guard = self.cycle, self._guard
+        is_between = not (guard.is_in_head or guard.is_in_body or self.pipeline) and (cycle is None or cycle.response_complete)
+        if self.valve is None or not is_between or self.flow.write_paused or self.transport.is_closing():
+            return False
+        answer = self.valve.refusal(head, b"".join(b"%s: %s\r\n" % pair for pair in self.server_state.default_headers))
+        if answer is None:
+            return False
+        self.transport.write(answer)
+        self._set_timer(0, None)
+        self.on_response_complete()
+        return True
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle

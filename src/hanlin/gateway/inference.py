@@ -37,7 +37,6 @@ class Inference:
         timeout_s = self._timeout_s(headers)
         _check_headers(headers)
         body = await read_body(receive, headers, self._dataplane.settings.max_body_bytes)
-        self._dataplane.check_shed(principal, endpoint)
         value = strict_json.parse_object(body, allowed=_FIELDS, required=("inputs",))
         parameters = value.get("parameters")
         if parameters is None:

@@ -15,17 +15,17 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
 
 from hanlin.gateway.acceptor import Acceptor, Connections, Tally
 from hanlin.gateway.dataplane import Dataplane
+from hanlin.gateway.edge import Edge
 from hanlin.gateway.http_protocol import strict_protocol
 from hanlin.observe.memory import settle
 from hanlin.settings import Settings
 
 
 def serve(
-    app: ASGIApp, sock: socket.socket, settings: Settings, *, dataplane: Dataplane | None = None, tally: Tally | None = None
+    app: Edge, sock: socket.socket, settings: Settings, *, dataplane: Dataplane | None = None, tally: Tally | None = None
 ) -> None:  # fmt: skip
     """Answer on `sock` until SIGTERM or SIGINT. Blocks; call it on the main thread.
 
@@ -33,7 +33,7 @@ def serve(
         tally: shared with the other gateways at this socket.
     """
     config = uvicorn.Config(
-        app, http=strict_protocol(settings), ws="none", lifespan="on",
+        app, http=strict_protocol(settings, app.valve), ws="none", lifespan="on",
         log_config=None, access_log=False, server_header=False, proxy_headers=False,
         timeout_keep_alive=65, timeout_graceful_shutdown=int(settings.drain_timeout_s) or 1, backlog=2048,
     )  # fmt: skip

@@ -66,7 +66,7 @@ class Batcher:
     """
 
     def __init__(
-        self, *, max_batch_tokens: int, max_batch_rows: int | None = None, max_queue_tokens: int, max_wait_s: float = 1e9
+        self, *, max_batch_tokens: int, max_batch_rows: int | None = None, max_queue_tokens: int, max_wait_s: float = float("inf")
     ) -> None:  # fmt: skip
         self._max_batch_tokens = max_batch_tokens
         self._max_batch_rows = max_batch_rows or max_batch_tokens

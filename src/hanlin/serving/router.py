@@ -126,11 +126,6 @@ class Router:
         except KeyError:
             raise NotFound("endpoint_not_found") from None
 
-    def check_shed(self, key: str, caller: str) -> None:
-        """Raises NotFound (`endpoint_not_found`); Overloaded while a replica that had too much to do has just said so to this caller."""
-        self.route(key)
-        self._targets[key].check_shed(caller, self._clock())
-
     def keys(self) -> list[str]:
         """All endpoints."""
         return sorted({target.endpoint for target in self._targets.values()})
@@ -142,7 +137,7 @@ class Router:
             HanlinError: the worker's refusal; NotFound (`endpoint_not_found`); NotReady (`endpoint_starting`, `no_room_for_endpoint`);
                 DeadlineExceeded; InvalidInput (`poison_input`); EngineFailed (`worker_died`, `endpoint_failed`); or the obstacle.
         """
-        self.check_shed(key, request.key)
+        self.route(key)
         target = self._targets[key]
         content = msgspec.msgpack.encode([request.inputs, request.parameters])
         if self.poison.has_any:
@@ -218,10 +213,6 @@ class Router:
                 if error.code != "worker_draining":
                     raise
                 target.drop(channel)
-            except Overloaded as error:
-                if error.code == "endpoint_overloaded":
-                    target.shed(request.key, self._clock(), retry_after_s=error.retry_after_s or 1.0)
-                raise
 
     async def _ask(self, channel: Channel, call: Call, size_bytes: int, *, margin_s: float) -> Result:
         try:

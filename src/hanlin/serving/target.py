@@ -7,12 +7,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from hanlin.errors import Overloaded
 from hanlin.serving.channel import Channel, WorkerLost
 from hanlin.serving.routes import EndpointRoute, ReplicaRoute
 
-_SHED_S = 0.005  # well below the queue that replicas keep while they refuse: their engines do not run dry
-_MAX_SHED_KEYS = 1024
 _RECONNECT_S = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 
 
@@ -40,7 +37,6 @@ class Target:
         self.demanded_s = -1.0
         self._on_death = on_death
         self._on_lie = on_lie
-        self._shed: dict[str, tuple[float, float]] = {}  # by key: until when, and what callers are told
         self._connecting: dict[ReplicaRoute, asyncio.Task[None]] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -50,19 +46,6 @@ class Target:
         if len(open_channels) < 2:
             return open_channels[0] if open_channels else None
         return min(open_channels, key=lambda channel: (channel.pending_bytes, channel.num_pending))
-
-    def shed(self, key: str, now_s: float, *, retry_after_s: float) -> None:
-        """A replica has just refused a call of `key` for being asked too much: for a moment others of that key need not ask."""
-        if len(self._shed) >= _MAX_SHED_KEYS:
-            self._shed.clear()
-        self._shed[key] = (now_s + _SHED_S, retry_after_s)
-
-    def check_shed(self, key: str, now_s: float) -> None:
-        """Raises Overloaded (`endpoint_overloaded`) as the replica did that refused a call of `key` a moment ago."""
-        if self._shed and (found := self._shed.get(key)) is not None:
-            if now_s < found[0]:
-                raise Overloaded("endpoint_overloaded", retry_after_s=found[1])
-            del self._shed[key]
 
     def update(self, route: EndpointRoute) -> None:
         """Take over a new route: connect to new replicas, let go of removed ones once their calls have ended."""
