@@ -123,7 +123,7 @@ def test_a_pause_is_not_saved_up(world: World) -> None:
 
 @pytest.mark.e2e
 async def test_a_flood_is_answered_refused_and_counted(own_stack) -> None:  # type: ignore[no-untyped-def]
-    own_stack.add_model("m:1", row_ms=5)
+    own_stack.add_model("m:1", row_ms=20)
     own_stack.wait_state(own_stack.deploy("m:1"), "ready")
     headers = {"authorization": "Bearer hl_app"}
     limits = httpx.Limits(max_connections=300, max_keepalive_connections=300)
