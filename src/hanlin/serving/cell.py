@@ -17,12 +17,14 @@ import msgspec
 from hanlin.errors import EngineFailed
 from hanlin.serving.confinement import Cell, confine, in_force
 from hanlin.serving.orders import Failed, Failure, dump
+from hanlin.serving.parent import step_behind
 
 
 def main(argv: list[str] | None = None) -> int:
     """Confine this process, then be the worker. Exit status as the worker's; 1 when the confinement is not what was required."""
     first, *rest = sys.argv[1:] if argv is None else argv
     cell = msgspec.json.decode(first, type=Cell)
+    step_behind()
     try:
         confine(cell)
     except EngineFailed as error:

@@ -10,8 +10,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import BinaryIO
 
+NICE = 5  # jobs are at 10
 _PR_SET_PDEATHSIG = 1
 _PACKET_BYTES = 2**18
 
@@ -23,6 +26,19 @@ def die_with_parent(parent: int | None = None) -> None:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if parent is not None and os.getppid() != parent:
         os._exit(1)  # it died before we asked
+
+
+def step_behind() -> None:
+    """Let gateways have the processor first: engines take all that there is, and a refusal or an answer is only late for waiting for them.
+
+    Linux shares it out among sessions before it looks at single processes (autogroups, sched(7)), so this takes a session of its own, too.
+    """
+    with suppress(OSError):
+        os.setsid()
+    with suppress(OSError):
+        os.nice(NICE)
+    with suppress(OSError):
+        Path("/proc/self/autogroup").write_text(str(NICE), encoding="ascii")
 
 
 def each_packet(take: Callable[[bytes, list[int]], None]) -> None:
