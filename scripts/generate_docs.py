@@ -12,6 +12,7 @@ import os
 os.environ["HANLIN_LANG"] = "en"  # before the command line is built: the pages are in English
 
 import inspect
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ import typer
 
 from hanlin import client
 from hanlin.cli.application import build
+from hanlin.control.job_schemas import EXAMPLES
 from hanlin.settings import CLIENT_VARIABLES, Settings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -95,7 +97,7 @@ def sdk_page() -> str:
     lines += ["## `Hanlin`", "", _doc(client.Hanlin), "", *_methods(client.Hanlin)]
     for name, part in vars(hanlin).items():
         if not name.startswith("_") and not isinstance(part, str):
-            lines += [f"## `Hanlin.{name}`", "", _doc(type(part)), "", *_methods(type(part))]
+            lines += [f"## `Hanlin.{name}`", "", _doc(type(part)), "", *_methods(type(part)), *(_jobs() if name == "jobs" else [])]
     lines += ["## Values", ""]
     for name in sorted(set(client.__all__) - {"Hanlin", "AsyncHanlin"}):
         value = getattr(client, name)
@@ -103,6 +105,15 @@ def sdk_page() -> str:
         names = ", ".join(f"`{field}`" for field in fields) if fields else "`label`, `score`, `by_label()`"
         lines.append(f"- **{name}**: {_doc(value)} {names}.")
     return "\n".join([*lines, ""])
+
+
+def _jobs() -> list[str]:
+    """One request of each kind of job."""
+    lines = ["What `submit` takes, by `kind`; `/docs` of a server lists every field with default and bounds. The parts of `files`"]
+    lines += ["are uploads: `datasets.add` and `models.add` upload and submit in one call.", "", "```python"]
+    for kind, config in EXAMPLES.items():
+        lines.append(f"hanlin.jobs.submit({json.dumps(kind)}, {json.dumps(config)})")
+    return [*lines, "```", ""]
 
 
 def _example() -> list[str]:

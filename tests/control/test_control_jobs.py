@@ -9,11 +9,14 @@ import pytest
 
 from hanlin.accounts.service import DEFAULT_TEAM
 from hanlin.control import jobs
-from hanlin.control.job_kinds import JOB_KINDS
+from hanlin.control.job_kinds import JOB_KINDS, check_job
+from hanlin.control.job_schemas import EXAMPLES, job_schemas
+from hanlin.datasets.values import ReadOptions
 from hanlin.errors import Conflict, HanlinError, InvalidInput, NotFound
 from hanlin.messages.said import Said
 from hanlin.pipelines.base import PIPELINES
 from hanlin.storage.manifest import Manifest, ManifestFile
+from hanlin.training.config import TrainConfig
 from hanlin.types import Digest, KeyId, Principal
 
 DIGEST = "a" * 64
@@ -39,15 +42,15 @@ def test_every_kind_has_its_pipeline() -> None:
         ("ingest", {"dataset": "d", "files": [FILE | {"path": "C:/x"}]}, "invalid_file_path"),
         ("ingest", {"dataset": "d", "files": [FILE | {"sha256": "A" * 64}]}, "invalid_digest"),
         ("ingest", {"dataset": "d", "files": [FILE], "options": {"colour": "red"}}, "unknown_dataset_option"),
-        ("ingest", {"dataset": "d", "files": [FILE], "source": "s3://b"}, "invalid_job_config"),
+        ("ingest", {"dataset": "d", "files": [FILE], "source": "s3://b"}, "unknown_field"),
         ("compress", {"model": "none"}, "not_found"),
         ("compress", {"model": "http://169.254.169.254/"}, "invalid_model_reference"),
         ("certify", {"model": "file:///etc/passwd"}, "invalid_model_reference"),
         ("evaluate", {"model": "s3://other/model"}, "invalid_model_reference"),
         ("import", {"name": "m", "files": [FILE], "rows": "http://[::ffff:127.0.0.1]/"}, "invalid_dataset_reference"),
         ("import", {"name": "m", "files": [FILE | {"path": "http://169.254.169.254/x"}]}, "invalid_file_path"),
-        ("compress", {"model": "none", "budget": True}, "invalid_job_config"),
-        ("compress", {"model": "none", "budget": "0.5"}, "invalid_job_config"),
+        ("compress", {"model": "none", "budget": True}, "wrong_field_type"),
+        ("compress", {"model": "none", "budget": "0.5"}, "wrong_field_type"),
         ("compress", {"model": "none", "budget": -1}, "invalid_job_config"),
         ("compress", {"model": "none", "target": "beauty"}, "invalid_job_config"),
         ("import", {"name": "$(id)", "files": [FILE]}, "invalid_name"),
@@ -61,6 +64,44 @@ def test_a_job_that_would_fail_is_refused_at_once(platform, owner, kind, config,
         jobs.submit(platform, owner, kind=kind, config=config)
     assert caught.value.code == code
     assert jobs.list_jobs(platform, owner) == []
+
+
+def test_a_wrong_field_is_told_in_our_words_in_both_languages() -> None:
+    def told(kind: str, config: dict) -> tuple[str, str]:
+        with pytest.raises(HanlinError) as caught:
+            check_job(kind, config)
+        return caught.value.text("en"), caught.value.text("zh")
+
+    english, chinese = told("train", {"model": "lstm", "name": "x"})
+    assert (english, chinese) == ("the field 'dataset' is missing", "缺少字段 'dataset'")
+    english, chinese = told("compress", {"model": "m", "budgt": 1})
+    assert "no field 'budgt'; the nearest is budget" in english
+    assert "最接近的是 budget" in chinese
+    english, chinese = told("certify", {"model": "m", "rows": "many"})
+    assert english == "the field 'rows' has the wrong type: a whole number is expected"
+    assert chinese == "字段 'rows' 的类型不对：应为整数"
+    assert "the nearest is size_bytes" in told("ingest", {"dataset": "d", "files": [FILE | {"size": 1}]})[0]
+
+
+@pytest.mark.parametrize("kind", sorted(JOB_KINDS))
+def test_the_example_of_a_kind_would_be_taken(kind) -> None:
+    """And the description of a kind names exactly the fields that its check knows."""
+    check_job(kind, EXAMPLES[kind])
+    assert job_schemas()[kind]["properties"].keys() == JOB_KINDS[kind].model_fields.keys()
+
+
+def test_what_is_described_of_the_options_is_what_is_taken() -> None:
+    training = job_schemas()["train"]["properties"]["options"]["properties"]
+    assert training.keys() == TrainConfig.__dataclass_fields__.keys() - {"model", "task"}
+    for name, schema in training.items():
+        for value in (schema[key] for key in ("default", "minimum", "maximum") if key in schema):
+            TrainConfig.from_json({name: value}, model="lstm")
+        for choice in schema.get("enum", ()):
+            TrainConfig.from_json({name: choice}, model="lstm")
+    reading = job_schemas()["ingest"]["properties"]["options"]["properties"]
+    for name, schema in reading.items():
+        for choice in schema.get("enum", [schema["default"]]):
+            ReadOptions.from_json({name: choice})
 
 
 def test_unknown_variants_are_refused_when_submitted(platform, owner, make_version) -> None:

@@ -202,6 +202,20 @@ def test_c116_what_cannot_be_trained_is_refused_with_the_reason(bench, rows, cod
     assert bench.refusal(("rows.csv", csv_of(rows))).code == code
 
 
+def test_an_open_quotation_mark_is_told_in_one_language(bench):
+    refusal = bench.refusal(("rows.csv", 'text,label\n"never closed,a\n'))
+    assert refusal.code == "dataset_all_bad"
+    assert refusal.text("en").isascii()
+    assert refusal.text("zh").endswith("引号未闭合，或出现在字段中间")
+
+
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_every_problem_of_a_row_has_words_in_both_languages(problem):
+    english, chinese = PROBLEMS[problem]
+    assert english.isascii()
+    assert english != chinese
+
+
 def test_what_was_left_out_is_told_when_one_class_remains(bench):
     rows = [("same", "a"), ("same", "b"), ("", "b"), ("good", "a")]
     assert "1 bad rows and 2 rows whose text stands with two labels" in bench.refusal(("rows.csv", csv_of(rows))).text("en")

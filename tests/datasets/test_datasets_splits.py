@@ -6,6 +6,8 @@ from hypothesis import strategies as st
 
 from hanlin.datasets import SPLITS, split_of
 from hanlin.datasets.splits import fold
+from hanlin.datasets.values import ReadOptions
+from hanlin.errors import InvalidInput
 
 
 @pytest.mark.parametrize(
@@ -42,3 +44,21 @@ def test_80_20_takes_test_rows_from_the_two_last_tenths(text):
     tenth = int(hashlib.sha256(text.encode()).hexdigest(), 16) % 10
     assert (split_of(text, "80/20") == "test") == (tenth >= 8)
     assert (split_of(text) == "test") == (tenth == 9)
+
+
+@given(st.text(max_size=40))
+def test_shares_of_ones_go_by_hundredths_and_tens_by_tenths(text):
+    number = int(hashlib.sha256(text.encode()).hexdigest(), 16)
+    assert split_of(text, "70/15/15") == SPLITS[(number % 100 >= 70) + (number % 100 >= 85)]
+    assert split_of(text, "60/20/20") == SPLITS[(number % 10 >= 6) + (number % 10 >= 8)]
+    assert (split_of(text, "75/25") == "test") == (number % 100 >= 75)
+
+
+@pytest.mark.parametrize(
+    "rule", ["70/15/16", "100", "100/0", "0/50/50", "80", "80/10/5/5", "80/20 ", "８0/20", "-10/110", "a/b/c", "1e1/90", ""]
+)
+def test_what_is_no_split_is_refused_by_the_option_s_name(rule):
+    with pytest.raises(InvalidInput) as caught:
+        ReadOptions(split=rule)
+    assert caught.value.code == "invalid_dataset_split"
+    assert "--split" in caught.value.next_step

@@ -7,6 +7,7 @@ import json
 
 import pytest
 
+from hanlin.control.job_kinds import JOB_KINDS
 from hanlin.gateway.docs_page import page
 from hanlin.gateway.openapi import describe
 from hanlin.tasks import TASKS
@@ -74,3 +75,19 @@ def test_a_real_endpoint_takes_what_is_described_and_nothing_beyond(stack) -> No
     ]
     most = int(timeout["maximum"])
     assert [status({}, {"x-timeout-s": str(value)}) for value in (most, most + 1, timeout["exclusiveMinimum"])] == [200, 422, 422]
+
+
+def test_every_kind_of_job_is_described_with_its_fields(stack) -> None:
+    described = stack.client.get("/openapi.json").json()
+    schemas = described["components"]["schemas"]
+    forms = schemas["JobRequest"]["discriminator"]["mapping"]
+    assert forms.keys() == JOB_KINDS.keys()
+    for kind, form in forms.items():
+        assert schemas[form.rpartition("/")[2]]["properties"]["config"]["$ref"].endswith(f"/{kind}.config")
+    assert schemas["compress.config"]["properties"]["budget"]["maximum"] == 100
+    call = {"post": {"requestBody": {"content": {"application/json": {}}}}}
+    described = describe({"openapi": "3.1.0", "info": {}, "paths": {"/api/v1/jobs": call}})
+    assert described["paths"]["/api/v1/jobs"]["post"]["requestBody"]["content"]["application/json"]["examples"].keys() == forms.keys()
+    shown = stack.client.get("/docs").text.partition('id="job-train"')[2].partition("</table>")[0]
+    assert "options.hidden_size" in shown
+    assert "integer, 2 to 4096" in shown

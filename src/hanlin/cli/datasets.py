@@ -37,12 +37,14 @@ def add(  # noqa: PLR0917  # Typer passes them by name
     encoding: Annotated[str | None, typer.Option("--encoding", help=say("option.encoding"))] = None,
     bad_bytes: Annotated[str | None, typer.Option("--bad-bytes", metavar="refuse|skip", help=say("option.bad_bytes"))] = None,
     split: Annotated[str | None, typer.Option("--split", help=say("option.split"))] = None,
+    leaks: Annotated[str | None, typer.Option("--leaks", metavar="report|move", help=say("option.leaks"))] = None,
     wait: Wait = True,
     json: JsonFlag = False,
 ) -> None:
     """See `help.dataset_add`."""
     given: JsonObject = {
         "text": text, "label": label, "format": format, "encoding": encoding, "bad_bytes": bad_bytes, "split": split,
+        "leaks": leaks,
     }  # fmt: skip
     options: JsonObject = {key: value for key, value in given.items() if value is not None}
     with connect() as hanlin:

@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from hanlin.control.field_problems import field_error
 from hanlin.errors import HanlinError, InvalidInput
 from hanlin.jobs.values import Lane
 from hanlin.types import JsonObject, ModelRef, check_name, is_digest, shorten
@@ -168,7 +169,8 @@ def check_job(kind: str, config: JsonObject) -> JobKind:
     """The checked job with its defaults.
 
     Raises:
-        InvalidInput: `unknown_job_kind`, `invalid_job_config` (naming the field), or the field's own error.
+        InvalidInput: `unknown_job_kind`, `missing_field`, `unknown_field`, `wrong_field_type` or `invalid_job_config` (naming the
+            field), or the field's own error.
     """
     if kind not in JOB_KINDS:
         raise InvalidInput("unknown_job_kind", kind=shorten(kind), choices=", ".join(sorted(JOB_KINDS)))
@@ -182,6 +184,4 @@ def parse_strictly(model: type[_Model], value: object) -> _Model:
     except HanlinError:
         raise
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        field = ".".join(str(part)[:40] for part in first["loc"])[:120] or "body"
-        raise InvalidInput("invalid_job_config", field=shorten(field, 120), problem=str(first["msg"])[:200]) from error
+        raise field_error(error.errors(include_url=False, include_input=False), model, otherwise="invalid_job_config") from error

@@ -171,7 +171,7 @@ class _Ingest:
         if not self._num_bad:
             raise InvalidInput("dataset_empty")
         first = self._bad[0]
-        problem = " / ".join(PROBLEMS[first.problem])  # a parameter has no language of its own
+        problem = PROBLEMS[first.problem][0]  # told in Chinese by the catalogue
         raise InvalidInput("dataset_all_bad", rows=self._num_bad, file=first.place.file, line=first.place.line, problem=problem)
 
     def _refuse_untrainable(self, labels: list[tuple[str, tuple[int, int, int]]], rows: dict[str, int], conflicts: int) -> None:

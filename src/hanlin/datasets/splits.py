@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 import unicodedata
@@ -9,29 +10,47 @@ import unicodedata
 from hanlin.tasks.text import fold_space, fold_width, simplify, strip_control
 
 _SIGNS = re.compile(r"[\W_]+")
+_RULE = re.compile(r"[1-9][0-9]?(/[1-9][0-9]?){1,2}", re.ASCII)
 
 SPLITS = ("train", "validation", "test")
 
 
 def split_of(text: str, rule: str = "80/10/10") -> str:
-    """The split of `text`: the SHA-256 of its UTF-8 modulo 10.
+    """The split of `text`, by the SHA-256 of its UTF-8: modulo 10 where all shares are tens, else modulo 100.
 
     Args:
-        rule: `80/10/10`: 0-7 train, 8 validation, 9 test. `80/20`: 8 and 9 are test, and validation is a tenth of
-            train by a second, independent hash.
+        rule: shares in percent, see `shares_of`. `80/10/10`: 0-7 train, 8 validation, 9 test. `80/20`: 8 and 9 are test, and
+            validation is a tenth of train by a second, independent hash.
     """
     return SPLITS[split_index(hashlib.sha256(text.encode("utf-8")).digest(), text, rule)]
 
 
 def split_index(digest: bytes, text: str, rule: str) -> int:
     """Position in `SPLITS` for a text whose SHA-256 is known."""
-    bucket = int.from_bytes(digest, "big") % 10
-    if rule == "80/10/10":
-        return max(0, bucket - 7)
-    if bucket >= 8:
+    train, validation, buckets = _bounds(rule)
+    bucket = int.from_bytes(digest, "big") % buckets
+    if bucket >= validation:
         return 2
+    if bucket >= train:
+        return 1
+    if train < validation:
+        return 0
     second = hashlib.sha256(b"validation\0" + text.encode("utf-8")).digest()
     return int(int.from_bytes(second, "big") % 10 == 0)
+
+
+def shares_of(rule: str) -> tuple[int, ...] | None:
+    """Percents of train, validation and test (`70/15/15`), or of train and test (`70/30`); None for what is no such rule."""
+    shares = tuple(int(part) for part in rule.split("/")) if _RULE.fullmatch(rule) else ()
+    return shares if sum(shares) == 100 else None
+
+
+@functools.cache
+def _bounds(rule: str) -> tuple[int, int, int]:
+    """The first bucket behind train, the first behind validation, and how many there are; equal where validation comes from train."""
+    shares = shares_of(rule) or (80, 10, 10)
+    unit = 10 if all(share % 10 == 0 for share in shares) else 1
+    return shares[0] // unit, sum(shares[:-1]) // unit, 100 // unit
 
 
 def fold(text: str) -> str:

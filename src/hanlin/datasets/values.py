@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
 
+from hanlin.datasets.splits import shares_of
 from hanlin.encodings import ENCODINGS
 from hanlin.errors import InvalidInput
+from hanlin.messages.problems import in_chinese
 from hanlin.types import JsonObject, shorten
 
 # Called now and then with (bytes read, bytes in all); raising out of it (such as Cancelled) stops the work.
@@ -40,7 +42,7 @@ class ReadOptions:
         encoding: one of `ENCODINGS`.
         text: header of the text column.
         label: header of the label column.
-        split: `80/10/10` (train/validation/test) or `80/20` (validation is a tenth of train).
+        split: percents of train/validation/test, such as `80/10/10`, or of train/test, such as `80/20` (validation is a tenth of train).
         bad_bytes: `refuse` a file with bytes that are not of its encoding, or `skip` the rows that hold them.
         leaks: `report` counts near-twins that stand in two splits; `move` splits by folded text, so that there are none.
     """
@@ -54,6 +56,8 @@ class ReadOptions:
     bad_bytes: str = "refuse"
 
     def __post_init__(self) -> None:
+        if shares_of(self.split) is None:
+            raise InvalidInput("invalid_dataset_split", value=shorten(self.split))
         for name, choices in CHOICES.items():
             value = getattr(self, name)
             if value not in choices:
@@ -71,12 +75,27 @@ class ReadOptions:
                 raise InvalidInput("invalid_dataset_option", name=name, value=shorten(item), choices="at most 1000 characters")
         return cls(**cast("dict[str, str]", {name: item for name, item in value.items() if item is not None}))
 
+    @classmethod
+    def describe(cls) -> dict[str, JsonObject]:
+        """The options as JSON schemas by name."""
+        found: dict[str, JsonObject] = {}
+        for name, field in cls.__dataclass_fields__.items():
+            choices: JsonObject = {"enum": [*CHOICES[name]]} if name in CHOICES else {"maxLength": 1000}
+            found[name] = {"type": "string", "default": str(field.default), **choices, "description": _WORDS[name]}
+        return found
 
+
+_WORDS = {
+    "format": "form of the files; empty finds it out", "encoding": "encoding of the files; empty finds it out",
+    "text": "header of the text column; empty finds it out", "label": "header of the label column; empty finds it out",
+    "split": "percents of train/validation/test that make 100; of two, such as 80/20, the second is test and validation a tenth of train",
+    "leaks": "report counts near-twins that stand in two splits; move splits by folded text, so that there are none",
+    "bad_bytes": "refuse a file with bytes that are not of its encoding, or skip the rows that hold them",
+}  # fmt: skip
 FORMATS = ("csv", "tsv", "jsonl", "json", "parquet", "folder")
 CHOICES: dict[str, tuple[str, ...]] = {
     "format": ("", *FORMATS),
     "encoding": ("", *ENCODINGS),
-    "split": ("80/10/10", "80/20"),
     "leaks": ("report", "move"),
     "bad_bytes": ("refuse", "skip"),
 }
@@ -99,16 +118,19 @@ class BadRow(NamedTuple):
 
 # English and Chinese words of what may be wrong with a row.
 PROBLEMS: dict[str, tuple[str, str]] = {
-    "columns": ("another number of columns than the header", "列数与表头不一致"),
-    "quotes": ("a quotation mark is opened and not closed, or stands inside a field", "引号未闭合，或出现在字段中间"),
-    "row_too_long": ("the row is longer than 4 million characters", "该行超过 400 万个字符"),
-    "bytes": ("it has bytes that are not of the file's encoding", "含有不符合文件编码的字节"),
-    "json": ("not a JSON object", "不是 JSON 对象"),
-    "text_missing": ("the text is missing", "缺少文本"),
-    "text_type": ("the text is not a string", "文本不是字符串"),
-    "text_empty": ("the text is empty: only space, control characters or lone marks", "文本为空：只有空白、控制字符或孤立的附加符号"),
-    "text_too_long": ("the text is larger than 1 MiB", "文本超过 1 MiB"),
-    "text_unicode": ("the text has a lone surrogate", "文本含有孤立的代理码"),
-    "label_missing": ("the label is missing", "缺少标签"),
-    "label": ("the label is not 1 to 200 characters without control characters", "标签应为 1 至 200 个字符且不含控制字符"),
+    code: (english, in_chinese(english))
+    for code, english in {
+        "columns": "another number of columns than the header",
+        "quotes": "a quotation mark is opened and not closed, or stands inside a field",
+        "row_too_long": "the row is longer than 4 million characters",
+        "bytes": "it has bytes that are not of the file's encoding",
+        "json": "not a JSON object",
+        "text_missing": "the text is missing",
+        "text_type": "the text is not a string",
+        "text_empty": "the text is empty: only space, control characters or lone marks",
+        "text_too_long": "the text is larger than 1 MiB",
+        "text_unicode": "the text has a lone surrogate",
+        "label_missing": "the label is missing",
+        "label": "the label is not 1 to 200 characters without control characters",
+    }.items()
 }

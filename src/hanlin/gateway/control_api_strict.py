@@ -11,11 +11,12 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
+from hanlin.control.field_problems import field_error
 from hanlin.errors import InvalidInput
 from hanlin.gateway.strict_json import parse
-from hanlin.types import shorten
 
 MAX_BODY_BYTES = 2 * 2**20
 
@@ -27,6 +28,7 @@ class StrictRoute(APIRoute):
         """Wraps FastAPI's handler."""
         handle = super().get_route_handler()
         takes_body = self.body_field is not None
+        body = self.body_field.field_info.annotation if self.body_field is not None else None
         is_body_due = self.body_field is not None and self.body_field.field_info.is_required()
         guards = [depends.dependency for depends in self.dependencies if depends.dependency is not None]
 
@@ -38,7 +40,7 @@ class StrictRoute(APIRoute):
             try:
                 return await handle(request)
             except RequestValidationError as error:
-                raise invalid_field(error) from error
+                raise invalid_field(error, body) from error
 
         return strict
 
@@ -73,8 +75,7 @@ async def read_body(request: Request, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def invalid_field(error: RequestValidationError) -> InvalidInput:
-    """What a body or parameter was refused for: names the field, never repeats the value."""
-    first = error.errors()[0]
-    field = ".".join(str(part) for part in first["loc"] if part not in {"body", "query", "path"})
-    return InvalidInput("invalid_field", name=shorten(field or "body", 80), problem=str(first["msg"])[:200])
+def invalid_field(error: RequestValidationError, body: object = None) -> InvalidInput:
+    """What a body (of the form `body`) or parameter was refused for: names the field, never repeats the value."""
+    model = body if isinstance(body, type) and issubclass(body, BaseModel) else None
+    return field_error(error.errors(), model, otherwise="invalid_field")

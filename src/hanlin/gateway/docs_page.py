@@ -10,6 +10,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.responses import Response
 
 from hanlin.gateway.openapi import PARAMETERS, describe
+from hanlin.gateway.openapi_jobs import CONFIG
 from hanlin.types import JsonObject
 
 
@@ -46,9 +47,10 @@ def page(schema: Any) -> str:
         for method, operation in operations.items():
             tag = (operation.get("tags") or ["other"])[0]
             groups.setdefault(tag, []).append(_operation(path, method, operation, schema))
+    groups["job configs"] = _job_configs(schema["components"]["schemas"])
     groups["parameters"] = _parameters(schema["components"]["schemas"])
-    parts = [f'<section><h2 id="{_e(tag)}">{_e(tag)}</h2>{"".join(found)}</section>' for tag, found in groups.items()]
-    links = "".join(f'<a href="#{_e(tag)}">{_e(tag)}</a>' for tag in groups)
+    parts = [f'<section><h2 id="{_id(tag)}">{_e(tag)}</h2>{"".join(found)}</section>' for tag, found in groups.items()]
+    links = "".join(f'<a href="#{_id(tag)}">{_e(tag)}</a>' for tag in groups)
     info = schema["info"]
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'
@@ -56,6 +58,31 @@ def page(schema: Any) -> str:
         f'<p>{_e(info.get("description", ""))} <a href="/openapi.json">openapi.json</a></p><nav>{links}</nav></header>'
         f"{''.join(parts)}</body></html>"
     )
+
+
+def _id(tag: str) -> str:
+    return _e(tag.replace(" ", "-"))
+
+
+def _job_configs(schemas: Any) -> list[str]:
+    """One table a kind of job: its fields, then its options."""
+    found = ["<p>What stands under <code>config</code> in the body of <code>POST /api/v1/jobs</code>, by the <code>kind</code>.</p>"]
+    for name, schema in schemas.items():
+        if name.endswith(CONFIG):
+            kind, fields = name.removesuffix(CONFIG), schema["properties"]
+            options = {f"options.{key}": item for key, item in fields.get("options", {}).get("properties", {}).items()}
+            rows = "".join(_field(key, item, schema.get("required", ())) for key, item in (fields | options).items())
+            heads = "<tr><th>field<th>type<th>default<th></tr>"
+            words = _e(schema.get("description", ""))
+            found.append(f'<h3 id="job-{_e(kind)}">{_e(kind)}</h3><p>{words}</p><div class="wide"><table>{heads}{rows}</table></div>')
+    return found
+
+
+def _field(name: str, schema: Any, required: Any) -> str:
+    default = "required" if name in required else f"<code>{_e(json.dumps(schema['default']))}</code>" if "default" in schema else ""
+    plain = next((kind for kind in schema.get("anyOf", ()) if kind.get("type") != "null"), schema)
+    words = _e(schema.get("description", ""))
+    return f"<tr><td><code>{_e(name)}</code></td><td>{_e(_range(plain))}</td><td>{default}</td><td>{words}</td></tr>"
 
 
 def _parameters(schemas: Any) -> list[str]:
@@ -83,7 +110,12 @@ def _range(schema: Any) -> str:
     """The type with its bounds, such as `integer, 1 to 1000`."""
     if schema.get("type") == "array":
         return f"list of {_type(schema.get('items', {}))}, at most {schema['maxItems']}" if "maxItems" in schema else "list"
-    return _type(schema) + (f", {schema['minimum']} to {schema['maximum']}" if "minimum" in schema and "maximum" in schema else "")
+    if "minimum" not in schema:
+        return _type(schema)
+    if "maximum" in schema:
+        return f"{_type(schema)}, {schema['minimum']} to {schema['maximum']}"
+    below = f", below {schema['exclusiveMaximum']}" if "exclusiveMaximum" in schema else ""
+    return f"{_type(schema)}, from {schema['minimum']}{below}"
 
 
 def _operation(path: str, method: str, operation: Any, schema: Any) -> str:

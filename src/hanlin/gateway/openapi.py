@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from hanlin.gateway.openapi_jobs import add_jobs
 from hanlin.types import MAX_TIMEOUT_S, JsonObject, JsonValue
 
 _ERROR: JsonObject = {
@@ -46,7 +47,9 @@ def describe(schema: JsonObject) -> JsonObject:
     paths["/models/{endpoint}"] = {"post": _predict(), "get": _describe()}
     components = dict(cast("JsonObject", schema.get("components", {})))
     schemas = dict(cast("JsonObject", components.get("schemas", {})))
-    components["schemas"] = {**schemas, **_parameters(), "Error": _ERROR}
+    schemas |= {**_parameters(), "Error": _ERROR}
+    add_jobs(schemas, paths)
+    components["schemas"] = schemas
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "hl_…; `hanlin key create` makes one"}}
     info: JsonObject = {
         **cast("JsonObject", schema.get("info", {})),

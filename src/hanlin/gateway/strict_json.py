@@ -9,6 +9,7 @@ import json
 import math
 import re
 from collections import Counter
+from difflib import get_close_matches
 from typing import NoReturn
 
 from hanlin.errors import InvalidInput
@@ -56,7 +57,8 @@ def parse_object(body: bytes, *, allowed: tuple[str, ...], required: tuple[str, 
         raise InvalidInput("body_not_an_object")
     for name in value:
         if name not in allowed:
-            raise InvalidInput("unknown_field", name=shorten(name), choices=", ".join(allowed))
+            near = get_close_matches(name[:80], allowed, n=1, cutoff=0.0)[0]
+            raise InvalidInput("unknown_field", name=shorten(name), near=near, choices=", ".join(allowed))
     for name in required:
         if name not in value:
             raise InvalidInput("missing_field", name=name)

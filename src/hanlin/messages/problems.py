@@ -1,7 +1,7 @@
 """What pydantic and our own checks find wrong with a value, in Chinese: they speak English only. By their own texts, so that
 errors keep them as they are.
 
-Source: pydantic-core, the messages of its error types; `hanlin.tasks.checks`.
+Source: pydantic-core, the messages of its error types; `hanlin.tasks.checks`; `hanlin.datasets.values`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ _TEXTS = tuple(
         # what `hanlin.tasks.checks` expects and finds
         (r"null", "空值"),
         (r"an object", "对象"),
+        (r"a whole number", "整数"),
         (r"a list", "列表"),
         (r"a list of strings", "字符串列表"),
         (r"a string", "字符串"),
@@ -52,6 +53,19 @@ _TEXTS = tuple(
         (r"one out of range", "超出范围的值"),
         (r"one that is empty or too long", "空的或过长的字符串"),
         (r"both of them", "两者都有"),
+        # what `hanlin.datasets` finds wrong with a row
+        (r"another number of columns than the header", "列数与表头不一致"),
+        (r"a quotation mark is opened and not closed, or stands inside a field", "引号未闭合，或出现在字段中间"),
+        (r"the row is longer than 4 million characters", "该行超过 400 万个字符"),
+        (r"it has bytes that are not of the file's encoding", "含有不符合文件编码的字节"),
+        (r"not a JSON object", "不是 JSON 对象"),
+        (r"the text is missing", "缺少文本"),
+        (r"the text is not a string", "文本不是字符串"),
+        (r"the text is empty: only space, control characters or lone marks", "文本为空：只有空白、控制字符或孤立的附加符号"),
+        (r"the text is larger than 1 MiB", "文本超过 1 MiB"),
+        (r"the text has a lone surrogate", "文本含有孤立的代理码"),
+        (r"the label is missing", "缺少标签"),
+        (r"the label is not 1 to 200 characters without control characters", "标签应为 1 至 200 个字符且不含控制字符"),
     )
 )
 

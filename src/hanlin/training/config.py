@@ -147,6 +147,25 @@ def preset(model: str) -> TrainConfig:
     return TrainConfig(model, rate=1e-3, average=0.995, metric="loss")
 
 
+def describe_options() -> dict[str, JsonObject]:
+    """Every option of a training as a JSON schema by name; the defaults are those of `lstm`."""
+    defaults = preset("lstm")
+    found: dict[str, JsonObject] = {}
+    for name in (field.name for field in fields(TrainConfig) if field.name not in {"model", "task", "text"}):
+        value = getattr(defaults, name)
+        schema: JsonObject = {"type": _JSON_TYPES[type(value)], "default": value}
+        if name in _RANGES:
+            schema["minimum"], schema["maximum"] = map(type(value), _RANGES[name])
+        if name in _CHOICES:
+            schema["enum"] = [*_CHOICES[name]]
+        found[name] = schema
+    found["text"] = {"type": "object", "default": defaults.text.to_json(), "description": "what is done to texts first: docs/text.md"}
+    return found
+
+
+_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
+
+
 def _typed(name: str, value: JsonValue, default: object) -> object:
     if isinstance(default, bool):
         if isinstance(value, bool):

@@ -1,0 +1,60 @@
+"""What pydantic found wrong with a field of a request, as an error of ours: missing, unknown, of the wrong type, or out of bounds.
+
+Never repeats the value that was sent. Knows no route and no kind of job.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from hanlin.errors import InvalidInput
+from hanlin.types import shorten
+
+_PLACES = ("body", "query", "path", "header")  # FastAPI names the part of the request first
+# What each of pydantic's findings asks for, in words that `messages.problems` knows in Chinese.
+_TYPES = {
+    "int_type": "a whole number", "int_parsing": "a whole number", "int_from_float": "a whole number", "float_type": "a number",
+    "float_parsing": "a number", "bool_type": "true or false", "bool_parsing": "true or false", "string_type": "a string",
+    "list_type": "a list", "dict_type": "an object", "model_type": "an object", "model_attributes_type": "an object",
+}  # fmt: skip
+
+
+def field_error(found: Sequence[Mapping[str, Any]], model: type[BaseModel] | None, *, otherwise: str) -> InvalidInput:
+    """The first of pydantic's findings (`errors()`) in words of the catalogue.
+
+    Args:
+        model: what was expected, for the names there are; None when it is not known.
+        otherwise: the code of a value out of its bounds, which has the parameters `name` and `problem`.
+    """
+    first = found[0]
+    parts = [part for place, part in enumerate(first["loc"]) if place or part not in _PLACES]
+    name = shorten(".".join(str(part)[:40] for part in parts) or "body", 80)
+    kind = str(first["type"])
+    if kind == "missing":
+        return InvalidInput("missing_field", name=name)
+    if expected := _TYPES.get(kind):
+        return InvalidInput("wrong_field_type", name=name, expected=expected)
+    names = sorted(_inside(model, parts[:-1]).model_fields) if model and kind == "extra_forbidden" else []
+    if names:
+        near = difflib.get_close_matches(str(parts[-1])[:80], names, n=1, cutoff=0.0)[0]
+        return InvalidInput("unknown_field", name=name, near=near, choices=", ".join(names))
+    return InvalidInput(otherwise, name=name, problem=str(first["msg"])[:200])
+
+
+def _inside(model: type[BaseModel], parts: Sequence[object]) -> type[BaseModel]:
+    """The model that holds the field below `parts`, such as that of one file in a list of them."""
+    for part in parts:
+        if isinstance(part, str) and part in model.model_fields:
+            model = next(_models(model.model_fields[part].annotation), model)
+    return model
+
+
+def _models(annotation: object) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models(argument)
