@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hanlin.datasets import SPLITS, ReadOptions, open_split, read_labels, read_split, split_of
 from hanlin.datasets.store import read_manifest
+from hanlin.datasets.values import PROBLEMS
 from hanlin.errors import Cancelled, DataCorrupt, InvalidInput
 
 ROWS = [(f"第{index}条评论，味道不错 review {index}", "好" if index % 2 else "bad") for index in range(100)]
