@@ -109,10 +109,12 @@ def sdk_page() -> str:
 
 def _jobs() -> list[str]:
     """One request of each kind of job."""
-    lines = ["What `submit` takes, by `kind`; `/docs` of a server lists every field with default and bounds. The parts of `files`"]
-    lines += ["are uploads: `datasets.add` and `models.add` upload and submit in one call.", "", "```python"]
+    lines = ["What `submit` takes, by `kind`; `/docs` of a server lists every field with default and bounds."]
+    lines += ["`datasets.add` and `models.add` upload and submit in one call.", "", "```python"]
+    lines.append('files = [file.model_dump() for file in hanlin.blobs.upload("reviews.csv")]')
     for kind, config in EXAMPLES.items():
-        lines.append(f"hanlin.jobs.submit({json.dumps(kind)}, {json.dumps(config)})")
+        said = json.dumps(config).replace(json.dumps(config.get("files")), "files")
+        lines.append(f"hanlin.jobs.submit({json.dumps(kind)}, {said})")
     return [*lines, "```", ""]
 
 
