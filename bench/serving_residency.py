@@ -104,9 +104,9 @@ async def read(folder: Path, specs: list[DeploymentSpec], *, hot: int, seconds: 
         while not router.has_routes:
             await asyncio.sleep(0.05)
 
-        async def call(number: int) -> float:
+        async def call(number: int, key: str = "") -> float:
             begun_s = time.perf_counter()
-            await router.submit(route_key("default", specs[number].endpoint), Request(TEXT, {}, 60.0, key=str(number)))
+            await router.submit(route_key("default", specs[number].endpoint), Request(TEXT, {}, 60.0, key))
             return time.perf_counter() - begun_s
 
         await asyncio.gather(*(call(number) for number in range(hot)))
@@ -116,7 +116,7 @@ async def read(folder: Path, specs: list[DeploymentSpec], *, hot: int, seconds: 
 
         async def caller(number: int) -> None:
             while not is_over:
-                latencies.append(await call(number % hot))
+                latencies.append(await call(number % hot, str(number)))  # 256 callers are as many keys
 
         async def cold_caller() -> None:
             for number in range(hot, len(specs)):

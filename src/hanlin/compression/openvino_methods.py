@@ -23,6 +23,7 @@ from hanlin.compression.batches import rectangle
 from hanlin.compression.export import exported, model_config
 from hanlin.compression.judge import MIN_AGREEMENT
 from hanlin.compression.onnx_methods import BERT_LIKE
+from hanlin.compression.openvino_tables import look_up_first
 from hanlin.engines.base import import_extra
 from hanlin.engines.openvino_engine import import_openvino
 from hanlin.networks.head import Head
@@ -97,6 +98,7 @@ class OpenvinoInt8:
             if agreement >= MIN_AGREEMENT:
                 break
         assert best is not None
+        look_up_first(best[2])
         openvino.save_model(best[2], target / "model.xml", compress_to_fp16=False)
 
 
