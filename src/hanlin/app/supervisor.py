@@ -22,7 +22,7 @@ from pathlib import Path
 from hanlin.app.alarm import Alarm
 from hanlin.app.processes import ask_to_end, hand_over, kill, launch, stop
 from hanlin.errors import Conflict, InvalidInput
-from hanlin.gateway.acceptor import new_tally
+from hanlin.gateway.acceptor import forget, holds_any, new_tally
 from hanlin.settings import Settings
 from hanlin.storage.durable import write_atomically
 
@@ -36,11 +36,16 @@ _BACKLOG = 1024
 
 @dataclass(slots=True)
 class Child:
-    """One child that must run: how to start it, and how its restarts have gone."""
+    """One child that must run: how to start it, and how its restarts have gone.
+
+    Args:
+        place: of a gateway, the tally and its place there: one that died with connections could live, and was killed.
+    """
 
     role: str
     args: tuple[str, ...] = ()
     pass_fds: tuple[int, ...] = ()
+    place: tuple[int, int] | None = None
     process: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
     next_start_s: float = 0.0
@@ -48,6 +53,8 @@ class Child:
 
     def launch(self) -> None:
         """Starts the process now; it loads its code and waits for its settings."""
+        if self.place is not None:
+            forget(*self.place)
         self.process = launch(self.role, *self.args, pass_fds=self.pass_fds)
         self.started_s = time.monotonic()
 
@@ -64,7 +71,7 @@ class Child:
                 return
             kill(self.process)  # closes the life line, and ends what the dead one left in its session
             self.process = None
-            is_calm = now_s - self.started_s > _CALM_S
+            is_calm = now_s - self.started_s > _CALM_S or (self.place is not None and holds_any(*self.place))
             self.delay_s = 0.0 if is_calm else min(max(_FIRST_DELAY_S, self.delay_s * 2), _LONGEST_DELAY_S)
             self.next_start_s = now_s + self.delay_s
         if now_s >= self.next_start_s:
@@ -106,7 +113,7 @@ class Supervisor:
 
     def _gateways(self) -> list[Child]:
         fd, tally = self.listener.fileno(), new_tally(self.settings.gateways)
-        return [Child("gateway", (str(fd), str(index), str(tally)), (fd, tally)) for index in range(self.settings.gateways)]
+        return [Child("gateway", (str(fd), str(index), str(tally)), (fd, tally), (tally, index)) for index in range(self.settings.gateways)]
 
     def _drain(self) -> int:
         """Doors first, so that calls in flight still find their workers; then jobs; then workers.

@@ -31,6 +31,16 @@ def new_tally(gateways: int) -> int:
     return descriptor
 
 
+def forget(descriptor: int, index: int) -> None:
+    """A gateway is about to start: what stands there is of the one before it."""
+    os.pwrite(descriptor, _SLOT.pack(0), index * _SLOT.size)
+
+
+def holds_any(descriptor: int, index: int) -> bool:
+    """Whether a gateway holds connections, or held some when it died."""
+    return os.pread(descriptor, _SLOT.size, index * _SLOT.size) != _SLOT.pack(0)
+
+
 class Tally:
     """How many connections each gateway holds, as one of them sees it; it writes its own number only.
 
