@@ -172,6 +172,15 @@ def test_jobs(run, world) -> None:
     assert run("job", "show", "nope").status == 4
 
 
+def test_request_and_result_of_a_job_stand_apart(run, world) -> None:
+    world.results["evaluate"] = {"model": "sentiment-zh", "version": 1, "dataset": "d:1", "metrics": {"accuracy": 0.912}}
+    run("evaluate", "sentiment-zh@production")
+    out = run("job", "show", "job-1").out
+    request, _, result = out.partition("\nresult\n")
+    assert "sentiment-zh@production" in request.partition("request\n")[2]
+    assert "91.2 %" in result
+
+
 def test_tasks(run, world) -> None:
     assert "accuracy" in run("task", "list").out
 

@@ -197,6 +197,35 @@ async def test_events_stream_to_the_end_mark_and_resume(http, platform, owner, m
         assert (await client.get(f"/api/v1/jobs/{job.id}/events?after={frames[2]['id']}")).text == ""
 
 
+def test_the_log_of_a_job_tells_its_story(platform, owner, make_version) -> None:
+    """Messages, the figures of each evaluation and every tenth of the way; not the steps between."""
+    make_version()
+    job = jobs.submit(platform, owner, kind="compress", config={"model": "mood"})
+    claimed = platform.jobs.claim("r", ["heavy"], 60)
+    platform.jobs.message(claimed, Said("searching", {"variants": "onnx-int8", "version": "mood:1"}))
+    for step in range(1, 101):
+        metrics = {"loss": 0.5, "tokens_per_s": 900.0} | ({"validation_loss": step / 100} if step % 50 == 7 else {})
+        platform.jobs.report(claimed, step=step, total=100, metrics=metrics)
+    platform.jobs.finish(claimed, {"ok": True})
+    lines = jobs.logs(platform, owner, job.id).splitlines()
+    assert "onnx-int8" in lines[0]
+    assert sum("validation_loss=" in line for line in lines) == 2
+    assert len(lines) == 1 + 11 + 2 + 1
+    assert not any("tokens_per_s" in line for line in lines)
+    assert lines[-1].endswith("succeeded")
+    path = platform.job_log(job.id)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("a library's warning\n", encoding="utf-8")
+    assert jobs.logs(platform, owner, job.id, language="zh").endswith("--- 进程输出 ---\na library's warning\n")
+
+
+def test_the_log_of_a_failed_job_ends_with_the_reason(platform, owner, make_version) -> None:
+    make_version()
+    job = jobs.submit(platform, owner, kind="compress", config={"model": "mood"})
+    platform.jobs.fail(platform.jobs.claim("r", ["heavy"], 60), InvalidInput("dataset_empty"))
+    assert InvalidInput("dataset_empty").message in jobs.logs(platform, owner, job.id)
+
+
 async def test_a_stream_that_ends_with_its_gateway_ends_with_an_error(http, platform, owner, make_version) -> None:
     """C067: never with what a reader could take for the end of the job."""
     make_version()

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hanlin.cli import show_model
 from hanlin.cli.options import JsonFlag, add_command, connect, group
 from hanlin.cli.screen import SCREEN, cell, grid
-from hanlin.cli.shape import moment, pairs, words
+from hanlin.cli.shape import moment, pairs, part, words
 from hanlin.cli.waiting import figures, wait_for
 from hanlin.cli.words import name_of, say
 from hanlin.messages import terminal_language
@@ -102,20 +103,36 @@ def cancel(job_id: JobId, json: JsonFlag = False) -> None:
 def _print(job: Job) -> None:
     from hanlin.client.flows import job_error
 
-    facts = [
+    about = [
         (say("column.job"), job.id), (say("column.kind"), name_of("job_kind", job.kind)), (say("column.state"), _state(job)),
-        (say("column.progress"), _progress(job)), (say("column.took"), _took(job)),
+        (say("column.took"), _took(job)),
     ]  # fmt: skip
-    facts += [
+    SCREEN.show(grid(["", ""], about))
+    _section("request", _facts(job.config))
+    _section("progress", [("", _progress(job))] if _progress(job) else [])
+    if job.state == "failed":
+        error, language = job_error(job), terminal_language()
+        facts = [(say("column.error"), cell(error.text(language), "red")), (say("column.next"), error.advice(language))]
+        _section("result", [(name, value) for name, value in facts if str(value)])
+        return
+    _section("result", _facts(job.result))
+    if job.kind == "evaluate" and job.result:
+        show_model.metrics(part(job.result, "metrics"), ())
+
+
+def _section(name: str, facts: list[tuple[str, object]]) -> None:
+    """Facts under a heading of their own: request and result may name the same thing, and mean another."""
+    if facts:
+        SCREEN.show(cell(say(f"column.{name}"), "bold"), grid(["", ""], facts))
+
+
+def _facts(found: object) -> list[tuple[str, object]]:
+    """Names and values, those with an inside left out."""
+    return [
         (name_of("field", name), _value(name, value))
-        for name, value in pairs(job.config)
+        for name, value in pairs(found)
         if value is not None and not isinstance(value, dict | list)
     ]
-    if job.state == "failed":
-        error = job_error(job)
-        facts.append((say("screen.error"), cell(f"{error.text(terminal_language())} {error.advice(terminal_language())}", "red")))
-    facts += [(name_of("field", name), _value(name, value)) for name, value in pairs(job.result) if not isinstance(value, dict | list)]
-    SCREEN.show(grid(["", ""], facts))
 
 
 def _state(job: Job) -> Text:

@@ -93,7 +93,7 @@ class Jobs(Part):
         return self._core.call(calls.cancel_job(job_id))
 
     def logs(self, job_id: str) -> str:
-        """What the job's process wrote."""
+        """The job's story (messages, figures of each evaluation, its end), then what its process wrote."""
         return self._core.call(calls.job_logs(job_id))
 
     def stream(self, job_id: str, *, after: int = 0, timeout: float | None = None) -> Generator[JobEvent, None, Job]:

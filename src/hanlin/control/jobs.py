@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 
 from sqlalchemy import select
 
 from hanlin.control.job_kinds import check_job
 from hanlin.control.job_references import check_references
+from hanlin.control.job_story import story
 from hanlin.control.platform import Platform
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.jobs import Job, JobEvent
 from hanlin.jobs.values import JobState
+from hanlin.messages import render
 from hanlin.storage.tables import JobRow, ModelRow, ModelVersionRow
 from hanlin.types import JsonObject, ModelRef, Principal, TeamId, shorten
 
 MAX_LISTED = 500
 MAX_LOG_BYTES = 256 * 1024
+MAX_EVENT_PAGES = 1000  # of a thousand events: at one a second, eleven days
 STATES: tuple[JobState, ...] = ("queued", "running", "succeeded", "failed", "cancelled")
 
 
@@ -84,10 +88,28 @@ def events(platform: Platform, principal: Principal, job_id: str, *, after: int 
     return platform.jobs.events(principal.team_id, job_id, after=after)
 
 
-def logs(platform: Platform, principal: Principal, job_id: str) -> str:
-    """The end of the job's own output, at most 256 KiB. Raises NotFound."""
+def logs(platform: Platform, principal: Principal, job_id: str, *, language: str = "en") -> str:
+    """The job's story by its events, then the end of its own output, at most 256 KiB of each. Raises NotFound."""
     principal.require("read")
     job = platform.jobs.get(principal.team_id, job_id)
+    told = "\n".join(story(job, _all_events(platform, principal, job_id), language))[-MAX_LOG_BYTES:]
+    output = _output(platform, job)
+    heading = f"\n--- {render('job_output', 'message', language, {})} ---" if told and output else ""
+    return "\n".join(filter(None, (told + heading, output)))
+
+
+def _all_events(platform: Platform, principal: Principal, job_id: str) -> Iterator[JobEvent]:
+    """All that were kept, in order, a page at a time."""
+    after = 0
+    for _ in range(MAX_EVENT_PAGES):
+        found = platform.jobs.events(principal.team_id, job_id, after=after)
+        if not found:
+            return
+        yield from found
+        after = found[-1].number
+
+
+def _output(platform: Platform, job: Job) -> str:
     path = platform.job_log(job.id)
     if not path.is_file():
         return ""

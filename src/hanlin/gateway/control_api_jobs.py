@@ -55,9 +55,9 @@ def routes(platform: Platform, is_draining: Callable[[], bool] = lambda: False) 
         return _answer(jobs.cancel(platform, caller, job_id), language)
 
     @data.add("GET", "/jobs/{job_id}/logs", "read", response_class=Response)
-    def logs(caller: Caller, job_id: str) -> Response:
-        """The end of the job's own output."""
-        return Response(jobs.logs(platform, caller, job_id), media_type="text/plain; charset=utf-8")
+    def logs(caller: Caller, language: Language, job_id: str) -> Response:
+        """The job's story (messages, figures of each evaluation, its end), then the end of its own output."""
+        return Response(jobs.logs(platform, caller, job_id, language=language), media_type="text/plain; charset=utf-8")
 
     @data.add("GET", "/jobs/{job_id}/events", "read", response_class=StreamingResponse)
     def events(
