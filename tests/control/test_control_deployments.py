@@ -218,3 +218,17 @@ def test_a_private_endpoint_that_cannot_serve_says_why(platform, owner, make_ver
         pytest.fail("it serves")
     assert (caught.value.code, caught.value.params) == (told.code, told.params)
     assert desired.list_deployments() == ()
+
+
+def test_a_bare_name_tells_when_production_means_another_version(platform, owner, make_version) -> None:
+    first = make_version()
+    platform.registry.add_variant(first, "onnx-int8", None, {"status": "ok"}, is_chosen=True)
+    platform.registry.set_alias(owner.team_id, "mood", "production", first.number, actor=owner.key_id)
+    assert deployments.deploy(platform, owner, model="mood", endpoint="m").warnings == ()
+    second = make_version(content=b"other")
+    (warning,) = deployments.deploy(platform, owner, model="mood", endpoint="m").warnings
+    assert warning.code == "deployed_beside_production_uncompressed"
+    assert f"mood:{second.number}, which is not compressed" in warning.text("en")
+    assert f"mood:{first.number}" in warning.text("zh")
+    for model in ("mood@production", f"mood:{second.number}"):
+        assert deployments.deploy(platform, owner, model=model, endpoint="m").warnings == ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +18,10 @@ from hanlin.pipelines.base import JobContext
 from hanlin.pipelines.certification import Comparison, Tolerance, declared_tolerance, refusal
 from hanlin.pipelines.lineage import code_digest, code_version, fingerprint, machine, starts_of
 from hanlin.pipelines.odd_texts import neighbours, plain_texts
+from hanlin.pipelines.train import note_language
 from hanlin.tasks.likeness import LABELS
+from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.text import TextSettings
 
 
 @dataclass
@@ -160,3 +163,11 @@ def test_a_failed_certificate_tells_both_limits() -> None:
 def test_a_missed_hundred_percent_is_not_rounded_to_it() -> None:
     error = refusal("m:1", "torch-fp32", [Comparison(0.99999, 0.0, 0.0, (0.9, 1.0))], Tolerance(1.0, 1e-4))
     assert "99.99 % of the labels agree (at least 100 % must)" in error.text("en")
+
+
+@pytest.mark.parametrize(("own", "found", "kept"), [((), "en", ("en",)), ((), "und", ()), ((), None, ()), (("zh",), "en", ("zh",))])
+def test_a_model_speaks_the_language_of_its_rows(tmp_path, own, found, kept) -> None:
+    spec = ModelSpec(task="text-classification", labels=("a", "b"), max_length=64, pad_id=0, text=TextSettings(), languages=own)
+    spec.save(tmp_path)
+    note_language(tmp_path, found)
+    assert ModelSpec.load(tmp_path) == replace(spec, languages=kept)

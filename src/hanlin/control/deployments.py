@@ -12,6 +12,7 @@ from uuid import uuid4
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hanlin.control.deploy_notes import name_warnings
 from hanlin.control.deployment_rows import (
     add_deployment,
     endpoint_row,
@@ -70,7 +71,8 @@ def deploy(
     check_name(endpoint, kind="endpoint")
     role, weight = check_trial(canary, shadow)
     low, high = _check_replicas(1 if replicas is None else replicas, max_replicas)
-    version = platform.registry.resolve(principal.team_id, ModelRef.parse(model))
+    reference = ModelRef.parse(model)
+    version = platform.registry.resolve(principal.team_id, reference)
     if version.state != "published":
         raise Conflict("not_published", model=version.model, version=version.number, state=version.state)
     variant = _certified_variant(platform, version, variant)
@@ -81,11 +83,13 @@ def deploy(
         if replicas is None and max_replicas is None:
             low, high = scale_of(session, principal.team_id, endpoint)
         home = residence_of(session, principal.team_id, endpoint) or (platform.settings.isolation, 0.0)
-        return declare(
+        declared = declare(
             session, principal, model=model, version=version, endpoint=endpoint, variant=variant, replicas=low, max_replicas=high,
             role=role, weight=weight,
             isolation=isolation or home[0], idle_s=home[1] if idle_s is None else idle_s,
         )  # fmt: skip
+    notes = name_warnings(platform, principal, reference, version, variant)
+    return replace(declared, warnings=(*declared.warnings, *notes))
 
 
 def declare(

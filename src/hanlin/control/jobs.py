@@ -14,7 +14,7 @@ from hanlin.control.platform import Platform
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.jobs import Job, JobEvent
 from hanlin.jobs.values import JobState
-from hanlin.messages import render
+from hanlin.messages.said import Said
 from hanlin.storage.tables import JobRow, ModelRow, ModelVersionRow
 from hanlin.types import JsonObject, ModelRef, Principal, TeamId, shorten
 
@@ -94,7 +94,7 @@ def logs(platform: Platform, principal: Principal, job_id: str, *, language: str
     job = platform.jobs.get(principal.team_id, job_id)
     told = "\n".join(story(job, _all_events(platform, principal, job_id), language))[-MAX_LOG_BYTES:]
     output = _output(platform, job)
-    heading = f"\n--- {render('job_output', 'message', language, {})} ---" if told and output else ""
+    heading = f"\n--- {Said('job_output').text(language)} ---" if told and output else ""
     return "\n".join(filter(None, (told + heading, output)))
 
 

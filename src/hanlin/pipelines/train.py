@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from hanlin.control.job_kinds import FileItem, Train
@@ -23,7 +24,7 @@ from hanlin.storage.manifest import pack_folder
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import SCRATCH_MODELS, TrainConfig
-from hanlin.types import JsonObject, ModelRef
+from hanlin.types import JsonObject, JsonValue, ModelRef
 
 _FIGURES = ("steps", "best", "network_best", "best_step", "precision", "threads", "seconds", "tokens_per_s")
 
@@ -87,6 +88,7 @@ class _Training:
             self.config, data, base=self._base(), vectors=vectors, raw_text=raw_text, out=self.artifact, progress=self.context.progress,
             checkpoints=FolderCheckpoints(self.context.workdir / "checkpoints"),
         )  # fmt: skip
+        note_language(self.artifact, self.dataset.report.get("language"))
         return report.to_json()
 
     def _base(self) -> Path | None:
@@ -128,7 +130,7 @@ class _Training:
             "dataset": str(self.dataset), "dataset_digest": self.dataset.digest, "parent": str(self.parent) if self.parent else None,
             "parent_digest": self.parent.digest if self.parent else None, "model": self.asked.model, "config": self.config.to_json(),
             "seed": self.asked.seed, "code_version": code_version(), "job": self.context.job.id, "machine": machine(),
-            **starts_of(self.asked),
+            **starts_of(self.asked), "languages": [*spec.languages],
             "training": {name: trained[name] for name in _FIGURES},
         }  # fmt: skip
         manifest = pack_folder(self.artifact, self.context.platform.blobs)
@@ -145,3 +147,10 @@ class _Training:
         from hanlin.tasks.base import TASKS
 
         return TASKS.get(self.asked.task).main_metric
+
+
+def note_language(folder: Path, found: JsonValue) -> None:
+    """The model speaks the language of its rows, where that was found out and its base says nothing of its own."""
+    spec = ModelSpec.load(folder)
+    if not spec.languages and isinstance(found, str) and found not in {"", "und"}:
+        replace(spec, languages=(found,)).save(folder)

@@ -68,7 +68,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "vectors_digest": ("Word vectors (SHA-256)", "词向量（SHA-256）"),
     "raw_text_digest": ("Raw text (SHA-256)", "无标注文本（SHA-256）"),
     "seed": ("Seed", "随机种子"),
-    "code_version": ("Hanlin version", "Hanlin 版本"),
+    "code_version": ("Hanlin version + digest of its source", "Hanlin 版本 + 源码摘要"),
     "job": ("Job", "作业"),
     "limits": ("Limits", "局限"),
     "state_candidate": ("candidate", "候选"),
