@@ -12,8 +12,9 @@ from string import Formatter
 import pytest
 
 from hanlin.client.values import ModelVersion
+from hanlin.demo.following import live_text
 from hanlin.demo.narrator import Narrator
-from hanlin.demo.story import CHINESE, STEPS, curl, live_text
+from hanlin.demo.story import CHINESE, STEPS, curl
 from hanlin.demo.telling import machine_line, show_compression
 
 WORDS = tomllib.loads((resources.files("hanlin.demo") / "words.toml").read_text("utf-8"))

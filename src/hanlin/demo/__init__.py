@@ -15,7 +15,7 @@ def run(home: Path | None = None, *, port: int | None = None, serve: bool = True
         home: home folder of the server; None is the setting in force (`HANLIN_HOME`, else `~/.hanlin`).
         port: port of the server; None is the setting in force, or a free one when that is taken.
         serve: whether server and console stay open until Ctrl-C.
-        is_fresh: use a home of its own that is removed afterwards, on a free port (continuous integration).
+        is_fresh: use a home of its own that is removed afterwards, on a free port unless one is named (continuous integration).
     """
     from hanlin.demo.scene import play
 

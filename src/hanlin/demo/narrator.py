@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+LINE_EVERY_S = 30.0
 _PLAIN_WIDTH = 120
 
 
@@ -55,14 +56,19 @@ class Narrator:
         self.console.print(f"       {text}", soft_wrap=True, markup=False)
 
     @contextmanager
-    def bar(self) -> Iterator[ProgressBar]:
-        """A progress bar with time left and live metrics."""
+    def bar(self, done: int = 0, total: int | None = None) -> Iterator[ProgressBar | ProgressLines]:
+        """A progress bar with time left and live metrics, from `done` on; a line now and then where there is no terminal."""
+        if not self.console.is_terminal:
+            yield ProgressLines(self, done)
+            return
         columns = (
             TextColumn("      "), SpinnerColumn(), BarColumn(bar_width=32), MofNCompleteColumn(), TimeElapsedColumn(),
             TextColumn("·"), TimeRemainingColumn(), TextColumn("{task.fields[live]}"),
         )  # fmt: skip
         with Progress(*columns, console=self.console, transient=True) as progress:
-            yield ProgressBar(progress)
+            bar = ProgressBar(progress)
+            bar.update(done, total)
+            yield bar
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, strong: int | None = None) -> None:
         """A table; row `strong` is emphasised."""
@@ -84,3 +90,25 @@ class ProgressBar:
     def update(self, done: int, total: int | None, live: str = "") -> None:
         """Moves the bar to `done` of `total`; None is an unknown total."""
         self._progress.update(self._task, completed=done, total=total, live=live)
+
+
+class ProgressLines:
+    """The same in plain lines, for a file or a pipe: one every `LINE_EVERY_S`, with the time left at the pace since the line before."""
+
+    def __init__(self, narrator: Narrator, done: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._narrator = narrator
+        self._clock = clock
+        self._told = (clock(), done)
+
+    def update(self, done: int, total: int | None, live: str = "") -> None:
+        """Takes `done` of `total`, and says it when it is time."""
+        (told_s, told), now_s = self._told, self._clock()
+        if now_s - told_s < LINE_EVERY_S:
+            return
+        self._told = (now_s, done)
+        words = self._narrator.word("progress", done=done, total=total or "?")
+        if total:
+            words += self._narrator.word("progress_share", percent=100 * done // total)
+            if done > told:
+                words += self._narrator.word("progress_left", seconds=round((total - done) * (now_s - told_s) / (done - told)))
+        self._narrator.say(f"{words}  {live}".rstrip())

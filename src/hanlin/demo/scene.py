@@ -23,13 +23,14 @@ def play(home: Path | None, *, port: int | None, serve: bool, is_fresh: bool) ->
     language = terminal_language()
     narrator = Narrator(language, steps=STEPS)
     settings = load_settings(home=home, port=port)
+    is_port_named = port is not None or bool(os.environ.get("HANLIN_PORT"))
     cache = settings.home / "cache" / "packages"
     stage = Path(tempfile.mkdtemp(prefix="hanlin-demo-")) if is_fresh else settings.home
     server: DemoServer | None = None
     narrator.console.rule(f"[bold]{narrator.word('title')}")
     try:
         with narrator.step("step_server"):
-            server = DemoServer(stage, port=free_port() if is_fresh else settings.port)
+            server = DemoServer(stage, port=free_port() if is_fresh and not is_port_named else settings.port)
             narrator.found("found_server" if server.is_ours else "found_server_old", url=server.url, key_file=server.key_file)
         with Hanlin(server.url, server.key_file.read_text().strip(), timeout=120) as client:
             stays = not is_fresh and (serve or not server.is_ours)
@@ -46,6 +47,8 @@ def play(home: Path | None, *, port: int | None, serve: bool, is_fresh: bool) ->
             narrator.console.print(error.details, markup=False)
         return 1
     except KeyboardInterrupt:
+        if not is_fresh:
+            narrator.console.print("\n" + narrator.word("interrupted", home=stage), markup=False, soft_wrap=True)
         return 130
     finally:
         if server is not None:

@@ -12,8 +12,8 @@ import httpx
 
 from hanlin.client import Hanlin
 from hanlin.client.value import JsonObject
-from hanlin.client.values import Job
 from hanlin.datasets import bundled
+from hanlin.demo.following import follow, run_job
 from hanlin.demo.narrator import Narrator
 from hanlin.demo.telling import machine_line, show_compression, show_dataset, show_training
 from hanlin.errors import EngineFailed
@@ -61,7 +61,7 @@ def tell(narrator: Narrator, client: Hanlin, *, cache: Path, key_file: Path, sta
     for chapter in CHAPTERS:
         _add_dataset(narrator, client, chapter, sources[chapter.dataset])
     with narrator.step("step_import"):
-        imported = _wait(narrator, client, client.models.add("minilm", sources["minilm"], task=TASK))
+        imported = follow(narrator, client, client.models.add("minilm", sources["minilm"], task=TASK))
         narrator.found("found_import", model=imported["model"], version=imported["version"])
     for chapter in CHAPTERS:
         _train(narrator, client, chapter)
@@ -96,21 +96,21 @@ def _fetch(narrator: Narrator, cache: Path) -> Mapping[str, Path]:
 def _add_dataset(narrator: Narrator, client: Hanlin, chapter: Chapter, source: Path) -> None:
     with narrator.step("step_dataset", name=chapter.dataset):
         options: JsonObject = {"split": "80/20"} if chapter is ENGLISH else {}
-        result = _wait(narrator, client, client.datasets.add(chapter.dataset, source, task=TASK, options=options))
+        result = follow(narrator, client, client.datasets.add(chapter.dataset, source, task=TASK, options=options))
         show_dataset(narrator, result)
 
 
 def _train(narrator: Narrator, client: Hanlin, chapter: Chapter) -> None:
     with narrator.step("step_train", name=chapter.model, what=narrator.word(chapter.what)):
         config: JsonObject = {"task": TASK, "dataset": chapter.dataset, "model": chapter.start, "name": chapter.model, "seed": 0}
-        result = _wait(narrator, client, client.jobs.submit("train", config))
+        result = run_job(narrator, client, "train", config)
         show_training(narrator, result)
 
 
 def _compress(narrator: Narrator, client: Hanlin, chapter: Chapter) -> None:
     with narrator.step("step_compress", name=chapter.model, budget=BUDGET, target=chapter.target):
         config: JsonObject = {"model": chapter.model, "budget": BUDGET, "target": chapter.target}
-        result = _wait(narrator, client, client.jobs.submit("compress", config))
+        result = run_job(narrator, client, "compress", config)
         show_compression(narrator, result, client.models.resolve(chapter.model))
 
 
@@ -147,16 +147,3 @@ def curl(url: str, endpoint: str, text: str, key_file: Path) -> str:
         f'  curl -sS {url}/models/{endpoint} -H "Authorization: Bearer $(cat {shlex.quote(str(key_file))})" '
         f"-H 'Content-Type: application/json' -d {body}"
     )
-
-
-def _wait(narrator: Narrator, client: Hanlin, job: Job) -> Mapping[str, object]:
-    """Follows a job with a progress bar; its result. Raises the job's own error."""
-    with narrator.bar() as bar:
-        ended = client.jobs.wait(job.id, on_event=lambda event: bar.update(event.step, event.total or None, live_text(event.metrics)))
-    result = ended.result
-    return result if isinstance(result, dict) else {}
-
-
-def live_text(metrics: Mapping[str, float], limit: int = 4) -> str:
-    """The latest figures on one line."""
-    return "  ".join(f"{name} {value:.4g}" for name, value in list(metrics.items())[:limit])
