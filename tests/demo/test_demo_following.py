@@ -66,14 +66,18 @@ def test_only_an_equal_job_that_has_not_ended_is_gone_on_with(there: tuple[Job, 
 
 
 @pytest.mark.parametrize(
-    ("language", "line"), [("en", "step 60/100, 60 %, about 80 s left  loss 0.5"), ("zh", "第 60/100 步，60 %，约剩 80 秒  loss 0.5")]
+    ("language", "told"),
+    [
+        ("en", ["step 60/100, 60 %  loss 0.5", "step 80/100, 80 %, about 30 s left  loss 0.5"]),
+        ("zh", ["第 60/100 步，60 %  loss 0.5", "第 80/100 步，80 %，约剩 30 秒  loss 0.5"]),
+    ],
 )
-def test_without_a_terminal_a_line_comes_now_and_then(language: str, line: str, capsys) -> None:
+def test_without_a_terminal_a_line_comes_now_and_then(language: str, told: list[str], capsys) -> None:
     now_s = 0.0
-    lines = ProgressLines(Narrator(language, steps=STEPS), 40, clock=lambda: now_s)
-    for now_s, done in ((1.0, 1), (29.0, 50), (40.0, 60), (41.0, 61)):  # noqa: B007 - the clock reads it
+    lines = ProgressLines(Narrator(language, steps=STEPS), clock=lambda: now_s)
+    for now_s, done in ((1.0, 1), (29.0, 50), (40.0, 60), (41.0, 61), (70.0, 80)):  # noqa: B007 - the clock reads it
         lines.update(done, 100, "loss 0.5")
-    assert [told.strip() for told in capsys.readouterr().out.splitlines()] == [line]
+    assert [line.strip() for line in capsys.readouterr().out.splitlines()] == told
 
 
 def test_a_story_that_is_broken_off_says_that_the_work_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path, capsys) -> None:

@@ -59,7 +59,7 @@ class Narrator:
     def bar(self, done: int = 0, total: int | None = None) -> Iterator[ProgressBar | ProgressLines]:
         """A progress bar with time left and live metrics, from `done` on; a line now and then where there is no terminal."""
         if not self.console.is_terminal:
-            yield ProgressLines(self, done)
+            yield ProgressLines(self)
             return
         columns = (
             TextColumn("      "), SpinnerColumn(), BarColumn(bar_width=32), MofNCompleteColumn(), TimeElapsedColumn(),
@@ -93,22 +93,25 @@ class ProgressBar:
 
 
 class ProgressLines:
-    """The same in plain lines, for a file or a pipe: one every `LINE_EVERY_S`, with the time left at the pace since the line before."""
+    """The same in plain lines, for a file or a pipe: one every `LINE_EVERY_S`, with the time left at the pace since the first of them."""
 
-    def __init__(self, narrator: Narrator, done: int, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, narrator: Narrator, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._narrator = narrator
         self._clock = clock
-        self._told = (clock(), done)
+        self._told_s = clock()
+        self._first: tuple[float, int] | None = None  # what came before it was start and replay
 
     def update(self, done: int, total: int | None, live: str = "") -> None:
         """Takes `done` of `total`, and says it when it is time."""
-        (told_s, told), now_s = self._told, self._clock()
-        if now_s - told_s < LINE_EVERY_S:
+        now_s = self._clock()
+        if now_s - self._told_s < LINE_EVERY_S:
             return
-        self._told = (now_s, done)
+        self._told_s = now_s
+        self._first = self._first or (now_s, done)
+        (first_s, first) = self._first
         words = self._narrator.word("progress", done=done, total=total or "?")
         if total:
             words += self._narrator.word("progress_share", percent=100 * done // total)
-            if done > told:
-                words += self._narrator.word("progress_left", seconds=round((total - done) * (now_s - told_s) / (done - told)))
+            if done > first:
+                words += self._narrator.word("progress_left", seconds=round((total - done) * (now_s - first_s) / (done - first)))
         self._narrator.say(f"{words}  {live}".rstrip())
