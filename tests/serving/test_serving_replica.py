@@ -30,6 +30,7 @@ class Session:
         self.num_streams = num_streams
         self.open = threading.Event()
         self.rows: list[int] = []
+        self.threads: list[str] = []
         self.num_running = self.most_running = 0
         self._labels = labels
         self._lock = threading.Lock()
@@ -39,6 +40,7 @@ class Session:
     ) -> Mapping[str, np.ndarray]:  # fmt: skip
         with self._lock:
             self.rows.append(len(input_ids))
+            self.threads.append(threading.current_thread().name)
             self.num_running += 1
             self.most_running = max(self.most_running, self.num_running)
         assert self.open.wait(20)
@@ -138,3 +140,26 @@ async def test_a_suspect_waits_for_the_streams_and_lets_another_model_have_its_t
     assert (mine.rows, mine.most_running) == ([1, 1, 1], 1)
     caller.replica.close()
     neighbour.replica.close()
+
+
+@pytest.mark.parametrize(("turns", "where"), [(None, "MainThread"), (Turns(2), "engine")])
+async def test_short_step_that_is_all_there_is_needs_no_thread_but_among_other_models(turns: Turns | None, where: str) -> None:
+    session = Session(1, 2)
+    session.open.set()
+    caller = Caller(replica_of("text-classification", session, ("a", "b"), turns))
+    for number in range(1, 4):
+        caller.call(number, "w2 w3")
+        await caller.answers(number)
+    assert session.threads[0].startswith("engine"), "nothing was known of its time"
+    assert session.threads[-1].startswith(where)
+
+
+async def test_a_step_that_takes_long_runs_on_the_engines_threads() -> None:
+    session = Session(1, 2)
+    session.open.set()
+    replica = replica_of("text-classification", session, ("a", "b"))
+    caller = Caller(replica)
+    replica._batcher.observe(2, 0.02)
+    caller.call(1, "w2 w3")
+    await caller.answers(1)
+    assert session.threads[-1].startswith("engine"), "it holds up reading and refusing"

@@ -27,6 +27,7 @@ from hanlin.tasks.base import TaskRequest
 from hanlin.tasks.encoding import Encoded
 from hanlin.types import JsonObject, JsonValue
 
+_SHORT_STEP_S = 0.005  # for which reading and refusing may wait
 _INLINE_CHARACTERS = 2000  # shorter requests are encoded on the loop (about 0.2 ms); longer ones on the encoding thread
 
 
@@ -180,7 +181,15 @@ class Replica:
         rows = [work.encoded.rows[index] for work, index in held]
         types = [work.encoded.types[index] for work, index in held if work.encoded.types is not None] or None
         expected_s = self._batcher.step_estimate_s(batch.padded_tokens) * self._loaded.session.num_streams  # its share of the speed
-        self._stepper.start(Step(batch, rows, types, expected_s))
+        step = Step(batch, rows, types, expected_s)
+        if 0 < expected_s < _SHORT_STEP_S and self._is_all_there_is():
+            self._stepper.run_here(step)
+        else:
+            self._stepper.start(step)
+
+    def _is_all_there_is(self) -> bool:
+        """Nothing runs or waits, of this model or of another in the process."""
+        return self._stepper.is_idle and not self._batcher.queued_calls and not self._turns.is_limited
 
     def _set_timer(self, now_s: float) -> None:
         """Look at the deadlines again when the next one passes. A timer that fires too early does no harm, so most calls need none."""

@@ -68,12 +68,22 @@ class Stepper:
         self._is_reserved = step.batch.is_alone
         self._threads.submit(self._run, step)
 
+    def run_here(self, step: Step) -> None:
+        """Run a short step on the event loop itself, which it holds up: for one that is all there is to do, two wake-ups cost more."""
+        assert self.is_idle, "something runs"
+        self._compute(step)
+        self._done(step)
+
     def close(self) -> None:
         """End the threads and free the model. Steps that run are waited for."""
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._session.close()
 
     def _run(self, step: Step) -> None:
+        self._compute(step)
+        self._loop.call_soon_threadsafe(self._finished, step)
+
+    def _compute(self, step: Step) -> None:
         begun_s = time.perf_counter()
         try:
             with WATCHDOG.watched(step.expected_s):
@@ -81,7 +91,6 @@ class Stepper:
         except Exception as error:
             step.error = error
         step.seconds = time.perf_counter() - begun_s
-        self._loop.call_soon_threadsafe(self._finished, step)
 
     def _finished(self, step: Step) -> None:
         self._num_running -= 1

@@ -20,6 +20,11 @@ class Turns:
         self._free = limit
         self._waiting: dict[Callable[[], None], None] = {}  # in order, each once
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether there may be others who wait."""
+        return self._free is not None
+
     def take(self, again: Callable[[], None]) -> bool:
         """Take a turn, to be given back. False: none is free; `again` is called when it is this caller's turn to ask anew."""
         if self._free is None:
