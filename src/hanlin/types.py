@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Literal, NewType
 
@@ -111,6 +113,16 @@ def shorten(text: str, limit: int = 48) -> str:
     Letters of every script stay; controls, marks of direction, invisible characters and lone surrogates are shown as escapes.
     """
     return repr(text[:limit]) + ("…" if len(text) > limit else "")
+
+
+def nearest(name: str, choices: Iterable[str]) -> str:
+    """The choice that was probably meant by `name`: alike as a whole, or in one of its words, the first before the others."""
+
+    def likeness(choice: str) -> float:
+        whole, *parts = (SequenceMatcher(None, name[:80].lower(), each.lower()).ratio() for each in (choice, *choice.split("_")))
+        return max(whole, 0.95 * parts[0], *(0.9 * part for part in parts[1:]), 0.0)
+
+    return max(choices, key=likeness)
 
 
 def utc_now() -> datetime:

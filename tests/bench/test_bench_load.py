@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanlin.bench.connection import Target
+from hanlin.bench.connection import Reply, Target
 from hanlin.bench.histogram import Histogram
 from hanlin.bench.load import Limits, Load
 from hanlin.bench.parts import NAMES, Parts
@@ -77,6 +77,8 @@ async def test_answers_are_told_apart(server) -> None:
     window = await load_of(server, seconds=0.4, warm_up_s=0.0).closed(2)
     assert window.good and window.refused and window.failed
     assert abs(window.good * 2 - window.refused) <= 4 and abs(window.refused - window.failed) <= 4
+    assert sum(window.reasons.values()) == window.refused + window.failed
+    assert {"429", "503", "500", ""} <= window.reasons.keys()
     assert server.connections > 2, "a lost connection is opened anew"
 
 
@@ -130,3 +132,8 @@ async def test_a_server_that_answers_nothing_is_said(server) -> None:
     with pytest.raises(EngineFailed) as caught:
         await run_plan(load_of(server, seconds=0.1, warm_up_s=0.0), Plan(clients=(1,)))
     assert caught.value.code == "bench_no_answer"
+
+
+def test_a_refusal_gives_its_code() -> None:
+    assert Reply(422, b"", 0.0, b'{"error": {"code": "text_too_long"}}').code == "text_too_long"
+    assert (Reply(502, b"", 0.0, b"<html>").code, Reply(0, b"", 0.0).code) == ("502", "")

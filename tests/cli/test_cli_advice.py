@@ -98,3 +98,35 @@ def test_the_shape_of_predictions_as_json_is_told_and_kept(run, world, tmp_path:
     (tmp_path / "one.txt").write_text("好\n", encoding="utf-8")
     assert isinstance(run("predict", "sentiment", "好", "--json").json()[0], dict)
     assert isinstance(run("predict", "sentiment", "--file", str(tmp_path / "one.txt"), "--json").json()[0], list)
+
+
+def test_a_model_without_an_endpoint_is_told_how_to_get_one(run, world, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise NotFound("endpoint_not_found")
+
+    monkeypatch.setattr("hanlin.client.Hanlin.ask", refuse)
+    assert "hanlin deploy sentiment-zh --endpoint sentiment-zh" in run("predict", "sentiment-zh", "x").err
+    assert "hanlin deploy" not in run("predict", "missing", "x").err
+
+
+def test_a_bad_key_says_that_it_came_from_the_variable(run, world, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HANLIN_KEY", "bad")
+    assert "came from HANLIN_KEY" in run("model", "list").err
+
+
+@pytest.mark.parametrize(("language", "is_warned"), [("de", True), ("en_GB", False), ("zh", False), ("", False)])
+def test_a_language_that_is_not_spoken_is_told_once(run, world, monkeypatch: pytest.MonkeyPatch, language: str, is_warned: bool) -> None:
+    monkeypatch.setenv("HANLIN_LANG", language)
+    assert run("task", "list").err.count("HANLIN_LANG") == is_warned
+
+
+def test_a_job_that_made_a_version_ends_with_what_comes_next(run, world, standin) -> None:
+    world.results["train"] = {"model": "sentiment-zh", "version": 1}
+    assert (
+        run("train", "--dataset", "d", "--model", "lstm", "--name", "sentiment-zh")
+        .out.splitlines()[-1]
+        .startswith("next: hanlin compress sentiment-zh:1")
+    )
+    world.results["compress"] = {"model": "sentiment-zh", "version": 1, "report": standin.COMPRESSION}
+    assert "next: hanlin deploy sentiment-zh:1" in run("compress", "sentiment-zh").out.splitlines()[-1]
+    assert "next: hanlin model publish" in run("compress", "sentiment-zh", "--no-publish").out.splitlines()[-1]

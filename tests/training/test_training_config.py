@@ -50,7 +50,9 @@ def test_a_wrong_option_is_named(options: dict[str, object], name: str) -> None:
     assert name in caught.value.message
 
 
-@pytest.mark.parametrize(("name", "near"), [("hidden", "hidden_size"), ("epoch", "epochs"), ("lr_schedule", "schedule")])
+@pytest.mark.parametrize(
+    ("name", "near"), [("hidden", "hidden_size"), ("hiden", "hidden_size"), ("epoch", "epochs"), ("lr_schedule", "schedule")]
+)
 def test_an_option_that_is_none_is_told_with_the_nearest(name: str, near: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         TrainConfig.from_json({name: 8}, model="lstm")

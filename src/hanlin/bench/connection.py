@@ -6,12 +6,14 @@ Knows just enough of HTTP/1.1 for answers that say their length, which the serve
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 _MAX_HEAD_BYTES = 64 * 1024
+_CODE = re.compile(rb'"code": ?"([a-z0-9_]{1,80})"')
 _CONNECT_TIMEOUT_S = 5.0
 
 
@@ -48,6 +50,13 @@ class Reply:
     status: int
     head: bytes
     done_s: float
+    body: bytes = b""  # of refusals and failures only
+
+    @property
+    def code(self) -> str:
+        """The error's code; the status where the body has none; empty where there was no answer."""
+        found = _CODE.search(self.body)
+        return found[1].decode() if found else str(self.status) if self.status else ""
 
     def header(self, name: bytes) -> bytes:
         """The value of a header, `name` in lower case; empty when it is missing."""
@@ -114,6 +123,8 @@ class Connection(asyncio.Protocol):
         if not length.isdigit():
             self._lose()
         elif len(self._buffer) - end - 4 >= int(length):
+            if reply.status != 200:
+                reply = replace(reply, body=bytes(self._buffer[end + 4 :]))
             self._buffer.clear()
             if reply.header(b"connection").lower() == b"close":
                 self.close()

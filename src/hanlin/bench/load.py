@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -31,6 +31,7 @@ class Window:
         good: answers with status 200.
         refused: answers 429, 503 and 504: the server protected itself, or had no time.
         failed: all other answers, and none.
+        reasons: how often each error code was answered; empty: no answer.
         unsent: arrivals for which no connection came free; how long they waited counts in `latency`.
         late: how long after its moment a request left although a connection was free; the generator's own fault.
         cpu_share: of one core, that this process used meanwhile.
@@ -45,6 +46,7 @@ class Window:
     failed: int = 0
     unsent: int = 0
     cached: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
     latency: Histogram = field(default_factory=Histogram)
     late: Histogram = field(default_factory=Histogram)
     parts: Parts = field(default_factory=Parts)
@@ -68,7 +70,9 @@ class Window:
             self.latency.record(reply.done_s - meant_s)
             self.cached += reply.header(b"x-hanlin-cache") == b"hit"
             self.parts.add(reply.header(b"server-timing"), waited_s=sent_s - meant_s, exchange_s=reply.done_s - sent_s)
-        elif reply.status in (429, 503, 504):
+            return
+        self.reasons[reply.code] += 1
+        if reply.status in (429, 503, 504):
             self.refused += 1
         else:
             self.failed += 1

@@ -105,7 +105,7 @@ def _window(window: Window) -> JsonObject:
     return {
         "offered_rps": round(window.offered_rps, 1) if window.offered_rps is not None else None, "clients": window.clients,
         "seconds": round(window.seconds, 2), "goodput_rps": round(window.goodput_rps, 1), "good": window.good, "refused": window.refused,
-        "failed": window.failed, "unsent": window.unsent, "cached": window.cached, "latency": latency,
+        "failed": window.failed, "unsent": window.unsent, "cached": window.cached, "reasons": dict(window.reasons), "latency": latency,
         "late_p99_ms": round(window.late.quantile_s(0.99) * 1000, 3), "generator_cpu": round(window.cpu_share, 2),
         "parts_ms": dict(window.parts.means_ms()),
     }  # fmt: skip

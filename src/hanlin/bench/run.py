@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -56,7 +57,8 @@ async def run_plan(load: Load, plan: Plan, *, on_load: OnLoad = lambda *_: None)
         on_load("open", rate, number, plan.num_loads)
         opened.append(await load.open(rate))
     if not any(window.good for window in (*closed, *opened)):
-        raise EngineFailed("bench_no_answer")
+        reasons = sum((window.reasons for window in (*closed, *opened)), Counter[str]())
+        raise EngineFailed("bench_no_answer", reason=next((code for code, _ in reasons.most_common(1) if code), "-"))
     return tuple(closed), tuple(opened)
 
 

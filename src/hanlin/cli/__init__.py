@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
             stream.reconfigure(errors="backslashreplace")  # a terminal without Chinese shows escapes instead of failing
     words = list(sys.argv[1:] if arguments is None else arguments)
     app = build()
+    _check_language()
     try:
         status = app(args=words, prog_name="hanlin", standalone_mode=False)
     except HanlinError as error:
@@ -48,3 +49,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except OSError as error:  # a path that a command was given, or the disk
         sys.exit(report(InvalidInput("file_refused", path=shorten(str(error.filename or "?"), 200), problem=error.strerror or str(error))))
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _check_language() -> None:
+    """Says so where HANLIN_LANG names a language that is not spoken here."""
+    from hanlin.cli.screen import SCREEN
+    from hanlin.cli.words import say
+    from hanlin.types import shorten
+
+    wanted = os.environ.get("HANLIN_LANG", "")
+    if wanted and not wanted.lower().startswith(("en", "zh", "c.", "posix")):
+        SCREEN.note(f"{say('screen.warning')} {say('screen.language_unknown', language=shorten(wanted))}")

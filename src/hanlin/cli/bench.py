@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
+from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from hanlin.client import Hanlin
 
 _MAX_LOADS = 20
+_MAX_REASONS = 3
 _PROBES = 6
 _TEXTS = {"file": "bench.texts_file", "dataset": "bench.texts_dataset", "built-in": "bench.texts_built_in"}
 
@@ -133,6 +135,9 @@ def _show(report: BenchReport) -> None:
     top = max((window.latency.quantile_s(0.99) for window in (*report.closed, *report.open)), default=0.0)
     rows = [_row(window, top) for window in (*report.closed, *report.open)]
     SCREEN.show(grid([*columns, ""], rows, right=tuple(range(1, len(names)))))
+    if reasons := sum((window.reasons for window in (*report.closed, *report.open)), Counter[str]()):
+        told = ", ".join(f"{count} × {code or say('bench.no_answer')}" for code, count in reasons.most_common(_MAX_REASONS))
+        SCREEN.line(say("bench.reasons", reasons=told))
     _show_parts(report)
     held = report.held
     SCREEN.line(

@@ -29,7 +29,7 @@ def report(error: HanlinError) -> int:
     print(f"{head}{gap}{clean(error.text(speech))}", file=sys.stderr)
     if advice := error.advice(speech):
         print(f"  → {clean(advice)}", file=sys.stderr)
-    if error.family == "PermissionDenied" and os.environ.get("HANLIN_KEY"):
+    if error.family in {"PermissionDenied", "Unauthenticated"} and os.environ.get("HANLIN_KEY"):
         print(f"  → {say('screen.key_of_environment')}", file=sys.stderr)
     if request_id and EXIT_STATUS[error.family] == 1:
         print(f"  {say('screen.request_id')}{gap}{clean(str(request_id))}", file=sys.stderr)

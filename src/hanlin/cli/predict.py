@@ -18,7 +18,7 @@ from hanlin.cli.options import EndpointName, JsonFlag, add_command, connect
 from hanlin.cli.screen import SCREEN
 from hanlin.cli.words import say
 from hanlin.encodings import read_text
-from hanlin.errors import HanlinError, InvalidInput, Param, from_wire
+from hanlin.errors import HanlinError, InvalidInput, NotFound, Param, from_wire
 from hanlin.messages import terminal_language
 from hanlin.types import JsonObject, JsonValue, shorten
 
@@ -81,8 +81,21 @@ def _told(hanlin: Hanlin, endpoint: str, inputs: JsonValue, start: int, paramete
         answer = hanlin.ask(endpoint, inputs, **parameters)
     except InvalidInput as error:
         raise _in_our_words(error, start, parameters.get("long_text")) from error
+    except NotFound as error:
+        raise _with_deploy(hanlin, error, endpoint) from error
     _tell_long(answer, start)
     return _rows(answer.value)
+
+
+def _with_deploy(hanlin: Hanlin, error: NotFound, name: str) -> HanlinError:
+    """The refusal, with the command that makes the endpoint where there is a model of its name that the key may see."""
+    if error.code != "endpoint_not_found":
+        return error
+    try:
+        hanlin.models.get(name)
+    except HanlinError:
+        return error
+    return _received(error.to_wire(terminal_language()) | {"next": say("predict.deploy_first", name=name)}, error)
 
 
 def _parameter(text: str) -> tuple[str, JsonValue]:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import difflib
 import json as jsonlib
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hanlin.cli import show_model
 from hanlin.cli.options import Force, JsonFlag, Publish, Task, Wait, add_command, connect
+from hanlin.cli.screen import SCREEN
+from hanlin.cli.shape import part, words
 from hanlin.cli.waiting import see_through, uploading
 from hanlin.cli.words import say
 from hanlin.errors import HanlinError, InvalidInput, NotFound
 from hanlin.types import JsonObject, JsonValue, shorten
+
+if TYPE_CHECKING:
+    from hanlin.client import Job
 
 NETWORKS = ("lstm", "gru", "rnn", "transformer")
 CLEANING = "html,control,width,simplify,lower,space"
@@ -101,6 +106,15 @@ def run_job(kind: str, config: JsonObject, *, wait: bool, json: bool) -> None:
     with connect() as hanlin:
         if ended := see_through(hanlin, hanlin.jobs.submit(kind, config), wait=wait, json=json):
             show_model.result(hanlin, ended)
+            _tell_next(ended, is_published=config.get("publish") is not False)
+
+
+def _tell_next(job: Job, *, is_published: bool) -> None:
+    """The command that goes on from a version that was made."""
+    name, number = words(part(job.result, "model")).partition(":")[0], words(part(job.result, "version"))
+    key = {"train": "trained", "compress": "compressed"}.get(job.kind)
+    if key and name and number:
+        SCREEN.line(say(f"next.{key if is_published else 'unpublished'}", model=f"{name}:{number}", name=name))
 
 
 def _nearest(error: HanlinError, model: str) -> HanlinError:

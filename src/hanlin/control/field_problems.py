@@ -5,14 +5,13 @@ Never repeats the value that was sent. Knows no route and no kind of job.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from hanlin.errors import InvalidInput
-from hanlin.types import shorten
+from hanlin.types import nearest, shorten
 
 _PLACES = ("body", "query", "path", "header")  # FastAPI names the part of the request first
 # What each of pydantic's findings asks for, in words that `messages.problems` knows in Chinese.
@@ -40,7 +39,7 @@ def field_error(found: Sequence[Mapping[str, Any]], model: type[BaseModel] | Non
         return InvalidInput("wrong_field_type", name=name, expected=expected)
     names = sorted(_inside(model, parts[:-1]).model_fields) if model and kind == "extra_forbidden" else []
     if names:
-        near = difflib.get_close_matches(str(parts[-1])[:80], names, n=1, cutoff=0.0)[0]
+        near = nearest(str(parts[-1]), names)
         return InvalidInput("unknown_field", name=name, near=near, choices=", ".join(names))
     return InvalidInput(otherwise, name=name, problem=str(first["msg"])[:200])
 

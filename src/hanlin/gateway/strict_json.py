@@ -9,11 +9,10 @@ import json
 import math
 import re
 from collections import Counter
-from difflib import get_close_matches
 from typing import NoReturn
 
 from hanlin.errors import InvalidInput
-from hanlin.types import JsonObject, JsonValue, shorten
+from hanlin.types import JsonObject, JsonValue, nearest, shorten
 
 MAX_DEPTH = 64
 MAX_DIGITS = 400
@@ -57,8 +56,7 @@ def parse_object(body: bytes, *, allowed: tuple[str, ...], required: tuple[str, 
         raise InvalidInput("body_not_an_object")
     for name in value:
         if name not in allowed:
-            near = get_close_matches(name[:80], allowed, n=1, cutoff=0.0)[0]
-            raise InvalidInput("unknown_field", name=shorten(name), near=near, choices=", ".join(allowed))
+            raise InvalidInput("unknown_field", name=shorten(name), near=nearest(name, allowed), choices=", ".join(allowed))
     for name in required:
         if name not in value:
             raise InvalidInput("missing_field", name=name)

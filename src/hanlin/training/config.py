@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import cast
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.text import TextSettings
-from hanlin.types import JsonObject, JsonValue, shorten
+from hanlin.types import JsonObject, JsonValue, nearest, shorten
 
 SCRATCH_MODELS = ("rnn", "lstm", "gru", "transformer")
 DEFAULT_TEXT = TextSettings(("html", "control", "width", "simplify", "lower", "space"))
@@ -109,7 +108,7 @@ class TrainConfig:
                 continue
             if name not in known:
                 choices = sorted(known.keys() - {"model"})
-                near = difflib.get_close_matches(name, choices, n=1, cutoff=0.0)[0]
+                near = nearest(name, choices)
                 raise InvalidInput("unknown_training_option", name=shorten(name), near=near, choices=", ".join(choices))
             changes[name] = TextSettings.from_json(value) if name == "text" else _typed(name, value, getattr(config, name))
         return replace(config, **changes)  # type: ignore[arg-type]  # each value has the type of its default

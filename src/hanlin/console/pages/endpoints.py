@@ -23,6 +23,11 @@ BOUNDS = {
 _BODY, _RANKING_BODY = '{"inputs": "…"}', '{"inputs": {"query": "…", "texts": ["…"]}}'
 
 
+async def show_list(visit: Visit) -> Response:
+    """Endpoints are listed on the first page."""
+    return RedirectResponse("/#endpoints", status_code=303)
+
+
 async def show(visit: Visit) -> Response:
     """The endpoint, a place to type, and the call that does the same."""
     endpoint = await visit.ask(visit.site.port.get_endpoint, _name(visit))
