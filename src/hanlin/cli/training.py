@@ -114,7 +114,8 @@ def _tell_next(job: Job, *, is_published: bool) -> None:
     name, number = words(part(job.result, "model")).partition(":")[0], words(part(job.result, "version"))
     key = {"train": "trained", "compress": "compressed"}.get(job.kind)
     if key and name and number:
-        SCREEN.line(say(f"next.{key if is_published else 'unpublished'}", model=f"{name}:{number}", name=name))
+        word = key if is_published else "unpublished"
+        SCREEN.line(say(f"next.{word}", model=f"{name}:{number}", name=name))
 
 
 def _nearest(error: HanlinError, model: str) -> HanlinError:
