@@ -137,7 +137,7 @@ class AsyncDatasets(AsyncPart):
         return await self._core.call(calls.submit_job("ingest", transfer.ingest_config(name, task, files, options), idempotency_key=None))
 
     async def delete(self, name: str, number: int | None = None, *, force: bool = False) -> None:
-        """Delete a version, or without a number all of it. Refused while a model version that was trained on it is there, unless `force`."""
+        """Delete a version, or without a number all of it. Refused while a model version was trained on it, unless `force`."""
         await self._core.call(calls.delete_dataset(name, number, force=force))
 
 
