@@ -117,3 +117,8 @@ def test_foreign_text_is_inert_everywhere(member, port) -> None:
         page = member.get(path)
         assert page.status_code == 200, path
         assert not re.search(r"<script>|<img src=x|<iframe|href=\"javascript|1343433", page.text.replace("\u202f", "")), path
+
+
+def test_the_address_above_the_endpoints_leads_to_their_list(member) -> None:
+    answer = member.get("/console/endpoints", follow_redirects=False)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/#endpoints")

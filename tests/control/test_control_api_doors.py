@@ -228,3 +228,19 @@ async def test_a_crash_in_a_route_is_a_whole_answer_of_ours(http, monkeypatch) -
         answer = await client.get("/api/v1/datasets", headers={"x-request-id": "r1"})
     assert (answer.status_code, answer.json()["error"]["code"], answer.json()["error"]["request_id"]) == (500, "internal", "r1")
     assert "secret" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "words"),
+    [
+        ({"kind": "train"}, "missing_field", "'config' is missing"),
+        ({"kind": "train", "config": {}, "knd": 1}, "unknown_field", "the nearest is kind"),
+        ({"kind": "train", "config": []}, "wrong_field_type", "an object is expected"),
+        ({"kind": "train", "config": {}, "idempotency_key": "k" * 201}, "invalid_field", "200"),
+    ],
+)
+async def test_a_wrong_body_is_told_in_our_words(http, body, code, words) -> None:
+    async with http.client(http.key()) as client:
+        error = (await client.post("/api/v1/jobs", json=body)).json()["error"]
+    assert error["code"] == code
+    assert words in error["message"]
