@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from hanlin.serving.parent import die_with_parent, exit_at_eof, set_title
+from hanlin.serving.surroundings import SPIN_COUNT
 from hanlin.settings import Settings
 
 
@@ -61,7 +62,8 @@ def await_settings() -> Settings:
 
 
 def be_modest() -> None:
-    """Makes this process the first to yield the processor and the first to be killed when memory is short."""
+    """Makes this process the first to yield the processor and the first to be killed when memory is short. Call before torch is imported."""
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     with contextlib.suppress(OSError):
         os.nice(10)
     with contextlib.suppress(OSError):
