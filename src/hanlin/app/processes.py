@@ -62,7 +62,7 @@ def await_settings() -> Settings:
 
 
 def be_modest() -> None:
-    """Makes this process the first to yield the processor and the first to be killed when memory is short. Call before torch is imported."""
+    """Makes this process the first to yield the processor and to be killed when memory is short. Call it before torch is imported."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     with contextlib.suppress(OSError):
         os.nice(10)
