@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import httpx
@@ -111,6 +112,22 @@ def test_a_version_in_use_is_not_deleted(deployed, client) -> None:
     with pytest.raises(Conflict) as caught:
         client.models.delete("sentiment", 1)
     assert caught.value.code == "in_use"
+
+
+def test_a_compression_that_is_killed_leaves_its_version_as_it_was_and_goes_on(compressed, client, server) -> None:
+    """C129."""
+    before = client.models.get("sentiment").versions
+    config = {"model": "sentiment", "budget": 2, "target": "throughput", "variants": ["onnxruntime-fp32", "openvino-fp32"]}
+    job = client.jobs.submit("compress", config)
+    while not client.jobs.get(job.id).step:
+        time.sleep(0.05)
+    server.find(f"hanlin job {job.id}").kill()
+    assert client.models.get("sentiment").versions == before
+    ended = client.jobs.wait(job.id, timeout=300)
+    assert (ended.state, ended.attempt) == ("succeeded", 2)
+    assert ended.result is not None
+    assert {row["status"] for row in ended.result["report"]["variants"]} == {"ok"}
+    assert [version.number for version in client.models.get("sentiment").versions] == [version.number for version in before]
 
 
 def test_private_endpoints_leave_nothing_behind(compressed, client) -> None:
