@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import cast
 
-from hanlin.control.job_schemas import EXAMPLES, job_schemas
 from hanlin.types import JsonObject
 
 CONFIG = ".config"  # behind a job's kind: the schema of what it must be told
@@ -12,6 +11,8 @@ CONFIG = ".config"  # behind a job's kind: the schema of what it must be told
 
 def add_jobs(schemas: JsonObject, paths: JsonObject) -> None:
     """Puts the forms in place of the open one that FastAPI knows, and an example of each into the call."""
+    from hanlin.control.job_schemas import EXAMPLES, job_schemas  # here, for it loads numpy, which a gateway needs for its documents only
+
     asked = cast("JsonObject", schemas.get("JobRequest", {}))
     common = cast("JsonObject", asked.get("properties", {}))
     for kind, schema in job_schemas().items():
