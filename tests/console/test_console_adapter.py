@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 
 from hanlin.app import open_platform
 from hanlin.compression.report import CompressionReport, Machine, VariantEvidence
-from hanlin.console import create_console, reading
+from hanlin.console import create_console
 from hanlin.console.adapter import PlatformPort
 from hanlin.console.views import EndpointSettings
 from hanlin.control import deployments, jobs
@@ -272,25 +272,6 @@ def test_the_real_pages(platform: Platform, secret: str, model: str) -> None:
     assert "90.0" in visitor.post("/console/endpoints/mood/classify", data={"text": "good"}, headers=headers).text
     odd = visitor.post("/console/endpoints/mood/classify", data={"text": "odd"}, headers=headers)
     assert (odd.status_code, "cannot show" in odd.text) == (422, True)
-
-
-@pytest.mark.parametrize(
-    "data", [{}, {"accuracy": "high"}, {"accuracy": float("nan")}, {"accuracy": True}, {"test": {"accuracy": None}}]
-)  # fmt: skip
-def test_odd_metrics_are_none(data: dict) -> None:
-    assert reading.read_metrics(data) is None
-
-
-@pytest.mark.parametrize("confusion", [None, [], [[1]], [[1, 2], [3]], [[1, "x"], [2, 3]], {"a": 1}])
-def test_an_odd_matrix_is_not_drawn(confusion: object) -> None:
-    found = reading.read_metrics({**METRICS, "confusion": confusion})
-    assert found is not None
-    assert found.confusion == ()
-
-
-def test_odd_evidence_is_empty() -> None:
-    found = reading.read_variant("torch-fp32", {"latency_ms": None, "validation": [], "memory_bytes": "x"}, is_chosen=True, size_bytes=7)
-    assert (found.status, found.p50_ms, found.validation, found.memory_bytes, found.size_bytes) == ("ok", None, None, None, 7)
 
 
 def test_another_team_finds_nothing_by_address(platform: Platform, port: PlatformPort, owner: Principal, model: str) -> None:

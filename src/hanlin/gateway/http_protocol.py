@@ -233,14 +233,15 @@ class _Lingering:
         guard = self._protocol._guard
         if self.is_lingering or self._transport.is_closing():
             return
-        if not (guard.is_in_body or guard.is_in_head or self._protocol._is_refused):
+        is_owed = guard.is_in_body or guard.is_in_head or self._protocol._is_refused
+        if not is_owed or not self._transport.can_write_eof():
             self._transport.close()
             return
         self.is_lingering = True
         try:
             self._transport.write_eof()
             self._transport.resume_reading()
-        except (OSError, RuntimeError, NotImplementedError):
+        except (OSError, RuntimeError):  # the peer has closed it meanwhile
             self._transport.close()
             return
         self._protocol.loop.call_later(_LINGER_S, self._transport.close)
