@@ -104,6 +104,12 @@ def test_it_opens_when_no_worker_has_refused_for_a_while(world: World) -> None:
     assert not world.valve.is_at_work
 
 
+def test_one_who_has_calmed_down_is_forgotten_with_the_next_answer(world: World) -> None:
+    world.clock.now_s = STRAINED_S
+    world.valve.answered(b"/models/m", [(b"authorization", b"Bearer a")])
+    assert not world.valve.is_at_work
+
+
 def test_a_few_more_pass_than_were_answered_lately(world: World) -> None:
     passed = 0
     for tick in range(4000):  # a second and a half after the first half, 1,000 answers/s

@@ -45,6 +45,15 @@ def ask(channel: Channel, text: str, timeout_s: float = 20.0) -> asyncio.Task[An
     return asyncio.create_task(channel.call(call, len(content), timeout_s=timeout_s + 1.0))
 
 
+async def in_a_step(channel: Channel) -> asyncio.Task[Answer]:
+    """A call that the engine is at: what is sent now cannot go along."""
+    call = ask(channel, "good")
+    async with asyncio.timeout(20):
+        while (values := await channel.report())["inflight_calls"] != 1 or values["queued_calls"]:
+            await asyncio.sleep(0.002)
+    return call
+
+
 async def gone(call: asyncio.Task[Answer]) -> None:
     call.cancel()
     with contextlib.suppress(asyncio.CancelledError):
@@ -58,16 +67,14 @@ async def at_once(channel: Channel) -> None:
 
 
 async def while_queued(channel: Channel) -> None:
-    running, call = ask(channel, "good"), ask(channel, "bad")
+    running, call = await in_a_step(channel), ask(channel, "bad")
     await asyncio.sleep(STEP_S / 4)
     await gone(call)
     await running
 
 
 async def while_it_runs(channel: Channel) -> None:
-    call = ask(channel, "good")
-    await asyncio.sleep(STEP_S / 4)
-    await gone(call)
+    await gone(await in_a_step(channel))
 
 
 async def after_the_answer(channel: Channel) -> None:
@@ -103,7 +110,7 @@ async def test_a_deadline_that_has_passed_on_arrival_costs_nothing(channel: Chan
 
 
 async def test_a_deadline_that_passes_in_the_queue_is_told_and_never_computed(channel: Channel) -> None:
-    running, late = ask(channel, "good"), ask(channel, "bad", timeout_s=STEP_S / 8)
+    running, late = await in_a_step(channel), ask(channel, "bad", timeout_s=STEP_S / 8)
     with pytest.raises(DeadlineExceeded):
         await late
     await running

@@ -99,8 +99,13 @@ class Valve:
 
     def answered(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """A call was answered; arguments as for `close`."""
-        if (caller := self._callers.get(_key(target, headers))) is not None:
-            caller.answered(self._clock())
+        key, now_s = _key(target, headers), self._clock()
+        if (caller := self._callers.get(key)) is None:
+            return
+        if now_s >= caller.until_s:
+            del self._callers[key]  # it has calmed down
+        else:
+            caller.answered(now_s)
 
     def refusal(self, head: bytes, default_headers: bytes) -> bytes | None:
         """The whole answer to a request with this head, or None when it is to be looked at."""
