@@ -23,7 +23,7 @@ import numpy as np
 from hanlin.compression.report import TARGETS, CompressionReport, VariantEvidence
 from hanlin.compression.search import EncodedSplit, search
 from hanlin.datasets import ReadOptions, bundled, ingest, read_labels, read_split
-from hanlin.engines import variant_names
+from hanlin.engines import measured_unasked
 from hanlin.messages.said import Plain, Said
 from hanlin.models.importing import import_folder
 from hanlin.settings import Settings
@@ -118,7 +118,9 @@ def main() -> None:
     parser.add_argument("--target", choices=TARGETS, default="throughput")
     parser.add_argument("--budget", type=float, default=0.5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--variants", default="", help="comma-separated; the reference is added; empty: all")
+    parser.add_argument(
+        "--variants", default="", help="comma-separated; the reference is added; empty: those a compression measures unasked"
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=10_000, help="most rows of validation and of test")
     parser.add_argument("--max-batch-tokens", type=int, default=Settings().max_batch_tokens)
@@ -136,7 +138,7 @@ def main() -> None:
 
     train, validation = read_split(asked.dataset, "train").texts, encoded("validation")
     calibration, more = (encoder.encode(rows, truncate=True) for rows in (train[:300], train[300 : max(300, 1300 - len(validation.ids))]))
-    names = [name for name in asked.variants.split(",") if name] or variant_names()
+    names = [name for name in asked.variants.split(",") if name] or measured_unasked()
     with tempfile.TemporaryDirectory() as out:
         report = search(
             asked.artifact, spec=spec, validation=validation, test=encoded("test"), calibration=calibration,

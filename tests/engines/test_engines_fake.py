@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hanlin.engines import ENGINES, load_variant, max_batch_rows, split_variant, variant_files, variant_names
+from hanlin.engines import ENGINES, load_variant, max_batch_rows, measured_unasked, split_variant, variant_files, variant_names
 from hanlin.errors import EngineFailed, InvalidInput
 
 
@@ -16,7 +16,9 @@ def test_all_variants_of_the_issue_are_declared_with_the_reference_first() -> No
     assert variant_names()[0] == "torch-fp32"
     assert set(variant_names()) == {
         "torch-fp32", "torch-bf16", "onnxruntime-fp32", "onnxruntime-int8", "openvino-fp32", "openvino-bf16", "openvino-int8",
+        "inductor-fp32", "inductor-bf16",
     }  # fmt: skip
+    assert set(variant_names()) - set(measured_unasked()) == {"inductor-fp32", "inductor-bf16"}
 
 
 @pytest.mark.parametrize("name", ["", "torch", "torch-int4", "nobody-fp32", "torch-fp32-x", "../x-fp32", "fp32-torch"])

@@ -27,10 +27,12 @@ class Capabilities:
     Attributes:
         precisions: the second halves of its variant names.
         max_batch_tokens: most tokens, padding included, of one step.
+        is_measured_unasked: whether a compression that names no variants makes and measures this engine's.
     """
 
     precisions: tuple[str, ...]
     max_batch_tokens: int = 32_768
+    is_measured_unasked: bool = True
 
 
 class Session(Protocol):
@@ -119,6 +121,11 @@ def variant_names(*, with_fake: bool = False) -> list[str]:
     """Every variant the installed engines declare, the reference first."""
     names = [f"{name}-{p}" for name in ENGINES.names() if with_fake or name != "fake" for p in ENGINES.get(name).capabilities.precisions]
     return sorted(names, key=lambda n: (n != REFERENCE, not n.startswith("torch"), n))
+
+
+def measured_unasked() -> list[str]:
+    """The variants that a compression makes and measures when none are named, in the order of `variant_names`."""
+    return [name for name in variant_names() if ENGINES.get(split_variant(name)[0]).capabilities.is_measured_unasked]
 
 
 def variant_files(variant: str) -> tuple[str, ...]:

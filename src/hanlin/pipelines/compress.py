@@ -40,7 +40,7 @@ class _Compressing:
     """One compression job."""
 
     def __init__(self, context: JobContext, asked: Compress) -> None:
-        from hanlin.engines import variant_names
+        from hanlin.engines import measured_unasked
 
         registry = context.platform.registry
         self.context = context
@@ -50,7 +50,7 @@ class _Compressing:
         if self.version.is_base:
             raise Conflict("base_has_no_head", version=str(self.version))
         self.dataset = dataset_of(context, self.version, asked.dataset) if asked.dataset or self.version.lineage.get("dataset") else None
-        self.names = asked.variants or variant_names()
+        self.names = asked.variants or measured_unasked()
         self.made = context.workdir / "made"
         names: list[JsonValue] = [*sorted(self.names)]
         self.fingerprint = fingerprint(
