@@ -22,7 +22,7 @@ from hanlin.types import JsonObject
 pytestmark = pytest.mark.e2e
 # Long enough to be killed in the middle, with an evaluation (and so a checkpoint) several times an epoch.
 OPTIONS: JsonObject = {
-    "epochs": 3, "evaluations": 4, "hidden_size": 24, "embedding_size": 16, "ngrams": False, "max_length": 96, "precision": "fp32",
+    "epochs": 2, "evaluations": 6, "hidden_size": 24, "embedding_size": 16, "ngrams": False, "max_length": 96, "precision": "fp32",
     "threads": 1, "batch_size": 8,
 }  # fmt: skip
 SAME = ("accuracy", "macro_f1", "ece", "confusion")
