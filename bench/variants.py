@@ -118,9 +118,7 @@ def main() -> None:
     parser.add_argument("--target", choices=TARGETS, default="throughput")
     parser.add_argument("--budget", type=float, default=0.5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument(
-        "--variants", default="", help="comma-separated, the reference is added; else those measured unasked"
-    )
+    parser.add_argument("--variants", default="", help="comma-separated, the reference is added; else those measured unasked")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--rows", type=int, default=10_000, help="most rows of validation and of test")
     parser.add_argument("--max-batch-tokens", type=int, default=Settings().max_batch_tokens)

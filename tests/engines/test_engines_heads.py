@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hanlin.engines import load_variant, max_batch_rows, variant_names
+from hanlin.engines import load_variant, max_batch_rows, measured_unasked
 from hanlin.networks.head import KEY, Head
 from hanlin.tasks.padding import pad
 
@@ -24,6 +24,8 @@ HEADS = {
 GENERATOR = np.random.default_rng(11)
 ROWS = [GENERATOR.integers(3, VOCABULARY, n).tolist() for n in (1, 2, 5, 9, 17, 24)]
 MANY = [GENERATOR.integers(3, VOCABULARY, n).tolist() for n in (3, 40, 7, 22, 40, 1, 15, 31) * 4]  # enough for pieces
+
+VARIANTS = [*measured_unasked(), "inductor-fp32"]  # compiled bf16 differs from it in no way that a head could show
 
 
 def make(folder: Path, name: str) -> Path:
@@ -51,7 +53,7 @@ def artifact(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
     folder = make(tmp_path_factory.mktemp("heads") / request.param, request.param)
     scratch = tmp_path_factory.mktemp("scratch")
-    for variant in variant_names():
+    for variant in VARIANTS:
         convert(folder, variant, calibration=MANY[:24], workdir=scratch)
     return folder
 
@@ -76,7 +78,7 @@ def gap(found: list[np.ndarray], expected: list[np.ndarray]) -> float:
     return max(float(np.abs(one - other).max()) for one, other in zip(found, expected, strict=True))
 
 
-@pytest.mark.parametrize("variant", variant_names())
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_a_variant_answers_like_the_trained_model(artifact: Path, variant: str) -> None:
     reference = load_variant(artifact, "torch-fp32", threads=1)
     expected = [answers(reference, artifact, [row])[0] for row in ROWS]
@@ -85,7 +87,7 @@ def test_a_variant_answers_like_the_trained_model(artifact: Path, variant: str) 
     assert gap([answers(session, artifact, [row])[0] for row in ROWS], expected) < TOLERANCE[variant.rpartition("-")[2]] * scale
 
 
-@pytest.mark.parametrize("variant", [name for name in variant_names() if max_batch_rows(name) is None])
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if max_batch_rows(name) is None])
 def test_a_row_is_the_same_alone_padded_and_in_pieces(artifact: Path, variant: str) -> None:
     session = load_variant(artifact, variant, threads=2)
     alone = [answers(session, artifact, [row])[0] for row in MANY]
@@ -99,7 +101,7 @@ def test_a_row_is_the_same_alone_padded_and_in_pieces(artifact: Path, variant: s
 def test_token_types_reach_the_model(artifact: Path) -> None:
     if not Head.load(artifact).has_types:
         return
-    for variant in variant_names():
+    for variant in VARIANTS:
         session = load_variant(artifact, variant, threads=1)
         arrays = pad([ROWS[5]], 0, [types_of(ROWS[5])])
         zeros = arrays | {"token_type_ids": np.zeros_like(arrays["input_ids"])}
@@ -110,7 +112,7 @@ def test_an_embedding_has_length_one_where_its_head_says_so(artifact: Path) -> N
     head = Head.load(artifact)
     if head.output != "embeddings":
         return
-    for variant in variant_names():
+    for variant in VARIANTS:
         session = load_variant(artifact, variant, threads=1)
         norm = float(np.linalg.norm(answers(session, artifact, [ROWS[4]])[0]))
         assert (abs(norm - 1) < 1e-2) is head.is_normalized, (variant, norm)

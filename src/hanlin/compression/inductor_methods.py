@@ -22,6 +22,7 @@ from hanlin.tasks.spec import ModelSpec
 
 EXAMPLE_SHAPE = (4, 20)  # neither 1 nor alike, or sizes would be taken for constants
 COMPILERS = ("g++", "c++", "clang++")
+_CACHE_DIR = "TORCHINDUCTOR_CACHE_DIR"
 _OPTIONS: dict[str, object] = {
     "cpp.dynamic_threads": True,  # as many as the worker is given, not as many as there were here
     "cpp.march": "",  # the vector units that `Compiled` names, and nothing else that this processor happens to have
@@ -85,14 +86,12 @@ def _take_library(package: Path, target: Path) -> None:
 
 @contextlib.contextmanager
 def _caches_below(folder: Path) -> Iterator[None]:
-    """The compiler's intermediate files, which it would keep in the system's folder for temporary ones."""
-    name = "TORCHINDUCTOR_CACHE_DIR"
-    before = os.environ.get(name)
-    os.environ[name] = str(folder)
+    """The compiler's intermediate files, below `folder`, unless the environment names another place."""
+    if _CACHE_DIR in os.environ:
+        yield
+        return
+    os.environ[_CACHE_DIR] = str(folder)
     try:
         yield
     finally:
-        os.environ.pop(name)
-        if before is not None:
-            os.environ[name] = before
-        shutil.rmtree(folder, ignore_errors=True)
+        del os.environ[_CACHE_DIR]

@@ -82,7 +82,7 @@ class InductorSession:
                 raise ValueError(f"ids of shape {input_ids.shape} are not what it was compiled for")
             with torch.inference_mode():
                 found = self._library.run([torch.from_numpy(array) for array in arrays])
-            return {self._output: np.array(found.numpy(), dtype=np.float32)}
+            return {self._output: np.array(found.float().numpy(), dtype=np.float32)}
         except (RuntimeError, ValueError) as error:
             raise step_failed(self._variant, error) from error
 
