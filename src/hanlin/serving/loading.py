@@ -25,7 +25,8 @@ from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.padding import pad
 from hanlin.tasks.spec import ModelSpec
 
-_WARM_SHAPES = ((1, 16), (1, 64), (8, 32), (16, 32), (2, 256))  # what is short and alone, and what fills a stream
+# What is alone, and what fills a stream, of short to long: what an engine prepares for a shape it then has.
+_WARM_SHAPES = ((1, 16), (1, 32), (1, 64), (1, 128), (8, 32), (16, 32), (8, 64), (4, 128), (2, 256))
 
 
 def load(folder: Path, variant: str, *, threads: int, limits: Limits) -> Loaded:
