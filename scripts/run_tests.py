@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).parents[1]
-SERVERS = ("tests/app", "tests/cli")
+SERVERS = ("tests/app", "tests/cli", "tests/gateway")
 
 
 def start(name: str, *arguments: str, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
