@@ -2,8 +2,9 @@
 
 usage: python bench/serving_memory.py [--variants openvino-int8,openvino-bf16,openvino-fp32,onnxruntime-int8,onnxruntime-fp32,…]
 
-Memory is PSS: private pages, and the share of those that are shared. A further model's is the growth from one to five in one worker,
-each a copy under its own name; it is given beside the bytes of the files that its variant loads. Prints Markdown and a JSON line.
+Memory is PSS: private pages, and the share of those that are shared; pages of mapped files, which the kernel takes back when it needs
+them, are told apart. A further model's is the growth from one to five in one worker, each a copy under its own name; its own pages stand
+beside the bytes of its weights in the precision that is served. Prints Markdown and a JSON line.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ import asyncio
 import json
 import shutil
 import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from embedder import embedder
 from hanlin.engines import TRAINED_FILES, variant_files
 from hanlin.observe.machine import processor
-from hanlin.observe.memory import read_process_bytes
 from hanlin.serving.router import Request
 from hanlin.serving.routes import route_key
 from hanlin.types import Isolation
@@ -31,8 +33,23 @@ CALLS = 200
 MB = 2**20
 
 
-async def worker_bytes(folder: Path, variant: str, isolation: Isolation, *, count: int) -> int:
-    """Memory of the workers that hold `count` models, after calls to each."""
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Bytes that workers hold."""
+
+    own: int
+    of_files: int
+
+    @classmethod
+    def by(cls, pids: Iterable[int]) -> Held:
+        """Those of these processes."""
+        texts = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in pids]
+        own, of_files = (sum(1024 * int(text.split(f"{name}:")[1].split()[0]) for text in texts) for name in ("Pss_Anon", "Pss_File"))
+        return cls(own, of_files)
+
+
+async def held(folder: Path, variant: str, isolation: Isolation, *, count: int) -> Held:
+    """What the workers hold that have `count` models, after calls to each."""
     specs = specs_of(count, variant, isolation)
     async with serving(folder, specs, budget_bytes=2**40) as (router, reconciler):
         while not router.has_routes:
@@ -41,28 +58,30 @@ async def worker_bytes(folder: Path, variant: str, isolation: Isolation, *, coun
             calls = [router.submit(route_key("default", spec.endpoint), Request(text, {}, 60.0)) for spec in specs]
             await asyncio.gather(*calls)
         pids = {pid for group in reconciler._sets.values() for pid in group.pids}
-        return sum(read_process_bytes(pid) for pid in pids)
+        return Held.by(pids)
 
 
 def served_bytes(artifact: Path, variant: str) -> int:
-    """Bytes of the files that the variant loads."""
+    """Bytes of the weights in the precision that is served; files of bf16 variants may hold floats."""
     names = variant_files(variant) or TRAINED_FILES
-    return sum((artifact / name).stat().st_size for name in names if (artifact / name).is_file())
+    size = sum((artifact / name).stat().st_size for name in names if (artifact / name).is_file())
+    return size // 2 if variant in ("openvino-bf16", "torch-bf16") else size
 
 
 async def measure(variant: str) -> dict[str, float]:
-    """All figures of a variant."""
+    """All figures of a variant, in MB."""
     artifact = embedder(variant)
     with tempfile.TemporaryDirectory(prefix="hanlin-bench-") as place:
         for number in range(SHARED):
             shutil.copytree(artifact, Path(place) / f"m{number}")
-        own = await worker_bytes(Path(place), variant, "own", count=1)
-        one = await worker_bytes(Path(place), variant, "shared", count=1)
-        many = await worker_bytes(Path(place), variant, "shared", count=SHARED)
+        own = await held(Path(place), variant, "own", count=1)
+        one = await held(Path(place), variant, "shared", count=1)
+        many = await held(Path(place), variant, "shared", count=SHARED)
+    further, of_files = (many.own - one.own) / (SHARED - 1), (many.of_files - one.of_files) / (SHARED - 1)
     served = served_bytes(artifact, variant)
-    further = (many - one) / (SHARED - 1)
     return {
-        "served_mb": served / MB, "own_mb": own / MB, "shared_mb": one / MB, "further_mb": further / MB, "further_ratio": further / served,
+        "served": served / MB, "own worker": own.own / MB, "its files": own.of_files / MB, "further": further / MB,
+        "further files": of_files / MB, "further ratio": further / served,
     }  # fmt: skip
 
 
@@ -71,11 +90,13 @@ def main() -> None:
     parser.add_argument("--variants", default=VARIANTS)
     found = {name: asyncio.run(measure(name)) for name in parser.parse_args().variants.split(",")}
     print(f"### Memory of workers with MiniLM ({processor().name}, {processor().cores} cores)\n")
-    print("| variant | its files MB | own worker MB | shared worker MB | each further model MB | of its files |")
-    print("|---|---|---|---|---|---|")
+    print(
+        "| variant | weights MB | own worker MB + files | each further model in a shared one + files | of its weights |"
+    )
+    print("|---|---|---|---|---|")
     for name, row in found.items():
-        cells = (f"{row[key]:.0f}" for key in ("served_mb", "own_mb", "shared_mb", "further_mb"))
-        print(f"| {name} | {' | '.join(cells)} | {row['further_ratio']:.1f}x |")
+        served, own, files, further, more = (f"{row[key]:.0f}" for key in tuple(row)[:5])
+        print(f"| {name} | {served} | {own} + {files} | {further} + {more} | {row['further ratio']:.1f}x |")
     print("\n" + json.dumps({"bench": "serving_memory", "variants": found}))
 
 

@@ -28,7 +28,7 @@ class Load(Line, frozen=True, kw_only=True):
     threads: int = 1
     max_batch_tokens: int = 4096
     max_queue_tokens: int = 65_536
-    max_queue_wait_s: float = 0.2
+    max_queue_wait_s: float = 0.1
     max_items: int = 256
     max_text_bytes: int = 2**20
 

@@ -40,7 +40,7 @@ class WorkerOptions:
     threads: int = 1
     max_batch_tokens: int = 4096
     max_queue_tokens: int = 65_536
-    max_queue_wait_s: float = 0.2
+    max_queue_wait_s: float = 0.1
     max_items: int = 256
     max_text_bytes: int = 2**20
     drain_timeout_s: float = 10.0
