@@ -90,9 +90,7 @@ def main() -> None:
     parser.add_argument("--variants", default=VARIANTS)
     found = {name: asyncio.run(measure(name)) for name in parser.parse_args().variants.split(",")}
     print(f"### Memory of workers with MiniLM ({processor().name}, {processor().cores} cores)\n")
-    print(
-        "| variant | weights MB | own worker MB + files | each further model in a shared one + files | of its weights |"
-    )
+    print("| variant | weights MB | own worker MB + files | each further model in a shared one + files | of its weights |")
     print("|---|---|---|---|---|")
     for name, row in found.items():
         served, own, files, further, more = (f"{row[key]:.0f}" for key in tuple(row)[:5])
