@@ -38,7 +38,7 @@ class Settings(BaseModel):
     max_items: int = Field(256, ge=1, description="texts in one request")
     max_text_bytes: int = Field(1 * 2**20, ge=16, description="size of one text in UTF-8")
     max_batch_tokens: int = Field(4096, ge=16, description="token budget of one engine step, padding included")
-    max_queue_tokens: int = Field(65_536, ge=16, description="tokens that may wait in front of one replica")
+    max_queue_tokens: int = Field(65_536, ge=16, description="tokens that may wait in front of one replica; the last eighth: of new keys")
     max_queue_wait_s: float = Field(0.1, gt=0, description="expected wait beyond which a key with many calls waiting is refused more")
     max_concurrency: int = Field(1024, ge=1, description="calls in flight in one gateway; the gateways together take that many each")
     response_cache_bytes: int = Field(32 * 2**20, ge=0, description="memory of one gateway for answers of endpoints that keep them")

@@ -64,6 +64,7 @@ def test_all_refusals_are_alike(accounts: Accounts, time: Time) -> None:
     accounts.authenticate(f"Bearer {expired}")
     time.seconds = 6
     unknown = "hl_" + "x" * 43
+    _, good = accounts.create_key(DEFAULT_TEAM, "c", ["read"])
     bodies = set()
     wrong = [
         None,
@@ -75,6 +76,7 @@ def test_all_refusals_are_alike(accounts: Accounts, time: Time) -> None:
         expired,
         "Bearer " + "é" * 43,
         "Bearer " + "x" * 100_000,
+        f"Bearer {good}" + " " * 200 + "x",
     ]
     for header in (*wrong, f"Bearer {expired}", f"Bearer {revoked_secret}"):
         with pytest.raises(Unauthenticated) as caught:

@@ -41,6 +41,8 @@ def test_every_kind_has_its_pipeline() -> None:
         ("ingest", {"dataset": "d", "files": [FILE | {"sha256": "A" * 64}]}, "invalid_digest"),
         ("ingest", {"dataset": "d", "files": [FILE], "options": {"colour": "red"}}, "unknown_dataset_option"),
         ("ingest", {"dataset": "d", "files": [FILE], "source": "s3://b"}, "unknown_field"),
+        ("evaluate", {"model": "m:1", "query": 1}, "unknown_field"),  # also the name of a part of a request
+        ("evaluate", {"model": "m:1", "body": {"model": 1}}, "unknown_field"),
         ("compress", {"model": "none"}, "not_found"),
         ("compress", {"model": "http://169.254.169.254/"}, "invalid_model_reference"),
         ("certify", {"model": "file:///etc/passwd"}, "invalid_model_reference"),

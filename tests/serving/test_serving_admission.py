@@ -108,6 +108,20 @@ def test_nothing_is_refused_before_the_speed_is_known() -> None:
     batcher.admit(key="a", lane="interactive", now_s=0.0)
 
 
+def test_steps_that_are_all_as_large_as_can_be_tell_enough() -> None:
+    """Such as those of long documents, each of which fills a step."""
+    for tokens, is_refused in ((510, True), (490, False)):
+        batcher = Batcher(max_batch_tokens=1000, max_queue_tokens=10**6, max_wait_s=0.2)
+        for _ in range(10):
+            batcher.observe(tokens, tokens / 1000)
+        fill(batcher, FEW_CALLS)
+        if is_refused:
+            with pytest.raises(Overloaded):
+                batcher.admit(key="a", lane="interactive", now_s=0.0)
+        else:
+            batcher.admit(key="a", lane="interactive", now_s=0.0)
+
+
 def test_what_left_the_queue_counts_no_longer() -> None:
     batcher = make()
     fill(batcher, FEW_CALLS)

@@ -138,6 +138,44 @@ def test_empty_queue_takes_any_one_call() -> None:
     assert batcher.queued_tokens == 500
 
 
+def test_few_large_calls_of_one_key_leave_room_for_the_first_of_another() -> None:
+    batcher = make(max_queue_tokens=800)
+    for call in range(7):
+        batcher.add(call, [100], now_s=0.0, deadline_s=9.0, key="greedy")
+    for key, lane in (("greedy", "interactive"), ("greedy", "batch"), ("modest", "batch")):
+        with pytest.raises(Overloaded):
+            batcher.add(10, [10], now_s=0.0, deadline_s=9.0, key=key, lane=lane)  # type: ignore[arg-type]
+    batcher.add(11, [10], now_s=0.0, deadline_s=9.0, key="modest")
+    with pytest.raises(Overloaded):
+        batcher.add(12, [10], now_s=0.0, deadline_s=9.0, key="modest")
+    with pytest.raises(Overloaded):
+        batcher.add(13, [91], now_s=0.0, deadline_s=9.0, key="another")
+    batcher.check_integrity()
+
+
+def test_what_is_dropped_leaves_nothing_behind_in_a_queue_that_never_empties() -> None:
+    batcher = make()
+    for call in range(0, 1000, 2):
+        batcher.add(call, [1], now_s=0.0, deadline_s=9.0)
+        batcher.add(call + 1, [500, 600], now_s=0.0, deadline_s=9.0)
+        batcher.drop(call + 1)
+        batcher.drop(call - 2)  # the next one waits already
+    queue = batcher._lanes["interactive"][""]
+    assert sum(map(len, queue.buckets.values())) < 100
+
+
+def test_deadlines_of_calls_that_have_gone_do_not_gather_behind_one_that_waits() -> None:
+    batcher = make()
+    for call in range(1000):
+        batcher.add(2 * call, [1], now_s=call, deadline_s=call + 30.0)
+        batcher.add(2 * call + 1, [1], now_s=call, deadline_s=call + 6000.0)
+        batcher.expire(call)
+        batcher.drop(2 * call + 1)
+        batcher.drop(2 * call - 2)  # the next one waits already
+        assert batcher.next_deadline_s() == call + 30.0
+    assert len(batcher._deadlines) < 100
+
+
 def test_suspect_shares_its_batch_with_nobody() -> None:
     batcher = make(max_batch_tokens=1000)
     batcher.add(1, [10], now_s=0.0, deadline_s=9.0)

@@ -142,16 +142,34 @@ async def test_a_suspect_waits_for_the_streams_and_lets_another_model_have_its_t
     neighbour.replica.close()
 
 
-@pytest.mark.parametrize(("turns", "where"), [(None, "MainThread"), (Turns(2), "engine")])
-async def test_short_step_that_is_all_there_is_needs_no_thread_but_among_other_models(turns: Turns | None, where: str) -> None:
-    session = Session(1, 2)
+async def test_short_step_that_is_all_there_is_needs_no_thread_but_among_other_models() -> None:
+    turns = Turns(2)  # as every worker has them
+    session, other = Session(1, 2), Session(1, 2)
     session.open.set()
     caller = Caller(replica_of("text-classification", session, ("a", "b"), turns))
-    for number in range(1, 4):
+    neighbour: Replica | None = None
+    for number, where in enumerate(("engine", "MainThread", "engine", "MainThread"), 1):  # at first nothing is known of its time
+        if number == 3:
+            neighbour = replica_of("text-classification", other, ("a", "b"), turns)
+        elif neighbour is not None:
+            neighbour.close()
         caller.call(number, "w2 w3")
         await caller.answers(number)
-    assert session.threads[0].startswith("engine"), "nothing was known of its time"
-    assert session.threads[-1].startswith(where)
+        assert session.threads[-1].startswith(where), number
+    caller.replica.close()
+
+
+async def test_a_step_that_failed_tells_nothing_of_the_speed() -> None:
+    session = Session(1, 2)
+    session.open.set()
+    session.run = lambda **_: 1 / 0  # type: ignore[assignment]
+    replica = replica_of("text-classification", session, ("a", "b"))
+    replica._batcher.observe(2, 20.0)
+    caller = Caller(replica)
+    caller.call(1, "w2 w3")
+    await until(lambda: caller.replies)
+    assert replica._batcher.step_estimate_s(2) == pytest.approx(20.0)
+    replica.close()
 
 
 async def test_a_step_that_takes_long_runs_on_the_engines_threads() -> None:

@@ -24,6 +24,17 @@ def test_steps_that_are_alike_tell_only_their_mean() -> None:
     assert speed.seconds(20) == pytest.approx(0.003)
 
 
+def test_a_few_large_steps_tell_of_those_that_are_no_larger() -> None:
+    speed = Speed()
+    for _ in range(4):
+        assert not speed.knows(500)
+        speed.observe(500, 0.025)
+    assert not speed.knows(500), "the first ones may be slow"
+    speed.observe(500, 0.025)
+    assert speed.knows(999)
+    assert not speed.knows(1001)
+
+
 def test_long_run_of_single_texts_does_not_make_big_steps_look_slow() -> None:
     speed = Speed()
     for tokens in (20, 1000) * 5:

@@ -39,7 +39,9 @@ def digest(secret: str) -> str:
 
 def from_header(value: str | None) -> str | None:
     """The secret in an `Authorization` header's value (`Bearer hl_…`), or None when it has another form."""
-    scheme, _, rest = (value or "")[:200].partition(" ")
+    if value is None or len(value) > 200:
+        return None
+    scheme, _, rest = value.partition(" ")
     secret = rest.strip()
     return secret if scheme.lower() == "bearer" and is_secret(secret) else None
 

@@ -22,15 +22,20 @@ _TYPES = {
 }  # fmt: skip
 
 
-def field_error(found: Sequence[Mapping[str, Any]], model: type[BaseModel] | None, *, otherwise: str) -> InvalidInput:
+def field_error(
+    found: Sequence[Mapping[str, Any]], model: type[BaseModel] | None, *, otherwise: str, has_place: bool = False
+) -> InvalidInput:  # fmt: skip
     """The first of pydantic's findings (`errors()`) in words of the catalogue.
 
     Args:
         model: what was expected, for the names there are; None when it is not known.
         otherwise: the code of a value out of its bounds, which has the parameters `name` and `problem`.
+        has_place: whether the findings come from FastAPI; elsewhere the name of a part of the request may be that of a field.
     """
     first = found[0]
-    parts = [part for place, part in enumerate(first["loc"]) if place or part not in _PLACES]
+    parts = [*first["loc"]]
+    if has_place and parts and parts[0] in _PLACES:
+        del parts[0]
     name = shorten(".".join(str(part)[:40] for part in parts) or "body", 80)
     kind = str(first["type"])
     if kind == "missing":

@@ -78,4 +78,4 @@ async def read_body(request: Request, limit: int) -> bytes:
 def invalid_field(error: RequestValidationError, body: object = None) -> InvalidInput:
     """What a body (of the form `body`) or parameter was refused for: names the field, never repeats the value."""
     model = body if isinstance(body, type) and issubclass(body, BaseModel) else None
-    return field_error(error.errors(), model, otherwise="invalid_field")
+    return field_error(error.errors(), model, otherwise="invalid_field", has_place=True)

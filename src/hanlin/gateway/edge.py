@@ -27,6 +27,7 @@ from hanlin.observe.access_log import AccessLog
 
 _log = logging.getLogger("hanlin.gateway")
 _PREDICT = PREFIX + "{endpoint}"
+_FOR_GOOD = {"Unauthenticated", "PermissionDenied", "NotFound"}
 
 
 class Edge:
@@ -85,7 +86,7 @@ class Edge:
             await self._refuse(Internal("internal"), scope, receive, answer)
         finally:
             self._record(scope, answer.status, time.perf_counter() - begun_s)
-            if answer.status == 200 and self.valve.is_at_work:
+            if answer.status == 200 and self.valve.is_at_work and scope["method"] == "POST":
                 self.valve.answered(_target(scope), scope["headers"])
 
     async def _handle(self, scope: Scope, receive: Receive, answer: _Answer, headers: dict[bytes, bytes]) -> None:
@@ -115,6 +116,8 @@ class Edge:
             raise error
         if error.code == "endpoint_overloaded":
             self.valve.close(_target(scope), scope["headers"], error)
+        elif error.family in _FOR_GOOD and self.valve.is_at_work:
+            self.valve.open(_target(scope), scope["headers"])
         await refusal(error, scope)(scope, receive, answer.send)
 
     def _turned_away(self, request_id: str) -> None:

@@ -78,7 +78,8 @@ class GuardedProtocol(HttpToolsProtocol):
         was_in_head, was_in_body = self._guard.is_in_head, self._guard.is_in_body
         try:
             pieces = self._guard.feed(data)
-            if not (was_in_head or was_in_body) and len(pieces) == 2 and self._is_turned_away(pieces[0]):
+            is_one_whole = len(pieces) == 2 and self._guard.has_body  # two heads are two pieces, too
+            if is_one_whole and not (was_in_head or was_in_body) and self._is_turned_away(pieces[0]):
                 return
             for piece in pieces:
                 self._body_bytes += len(piece)

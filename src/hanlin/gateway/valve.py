@@ -27,9 +27,10 @@ MIN_BURST = 8.0
 _WINDOW_S = 0.05  # over which answers are counted
 _MEMORY = 0.5  # weight of the windows before
 _MAX_CALLERS = 1024
+_MAX_KEY_BYTES = 512  # of the line and the key of each: addresses and keys of ours are shorter
 _ID = "0" * 16  # stands for the request's id while the answer is written
 _HEADER = re.compile(rb"(?im)^(authorization|accept-language|x-request-id|connection|expect|content-type|content-encoding|x-timeout-s):"
-                     rb"[ \t]*([^\r\n]*?)[ \t]*\r\n")  # fmt: skip
+                     rb"([^\r\n]*+)")  # fmt: skip
 _PLAIN = ({b"content-type": b"application/json"}, {b"content-type": b"application/json", b"connection": b"keep-alive"})
 
 
@@ -89,18 +90,27 @@ class Valve:
     def close(self, target: bytes, headers: Iterable[tuple[bytes, bytes]], error: HanlinError) -> None:
         """A worker has refused a call to `target`, path and query, for its caller asks too much; names of `headers` are lower case."""
         key, now_s = _key(target, headers), self._clock()
+        if key is None:
+            return
         if (caller := self._callers.get(key)) is not None:
             caller.until_s = now_s + STRAINED_S
             return
+        if len(self._callers) >= _MAX_CALLERS:
+            self._callers = {other: caller for other, caller in self._callers.items() if now_s < caller.until_s}
         if len(self._callers) >= _MAX_CALLERS:
             self._callers.clear()
         told = Overloaded(error.code, retry_after_s=error.retry_after_s)  # a worker's own has the words of one language
         self._callers[key] = _Caller(now_s + STRAINED_S, told, now_s, now_s)
 
+    def open(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:
+        """This caller is refused for good, its key or the endpoint has gone: it is to hear that; arguments as for `close`."""
+        if (key := _key(target, headers)) is not None:
+            self._callers.pop(key, None)
+
     def answered(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """A call was answered; arguments as for `close`."""
         key, now_s = _key(target, headers), self._clock()
-        if (caller := self._callers.get(key)) is None:
+        if key is None or (caller := self._callers.get(key)) is None:
             return
         if now_s >= caller.until_s:
             del self._callers[key]  # it has calmed down
@@ -112,7 +122,7 @@ class Valve:
         if not self._callers:
             return None
         line, _, rest = head.partition(b"\r\n")
-        found = {name.lower(): value for name, value in _HEADER.findall(rest)}
+        found = {name.lower(): value.strip(b" \t") for name, value in _HEADER.findall(rest)}
         key = line, found.pop(b"authorization", b"")
         if (caller := self._callers.get(key)) is None:
             return None
@@ -134,8 +144,12 @@ class Valve:
         return b"".join((status, default_headers, (headers + body).replace(_ID.encode(), request_id.encode())))
 
 
-def _key(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes]:
-    return b"POST %s HTTP/1.1" % target, next((value for name, value in headers if name == b"authorization"), b"")
+def _key(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes] | None:
+    """None for one who could come under ever new names: with a query, escapes, two keys, or more than a key holds."""
+    keys = [value for name, value in headers if name == b"authorization"]
+    if len(keys) != 1 or b"?" in target or b"%" in target or len(target) + len(keys[0]) > _MAX_KEY_BYTES:
+        return None
+    return b"POST %s HTTP/1.1" % target, keys[0]
 
 
 def _answer(error: HanlinError, language: str) -> tuple[bytes, ...]:

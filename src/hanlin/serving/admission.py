@@ -41,6 +41,10 @@ class Admission:
         else:
             del self._calls[key]
 
+    def has(self, key: str) -> bool:
+        """Whether a call of `key` waits."""
+        return key in self._calls
+
     def takes(self, key: str, *, wait_s: float, now_s: float) -> bool:
         """Whether a call of `key` may wait for about `wait_s`."""
         waiting = self._calls.get(key, 0)

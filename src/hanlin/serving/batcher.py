@@ -21,7 +21,10 @@ from hanlin.serving.wire import Lane
 
 MAX_PADDING_SHARE = 0.2  # of a batch's tokens
 MIN_SHARED_TOKENS = 64  # below that a second stream is not worth its start
+RESERVED_SHARE = 8  # of the queue, one part for keys of which nothing waits: few but large calls of one key would keep all others out
 MAX_LANE_WAIT_S = 10.0  # a batch-lane item older than this goes before interactive ones: low priority is not starvation
+
+_MIN_DEADLINES = 64
 
 _LANES: tuple[Lane, ...] = ("interactive", "batch")
 _HEAD_ORDER: tuple[Lane, ...] = ("batch", "interactive", "batch")
@@ -61,7 +64,8 @@ class Batcher:
     Args:
         max_batch_tokens: budget of one batch, padding included; a longer single item still runs, alone.
         max_batch_rows: rows of one batch, None for no limit.
-        max_queue_tokens: tokens that may wait. An empty queue takes any one call, so that every legal call can be served.
+        max_queue_tokens: tokens that may wait. An empty queue takes any one call, so that every legal call can be served; the last eighth
+            is for keys of which nothing waits.
         max_wait_s: how long an interactive call may be expected to wait, see `admission`.
     """
 
@@ -96,7 +100,7 @@ class Batcher:
         Raises:
             Overloaded: `endpoint_overloaded`.
         """
-        if lane == "batch" or not self._speed.is_known:
+        if lane == "batch" or not self._speed.knows(self._max_batch_tokens):
             return
         wait_s = self._seconds_for(self._interactive_tokens)
         if not self._admission.takes(key, wait_s=wait_s, now_s=now_s):
@@ -112,7 +116,7 @@ class Batcher:
             Overloaded: `queue_full`, with the estimated time until there is room.
         """
         tokens = sum(lengths)
-        if self._queued_tokens and self._queued_tokens + tokens > self._max_queue_tokens:
+        if self._queued_tokens and self._queued_tokens + tokens > self._room(key, lane):
             raise Overloaded("queue_full", retry_after_s=self.wait_estimate_s(), limit=self._max_queue_tokens)
         items = [Item(call, index, length, now_s) for index, length in enumerate(lengths)]
         self._calls[call] = _Call(items, key, lane, is_suspect, len(items))
@@ -120,19 +124,28 @@ class Batcher:
         if lane == "interactive":
             self._interactive_tokens += tokens
             self._admission.enter(key)
-        heapq.heappush(self._deadlines, (deadline_s, call))
+        self._note_deadline(deadline_s, call)
         queue = self._queue(lane, key)
         for item in items:
             queue.add(item, bucket_of(item.length, call, is_suspect=is_suspect))
+
+    def _note_deadline(self, deadline_s: float, call: int) -> None:
+        """Those of calls that have gone are forgotten when they come first, and all at once when they are the most."""
+        if len(self._deadlines) > 2 * len(self._calls) + _MIN_DEADLINES:
+            self._deadlines = [entry for entry in self._deadlines if entry[1] in self._calls]
+            heapq.heapify(self._deadlines)
+        heapq.heappush(self._deadlines, (deadline_s, call))
 
     def drop(self, call: int) -> bool:
         """Forget what still waits of a call. True if anything did."""
         entry = self._calls.get(call)
         if entry is None:
             return False
+        queue = self._lanes[entry.lane][entry.key]
         for item in entry.items:
             if not item.is_gone:
                 self._remove(item)
+                queue.oldest_in(bucket_of(item.length, call, is_suspect=entry.is_suspect))  # no batch may ever look there again
         return True
 
     def expire(self, now_s: float) -> list[int]:
@@ -190,6 +203,11 @@ class Batcher:
         """Time to work off half of what waits: when a retry is likely to find room. 1 s while the speed is unknown."""
         seconds = self._seconds_for(self._queued_tokens // 2)
         return round(min(60.0, max(0.05, seconds)), 2) if seconds else 1.0
+
+    def _room(self, key: str, lane: Lane) -> int:
+        """Tokens that may wait once a call of `key` has joined."""
+        is_new = lane == "interactive" and not self._admission.has(key)
+        return self._max_queue_tokens - (0 if is_new else self._max_queue_tokens // RESERVED_SHARE)
 
     def _seconds_for(self, tokens: int) -> float:
         return self._speed.seconds(tokens, steps=-(-tokens // self._max_batch_tokens))

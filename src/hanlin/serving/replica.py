@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import msgspec
 
@@ -18,6 +18,7 @@ from hanlin.errors import DeadlineExceeded, Internal, InvalidInput, NotReady
 from hanlin.serving.answering import Answering, Reply, Work
 from hanlin.serving.batcher import Batch, Batcher
 from hanlin.serving.counters import Counters
+from hanlin.serving.encodings import Encodings
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.stepper import Step, Stepper
 from hanlin.serving.turns import Turns
@@ -46,12 +47,12 @@ class Replica:
         self._batcher = batcher
         self._turns = turns or Turns()
         self._again = self._pump  # one object: it is told apart by it
+        self._turns.join(self._again)
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._stepper = Stepper(loaded.session, pad_id=loaded.encoder.pad_id, done=self._stepped)
-        self._encoding = ThreadPoolExecutor(1, thread_name_prefix="encoding")
+        self._encodings = Encodings()
         self._work: dict[int, Work] = {}
-        self._encodings: dict[int, asyncio.Future[Encoded]] = {}
         self._next_number = 0
         self._is_draining = False
         self._will_pump = False
@@ -89,12 +90,9 @@ class Replica:
 
     def cancel(self, number: int) -> None:
         """The caller has gone: drop what waits. A step that runs is not interrupted, its answer is dropped."""
-        work = self._work.pop(number, None)
-        future = self._encodings.pop(number, None)
+        is_here = self._work.pop(number, None) is not None
         self._batcher.drop(number)
-        if future is not None:
-            future.cancel()
-        if work is not None or future is not None:
+        if self._encodings.drop(number) or is_here:
             self.counters.cancelled += 1
 
     async def drain(self, timeout_s: float) -> bool:
@@ -126,18 +124,13 @@ class Replica:
             return loaded.task.encode(request, loaded.encoder, loaded.spec, long_text=call.long_text, max_windows=loaded.limits.max_items)
 
     def _encode_aside(self, number: int, call: Call, reply: Reply, request: TaskRequest, begun_s: float) -> None:
-        future = self._loop.run_in_executor(self._encoding, self._encode, call, request)
-        self._encodings[number] = future
-
         def done(finished: asyncio.Future[Encoded]) -> None:
-            if self._encodings.pop(number, None) is None:
-                return
             try:
                 self._enqueue(number, call, reply, request=request, encoded=finished.result(), begun_s=begun_s)
             except Exception as error:
                 self._answering.refuse(call, reply, error)
 
-        future.add_done_callback(done)
+        self._encodings.start(number, call.key, partial(self._encode, call, request), done)
 
     def _enqueue(self, number: int, call: Call, reply: Reply, *, request: TaskRequest, encoded: Encoded, begun_s: float) -> None:
         now_s = self._clock()
@@ -188,8 +181,8 @@ class Replica:
             self._stepper.start(step)
 
     def _is_all_there_is(self) -> bool:
-        """Nothing runs or waits, of this model or of another in the process."""
-        return self._stepper.is_idle and not self._batcher.queued_calls and not self._turns.is_limited
+        """Nothing runs or waits, and there is no other model in the process."""
+        return self._stepper.is_idle and not self._batcher.queued_calls and not self._turns.are_shared
 
     def _set_timer(self, now_s: float) -> None:
         """Look at the deadlines again when the next one passes. A timer that fires too early does no harm, so most calls need none."""
@@ -209,7 +202,8 @@ class Replica:
     def _stepped(self, step: Step) -> None:
         self._turns.give_back()
         self.counters.add_step(step.batch, step.seconds / step.num_beside)
-        self._batcher.observe(step.batch.padded_tokens, step.seconds / step.num_beside)
+        if step.error is None:  # one that failed tells nothing of the engine's speed
+            self._batcher.observe(step.batch.padded_tokens, step.seconds / step.num_beside)
         done: list[Work] = []
         for row, item in enumerate(step.batch.items):
             work = self._work.get(item.call)
@@ -237,7 +231,7 @@ class Replica:
         """End the threads and free the model. In-flight calls must have ended."""
         self._turns.forget(self._again)
         self._stepper.close()
-        self._encoding.shutdown(wait=False, cancel_futures=True)
+        self._encodings.close()
 
 
 def _split(content: JsonValue) -> tuple[JsonValue, JsonObject]:

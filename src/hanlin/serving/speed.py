@@ -8,6 +8,7 @@ from __future__ import annotations
 
 _MEMORY = 0.95  # weight of the past
 _MIN_SPREAD = 0.2  # of the steps' tokens about their mean, as a share of it: of steps that are all alike nothing can be told apart
+_MIN_STEPS = 4.0  # by weight, before steps that are all alike tell anything
 _MIN_SHARE = 0.02  # least share of a step that is put down to its tokens
 
 
@@ -40,6 +41,10 @@ class Speed:
         elif not self.is_known:
             self._token_s = y / x
         self._fixed_s = max(0.0, y - self._token_s * x)
+
+    def knows(self, tokens: int) -> bool:
+        """Whether what it says of steps of up to so many tokens is to be relied on: it has seen different ones, or all about as large."""
+        return self.is_known or (self._weight >= _MIN_STEPS and 2 * self._x >= tokens * self._weight)
 
     def seconds(self, tokens: int, *, steps: int = 1) -> float:
         """How long so many steps over so many tokens together take; 0 while nothing has been seen."""

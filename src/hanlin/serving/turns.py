@@ -19,11 +19,16 @@ class Turns:
     def __init__(self, limit: int | None = None) -> None:
         self._free = limit
         self._waiting: dict[Callable[[], None], None] = {}  # in order, each once
+        self._members: set[Callable[[], None]] = set()
 
     @property
-    def is_limited(self) -> bool:
-        """Whether there may be others who wait."""
-        return self._free is not None
+    def are_shared(self) -> bool:
+        """Whether there is more than one who may ask."""
+        return len(self._members) > 1
+
+    def join(self, again: Callable[[], None]) -> None:
+        """This caller will ask, until it is forgotten."""
+        self._members.add(again)
 
     def take(self, again: Callable[[], None]) -> bool:
         """Take a turn, to be given back. False: none is free; `again` is called when it is this caller's turn to ask anew."""
@@ -49,3 +54,4 @@ class Turns:
     def forget(self, again: Callable[[], None]) -> None:
         """This caller asks no more."""
         self._waiting.pop(again, None)
+        self._members.discard(again)
