@@ -1,4 +1,5 @@
 import json
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.tasks import ModelSpec, TextSettings
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.padding import pad
-from hanlin.tasks.tokenizer import load_tokenizer
+from hanlin.tasks.tokenizer import load_tokenizer, shared_tokenizer
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *"abcdefghijklmnopqrstuvwxyz", "好", "吃", "房", "间"]
 
@@ -156,3 +157,28 @@ def test_padding_fills_on_the_right(batch):
         assert not padded[len(row) :].any()
         assert mask.sum() == len(row)
         assert mask[: len(row)].all()
+
+
+def test_equal_tokenizer_files_are_one_tokenizer_that_neither_pads_nor_cuts(tmp_path):
+    for name, padded in (("one", True), ("same", True), ("other", False)):
+        tokenizer = tokenizer_of()
+        if padded:
+            tokenizer.enable_padding(length=64)
+            tokenizer.enable_truncation(4)
+        tokenizer.save(str(tmp_path / name))
+    one, other = shared_tokenizer(tmp_path / "one"), shared_tokenizer(tmp_path / "other")
+    assert shared_tokenizer(tmp_path / "same") is one
+    assert other is not one
+    assert len(one.encode("abcabc").ids) == 8
+
+
+def test_a_shared_tokenizer_goes_with_the_last_who_has_it(tmp_path):
+    tokenizer_of().save(str(tmp_path / "one"))
+    gone = weakref.ref(shared_tokenizer(tmp_path / "one"))
+    assert gone() is None
+
+
+def test_a_missing_tokenizer_is_told(tmp_path):
+    with pytest.raises(InvalidInput) as caught:
+        shared_tokenizer(tmp_path / "none")
+    assert caught.value.code == "invalid_tokenizer"

@@ -15,7 +15,7 @@ from hanlin.errors import InvalidInput
 from hanlin.tasks.alignment import Span, Traced, prepare
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import is_blank
-from hanlin.tasks.tokenizer import encodings_of, frame_of, ids_of, load_tokenizer
+from hanlin.tasks.tokenizer import encodings_of, frame_of, ids_of, shared_tokenizer
 from hanlin.tasks.windows import Window, check_windows, cut_windows, framed, max_tokens
 from hanlin.types import LongText
 
@@ -67,13 +67,11 @@ class TextEncoder:
     """Cleans, segments and tokenises texts for one version. Safe on any thread.
 
     Args:
-        tokenizer: its padding and truncation are switched off.
+        tokenizer: neither pads nor cuts, as `shared_tokenizer` gives it.
         spec: text settings, longest row, padding id.
     """
 
     def __init__(self, tokenizer: Tokenizer, spec: ModelSpec) -> None:
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
         self._tokenizer = tokenizer
         self._text = spec.text
         self._num_special = tokenizer.num_special_tokens_to_add(False)
@@ -86,7 +84,7 @@ class TextEncoder:
     @classmethod
     def load(cls, folder: Path) -> TextEncoder:
         """The encoder of an artifact folder. Raises InvalidInput (`invalid_tokenizer`, or those of `ModelSpec.load`)."""
-        return cls(load_tokenizer(folder / "tokenizer.json"), ModelSpec.load(folder))
+        return cls(shared_tokenizer(folder / "tokenizer.json"), ModelSpec.load(folder))
 
     def encode(self, texts: Sequence[str], *, truncate: bool = False) -> list[list[int]]:
         """Token ids of every text, special tokens included; rows differ in length.
