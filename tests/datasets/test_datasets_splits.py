@@ -58,7 +58,8 @@ def test_shares_of_ones_go_by_hundredths_and_tens_by_tenths(text):
     "rule", ["70/15/16", "100", "100/0", "0/50/50", "80", "80/10/5/5", "80/20 ", "８0/20", "-10/110", "a/b/c", "1e1/90", ""]
 )
 def test_what_is_no_split_is_refused_by_the_option_s_name(rule):
-    with pytest.raises(InvalidInput) as caught:
-        ReadOptions(split=rule)
-    assert caught.value.code == "invalid_dataset_split"
-    assert "--split" in caught.value.next_step
+    for take in (lambda: ReadOptions(split=rule), lambda: split_of("text", rule)):
+        with pytest.raises(InvalidInput) as caught:
+            take()
+        assert caught.value.code == "invalid_dataset_split"
+        assert "--split" in caught.value.next_step

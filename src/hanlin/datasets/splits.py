@@ -7,7 +7,9 @@ import hashlib
 import re
 import unicodedata
 
+from hanlin.errors import InvalidInput
 from hanlin.tasks.text import fold_space, fold_width, simplify, strip_control
+from hanlin.types import shorten
 
 _SIGNS = re.compile(r"[\W_]+")
 _RULE = re.compile(r"[1-9][0-9]?(/[1-9][0-9]?){1,2}", re.ASCII)
@@ -21,6 +23,9 @@ def split_of(text: str, rule: str = "80/10/10") -> str:
     Args:
         rule: shares in percent, see `shares_of`. `80/10/10`: 0-7 train, 8 validation, 9 test. `80/20`: 8 and 9 are test, and
             validation is a tenth of train by a second, independent hash.
+
+    Raises:
+        InvalidInput: `invalid_dataset_split`.
     """
     return SPLITS[split_index(hashlib.sha256(text.encode("utf-8")).digest(), text, rule)]
 
@@ -39,16 +44,18 @@ def split_index(digest: bytes, text: str, rule: str) -> int:
     return int(int.from_bytes(second, "big") % 10 == 0)
 
 
-def shares_of(rule: str) -> tuple[int, ...] | None:
-    """Percents of train, validation and test (`70/15/15`), or of train and test (`70/30`); None for what is no such rule."""
+def shares_of(rule: str) -> tuple[int, ...]:
+    """Percents of train, validation and test (`70/15/15`), or of train and test (`70/30`). Raises InvalidInput (`invalid_dataset_split`)."""
     shares = tuple(int(part) for part in rule.split("/")) if _RULE.fullmatch(rule) else ()
-    return shares if sum(shares) == 100 else None
+    if sum(shares) != 100:
+        raise InvalidInput("invalid_dataset_split", value=shorten(rule))
+    return shares
 
 
 @functools.cache
 def _bounds(rule: str) -> tuple[int, int, int]:
     """The first bucket behind train, the first behind validation, and how many there are; equal where validation comes from train."""
-    shares = shares_of(rule) or (80, 10, 10)
+    shares = shares_of(rule)
     unit = 10 if all(share % 10 == 0 for share in shares) else 1
     return shares[0] // unit, sum(shares[:-1]) // unit, 100 // unit
 

@@ -56,8 +56,7 @@ class ReadOptions:
     bad_bytes: str = "refuse"
 
     def __post_init__(self) -> None:
-        if shares_of(self.split) is None:
-            raise InvalidInput("invalid_dataset_split", value=shorten(self.split))
+        shares_of(self.split)  # refuses what is none
         for name, choices in CHOICES.items():
             value = getattr(self, name)
             if value not in choices:
@@ -65,7 +64,7 @@ class ReadOptions:
 
     @classmethod
     def from_json(cls, value: JsonObject) -> ReadOptions:
-        """Options of a job. Raises InvalidInput (`unknown_dataset_option`, `invalid_dataset_option`)."""
+        """Options of a job. Raises InvalidInput (`unknown_dataset_option`, `invalid_dataset_option`, `invalid_dataset_split`)."""
         for name, item in value.items():
             if name not in cls.__dataclass_fields__:
                 raise InvalidInput("unknown_dataset_option", name=shorten(name), choices=", ".join(cls.__dataclass_fields__))
