@@ -89,13 +89,12 @@ def events(platform: Platform, principal: Principal, job_id: str, *, after: int 
 
 
 def logs(platform: Platform, principal: Principal, job_id: str, *, language: str = "en") -> str:
-    """The job's story by its events, then the end of its own output, at most 256 KiB of each. Raises NotFound."""
+    """The end of the job's story by its events, at most 262,144 characters, then of its own output, at most 256 KiB. Raises NotFound."""
     principal.require("read")
     job = platform.jobs.get(principal.team_id, job_id)
     told = "\n".join(story(job, _all_events(platform, principal, job_id), language))[-MAX_LOG_BYTES:]
     output = _output(platform, job)
-    said = Said("job_output").text(language)
-    heading = f"\n--- {said} ---" if told and output else ""
+    heading = f"\n--- {Said('job_output').text(language)} ---" if told and output else ""
     return "\n".join(filter(None, (told + heading, output)))
 
 
@@ -111,6 +110,7 @@ def _all_events(platform: Platform, principal: Principal, job_id: str) -> Iterat
 
 
 def _output(platform: Platform, job: Job) -> str:
+    """The end of what its process wrote; empty where there is nothing."""
     path = platform.job_log(job.id)
     if not path.is_file():
         return ""
