@@ -119,7 +119,9 @@ def test_a_compression_that_is_killed_leaves_its_version_as_it_was_and_goes_on(c
     before = client.models.get("sentiment").versions
     config = {"model": "sentiment", "budget": 2, "target": "throughput", "variants": ["onnxruntime-fp32", "openvino-fp32"]}
     job = client.jobs.submit("compress", config)
+    deadline_s = time.monotonic() + 120
     while (progress := client.jobs.get(job.id).progress) is None or not progress.step:
+        assert time.monotonic() < deadline_s, "it makes no progress"
         time.sleep(0.05)
     server.find(f"hanlin job {job.id}").kill()
     assert client.models.get("sentiment").versions == before

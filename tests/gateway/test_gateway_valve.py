@@ -189,8 +189,7 @@ def test_it_opens_when_no_worker_has_refused_for_a_while(world: World) -> None:
     world.clock.now_s = STRAINED_S - 0.01
     world.valve.close(b"/models/m", [(b"authorization", b"Bearer a")], ERROR)
     world.clock.now_s = 2 * STRAINED_S - 0.02
-    while world.refused() is None:
-        pass
+    assert any(world.refused() for _ in range(100))
     world.clock.now_s = 2 * STRAINED_S
     assert world.refused() is None
     assert not world.valve.is_at_work
@@ -234,9 +233,12 @@ async def _flood(stack) -> None:  # type: ignore[no-untyped-def]
     headers = {"authorization": "Bearer hl_app"}
     limits = httpx.Limits(max_connections=300, max_keepalive_connections=300)
     async with httpx.AsyncClient(base_url=stack.url, headers=headers, limits=limits, timeout=60) as client:
-        ask = lambda: client.post("/models/sentiment", json={"inputs": "good bad"})  # noqa: E731
-        await asyncio.gather(*(ask() for _ in range(20)))  # the engine's speed is known now
-        answers = [answer for _ in range(3) for answer in await asyncio.gather(*(ask() for _ in range(300)))]
+
+        async def ask(times: int) -> list[httpx.Response]:
+            return await asyncio.gather(*(client.post("/models/sentiment", json={"inputs": "good bad"}) for _ in range(times)))
+
+        await ask(20)  # the engine's speed is known now
+        answers = [answer for _ in range(3) for answer in await ask(300)]
         metrics = (await client.get("/metrics")).text
     found = Counter(answer.status_code for answer in answers)
     assert found.keys() == {200, 429}

@@ -156,6 +156,9 @@ async def test_short_step_that_is_all_there_is_needs_no_thread_but_among_other_m
         caller.call(number, "w2 w3")
         await caller.answers(number)
         assert session.threads[-1].startswith(where), number
+        if number == 1:
+            for _ in range(200):  # so many that it does not matter how long the first one took
+                caller.replica._batcher.observe(2, 0.001)
     caller.replica.close()
 
 
@@ -181,3 +184,4 @@ async def test_a_step_that_takes_long_runs_on_the_engines_threads() -> None:
     caller.call(1, "w2 w3")
     await caller.answers(1)
     assert session.threads[-1].startswith("engine"), "it holds up reading and refusing"
+    replica.close()
