@@ -114,7 +114,7 @@ def test_a_bad_key_says_that_it_came_from_the_variable(run, world, monkeypatch: 
     assert "came from HANLIN_KEY" in run("model", "list").err
 
 
-@pytest.mark.parametrize(("language", "is_warned"), [("de", True), ("en_GB", False), ("zh", False), ("", False)])
+@pytest.mark.parametrize(("language", "is_warned"), [("de", True), ("en_GB", False), ("zh", False), ("C", False), ("C.UTF-8", False), ("", False)])
 def test_a_language_that_is_not_spoken_is_told_once(run, world, monkeypatch: pytest.MonkeyPatch, language: str, is_warned: bool) -> None:
     monkeypatch.setenv("HANLIN_LANG", language)
     assert run("task", "list").err.count("HANLIN_LANG") == is_warned
@@ -122,11 +122,8 @@ def test_a_language_that_is_not_spoken_is_told_once(run, world, monkeypatch: pyt
 
 def test_a_job_that_made_a_version_ends_with_what_comes_next(run, world, standin) -> None:
     world.results["train"] = {"model": "sentiment-zh", "version": 1}
-    assert (
-        run("train", "--dataset", "d", "--model", "lstm", "--name", "sentiment-zh")
-        .out.splitlines()[-1]
-        .startswith("next: hanlin compress sentiment-zh:1")
-    )
+    trained = run("train", "--dataset", "d", "--model", "lstm", "--name", "sentiment-zh").out
+    assert trained.splitlines()[-1].startswith("next: hanlin compress sentiment-zh:1")
     world.results["compress"] = {"model": "sentiment-zh", "version": 1, "report": standin.COMPRESSION}
     assert "next: hanlin deploy sentiment-zh:1" in run("compress", "sentiment-zh").out.splitlines()[-1]
     assert "next: hanlin model publish" in run("compress", "sentiment-zh", "--no-publish").out.splitlines()[-1]

@@ -58,5 +58,6 @@ def _check_language() -> None:
     from hanlin.types import shorten
 
     wanted = os.environ.get("HANLIN_LANG", "")
-    if wanted and not wanted.lower().startswith(("en", "zh", "c.", "posix")):
+    language = wanted.lower().partition(".")[0]
+    if language not in {"", "c", "posix"} and not language.startswith(("en", "zh")):
         SCREEN.note(f"{say('screen.warning')} {say('screen.language_unknown', language=shorten(wanted))}")
