@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -37,13 +38,13 @@ def delays(child: supervisor.Child, settings: Settings, deaths: int) -> list[flo
     return found
 
 
-def test_a_child_that_cannot_live_waits_longer_each_time(starts: list[str], tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_child_that_cannot_live_waits_longer_each_time(starts: list[str], tmp_path: Path) -> None:
     assert delays(supervisor.Child("runner"), Settings(home=tmp_path), 8) == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5.0, 5.0]
 
 
-def test_a_gateway_that_held_connections_starts_again_at_once(starts: list[str], tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_gateway_that_held_connections_starts_again_at_once(starts: list[str], tmp_path: Path) -> None:
     tally = new_tally(2)
-    child = supervisor.Child("gateway", place=(tally, 1))
+    child = supervisor.Child("gateway", tally_slot=(tally, 1))
     settings = Settings(home=tmp_path)
     child.start(settings)
     for _ in range(3):
@@ -53,10 +54,10 @@ def test_a_gateway_that_held_connections_starts_again_at_once(starts: list[str],
     assert starts == ["gateway"] * 4
 
 
-def test_what_an_earlier_gateway_held_does_not_count(starts: list[str], tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_what_an_earlier_gateway_held_does_not_count(starts: list[str], tmp_path: Path) -> None:
     tally = new_tally(2)
     Tally(tally, 1).set(5)
     Tally(tally, 0).set(5)
-    child = supervisor.Child("gateway", place=(tally, 1))
+    child = supervisor.Child("gateway", tally_slot=(tally, 1))
     assert delays(child, Settings(home=tmp_path), 3) == [0.1, 0.2, 0.4]
     assert holds_any(tally, 0)

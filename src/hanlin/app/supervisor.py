@@ -39,13 +39,13 @@ class Child:
     """One child that must run: how to start it, and how its restarts have gone.
 
     Args:
-        place: of a gateway, the tally and its place there: one that died with connections could live, and was killed.
+        tally_slot: of a gateway, the descriptor of the tally and its number there: one that died with connections could live, and was killed.
     """
 
     role: str
     args: tuple[str, ...] = ()
     pass_fds: tuple[int, ...] = ()
-    place: tuple[int, int] | None = None
+    tally_slot: tuple[int, int] | None = None
     process: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
     next_start_s: float = 0.0
@@ -53,8 +53,8 @@ class Child:
 
     def launch(self) -> None:
         """Starts the process now; it loads its code and waits for its settings."""
-        if self.place is not None:
-            forget(*self.place)
+        if self.tally_slot is not None:
+            forget(*self.tally_slot)
         self.process = launch(self.role, *self.args, pass_fds=self.pass_fds)
         self.started_s = time.monotonic()
 
@@ -71,7 +71,7 @@ class Child:
                 return
             kill(self.process)  # closes the life line, and ends what the dead one left in its session
             self.process = None
-            is_calm = now_s - self.started_s > _CALM_S or (self.place is not None and holds_any(*self.place))
+            is_calm = now_s - self.started_s > _CALM_S or (self.tally_slot is not None and holds_any(*self.tally_slot))
             self.delay_s = 0.0 if is_calm else min(max(_FIRST_DELAY_S, self.delay_s * 2), _LONGEST_DELAY_S)
             self.next_start_s = now_s + self.delay_s
         if now_s >= self.next_start_s:

@@ -79,7 +79,7 @@ class GuardedProtocol(HttpToolsProtocol):
         try:
             pieces = self._guard.feed(data)
             is_one_whole = len(pieces) == 2 and self._guard.has_body  # two heads are two pieces, too
-            if is_one_whole and not (was_in_head or was_in_body) and self._is_turned_away(pieces[0]):
+            if is_one_whole and not (was_in_head or was_in_body) and self._turn_away(pieces[0]):
                 return
             for piece in pieces:
                 self._body_bytes += len(piece)
@@ -89,8 +89,8 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         self._watch(was_in_head=was_in_head, was_in_body=was_in_body)
 
-    def _is_turned_away(self, head: bytes) -> bool:
-        """Whether a request that has come whole is answered by the valve. The parser never sees it, and stands where it stood."""
+    def _turn_away(self, head: bytes) -> bool:
+        """Lets the valve answer a request that has come whole; whether it did. The parser then never sees it, and stands where it stood."""
         cycle, guard = self.cycle, self._guard
         is_between = not (guard.is_in_head or guard.is_in_body or self.pipeline) and (cycle is None or cycle.response_complete)
         if self.valve is None or not is_between or self.flow.write_paused or self.transport.is_closing():

@@ -48,7 +48,7 @@ class _Caller:
     answers: dict[str, tuple[bytes, ...]] = field(default_factory=dict)
 
     def passes(self, now_s: float) -> bool:
-        """Whether the next call does."""
+        """Whether one more call does, which then counts."""
         most = max(MIN_BURST, BURST_S * self.rate)
         self.tokens = min(most, self.tokens + HEADROOM * self.rate * (now_s - self.tokens_at_s))
         self.tokens_at_s = now_s
