@@ -5,7 +5,6 @@ A bad or unknown value stops the start. Every field is documented in `docs/setti
 
 from __future__ import annotations
 
-import difflib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hanlin.errors import InvalidInput
-from hanlin.types import Isolation, shorten
+from hanlin.types import Isolation, nearest, shorten
 
 # Variables the client reads; they are not settings of the server.
 CLIENT_VARIABLES = frozenset({"HANLIN_URL", "HANLIN_KEY", "HANLIN_CONFIG", "HANLIN_LANG"})
@@ -119,7 +118,7 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: object)
 
 def _unknown(name: str, environ: Mapping[str, str]) -> InvalidInput:
     """A setting that is none, with the nearest that is one: as variables where it was given as one."""
-    near = difflib.get_close_matches(name, Settings.model_fields, n=1, cutoff=0.0)[0]
+    near = nearest(name, Settings.model_fields)
     if is_variable := f"HANLIN_{name.upper()}" in environ:
         name, near = f"HANLIN_{name.upper()}", f"HANLIN_{near.upper()}"
     return InvalidInput("unknown_setting", name=name if is_variable else shorten(name), near=near)

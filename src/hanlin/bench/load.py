@@ -10,7 +10,7 @@ import asyncio
 import random
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from hanlin.bench.connection import Connection, Reply, Target
@@ -76,6 +76,11 @@ class Window:
             self.refused += 1
         else:
             self.failed += 1
+
+
+def reasons_of(windows: Iterable[Window]) -> Counter[str]:
+    """How often each error code was answered in all of them together; empty: no answer."""
+    return sum((window.reasons for window in windows), Counter[str]())
 
 
 @dataclass(frozen=True, slots=True)

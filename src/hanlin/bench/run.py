@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from hanlin.bench.load import Limits, Load, Window
+from hanlin.bench.load import Limits, Load, Window, reasons_of
 from hanlin.errors import EngineFailed
 
 SHARES = (0.25, 0.5, 0.7, 0.8, 0.9, 1.0, 1.2)
@@ -57,7 +56,7 @@ async def run_plan(load: Load, plan: Plan, *, on_load: OnLoad = lambda *_: None)
         on_load("open", rate, number, plan.num_loads)
         opened.append(await load.open(rate))
     if not any(window.good for window in (*closed, *opened)):
-        reasons = sum((window.reasons for window in (*closed, *opened)), Counter[str]())
+        reasons = reasons_of((*closed, *opened))
         raise EngineFailed("bench_no_answer", reason=next((code for code, _ in reasons.most_common(1) if code), "-"))
     return tuple(closed), tuple(opened)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import math
 import sys
-from collections import Counter
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -130,12 +129,14 @@ def _run(load: Load, plan: Plan) -> tuple[tuple[Window, ...], tuple[Window, ...]
 
 
 def _show(report: BenchReport) -> None:
+    from hanlin.bench.load import reasons_of
+
     names = ("load", "good", "p50", "p90", "p99", "p999", "refused", "failed")
     columns = [say(f"bench_column.{name}") for name in names]
     top = max((window.latency.quantile_s(0.99) for window in (*report.closed, *report.open)), default=0.0)
     rows = [_row(window, top) for window in (*report.closed, *report.open)]
     SCREEN.show(grid([*columns, ""], rows, right=tuple(range(1, len(names)))))
-    if reasons := sum((window.reasons for window in (*report.closed, *report.open)), Counter[str]()):
+    if reasons := reasons_of((*report.closed, *report.open)):
         told = ", ".join(f"{count} × {code or say('bench.no_answer')}" for code, count in reasons.most_common(_MAX_REASONS))
         SCREEN.line(say("bench.reasons", reasons=told))
     _show_parts(report)

@@ -16,7 +16,7 @@ def run_job(narrator: Narrator, client: Hanlin, kind: str, config: JsonObject) -
     job = find_open(client, kind, config)
     if job is None:
         return follow(narrator, client, client.jobs.submit(kind, config))
-    done, total = (job.progress.step, job.progress.total) if job.progress else (0, 0)
+    done, total = _progress(job)
     narrator.found("continuing", job=job.id, percent=100 * done // total if total else 0)
     return follow(narrator, client, job)
 
@@ -30,7 +30,7 @@ def find_open(client: Hanlin, kind: str, config: JsonObject) -> Job | None:
 
 def follow(narrator: Narrator, client: Hanlin, job: Job) -> Mapping[str, object]:
     """Follows a job with its progress shown; its result. Raises the job's own error."""
-    done, total = (job.progress.step, job.progress.total) if job.progress else (0, 0)
+    done, total = _progress(job)
     with narrator.bar(done, total or None) as bar:
 
         def show(event: JobEvent) -> None:
@@ -39,6 +39,11 @@ def follow(narrator: Narrator, client: Hanlin, job: Job) -> Mapping[str, object]
 
         ended = client.jobs.wait(job.id, on_event=show)
     return ended.result if isinstance(ended.result, dict) else {}
+
+
+def _progress(job: Job) -> tuple[int, int]:
+    """Steps done and steps in all; 0 is unknown."""
+    return (job.progress.step, job.progress.total) if job.progress else (0, 0)
 
 
 def live_text(metrics: Mapping[str, float], limit: int = 4) -> str:

@@ -108,7 +108,7 @@ class ProgressLines:
             return
         self._told_s = now_s
         self._first = self._first or (now_s, done)
-        (first_s, first) = self._first
+        first_s, first = self._first
         words = self._narrator.word("progress", done=done, total=total or "?")
         if total:
             words += self._narrator.word("progress_share", percent=100 * done // total)

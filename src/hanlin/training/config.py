@@ -108,8 +108,7 @@ class TrainConfig:
                 continue
             if name not in known:
                 choices = sorted(known.keys() - {"model"})
-                near = nearest(name, choices)
-                raise InvalidInput("unknown_training_option", name=shorten(name), near=near, choices=", ".join(choices))
+                raise InvalidInput("unknown_training_option", name=shorten(name), near=nearest(name, choices), choices=", ".join(choices))
             changes[name] = TextSettings.from_json(value) if name == "text" else _typed(name, value, getattr(config, name))
         return replace(config, **changes)  # type: ignore[arg-type]  # each value has the type of its default
 
@@ -132,6 +131,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "tokenizer": ("character", "word", "bpe", "wordpiece"),
     "positions": ("sinusoidal", "learned"),
 }
+_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
 def preset(model: str) -> TrainConfig:
@@ -160,9 +160,6 @@ def describe_options() -> dict[str, JsonObject]:
         found[name] = schema
     found["text"] = {"type": "object", "default": defaults.text.to_json(), "description": "what is done to texts first: docs/text.md"}
     return found
-
-
-_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
 def _typed(name: str, value: JsonValue, default: object) -> object:
