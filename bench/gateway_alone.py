@@ -61,15 +61,8 @@ async def through_protocol(app: Edge | Callable[..., object], settings: Settings
     import uvicorn
     from uvicorn.server import ServerState
 
-    config = uvicorn.Config(
-        app,
-        http=strict_protocol(settings, getattr(app, "valve", None)),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-    )  # type: ignore[arg-type]
+    http = strict_protocol(settings, getattr(app, "valve", None))
+    config = uvicorn.Config(app, http=http, ws="none", lifespan="off", log_config=None, access_log=False, proxy_headers=False)
     config.load()
     connections = []
     for _ in range(TOGETHER):

@@ -87,12 +87,12 @@ def gateway_parts(home: Path, bodies: list[bytes]) -> Iterator[tuple[str, float]
     yield "read strictly (guard)", microseconds(lambda: [guard.feed(request) for request in requests], calls=len(requests))
     whole = uvloop.run(through_protocol(_echo, settings, requests))
     yield "HTTP protocol, guard included, empty answer", whole
-    yield "whole gateway but its way to the worker", uvloop.run(through_protocol(app, settings, requests))
     full = create_app(Dataplane(accounts, settings=settings, router=FullRouter()))
     full.valve.close = lambda *_: None  # type: ignore[method-assign]
     yield "a worker's refusal, passed on", uvloop.run(through_protocol(full, settings, requests))
     full = create_app(Dataplane(accounts, settings=settings, router=FullRouter()))
     yield "a refusal at the valve, when a worker has just refused the same caller", uvloop.run(through_protocol(full, settings, requests))
+    yield "whole gateway but its way to the worker", uvloop.run(through_protocol(app, settings, requests))
     logging.getLogger("hanlin.access").setLevel(logging.ERROR)
     yield "the same without log lines", uvloop.run(through_protocol(app, settings, requests))
     yield "of which: who calls", microseconds(lambda: [accounts.authenticate(header) for _ in bodies], calls=len(bodies))
