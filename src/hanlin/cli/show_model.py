@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 STATES = {"published": "green", "certified": "cyan", "candidate": "yellow", "ok": "green", "over budget": "yellow", "failed": "red"}
 MAX_LABELS = 20
+_SHARES = ("label_agreement",)  # figures of a certificate that are told in percents, as their interval is
 
 
 def result(hanlin: Hanlin, job: Job) -> None:
@@ -192,9 +193,6 @@ def _reasons(evidence: Iterable[tuple[str, object]]) -> None:
             SCREEN.show(cell(f"{name}: {name_of('state', status)}: {reason}", STATES.get(status, "")))
 
 
-SHARES = ("label_agreement",)  # figures of a certificate that are told in percents, as their interval is
-
-
 def is_agreement_only(certificate: Certificate) -> bool:
     """Whether it was made without labelled rows: it says that variants agree, nothing about how good they are."""
     return part(certificate.report, "is_agreement_only") is True
@@ -204,7 +202,7 @@ def certificates(version: ModelVersion) -> None:
     """One line a certificate: variant, verdict, its figures."""
     for item in version.certificates:
         figures = [
-            f"{name_of('evidence', name)} {percent(value) if name in SHARES else f'{number(value):.4g}'}"
+            f"{name_of('evidence', name)} {percent(value) if name in _SHARES else f'{number(value):.4g}'}"
             + _between(part(item.report, f"{name}_interval"))
             for name, value in pairs(item.report)
             if number(value) is not None

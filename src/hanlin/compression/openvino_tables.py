@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def look_up_first(model: Model) -> int:
     """Change every such look-up along the first axis of `model`, in place. Returns how many."""
+    import_openvino()
     from openvino import opset13
 
-    import_openvino()
     num_changed = 0
     for node in model.get_ops():
         if node.get_type_name() != "Gather" or (found := _table(node)) is None:
@@ -43,6 +43,7 @@ def _table(gather: Node) -> tuple[Node, Node] | None:
     if widened.get_type_name() != "Convert" or scales.get_type_name() != "Constant":
         return None
     table = widened.input_value(0).get_node()
-    is_int8 = table.get_type_name() == "Constant" and table.get_output_element_type(0).get_type_name() == "i8"
-    is_by_row = list(scales.get_output_shape(0)) == [table.get_output_shape(0)[0], 1] if is_int8 else False
+    if table.get_type_name() != "Constant" or table.get_output_element_type(0).get_type_name() != "i8":
+        return None
+    is_by_row = list(scales.get_output_shape(0)) == [table.get_output_shape(0)[0], 1]
     return (table, scales) if is_by_row else None

@@ -25,4 +25,4 @@ def name_warnings(platform: Platform, principal: Principal, reference: ModelRef,
     params: dict[str, str | int] = {"model": version.model, "taken": version.number, "meant": meant.number}
     chosen = next((item.variant for item in platform.registry.list_variants(meant)), REFERENCE)
     is_slower = variant == REFERENCE != chosen
-    return (Said("deployed_beside_production_uncompressed" if is_slower else "deployed_beside_production", {**params}),)
+    return (Said("deployed_beside_production_uncompressed" if is_slower else "deployed_beside_production", params),)

@@ -47,9 +47,8 @@ def _plain(schema: JsonObject) -> JsonObject:
     def walk(node: object) -> object:
         if isinstance(node, dict):
             if "$ref" in node:
-                return walk(
-                    {**cast("JsonObject", inner[str(node["$ref"]).rpartition("/")[2]]), **{k: v for k, v in node.items() if k != "$ref"}}
-                )
+                definition = cast("JsonObject", inner[str(node["$ref"]).rpartition("/")[2]])
+                return walk(definition | {name: value for name, value in node.items() if name != "$ref"})
             return {name: walk(value) for name, value in node.items()}
         return [walk(item) for item in node] if isinstance(node, list) else node
 

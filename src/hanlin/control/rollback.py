@@ -61,8 +61,11 @@ def _is_done(session: Session, current: DeploymentRow, wanted: ModelRef | None) 
 
 
 def _target(session: Session, row: EndpointRow, current: DeploymentRow, wanted: ModelRef | None) -> DeploymentRow:
-    """The newest one before `current` that was ready and is what is wanted; or else is not what `current` or the one it undid is, and was
-    not itself rolled back."""
+    """The newest deployment before `current` that was ready and serves `wanted`.
+
+    Args:
+        wanted: None takes another version or variant than that of `current`, or of the one it undid, if it was not itself rolled back.
+    """
     query = select(DeploymentRow).where(
         DeploymentRow.endpoint_id == row.id, DeploymentRow.created_at < current.created_at, DeploymentRow.ready_at.is_not(None),
         DeploymentRow.role == "live",

@@ -17,7 +17,7 @@ from hanlin.types import JsonObject
 _FORGOTTEN = {"stopped", "failed"}  # a deployment in one of these states, and no longer wanted, holds no version
 _DATASETS = ("dataset", "rows")  # the fields of jobs that name a dataset
 _MODELS = ("model", "name")  # those that name a model
-MAX_USERS = 8  # in a refusal
+_MAX_USERS = 8  # in a refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class User:
 def in_use(subject: str, users: Iterable[User]) -> Conflict:
     """The refusal that names all users and what to do about each."""
     distinct = list(dict.fromkeys(users))
-    first, more = distinct[:MAX_USERS], ", …" if len(distinct) > MAX_USERS else ""
+    first, more = distinct[:_MAX_USERS], ", …" if len(distinct) > _MAX_USERS else ""
     commands = "; ".join(" / ".join(f"`{command}`" for command in user.commands) for user in first)
     return Conflict("in_use", subject=subject, user=", ".join(user.words for user in first) + more, commands=commands + more)
 

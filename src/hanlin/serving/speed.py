@@ -20,7 +20,7 @@ class Speed:
     """
 
     def __init__(self) -> None:
-        self._weight = self._x = self._y = self._xx = self._xy = 0.0
+        self._weight = self._x = self._y = self._xx = self._xy = 0.0  # weighted sums over the steps; x: tokens, y: seconds
         self._fixed_s = 0.0
         self._token_s = 0.0
         self.is_known = False
