@@ -113,7 +113,7 @@ def _jobs() -> list[str]:
     lines += ["`datasets.add` and `models.add` upload and submit in one call.", "", "```python"]
     lines.append('files = [file.model_dump() for file in hanlin.blobs.upload("reviews.csv")]')
     for kind, config in EXAMPLES.items():
-        said = json.dumps(config).replace(json.dumps(config.get("files")), "files")
+        said = json.dumps(config | {"files": "files"} if "files" in config else config).replace('"files": "files"', '"files": files')
         lines.append(f"hanlin.jobs.submit({json.dumps(kind)}, {said})")
     return [*lines, "```", ""]
 

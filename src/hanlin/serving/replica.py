@@ -1,7 +1,8 @@
 """One loaded variant inside a worker: task, text encoder, and the engine behind its queue.
 
 `Replica` belongs to the event loop of the worker: the queue, the permits and every call in flight are touched there only. The
-engine has threads of its own (`stepper`); while they compute, the loop reads, encodes, answers and refuses.
+engine has threads of its own (`stepper`); while they compute, the loop reads, encodes, answers and refuses. Only a short step
+that is all there is to do runs on the loop itself.
 (The batcher lives on the loop and not on the engine thread so that a full queue is refused at once, not after the step.)
 """
 
