@@ -132,15 +132,14 @@ class Valve:
             return None
         if caller.passes(now_s):
             return None
-        answers = caller.answers
         language = language_of(header_text(found.pop(b"accept-language", None)))
         if found not in _PLAIN or self._is_off():  # asks for something of its own
             return None
-        if language not in answers:
-            answers[language] = _answer(caller.error, language)
+        if (answer := caller.answers.get(language)) is None:
+            answer = caller.answers[language] = _answer(caller.error, language)
         request_id = request_id_of(None)
         self._count(request_id)
-        status, headers, body = answers[language]
+        status, headers, body = answer
         return b"".join((status, default_headers, (headers + body).replace(_ID.encode(), request_id.encode())))
 
 
