@@ -114,7 +114,9 @@ def test_a_bad_key_says_that_it_came_from_the_variable(run, world, monkeypatch: 
     assert "came from HANLIN_KEY" in run("model", "list").err
 
 
-@pytest.mark.parametrize(("language", "is_warned"), [("de", True), ("en_GB", False), ("zh", False), ("C", False), ("C.UTF-8", False), ("", False)])
+@pytest.mark.parametrize(
+    ("language", "is_warned"), [("de", True), ("en_GB", False), ("zh", False), ("C", False), ("C.UTF-8", False), ("", False)]
+)
 def test_a_language_that_is_not_spoken_is_told_once(run, world, monkeypatch: pytest.MonkeyPatch, language: str, is_warned: bool) -> None:
     monkeypatch.setenv("HANLIN_LANG", language)
     assert run("task", "list").err.count("HANLIN_LANG") == is_warned

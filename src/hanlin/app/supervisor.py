@@ -39,7 +39,7 @@ class Child:
     """One child that must run: how to start it, and how its restarts have gone.
 
     Args:
-        tally_slot: of a gateway, the descriptor of the tally and its number there: one that died with connections could live, and was killed.
+        tally_slot: of a gateway, the descriptor of the tally and its number there: one that died with connections could live.
     """
 
     role: str

@@ -45,7 +45,7 @@ def split_index(digest: bytes, text: str, rule: str) -> int:
 
 
 def shares_of(rule: str) -> tuple[int, ...]:
-    """Percents of train, validation and test (`70/15/15`), or of train and test (`70/30`). Raises InvalidInput (`invalid_dataset_split`)."""
+    """Percents of train, validation and test (`70/15/15`), or of train and test (`70/30`). Raises InvalidInput: `invalid_dataset_split`."""
     shares = tuple(int(part) for part in rule.split("/")) if _RULE.fullmatch(rule) else ()
     if sum(shares) != 100:
         raise InvalidInput("invalid_dataset_split", value=shorten(rule))
