@@ -94,7 +94,8 @@ def logs(platform: Platform, principal: Principal, job_id: str, *, language: str
     job = platform.jobs.get(principal.team_id, job_id)
     told = "\n".join(story(job, _all_events(platform, principal, job_id), language))[-MAX_LOG_BYTES:]
     output = _output(platform, job)
-    heading = f"\n--- {Said('job_output').text(language)} ---" if told and output else ""
+    said = Said("job_output").text(language)
+    heading = f"\n--- {said} ---" if told and output else ""
     return "\n".join(filter(None, (told + heading, output)))
 
 
