@@ -93,7 +93,7 @@ def test_c014_a_reset_while_the_model_computes_is_counted_once_and_hurts_nobody(
 
 def test_a_caller_who_pipelines_and_hangs_up_is_no_error_of_ours(own_stack) -> None:
     """The first of several requests was not told, and its end was logged as a crash."""
-    own_stack.add_model("m:1", step_ms=200)
+    own_stack.add_model("m:1", step_ms=1000)
     own_stack.wait_state(own_stack.deploy("m:1"), "ready")
     assert own_stack.post("good").status_code == 200
     caller = own_stack.connect()
