@@ -19,6 +19,7 @@ from hanlin.settings import Settings
 
 ERROR = Overloaded("endpoint_overloaded", retry_after_s=1.0)
 DATE = b"date: today\r\n"
+ROUTE = "/models/{endpoint}"
 
 
 def head(*lines: bytes, path: bytes = b"/models/m", key: bytes = b"Bearer a") -> bytes:
@@ -36,8 +37,8 @@ class Clock:
 class World:
     def __init__(self) -> None:
         self.clock, self.counted, self.is_off = Clock(), [], False
-        self.valve = Valve(self.counted.append, is_off=lambda: self.is_off, clock=self.clock)
-        self.valve.close(b"/models/m", [(b"authorization", b"Bearer a")], ERROR)
+        self.valve = Valve(lambda request_id, _: self.counted.append(request_id), is_off=lambda: self.is_off, clock=self.clock)
+        self.valve.close(b"/models/m", [(b"authorization", b"Bearer a")], ERROR, ROUTE)
 
     def refused(self, *lines: bytes, **options: bytes) -> bytes | None:
         return self.valve.refusal(head(*lines, **options), DATE)
@@ -107,7 +108,7 @@ def test_who_could_come_under_ever_new_names_takes_the_usual_way(world: World, t
     world.clock.now_s = STRAINED_S
     world.valve.answered(b"/models/m", [(b"authorization", b"Bearer a")])
     headers = [(b"authorization", key) for key in keys]
-    world.valve.close(target, headers, ERROR)
+    world.valve.close(target, headers, ERROR, ROUTE)
     assert not world.valve.is_at_work
     world.valve.answered(target, headers)
 
@@ -120,9 +121,9 @@ def test_the_last_of_two_keys_counts_as_it_does_for_the_gateway(world: World) ->
 def test_those_who_have_calmed_down_make_room_for_others(world: World) -> None:
     world.clock.now_s = STRAINED_S - 1e-6
     for number in range(1023):
-        world.valve.close(b"/models/m", [(b"authorization", b"Bearer %d" % number)], ERROR)
+        world.valve.close(b"/models/m", [(b"authorization", b"Bearer %d" % number)], ERROR, ROUTE)
     world.clock.now_s = STRAINED_S
-    world.valve.close(b"/models/m", [(b"authorization", b"Bearer new")], ERROR)
+    world.valve.close(b"/models/m", [(b"authorization", b"Bearer new")], ERROR, ROUTE)
     assert [world.refused(key=b"Bearer %d" % number) is not None for number in (0, 1022)] == [True, True]
 
 
@@ -187,7 +188,7 @@ def test_nobody_is_refused_while_the_gateway_ends(world: World) -> None:
 
 def test_it_opens_when_no_worker_has_refused_for_a_while(world: World) -> None:
     world.clock.now_s = STRAINED_S - 0.01
-    world.valve.close(b"/models/m", [(b"authorization", b"Bearer a")], ERROR)
+    world.valve.close(b"/models/m", [(b"authorization", b"Bearer a")], ERROR, ROUTE)
     world.clock.now_s = 2 * STRAINED_S - 0.02
     assert any(world.refused() for _ in range(100))
     world.clock.now_s = 2 * STRAINED_S
@@ -208,7 +209,7 @@ def test_a_few_more_pass_than_were_answered_lately(world: World) -> None:
         if tick % 2:
             world.valve.answered(b"/models/m", [(b"authorization", b"Bearer a")])
         if tick % 500 == 0:
-            world.valve.close(b"/models/m", [(b"authorization", b"Bearer a")], ERROR)
+            world.valve.close(b"/models/m", [(b"authorization", b"Bearer a")], ERROR, ROUTE)
         passed += tick >= 1000 and world.refused() is None
     assert passed == pytest.approx(1.5 * 1000 * HEADROOM, rel=0.05)
 

@@ -1,4 +1,4 @@
-"""Puts the gateway together: the edge, inference, health, documents, the control API's router and the console."""
+"""Puts the gateway together: the edge, the doors, health, documents, the control API's router and the console."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from hanlin.gateway.control_api_routing import PREFIX
 from hanlin.gateway.control_api_strict import invalid_field
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.docs_page import docs_router
+from hanlin.gateway.doorman import Doorman
 from hanlin.gateway.edge import Edge, refusal
 from hanlin.gateway.health import health_router
-from hanlin.gateway.inference import Inference
 from hanlin.gateway.metrics import GatewayMetrics
 from hanlin.gateway.responses import methods_of
 
@@ -46,6 +46,7 @@ def create_app(
             edge.close()
 
     metrics = GatewayMetrics()
+    doorman = Doorman(dataplane)
     dataplane.peers.on_count = lambda: metrics.counted(dataplane.router, dataplane.cache)
     inner = FastAPI(
         title="Hanlin", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False
@@ -60,16 +61,16 @@ def create_app(
     inner.include_router(docs_router(inner))
     if console_app is not None:
         # not mounted at "/": a mount takes every method, so wrong ones would look like missing pages
-        inner.router.default = _beside_the_api(console_app)
-    edge = Edge(inner, Inference(dataplane), metrics, is_draining=lambda: dataplane.is_draining)
+        inner.router.default = _beside_the_api(console_app, (f"{PREFIX}/", *doorman.doors.roots))
+    edge = Edge(inner, doorman, metrics, is_draining=lambda: dataplane.is_draining)
     return edge
 
 
-def _beside_the_api(console: ASGIApp) -> ASGIApp:
-    """The console, but for what looks like a call of the control API: a program is told in the API's form, never with a page."""
+def _beside_the_api(console: ASGIApp, roots: tuple[str, ...]) -> ASGIApp:
+    """The console, but for what looks like a call, below one of `roots`: a program is told in the API's form, never with a page."""
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and f"{scope['path']}/".startswith(f"{PREFIX}/"):
+        if scope["type"] == "http" and f"{scope['path']}/".startswith(roots):
             raise NotFound("no_such_page")
         await console(scope, receive, send)
 

@@ -45,6 +45,7 @@ class Outcome:
     decode_ms: float = 0.0
     write_ms: float = 0.0
     cache: CacheUse = ""
+    task: str = ""
 
 
 class Dataplane:
@@ -102,6 +103,12 @@ class Dataplane:
         """The route of an endpoint the caller may use. Raises NotFound (`endpoint_not_found`), alike for all reasons."""
         return self.router.route(self._key(principal, endpoint))
 
+    def endpoints(self, principal: Principal) -> list[tuple[str, EndpointRoute]]:
+        """Name and route of each endpoint of the caller's team, but private ones."""
+        start, known = route_key(principal.team_id, ""), self.router.keys()
+        names = [key.removeprefix(start) for key in known if key.startswith(start)]
+        return [(name, self.router.route(start + name)) for name in names if not name.startswith(".")]
+
     async def predict(
         self, principal: Principal, endpoint: str, inputs: JsonValue, parameters: JsonObject, *, timeout_s: float, language: str,
         request_id: str, lane: Lane = "interactive",
@@ -139,7 +146,7 @@ class Dataplane:
         answer = result.answer
         return Outcome(
             answer.body, result.info.version, result.info.variant, answer.items, answer.tokens, answer.queue_ms, answer.encode_ms,
-            answer.engine_ms, answer.truncated, answer.windows, answer.decode_ms, answer.write_ms,
+            answer.engine_ms, answer.truncated, answer.windows, answer.decode_ms, answer.write_ms, task=result.info.task,
         )  # fmt: skip
 
     async def _kept(self, principal: Principal, key: str, route: EndpointRoute, request: Request) -> Outcome:

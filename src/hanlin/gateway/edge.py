@@ -17,8 +17,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hanlin.errors import Cancelled, HanlinError, Internal, InvalidInput
+from hanlin.gateway.door import NAME, Door
+from hanlin.gateway.doorman import Doorman
 from hanlin.gateway.http_guard import ALLOW
-from hanlin.gateway.inference import PREFIX, Inference
 from hanlin.gateway.metrics import GatewayMetrics
 from hanlin.gateway.responses import error_response, header_text, language_of, request_id_of
 from hanlin.gateway.valve import Valve
@@ -26,7 +27,7 @@ from hanlin.observe import logs
 from hanlin.observe.access_log import AccessLog
 
 _log = logging.getLogger("hanlin.gateway")
-_PREDICT = PREFIX + "{endpoint}"
+_MAX_REMEMBERED = 128  # characters of a path; those of real endpoints are shorter
 _FOR_GOOD = {"Unauthenticated", "PermissionDenied", "NotFound"}
 
 
@@ -42,12 +43,13 @@ class Edge:
     """
 
     def __init__(
-        self, inner: ASGIApp, inference: Inference, metrics: GatewayMetrics, *, is_draining: Callable[[], bool] = lambda: False
+        self, inner: ASGIApp, doorman: Doorman, metrics: GatewayMetrics, *, is_draining: Callable[[], bool] = lambda: False
     ) -> None:  # fmt: skip
         self._inner = inner
-        self._inference = inference
+        self._doorman = doorman
         self._metrics = metrics
         self._is_draining = is_draining
+        self._find = lru_cache(maxsize=1024)(self._look)  # callers come back to the same few addresses
         self._access = AccessLog()
         self.valve = Valve(self._turned_away, is_off=is_draining)
 
@@ -91,18 +93,23 @@ class Edge:
 
     async def _handle(self, scope: Scope, receive: Receive, answer: _Answer, headers: dict[bytes, bytes]) -> None:
         path: str = scope["path"]
-        check_path(path)
-        if not path.startswith(PREFIX):
+        found = self._find(path) if len(path) <= _MAX_REMEMBERED else self._look(path)
+        if found is None:
             await self._inner(scope, receive, answer.send)
             return
-        endpoint = path[len(PREFIX) :]
-        scope["state"]["route"] = _PREDICT
-        if scope["method"] == "POST":
-            await self._inference.predict(scope, receive, answer.send_whole, headers, endpoint)
-        elif scope["method"] in ("GET", "HEAD"):
-            await self._inference.describe(headers, endpoint)(scope, receive, answer.send)
+        door, name = found
+        scope["state"]["route"] = door.path
+        method: str = scope["method"]
+        if method == "POST" and door.read is not None:
+            await self._doorman.call(door, name, scope, receive, answer.send_whole, headers=headers)
+        elif method in ("GET", "HEAD") and door.show is not None:
+            await self._doorman.show(door, headers, name)(scope, receive, answer.send)
         else:
-            raise InvalidInput("method_not_allowed", allowed="GET, HEAD, POST")
+            raise InvalidInput("method_not_allowed", allowed=door.allowed)
+
+    def _look(self, path: str) -> tuple[Door, str] | None:
+        check_path(path)
+        return self._doorman.doors.find(path)
 
     async def _refuse(self, error: HanlinError, scope: Scope, receive: Receive, answer: _Answer) -> None:
         if isinstance(error, Cancelled) and error.code == "client_gone":
@@ -115,16 +122,22 @@ class Edge:
         if answer.status:  # the head has left: only breaking the connection tells the caller
             raise error
         if error.code == "endpoint_overloaded":
-            self.valve.close(_target(scope), scope["headers"], error)
+            self._close_valve(error, scope)
         elif error.family in _FOR_GOOD and self.valve.is_at_work:
             self.valve.open(_target(scope), scope["headers"])
         await refusal(error, scope)(scope, receive, answer.send)
 
-    def _turned_away(self, request_id: str) -> None:
+    def _close_valve(self, error: HanlinError, scope: Scope) -> None:
+        """Only where the address names the endpoint: others of the same caller must not suffer for it."""
+        route: str = scope["state"].get("route", "")
+        if NAME in route:
+            self.valve.close(_target(scope), scope["headers"], error, route)
+
+    def _turned_away(self, request_id: str, route: str) -> None:
         """A request was refused at the valve."""
         self._metrics.begin()
-        self._metrics.end("POST", _PREDICT, 429, 0.0)
-        self._access.add("POST", _PREDICT, 429, 0.0, request_id)
+        self._metrics.end("POST", route, 429, 0.0)
+        self._access.add("POST", route, 429, 0.0, request_id)
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = str(scope["state"].get("route") or _route_name(scope))
@@ -192,7 +205,7 @@ def _target(scope: Scope) -> bytes:
 
 def check_path(path: str) -> None:
     """Raises InvalidInput (`invalid_path`) for what no route of ours has: control characters, backslashes, dot segments, escapes left."""
-    if not (_is_plain_again(path) if len(path) <= 128 else _is_plain(path)):
+    if not _is_plain(path):
         raise InvalidInput("invalid_path")
 
 
@@ -203,9 +216,6 @@ def _is_plain(path: str) -> bool:
         and not any(mark in path for mark in ("\\", "//", "/../", "/./", "%"))
         and not path.endswith(("/..", "/."))
     )
-
-
-_is_plain_again = lru_cache(maxsize=1024)(_is_plain)  # callers come back to the same few addresses
 
 
 def _route_name(scope: Scope) -> str:

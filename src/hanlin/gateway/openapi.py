@@ -12,10 +12,11 @@ _ERROR: JsonObject = {
     "properties": {
         "error": {
             "type": "object",
-            "required": ["code", "family", "message", "request_id"],
+            "required": ["code", "family", "message", "request_id", "type"],
             "properties": {
                 "code": {"type": "string"}, "family": {"type": "string"}, "message": {"type": "string"}, "next": {"type": "string"},
                 "request_id": {"type": "string"}, "retry_after_s": {"type": "number"}, "index": {"type": "integer"},
+                "type": {"type": "string", "description": "the family in the words of OpenAI's API"},
             },
         }
     },

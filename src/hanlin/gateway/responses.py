@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
 from hanlin.errors import HanlinError
-from hanlin.gateway.status import http_status
+from hanlin.gateway.status import error_type, http_status
 
 _random = random.Random()  # noqa: S311 - a name, not a secret: told apart is enough, and it costs no system call
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
@@ -37,12 +37,13 @@ def error_headers(error: HanlinError, language: str) -> dict[str, str]:
 
 
 def error_body(error: HanlinError, request_id: str, language: str) -> bytes:
-    """`{"error": {…, "request_id"}}`."""
+    """`{"error": {…, "request_id", "type"}}`: one form for all doors; clients of OpenAI's API find `message`, `code` and `type` in it."""
     wire = error.to_wire(language)
-    body = msgspec.json.encode({"error": {**wire, "request_id": request_id}})
+    more = {"request_id": request_id, "type": error_type(error)}
+    body = msgspec.json.encode({"error": {**wire, **more}})
     if len(body) > 4096:  # Chinese takes three bytes a character
         short = {name: value[:300] if isinstance(value, str) else value for name, value in wire.items()}
-        body = msgspec.json.encode({"error": {**short, "request_id": request_id}})
+        body = msgspec.json.encode({"error": {**short, **more}})
     return body
 
 

@@ -30,3 +30,22 @@ def http_status(error: HanlinError) -> int:
 def grpc_code(error: HanlinError) -> str:
     """The name of the gRPC status code of `error`."""
     return STATUS[error.family][1]
+
+
+TYPES = {
+    "InvalidInput": "invalid_request_error",
+    "Unauthenticated": "authentication_error",
+    "PermissionDenied": "permission_error",
+    "NotFound": "not_found_error",
+    "Conflict": "conflict_error",
+    "NotReady": "unavailable_error",
+    "QuotaExceeded": "insufficient_quota",
+    "Overloaded": "rate_limit_error",
+    "DeadlineExceeded": "timeout_error",
+    "Cancelled": "cancelled_error",
+}
+
+
+def error_type(error: HanlinError) -> str:
+    """The family in the words that clients of OpenAI's API look for under `type`."""
+    return TYPES.get(error.family, "server_error")

@@ -40,6 +40,7 @@ class _Caller:
 
     until_s: float
     error: HanlinError
+    route: str
     tokens_at_s: float
     window_s: float
     rate: float = FIRST_RATE
@@ -69,13 +70,13 @@ class Valve:
     """Who is refused at once, and how.
 
     Args:
-        count: told the id of each request that is refused here.
+        count: told the id and the route of each request that is refused here.
         is_off: whether all requests take the usual way at present.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, count: Callable[[str], None], *, is_off: Callable[[], bool] = lambda: False, clock: Callable[[], float] = time.monotonic
+        self, count: Callable[[str, str], None], *, is_off: Callable[[], bool] = lambda: False, clock: Callable[[], float] = time.monotonic
     ) -> None:  # fmt: skip
         self._count = count
         self._is_off = is_off
@@ -87,8 +88,12 @@ class Valve:
         """Whether there is anyone to be refused."""
         return bool(self._callers)
 
-    def close(self, target: bytes, headers: Iterable[tuple[bytes, bytes]], error: HanlinError) -> None:
-        """A worker has refused a call to `target`, path and query, for its caller asks too much; names of `headers` are lower case."""
+    def close(self, target: bytes, headers: Iterable[tuple[bytes, bytes]], error: HanlinError, route: str) -> None:
+        """A worker has refused a call to `target`, path and query, for its caller asks too much; names of `headers` are lower case.
+
+        Args:
+            route: its label in metrics and logs.
+        """
         key, now_s = _key(target, headers), self._clock()
         if key is None:
             return
@@ -100,7 +105,7 @@ class Valve:
         if len(self._callers) >= _MAX_CALLERS:
             self._callers.clear()
         told = Overloaded(error.code, retry_after_s=error.retry_after_s)  # a worker's own has the words of one language
-        self._callers[key] = _Caller(now_s + STRAINED_S, told, now_s, now_s)
+        self._callers[key] = _Caller(now_s + STRAINED_S, told, route, now_s, now_s)
 
     def open(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """This caller is refused for good, its key or the endpoint has gone: it is to hear that; arguments as for `close`."""
@@ -138,7 +143,7 @@ class Valve:
         if (answer := caller.answers.get(language)) is None:
             answer = caller.answers[language] = _answer(caller.error, language)
         request_id = request_id_of(None)
-        self._count(request_id)
+        self._count(request_id, caller.route)
         status, headers, body = answer
         return b"".join((status, default_headers, (headers + body).replace(_ID.encode(), request_id.encode())))
 

@@ -1,0 +1,181 @@
+"""What every door has in common: who asks, for what, how long, the body within its bounds, the answer with its times. The hot path.
+
+Plain ASGI, no framework. Knows no protocol: `door.py` says what one is. Raises HanlinError; the edge turns it into an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope
+
+from hanlin.errors import Cancelled, InvalidInput
+from hanlin.gateway.dataplane import Dataplane, Outcome
+from hanlin.gateway.door import Ask, Door
+from hanlin.gateway.doors import Doors
+from hanlin.gateway.responses import header_text
+from hanlin.types import MAX_TIMEOUT_S, Principal
+
+SendWhole = Callable[[int, list[tuple[bytes, bytes]], bytes], Awaitable[None]]
+
+
+class Doorman:
+    """Leads callers from any door to the dataplane.
+
+    Attributes:
+        doors: where there is one.
+    """
+
+    def __init__(self, dataplane: Dataplane, doors: Doors | None = None) -> None:
+        self._dataplane = dataplane
+        self.doors = doors or Doors()
+
+    async def call(
+        self, door: Door, name: str, scope: Scope, receive: Receive, send_whole: SendWhole, *, headers: dict[bytes, bytes]
+    ) -> None:  # fmt: skip
+        """Answer a call; `name` is the endpoint that the address names."""
+        assert door.read is not None
+        begun_s = time.perf_counter()
+        dataplane = self._dataplane
+        principal = dataplane.authenticate(header_text(headers.get(b"authorization")))
+        if door.is_named:  # before the body is taken
+            dataplane.find(principal, name)
+        timeout_s = self._timeout_s(headers)
+        _check_headers(headers)
+        ask = door.read(await read_body(receive, headers, dataplane.settings.max_body_bytes), name)
+        if ask.task:
+            self._check_task(principal, ask)
+        state = scope["state"]
+        parsed_s = time.perf_counter()
+        call = dataplane.predict(
+            principal,
+            ask.endpoint,
+            ask.inputs,
+            ask.parameters,
+            timeout_s=timeout_s,
+            language=state["language"],
+            request_id=state["request_id"],
+        )
+        outcome = await until_gone(call, scope, receive)
+        if ask.task and outcome.task != ask.task:  # it was asleep when asked, or serves something else since
+            raise _other_task(outcome.task, ask.task)
+        body = outcome.body if ask.write is None else ask.write(outcome)
+        await _send_outcome(send_whole, outcome, body, begun_s=begun_s, parsed_s=parsed_s)
+
+    def show(self, door: Door, headers: dict[bytes, bytes], name: str) -> Response:
+        """What the door tells without a call."""
+        assert door.show is not None
+        principal = self._dataplane.authenticate(header_text(headers.get(b"authorization")))
+        return door.show(self._dataplane, principal, name)
+
+    def _check_task(self, principal: Principal, ask: Ask) -> None:
+        """Raises NotFound, or InvalidInput (`endpoint_has_other_task`) when it is known already."""
+        info = self._dataplane.find(principal, ask.endpoint).info
+        if info is not None and info.task != ask.task:
+            raise _other_task(info.task, ask.task)
+
+    def _timeout_s(self, headers: dict[bytes, bytes]) -> float:
+        """The caller's deadline (`X-Timeout-S`), or the default. Raises InvalidInput (`invalid_timeout`)."""
+        text = headers.get(b"x-timeout-s")
+        if text is None:
+            return self._dataplane.settings.request_timeout_s
+        try:
+            value = float(text) if len(text) <= 16 and text.replace(b".", b"", 1).isdigit() else 0.0
+        except ValueError:
+            value = 0.0
+        if not 0 < value <= MAX_TIMEOUT_S:
+            raise InvalidInput("invalid_timeout", limit=int(MAX_TIMEOUT_S))
+        return value
+
+
+async def read_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
+    """The whole body, never more than `limit` bytes. A declared length beyond it is refused unread.
+
+    Raises:
+        InvalidInput: `body_too_large`.
+        Cancelled: the caller went away.
+    """
+    declared = headers.get(b"content-length")
+    if declared is not None and int(declared) > limit:
+        raise InvalidInput("body_too_large", limit=limit)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Cancelled("client_gone")
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit:
+            raise InvalidInput("body_too_large", limit=limit)
+        parts.append(part)
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def until_gone(call: Awaitable[Outcome], scope: Scope, receive: Receive) -> Outcome:
+    """The outcome of `call`, cancelled as soon as the caller hangs up. Raises Cancelled (`client_gone`)."""
+    register: Callable[[Callable[[], object]], None] | None = scope.get("hanlin.on_disconnect")
+    if register is not None:  # our own server tells: no second task a request
+        task = asyncio.current_task()
+        assert task is not None
+        register(task.cancel)
+        try:
+            return await call
+        finally:
+            register(_nothing)
+    work = asyncio.ensure_future(call)
+    gone = asyncio.ensure_future(_disconnected(receive))
+    try:
+        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise Cancelled("client_gone")
+        return work.result()
+    finally:
+        gone.cancel()
+        work.cancel()
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send_outcome(send_whole: SendWhole, outcome: Outcome, body: bytes, *, begun_s: float, parsed_s: float) -> None:
+    timing = (
+        f"parse;dur={(parsed_s - begun_s) * 1000:.3f}, queue;dur={outcome.queue_ms}, encode;dur={outcome.encode_ms}, "
+        f"engine;dur={outcome.engine_ms}, decode;dur={outcome.decode_ms}, write;dur={outcome.write_ms}, "
+        f"total;dur={(time.perf_counter() - begun_s) * 1000:.3f}"
+    )
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"server-timing", timing.encode()),
+        (b"x-hanlin-model", f"{outcome.version} {outcome.variant}".encode()),
+    ]
+    if outcome.cache:
+        headers.append((b"x-hanlin-cache", outcome.cache.encode()))
+    if outcome.truncated:
+        headers.append((b"x-hanlin-truncated", ",".join(map(str, outcome.truncated)).encode()))
+    if outcome.windows:
+        headers.append((b"x-hanlin-windows", ",".join(f"{index}={count}" for index, count in outcome.windows).encode()))
+    await send_whole(200, headers, body)
+
+
+def _check_headers(headers: dict[bytes, bytes]) -> None:
+    kind = headers.get(b"content-type", b"").lower()
+    media, _, rest = kind.partition(b";")
+    if media.strip() != b"application/json" or (b"charset" in rest and b"utf-8" not in rest):
+        raise InvalidInput("wrong_content_type")
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise InvalidInput("content_encoding_not_taken")
+
+
+def _nothing() -> None:
+    """Stands where no task is to be cancelled."""
+
+
+def _other_task(task: str, needed: str) -> InvalidInput:
+    return InvalidInput("endpoint_has_other_task", task=task, needed=needed)

@@ -1,0 +1,74 @@
+"""The register of doors, and what all doors share whatever their protocol."""
+
+from __future__ import annotations
+
+import pytest
+
+from hanlin.errors import FAMILIES
+from hanlin.gateway.door import Ask, Door
+from hanlin.gateway.doors import ALL, Doors
+from hanlin.gateway.openapi import describe
+from hanlin.gateway.status import error_type
+
+SCHEMA = describe({"openapi": "3.1.0", "info": {"title": "Hanlin", "version": "1"}, "paths": {}})
+
+
+def read(body: bytes, endpoint: str) -> Ask:
+    return Ask(endpoint, body.decode(), {})
+
+
+A, B, C = Door("/a", read=read), Door("/x/{endpoint}", read=read), Door("/x/{endpoint}/y", read=read)
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("/a", (A, "")), ("/a/", None), ("/b", None), ("/x", None), ("/x/", (B, "")), ("/x/n", (B, "n")), ("/x/n/y", (C, "n")),
+        ("/x/n/z", (B, "n/z")), ("/x/y", (B, "y")), ("/x/" + "n" * 500 + "/y", (C, "n" * 500)),
+    ],
+)  # fmt: skip
+def test_a_door_is_found_by_its_address(path: str, found: tuple[Door, str] | None) -> None:
+    doors = Doors((A, B, C))
+    assert doors.find(path) == doors.find(path) == found
+
+
+def test_every_door_is_described_with_its_methods() -> None:
+    for door in ALL:
+        described = SCHEMA["paths"][door.path]
+        assert described.keys() == {method for method, does in (("post", door.read), ("get", door.show)) if does}
+
+
+def test_every_door_refuses_other_methods_and_names_its_own(stack) -> None:
+    for door in ALL:
+        path = door.path.replace("{endpoint}", "sentiment")
+        for method in {"GET", "POST", "PUT", "DELETE"} - set(door.allowed.split(", ")):
+            answer = stack.client.request(method, path)
+            assert (answer.status_code, answer.headers["allow"], answer.json()["error"]["code"]) == (
+                405,
+                door.allowed,
+                "method_not_allowed",
+            )
+
+
+def test_every_door_wants_a_key(stack) -> None:
+    for door in ALL:
+        path = door.path.replace("{endpoint}", "sentiment")
+        for method in door.allowed.split(", "):
+            for key in ("", "Bearer hl_wrong"):
+                answer = stack.client.request(method, path, headers={"authorization": key})
+                assert answer.status_code == 401
+
+
+def test_every_door_counts_under_its_own_name(stack) -> None:
+    for door in ALL:
+        stack.client.request(door.allowed.rpartition(" ")[2], door.path.replace("{endpoint}", "none-such"))
+    told = stack.client.get("/metrics").text
+    for door in ALL:
+        assert f'route="{door.path}"' in told
+
+
+def test_an_error_has_the_type_that_clients_of_openai_look_for(stack) -> None:
+    error = stack.post("").json()["error"]
+    assert (error["code"], error["type"], error["family"]) == ("empty_text", "invalid_request_error", "InvalidInput")
+    for name, family in FAMILIES.items():
+        assert error_type(family("internal")), name
