@@ -125,6 +125,22 @@ def nearest(name: str, choices: Iterable[str]) -> str:
     return max(choices, key=likeness)
 
 
+JsonType = Literal["null", "a boolean", "a number", "a string", "a list", "an object"]
+
+
+def json_type(value: JsonValue) -> JsonType:
+    """The kind of a JSON value in words; never the value itself."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "a string"
+    return "a list" if isinstance(value, list) else "an object"
+
+
 def utc_now() -> datetime:
     """The present moment, with time zone."""
     return datetime.now(UTC)

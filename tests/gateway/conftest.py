@@ -18,6 +18,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from hanlin.gateway.acceptor import new_tally
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import TextSettings
+from hanlin.tasks.vectors import VectorSettings
 
 STACK = Path(__file__).with_name("stack.py")
 WORDS = ("[PAD]", "[UNK]", "good", "bad", "crash", "nan", "fail")
@@ -68,14 +69,18 @@ class Stack:
     def start_reconciler(self) -> None:
         self.reconciler = subprocess.Popen([sys.executable, STACK, "reconciler", self.home])
 
-    def add_model(self, version: str, *, labels: tuple[str, ...] = ("negative", "positive"), **fake: object) -> None:
+    def add_model(
+        self, version: str, *, labels: tuple[str, ...] = ("negative", "positive"), task: str = "text-classification", **fake: object
+    ) -> None:  # fmt: skip
         folder = self.home / "models" / version
         folder.mkdir(parents=True)
         vocabulary = {word: number for number, word in enumerate(WORDS)} | {f"w{n}": n for n in range(len(WORDS), 200)}
         tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         tokenizer.save(str(folder / "tokenizer.json"))
-        ModelSpec(task="text-classification", labels=labels, max_length=64, pad_id=0, text=TextSettings(), languages=("en",)).save(folder)
+        vectors = VectorSettings(int(str(fake["dimensions"])), is_normalized=False) if "dimensions" in fake else None
+        spec = ModelSpec(task=task, labels=labels, max_length=64, pad_id=0, text=TextSettings(), languages=("en",), vectors=vectors)
+        spec.save(folder)
         (folder / "fake.json").write_text(json.dumps({"crash_token": 4, "nan_token": 5, "fail_token": 6, **fake}))
 
     def deploy(self, version: str, endpoint: str = "sentiment", *, team: str = "default", replicas: int = 1, **more: object) -> str:
@@ -158,6 +163,24 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         found.wait_state(found.deploy("m:1"), "ready")
         found.wait_state(found.deploy("m:1", "secret", team="other"), "ready")
         assert found.post("good").status_code == 200
+        yield found
+    finally:
+        found.close()
+
+
+@pytest.fixture(scope="module")
+def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Shared by a module: endpoints `sentiment`, `vectors` and `ranks` of team default."""
+    found = Stack(tmp_path_factory.mktemp("doors") / "home")
+    try:
+        found.add_model("m:1")
+        found.add_model("v:1", task="embedding", labels=(), dimensions=8)
+        found.add_model("r:1", task="reranking", labels=("relevance",))
+        numbers = [found.deploy("m:1"), found.deploy("v:1", "vectors"), found.deploy("r:1", "ranks")]
+        for number in numbers:
+            found.wait_state(number, "ready")
+        for endpoint, inputs in (("sentiment", "good"), ("vectors", "good"), ("ranks", {"query": "good", "texts": ["bad"]})):
+            assert found.post(inputs, endpoint).status_code == 200
         yield found
     finally:
         found.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
+from hanlin.gateway.openapi_doors import add_doors
 from hanlin.gateway.openapi_jobs import add_jobs
 from hanlin.types import MAX_TIMEOUT_S, JsonObject, JsonValue
 
@@ -50,6 +51,7 @@ def describe(schema: JsonObject) -> JsonObject:
     schemas = dict(cast("JsonObject", components.get("schemas", {})))
     schemas |= {**_parameters(), "Error": _ERROR}
     add_jobs(schemas, paths)
+    add_doors(paths, _refusals())
     components["schemas"] = schemas
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": "hl_…; `hanlin key create` makes one"}}
     info: JsonObject = {

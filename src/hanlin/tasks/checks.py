@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeVar, cast, get_args
+from typing import TypeVar, cast, get_args
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.base import Limits
 from hanlin.tasks.text import is_blank
-from hanlin.types import JsonObject, JsonValue, LongText, shorten
+from hanlin.types import JsonObject, JsonValue, LongText, json_type, shorten
 
 Choice = TypeVar("Choice", bound=str)
 
@@ -125,19 +125,3 @@ def read_names(parameters: JsonObject, name: str, *, default: Sequence[str], lim
     if not isinstance(value, list) or len(value) > limit or not all(isinstance(item, str) for item in value):
         raise InvalidInput("invalid_parameter", name=name, expected="a list of strings", found=json_type(value))
     return cast("list[str]", value)
-
-
-JsonType = Literal["null", "a boolean", "a number", "a string", "a list", "an object"]
-
-
-def json_type(value: JsonValue) -> JsonType:
-    """The kind of a JSON value in words; never the value itself."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "a boolean"
-    if isinstance(value, int | float):
-        return "a number"
-    if isinstance(value, str):
-        return "a string"
-    return "a list" if isinstance(value, list) else "an object"

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
-from hanlin.tasks.checks import check_text, check_texts, json_type, read_long_text
+from hanlin.tasks.checks import check_text, check_texts, read_long_text
 from hanlin.tasks.embedding import merged_vectors, normalized, vectors_of
 from hanlin.tasks.encoding import Encoded, TextEncoder
 from hanlin.tasks.likeness import SCORES, Likeness, Numbers
@@ -22,7 +22,7 @@ from hanlin.tasks.parameters import LONG_TEXT, boolean, check_names, integer
 from hanlin.tasks.ranking_metrics import ScalarMetrics, ranking_metrics
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.windows import Window
-from hanlin.types import JsonObject, JsonValue, LongText
+from hanlin.types import JsonObject, JsonValue, LongText, json_type
 
 PROBE_QUERY = "Was it worth the money?"
 _FIELDS = {"query", "texts"}

@@ -1,0 +1,53 @@
+"""Single fields of a body that a door reads itself, strictly: what is not of its type is refused by name, never guessed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hanlin.errors import InvalidInput
+from hanlin.types import JsonObject, json_type, shorten
+
+
+def text(value: JsonObject, name: str) -> str:
+    """A string. Raises InvalidInput (`invalid_parameter`)."""
+    found = value.get(name)
+    if not isinstance(found, str):
+        raise InvalidInput("invalid_parameter", name=name, expected="a string", found=json_type(found))
+    return found
+
+
+def flag(value: JsonObject, name: str, *, default: bool) -> bool:
+    """A boolean; missing or null means `default`. Raises InvalidInput (`invalid_parameter`)."""
+    found = value.get(name)
+    if found is None:
+        return default
+    if not isinstance(found, bool):
+        raise InvalidInput("invalid_parameter", name=name, expected="true or false", found=json_type(found))
+    return found
+
+
+def count(value: JsonObject, name: str) -> int | None:
+    """A whole number from 1; missing or null means None. Raises InvalidInput (`invalid_parameter`)."""
+    found = value.get(name)
+    if found is None:
+        return None
+    expected = f"an integer from 1 to {MOST}"
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise InvalidInput("invalid_parameter", name=name, expected=expected, found=json_type(found))
+    if not 1 <= found <= MOST:
+        raise InvalidInput("invalid_parameter", name=name, expected=expected, found="one out of range")
+    return found
+
+
+def choice(value: JsonObject, name: str, choices: Sequence[str]) -> str:
+    """One of `choices`; missing or null means the first. Raises InvalidInput (`invalid_parameter`)."""
+    found = value.get(name)
+    if found is None:
+        return choices[0]
+    if found not in choices:
+        shown = shorten(found) if isinstance(found, str) else json_type(found)
+        raise InvalidInput("invalid_parameter", name=name, expected="one of " + ", ".join(choices), found=shown)
+    return str(found)
+
+
+MOST = 2**31
