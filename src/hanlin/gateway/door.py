@@ -12,6 +12,7 @@ from hanlin.gateway.dataplane import Dataplane, Outcome
 from hanlin.types import JsonObject, JsonValue, Principal
 
 NAME = "{endpoint}"  # in a path: the one part that is not fixed
+Write = Callable[[Outcome], bytes]  # the protocol's answer
 
 
 class Ask(msgspec.Struct, frozen=True, gc=False):
@@ -26,7 +27,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     inputs: JsonValue
     parameters: JsonObject
     task: str = ""
-    write: Callable[[Outcome], bytes] | None = None
+    write: Write | None = None
 
 
 Read = Callable[[bytes, str], Ask]  # of a body and the endpoint in the path; raises InvalidInput

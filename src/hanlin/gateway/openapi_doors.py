@@ -28,6 +28,15 @@ class _Described:
 
 
 _MODEL: JsonObject = {"id": "search", "object": "model", "created": 0, "owned_by": "default"}
+_META: JsonObject = {"api_version": {"version": "2"}, "billed_units": {"search_units": 1}, "tokens": {"input_tokens": 31}}
+_RERANK: JsonObject = {"model": _TEXT, "query": _TEXT, "documents": _TEXTS, "top_n": _COUNT}
+_RERANK_REQUIRED = ("model", "query", "documents")
+_DOCUMENT: JsonObject = {"type": "object", "required": ["text"], "properties": {"text": _TEXT}, "additionalProperties": False}
+_DOCUMENTS: JsonObject = {"type": "array", "items": {"oneOf": [_TEXT, _DOCUMENT]}, "minItems": 1}
+_RERANK_BODY: JsonObject = {
+    "model": "ranks", "query": "How do I return a parcel?", "documents": ["Our shop opens at nine.", "Send it back within 30 days."],
+    "top_n": 1,
+}  # fmt: skip
 _DESCRIBED = (
     _Described("/v1/models", "openai", "list_models", "The endpoints of your team", {"object": "list", "data": [_MODEL]}),
     _Described("/v1/models/{endpoint}", "openai", "show_model", "One endpoint", _MODEL),
@@ -42,6 +51,18 @@ _DESCRIBED = (
             "dimensions": _COUNT, "user": _TEXT,
         },
         ("input", "model"), {"input": ["How do I return a parcel?"], "model": "search", "dimensions": 4},
+    ),
+    _Described(
+        "/v2/rerank", "rerank", "rerank_cohere", "Texts in the order in which they answer a query, as Cohere has it",
+        {"id": "9d2c…", "results": [{"index": 1, "relevance_score": 0.91}], "meta": _META}, _RERANK, _RERANK_REQUIRED, _RERANK_BODY,
+    ),
+    _Described(
+        "/v1/rerank", "rerank", "rerank", "The same for clients of Cohere's first version and of Jina",
+        {
+            "id": "9d2c…", "model": "ranks", "object": "list", "meta": _META, "usage": {"prompt_tokens": 31, "total_tokens": 31},
+            "results": [{"index": 1, "relevance_score": 0.91, "document": {"text": "Send it back within 30 days."}}],
+        },
+        {**_RERANK, "documents": _DOCUMENTS, "return_documents": {"type": "boolean", "default": True}}, _RERANK_REQUIRED, _RERANK_BODY,
     ),
 )  # fmt: skip
 
