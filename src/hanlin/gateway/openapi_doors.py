@@ -37,6 +37,13 @@ _RERANK_BODY: JsonObject = {
     "model": "ranks", "query": "How do I return a parcel?", "documents": ["Our shop opens at nine.", "Send it back within 30 days."],
     "top_n": 1,
 }  # fmt: skip
+_FLAG: JsonObject = {"type": "boolean", "default": False}
+_CUT: JsonObject = {
+    "truncate": {"type": "boolean", "description": "left out, the endpoint's policy"},
+    "truncation_direction": {"type": "string", "enum": ["Right"]},
+}  # fmt: skip
+_SEQUENCE: JsonObject = {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 1}
+_SEQUENCES: JsonObject = {"type": "array", "items": _SEQUENCE, "minItems": 1}
 _DESCRIBED = (
     _Described("/v1/models", "openai", "list_models", "The endpoints of your team", {"object": "list", "data": [_MODEL]}),
     _Described("/v1/models/{endpoint}", "openai", "show_model", "One endpoint", _MODEL),
@@ -64,6 +71,27 @@ _DESCRIBED = (
         },
         {**_RERANK, "documents": _DOCUMENTS, "return_documents": {"type": "boolean", "default": True}}, _RERANK_REQUIRED, _RERANK_BODY,
     ),
+    _Described(
+        "/tei/{endpoint}/embed", "tei", "tei_embed", "Vectors, of length 1 unless `normalize` is false", [[0.5, -0.5, 0.5, 0.5]],
+        {"inputs": _ONE_OR_MORE, "normalize": {"type": "boolean", "default": True}, "dimensions": _COUNT, "prompt_name": _TEXT, **_CUT},
+        ("inputs",), {"inputs": ["How do I return a parcel?"]},
+    ),
+    _Described(
+        "/tei/{endpoint}/predict", "tei", "tei_predict", "Labels of one text, or of several as lists of one text each",
+        [[{"label": "positive", "score": 0.98}, {"label": "negative", "score": 0.02}]],
+        {"inputs": {"oneOf": [_TEXT, _SEQUENCE, _SEQUENCES]}, "raw_scores": _FLAG, **_CUT}, ("inputs",),
+        {"inputs": [["The food was wonderful."]]},
+    ),
+    _Described(
+        "/tei/{endpoint}/rerank", "tei", "tei_rerank", "Texts in the order in which they answer a query", [{"index": 1, "score": 0.91}],
+        {"query": _TEXT, "texts": _TEXTS, "raw_scores": _FLAG, "return_text": _FLAG, **_CUT}, ("query", "texts"),
+        {"query": "How do I return a parcel?", "texts": ["Our shop opens at nine.", "Send it back within 30 days."]},
+    ),
+    _Described(
+        "/tei/{endpoint}/info", "tei", "tei_info", "What is served",
+        {"model_id": "search", "model_type": {"embedding": {"pooling": "unknown"}}, "max_input_length": 512, "max_client_batch_size": 256},
+    ),
+    _Described("/tei/{endpoint}/health", "tei", "tei_health", "Whether a call would be answered", None),
 )  # fmt: skip
 
 
@@ -71,7 +99,9 @@ def add_doors(paths: JsonObject, refusals: dict[str, JsonValue]) -> None:
     """Puts every door but the task API's into `paths`; `refusals` by status."""
     for item in _DESCRIBED:
         known = refusals if item.fields else {status: refusals[status] for status in _SHOW_REFUSALS}
-        good: JsonObject = {"description": "The answer", "content": {"application/json": {"example": item.answer}}}
+        good: JsonObject = {"description": "The answer"}
+        if item.answer is not None:
+            good["content"] = {"application/json": {"example": item.answer}}
         operation: JsonObject = {"tags": [item.tag], "summary": item.summary, "operationId": item.name, "responses": {"200": good, **known}}
         if "{endpoint}" in item.path:
             operation["parameters"] = [{"name": "endpoint", "in": "path", "required": True, "schema": _TEXT}]

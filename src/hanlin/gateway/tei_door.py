@@ -1,0 +1,130 @@
+"""Text-embeddings-inference below `/tei/{endpoint}`. Source: the API description of huggingface/text-embeddings-inference."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.responses import Response
+
+from hanlin import __version__
+from hanlin.errors import InvalidInput, NotReady
+from hanlin.gateway import strict_json
+from hanlin.gateway.dataplane import Dataplane
+from hanlin.gateway.door import Ask, Door
+from hanlin.gateway.fields import choice, flag
+from hanlin.serving.routes import EndpointRoute
+from hanlin.serving.wire import ReplicaInfo
+from hanlin.types import JsonObject, JsonValue, Principal
+
+_CUT = ("truncate", "truncation_direction")
+_EMBED = ("inputs", "normalize", "dimensions", "prompt_name", *_CUT)
+_PREDICT = ("inputs", "raw_scores", *_CUT)
+_RERANK = ("query", "texts", "raw_scores", "return_text", *_CUT)
+_NUMBERS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
+
+
+def read_embed(body: bytes, endpoint: str) -> Ask:
+    """See `door.Read`. The answer is a list of vectors for a single text, too."""
+    value = strict_json.parse_object(body, allowed=_EMBED, required=("inputs",))
+    parameters = _cut(value) | {name: value[name] for name in ("dimensions", "prompt_name") if value.get(name) is not None}
+    if flag(value, "normalize", default=True):
+        parameters["normalize"] = True
+    inputs = value["inputs"]
+    return Ask(endpoint, [inputs] if isinstance(inputs, str) else inputs, parameters, "embedding")
+
+
+def read_predict(body: bytes, endpoint: str) -> Ask:
+    """See `door.Read`."""
+    value = strict_json.parse_object(body, allowed=_PREDICT, required=("inputs",))
+    parameters = _cut(value)
+    if flag(value, "raw_scores", default=False):
+        parameters["function_to_apply"] = "none"
+    return Ask(endpoint, _sequences(value["inputs"]), parameters, "text-classification")
+
+
+def read_rerank(body: bytes, endpoint: str) -> Ask:
+    """See `door.Read`."""
+    value = strict_json.parse_object(body, allowed=_RERANK, required=("query", "texts"))
+    flags: JsonObject = {name: True for name in ("raw_scores", "return_text") if flag(value, name, default=False)}
+    return Ask(endpoint, {"query": value["query"], "texts": value["texts"]}, _cut(value) | flags, "reranking")
+
+
+def show_info(dataplane: Dataplane, principal: Principal, endpoint: str) -> Response:
+    """What is served, under the names that this protocol has for it."""
+    route = dataplane.find(principal, endpoint)
+    if route.info is None:
+        raise _not_ready(route)
+    settings, info = dataplane.settings, route.info
+    answer: JsonObject = {
+        "model_id": route.model, "model_sha": None, "model_dtype": _number(route.variant), "model_type": _model_type(info),
+        "max_concurrent_requests": settings.max_concurrency, "max_input_length": info.max_length,
+        "max_batch_tokens": settings.max_batch_tokens, "max_batch_requests": None, "max_client_batch_size": info.max_items,
+        "auto_truncate": route.long_text == "truncate", "tokenization_workers": 1,
+        "version": __version__, "sha": None, "docker_label": None,
+    }  # fmt: skip
+    return Response(msgspec.json.encode(answer), media_type="application/json")
+
+
+def show_health(dataplane: Dataplane, principal: Principal, endpoint: str) -> Response:
+    """200 without a body where a call would be answered, one that wakes the endpoint included."""
+    route = dataplane.find(principal, endpoint)
+    if not route.replicas and route.state != "asleep":
+        raise _not_ready(route)
+    return Response()
+
+
+def _cut(value: JsonObject) -> JsonObject:
+    """What shall be done with long texts; empty leaves it to the endpoint."""
+    choice(value, "truncation_direction", ("Right", "right"))
+    return {} if value.get("truncate") is None else {"truncation": flag(value, "truncate", default=False)}
+
+
+def _sequences(inputs: JsonValue) -> JsonValue:
+    """Texts of `"text"`, `["text"]` (the same) or `[["text"], …]` (several). Whatever else it is, the task judges.
+
+    Raises:
+        InvalidInput: `text_pairs_not_taken`, `sequence_malformed`.
+    """
+    if not isinstance(inputs, list) or not inputs:
+        return inputs
+    if not isinstance(inputs[0], list):
+        return _only(inputs) if isinstance(inputs[0], str) else inputs
+    return [_only(item, index) if isinstance(item, list) else item for index, item in enumerate(inputs)]
+
+
+def _only(sequence: list[JsonValue], index: int = 0) -> JsonValue:
+    if len(sequence) == 2:
+        raise InvalidInput("text_pairs_not_taken", index=index)
+    if len(sequence) != 1:
+        raise InvalidInput("sequence_malformed", index=index, items=len(sequence))
+    return sequence[0]
+
+
+def _model_type(info: ReplicaInfo) -> JsonValue:
+    names: JsonObject = {
+        "id2label": {str(number): label for number, label in enumerate(info.labels)},
+        "label2id": {label: number for number, label in enumerate(info.labels)},
+    }
+    known: dict[str, JsonObject] = {
+        "embedding": {"embedding": {"pooling": "unknown"}},  # workers do not tell
+        "text-classification": {"classifier": names},
+        "reranking": {"reranker": names},
+    }
+    return known.get(info.task, {info.task: names})
+
+
+def _number(variant: str) -> str:
+    precision = variant.rpartition("-")[2]
+    return _NUMBERS.get(precision, precision)
+
+
+def _not_ready(route: EndpointRoute) -> NotReady:
+    return NotReady("endpoint_starting", retry_after_s=route.load_s or 2.0)
+
+
+DOORS = (
+    Door("/tei/{endpoint}/embed", read=read_embed),
+    Door("/tei/{endpoint}/predict", read=read_predict),
+    Door("/tei/{endpoint}/rerank", read=read_rerank),
+    Door("/tei/{endpoint}/info", show=show_info),
+    Door("/tei/{endpoint}/health", show=show_health),
+)

@@ -1,0 +1,117 @@
+"""The doors for clients of text-embeddings-inference: the shapes that they send and read."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+TEXTS = ["good bad", "w9 w10 w11", "good"]
+LONG = "good " * 65
+
+
+def vectors(doors, inputs: object, **parameters: object) -> np.ndarray:
+    body = {"inputs": inputs, "parameters": parameters}
+    return np.array(doors.client.post("/models/vectors", json=body).json())
+
+
+@pytest.mark.parametrize(
+    ("more", "parameters"),
+    [
+        ({}, {"normalize": True}), ({"normalize": None}, {"normalize": True}), ({"normalize": True}, {"normalize": True}),
+        ({"normalize": False}, {}), ({"dimensions": 3}, {"normalize": True, "dimensions": 3}),
+        ({"truncate": True, "truncation_direction": "Right"}, {"normalize": True}),
+    ],
+)  # fmt: skip
+def test_embed(doors, more: dict, parameters: dict) -> None:
+    answer = doors.client.post("/tei/vectors/embed", json={"inputs": TEXTS, **more})
+    assert np.array_equal(answer.json(), vectors(doors, TEXTS, **parameters))
+    single = doors.client.post("/tei/vectors/embed", json={"inputs": TEXTS[0], **more})
+    assert np.array_equal(single.json(), vectors(doors, TEXTS[:1], **parameters))
+
+
+def test_predict(doors) -> None:
+    def ask(inputs: object, **more: object) -> object:
+        return doors.client.post("/tei/sentiment/predict", json={"inputs": inputs, **more}).json()
+
+    expected = doors.post(TEXTS).json()
+    assert ask([[text] for text in TEXTS]) == expected
+    assert ask(TEXTS[0]) == ask([TEXTS[0]]) == expected[0]
+    raw = doors.client.post("/models/sentiment", json={"inputs": TEXTS[0], "parameters": {"function_to_apply": "none"}}).json()
+    assert ask(TEXTS[0], raw_scores=True) == raw != expected[0]
+
+
+def test_rerank(doors) -> None:
+    body = {"query": "good", "texts": TEXTS}
+    for more in ({}, {"return_text": True}, {"raw_scores": True}):
+        answer = doors.client.post("/tei/ranks/rerank", json={**body, **more}).json()
+        assert answer == doors.client.post("/models/ranks", json={"inputs": body, "parameters": more}).json()
+        assert ("text" in answer[0]) == ("return_text" in more)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "path", "body"),
+    [
+        ("vectors", "embed", {"inputs": LONG}), ("sentiment", "predict", {"inputs": LONG}),
+        ("ranks", "rerank", {"query": "good", "texts": [LONG]}),
+    ],
+)  # fmt: skip
+def test_long_texts_are_cut_when_asked(doors, endpoint: str, path: str, body: dict) -> None:
+    for more in ({}, {"truncate": False}, {"truncate": None}):
+        answer = doors.client.post(f"/tei/{endpoint}/{path}", json=body | more)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (413, "text_too_long")
+    answer = doors.client.post(f"/tei/{endpoint}/{path}", json=body | {"truncate": True})
+    assert (answer.status_code, answer.headers["x-hanlin-truncated"]) == (200, "0")
+
+
+def test_info_tells_what_is_served(doors) -> None:
+    told = {endpoint: doors.client.get(f"/tei/{endpoint}/info").json() for endpoint in ("vectors", "sentiment", "ranks")}
+    names = {"id2label": {"0": "negative", "1": "positive"}, "label2id": {"negative": 0, "positive": 1}}
+    assert told["sentiment"]["model_type"] == {"classifier": names}
+    assert [list(one["model_type"]) for one in told.values()] == [["embedding"], ["classifier"], ["reranker"]]
+    for one in told.values():
+        assert (one["model_dtype"], one["max_input_length"], one["max_client_batch_size"], one["auto_truncate"]) == (
+            "float32",
+            64,
+            32,
+            False,
+        )
+
+
+def test_health(doors) -> None:
+    assert doors.client.get("/tei/vectors/health").status_code == 200
+    assert doors.client.get("/tei/vectors/health").content == b""
+    assert doors.client.get("/tei/none-such/health").json()["error"]["code"] == "endpoint_not_found"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "code"),
+    [
+        ("sentiment/predict", {"inputs": ["one", "two"]}, "text_pairs_not_taken"),
+        ("sentiment/predict", {"inputs": [["one", "two"]]}, "text_pairs_not_taken"),
+        ("sentiment/predict", {"inputs": [["one"], []]}, "sequence_malformed"),
+        ("sentiment/predict", {"inputs": ["one", "two", "three"]}, "sequence_malformed"),
+        ("sentiment/predict", {"inputs": [["one"], 5]}, "invalid_inputs"),
+        ("sentiment/predict", {"inputs": "one", "raw_scores": 1}, "invalid_parameter"),
+        ("sentiment/embed", {"inputs": "one"}, "endpoint_has_other_task"),
+        ("vectors/embed", {"inputs": "one", "truncation_direction": "Left"}, "invalid_parameter"),
+        ("vectors/embed", {"inputs": "one", "truncate": "yes"}, "invalid_parameter"),
+        ("vectors/embed", {"inputs": "one", "prompt_name": "none-such"}, "invalid_parameter"),
+        ("ranks/rerank", {"query": "good", "texts": "one"}, "invalid_ranking"),
+    ],
+)
+def test_what_is_not_taken_is_refused(doors, path: str, body: dict, code: str) -> None:
+    answer = doors.client.post(f"/tei/{path}", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
+
+
+def test_what_starts_is_not_healthy(doors) -> None:
+    """A model that takes a minute to load."""
+    doors.add_model("slow:1", load_ms=60_000)
+    doors.deploy("slow:1", "slow")
+    for _ in range(200):
+        answer = doors.client.get("/tei/slow/health")
+        if answer.status_code != 404:
+            break
+        doors.pause()
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "endpoint_starting")
+    assert doors.client.get("/tei/slow/info").status_code == 503
