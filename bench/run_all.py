@@ -27,6 +27,7 @@ BENCHES: tuple[tuple[str, ...], ...] = (
     ("endpoint_load.py",),
     ("serving_residency.py",),
     ("serving_memory.py",),
+    ("engines.py",),
 )
 
 
