@@ -1,0 +1,233 @@
+"""One contract behind all doors: the same texts give the same numbers, the same mistakes the same verdict."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import httpx
+import numpy as np
+import pytest
+
+CHUNK = 32  # what a request of this server may hold
+GENERATOR = np.random.default_rng(11)
+ODD = [
+    "good\nbad",
+    'he said "good"',
+    "back\\slash w9",
+    "好 good 坏",
+    "🙂 w10 🙃",
+    "e\u0301 w11",
+    "\u202e good",
+    "<b>w12</b>",
+    "a\tb w13",
+    "w14\u00a0w15",
+]
+PLAIN = [" ".join(f"w{n}" for n in GENERATOR.integers(7, 190, size)) for size in GENERATOR.integers(1, 60, 190)]
+TEXTS = [*ODD, *PLAIN]
+QUERY = "good w20"
+VERDICT = tuple[int, str]
+
+
+@dataclass(frozen=True)
+class Through:
+    """One way to ask: where, how texts become a body, how an answer becomes numbers in the order of the texts."""
+
+    name: str
+    task: str
+    path: str
+    wrap: Callable[[object], dict[str, object]]
+    numbers: Callable[[object], list[list[float]]]
+    is_in_body: bool = False  # the endpoint
+
+    def ask(self, client: httpx.Client, inputs: object, *, endpoint: str = "", **options: object) -> httpx.Response:
+        """A call; the answer as it comes."""
+        return client.post(self.where(endpoint), json=self.body(inputs, endpoint), **options)  # type: ignore[arg-type]
+
+    def where(self, endpoint: str = "") -> str:
+        """The path."""
+        return self.path.format(endpoint=endpoint or ENDPOINTS[self.task])
+
+    def body(self, inputs: object, endpoint: str = "") -> dict[str, object]:
+        """What is sent; the texts' field first."""
+        return self.wrap(inputs) | ({"model": endpoint or ENDPOINTS[self.task]} if self.is_in_body else {})
+
+
+ENDPOINTS = {"text-classification": "sentiment", "embedding": "vectors", "reranking": "ranks"}
+
+
+def labels(answer: object) -> list[list[float]]:
+    """Scores by label."""
+    return [[item["score"] for item in sorted(row, key=lambda item: item["label"])] for row in answer]  # type: ignore[attr-defined]
+
+
+def places(key: str, within: str = "") -> Callable[[object], list[list[float]]]:
+    """Scores by place, and the order itself."""
+
+    def read(answer: object) -> list[list[float]]:
+        ranked = answer[within] if within else answer  # type: ignore[index]
+        scores = {item["index"]: item[key] for item in ranked}
+        return [[scores[index], [item["index"] for item in ranked].index(index)] for index in range(len(scores))]
+
+    return read
+
+
+def unpacked(answer: object) -> list[list[float]]:
+    return [np.frombuffer(base64.b64decode(item["embedding"]), "<f4").tolist() for item in answer["data"]]  # type: ignore[index]
+
+
+def sequences(inputs: object) -> object:
+    return [[item] if isinstance(item, str) else item for item in inputs] if isinstance(inputs, list) else inputs
+
+
+WAYS = (
+    Through("task", "text-classification", "/models/{endpoint}", lambda x: {"inputs": x}, labels),
+    Through("tei", "text-classification", "/tei/{endpoint}/predict", lambda x: {"inputs": sequences(x)}, labels),
+    Through("task", "embedding", "/models/{endpoint}", lambda x: {"inputs": x, "parameters": {"normalize": True}}, lambda answer: answer),
+    Through("openai", "embedding", "/v1/embeddings", lambda x: {"input": x},
+            lambda answer: [item["embedding"] for item in answer["data"]], is_in_body=True),
+    Through("openai-base64", "embedding", "/v1/embeddings", lambda x: {"input": x, "encoding_format": "base64"}, unpacked, is_in_body=True),
+    Through("tei", "embedding", "/tei/{endpoint}/embed", lambda x: {"inputs": x}, lambda answer: answer),
+    Through("task", "reranking", "/models/{endpoint}", lambda x: {"inputs": {"query": QUERY, "texts": x}}, places("score")),
+    Through("cohere-v2", "reranking", "/v2/rerank", lambda x: {"documents": x, "query": QUERY}, places("relevance_score", "results"),
+            is_in_body=True),
+    Through("cohere-v1-jina", "reranking", "/v1/rerank", lambda x: {"documents": x, "query": QUERY},
+            places("relevance_score", "results"), is_in_body=True),
+    Through("tei", "reranking", "/tei/{endpoint}/rerank", lambda x: {"texts": x, "query": QUERY}, places("score")),
+)  # fmt: skip
+BY_TASK = {task: [way for way in WAYS if way.task == task] for task in ENDPOINTS}
+
+
+def test_every_door_that_is_called_is_compared() -> None:
+    from hanlin.gateway.doors import ALL
+
+    assert {way.path for way in WAYS} == {door.path for door in ALL if door.read}
+
+
+@pytest.mark.parametrize("task", ENDPOINTS)
+def test_the_same_texts_give_the_same_numbers_through_every_door(doors, task: str) -> None:
+    assert len(set(TEXTS)) == 200
+    numbers: dict[str, np.ndarray] = {}
+    for way in BY_TASK[task]:
+        answers = [way.ask(doors.client, TEXTS[begin : begin + CHUNK]) for begin in range(0, len(TEXTS), CHUNK)]
+        assert {answer.status_code for answer in answers} == {200}
+        numbers[way.name] = np.array([row for answer in answers for row in way.numbers(answer.json())])
+    first = numbers.pop("task")
+    assert len(first) == len(TEXTS)
+    assert len(np.unique(first, axis=0)) > 50, "texts that all answer alike show nothing"
+    for name, found in numbers.items():
+        np.testing.assert_allclose(found, first, atol=1e-5, rtol=0, err_msg=name)
+
+
+def of_inputs(inputs: object) -> Callable[[Through], tuple[str, bytes, dict[str, str]]]:
+    return lambda way: (way.where(), json.dumps(way.body(inputs)).encode(), {})
+
+
+def of_bytes(change: Callable[[bytes], bytes]) -> Callable[[Through], tuple[str, bytes, dict[str, str]]]:
+    """What is made of a good body."""
+    return lambda way: (way.where(), change(json.dumps(way.body(["good", "bad"])).encode()), {})
+
+
+def of_headers(**headers: str) -> Callable[[Through], tuple[str, bytes, dict[str, str]]]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return lambda way: (way.where(), json.dumps(way.body(["good"])).encode(), named)
+
+
+def of_endpoint(endpoint: str) -> Callable[[Through], tuple[str, bytes, dict[str, str]]]:
+    return lambda way: (way.where(endpoint), json.dumps(way.body(["good"], endpoint)).encode(), {})
+
+
+def more(field: bytes) -> Callable[[Through], tuple[str, bytes, dict[str, str]]]:
+    """A good body with one field more, whatever its name: what it holds is looked at first."""
+    return of_bytes(lambda raw: raw[:-1] + b', "nonsense": ' + field + b"}")
+
+
+def twice(raw: bytes) -> bytes:
+    return raw[:-1] + b", " + raw[1:].partition(b":")[0] + b': "again"}'
+
+
+INPUTS: dict[str, tuple[object, VERDICT]] = {
+    "empty list": ([], (422, "empty_batch")),
+    "empty text": ([""], (422, "empty_text")),
+    "space": ([" \n\t"], (422, "empty_text")),
+    "ideographic space": (["\u3000"], (422, "empty_text")),
+    "second text empty": (["good", ""], (422, "empty_text")),
+    "last text empty": (["good"] * 31 + [" "], (422, "empty_text")),
+    "number among texts": (["good", 5], (422, "invalid_inputs")),
+    "fraction among texts": (["good", 0.5], (422, "invalid_inputs")),
+    "null among texts": (["good", None], (422, "invalid_inputs")),
+    "boolean among texts": (["good", True], (422, "invalid_inputs")),
+    "object among texts": (["good", {"a": "b"}], (422, "invalid_inputs")),
+    "null first": ([None, "good"], (422, "invalid_inputs")),
+    "too many tokens": (["good " * 65], (413, "text_too_long")),
+    "too many tokens in the last": (["good", "bad", "good " * 65], (413, "text_too_long")),
+    "too many bytes": (["g" * 1_050_000], (413, "text_too_long")),
+    "one text too many": (["good"] * 33, (413, "batch_too_large")),
+    "far too many texts": (["good"] * 3000, (413, "batch_too_large")),
+    "bad and too many": ([""] * 33, (413, "batch_too_large")),
+    "lone surrogate": (["good", "a\ud800b"], (422, "invalid_unicode")),
+}
+BODIES: dict[str, tuple[Callable[[Through], tuple[str, bytes, dict[str, str]]], VERDICT]] = {
+    "no body": (of_bytes(lambda _: b""), (400, "empty_body")),
+    "no JSON": (of_bytes(lambda _: b"good"), (400, "malformed_json")),
+    "cut off": (of_bytes(lambda raw: raw[:-2]), (400, "malformed_json")),
+    "two values": (of_bytes(lambda raw: raw + raw), (400, "malformed_json")),
+    "trailing comma": (of_bytes(lambda raw: raw[:-1] + b",}"), (400, "malformed_json")),
+    "single quotes": (of_bytes(lambda raw: raw.replace(b'"', b"'")), (400, "malformed_json")),
+    "UTF-16": (of_bytes(lambda raw: raw.decode().encode("utf-16")), (400, "malformed_json")),
+    "bad UTF-8": (of_bytes(lambda raw: raw.replace(b"good", b"g\xff")), (400, "malformed_json")),
+    "a list": (of_bytes(lambda raw: b"[" + raw + b"]"), (422, "body_not_an_object")),
+    "a string": (of_bytes(lambda _: b'"good"'), (422, "body_not_an_object")),
+    "null": (of_bytes(lambda _: b"null"), (422, "body_not_an_object")),
+    "nothing in it": (of_bytes(lambda _: b"{}"), (422, "missing_field")),
+    "NaN": (more(b"NaN"), (422, "number_not_finite")),
+    "infinity": (more(b"-Infinity"), (422, "number_not_finite")),
+    "too large a number": (more(b"1e999"), (422, "number_not_finite")),
+    "too long a number": (more(b"9" * 5000), (422, "number_not_finite")),
+    "duplicate key": (of_bytes(twice), (422, "duplicate_key")),
+    "duplicate key inside": (more(b'{"a": 1, "a": 2}'), (422, "duplicate_key")),
+    "deep": (more(b"[" * 70 + b"]" * 70), (422, "nested_too_deeply")),
+    "very deep": (more(b"[" * 50_000), (422, "nested_too_deeply")),
+    "many values": (more(b"[" + b"1," * 130_000 + b"1]"), (413, "too_many_values")),
+    "surrogate elsewhere": (more(b'"\\ud800"'), (422, "invalid_unicode")),
+    "unknown field": (more(b"1"), (422, "unknown_field")),
+    "unknown field of null": (more(b"null"), (422, "unknown_field")),
+    "a body too large": (more(b'"' + b"a" * 1_100_000 + b'"'), (413, "body_too_large")),
+    "no key": (of_headers(authorization=""), (401, "unauthenticated")),
+    "wrong key": (of_headers(authorization="Bearer hl_wrong"), (401, "unauthenticated")),
+    "key in another scheme": (of_headers(authorization="Basic aGxfYXBw"), (401, "unauthenticated")),
+    "key that may not call": (of_headers(authorization="Bearer hl_reader"), (403, "scope_missing")),
+    "key of another team": (of_headers(authorization="Bearer hl_other"), (404, "endpoint_not_found")),
+    "another content type": (of_headers(content_type="text/plain"), (415, "wrong_content_type")),
+    "another charset": (of_headers(content_type="application/json; charset=gbk"), (415, "wrong_content_type")),
+    "compressed": (of_headers(content_encoding="gzip"), (415, "content_encoding_not_taken")),
+    "no deadline": (of_headers(x_timeout_s="0"), (422, "invalid_timeout")),
+    "a wrong deadline": (of_headers(x_timeout_s="soon"), (422, "invalid_timeout")),
+    "too late a deadline": (of_headers(x_timeout_s="1e9"), (422, "invalid_timeout")),
+    "unknown endpoint": (of_endpoint("none-such"), (404, "endpoint_not_found")),
+    "private endpoint": (of_endpoint(".sentiment"), (404, "endpoint_not_found")),
+    "no name": (of_endpoint("Not_A_Name"), (404, "endpoint_not_found")),
+    "a long name": (of_endpoint("n" * 300), (404, "endpoint_not_found")),
+}
+CASES = {name: (of_inputs(inputs), verdict) for name, (inputs, verdict) in INPUTS.items()} | BODIES
+
+
+@pytest.fixture(scope="module")
+def quick(doors) -> Iterator[httpx.Client]:
+    with httpx.Client(
+        base_url=doors.url, headers={"authorization": "Bearer hl_app", "content-type": "application/json"}, timeout=30
+    ) as found:
+        yield found
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way.task}-{way.name}")
+def test_the_same_mistake_gets_the_same_verdict_at_every_door(quick, way: Through, name: str) -> None:
+    make, verdict = CASES[name]
+    path, body, headers = make(way)
+    answer = quick.post(path, content=body, headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == verdict
+    assert len(answer.content) <= 4096
+    assert answer.json()["error"]["type"]
