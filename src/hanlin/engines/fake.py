@@ -2,10 +2,10 @@
 
 Its artifact folder may hold `fake.json`:
 
-    {"labels": 2, "dimensions": 0, "load_ms": 0, "step_ms": 0, "row_ms": 0, "streams": 1, "fail_load": false,
+    {"labels": 2, "dimensions": 0, "per_token": false, "load_ms": 0, "step_ms": 0, "row_ms": 0, "streams": 1, "fail_load": false,
      "crash_token": null, "fail_token": null, "nan_token": null, "hang_token": null, "hold_token": null, "memory_token": null}
 
-With `dimensions` it answers embeddings, else logits.
+With `dimensions` it answers embeddings, else logits, with `per_token` those of each token.
 
 A row holding `crash_token` kills the process, `fail_token` raises, `nan_token` answers NaN, `hang_token` does not come back,
 nor `hold_token`, which holds Python's lock meanwhile; `memory_token` asks for 4 TiB. Needs no library but numpy.
@@ -35,6 +35,7 @@ class FakeBehaviour:
 
     labels: int = 2
     dimensions: int = 0
+    per_token: bool = False
     load_ms: float = 0
     step_ms: float = 0
     row_ms: float = 0
@@ -74,12 +75,12 @@ class FakeSession:
         valid = np.where(attention_mask > 0, input_ids, 0)
         self._misbehave(valid)
         time.sleep((does.step_ms + does.row_ms * len(valid)) / 1000)
-        sums = valid.sum(axis=1, dtype=np.int64)
+        sums = valid.astype(np.int64) if does.per_token else valid.sum(axis=1, dtype=np.int64)
         numbers = does.dimensions or does.labels
-        values = np.stack([(sums * (7 * label + 3)) % 101 / 25.0 for label in range(numbers)], axis=1).astype(np.float32)
+        values = np.stack([(sums * (7 * label + 3)) % 101 / 25.0 for label in range(numbers)], axis=-1).astype(np.float32)
         if does.nan_token is not None:
             values[(valid == does.nan_token).any(axis=1)] = np.nan
-        return {"embeddings" if does.dimensions else "logits": values}
+        return {"embeddings" if does.dimensions else "token_logits" if does.per_token else "logits": values}
 
     def _misbehave(self, valid: Ids) -> None:
         does = self._behaviour

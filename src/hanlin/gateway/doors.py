@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hanlin.gateway import inference, openai_door, rerank_door, tei_door
+from hanlin.gateway import hf_door, inference, openai_door, rerank_door, tei_door
 from hanlin.gateway.door import NAME, Door
 
-ALL: tuple[Door, ...] = (*inference.DOORS, *openai_door.DOORS, *rerank_door.DOORS, *tei_door.DOORS)
+ALL: tuple[Door, ...] = (*inference.DOORS, *hf_door.DOORS, *openai_door.DOORS, *rerank_door.DOORS, *tei_door.DOORS)
 
 
 class Doors:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from hanlin.errors import InvalidInput
 from hanlin.types import JsonObject, json_type, shorten
 
+MOST = 2**31
+
 
 def text(value: JsonObject, name: str) -> str:
     """A string. Raises InvalidInput (`invalid_parameter`)."""
@@ -50,4 +52,11 @@ def choice(value: JsonObject, name: str, choices: Sequence[str]) -> str:
     return str(found)
 
 
-MOST = 2**31
+def truncation(value: JsonObject) -> JsonObject:
+    """The parameter that `truncate` asks for; empty leaves long texts to the endpoint's policy. They are cut at their end only.
+
+    Raises:
+        InvalidInput: `invalid_parameter`.
+    """
+    choice(value, "truncation_direction", ("right", "Right"))
+    return {} if value.get("truncate") is None else {"truncation": flag(value, "truncate", default=False)}

@@ -40,11 +40,20 @@ _RERANK_BODY: JsonObject = {
 _FLAG: JsonObject = {"type": "boolean", "default": False}
 _CUT: JsonObject = {
     "truncate": {"type": "boolean", "description": "left out, the endpoint's policy"},
-    "truncation_direction": {"type": "string", "enum": ["Right"]},
+    "truncation_direction": {"type": "string", "enum": ["right", "Right"]},
 }  # fmt: skip
 _SEQUENCE: JsonObject = {"type": "array", "items": _TEXT, "minItems": 1, "maxItems": 1}
 _SEQUENCES: JsonObject = {"type": "array", "items": _SEQUENCE, "minItems": 1}
 _DESCRIBED = (
+    _Described(
+        "/hf/{endpoint}", "hugging face", "hf_inference", "The task API as `huggingface_hub.InferenceClient` sends and reads it",
+        [[{"label": "positive", "score": 0.98}, {"label": "negative", "score": 0.02}]],
+        {
+            "inputs": _ONE_OR_MORE, "parameters": {"type": "object"}, "normalize": _FLAG, "dimensions": _COUNT, "prompt_name": _TEXT,
+            "encoding_format": {"type": "string", "enum": ["float"]}, **_CUT,
+        },
+        ("inputs",), {"inputs": "The food was wonderful."},
+    ),
     _Described("/v1/models", "openai", "list_models", "The endpoints of your team", {"object": "list", "data": [_MODEL]}),
     _Described("/v1/models/{endpoint}", "openai", "show_model", "One endpoint", _MODEL),
     _Described(

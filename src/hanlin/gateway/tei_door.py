@@ -10,7 +10,7 @@ from hanlin.errors import InvalidInput, NotReady
 from hanlin.gateway import strict_json
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.door import Ask, Door
-from hanlin.gateway.fields import choice, flag
+from hanlin.gateway.fields import flag, truncation
 from hanlin.serving.routes import EndpointRoute
 from hanlin.serving.wire import ReplicaInfo
 from hanlin.types import JsonObject, JsonValue, Principal
@@ -25,7 +25,7 @@ _NUMBERS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
 def read_embed(body: bytes, endpoint: str) -> Ask:
     """See `door.Read`. The answer is a list of vectors for a single text, too."""
     value = strict_json.parse_object(body, allowed=_EMBED, required=("inputs",))
-    parameters = _cut(value) | {name: value[name] for name in ("dimensions", "prompt_name") if value.get(name) is not None}
+    parameters = truncation(value) | {name: value[name] for name in ("dimensions", "prompt_name") if value.get(name) is not None}
     if flag(value, "normalize", default=True):
         parameters["normalize"] = True
     inputs = value["inputs"]
@@ -35,7 +35,7 @@ def read_embed(body: bytes, endpoint: str) -> Ask:
 def read_predict(body: bytes, endpoint: str) -> Ask:
     """See `door.Read`."""
     value = strict_json.parse_object(body, allowed=_PREDICT, required=("inputs",))
-    parameters = _cut(value)
+    parameters = truncation(value)
     if flag(value, "raw_scores", default=False):
         parameters["function_to_apply"] = "none"
     return Ask(endpoint, _sequences(value["inputs"]), parameters, "text-classification")
@@ -45,7 +45,7 @@ def read_rerank(body: bytes, endpoint: str) -> Ask:
     """See `door.Read`."""
     value = strict_json.parse_object(body, allowed=_RERANK, required=("query", "texts"))
     flags: JsonObject = {name: True for name in ("raw_scores", "return_text") if flag(value, name, default=False)}
-    return Ask(endpoint, {"query": value["query"], "texts": value["texts"]}, _cut(value) | flags, "reranking")
+    return Ask(endpoint, {"query": value["query"], "texts": value["texts"]}, truncation(value) | flags, "reranking")
 
 
 def show_info(dataplane: Dataplane, principal: Principal, endpoint: str) -> Response:
@@ -70,12 +70,6 @@ def show_health(dataplane: Dataplane, principal: Principal, endpoint: str) -> Re
     if not route.replicas and route.state != "asleep":
         raise _not_ready(route)
     return Response()
-
-
-def _cut(value: JsonObject) -> JsonObject:
-    """What shall be done with long texts; empty leaves it to the endpoint."""
-    choice(value, "truncation_direction", ("Right", "right"))
-    return {} if value.get("truncate") is None else {"truncation": flag(value, "truncate", default=False)}
 
 
 def _sequences(inputs: JsonValue) -> JsonValue:
