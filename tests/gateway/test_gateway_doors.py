@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from hanlin.errors import FAMILIES
+from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.doors import ALL, Doors
 from hanlin.gateway.openapi import describe
 from hanlin.gateway.status import error_type
+from hanlin.serving.router import Router
+from hanlin.serving.routes import EndpointRoute, Routes, TrialRoute
+from hanlin.settings import Settings
+from hanlin.types import KeyId, Principal, TeamId
 
 SCHEMA = describe({"openapi": "3.1.0", "info": {"title": "Hanlin", "version": "1"}, "paths": {}})
 
@@ -72,3 +79,26 @@ def test_an_error_has_the_type_that_clients_of_openai_look_for(stack) -> None:
     assert (error["code"], error["type"], error["family"]) == ("empty_text", "invalid_request_error", "InvalidInput")
     for name, family in FAMILIES.items():
         assert error_type(family("internal")), name
+
+
+async def test_an_endpoint_that_is_just_going_is_not_listed(tmp_path: Path) -> None:
+    """Of `gone` only a trial is left for a moment."""
+
+    def route(name: str, *trials: TrialRoute) -> EndpointRoute:
+        return EndpointRoute("m", "m:1", "fake-fp32", "ready", deployment_id=name, trials=trials)
+
+    router = Router(max_waiting=1)
+    gone = route("main", TrialRoute("canary", 5, route("trial")))
+    router.update(Routes({"default/gone": gone, "default/here": route("here"), "default/.own": route("own"), "other/b": route("b")}))
+    dataplane = Dataplane(NoKeys(), settings=Settings(home=tmp_path), router=router)
+    caller = Principal(TeamId("default"), KeyId("any"), frozenset({"predict"}))
+    assert [name for name, _ in dataplane.endpoints(caller)] == ["gone", "here"]
+    router.withdraw("default/gone", ["main"])
+    assert router.keys() == ["default/.own", "default/gone", "default/here", "other/b"]
+    assert [name for name, _ in dataplane.endpoints(caller)] == ["here"]
+    await router.close()
+
+
+class NoKeys:
+    def authenticate(self, header: str | None) -> Principal:
+        raise AssertionError
