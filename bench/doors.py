@@ -1,0 +1,155 @@
+"""What each door costs beside the task API's: one text and 32, answers of 384 numbers or of a score a text.
+
+usage: python bench/doors.py [--seconds 3]
+
+First the whole gateway without workers and without a network (`gateway_alone`): CPU time of a call, the best of many rounds. Then real
+processes over the `fake` engine, which takes no time at all, so that nothing hides what a door costs: 64 clients, one text a call, doors
+in turn, the best of three readings, which neighbours disturbed least. Prints Markdown tables.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import uvloop
+
+from gateway_alone import LABELS, TOGETHER, NoRouter, through_protocol
+from hanlin.datasets import bundled
+from hanlin.demo.server import free_port
+from hanlin.gateway.app import create_app
+from hanlin.gateway.dataplane import Dataplane
+from hanlin.serving.router import Request, Result
+from hanlin.serving.routes import EndpointRoute
+from hanlin.serving.wire import Answer, ReplicaInfo
+from hanlin.settings import Settings
+from hanlin.tasks.embedding import json_numbers
+from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.vectors import VectorSettings
+from hanlin.types import JsonObject, KeyId, Principal, TeamId
+from servers import BUILD, Server, drive
+from serving_hot_path import wait_for_key
+from texts import write_bodies
+
+TEXT = "what a lovely film this was " * 4
+ANYONE = Principal(TeamId("default"), KeyId("any"), frozenset({"predict"}))
+GENERATOR = np.random.default_rng(1)
+
+
+class AnyKey:
+    """Lets everyone in."""
+
+    def authenticate(self, header: str | None) -> Principal:
+        return ANYONE
+
+
+class TaskRouter(NoRouter):
+    """Answers for an endpoint of one task."""
+
+    def __init__(self, task: str, body: bytes, items: int) -> None:
+        super().__init__()
+        self._info = ReplicaInfo("m:1", "fake-fp32", task, LABELS, 256, 256, 2**20, ("en",))
+        self._answer = Answer(1, body, items, 20 * items, 0.1, 0.1, 1.0)
+
+    def route(self, key: str) -> EndpointRoute:
+        return EndpointRoute("m", "m:1", "fake-fp32", "ready", info=self._info)
+
+    async def submit(self, key: str, request: Request) -> Result:
+        await asyncio.sleep(0)
+        return Result(self._answer, self._info)
+
+
+def calls(texts: list[str]) -> list[tuple[str, str, str, JsonObject]]:
+    """Door, task, path and body; endpoints have the names of their tasks."""
+    ranked: JsonObject = {"model": "reranking", "query": TEXT, "documents": list(texts)}
+    asked: JsonObject = {"input": list(texts), "model": "embedding"}
+    return [
+        ("task API", "embedding", "/models/embedding", {"inputs": list(texts)}),
+        ("OpenAI, floats", "embedding", "/v1/embeddings", asked),
+        ("OpenAI, base64", "embedding", "/v1/embeddings", asked | {"encoding_format": "base64"}),
+        ("TEI", "embedding", "/tei/embedding/embed", {"inputs": list(texts)}),
+        ("Hugging Face", "embedding", "/hf/embedding", {"inputs": list(texts)}),
+        ("task API", "reranking", "/models/reranking", {"inputs": {"query": TEXT, "texts": list(texts)}}),
+        ("Cohere v2", "reranking", "/v2/rerank", ranked),
+        ("Cohere v1, Jina", "reranking", "/v1/rerank", ranked),
+        ("TEI", "reranking", "/tei/reranking/rerank", {"query": TEXT, "texts": list(texts)}),
+    ]
+
+
+def answer_of(task: str, items: int) -> bytes:
+    """As a worker writes it."""
+    if task == "embedding":
+        return json_numbers(GENERATOR.normal(size=(items, 384)).astype(np.float32))
+    return json.dumps([{"index": index, "score": float(GENERATOR.random())} for index in range(items)]).encode()
+
+
+def microseconds(home: Path, task: str, path: str, body: JsonObject, items: int) -> float:
+    """Of one call."""
+    settings = Settings(home=home)
+    app = create_app(Dataplane(AnyKey(), settings=settings, router=TaskRouter(task, answer_of(task, items), items)))
+    content = json.dumps(body).encode()
+    lines = (
+        f"POST {path} HTTP/1.1",
+        "host: x",
+        "authorization: Bearer a",
+        "content-type: application/json",
+        f"content-length: {len(content)}",
+    )
+    head = "\r\n".join((*lines, "", ""))
+    return uvloop.run(through_protocol(app, settings, [head.encode() + content] * TOGETHER))
+
+
+def fake_models(folder: Path) -> dict[str, list[str]]:
+    """An embedding model and a ranker whose engine takes no time."""
+    vectors = ModelSpec(task="embedding", labels=(), max_length=256, pad_id=0, vectors=VectorSettings(384, is_normalized=False))
+    ranks = ModelSpec(task="reranking", labels=("relevance",), max_length=256, pad_id=0)
+    for name, spec, fake in (("embedding", vectors, {"dimensions": 384}), ("reranking", ranks, {})):
+        (folder / name).mkdir()
+        shutil.copy(bundled.minilm(BUILD / "packages") / "tokenizer.json", folder / name)
+        spec.save(folder / name)
+        (folder / name / "fake.json").write_text(json.dumps(fake))
+    return {name: [str(folder / name), "fake-fp32"] for name in ("embedding", "reranking")}
+
+
+def rates(scratch: Path, *, seconds: float) -> dict[tuple[str, str], float]:
+    """Answers a second of each task and door."""
+    home, port = scratch / "home", free_port()
+    command = [sys.executable, str(Path(__file__).with_name("our_server.py")), str(home), str(port), json.dumps(fake_models(scratch))]
+    read: dict[tuple[str, str], list[float]] = {}
+    with Server(command, port=port, log=scratch / "server.log") as server:
+        key = wait_for_key(home)
+        for door, task, path, body in calls([TEXT]) * 3:
+            server.wait_ready(path, json.dumps(body).encode(), {"Authorization": f"Bearer {key}"}, timeout_s=60)
+            bodies = write_bodies(scratch / "bodies.jsonl", [body] * 64)
+            told = drive(port, path, bodies, headers=[f"authorization: Bearer {key}"], clients=64, seconds=seconds)
+            read.setdefault((task, door), []).append(float(str(told["rate"])))
+    return {name: max(values) for name, values in read.items()}
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seconds", type=float, default=3.0, help="of each load")
+    options = parser.parse_args()
+    logging.getLogger("hanlin.access").setLevel(logging.ERROR)
+    print("| task | door | 1 text | 32 texts |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as home:
+        for one, many in zip(calls([TEXT]), calls([TEXT] * 32), strict=True):
+            costs = [microseconds(Path(home), *call[1:], items) for call, items in ((one, 1), (many, 32))]
+            print(f"| {one[1]} | {one[0]} | {costs[0]:.0f} | {costs[1]:.0f} |", flush=True)
+    print("\n| task | door | requests/s | of the task API's |\n|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as scratch:
+        found = rates(Path(scratch), seconds=options.seconds)
+    for (task, door), rate in found.items():
+        print(f"| {task} | {door} | {rate:,.0f} | {rate / found[task, 'task API']:.0%} |")
+
+
+if __name__ == "__main__":
+    main()
