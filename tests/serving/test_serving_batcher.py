@@ -255,3 +255,13 @@ def test_a_suspect_waits_until_nothing_else_runs() -> None:
     rest = batcher.next_batch(2.0, is_idle=False)
     assert rest is not None
     assert not rest.is_alone
+
+
+def test_a_queue_is_deep_when_two_full_batches_wait() -> None:
+    batcher = Batcher(max_batch_tokens=100, max_queue_tokens=1000)
+    batcher.add(1, [60, 60, 60], now_s=0.0, deadline_s=9.0)
+    assert not batcher.is_deep
+    batcher.add(2, [20], now_s=0.0, deadline_s=9.0)
+    assert batcher.is_deep
+    batcher.drop(2)
+    assert not batcher.is_deep

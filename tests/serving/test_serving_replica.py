@@ -123,6 +123,27 @@ async def test_streams_run_at_once_as_far_as_there_are_turns() -> None:
         caller.replica.close()
 
 
+@pytest.mark.parametrize(("num_calls", "is_shared", "num_taken"), [(40, False, 16), (40, True, 8), (24, False, 8)])
+async def test_a_step_is_ahead_when_much_waits_and_nobody_else_has_turns(num_calls: int, is_shared: bool, num_taken: int) -> None:
+    """Eight such texts fill a step; two more steps must wait beyond the one that runs."""
+    turns, session = Turns(1), Session(1, 2)
+    caller = Caller(replica_of("text-classification", session, ("a", "b"), turns))
+    if is_shared:
+        neighbour = replica_of("text-classification", Session(1, 2), ("a", "b"), turns)
+    for number in range(num_calls):
+        caller.call(number, " ".join(["w3"] * 60))
+    await until(lambda: session.num_running == 1)
+    assert caller.replica.values()["queued_calls"] == num_calls - num_taken
+    session.open.set()
+    await caller.answers(num_calls)
+    assert (session.most_running, set(session.rows)) == (1, {8})
+    assert turns.take(lambda: None), "every turn was given back"
+    assert not turns.take(lambda: None), "and none twice"
+    caller.replica.close()
+    if is_shared:
+        neighbour.close()
+
+
 async def test_a_suspect_waits_for_the_streams_and_lets_another_model_have_its_turn() -> None:
     turns, mine, other = Turns(2), Session(2, 2), Session(1, 2)
     caller, neighbour = (Caller(replica_of("text-classification", session, ("a", "b"), turns)) for session in (mine, other))

@@ -63,11 +63,28 @@ async def test_streams_run_side_by_side() -> None:
     assert session.is_closed
 
 
+async def test_a_stream_goes_on_with_the_step_that_is_ahead() -> None:
+    session, done = Gate(1), list[Step]()
+    stepper = Stepper(session, pad_id=0, done=done.append)
+    assert not stepper.has_room_ahead  # it is idle
+    stepper.start(step(1))
+    assert (stepper.num_idle, stepper.has_room_ahead) == (0, True)
+    stepper.start(step(2))
+    assert (stepper.num_idle, stepper.has_room_ahead) == (0, False)
+    with pytest.raises(AssertionError):
+        stepper.start(step(3))
+    session.open.set()
+    await until(lambda: len(done) == 2)
+    assert [(one.rows[0][0], one.num_beside) for one in done] == [(1, 1), (2, 1)]
+    assert (stepper.num_idle, stepper.is_idle) == (1, True)
+    stepper.close()
+
+
 async def test_nothing_is_started_beside_a_suspect() -> None:
     session, done = Gate(2), list[Step]()
     stepper = Stepper(session, pad_id=0, done=done.append)
     stepper.start(step(1, is_alone=True))
-    assert stepper.num_idle == 0
+    assert (stepper.num_idle, stepper.has_room_ahead) == (0, False)
     with pytest.raises(AssertionError):
         stepper.start(step(2))
     session.open.set()

@@ -22,6 +22,7 @@ from hanlin.serving.wire import Lane
 MAX_PADDING_SHARE = 0.2  # of a batch's tokens
 MIN_SHARED_TOKENS = 64  # below that a second stream is not worth its start
 RESERVED_SHARE = 8  # of the queue, one part for keys of which nothing waits: few but large calls of one key would keep all others out
+DEEP_BATCHES = 2  # budgets of one that wait
 MAX_LANE_WAIT_S = 10.0  # a batch-lane item older than this goes before interactive ones: low priority is not starvation
 
 _MIN_DEADLINES = 64
@@ -88,6 +89,11 @@ class Batcher:
     def queued_tokens(self) -> int:
         """Tokens waiting."""
         return self._queued_tokens
+
+    @property
+    def is_deep(self) -> bool:
+        """So much waits that the next batch is full whatever else may come."""
+        return self._queued_tokens >= DEEP_BATCHES * self._max_batch_tokens
 
     @property
     def queued_calls(self) -> int:

@@ -156,6 +156,8 @@ class Replica:
                 self._answering.refuse(work.call, work.reply, DeadlineExceeded("deadline_exceeded"))
         while batch := self._take_batch(now_s):
             self._start(batch, now_s)
+        while batch := self._take_ahead(now_s):
+            self._start(batch, now_s, has_turn=False)
         self._set_timer(now_s)
 
     def _take_batch(self, now_s: float) -> Batch | None:
@@ -168,14 +170,20 @@ class Replica:
             self._turns.give_back()
         return batch
 
-    def _start(self, batch: Batch, now_s: float) -> None:
+    def _take_ahead(self, now_s: float) -> Batch | None:
+        """A batch for a stream that is at work, to go on with at once: from its end to the next beginning it would wait for this loop."""
+        if not self._stepper.has_room_ahead or not self._batcher.is_deep or self._turns.are_shared:
+            return None
+        return self._batcher.next_batch(now_s, is_idle=False)
+
+    def _start(self, batch: Batch, now_s: float, *, has_turn: bool = True) -> None:
         held = [(self._work[item.call], item.index) for item in batch.items]
         for work, _ in held:
             work.started_s = work.started_s or now_s
         rows = [work.encoded.rows[index] for work, index in held]
         types = [work.encoded.types[index] for work, index in held if work.encoded.types is not None] or None
         expected_s = self._batcher.step_estimate_s(batch.padded_tokens) * self._loaded.session.num_streams  # its share of the speed
-        step = Step(batch, rows, types, expected_s)
+        step = Step(batch, rows, types, expected_s, has_turn=has_turn)
         if 0 < expected_s < _SHORT_STEP_S and self._is_all_there_is():
             self._stepper.run_here(step)
         else:
@@ -201,7 +209,8 @@ class Replica:
         self._pump()
 
     def _stepped(self, step: Step) -> None:
-        self._turns.give_back()
+        if step.has_turn:
+            self._turns.give_back()
         self.counters.add_step(step.batch, step.seconds / step.num_beside)
         if step.error is None:  # one that failed tells nothing of the engine's speed
             self._batcher.observe(step.batch.padded_tokens, step.seconds / step.num_beside)

@@ -22,6 +22,7 @@ class Step:
     Args:
         expected_s: how long it takes as far as is known; one that takes very much longer hangs.
         num_beside: steps that ran when it began, itself among them.
+        has_turn: whether it took one, to be given back.
     """
 
     batch: Batch
@@ -29,6 +30,7 @@ class Step:
     types: list[list[int]] | None
     expected_s: float = 0.0
     num_beside: int = 1
+    has_turn: bool = True
     outputs: Outputs | None = None
     error: Exception | None = None
     seconds: float = 0.0
@@ -53,7 +55,13 @@ class Stepper:
     @property
     def num_idle(self) -> int:
         """Streams that can be given something; none while a step runs that must be alone."""
-        return 0 if self._is_reserved else self._session.num_streams - self._num_running
+        return 0 if self._is_reserved else max(0, self._session.num_streams - self._num_running)
+
+    @property
+    def has_room_ahead(self) -> bool:
+        """Every stream is at work, and not each has a step yet that it goes on with by itself."""
+        streams = self._session.num_streams
+        return not self._is_reserved and streams <= self._num_running < 2 * streams
 
     @property
     def is_idle(self) -> bool:
@@ -61,10 +69,10 @@ class Stepper:
         return not self._num_running
 
     def start(self, step: Step) -> None:
-        """Run a step on an idle stream."""
-        assert self.num_idle, "no stream is idle"
+        """Run a step on an idle stream, or on the first that will be."""
+        assert self.num_idle or self.has_room_ahead, "no stream is idle"
         self._num_running += 1
-        step.num_beside = self._num_running
+        step.num_beside = min(self._num_running, self._session.num_streams)
         self._is_reserved = step.batch.is_alone
         self._threads.submit(self._run, step)
 
