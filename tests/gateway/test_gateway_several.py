@@ -79,7 +79,8 @@ def number_held(stack, pid: int) -> int:
 
 def test_a_killed_gateway_loses_no_waiting_connection(several) -> None:
     for index in range(GATEWAYS):
-        several.gateways[index].send_signal(signal.SIGSTOP)  # nobody takes a connection now
+        several.gateways[index].send_signal(signal.SIGSTOP)
+    wait_for(lambda: all(is_stopped(gateway.pid) for gateway in several.gateways))  # nobody takes a connection now
     with concurrent.futures.ThreadPoolExecutor(12) as pool:
         waiting = [pool.submit(call, several) for _ in range(12)]
         wait_for(lambda: backlog(several) == 12)
@@ -90,6 +91,10 @@ def test_a_killed_gateway_loses_no_waiting_connection(several) -> None:
         assert Counter(future.result() for future in waiting) == {200: 12}
     several.start_gateway(0)
     wait_for(lambda: all_listen(several))
+
+
+def is_stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
 def backlog(stack) -> int:
