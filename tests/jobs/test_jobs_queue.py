@@ -75,6 +75,17 @@ def test_the_way_of_a_job(queue: JobQueue) -> None:
     assert queue.list(TEAM, state="queued") == []
 
 
+def test_what_runs_is_listed_first_then_the_newest(queue: JobQueue) -> None:
+    jobs = {queue.submit(TEAM, "train", {"model": name}).id for name in ("lstm", "gru", "rnn")}
+    held = claim(queue)
+    newer = queue.submit(TEAM, "train", {"model": "transformer"})
+    assert queue.list(TEAM, limit=1)[0].id == held.id
+    found = [job.id for job in queue.list(TEAM)]
+    assert (found[0], set(found)) == (held.id, {*jobs, newer.id})
+    waiting = [job for job in queue.list(TEAM) if job.state == "queued"]
+    assert waiting == sorted(waiting, key=lambda job: (job.created_at, job.id), reverse=True)
+
+
 def test_lanes(queue: JobQueue) -> None:
     queue.submit(TEAM, "train", {}, lane="heavy")
     light = queue.submit(TEAM, "ingest", {}, lane="light")

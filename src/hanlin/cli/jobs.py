@@ -53,7 +53,8 @@ def list_(
         )
         for job in found
     ]  # fmt: skip
-    SCREEN.show(grid([say(f"column.{name}") for name in ("job", "kind", "subject", "state", "progress", "created", "took")], rows))
+    columns = [say(f"column.{name}") for name in ("job", "kind", "subject", "state", "progress", "created", "took")]
+    SCREEN.show(grid(columns, rows, whole=(0,)))
 
 
 def show(job_id: JobId, json: JsonFlag = False) -> None:

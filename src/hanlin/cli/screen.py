@@ -60,16 +60,21 @@ def cell(text: object, style: str = "") -> Text:
 
 
 def grid(
-    columns: Sequence[str], rows: Iterable[Sequence[object]], *, title: str | None = None, right: Sequence[int] = ()
+    columns: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    *,
+    title: str | None = None,
+    right: Sequence[int] = (),
+    whole: Sequence[int] = (),
 ) -> RenderableType:
-    """A table; cells that are not renderable yet become text. `right` are the columns aligned right."""
+    """A table; cells that are not renderable yet become text. `right` are the columns aligned right, `whole` those that are never folded."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, show_header=any(columns))
     for index, name in enumerate(columns):
-        table.add_column(name, justify="right" if index in right else "left", overflow="fold")
+        table.add_column(name, justify="right" if index in right else "left", overflow="fold", no_wrap=index in whole)
     for row in rows:
         table.add_row(*(value if isinstance(value, Text) else cell(value) for value in row))
     return table

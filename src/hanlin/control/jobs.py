@@ -46,7 +46,7 @@ def submit(platform: Platform, principal: Principal, *, kind: str, config: JsonO
 
 
 def list_jobs(platform: Platform, principal: Principal, *, state: str | None = None, limit: int = 50) -> list[Job]:
-    """The team's jobs, newest first. Raises InvalidInput (`unknown_job_state`)."""
+    """The team's jobs, running ones first, then the newest. Raises InvalidInput (`unknown_job_state`)."""
     principal.require("read")
     known = next((item for item in STATES if item == state), None)
     if known != state:

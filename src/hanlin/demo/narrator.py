@@ -14,6 +14,7 @@ from rich.table import Table
 
 LINE_EVERY_S = 30.0
 _PLAIN_WIDTH = 120
+_WIDEST = 1000
 
 
 class Narrator:
@@ -70,13 +71,19 @@ class Narrator:
             bar.update(done, total)
             yield bar
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, strong: int | None = None) -> None:
-        """A table; row `strong` is emphasised."""
-        table = Table(title=title, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
-        for position, column in enumerate(columns):
-            table.add_column(column, justify="left" if position in {0, len(columns) - 1} else "right", no_wrap=True)
-        for index, row in enumerate(rows):
-            table.add_row(*row, style="bold green" if index == strong else None)
+    def table(
+        self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, strong: int | None = None, spare: Sequence[int] = ()
+    ) -> None:  # fmt: skip
+        """A table; row `strong` is emphasised. Of the columns `spare`, the first are left out where the terminal is too narrow for all."""
+        for num_left_out in range(len(spare) + 1):
+            places = [place for place in range(len(columns)) if place not in spare[:num_left_out]]
+            table = Table(title=title, title_justify="left", header_style="dim", box=None, padding=(0, 2, 0, 0))
+            for place in places:
+                table.add_column(columns[place], justify="left" if place in {0, len(columns) - 1} else "right", no_wrap=True)
+            for index, row in enumerate(rows):
+                table.add_row(*(row[place] for place in places), style="bold green" if index == strong else None)
+            if self.console.measure(table, options=self.console.options.update(max_width=_WIDEST)).maximum <= self.console.width:
+                break
         self.console.print(table)
 
 

@@ -12,6 +12,9 @@ from hanlin.demo.narrator import Narrator
 from hanlin.messages.said import Said
 from hanlin.observe.machine import processor
 
+# Of the variants' table: size, memory, p99, test; the report has them all.
+_SPARE_COLUMNS = (7, 6, 4, 2)
+
 
 def machine_line(narrator: Narrator) -> str:
     """Processor, cores, memory and the instruction sets that decide which variant is fast."""
@@ -55,7 +58,7 @@ def show_compression(narrator: Narrator, result: Mapping[str, object], version: 
     columns = [narrator.word(f"col_{name}") for name in ("variant", "accuracy", "test", "p50", "p99", "rows", "memory", "size", "status")]
     narrator.table(
         narrator.word("table_variants"), columns, [_cells(narrator, row) for row in rows],
-        strong=next((index for index, row in enumerate(rows) if row["variant"] == chosen), None),
+        strong=next((index for index, row in enumerate(rows) if row["variant"] == chosen), None), spare=_SPARE_COLUMNS,
     )  # fmt: skip
     for row in rows:
         if said := Said.from_json(row.get("said")):

@@ -41,7 +41,7 @@ def routes(platform: Platform, is_draining: Callable[[], bool] = lambda: False) 
 
     @data.add("GET", "/jobs", "read")
     def list_jobs(caller: Caller, language: Language, state: str | None = None, limit: Limit = 50) -> JobsAnswer:
-        """The team's jobs, newest first."""
+        """The team's jobs, running ones first, then the newest."""
         return JobsAnswer(jobs=[_answer(job, language) for job in jobs.list_jobs(platform, caller, state=state, limit=limit)])
 
     @data.add("GET", "/jobs/{job_id}", "read")

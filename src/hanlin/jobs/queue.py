@@ -201,12 +201,13 @@ class JobQueue:
             return [rows.event(row) for row in session.scalars(query.order_by(JobEventRow.number).limit(limit))]
 
     def list(self, team_id: TeamId, *, state: JobState | None = None, limit: int = 100) -> list[Job]:
-        """A team's jobs, newest first."""
+        """A team's jobs: those that run, then the others, the newest of each first."""
         with self._database.read() as session:
             query = select(JobRow).where(JobRow.team_id == team_id)
             if state is not None:
                 query = query.where(JobRow.state == state)
-            query = query.order_by(JobRow.created_at.desc(), JobRow.id.desc()).limit(limit)
+            is_running = (JobRow.state == "running").desc()
+            query = query.order_by(is_running, JobRow.created_at.desc(), JobRow.id.desc()).limit(limit)
             return [rows.value(row) for row in session.scalars(query)]
 
     def _submit_once(self, row: JobRow, key: str) -> Job:
