@@ -67,7 +67,7 @@ def grid(
     right: Sequence[int] = (),
     whole: Sequence[int] = (),
 ) -> RenderableType:
-    """A table; cells that are not renderable yet become text. `right` are the columns aligned right, `whole` those that are never folded."""
+    """A table; cells that are not renderable yet become text. `right`: columns aligned right; `whole`: those never folded."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
