@@ -78,3 +78,21 @@ def test_numpy_is_found_by_the_bindings_before_there_are_streams(monkeypatch: py
     monkeypatch.setattr(openvino_engine, "import_openvino", lambda: module)
     openvino_engine._core.__wrapped__()
     assert happened == [f"tensor in {threading.current_thread().name}"]
+
+
+@pytest.mark.parametrize(("threads", "is_pinned"), [(1, False), (2, False), (3, True)])
+@pytest.mark.parametrize("artifact", ["bert"], indirect=True, scope="session")
+def test_only_a_model_with_all_cores_is_bound_to_cores(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch, threads: int, is_pinned: bool
+) -> None:  # fmt: skip
+    """Others would all be bound to the same ones, the first."""
+    configs: list[dict[str, str]] = []
+    core = openvino_engine._core()
+    compiling = SimpleNamespace(
+        get_property=core.get_property, read_model=core.read_model,
+        compile_model=lambda model, device, config: (configs.append(config), core.compile_model(model, device, config))[1],
+    )  # fmt: skip
+    monkeypatch.setattr(openvino_engine, "_core", lambda: compiling)
+    monkeypatch.setattr(openvino_engine, "processor", lambda: SimpleNamespace(cores=3))
+    load_variant(artifact, "openvino-fp32", threads=threads).close()
+    assert {config["ENABLE_CPU_PINNING"] for config in configs} == {"YES" if is_pinned else "NO"}

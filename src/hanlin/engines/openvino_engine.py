@@ -19,6 +19,7 @@ from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, import_extra
 from hanlin.engines.onnx_engine import check_names, feeds
 from hanlin.errors import EngineFailed
 from hanlin.networks.head import Head
+from hanlin.observe.machine import processor
 from hanlin.tasks.spec import FILE_NAME, ModelSpec
 
 if TYPE_CHECKING:
@@ -234,5 +235,6 @@ def _config(hint: str, streams: int, threads: int, precision: str) -> dict[str, 
         "NUM_STREAMS": str(streams),
         "INFERENCE_NUM_THREADS": str(threads),
         "INFERENCE_PRECISION_HINT": precision,
+        "ENABLE_CPU_PINNING": "YES" if threads >= processor().cores else "NO",  # else each model takes the same first cores
         "CPU_RUNTIME_CACHE_CAPACITY": str(_CACHE_CAPACITY if threads > 1 else _LEAN_CACHE_CAPACITY),
     }
