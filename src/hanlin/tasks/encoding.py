@@ -67,11 +67,15 @@ class TextEncoder:
     """Cleans, segments and tokenises texts for one version. Safe on any thread.
 
     Args:
-        tokenizer: neither pads nor cuts, as `shared_tokenizer` gives it.
+        tokenizer: one that pads or cuts is told not to; others, such as shared ones, are not touched: another thread may be asking them.
         spec: text settings, longest row, padding id.
     """
 
     def __init__(self, tokenizer: Tokenizer, spec: ModelSpec) -> None:
+        if tokenizer.padding is not None:
+            tokenizer.no_padding()
+        if tokenizer.truncation is not None:
+            tokenizer.no_truncation()
         self._tokenizer = tokenizer
         self._text = spec.text
         self._num_special = tokenizer.num_special_tokens_to_add(False)
