@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import sys
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ from hanlin.tasks.spec import ModelSpec
 EXAMPLE_SHAPE = (4, 20)  # neither 1 nor alike, or sizes would be taken for constants
 COMPILERS = ("g++", "c++", "clang++")
 _CACHE_DIR = "TORCHINDUCTOR_CACHE_DIR"
+_DISTUTILS = "SETUPTOOLS_USE_DISTUTILS"
 _OPTIONS: dict[str, object] = {
     "cpp.dynamic_threads": True,  # as many as the worker is given, not as many as there were here
     "cpp.march": "",  # the vector units that `Compiled` names, and nothing else that this processor happens to have
@@ -45,7 +47,7 @@ class Inductor:
 
         package = material.workdir / f"{variant}.pt2"
         try:
-            with _caches_below(material.workdir / "inductor"), warnings.catch_warnings():
+            with _surroundings(material.workdir / "inductor"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 _compile(material.source, cast("Literal['fp32', 'bf16']", variant.rpartition("-")[2]), package)
         except Exception as error:  # exporter, code generator and compiler have errors of their own
@@ -85,13 +87,19 @@ def _take_library(package: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _caches_below(folder: Path) -> Iterator[None]:
-    """The compiler's intermediate files, below `folder`, unless the environment names another place."""
-    if _CACHE_DIR in os.environ:
-        yield
-        return
-    os.environ[_CACHE_DIR] = str(folder)
+def _surroundings(caches: Path) -> Iterator[None]:
+    """Variables for the compiler, where the environment does not have them.
+
+    Its intermediate files lie below `caches`, not in the system's folder for temporary ones. `setuptools`, which it imports, refuses to be
+    imported after the standard library's `distutils`, unless it is told to go with that one.
+    """
+    wanted = {_CACHE_DIR: str(caches)}
+    if "distutils" in sys.modules:
+        wanted[_DISTUTILS] = "stdlib"
+    added = {name: value for name, value in wanted.items() if name not in os.environ}
+    os.environ.update(added)
     try:
         yield
     finally:
-        del os.environ[_CACHE_DIR]
+        for name in added:
+            del os.environ[name]
