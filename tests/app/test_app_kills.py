@@ -22,7 +22,7 @@ from hanlin.types import JsonObject
 pytestmark = pytest.mark.e2e
 # Long enough to be killed in the middle, with an evaluation (and so a checkpoint) several times an epoch.
 OPTIONS: JsonObject = {
-    "epochs": 2, "evaluations": 6, "hidden_size": 24, "embedding_size": 16, "ngrams": False, "max_length": 96, "precision": "fp32",
+    "epochs": 5, "evaluations": 6, "hidden_size": 24, "embedding_size": 16, "ngrams": False, "max_length": 96, "precision": "fp32",
     "threads": 1, "batch_size": 8,
 }  # fmt: skip
 SAME = ("accuracy", "macro_f1", "ece", "confusion")
@@ -68,9 +68,11 @@ def kill_a_training_at(client: Hanlin, server, name: str, shares: list[float], u
     job = client.jobs.submit("train", config(name))
     kills = 0
     for share in shares:
-        while not (found := client.jobs.get(job.id)).has_ended and not _is_beyond(found, share):
+        while not (found := client.jobs.get(job.id)).has_ended:
+            if _is_beyond(found, share) and kill_job(server, job.id):  # there is no process while it is attached again
+                kills += 1
+                break
             time.sleep(0.05)
-        kills += kill_job(server, job.id)
     result = client.jobs.wait(job.id, timeout=300).result
     assert result is not None
     assert {key: result["metrics"][key] for key in SAME} == {key: unbroken["metrics"][key] for key in SAME}
@@ -85,7 +87,7 @@ def _is_beyond(job: Job, share: float) -> bool:
 
 
 def test_a_killed_trainer_ends_with_the_metrics_of_an_unbroken_run(client, server, unbroken) -> None:
-    assert kill_a_training_at(client, server, "killed", [0.1, 0.4, 0.7], unbroken) >= 2
+    assert kill_a_training_at(client, server, "killed", [0.1, 0.3, 0.5], unbroken) >= 2
 
 
 @pytest.mark.soak

@@ -50,3 +50,17 @@ def test_its_scratch_is_ours_and_only_library_and_description_stay(tmp_path: Pat
     assert {file.name for file in (folder / "variants" / "inductor-fp32").iterdir()} == {"model.so", "compiled.json"}
     assert [entry.name for entry in scratch.iterdir()] == ["inductor"]
     assert dict(os.environ) == before
+
+
+def test_a_compiler_that_fails_is_told_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = tmp_path / "bin" / "g++"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\nexit 3\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PATH", str(broken.parent), prepend=os.pathsep)
+    monkeypatch.setenv("CXX", str(broken))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "caches"))
+    with pytest.raises(InvalidInput) as caught:
+        convert(network(tmp_path / "m", "transformer"), "inductor-fp32", calibration=[])
+    assert caught.value.code == "cannot_compile"
+    assert "Error: " in str(caught.value.params["problem"])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
+import subprocess
 import sys
-import warnings
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, cast
+from typing import cast
 
 import msgspec
 
@@ -18,17 +16,9 @@ from hanlin.compression.base import METHODS, Material
 from hanlin.compression.export import is_recurrent, model_config
 from hanlin.engines.inductor_engine import Compiled
 from hanlin.errors import InvalidInput
-from hanlin.networks.head import Head
 from hanlin.tasks.spec import ModelSpec
 
-EXAMPLE_SHAPE = (4, 20)  # neither 1 nor alike, or sizes would be taken for constants
 COMPILERS = ("g++", "c++", "clang++")
-_CACHE_DIR = "TORCHINDUCTOR_CACHE_DIR"
-_DISTUTILS = "SETUPTOOLS_USE_DISTUTILS"
-_OPTIONS: dict[str, object] = {
-    "cpp.dynamic_threads": True,  # as many as the worker is given, not as many as there were here
-    "cpp.march": "",  # the vector units that `Compiled` names, and nothing else that this processor happens to have
-}
 
 
 @METHODS.register("inductor")
@@ -46,12 +36,7 @@ class Inductor:
         import torch
 
         package = material.workdir / f"{variant}.pt2"
-        try:
-            with _surroundings(material.workdir / "inductor"), warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                _compile(material.source, cast("Literal['fp32', 'bf16']", variant.rpartition("-")[2]), package)
-        except Exception as error:  # exporter, code generator and compiler have errors of their own
-            raise InvalidInput("cannot_compile", details=f"{type(error).__name__}: {error}") from error
+        _compile(material.source, variant.rpartition("-")[2], package, caches=material.workdir / "inductor")
         _take_library(package, target / "model.so")
         package.unlink()
         vocab_size = cast("int", model_config(material.source)["vocab_size"])
@@ -62,20 +47,22 @@ class Inductor:
         (target / "compiled.json").write_bytes(msgspec.json.encode(compiled))
 
 
-def _compile(folder: Path, precision: Literal["fp32", "bf16"], package: Path) -> None:
-    import torch
-    from torch.export import Dim
+def _compile(folder: Path, precision: str, package: Path, *, caches: Path) -> None:
+    """Have a process of its own compile: what this one has imported and set, the compiler's machinery would trip over.
 
-    from hanlin.networks.loading import load_model
-
-    module = load_model(folder, dtype=precision, attention="sdpa").eval().requires_grad_(requires_grad=False)
-    mask = torch.ones(EXAMPLE_SHAPE, dtype=torch.int64)
-    mask[1, 5:] = 0
-    inputs = (mask.clone(), mask, torch.zeros_like(mask))[: len(Head.load(folder).inputs)]
-    with torch.inference_mode(mode=False), torch.no_grad():
-        shapes = tuple((Dim.AUTO, Dim.AUTO) for _ in inputs)
-        exported = torch.export.export(module, inputs, dynamic_shapes=shapes)
-        torch._inductor.aoti_compile_and_package(exported, package_path=str(package), inductor_configs=_OPTIONS)
+    Raises:
+        InvalidInput: `cannot_compile`, with the last line that the process wrote.
+    """
+    command = [sys.executable, "-m", "hanlin.compression.inductor_child", str(folder), precision, str(package)]
+    environment = {"TORCHINDUCTOR_CACHE_DIR": str(caches), **os.environ}  # not in the system's folder for temporary files
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=environment)
+    assert child.stdin is not None
+    with child, child.stdin:  # an open stdin is this process's sign of life
+        assert child.stdout is not None
+        said = child.stdout.read().decode(errors="replace").strip().splitlines()
+    if child.returncode:
+        problem = said[-1] if said else f"exit code {child.returncode}"
+        raise InvalidInput("cannot_compile", problem=problem[:200], details="\n".join(said[-40:]))
 
 
 def _take_library(package: Path, target: Path) -> None:
@@ -84,22 +71,3 @@ def _take_library(package: Path, target: Path) -> None:
         (name,) = (name for name in archive.namelist() if name.endswith(".so"))
         with archive.open(name) as source, target.open("wb") as file:
             shutil.copyfileobj(source, file)
-
-
-@contextlib.contextmanager
-def _surroundings(caches: Path) -> Iterator[None]:
-    """Variables for the compiler, where the environment does not have them.
-
-    Its intermediate files lie below `caches`, not in the system's folder for temporary ones. `setuptools`, which it imports, refuses to be
-    imported after the standard library's `distutils`, unless it is told to go with that one.
-    """
-    wanted = {_CACHE_DIR: str(caches)}
-    if "distutils" in sys.modules:
-        wanted[_DISTUTILS] = "stdlib"
-    added = {name: value for name, value in wanted.items() if name not in os.environ}
-    os.environ.update(added)
-    try:
-        yield
-    finally:
-        for name in added:
-            del os.environ[name]
