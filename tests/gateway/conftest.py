@@ -8,8 +8,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -200,3 +201,20 @@ def own_stack(tmp_path: Path) -> Iterator[Stack]:
         yield found
     finally:
         found.close()
+
+
+@pytest.fixture
+def run_shown() -> Callable[..., dict[str, Any]]:
+    """Runs the first Python block below a heading of a page of docs/, with its address, key and endpoint made real; gives its names."""
+
+    def run(page: str, heading: str, *, url: str, endpoint: str) -> dict[str, Any]:
+        text = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8")
+        shown = text.partition(heading)[2].partition("```python\n")[2].partition("```")[0]
+        for said, meant in (("http://127.0.0.1:8000", url), ("hl_…", "hl_app"), ("my-endpoint", endpoint)):
+            assert said in shown
+            shown = shown.replace(said, meant)
+        names: dict[str, Any] = {}
+        exec(shown, names)
+        return names
+
+    return run

@@ -1,4 +1,7 @@
-"""Single fields of a body that a door reads itself, strictly: what is not of its type is refused by name, never guessed."""
+"""Single fields of a body that a door reads itself, strictly: what is not of its type is refused by name, never guessed.
+
+`tasks/checks.py` reads parameters by the same rules; it cannot be used here, for the tasks load numpy, and a gateway does without.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,83 @@
+"""Every way to ask for an answer, one for each form of each door: what the tests of one contract behind all doors go through."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import httpx
+import numpy as np
+
+QUERY = "good w20"
+
+
+@dataclass(frozen=True)
+class Through:
+    """One way to ask: where, how texts become a body, how an answer becomes numbers in the order of the texts."""
+
+    name: str
+    task: str
+    path: str
+    wrap: Callable[[object], dict[str, object]]
+    numbers: Callable[[object], list[list[float]]]
+    is_in_body: bool = False  # the endpoint
+
+    def ask(self, client: httpx.Client, inputs: object, *, endpoint: str = "", **options: object) -> httpx.Response:
+        """A call; the answer as it comes."""
+        return client.post(self.where(endpoint), json=self.body(inputs, endpoint), **options)  # type: ignore[arg-type]
+
+    def where(self, endpoint: str = "") -> str:
+        """The path."""
+        return self.path.format(endpoint=endpoint or ENDPOINTS[self.task])
+
+    def body(self, inputs: object, endpoint: str = "") -> dict[str, object]:
+        """What is sent; the texts' field first."""
+        return self.wrap(inputs) | ({"model": endpoint or ENDPOINTS[self.task]} if self.is_in_body else {})
+
+
+ENDPOINTS = {"text-classification": "sentiment", "embedding": "vectors", "reranking": "ranks"}
+
+
+def labels(answer: object) -> list[list[float]]:
+    """Scores by label."""
+    return [[item["score"] for item in sorted(row, key=lambda item: item["label"])] for row in answer]  # type: ignore[attr-defined]
+
+
+def places(key: str, within: str = "") -> Callable[[object], list[list[float]]]:
+    """Scores by place, and the order itself."""
+
+    def read(answer: object) -> list[list[float]]:
+        ranked = answer[within] if within else answer  # type: ignore[index]
+        scores = {item["index"]: item[key] for item in ranked}
+        return [[scores[index], [item["index"] for item in ranked].index(index)] for index in range(len(scores))]
+
+    return read
+
+
+def unpacked(answer: object) -> list[list[float]]:
+    return [np.frombuffer(base64.b64decode(item["embedding"]), "<f4").tolist() for item in answer["data"]]  # type: ignore[index]
+
+
+def sequences(inputs: object) -> object:
+    return [[item] if isinstance(item, str) else item for item in inputs] if isinstance(inputs, list) else inputs
+
+
+WAYS = (
+    Through("task", "text-classification", "/models/{endpoint}", lambda x: {"inputs": x}, labels),
+    Through("tei", "text-classification", "/tei/{endpoint}/predict", lambda x: {"inputs": sequences(x)}, labels),
+    Through("hf", "text-classification", "/hf/{endpoint}", lambda x: {"inputs": x}, labels),
+    Through("task", "embedding", "/models/{endpoint}", lambda x: {"inputs": x, "parameters": {"normalize": True}}, lambda answer: answer),
+    Through("openai", "embedding", "/v1/embeddings", lambda x: {"input": x},
+            lambda answer: [item["embedding"] for item in answer["data"]], is_in_body=True),
+    Through("openai-base64", "embedding", "/v1/embeddings", lambda x: {"input": x, "encoding_format": "base64"}, unpacked, is_in_body=True),
+    Through("hf", "embedding", "/hf/{endpoint}", lambda x: {"inputs": x, "normalize": True}, lambda answer: answer),
+    Through("tei", "embedding", "/tei/{endpoint}/embed", lambda x: {"inputs": x}, lambda answer: answer),
+    Through("task", "reranking", "/models/{endpoint}", lambda x: {"inputs": {"query": QUERY, "texts": x}}, places("score")),
+    Through("hf", "reranking", "/hf/{endpoint}", lambda x: {"inputs": {"query": QUERY, "texts": x}}, places("score")),
+    Through("cohere-v2", "reranking", "/v2/rerank", lambda x: {"documents": x, "query": QUERY}, places("relevance_score", "results"),
+            is_in_body=True),
+    Through("cohere-v1-jina", "reranking", "/v1/rerank", lambda x: {"documents": x, "query": QUERY},
+            places("relevance_score", "results"), is_in_body=True),
+    Through("tei", "reranking", "/tei/{endpoint}/rerank", lambda x: {"texts": x, "query": QUERY}, places("score")),
+)  # fmt: skip
