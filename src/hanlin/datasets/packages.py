@@ -134,7 +134,17 @@ def open_member(package: Package, archive: Path, member: str) -> Iterator[Binary
 def _command(package: Package, folder: Path) -> list[str]:
     if package.kind == "npm":
         spec = f"{package.name}@{package.version}"
-        return [*npm_command(), "pack", spec, "--pack-destination", str(folder), "--cache", str(folder / "npm"), "--ignore-scripts", "--silent"]
+        return [
+            *npm_command(),
+            "pack",
+            spec,
+            "--pack-destination",
+            str(folder),
+            "--cache",
+            str(folder / "npm"),
+            "--ignore-scripts",
+            "--silent",
+        ]
     if importlib.util.find_spec("pip") is None:
         raise NotReady("package_tool_missing", tool="pip", package=package.name)
     # With the hash in the requirements, pip refuses another file before it opens (for an sdist: runs) anything of it.
