@@ -49,8 +49,8 @@ def test_one_answer_serves_cohere_v1_and_jina(doors) -> None:
     ("path", "more", "code"),
     [
         ("/v2/rerank", {"return_documents": True}, "unknown_field"),
-        ("/v2/rerank", {"max_tokens_per_doc": 5}, "unknown_field"),
-        ("/v1/rerank", {"rank_fields": ["text"]}, "unknown_field"),
+        ("/v2/rerank", {"max_tokens_per_doc": 5}, "field_not_taken"),
+        ("/v1/rerank", {"rank_fields": ["text"]}, "field_not_taken"),
         ("/v1/rerank", {"return_documents": 1}, "invalid_parameter"),
         ("/v2/rerank", {"documents": [{"text": "good"}]}, "invalid_inputs"),
         ("/v1/rerank", {"documents": [{"text": "good", "title": "x"}]}, "invalid_inputs"),

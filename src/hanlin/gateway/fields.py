@@ -55,6 +55,13 @@ def choice(value: JsonObject, name: str, choices: Sequence[str]) -> str:
     return str(found)
 
 
+def untaken(value: JsonObject, names: Sequence[str]) -> None:
+    """Fields of the protocol that a client may send, but only as null. Raises InvalidInput (`field_not_taken`)."""
+    for name in names:
+        if value.get(name) is not None:
+            raise InvalidInput("field_not_taken", name=name)
+
+
 def truncation(value: JsonObject) -> JsonObject:
     """The parameter that `truncate` asks for; empty leaves long texts to the endpoint's policy. They are cut at their end only.
 

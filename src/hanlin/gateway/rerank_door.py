@@ -13,10 +13,12 @@ import msgspec
 from hanlin.gateway import strict_json
 from hanlin.gateway.dataplane import Outcome
 from hanlin.gateway.door import Ask, Door, Write
-from hanlin.gateway.fields import count, flag, text
+from hanlin.gateway.fields import count, flag, text, untaken
 from hanlin.types import JsonObject, JsonValue
 
 _FIELDS = ("model", "query", "documents", "top_n")
+_UNTAKEN_V2 = ("max_tokens_per_doc", "priority")  # what Cohere's clients send as null when nobody set it
+_UNTAKEN_V1 = ("max_chunks_per_doc", "max_tokens_per_doc", "rank_fields")
 _REQUIRED = ("model", "query", "documents")
 _SEARCH_UNIT = 100  # documents that Cohere counts as one
 
@@ -28,7 +30,8 @@ class _Ranked(msgspec.Struct, gc=False):
 
 def read_v2(body: bytes, _: str) -> Ask:
     """See `door.Read`."""
-    value = strict_json.parse_object(body, allowed=_FIELDS, required=_REQUIRED)
+    value = strict_json.parse_object(body, allowed=(*_FIELDS, *_UNTAKEN_V2), required=_REQUIRED)
+    untaken(value, _UNTAKEN_V2)
     num_documents = len(value["documents"]) if isinstance(value["documents"], list) else 0
 
     def write(outcome: Outcome) -> bytes:
@@ -40,7 +43,8 @@ def read_v2(body: bytes, _: str) -> Ask:
 
 def read_v1(body: bytes, _: str) -> Ask:
     """See `door.Read`. Documents may be objects of a `text`, as both protocols allow; the answer repeats them, as Jina does by default."""
-    value = strict_json.parse_object(body, allowed=(*_FIELDS, "return_documents"), required=_REQUIRED)
+    value = strict_json.parse_object(body, allowed=(*_FIELDS, "return_documents", *_UNTAKEN_V1), required=_REQUIRED)
+    untaken(value, _UNTAKEN_V1)
     returns_documents = flag(value, "return_documents", default=True)
     model, documents = text(value, "model"), value["documents"]
     texts: JsonValue = [_text_of(item) for item in documents] if isinstance(documents, list) else documents

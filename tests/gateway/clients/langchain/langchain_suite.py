@@ -1,11 +1,11 @@
-"""langchain's classes for Hugging Face's clients, Cohere, Jina and infinity."""
+"""langchain's classes for Hugging Face's clients, Cohere and Jina."""
 
 import os
 
 from huggingface_hub import AsyncInferenceClient, InferenceClient
 from langchain_cohere import CohereRerank
 from langchain_community.document_compressors import jina_rerank
-from langchain_community.embeddings import InfinityEmbeddings, jina
+from langchain_community.embeddings import jina
 from langchain_core.documents import Document
 from langchain_huggingface import HuggingFaceEndpointEmbeddings
 
@@ -41,11 +41,6 @@ def check_all_give_the_same_vectors() -> None:
 
 async def check_async() -> None:
     assert near(of_jina(), await of_hugging_face().aembed_documents(TEXTS))
-
-
-def check_infinity() -> None:
-    found = InfinityEmbeddings(model="vectors", infinity_api_url=f"{URL}/v1", **{"client": None})
-    assert found.infinity_api_url
 
 
 def check_documents_are_reranked_alike() -> None:
