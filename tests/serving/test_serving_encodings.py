@@ -6,7 +6,7 @@ import asyncio
 import threading
 
 from hanlin.serving.encodings import Encodings
-from hanlin.tasks.encoding import Encoded
+from hanlin.tasks.encoded import Encoded
 
 
 class Bench:

@@ -7,7 +7,8 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from hanlin.errors import InvalidInput
 from hanlin.serving.gathering import gather
 from hanlin.tasks import TASKS, Limits, ModelSpec, TextSettings
-from hanlin.tasks.encoding import Marks, TextEncoder
+from hanlin.tasks.encoded import Marks
+from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.entities import entities, split_label
 
 LABELS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC", "E-LOC", "S-LOC")

@@ -27,7 +27,12 @@ _RANKING: JsonObject = {
     "type": "object", "required": ["query", "texts"], "additionalProperties": False,
     "properties": {"query": {"type": "string"}, "texts": _LIST},
 }  # fmt: skip
-_TEXTS: JsonObject = {"oneOf": [{"type": "string"}, _LIST, _RANKING]}
+_TOKENS: JsonObject = {
+    "type": "object", "required": ["token_ids"], "additionalProperties": False,
+    "properties": {"token_ids": {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1}},
+}  # fmt: skip
+_ITEMS: JsonObject = {"type": "array", "items": {"oneOf": [{"type": "string"}, _TOKENS]}, "minItems": 1}
+_TEXTS: JsonObject = {"oneOf": [{"type": "string"}, _ITEMS, _TOKENS, _RANKING]}
 PARAMETERS = ".parameters"  # behind a task's name: the schema of what its calls may choose
 # Of a good answer; what each says stands in docs/endpoints.md.
 _HEADERS = {

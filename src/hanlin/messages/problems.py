@@ -53,6 +53,9 @@ _TEXTS = tuple(
         (r"one out of range", "超出范围的值"),
         (r"one that is empty or too long", "空的或过长的字符串"),
         (r"both of them", "两者都有"),
+        (r"(absent|none) beside token ids", r"与 token_ids 一起时不用（\1）"),
+        (r"a number out of range among them", "其中有超出范围的数"),
+        (r"(?:null|an object|a list|a string|a number|a boolean) among them", "其中有不是整数的值"),
         # what `hanlin.datasets` finds wrong with a row
         (r"another number of columns than the header", "列数与表头不一致"),
         (r"a quotation mark is opened and not closed, or stands inside a field", "引号未闭合，或出现在字段中间"),

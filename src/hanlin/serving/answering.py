@@ -15,7 +15,7 @@ from hanlin.serving.loaded import Loaded
 from hanlin.serving.stepper import Step
 from hanlin.serving.wire import Answer, Call, Refusal
 from hanlin.tasks.base import TaskOptions, TaskRequest
-from hanlin.tasks.encoding import Encoded
+from hanlin.tasks.encoded import Encoded
 
 Reply = Callable[[Answer | Refusal], None]
 

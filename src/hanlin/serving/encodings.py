@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
-from hanlin.tasks.encoding import Encoded
+from hanlin.tasks.encoded import Encoded
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.tasks.base import Row, Task
-from hanlin.tasks.encoding import Encoded
+from hanlin.tasks.encoded import Encoded
 
 Outputs = Mapping[str, npt.NDArray[np.floating]]
 Found = tuple[Outputs, int]  # what a batch gave, and the row's place in it

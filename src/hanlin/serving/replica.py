@@ -26,7 +26,7 @@ from hanlin.serving.turns import Turns
 from hanlin.serving.watchdog import WATCHDOG
 from hanlin.serving.wire import Call, Report
 from hanlin.tasks.base import TaskRequest
-from hanlin.tasks.encoding import Encoded
+from hanlin.tasks.encoded import Encoded
 from hanlin.types import JsonObject, JsonValue
 
 _SHORT_STEP_S = 0.005  # for which reading and refusing may wait

@@ -6,7 +6,7 @@ Knows numpy and (inside functions) tokenizers, opencc and rjieba; never torch, s
 from __future__ import annotations
 
 from hanlin.tasks.base import TASKS, Column, Limits, Scored, Task, TaskOptions, TaskRequest
-from hanlin.tasks.encoding import Encoded
+from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.metrics import ClassScore, Metrics
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import TextSettings

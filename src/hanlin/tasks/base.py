@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.plugins import PluginRegistry
-from hanlin.tasks.encoding import Encoded, TextEncoder
+from hanlin.tasks.encoded import Encoded
+from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.likeness import Likeness, Numbers
 from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.token_ids import Item
 from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText
 
@@ -70,9 +72,9 @@ class TaskOptions:
 
 @dataclass(frozen=True, slots=True)
 class TaskRequest:
-    """A request that passed all checks that need no model."""
+    """A request that passed all checks that need no model. An item is a text, or its token ids where the task takes those."""
 
-    texts: tuple[str, ...]
+    texts: tuple[Item, ...]
     is_single: bool
     options: TaskOptions
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar, cast, get_args
+from typing import TypeGuard, TypeVar, cast, get_args
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.base import Limits
 from hanlin.tasks.text import is_blank
+from hanlin.tasks.token_ids import FIELD, Item, read_token_ids
 from hanlin.types import JsonObject, JsonValue, LongText, json_type, shorten
 
 Choice = TypeVar("Choice", bound=str)
@@ -28,6 +29,25 @@ def check_texts(inputs: JsonValue, limits: Limits) -> tuple[tuple[str, ...], boo
     if len(inputs) > limits.max_items:
         raise InvalidInput("batch_too_large", items=len(inputs), limit=limits.max_items)
     return tuple(check_text(item, index, limits) for index, item in enumerate(inputs)), False
+
+
+def check_items(inputs: JsonValue, limits: Limits) -> tuple[tuple[Item, ...], bool]:
+    """Like `check_texts`, where an item may also be `{"token_ids": [...]}`.
+
+    Raises:
+        InvalidInput: as `check_texts`; `invalid_token_ids`.
+    """
+    if isinstance(inputs, list) and len(inputs) <= limits.max_items and any(type(item) is dict for item in inputs):
+        return tuple(_check_item(item, index, limits) for index, item in enumerate(inputs)), False
+    return ((read_token_ids(inputs, 0),), True) if _has_ids(inputs) else check_texts(inputs, limits)
+
+
+def _check_item(item: JsonValue, index: int, limits: Limits) -> Item:
+    return read_token_ids(item, index) if _has_ids(item) else check_text(item, index, limits)
+
+
+def _has_ids(item: JsonValue) -> TypeGuard[JsonObject]:
+    return isinstance(item, dict) and item.keys() == {FIELD}
 
 
 def check_text(item: JsonValue, index: int, limits: Limits) -> str:

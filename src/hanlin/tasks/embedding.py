@@ -12,12 +12,14 @@ import numpy.typing as npt
 
 from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
-from hanlin.tasks.checks import check_texts, read_long_text
-from hanlin.tasks.encoding import Encoded, TextEncoder
+from hanlin.tasks.checks import check_items, read_long_text
+from hanlin.tasks.encoded import Encoded
+from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.likeness import VECTORS, Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, check_names, integer, maybe, word
 from hanlin.tasks.ranking_metrics import ScalarMetrics, pair_metrics
 from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.token_ids import TokenIds
 from hanlin.tasks.vectors import MAX_DIMENSIONS, VectorSettings
 from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText
@@ -67,7 +69,7 @@ class Embedding:
     def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
         """See `Task.check`."""
         check_names(parameters, self.parameters)
-        texts, is_single = check_texts(inputs, limits)
+        texts, is_single = check_items(inputs, limits)
         options = EmbeddingOptions(
             long_text=read_long_text(parameters),
             normalize=_NORMALIZE.read(parameters),
@@ -87,7 +89,9 @@ class Embedding:
         if options.normalize is False and vectors.is_normalized:
             raise InvalidInput("always_normalized")
         prompt = vectors.prompt(options.prompt_name)
-        texts = [prompt + text for text in request.texts] if prompt else request.texts
+        if options.prompt_name is not None and any(isinstance(text, TokenIds) for text in request.texts):
+            raise InvalidInput("invalid_parameter", name="prompt_name", expected="absent beside token ids", found="both of them")
+        texts = [text if isinstance(text, TokenIds) else prompt + text for text in request.texts] if prompt else request.texts
         return encoder.plan(texts, options.long_text or long_text, max_windows=max_windows)
 
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:

@@ -6,15 +6,16 @@ engine and no task; what a tokenizer is by itself stands in `tokenizer.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.alignment import Span, Traced, prepare
+from hanlin.tasks.encoded import Encoded, Marks
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import is_blank
+from hanlin.tasks.token_ids import Item, TokenIds, check_vocabulary
 from hanlin.tasks.tokenizer import encodings_of, frame_of, ids_of, shared_tokenizer
 from hanlin.tasks.windows import Window, check_windows, cut_windows, framed, max_tokens
 from hanlin.types import LongText
@@ -28,39 +29,6 @@ _PREFIX_CHARACTERS_PER_TOKEN = 16
 _PREFIX_MARGIN_TOKENS = 64  # tokens near the cut may differ from those of the whole text
 _LEAST_ROOM_SHARE = 4  # a query before windows leaves them at least this part of the row
 _MAX_TRACED_CHARACTERS = 65_536  # of a text that may be cut, and is told apart character by character
-
-
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """What the tokens of a row stand for.
-
-    Attributes:
-        text: as it was sent.
-        spans: characters of it, for each token; None for special tokens.
-        words: number of the word that each token is a part of.
-    """
-
-    text: str
-    spans: list[Span | None]
-    words: list[int | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """Texts as the engine takes them: a row each, but for a text in windows, which has one a window, beside each other.
-
-    Args:
-        cut: indices of the texts that lost their end.
-        windows: those of each text that has more than one, by its index.
-        types: token types beside the rows, for a model that reads pairs.
-        marks: what the tokens of each text stand for in it, windows or not, where the task points into texts.
-    """
-
-    rows: list[list[int]]
-    cut: tuple[int, ...] = ()
-    windows: Mapping[int, tuple[Window, ...]] = field(default_factory=dict)
-    types: list[list[int]] | None = None
-    marks: list[Marks] | None = None
 
 
 class TextEncoder:
@@ -80,6 +48,7 @@ class TextEncoder:
         self._text = spec.text
         self._num_special = tokenizer.num_special_tokens_to_add(False)
         self._head, self._tail = frame_of(tokenizer, self._num_special)
+        self._nothing = self._head + self._tail  # the row of a text without tokens
         self.pad_id = spec.pad_id
         self.max_length = spec.max_length
         if self.max_length <= self._num_special:
@@ -101,26 +70,30 @@ class TextEncoder:
         """
         return self.plan(texts, "truncate" if truncate else "refuse").rows
 
-    def plan(self, texts: Sequence[str], long_text: LongText, *, max_windows: int | None = None) -> Encoded:
-        """The rows of every text, with what was done to those that are longer than the model takes.
+    def plan(self, texts: Sequence[Item], long_text: LongText, *, max_windows: int | None = None) -> Encoded:
+        """The rows of every text, with what was done to those that are longer than the model takes. Token ids are their row as they are.
 
         Args:
             max_windows: of all long texts together; None for no limit beside that of each text.
 
         Raises:
-            InvalidInput: as `encode`; `too_many_windows`.
+            InvalidInput: as `encode`; `too_many_windows`, `unknown_token_id`.
         """
         longest = self._longest(long_text)
-        prepared = [self._prepare(text, index, longest) for index, text in enumerate(texts)]
+        prepared = [
+            ("", "") if isinstance(text, TokenIds) else self._prepare(text, index, longest) for index, text in enumerate(texts)
+        ]  # fmt: skip
         rows = ids_of(self._tokenizer, [text for text, _ in prepared])
         for index, (_, rest) in enumerate(prepared):
+            if isinstance(given := texts[index], TokenIds):
+                rows[index] = self._given(given, index, long_text)
             if rest and len(rows[index]) < longest + _PREFIX_MARGIN_TOKENS:
                 rows[index] = ids_of(self._tokenizer, [self._text.segment(rest)])[0]  # few tokens in many characters: look at all of it
         if max(map(len, rows), default=0) <= self.max_length:
             return Encoded([self._check_some(row, index) for index, row in enumerate(rows)])
         return self._fit(rows, long_text, longest, max_windows)
 
-    def encode_marked(self, texts: Sequence[str], long_text: LongText, *, max_windows: int | None = None) -> Encoded:
+    def encode_marked(self, texts: Sequence[Item], long_text: LongText, *, max_windows: int | None = None) -> Encoded:
         """Like `plan`, with what every token stands for in its text as it was sent; a text in windows is marked as a whole.
 
         Raises:
@@ -131,28 +104,52 @@ class TextEncoder:
         cut: list[int] = []
         windows: dict[int, tuple[Window, ...]] = {}
         for index, text in enumerate(texts):
-            traced = self._traced(text, index, long_text)
-            found = encodings_of(self._tokenizer, [traced.text])[0]
-            row, kept = self._check_some(found.ids, index), len(found.ids)
+            whole = self._marked(text, index, long_text)
+            row, kept = self._check_some(whole[0], index), len(whole[0])
+            place, after = self._frame(row)
             if kept <= self.max_length:
                 rows.append(row)
             elif long_text == "truncate":
-                kept = self.max_length - len(self._tail)
-                row = row[:kept] + self._tail
+                kept = self.max_length - after
+                row = row[:kept] + row[len(row) - after :]
                 cut.append(index)
                 rows.append(row)
             else:
                 self._check_length(kept, index, self._longest(long_text))
-                windows[index] = cut_windows(kept - self._num_special, self._room, place=len(self._head))
-                rows += framed(row, windows[index], len(self._tail))
+                windows[index] = cut_windows(kept - place - after, self.max_length - place - after, place=place)
+                rows += framed(row, windows[index], after)
             nothing = [None] * (len(row) - kept)
-            spans: list[Span | None] = [
-                None if is_special or first == last else traced.original(first, last)
-                for (first, last), is_special in zip(found.offsets[:kept], found.special_tokens_mask[:kept], strict=True)
-            ]
-            marks.append(Marks(text, [*spans, *nothing], [*found.word_ids[:kept], *nothing]))
+            marks.append(Marks(None if isinstance(text, TokenIds) else text, [*whole[1][:kept], *nothing], [*whole[2][:kept], *nothing]))
         check_windows(windows, max_windows)
         return Encoded(rows, tuple(cut), windows, marks=marks)
+
+    def _marked(self, text: Item, index: int, long_text: LongText) -> tuple[list[int], list[Span | None], list[int | None]]:
+        """Token ids of one text, with the span and the word of each; of ids that were given, only which are not of the frame."""
+        if isinstance(text, TokenIds):
+            row = self._given(text, index, long_text)
+            place, after = self._frame(row)
+            return row, [None if not place <= at < len(row) - after else (0, 0) for at in range(len(row))], [None] * len(row)
+        traced = self._traced(text, index, long_text)
+        found = encodings_of(self._tokenizer, [traced.text])[0]
+        spans: list[Span | None] = [
+            None if is_special or first == last else traced.original(first, last)
+            for (first, last), is_special in zip(found.offsets, found.special_tokens_mask, strict=True)
+        ]
+        return found.ids, spans, found.word_ids
+
+    def _given(self, ids: TokenIds, index: int, long_text: LongText) -> list[int]:
+        """The row that a caller made. Raises InvalidInput (`text_too_long`, `unknown_token_id`)."""
+        if long_text != "truncate":
+            self._check_length(len(ids), index, self._longest(long_text))
+        check_vocabulary(ids, self._tokenizer, index)
+        return list(ids)
+
+    def _frame(self, row: list[int]) -> tuple[int, int]:
+        """How many special tokens stand before and after a row's text: those of the tokenizer, or none where a caller left them out."""
+        before, after = len(self._head), len(self._tail)
+        if row[:before] == self._head and row[len(row) - after :] == self._tail and len(row) >= before + after:
+            return before, after
+        return 0, 0
 
     def _traced(self, text: str, index: int, long_text: LongText) -> Traced:
         """The prepared text with the places of its characters. What is surely too long is refused before the dear part."""
@@ -259,7 +256,7 @@ class TextEncoder:
         return self._text.segment(clean[:limit]), clean
 
     def _check_some(self, row: list[int], index: int) -> list[int]:
-        if len(row) <= self._num_special:
+        if row == self._nothing:
             raise InvalidInput("empty_text", index=index)
         return row
 
@@ -273,12 +270,14 @@ class TextEncoder:
                 fitted.append(self._check_some(row, index))
             elif long_text == "truncate":
                 cut.append(index)
-                fitted.append(row[: self.max_length - len(self._tail)] + self._tail)
+                after = self._frame(row)[1]
+                fitted.append(row[: self.max_length - after] + row[len(row) - after :])
             elif long_text == "refuse" or len(row) > longest:
                 raise InvalidInput("text_too_long", index=index, length=len(row), unit="tokens", limit=longest)
             else:
-                windows[index] = cut_windows(len(row) - self._num_special, self._room, place=len(self._head))
-                fitted += framed(row, windows[index], len(self._tail))
+                place, after = self._frame(row)
+                windows[index] = cut_windows(len(row) - place - after, self.max_length - place - after, place=place)
+                fitted += framed(row, windows[index], after)
         check_windows(windows, max_windows)
         return Encoded(fitted, tuple(cut), windows)
 

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from hanlin.tasks.encoding import Marks
+from hanlin.tasks.encoded import Marks
 from hanlin.types import JsonObject
 
 Strategy = Literal["none", "simple", "first", "average", "max"]
@@ -26,13 +26,14 @@ _PREFIXES = frozenset("BIESLU")
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """A token or a run of tokens. `index` is the token's place in its row; None for a run."""
+    """A token or a run of tokens. `index` is the token's place in its row; None for a run. Where token ids were sent there is no text
+    to point into: `word`, `start` and `end` are None."""
 
     label: str
     score: float
-    word: str
-    start: int
-    end: int
+    word: str | None
+    start: int | None
+    end: int | None
     index: int | None = None
 
     def to_json(self) -> JsonObject:
@@ -66,6 +67,9 @@ def entities(scores: Scores, marks: Marks, labels: Sequence[str], strategy: Stra
     else:
         words = [list(group) for _, group in groupby(tokens, key=lambda index: (marks.words[index], marks.words[index] is None and index))]
         pieces = [_piece(_of_word(scores[word], strategy), word, marks) for word in words]
+    if marks.text is None:
+        assert strategy == "none", "the task refuses others"
+        return [Entity(labels[p.label], p.score, None, None, None, p.index) for p in pieces]
     if strategy == "none":
         return [Entity(labels[p.label], p.score, marks.text[p.start : p.end], p.start, p.end, p.index) for p in pieces]
     return _grouped(pieces, marks.text, labels)

@@ -16,11 +16,13 @@ from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
 from hanlin.tasks.checks import check_text, check_texts, read_long_text
 from hanlin.tasks.embedding import merged_vectors, normalized, vectors_of
-from hanlin.tasks.encoding import Encoded, TextEncoder
+from hanlin.tasks.encoded import Encoded
+from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.likeness import SCORES, Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, boolean, check_names, integer
 from hanlin.tasks.ranking_metrics import ScalarMetrics, ranking_metrics
 from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.token_ids import FIELD
 from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText, json_type
 
@@ -89,6 +91,8 @@ class Reranking:
         texts = inputs["texts"]
         if not isinstance(texts, list):
             raise InvalidInput("invalid_ranking", found=json_type(texts))
+        if any(isinstance(text, dict) and FIELD in text for text in (inputs["query"], *texts)):
+            raise InvalidInput("token_ids_not_taken")  # which of a pair's tokens are the query's, and of which type, only its maker knows
         options = RerankingOptions(
             long_text=read_long_text(parameters),
             query=_check_query(inputs["query"], limits),
@@ -106,7 +110,7 @@ class Reranking:
         assert isinstance(options, RerankingOptions), "options of another task"
         policy = options.long_text or long_text
         if spec.vectors is None:
-            return encoder.encode_pairs(options.query, request.texts, policy, max_windows=max_windows)
+            return encoder.encode_pairs(options.query, _texts(request), policy, max_windows=max_windows)
         prompts = dict(spec.vectors.prompts)
         ask = next((prompts[name] for name in ("query", "search_query") if name in prompts), "")
         tell = next((prompts[name] for name in ("passage", "document", "search_document") if name in prompts), "")
@@ -114,7 +118,7 @@ class Reranking:
             query = encoder.encode([ask + options.query], truncate=policy == "truncate")
         except InvalidInput as error:
             raise _of_query(error) from error
-        told = encoder.plan([tell + text for text in request.texts], policy, max_windows=max_windows)
+        told = encoder.plan([tell + text for text in _texts(request)], policy, max_windows=max_windows)
         return Encoded(told.rows + query, told.cut, told.windows)
 
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
@@ -142,7 +146,7 @@ class Reranking:
         options = cast("RerankingOptions", request.options)
         answers: list[JsonValue] = []
         for row in rows:
-            more: JsonObject = {"text": request.texts[row.index]} if options.returns_text else {}
+            more: JsonObject = {"text": _texts(request)[row.index]} if options.returns_text else {}
             answers.append({"index": row.index, "score": row.score, **more})
         return answers
 
@@ -158,6 +162,10 @@ class Reranking:
         """See `Task.read`: one number a text."""
         ranked = cast("list[dict[str, Any]]", answer)
         return [np.array([[item["score"]]], dtype=np.float64) for item in sorted(ranked, key=lambda item: int(item["index"]))]
+
+
+def _texts(request: TaskRequest) -> tuple[str, ...]:
+    return cast("tuple[str, ...]", request.texts)  # `check` takes nothing else
 
 
 def _pair_scores(outputs: Mapping[str, npt.NDArray[np.floating]]) -> npt.NDArray[np.float64]:

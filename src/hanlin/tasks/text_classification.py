@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from hanlin.errors import EngineFailed
 from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Parameter, Row, Scored, TaskOptions, TaskRequest, encode_texts
-from hanlin.tasks.checks import check_texts, read_long_text
-from hanlin.tasks.encoding import Encoded, TextEncoder
+from hanlin.tasks.checks import check_items, read_long_text
+from hanlin.tasks.encoded import Encoded
+from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.likeness import LABELS, Likeness, Numbers
 from hanlin.tasks.metrics import Metrics, classification_metrics
 from hanlin.tasks.parameters import LONG_TEXT, check_names, choice, integer
@@ -72,7 +73,7 @@ class TextClassification:
     def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
         """See `Task.check`."""
         check_names(parameters, self.parameters)
-        texts, is_single = check_texts(inputs, limits)
+        texts, is_single = check_items(inputs, limits)
         options = ClassificationOptions(
             long_text=read_long_text(parameters), top_k=_TOP_K.read(parameters), function=_FUNCTION.read(parameters)
         )

@@ -12,15 +12,17 @@ from typing import Any, cast, get_args
 import numpy as np
 import numpy.typing as npt
 
-from hanlin.errors import EngineFailed
+from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
-from hanlin.tasks.checks import check_texts, read_long_text
-from hanlin.tasks.encoding import Encoded, TextEncoder
+from hanlin.tasks.checks import check_items, read_long_text
+from hanlin.tasks.encoded import Encoded
+from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.entities import Entity, Strategy, entities
 from hanlin.tasks.likeness import LABELS, Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, check_names, choice, words
 from hanlin.tasks.span_metrics import SpanMetrics, span_metrics
 from hanlin.tasks.spec import MAX_LABELS, ModelSpec
+from hanlin.tasks.token_ids import TokenIds
 from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText
 
@@ -73,10 +75,12 @@ class TokenClassification:
     def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
         """See `Task.check`."""
         check_names(parameters, self.parameters)
-        texts, is_single = check_texts(inputs, limits)
+        texts, is_single = check_items(inputs, limits)
         options = TaggingOptions(
             long_text=read_long_text(parameters), strategy=_STRATEGY.read(parameters), ignored=frozenset(_IGNORED.read(parameters))
         )
+        if options.strategy != "none" and any(isinstance(text, TokenIds) for text in texts):  # ids do not tell what a word is
+            raise InvalidInput("invalid_parameter", name=_STRATEGY.name, expected="none beside token ids", found=options.strategy)
         return TaskRequest(texts, is_single, options)
 
     def encode(

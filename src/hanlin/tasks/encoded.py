@@ -1,0 +1,42 @@
+"""What becomes of the texts of a request: rows of token ids, and what their tokens stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hanlin.tasks.alignment import Span
+from hanlin.tasks.windows import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """What the tokens of a row stand for.
+
+    Attributes:
+        text: as it was sent; None where token ids were.
+        spans: characters of it, for each token; None for special tokens.
+        words: number of the word that each token is a part of.
+    """
+
+    text: str | None
+    spans: list[Span | None]
+    words: list[int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Texts as the engine takes them: a row each, but for a text in windows, which has one a window, beside each other.
+
+    Args:
+        cut: indices of the texts that lost their end.
+        windows: those of each text that has more than one, by its index.
+        types: token types beside the rows, for a model that reads pairs.
+        marks: what the tokens of each text stand for in it, windows or not, where the task points into texts.
+    """
+
+    rows: list[list[int]]
+    cut: tuple[int, ...] = ()
+    windows: Mapping[int, tuple[Window, ...]] = field(default_factory=dict)
+    types: list[list[int]] | None = None
+    marks: list[Marks] | None = None
