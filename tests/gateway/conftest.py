@@ -171,13 +171,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Shared by a module: endpoints `sentiment`, `vectors` and `ranks` of team default."""
+    """Shared by a module: endpoints `sentiment`, `vectors`, `ranks` and `tags` of team default, one of each task."""
     found = Stack(tmp_path_factory.mktemp("doors") / "home")
     try:
         found.add_model("m:1")
         found.add_model("v:1", task="embedding", labels=(), dimensions=8)
         found.add_model("r:1", task="reranking", labels=("relevance",))
-        numbers = [found.deploy("m:1"), found.deploy("v:1", "vectors"), found.deploy("r:1", "ranks")]
+        found.add_model("t:1", task="token-classification", labels=("O", "B-good"), per_token=True)
+        numbers = [found.deploy("m:1"), found.deploy("v:1", "vectors"), found.deploy("r:1", "ranks"), found.deploy("t:1", "tags")]
         for number in numbers:
             found.wait_state(number, "ready")
         for endpoint, inputs in (("sentiment", "good"), ("vectors", "good"), ("ranks", {"query": "good", "texts": ["bad"]})):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from huggingface_hub import AsyncInferenceClient, InferenceClient
@@ -49,17 +47,11 @@ def test_features_are_extracted(doors) -> None:
     np.testing.assert_allclose(found, cut / np.linalg.norm(cut, axis=1, keepdims=True), atol=1e-6)
 
 
-def test_tokens_are_labelled(make_stack, tmp_path: Path) -> None:
-    stack = make_stack(tmp_path / "home")
-    try:
-        stack.add_model("t:1", task="token-classification", labels=("O", "B-good"), per_token=True)
-        stack.wait_state(stack.deploy("t:1", "tags"), "ready")
-        told = stack.post("good w9 w10", "tags").json()
-        assert told
-        found = client(stack, "tags").token_classification("good w9 w10")
-        assert [(item.word, item.start, item.end) for item in found] == [(item["word"], item["start"], item["end"]) for item in told]
-    finally:
-        stack.close()
+def test_tokens_are_labelled(doors) -> None:
+    told = doors.post("good w9 w10", "tags").json()
+    assert told
+    found = client(doors, "tags").token_classification("good w9 w10")
+    assert [(item.word, item.start, item.end) for item in found] == [(item["word"], item["start"], item["end"]) for item in told]
 
 
 async def test_async(doors) -> None:

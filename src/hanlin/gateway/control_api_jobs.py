@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from hanlin.control import jobs
 from hanlin.control.platform import Platform
 from hanlin.errors import NotReady
-from hanlin.gateway.control_api_routing import Caller, Language, Routes, language_of_caller
+from hanlin.gateway.control_api_routing import Caller, Language, Routes, answers, language_of_caller
 from hanlin.gateway.control_api_wire import JobAnswer, JobRequest, JobsAnswer
 from hanlin.jobs import Job, JobEvent
 from hanlin.types import Principal
@@ -34,7 +34,7 @@ def routes(platform: Platform, is_draining: Callable[[], bool] = lambda: False) 
     data = Routes(platform, tags=["jobs"])
 
     @data.add("POST", "/jobs", "write", status=202)
-    def submit(caller: Caller, language: Language, body: JobRequest) -> JobAnswer:
+    def submit_job(caller: Caller, language: Language, body: JobRequest) -> JobAnswer:
         """Queues a job: checked here, defaults filled in."""
         job = jobs.submit(platform, caller, kind=body.kind, config=body.config, idempotency_key=body.idempotency_key)
         return _answer(job, language)
@@ -50,17 +50,17 @@ def routes(platform: Platform, is_draining: Callable[[], bool] = lambda: False) 
         return _answer(jobs.get_job(platform, caller, job_id), language)
 
     @data.add("POST", "/jobs/{job_id}/cancel", "write")
-    def cancel(caller: Caller, language: Language, job_id: str) -> JobAnswer:
+    def cancel_job(caller: Caller, language: Language, job_id: str) -> JobAnswer:
         """Ends a job: at once when queued, within 10 s when running; an ended one stays as it is."""
         return _answer(jobs.cancel(platform, caller, job_id), language)
 
-    @data.add("GET", "/jobs/{job_id}/logs", "read", response_class=Response)
-    def logs(caller: Caller, language: Language, job_id: str) -> Response:
+    @data.add("GET", "/jobs/{job_id}/logs", "read", response_class=Response, responses=answers("text/plain"))
+    def job_logs(caller: Caller, language: Language, job_id: str) -> Response:
         """The job's story (messages, figures of each evaluation, its end), then the end of its own output."""
         return Response(jobs.logs(platform, caller, job_id, language=language), media_type="text/plain; charset=utf-8")
 
-    @data.add("GET", "/jobs/{job_id}/events", "read", response_class=StreamingResponse)
-    def events(
+    @data.add("GET", "/jobs/{job_id}/events", "read", response_class=StreamingResponse, responses=answers("text/event-stream"))
+    def job_events(
         request: Request, caller: Caller, job_id: str, after: Annotated[int, Query(ge=0, lt=2**31)] = 0,
         last_event_id: Annotated[str | None, Header()] = None,
     ) -> StreamingResponse:  # fmt: skip

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Response
 
 from hanlin.control import models
 from hanlin.control.platform import Platform
-from hanlin.gateway.control_api_routing import Caller, Language, Number, Routes
+from hanlin.gateway.control_api_routing import Caller, Language, Number, Routes, answers
 from hanlin.gateway.control_api_wire_models import (
     AliasRequest,
     FilesAnswer,
@@ -56,7 +56,7 @@ def routes(platform: Platform) -> APIRouter:
         models.delete_alias(platform, caller, name, alias)
 
     @data.add("POST", "/models/{name}/versions/{number}/publish", "write", status=201)
-    def publish(caller: Caller, name: str, number: Number) -> VersionAnswer:
+    def publish_version(caller: Caller, name: str, number: Number) -> VersionAnswer:
         """Makes a certified version public; 409 without a passed certificate, and when it is public already."""
         return VersionAnswer.of(models.publish(platform, caller, name, number))
 
@@ -70,14 +70,20 @@ def routes(platform: Platform) -> APIRouter:
         """The version's files with those of its variants."""
         return FilesAnswer.of(models.list_files(platform, caller, name, number))
 
-    @data.add("GET", "/models/{name}/versions/{number}/card", "read", response_class=Response)
-    def card(caller: Caller, language: Language, name: str, number: Number) -> Response:
+    @data.add("GET", "/models/{name}/versions/{number}/card", "read", response_class=Response, responses=answers("text/markdown"))
+    def model_card(caller: Caller, language: Language, name: str, number: Number) -> Response:
         """The model card in Markdown, in the caller's language."""
         text = models.card(platform, caller, name, number, language=language)
         return Response(text, media_type="text/markdown; charset=utf-8")
 
-    @data.add("GET", "/models/{name}/versions/{number}/pictures/{picture}.svg", "read", response_class=Response)
-    def picture(caller: Caller, language: Language, name: str, number: Number, picture: str) -> Response:
+    @data.add(
+        "GET",
+        "/models/{name}/versions/{number}/pictures/{picture}.svg",
+        "read",
+        response_class=Response,
+        responses=answers("image/svg+xml"),
+    )
+    def model_picture(caller: Caller, language: Language, name: str, number: Number, picture: str) -> Response:
         """A picture of the version, in the caller's language: `confusion`, `curve` or `pareto`."""
         found = models.picture(platform, caller, name, number, picture, language=language)
         return Response(found, media_type="image/svg+xml", headers=_PICTURE_HEADERS)

@@ -9,13 +9,20 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Request
+from fastapi.routing import APIRoute
 
 from hanlin.control.platform import Platform
 from hanlin.gateway.control_api_strict import StrictRoute
+from hanlin.gateway.operation import told
 from hanlin.types import Principal, Scope
 
 PREFIX = "/api/v1"
-_BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
+_KEY: list[dict[str, list[str]]] = [{"key": []}]
+
+
+def answers(kind: str) -> dict[int | str, dict[str, Any]]:
+    """For the description: a good answer that is text of this media type, and no JSON."""
+    return told(200, "The answer", {"type": "string"}, kind=kind)
 
 
 def principal_of(request: Request) -> Principal:
@@ -35,15 +42,20 @@ Language = Annotated[str, Depends(language_of_caller)]
 Number = Annotated[int, Path(ge=1, lt=2**31)]  # of a version
 
 
+def _name_of(route: APIRoute) -> str:
+    """The route's name in the description and in clients that are made of it."""
+    return route.name
+
+
 class Routes:
     """Adds routes to a router, each behind authentication and a scope."""
 
     def __init__(self, platform: Platform, *, tags: list[str]) -> None:
         self.platform = platform
-        self.router = APIRouter(prefix=PREFIX, route_class=StrictRoute, tags=list(tags))
+        self.router = APIRouter(prefix=PREFIX, route_class=StrictRoute, tags=list(tags), generate_unique_id_function=_name_of)
 
     def add(
-        self, method: str, path: str, scope: Scope, *, status: int = 200, **options: Any
+        self, method: str, path: str, scope: Scope, *, status: int = 200, openapi_extra: dict[str, Any] | None = None, **options: Any
     ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Decorator: `method path` calls the function, for keys that have `scope`."""
 
@@ -54,5 +66,5 @@ class Routes:
 
         return self.router.api_route(
             path, methods=[method], status_code=status, dependencies=[Depends(authenticate)],
-            openapi_extra={"x-scope": scope, "security": _BEARER}, **options,
+            openapi_extra={"x-scope": scope, "security": _KEY, **(openapi_extra or {})}, **options,
         )  # fmt: skip

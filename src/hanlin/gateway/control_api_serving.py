@@ -72,7 +72,7 @@ def routes(platform: Platform, dataplane: Dataplane | None = None) -> APIRouter:
         return EndpointAnswer.of_view(view, language)
 
     @data.add("DELETE", "/endpoints/{endpoint}", "write")
-    async def undeploy(caller: Caller, endpoint: str, language: Language) -> EndpointAnswer:
+    async def delete_endpoint(caller: Caller, endpoint: str, language: Language) -> EndpointAnswer:
         """Takes an endpoint away: new calls are refused with 404 from now on, calls in flight end normally."""
         done = await run_in_threadpool(deployments.undeploy, platform, caller, endpoint)
         if dataplane is not None:  # here, because it belongs to this event loop
@@ -80,24 +80,24 @@ def routes(platform: Platform, dataplane: Dataplane | None = None) -> APIRouter:
         return EndpointAnswer.of_view(done.view, language)
 
     @data.add("POST", "/endpoints/{endpoint}/rollback", "write", status=202)
-    def roll_back(caller: Caller, endpoint: str, language: Language, body: RollbackRequest | None = None) -> RollbackAnswer:
+    def roll_back_endpoint(caller: Caller, endpoint: str, language: Language, body: RollbackRequest | None = None) -> RollbackAnswer:
         """Goes back to what the endpoint served before. Asking again changes nothing until something is deployed or named."""
         to, expected = (body.to, body.expected) if body else (None, None)
         return RollbackAnswer.of_done(rollback.roll_back(platform, caller, endpoint, to=to, expected=expected), language)
 
     @data.add("POST", "/endpoints/{endpoint}/scale", "write")
-    def scale(caller: Caller, endpoint: str, body: ScaleRequest, language: Language) -> DeploymentAnswer:
+    def scale_endpoint(caller: Caller, endpoint: str, body: ScaleRequest, language: Language) -> DeploymentAnswer:
         """Changes how many replicas it has; those that are loaded stay."""
         view = deployments.scale(platform, caller, endpoint, min_replicas=body.min_replicas, max_replicas=body.max_replicas)
         return DeploymentAnswer.of(view, language)
 
     @data.add("POST", "/endpoints/{endpoint}/promote", "write", status=202)
-    def promote(caller: Caller, endpoint: str, language: Language) -> DeployedAnswer:
+    def promote_trial(caller: Caller, endpoint: str, language: Language) -> DeployedAnswer:
         """The version on trial serves from now on."""
         return DeployedAnswer.of_new(trials.promote(platform, caller, endpoint), language)
 
     @data.add("POST", "/endpoints/{endpoint}/abort", "write")
-    def abort(caller: Caller, endpoint: str, language: Language) -> DeploymentAnswer:
+    def abort_trial(caller: Caller, endpoint: str, language: Language) -> DeploymentAnswer:
         """Ends the trial; all calls go to what served all along."""
         return DeploymentAnswer.of(trials.abort(platform, caller, endpoint), language)
 

@@ -9,32 +9,38 @@ from typing import Any, cast
 from fastapi import APIRouter, FastAPI
 from starlette.responses import Response
 
-from hanlin.gateway.openapi import PARAMETERS, describe
+from hanlin.gateway.inference_operations import PARAMETERS
+from hanlin.gateway.openapi import describe
 from hanlin.gateway.openapi_jobs import CONFIG
+from hanlin.gateway.operation import JSON, told
 from hanlin.types import JsonObject
 
 
 def docs_router(app: FastAPI) -> APIRouter:
     """The two routes over `app`'s own routes and the inference routes, which FastAPI does not know."""
-    router = APIRouter()
+    router = APIRouter(tags=["documents"], default_response_class=Response, generate_unique_id_function=lambda route: route.name)
     cache: dict[str, bytes] = {}
 
     def schema() -> JsonObject:
         return describe(cast("JsonObject", app.openapi()))
 
-    @router.get("/openapi.json", include_in_schema=False)
-    async def openapi() -> Response:
+    @router.get("/openapi.json", **_route("The API's description", JSON, {"type": "object"}))
+    async def api_description() -> Response:
         if "openapi" not in cache:
             cache["openapi"] = json.dumps(schema(), ensure_ascii=False).encode()
         return Response(cache["openapi"], media_type="application/json")
 
-    @router.get("/docs", include_in_schema=False)
-    async def docs() -> Response:
+    @router.get("/docs", **_route("The same as a page", "text/html", {"type": "string"}))
+    async def api_page() -> Response:
         if "docs" not in cache:
             cache["docs"] = page(schema()).encode()
         return Response(cache["docs"], media_type="text/html; charset=utf-8", headers={"content-security-policy": _POLICY})
 
     return router
+
+
+def _route(words: str, kind: str, schema: JsonObject) -> dict[str, Any]:
+    return {"summary": words, "responses": told(200, words, schema, kind=kind), "openapi_extra": {"security": []}}
 
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"

@@ -9,6 +9,7 @@ import msgspec
 from starlette.responses import Response
 
 from hanlin.gateway.dataplane import Dataplane, Outcome
+from hanlin.gateway.operation import Told
 from hanlin.types import JsonObject, JsonValue, Principal
 
 NAME = "{endpoint}"  # in a path: the one part that is not fixed
@@ -42,6 +43,8 @@ class Door:
         path: its address, also its label in metrics and logs; may hold `{endpoint}`.
         read: what POST asks for.
         show: what GET tells.
+        post: what the API's description says of the call; due where there is `read`.
+        get: what it says of the look; due where there is `show`.
 
     Attributes:
         is_named: whether the address names the endpoint; else the body does.
@@ -50,6 +53,8 @@ class Door:
     path: str
     read: Read | None = None
     show: Show | None = None
+    post: Told | None = None
+    get: Told | None = None
     is_named: bool = field(init=False)
 
     def __post_init__(self) -> None:

@@ -11,6 +11,7 @@ from hanlin.gateway import strict_json
 from hanlin.gateway.dataplane import Outcome
 from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.fields import choice, truncation
+from hanlin.gateway.hf_operations import hf_inference
 from hanlin.types import JsonObject
 
 _OPTIONS = ("normalize", "prompt_name", "dimensions")
@@ -42,4 +43,4 @@ def _write_single(outcome: Outcome) -> bytes:
     return b"[%s]" % outcome.body if outcome.task == "text-classification" else outcome.body
 
 
-DOORS = (Door("/hf/{endpoint}", read=read),)
+DOORS = (Door("/hf/{endpoint}", read=read, post=hf_inference),)

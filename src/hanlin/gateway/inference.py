@@ -6,6 +6,7 @@ import msgspec
 from starlette.responses import Response
 
 from hanlin.errors import InvalidInput
+from hanlin.gateway import inference_operations as operations
 from hanlin.gateway import strict_json
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.door import Ask, Door
@@ -41,7 +42,8 @@ def describe(dataplane: Dataplane, principal: Principal, endpoint: str) -> Respo
         }  # fmt: skip
         answer["protections"] = list(route.info.protections)
         answer["example"] = with_own_labels(msgspec.json.decode(route.info.example), route.info.labels)
+        answer["schema"] = msgspec.json.decode(route.info.schema)
     return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
-DOORS = (Door("/models/{endpoint}", read=read, show=describe),)
+DOORS = (Door("/models/{endpoint}", read=read, show=describe, post=operations.predict, get=operations.DESCRIBE),)

@@ -13,6 +13,7 @@ import orjson
 from starlette.responses import Response
 
 from hanlin.errors import InvalidInput
+from hanlin.gateway import openai_operations as operations
 from hanlin.gateway import strict_json
 from hanlin.gateway.dataplane import Dataplane, Outcome
 from hanlin.gateway.door import Ask, Door
@@ -87,4 +88,8 @@ def _packed(body: bytes) -> list[bytes]:
     return [b'"%s"' % b2a_base64(pack(*row), newline=False) for row in rows]
 
 
-DOORS = (Door("/v1/models", show=list_models), Door("/v1/models/{endpoint}", show=show_model), Door("/v1/embeddings", read=read_embeddings))
+DOORS = (
+    Door("/v1/models", show=list_models, get=operations.LIST_MODELS),
+    Door("/v1/models/{endpoint}", show=show_model, get=operations.SHOW_MODEL),
+    Door("/v1/embeddings", read=read_embeddings, post=operations.EMBEDDINGS),
+)

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import msgspec
 
+from hanlin.gateway import rerank_operations as operations
 from hanlin.gateway import strict_json
 from hanlin.gateway.dataplane import Outcome
 from hanlin.gateway.door import Ask, Door, Write
@@ -90,4 +91,4 @@ def _meta(version: Literal["1", "2"], outcome: Outcome, num_documents: int) -> J
     }  # fmt: skip
 
 
-DOORS = (Door("/v2/rerank", read=read_v2), Door("/v1/rerank", read=read_v1))
+DOORS = (Door("/v2/rerank", read=read_v2, post=operations.RERANK_V2), Door("/v1/rerank", read=read_v1, post=operations.RERANK_V1))

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from hanlin import __version__
 from hanlin.errors import InvalidInput, NotReady
 from hanlin.gateway import strict_json
+from hanlin.gateway import tei_operations as operations
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.fields import flag, truncation
@@ -116,9 +117,9 @@ def _not_ready(route: EndpointRoute) -> NotReady:
 
 
 DOORS = (
-    Door("/tei/{endpoint}/embed", read=read_embed),
-    Door("/tei/{endpoint}/predict", read=read_predict),
-    Door("/tei/{endpoint}/rerank", read=read_rerank),
-    Door("/tei/{endpoint}/info", show=show_info),
-    Door("/tei/{endpoint}/health", show=show_health),
+    Door("/tei/{endpoint}/embed", read=read_embed, post=operations.EMBED),
+    Door("/tei/{endpoint}/predict", read=read_predict, post=operations.PREDICT),
+    Door("/tei/{endpoint}/rerank", read=read_rerank, post=operations.RERANK),
+    Door("/tei/{endpoint}/info", show=show_info, get=operations.INFO),
+    Door("/tei/{endpoint}/health", show=show_health, get=operations.HEALTH),
 )

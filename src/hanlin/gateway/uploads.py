@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
-from typing import Annotated, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import StreamingResponse
@@ -25,6 +25,19 @@ from hanlin.types import Principal
 
 _RANGE = re.compile(r"bytes ([0-9]{1,15})-([0-9]{1,15})/([0-9]{1,15})")
 _PIECE_BYTES = 2**20
+_BINARY = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+_HALF = "So much has arrived"
+_WHOLE = {"schema": {"type": "integer"}, "description": "bytes of the blob"}
+_STATUS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Stored", "headers": {"Content-Length": _WHOLE}},
+    308: {"description": _HALF, "headers": {"Upload-Offset": {"schema": {"type": "integer"}, "description": "bytes"}}},
+}
+_UPLOADED: dict[int | str, dict[str, Any]] = {
+    201: {"description": "Stored; its digest is right"},
+    308: {"description": _HALF, "headers": {"Range": {"schema": {"type": "string"}, "description": "bytes=0-LAST"}}},
+}
+_DOWNLOADED: dict[int | str, dict[str, Any]] = {200: {"description": "The bytes", "content": _BINARY}}
+_BYTES = {"requestBody": {"required": True, "content": _BINARY}}
 Sha256 = Annotated[str, Path(max_length=200, description="SHA-256 of the bytes, 64 lower-case hex digits")]
 
 
@@ -32,16 +45,16 @@ def routes(platform: Platform) -> APIRouter:
     """The routes over `platform`."""
     data = Routes(platform, tags=["blobs"])
 
-    @data.add("HEAD", "/blobs/{sha256}", "read", response_class=Response)
-    def status(caller: Caller, sha256: Sha256) -> Response:
+    @data.add("HEAD", "/blobs/{sha256}", "read", response_class=Response, responses=_STATUS)
+    def blob_status(caller: Caller, sha256: Sha256) -> Response:
         """Whether the bytes are stored, or how much of them has arrived."""
         found = blobs.upload_status(platform, caller, sha256)
         if found is not None and not found.is_complete:
             return Response(status_code=308, headers={"upload-offset": str(found.offset)})
         return Response(headers={"content-length": str(blobs.find_blob(platform, caller, sha256).size_bytes)})
 
-    @data.add("PUT", "/blobs/{sha256}", "write", status=201, response_class=Response)
-    async def upload(caller: Caller, sha256: Sha256, request: Request) -> Response:
+    @data.add("PUT", "/blobs/{sha256}", "write", status=201, response_class=Response, responses=_UPLOADED, openapi_extra=_BYTES)
+    async def upload_blob(caller: Caller, sha256: Sha256, request: Request) -> Response:
         """Sends bytes, whole or in pieces; 308 tells where to go on. Nothing is visible before the digest was checked."""
         offset, total = _announced(request)
         found = await asyncio.to_thread(blobs.begin_upload, platform, caller, sha256, total)
@@ -52,8 +65,8 @@ def routes(platform: Platform) -> APIRouter:
         await asyncio.to_thread(blobs.finish_upload, platform, caller, sha256)
         return Response(status_code=201)
 
-    @data.add("GET", "/blobs/{sha256}", "read", response_class=StreamingResponse)
-    def download(caller: Caller, sha256: Sha256) -> StreamingResponse:
+    @data.add("GET", "/blobs/{sha256}", "read", response_class=StreamingResponse, responses=_DOWNLOADED)
+    def download_blob(caller: Caller, sha256: Sha256) -> StreamingResponse:
         """The bytes. Damage is noticed while reading: then the answer breaks off instead of ending well."""
         size_bytes = blobs.find_blob(platform, caller, sha256).size_bytes
         headers = {"content-length": str(size_bytes), "x-content-type-options": "nosniff", "content-disposition": "attachment"}

@@ -23,6 +23,7 @@ from hanlin.serving.wire import ReplicaInfo
 from hanlin.tasks.base import TASKS, Limits
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.padding import pad
+from hanlin.tasks.parameters import describe_call
 from hanlin.tasks.spec import ModelSpec
 
 # What is alone, and what fills a stream, of short to long: what an engine prepares for a shape it then has.
@@ -82,5 +83,6 @@ def describe(loaded: Loaded, *, version: str, variant: str) -> ReplicaInfo:
         max_text_bytes=loaded.limits.max_text_bytes,
         languages=loaded.spec.languages,
         example=msgspec.json.encode(loaded.task.example).decode(),
+        schema=msgspec.json.encode(describe_call(loaded.task)).decode(),
         protections=confinement.in_force(),
     )

@@ -35,6 +35,7 @@ class ReplicaInfo(msgspec.Struct, frozen=True):
     max_text_bytes: int
     languages: tuple[str, ...]
     example: str = "{}"  # JSON text of the task's worked example
+    schema: str = "{}"  # JSON text: schemas of the task's inputs, parameters and output
     dimensions: int = 0  # of its embeddings; 0 where it gives none
     protections: tuple[str, ...] = ()  # what its worker gave up: see `confinement.PROTECTIONS`
 

@@ -13,6 +13,7 @@ from hanlin.plugins import PluginRegistry
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.likeness import Likeness, Numbers
+from hanlin.tasks.shapes import Shape
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.token_ids import Item
 from hanlin.tasks.windows import Window
@@ -118,6 +119,7 @@ class Task(Protocol):
     name: str
     main_metric: str
     columns: tuple[Column, ...]
+    shape: Shape
     example: JsonObject  # {"request": {...}, "response": ...}
     parameters: tuple[Parameter[Any], ...]  # what `check` takes; documents and command lines are made of it
     head: HeadKind

@@ -18,6 +18,7 @@ from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.likeness import VECTORS, Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, check_names, integer, maybe, word
 from hanlin.tasks.ranking_metrics import ScalarMetrics, pair_metrics
+from hanlin.tasks.shapes import NUMBERS, ONE_OR_MORE, Shape, each
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.token_ids import TokenIds
 from hanlin.tasks.vectors import MAX_DIMENSIONS, VectorSettings
@@ -59,6 +60,7 @@ class Embedding:
     likeness: Likeness = VECTORS
     is_row_by_row = True
     columns: tuple[Column, ...] = (Column("text", "text", aliases=("sentence", "sentence1", "content", "document", "文本", "句子")),)
+    shape = Shape(ONE_OR_MORE, each(NUMBERS))
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
         "request": {"inputs": ["How do I return a parcel?", "Sending goods back"], "parameters": {"dimensions": 4}},
         "response": [[0.5, -0.5, 0.5, 0.5], [0.7, -0.1, 0.5, 0.5]],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, get_args
 
-from hanlin.tasks.base import Parameter
+from hanlin.tasks.base import Parameter, Task
 from hanlin.tasks.checks import Choice, check_parameters, read_bool, read_choice, read_integer, read_name, read_names
 from hanlin.types import JsonObject, JsonValue, LongText
 
@@ -79,3 +79,8 @@ def describe(declared: Sequence[Parameter[Any]]) -> JsonObject:
         item.name: {key: value for key, value in item.schema.items() if key != "default" or value is not None} for item in declared
     }
     return {"type": "object", "additionalProperties": False, "properties": shown}
+
+
+def describe_call(task: Task) -> JsonObject:
+    """JSON schemas of a call's `inputs` and `parameters` and of its `output`."""
+    return {"inputs": task.shape.inputs, "parameters": describe(task.parameters), "output": task.shape.output}

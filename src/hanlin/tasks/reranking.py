@@ -21,6 +21,7 @@ from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.likeness import SCORES, Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, boolean, check_names, integer
 from hanlin.tasks.ranking_metrics import ScalarMetrics, ranking_metrics
+from hanlin.tasks.shapes import RANKED, RANKING, Shape, rows
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.token_ids import FIELD
 from hanlin.tasks.windows import Window
@@ -73,6 +74,7 @@ class Reranking:
         Column("query", "text", aliases=("question", "search", "查询", "问题")),
         Column("text", "text", aliases=("passage", "document", "answer", "文本", "段落")),
     )
+    shape = Shape(RANKING, rows(RANKED))
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
         "request": {
             "inputs": {"query": "How do I return a parcel?", "texts": ["Our shop opens at nine.", "Send it back within 30 days."]},

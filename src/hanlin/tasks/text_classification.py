@@ -17,6 +17,7 @@ from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.likeness import LABELS, Likeness, Numbers
 from hanlin.tasks.metrics import Metrics, classification_metrics
 from hanlin.tasks.parameters import LONG_TEXT, check_names, choice, integer
+from hanlin.tasks.shapes import ONE_OR_MORE, SCORED, Shape, each, rows
 from hanlin.tasks.spec import MAX_LABELS, ModelSpec
 from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText
@@ -63,6 +64,7 @@ class TextClassification:
                                        "标签", "类别", "分类", "情感", "类目", "主题"),
         ),
     )  # fmt: skip
+    shape = Shape(ONE_OR_MORE, each(rows(SCORED)))
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
         "request": {"inputs": "The food was wonderful.", "parameters": {"top_k": 2}},
         "response": [{"label": "positive", "score": 0.98}, {"label": "negative", "score": 0.02}],

@@ -20,6 +20,7 @@ from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.entities import Entity, Strategy, entities
 from hanlin.tasks.likeness import LABELS, Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, check_names, choice, words
+from hanlin.tasks.shapes import ENTITY, ONE_OR_MORE, Shape, each, rows
 from hanlin.tasks.span_metrics import SpanMetrics, span_metrics
 from hanlin.tasks.spec import MAX_LABELS, ModelSpec
 from hanlin.tasks.token_ids import TokenIds
@@ -62,6 +63,7 @@ class TokenClassification:
         Column("tokens", "text", aliases=("words", "text", "sentence", "文本", "词")),
         Column("tags", "label", aliases=("labels", "ner_tags", "pos_tags", "标签")),
     )
+    shape = Shape(ONE_OR_MORE, each(rows(ENTITY)))
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
         "request": {"inputs": "Ada Lovelace lived in London.", "parameters": {"aggregation_strategy": "simple"}},
         "response": [
