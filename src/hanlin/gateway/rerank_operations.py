@@ -18,6 +18,7 @@ _RANKED_DOCUMENT: JsonObject = {
 }  # fmt: skip
 _FIELDS: dict[str, JsonObject] = {"model": WORD, "query": TEXT, "top_n": MAYBE_COUNT}
 _DOCUMENTS: JsonObject = {"type": "array", "items": {"anyOf": [TEXT, body_of("text", text=TEXT)]}, "minItems": 1}
+_UNTAKEN: JsonObject = {"type": "null", "description": "only as Cohere's clients send it when nobody set it"}
 _RETURNS: JsonObject = {"type": ["boolean", "null"], "default": True}
 _EXAMPLE: JsonObject = {
     "model": "ranks", "query": "How do I return a parcel?", "documents": ["Our shop opens at nine.", "Send it back within 30 days."],
@@ -28,7 +29,7 @@ RERANK_V2 = Operation(
     "rerank_cohere", "rerank", "Texts in the order in which they answer a query, as Cohere has it",
     answer_of(id=WORD, results=many(_RANKED), meta=_META_SCHEMA),
     {"id": "9d2c…", "results": [{"index": 1, "relevance_score": 0.91}], "meta": _META},
-    body_of("model", "query", "documents", **_FIELDS, documents=TEXTS), {"reranking": _EXAMPLE},
+    body_of("model", "query", "documents", **_FIELDS, documents=TEXTS, max_tokens_per_doc=_UNTAKEN, priority=_UNTAKEN), {"reranking": _EXAMPLE},
 )  # fmt: skip
 RERANK_V1 = Operation(
     "rerank", "rerank", "The same for clients of Cohere's first version and of Jina",
@@ -37,6 +38,7 @@ RERANK_V1 = Operation(
         "id": "9d2c…", "model": "ranks", "object": "list", "meta": _META, "usage": {"prompt_tokens": 31, "total_tokens": 31},
         "results": [{"index": 1, "relevance_score": 0.91, "document": {"text": "Send it back within 30 days."}}],
     },
-    body_of("model", "query", "documents", **_FIELDS, documents=_DOCUMENTS, return_documents=_RETURNS),
+    body_of("model", "query", "documents", **_FIELDS, documents=_DOCUMENTS, return_documents=_RETURNS,
+            max_chunks_per_doc=_UNTAKEN, max_tokens_per_doc=_UNTAKEN, rank_fields=_UNTAKEN),
     {"reranking": _EXAMPLE, "reranking, without the documents": {**_EXAMPLE, "return_documents": False}},
 )  # fmt: skip
