@@ -29,7 +29,8 @@ RERANK_V2 = Operation(
     "rerank_cohere", "rerank", "Texts in the order in which they answer a query, as Cohere has it",
     answer_of(id=WORD, results=many(_RANKED), meta=_META_SCHEMA),
     {"id": "9d2c…", "results": [{"index": 1, "relevance_score": 0.91}], "meta": _META},
-    body_of("model", "query", "documents", **_FIELDS, documents=TEXTS, max_tokens_per_doc=_UNTAKEN, priority=_UNTAKEN), {"reranking": _EXAMPLE},
+    body_of("model", "query", "documents", **_FIELDS, documents=TEXTS, max_tokens_per_doc=_UNTAKEN, priority=_UNTAKEN),
+    {"reranking": _EXAMPLE},
 )  # fmt: skip
 RERANK_V1 = Operation(
     "rerank", "rerank", "The same for clients of Cohere's first version and of Jina",
