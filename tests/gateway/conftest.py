@@ -36,8 +36,9 @@ LIMITS = {
 class Stack:
     """One home with its processes: a reconciler and one gateway, or several."""
 
-    def __init__(self, home: Path, *, gateways: int = 1, **settings: object) -> None:
+    def __init__(self, home: Path, *, gateways: int = 1, program: Path = STACK, **settings: object) -> None:
         home.mkdir(parents=True)
+        self._program = program  # of the gateways
         settings["gateways"] = gateways
         self.home = home
         self.gateway_log = home / "gateway.log"  # what the gateway says on stderr: nothing, when all is well
@@ -63,7 +64,7 @@ class Stack:
 
     def _start_gateway(self, index: int) -> subprocess.Popen[bytes]:
         fds = [self._sock.fileno(), self._tally]
-        argv = [sys.executable, STACK, "gateway", self.home, str(fds[0]), str(index), str(fds[1])]
+        argv = [sys.executable, self._program, "gateway", self.home, str(fds[0]), str(index), str(fds[1])]
         with self.gateway_log.open("ab") as log:
             return subprocess.Popen(argv, pass_fds=fds, stderr=log)
 
@@ -174,18 +175,39 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Shared by a module: endpoints `sentiment`, `vectors`, `ranks` and `tags` of team default, one of each task."""
     found = Stack(tmp_path_factory.mktemp("doors") / "home")
     try:
-        found.add_model("m:1")
-        found.add_model("v:1", task="embedding", labels=(), dimensions=8)
-        found.add_model("r:1", task="reranking", labels=("relevance",))
-        found.add_model("t:1", task="token-classification", labels=("O", "B-good"), per_token=True)
-        numbers = [found.deploy("m:1"), found.deploy("v:1", "vectors"), found.deploy("r:1", "ranks"), found.deploy("t:1", "tags")]
-        for number in numbers:
-            found.wait_state(number, "ready")
-        for endpoint, inputs in (("sentiment", "good"), ("vectors", "good"), ("ranks", {"query": "good", "texts": ["bad"]})):
-            assert found.post(inputs, endpoint).status_code == 200
+        open_doors(found)
         yield found
     finally:
         found.close()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """The same with the control API, whose one key is the client's."""
+    found = Stack(tmp_path_factory.mktemp("whole") / "home", program=STACK.with_name("whole.py"))
+    try:
+        while not (key := found.home / "key.txt").exists():
+            assert found.gateway.poll() is None, found.gateway_log.read_text()
+            found.pause()
+        found.client.headers["authorization"] = f"Bearer {key.read_text()}"
+        open_doors(found)
+        yield found
+    finally:
+        found.close()
+
+
+def open_doors(stack: Stack) -> None:
+    """Deploys an endpoint of each task and waits until it answers."""
+    stack.add_model("m:1")
+    stack.add_model("v:1", task="embedding", labels=(), dimensions=8)
+    stack.add_model("r:1", task="reranking", labels=("relevance",))
+    stack.add_model("t:1", task="token-classification", labels=("O", "B-good"), per_token=True)
+    numbers = [stack.deploy("m:1"), stack.deploy("v:1", "vectors"), stack.deploy("r:1", "ranks"), stack.deploy("t:1", "tags")]
+    for number in numbers:
+        stack.wait_state(number, "ready")
+    ranking = {"query": "good", "texts": ["bad"]}
+    for endpoint, inputs in (("sentiment", "good"), ("vectors", "good"), ("ranks", ranking), ("tags", "good")):
+        assert stack.post(inputs, endpoint).status_code == 200
 
 
 @pytest.fixture(scope="session")

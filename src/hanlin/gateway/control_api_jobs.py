@@ -15,7 +15,7 @@ from fastapi.responses import StreamingResponse
 from hanlin.control import jobs
 from hanlin.control.platform import Platform
 from hanlin.errors import NotReady
-from hanlin.gateway.control_api_routing import Caller, Language, Routes, answers, language_of_caller
+from hanlin.gateway.control_api_routing import Caller, Language, Routes, answers, events, language_of_caller
 from hanlin.gateway.control_api_wire import JobAnswer, JobRequest, JobsAnswer
 from hanlin.jobs import Job, JobEvent
 from hanlin.types import Principal
@@ -59,7 +59,7 @@ def routes(platform: Platform, is_draining: Callable[[], bool] = lambda: False) 
         """The job's story (messages, figures of each evaluation, its end), then the end of its own output."""
         return Response(jobs.logs(platform, caller, job_id, language=language), media_type="text/plain; charset=utf-8")
 
-    @data.add("GET", "/jobs/{job_id}/events", "read", response_class=StreamingResponse, responses=answers("text/event-stream"))
+    @data.add("GET", "/jobs/{job_id}/events", "read", response_class=StreamingResponse, responses=events())
     def job_events(
         request: Request, caller: Caller, job_id: str, after: Annotated[int, Query(ge=0, lt=2**31)] = 0,
         last_event_id: Annotated[str | None, Header()] = None,

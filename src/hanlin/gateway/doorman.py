@@ -83,7 +83,7 @@ class Doorman:
         if text is None:
             return self._dataplane.settings.request_timeout_s
         try:
-            value = float(text) if len(text) <= 16 and text.replace(b".", b"", 1).isdigit() else 0.0
+            value = float(text) if len(text) <= 32 and text.replace(b".", b"", 1).isdigit() else 0.0
         except ValueError:
             value = 0.0
         if not 0 < value <= MAX_TIMEOUT_S:

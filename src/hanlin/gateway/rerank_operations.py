@@ -28,7 +28,7 @@ _EXAMPLE: JsonObject = {
 RERANK_V2 = Operation(
     "rerank_cohere", "rerank", "Texts in the order in which they answer a query, as Cohere has it",
     answer_of(id=WORD, results=many(_RANKED), meta=_META_SCHEMA),
-    {"id": "9d2c…", "results": [{"index": 1, "relevance_score": 0.91}], "meta": _META},
+    {"id": "9d2c41f0", "results": [{"index": 1, "relevance_score": 0.91}], "meta": _META},
     body_of("model", "query", "documents", **_FIELDS, documents=TEXTS, max_tokens_per_doc=_UNTAKEN, priority=_UNTAKEN),
     {"reranking": _EXAMPLE},
 )  # fmt: skip
@@ -36,7 +36,7 @@ RERANK_V1 = Operation(
     "rerank", "rerank", "The same for clients of Cohere's first version and of Jina",
     answer_of(id=WORD, model=WORD, object=const("list"), results=many(_RANKED_DOCUMENT), meta=_META_SCHEMA, usage=USAGE),
     {
-        "id": "9d2c…", "model": "ranks", "object": "list", "meta": _META, "usage": {"prompt_tokens": 31, "total_tokens": 31},
+        "id": "9d2c41f0", "model": "ranks", "object": "list", "meta": _META, "usage": {"prompt_tokens": 31, "total_tokens": 31},
         "results": [{"index": 1, "relevance_score": 0.91, "document": {"text": "Send it back within 30 days."}}],
     },
     body_of("model", "query", "documents", **_FIELDS, documents=_DOCUMENTS, return_documents=_RETURNS,

@@ -38,7 +38,9 @@ _UPLOADED: dict[int | str, dict[str, Any]] = {
 }
 _DOWNLOADED: dict[int | str, dict[str, Any]] = {200: {"description": "The bytes", "content": _BINARY}}
 _BYTES = {"requestBody": {"required": True, "content": _BINARY}}
-Sha256 = Annotated[str, Path(max_length=200, description="SHA-256 of the bytes, 64 lower-case hex digits")]
+Sha256 = Annotated[
+    str, Path(max_length=200, description="SHA-256 of the bytes, 64 lower-case hex digits", json_schema_extra={"pattern": "^[0-9a-f]{64}$"})
+]
 
 
 def routes(platform: Platform) -> APIRouter:
