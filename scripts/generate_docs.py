@@ -11,11 +11,13 @@ import os
 
 os.environ["HANLIN_LANG"] = "en"  # before the command line is built: the pages are in English
 
+import dataclasses
 import inspect
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import is_dataclass
 from pathlib import Path
 
 import typer
@@ -101,10 +103,19 @@ def sdk_page() -> str:
     lines += ["## Values", ""]
     for name in sorted(set(client.__all__) - {"Hanlin", "AsyncHanlin"}):
         value = getattr(client, name)
-        fields = getattr(value, "model_fields", None)
-        names = ", ".join(f"`{field}`" for field in fields) if fields else "`label`, `score`, `by_label()`"
-        lines.append(f"- **{name}**: {_doc(value)} {names}.")
+        fields = _fields(value)
+        names = f" {', '.join(f'`{field}`' for field in fields)}." if fields else ""
+        lines.append(f"- **{name}**: {' '.join((inspect.getdoc(value) or '').split())}{names}")
     return "\n".join([*lines, ""])
+
+
+def _fields(value: type) -> Iterable[str]:
+    """What a value of the SDK holds."""
+    if value is client.Prediction:
+        return ("label", "score", "by_label()")
+    if is_dataclass(value):
+        return [field.name for field in dataclasses.fields(value)]
+    return getattr(value, "model_fields", ())
 
 
 def _jobs() -> list[str]:

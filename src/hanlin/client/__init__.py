@@ -9,6 +9,8 @@ with Hanlin() as hanlin:
 from __future__ import annotations
 
 from hanlin.client.asynchronous import AsyncHanlin
+from hanlin.client.mapping import MapOptions
+from hanlin.client.questions import Classify, Embed, Predict, Question, TagTokens
 from hanlin.client.sync import Hanlin
 from hanlin.client.value import Warned
 from hanlin.client.values import (
@@ -37,21 +39,27 @@ __all__ = [
     "Answer",
     "AsyncHanlin",
     "Certificate",
+    "Classify",
     "Dataset",
     "DatasetVersion",
     "Deployment",
+    "Embed",
     "Endpoint",
     "Entity",
     "Hanlin",
     "Job",
     "JobEvent",
     "Key",
+    "MapOptions",
     "Model",
     "ModelVersion",
+    "Predict",
     "Prediction",
+    "Question",
     "Ranked",
     "Rollback",
     "Scored",
+    "TagTokens",
     "Task",
     "UploadedFile",
     "Variant",

@@ -19,6 +19,7 @@ from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, Internal,
 
 T = TypeVar("T")
 STREAM_IDLE_S = 45.0  # servers send a heartbeat more often than this
+FIRST_PAUSE_S = 0.2
 MAX_PAUSE_S = 8.0
 
 
@@ -43,9 +44,11 @@ class Policy:
     clock: Callable[[], float] = time.monotonic
 
     def pause_s(self, attempt: int, error: HanlinError) -> float:
-        """Seconds before attempt `attempt + 1` (from 0): doubling from 0.1 s, halved to full at random, never below Retry-After."""
-        backoff = min(MAX_PAUSE_S, 0.1 * 2.0**attempt) * (0.5 + self.jitter() / 2)
-        return max(backoff, error.retry_after_s or 0.0)
+        """Seconds before attempt `attempt + 1` (from 0): anything up to 0.2 s, doubled each time, and Retry-After besides.
+
+        Source: M. Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015 ("full jitter").
+        """
+        return min(MAX_PAUSE_S, FIRST_PAUSE_S * 2.0**attempt) * self.jitter() + (error.retry_after_s or 0.0)
 
 
 def step_of(call: Call[T], policy: Policy, timeout_s: float, *, idle_s: float | None = None) -> Send:
@@ -59,7 +62,9 @@ def step_of(call: Call[T], policy: Policy, timeout_s: float, *, idle_s: float | 
 def _can_retry(call: Call[T], outcome: Reply | Broken, error: HanlinError) -> bool:
     if isinstance(outcome, Broken):
         return outcome.kind == "connect" or (outcome.kind == "cut" and call.is_idempotent)
-    return error.is_retryable and (outcome.status in (429, 503) or call.is_idempotent)
+    # What is ours was not begun. A proxy's 503 may mean that the server went away in the middle.
+    is_refusal = outcome.status in (429, 503) and error.code != "unexpected_answer"
+    return error.is_retryable and (is_refusal or call.is_idempotent)
 
 
 def exchange(call: Call[T], policy: Policy) -> Flow[T]:

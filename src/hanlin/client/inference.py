@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from hanlin.client import inference_calls, replies
 from hanlin.client.core import AsyncCore, Core
+from hanlin.client.maps import AsyncMaps, Maps
 from hanlin.client.values import Aggregation, Answer, Endpoint, Entity, Prediction, Ranked
 from hanlin.errors import InvalidInput
 
@@ -22,8 +23,8 @@ def _texts_of(inputs: str | list[str] | tuple[str, ...]) -> list[str]:
     return list(inputs)
 
 
-class Inference:
-    """Blocking inference_calls."""
+class Inference(Maps):
+    """Blocking calls."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -104,7 +105,7 @@ class Inference:
         return self._core.call(inference_calls.describe(endpoint))
 
 
-class AsyncInference:
+class AsyncInference(AsyncMaps):
     """The same with `await`."""
 
     def __init__(self, core: AsyncCore) -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
+from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import TypeVar, cast
 
-from pydantic import JsonValue, ValidationError
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from hanlin import errors
 from hanlin.client.steps import Broken, Reply
 from hanlin.client.value import Value
-from hanlin.client.values import Answer, Prediction, as_prediction
+from hanlin.client.values import Answer, Prediction, Scored, as_prediction
 
 V = TypeVar("V", bound=Value)
 
@@ -60,14 +64,21 @@ def many(model: type[V], noun: str) -> Callable[[Reply], list[V]]:
     return parse
 
 
+@cache
+def _rows_of_scored() -> TypeAdapter[list[list[Scored]]]:
+    """Reads most answers in one go; made at the first, for it takes a while."""
+    return TypeAdapter(list[list[Scored]])
+
+
 def predictions(reply: Reply) -> list[Prediction]:
     """`[[{"label", "score"}, …], …]`, one Prediction a text; a single text's flat form gives one."""
+    with suppress(ValidationError):
+        return list(map(Prediction, _rows_of_scored().validate_json(reply.content)))
     body = json_of(reply)
     try:
         if not isinstance(body, list):
             raise TypeError
-        rows = body if body and isinstance(body[0], list) else [body] if body else []
-        return [as_prediction(row) for row in rows if isinstance(row, list)]
+        return [as_prediction(body)]
     except (ValidationError, TypeError) as error:
         raise errors.Internal("unexpected_answer", status=reply.status) from error
 
@@ -182,9 +193,12 @@ def _wire_of(reply: Reply) -> dict[str, errors.Param] | None:
 
 
 def _retry_after(value: str) -> float | None:
-    """Seconds of a Retry-After header in its number form; the date form is not used by Hanlin."""
+    """Seconds of a Retry-After header: a number, or a date, as proxies send it."""
     try:
         seconds = float(value)
     except ValueError:
-        return None
+        try:
+            seconds = max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+        except (ValueError, OverflowError):
+            return None
     return seconds if 0 <= seconds < 86_400 else None

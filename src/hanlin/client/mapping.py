@@ -1,0 +1,189 @@
+"""One question to a million texts: what the blocking and the asynchronous `map` share. Reads the checkpoint; knows no socket and no thread.
+
+source ─▶ Grouper ─▶ Board ─▶ (a request, by a driver) ─▶ Board ─▶ release in order ─▶ checkpoint ─▶ caller
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Generic, Literal, TypedDict, TypeVar
+
+from hanlin.client.board import Board, Piece
+from hanlin.client.checkpoint import Checkpoint, Kept
+from hanlin.client.flows import Policy, exchange
+from hanlin.client.pace import Pace
+from hanlin.client.progress import Bar, OnProgress, Teller
+from hanlin.client.questions import Question
+from hanlin.client.steps import Flow
+from hanlin.client.texts import Grouper
+from hanlin.errors import HanlinError, Internal, InvalidInput, from_wire
+
+T = TypeVar("T")
+OnError = Literal["raise", "return"]
+GROUPS_A_REQUEST = 4  # groups kept for each request in flight: one that is late does not stop the others
+
+
+class MapOptions(TypedDict, total=False):
+    """Further options of `map`.
+
+    Attributes:
+        concurrency: requests in flight at most (8). How many is found out: more while the server takes them, half when it is busy.
+        group_size: texts a request (64).
+        checkpoint: a file that takes the answers; a second run with the same texts, endpoint and question goes on where this one stopped.
+        progress: True for a bar on standard error; a function of rows done and rows in all; or something with `update(n)`, as tqdm's bars.
+        total: rows in all, for `progress`, where the texts do not know their number.
+        patience: seconds that a server which is away, starting or too busy is waited for (120).
+    """
+
+    concurrency: int
+    group_size: int
+    checkpoint: str | Path | None
+    progress: bool | OnProgress | Bar | None
+    total: int | None
+    patience: float
+
+
+@dataclass(frozen=True, slots=True)
+class MapPlan:
+    """The options with their defaults."""
+
+    concurrency: int = 8
+    group_size: int = 64
+    checkpoint: str | Path | None = None
+    progress: bool | OnProgress | Bar | None = None
+    total: int | None = None
+    patience: float = 120.0
+
+    def __post_init__(self) -> None:
+        """Raises InvalidInput (`map_option_too_small`)."""
+        for name, value in (("concurrency", self.concurrency), ("group_size", self.group_size)):
+            if value < 1:
+                raise InvalidInput("map_option_too_small", name=name, value=value)
+
+
+class Mapping(Generic[T]):
+    """The state of one `map`; `close` it."""
+
+    def __init__(
+        self, endpoint: str, question: Question[T], plan: MapPlan, policy: Policy, *, on_error: OnError, total: int | None
+    ) -> None:
+        self._endpoint = endpoint
+        self._question = question
+        self._policy = replace(policy, max_retries=0)  # the board decides what is tried again, and when
+        self._is_raising = on_error == "raise"
+        self._clock: Callable[[], float] = policy.clock
+        self._grouper = Grouper(plan.group_size)
+        self._next_row = 0
+        most = GROUPS_A_REQUEST * plan.concurrency
+        self._board = Board[T](Pace(plan.concurrency), policy.pause_s, patience_s=plan.patience, most_groups=most)
+        self._checkpoint = Checkpoint(plan.checkpoint, endpoint, question) if plan.checkpoint is not None else None
+        self._kept: Iterator[Kept[T]] = self._checkpoint.kept() if self._checkpoint else iter(())
+        self._teller = Teller(plan.progress, plan.total if plan.total is not None else total, endpoint)
+
+    # What was answered by a run before
+
+    def kept(self) -> Kept[T] | None:
+        """The next group that was written down; it waits for as many texts."""
+        return next(self._kept, None)
+
+    def replay(self, kept: Kept[T], texts: list[object]) -> Iterator[T | HanlinError]:
+        """The answers that were written down for these texts."""
+        kept.check(texts)
+        start, self._next_row = self._next_row, self._next_row + len(texts)
+        yield from self._rows(start, kept.answers)
+
+    # What is asked now
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more texts may come."""
+        return self._board.has_room
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all that was put in came out."""
+        return self._board.is_empty
+
+    def put(self, text: object) -> None:
+        """One text more."""
+        if group := self._grouper.add(text):
+            self._add(group)
+
+    def end(self) -> None:
+        """There are no more texts."""
+        if group := self._grouper.rest():
+            self._add(group)
+
+    def _add(self, group: list[object]) -> None:
+        if not self._board.can_be_larger:
+            self._grouper.size = max(1, self._grouper.size // 2)
+            self._board.can_be_larger = True
+        self._board.add(self._next_row, group)
+        self._next_row += len(group)
+
+    def take(self) -> Piece[T] | None:
+        """What to send now."""
+        return self._board.take(self._clock())
+
+    def wait_s(self) -> float | None:
+        """Seconds until there is something to send; None: not before an answer comes."""
+        return self._board.wait_s(self._clock())
+
+    def ask(self, piece: Piece[T]) -> Flow[list[T]]:
+        """The request for a piece, tried once."""
+        return exchange(self._question.call(self._endpoint, piece.texts()), self._policy)
+
+    def settle(self, piece: Piece[T], outcome: list[T] | BaseException) -> None:
+        """What came of a request. Raises what ends the whole."""
+        if isinstance(outcome, HanlinError):
+            self._board.failed(piece, outcome, self._clock())
+        elif isinstance(outcome, BaseException):
+            raise outcome
+        elif len(outcome) != len(piece.places):
+            self._board.failed(piece, Internal("unexpected_answer", status=200), self._clock())
+        else:
+            self._board.answered(piece, outcome)
+
+    def released(self) -> Iterator[T | HanlinError] | None:
+        """The answers that come next in order, if they are there."""
+        group = self._board.release()
+        if group is None:
+            return None
+        answers = group.results()
+        is_raising = self._is_raising and any(isinstance(answer, HanlinError) for answer in answers)
+        if self._checkpoint and not is_raising:  # whoever takes the bad text out goes on from here
+            self._checkpoint.add(group.texts, answers)
+        return self._rows(group.start, answers)
+
+    def _rows(self, start: int, answers: list[T | HanlinError]) -> Iterator[T | HanlinError]:
+        for row, answer in enumerate(answers, start):
+            if isinstance(answer, HanlinError):
+                error = with_row(answer, row)
+                if self._is_raising:
+                    raise error
+                yield error
+            else:
+                yield answer
+        self._teller.add(len(answers))
+
+    def close(self) -> None:
+        """Let go of file and screen."""
+        self._teller.close()
+        if self._checkpoint:
+            self._checkpoint.close()
+
+
+def with_row(error: HanlinError, row: int) -> HanlinError:
+    """The error with the row in place of the text's place in its request, in its words too."""
+    index = error.params.get("index")
+    if index == row:
+        return error
+    wire = error.to_wire() | {"index": row}
+    for before, after in (("text ", " "), ("第 ", " 条")):
+        wire["message"] = str(wire["message"]).replace(f"{before}{index}{after}", f"{before}{row}{after}", 1)
+    found = from_wire(wire)
+    found.params = error.params | {"index": row}
+    found.details = error.details
+    return found

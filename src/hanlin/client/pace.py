@@ -1,0 +1,53 @@
+"""How many requests may be in flight: more while the server takes them, half at a refusal. Integers and a clock; sends nothing.
+
+Source: V. Jacobson, "Congestion Avoidance and Control", 1988: slow start to a threshold, additive increase, multiplicative decrease.
+We depart in that the increase is an eighth as fast, for each step past the server's limit costs somebody a refusal.
+"""
+
+from __future__ import annotations
+
+START = 4
+GENTLE = 8
+
+
+class Pace:
+    """The number of requests in flight that the server bears.
+
+    Args:
+        most: never more than this.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._limit = float(min(START, most))
+        self._threshold = float(most)
+        self._cut_at = float("-inf")
+        self._held_until = float("-inf")
+
+    @property
+    def limit(self) -> int:
+        """Requests that may be in flight."""
+        return int(self._limit)
+
+    def held_until(self) -> float:
+        """Before this moment nothing shall be sent."""
+        return self._held_until
+
+    def good(self) -> None:
+        """An answer came."""
+        step = 1.0 if self._limit < self._threshold else 1.0 / (GENTLE * self._limit)
+        self._limit = min(float(self.most), self._limit + step)
+
+    def refused(self, sent_at: float, now: float) -> None:
+        """The server has too much to do. What was sent before the last cut says nothing new."""
+        if sent_at < self._cut_at:
+            return
+        self._cut_at = now
+        self._threshold = self._limit = max(1.0, self._limit / 2)
+
+    def away(self, sent_at: float, now: float, pause_s: float) -> None:
+        """There is no server, or it is starting: nobody goes on for a while, then one after the other."""
+        if sent_at >= self._cut_at:
+            self._threshold = max(1.0, self._limit / 2)
+            self._limit, self._cut_at = 1.0, now
+        self._held_until = max(self._held_until, now + pause_s)

@@ -1,0 +1,48 @@
+"""How many requests may be in flight."""
+
+from __future__ import annotations
+
+from hanlin.client.pace import GENTLE, Pace
+
+
+def test_it_grows_to_the_most_while_all_is_well() -> None:
+    pace = Pace(8)
+    assert pace.limit == 4
+    for _ in range(20):
+        pace.good()
+    assert pace.limit == 8
+    assert Pace(2).limit == 2
+
+
+def test_a_refusal_halves_it_once_a_round_and_it_grows_slowly_from_there() -> None:
+    pace = Pace(32)
+    for _ in range(28):
+        pace.good()
+    pace.refused(sent_at=1.0, now=2.0)
+    assert pace.limit == 16
+    pace.refused(sent_at=1.5, now=2.1)  # sent before the cut
+    assert pace.limit == 16
+    pace.refused(sent_at=2.0, now=2.2)
+    assert pace.limit == 8
+    for _ in range(8 * GENTLE - 8):
+        pace.good()
+    assert pace.limit == 8
+    for _ in range(16):
+        pace.good()
+    assert pace.limit == 9
+    for turn in range(10):
+        pace.refused(sent_at=3.0 + turn, now=3.5 + turn)
+    assert pace.limit == 1
+
+
+def test_a_server_that_is_away_is_asked_by_one_alone() -> None:
+    pace = Pace(16)
+    for _ in range(12):
+        pace.good()
+    pace.away(sent_at=1.0, now=2.0, pause_s=3.0)
+    assert (pace.limit, pace.held_until()) == (1, 5.0)
+    pace.away(sent_at=1.0, now=2.1, pause_s=0.1)
+    assert pace.held_until() == 5.0
+    for _ in range(7):
+        pace.good()
+    assert pace.limit == 8  # half of what it bore, soon again
