@@ -149,15 +149,15 @@ def text(reply: Reply) -> str:
     return reply.content.decode("utf-8", "replace")
 
 
-def error_of(outcome: Reply | Broken, *, url: str) -> errors.HanlinError:
-    """The error that a bad outcome means, with the server's own words where it gave some."""
+def error_of(outcome: Reply | Broken, *, url: str, now: float | None = None) -> errors.HanlinError:
+    """The error that a bad outcome means, with the server's own words where it gave some. `now`: Unix time, the clock's if None."""
     if isinstance(outcome, Broken):
         if outcome.kind == "connect":
             return errors.NotReady("server_unreachable", url=url, details=outcome.words)
         if outcome.kind == "timeout":
             return errors.DeadlineExceeded("answer_too_late", details=outcome.words)
         return errors.NotReady("connection_cut", details=outcome.words)
-    retry_after_s = _retry_after(outcome.headers.get("retry-after", ""))
+    retry_after_s = _retry_after(outcome.headers.get("retry-after", ""), now)
     wire = _wire_of(outcome)
     if wire is None:
         error = _bare(outcome.status)
@@ -192,13 +192,13 @@ def _wire_of(reply: Reply) -> dict[str, errors.Param] | None:
     return {name: value for name, value in wire.items() if value is None or isinstance(value, str | int | float | bool)}
 
 
-def _retry_after(value: str) -> float | None:
+def _retry_after(value: str, now: float | None) -> float | None:
     """Seconds of a Retry-After header: a number, or a date, as proxies send it."""
     try:
         seconds = float(value)
     except ValueError:
         try:
-            seconds = max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
+            seconds = max(0.0, parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now))
         except (ValueError, OverflowError):
             return None
     return seconds if 0 <= seconds < 86_400 else None
