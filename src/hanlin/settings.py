@@ -41,6 +41,10 @@ class Settings(BaseModel):
     max_queue_wait_s: float = Field(0.1, gt=0, description="expected wait beyond which a key with many calls waiting is refused more")
     max_concurrency: int = Field(1024, ge=1, description="calls in flight in one gateway; the gateways together take that many each")
     response_cache_bytes: int = Field(32 * 2**20, ge=0, description="memory of one gateway for answers of endpoints that keep them")
+    default_endpoint: str = Field("", description="endpoint of calls that name none; empty means the team's only one for the task")
+    moderation_endpoint: str = Field("", description="classifier behind `/v1/moderations`; empty means that there is none")
+    moderation_labels: str = Field("", description="labels of it that are harmful, with commas between them")
+    moderation_threshold: float = Field(0.5, gt=0, le=1, description="score from which on such a label counts")
     request_timeout_s: float = Field(30.0, gt=0, description="deadline of a call that names none")
     header_timeout_s: float = Field(10.0, gt=0, description="time to receive a request head")
     body_timeout_s: float = Field(30.0, gt=0, description="time to receive a request body")
@@ -69,6 +73,11 @@ class Settings(BaseModel):
     max_upload_bytes: int = Field(8 * 2**30, ge=1, description="largest uploaded blob")
     upload_ttl_s: float = Field(86_400.0, gt=0, description="an unfinished upload is removed after this time")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="least severe line that is logged")
+
+    @property
+    def harmful_labels(self) -> frozenset[str]:
+        """Labels of the moderation endpoint that are harmful."""
+        return frozenset(label.strip() for label in self.moderation_labels.split(",") if label.strip())
 
     @property
     def database(self) -> str:

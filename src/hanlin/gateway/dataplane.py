@@ -114,6 +114,19 @@ class Dataplane:
                     found.append((name, self.router.route(start + name)))
         return found
 
+    def default_endpoint(self, principal: Principal, task: str = "") -> str:
+        """Name of the endpoint for a call that names none: the operator's where it does `task`, else the only one of the team that does.
+
+        Raises:
+            NotFound: `no_default_endpoint`.
+        """
+        fit = [name for name, route in self.endpoints(principal) if not task or route.info is None or route.info.task == task]
+        if (chosen := self.settings.default_endpoint) in fit:
+            return chosen
+        if len(fit) != 1:
+            raise NotFound("no_default_endpoint", endpoints=len(fit))
+        return fit[0]
+
     async def predict(
         self, principal: Principal, endpoint: str, inputs: JsonValue, parameters: JsonObject, *, timeout_s: float, language: str,
         request_id: str, lane: Lane = "interactive",

@@ -20,6 +20,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     """A call as the dataplane takes it.
 
     Args:
+        endpoint: empty: the default one for the task.
         task: what the endpoint must do; empty: whatever it does.
         write: the protocol's answer; None: the task's own JSON as it is.
     """
@@ -40,6 +41,7 @@ class Door:
     """One address of a protocol.
 
     Args:
+        is_default: whether `show` tells of the default endpoint where the address names none.
         path: its address, also its label in metrics and logs; may hold `{endpoint}`.
         read: what POST asks for.
         show: what GET tells.
@@ -55,6 +57,7 @@ class Door:
     show: Show | None = None
     post: Told | None = None
     get: Told | None = None
+    is_default: bool = False
     is_named: bool = field(init=False)
 
     def __post_init__(self) -> None:

@@ -9,13 +9,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from hanlin.errors import Cancelled, InvalidInput
 from hanlin.gateway.dataplane import Dataplane, Outcome
 from hanlin.gateway.door import Ask, Door
-from hanlin.gateway.doors import Doors
+from hanlin.gateway.doors import Doors, configured
 from hanlin.gateway.responses import header_text
 from hanlin.types import MAX_TIMEOUT_S, Principal
 
@@ -31,7 +32,7 @@ class Doorman:
 
     def __init__(self, dataplane: Dataplane, doors: Doors | None = None) -> None:
         self._dataplane = dataplane
-        self.doors = doors or Doors()
+        self.doors = doors or Doors(configured(dataplane.settings))
 
     async def call(
         self, door: Door, name: str, scope: Scope, receive: Receive, send_whole: SendWhole, *, headers: dict[bytes, bytes]
@@ -46,6 +47,8 @@ class Doorman:
         timeout_s = self._timeout_s(headers)
         _check_headers(headers)
         ask = door.read(await read_body(receive, headers, dataplane.settings.max_body_bytes), name)
+        if not ask.endpoint:
+            ask = msgspec.structs.replace(ask, endpoint=dataplane.default_endpoint(principal, ask.task))
         if ask.task:
             self._check_task(principal, ask)
         state = scope["state"]
@@ -69,7 +72,7 @@ class Doorman:
         """What the door tells without a call."""
         assert door.show is not None
         principal = self._dataplane.authenticate(header_text(headers.get(b"authorization")))
-        return door.show(self._dataplane, principal, name)
+        return door.show(self._dataplane, principal, name or (self._dataplane.default_endpoint(principal) if door.is_default else ""))
 
     def _check_task(self, principal: Principal, ask: Ask) -> None:
         """Raises NotFound, or InvalidInput (`endpoint_has_other_task`) when it is known already."""

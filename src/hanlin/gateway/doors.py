@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hanlin.gateway import hf_door, inference, openai_door, rerank_door, tei_door
+from hanlin.gateway import hf_door, inference, moderation_door, openai_door, rerank_door, tei_door
 from hanlin.gateway.door import NAME, Door
+from hanlin.settings import Settings
 
-ALL: tuple[Door, ...] = (*inference.DOORS, *hf_door.DOORS, *openai_door.DOORS, *rerank_door.DOORS, *tei_door.DOORS)
+ALL: tuple[Door, ...] = (
+    *inference.DOORS, *hf_door.DOORS, *openai_door.DOORS, *moderation_door.DOORS, *rerank_door.DOORS, *tei_door.DOORS,
+)  # fmt: skip
+
+
+def configured(settings: Settings) -> tuple[Door, ...]:
+    """All doors, with those in the operator's setting that have one."""
+    own = {door.path: door for door in moderation_door.doors(settings)}
+    return tuple(own.get(door.path, door) for door in ALL)
 
 
 class Doors:

@@ -20,6 +20,7 @@ from hanlin.types import JsonObject, JsonValue
 _FIELDS = ("model", "query", "documents", "top_n")
 _UNTAKEN_V2 = ("max_tokens_per_doc", "priority")  # what Cohere's clients send as null when nobody set it
 _UNTAKEN_V1 = ("max_chunks_per_doc", "max_tokens_per_doc", "rank_fields")
+FIELDS_V1 = (*_FIELDS, "return_documents", *_UNTAKEN_V1)
 _REQUIRED = ("model", "query", "documents")
 _SEARCH_UNIT = 100  # documents that Cohere counts as one
 
@@ -44,7 +45,11 @@ def read_v2(body: bytes, _: str) -> Ask:
 
 def read_v1(body: bytes, _: str) -> Ask:
     """See `door.Read`. Documents may be objects of a `text`, as both protocols allow; the answer repeats them, as Jina does by default."""
-    value = strict_json.parse_object(body, allowed=(*_FIELDS, "return_documents", *_UNTAKEN_V1), required=_REQUIRED)
+    return of_documents(strict_json.parse_object(body, allowed=FIELDS_V1, required=_REQUIRED))
+
+
+def of_documents(value: JsonObject) -> Ask:
+    """What the fields of such a body ask for."""
     untaken(value, _UNTAKEN_V1)
     returns_documents = flag(value, "return_documents", default=True)
     model, documents = text(value, "model"), value["documents"]

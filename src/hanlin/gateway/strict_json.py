@@ -54,13 +54,18 @@ def parse_object(body: bytes, *, allowed: tuple[str, ...], required: tuple[str, 
     value = parse(body)
     if not isinstance(value, dict):
         raise InvalidInput("body_not_an_object")
+    check_fields(value, allowed=allowed, required=required)
+    return value
+
+
+def check_fields(value: JsonObject, *, allowed: tuple[str, ...], required: tuple[str, ...]) -> None:
+    """Raises InvalidInput (`unknown_field`, `missing_field`)."""
     for name in value:
         if name not in allowed:
             raise InvalidInput("unknown_field", name=shorten(name), near=nearest(name, allowed), choices=", ".join(allowed))
     for name in required:
         if name not in value:
             raise InvalidInput("missing_field", name=name)
-    return value
 
 
 def _object(pairs: list[tuple[str, JsonValue]]) -> JsonObject:

@@ -1,4 +1,4 @@
-"""Text-embeddings-inference below `/tei/{endpoint}`. Source: the API description of huggingface/text-embeddings-inference."""
+"""Text-embeddings-inference: below `/tei/{endpoint}`, and at the root for the default endpoint. Source: the API description of huggingface/text-embeddings-inference."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from hanlin import __version__
 from hanlin.errors import InvalidInput, NotReady
-from hanlin.gateway import strict_json
+from hanlin.gateway import rerank_door, strict_json
 from hanlin.gateway import tei_operations as operations
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.door import Ask, Door
@@ -44,7 +44,20 @@ def read_predict(body: bytes, endpoint: str) -> Ask:
 
 def read_rerank(body: bytes, endpoint: str) -> Ask:
     """See `door.Read`."""
-    value = strict_json.parse_object(body, allowed=_RERANK, required=("query", "texts"))
+    return _of_texts(strict_json.parse_object(body, allowed=_RERANK, required=("query", "texts")), endpoint)
+
+
+def read_plain_rerank(body: bytes, _: str) -> Ask:
+    """See `door.Read`. Clients of several protocols send to `/rerank`: those of this one have `texts`, others `documents`."""
+    value = strict_json.parse_object(body, allowed=(*_RERANK, *rerank_door.FIELDS_V1), required=("query",))
+    if "documents" in value:
+        strict_json.check_fields(value, allowed=rerank_door.FIELDS_V1, required=("model", "documents"))
+        return rerank_door.of_documents(value)
+    strict_json.check_fields(value, allowed=_RERANK, required=("texts",))
+    return _of_texts(value, "")
+
+
+def _of_texts(value: JsonObject, endpoint: str) -> Ask:
     flags: JsonObject = {name: True for name in ("raw_scores", "return_text") if flag(value, name, default=False)}
     return Ask(endpoint, {"query": value["query"], "texts": value["texts"]}, truncation(value) | flags, "reranking")
 
@@ -116,10 +129,11 @@ def _not_ready(route: EndpointRoute) -> NotReady:
     return NotReady("endpoint_starting", retry_after_s=route.load_s or 2.0)
 
 
+_READERS = {"embed": read_embed, "predict": read_predict, "rerank": read_rerank}
+_SHOWS = {"info": show_info, "health": show_health}
 DOORS = (
-    Door("/tei/{endpoint}/embed", read=read_embed, post=operations.EMBED),
-    Door("/tei/{endpoint}/predict", read=read_predict, post=operations.PREDICT),
-    Door("/tei/{endpoint}/rerank", read=read_rerank, post=operations.RERANK),
-    Door("/tei/{endpoint}/info", show=show_info, get=operations.INFO),
-    Door("/tei/{endpoint}/health", show=show_health, get=operations.HEALTH),
+    *(Door(f"/tei/{{endpoint}}/{name}", read=read) for name, read in _READERS.items()),
+    *(Door(f"/tei/{{endpoint}}/{name}", show=show) for name, show in _SHOWS.items()),
+    *(Door(f"/{name}", read=read) for name, read in (_READERS | {"rerank": read_plain_rerank}).items()),
+    *(Door(f"/{name}", show=show, is_default=True) for name, show in _SHOWS.items()),
 )
