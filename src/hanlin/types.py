@@ -25,6 +25,7 @@ Scope = Literal["predict", "read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = ("predict", "read", "write", "admin")
 
 LongText = Literal["refuse", "truncate", "window"]  # what becomes of a text that is longer than the model takes
+TOKEN_IDS = "token_ids"  # noqa: S105 - the one field of an item that is tokens and no text
 MAX_TIMEOUT_S = 600.0  # of one call
 MAX_CACHE_TTL_S = 7 * 86_400
 MAX_IDLE_S = 30 * 86_400.0

@@ -54,6 +54,14 @@ def test_fewer_dimensions_have_length_1_again(doors, client) -> None:
     np.testing.assert_allclose([item.embedding for item in answer.data], unit(whole[:, :3]), atol=1e-6)
 
 
+def test_tokens_are_taken_for_those_who_tokenise_themselves(doors, client) -> None:
+    rows = [[token["id"] for token in row] for row in doors.client.post("/tei/vectors/tokenize", json={"inputs": TEXTS}).json()]
+    answer = client.embeddings.create(model="vectors", input=rows)
+    np.testing.assert_allclose([item.embedding for item in answer.data], expected(doors, TEXTS), atol=1e-6)
+    single = client.embeddings.create(model="vectors", input=rows[0])
+    np.testing.assert_allclose([item.embedding for item in single.data], expected(doors, TEXTS[:1]), atol=1e-6)
+
+
 async def test_async(doors) -> None:
     async with openai.AsyncOpenAI(base_url=f"{doors.url}/v1", api_key="hl_app") as client:
         answer = await client.embeddings.create(model="vectors", input=TEXTS)
@@ -81,8 +89,11 @@ def test_another_team_sees_its_own_models_only(doors) -> None:
     [
         ({"input": ""}, openai.UnprocessableEntityError, "empty_text"),
         ({"input": []}, openai.UnprocessableEntityError, "empty_batch"),
-        ({"input": [1, 2, 3]}, openai.UnprocessableEntityError, "token_arrays_not_taken"),
-        ({"input": [[1, 2], [3]]}, openai.UnprocessableEntityError, "token_arrays_not_taken"),
+        ({"input": [7, 8, 5000]}, openai.UnprocessableEntityError, "unknown_token_id"),
+        ({"input": [[7, 8], [-3]]}, openai.UnprocessableEntityError, "invalid_token_ids"),
+        ({"input": [[7, 8], ["good"]]}, openai.UnprocessableEntityError, "invalid_inputs"),
+        ({"input": [[7, 8], []]}, openai.UnprocessableEntityError, "invalid_inputs"),
+        ({"input": [7, "good"]}, openai.UnprocessableEntityError, "invalid_token_ids"),
         ({"input": [True]}, openai.UnprocessableEntityError, "invalid_inputs"),
         ({"input": "good " * 65}, openai.APIStatusError, "text_too_long"),
         ({"model": "none-such"}, openai.NotFoundError, "endpoint_not_found"),
@@ -111,9 +122,9 @@ def test_a_wrong_key_is_told_as_the_client_expects(doors) -> None:
 
 
 def test_errors_speak_the_callers_language(doors) -> None:
-    body = {"model": "vectors", "input": [1]}
+    body = {"model": "vectors", "input": [5000]}
     answer = doors.client.post("/v1/embeddings", json=body, headers={"accept-language": "zh"})
-    assert "词元编号" in answer.json()["error"]["message"]
+    assert "词表" in answer.json()["error"]["message"]
 
 
 def test_the_answer_tells_times_and_version(doors) -> None:

@@ -22,6 +22,7 @@ class Through:
     wrap: Callable[[object], dict[str, object]]
     numbers: Callable[[object], list[list[float]]]
     is_in_body: bool = False  # the endpoint
+    is_nameless: bool = False  # no endpoint is said anywhere
 
     def ask(self, client: httpx.Client, inputs: object, *, endpoint: str = "", **options: object) -> httpx.Response:
         """A call; the answer as it comes."""
@@ -66,6 +67,10 @@ def sequences(inputs: object) -> object:
 WAYS = (
     Through("task", "text-classification", "/models/{endpoint}", lambda x: {"inputs": x}, labels),
     Through("tei", "text-classification", "/tei/{endpoint}/predict", lambda x: {"inputs": sequences(x)}, labels),
+    Through("tei-root", "text-classification", "/predict", lambda x: {"inputs": sequences(x)}, labels, is_nameless=True),
+    Through("moderation", "text-classification", "/v1/moderations", lambda x: {"input": x},
+            lambda answer: [[row["category_scores"][label] for label in sorted(row["category_scores"])] for row in answer["results"]],
+            is_nameless=True),
     Through("hf", "text-classification", "/hf/{endpoint}", lambda x: {"inputs": x}, labels),
     Through("task", "embedding", "/models/{endpoint}", lambda x: {"inputs": x, "parameters": {"normalize": True}}, lambda answer: answer),
     Through("openai", "embedding", "/v1/embeddings", lambda x: {"input": x},
@@ -73,6 +78,7 @@ WAYS = (
     Through("openai-base64", "embedding", "/v1/embeddings", lambda x: {"input": x, "encoding_format": "base64"}, unpacked, is_in_body=True),
     Through("hf", "embedding", "/hf/{endpoint}", lambda x: {"inputs": x, "normalize": True}, lambda answer: answer),
     Through("tei", "embedding", "/tei/{endpoint}/embed", lambda x: {"inputs": x}, lambda answer: answer),
+    Through("tei-root", "embedding", "/embed", lambda x: {"inputs": x}, lambda answer: answer, is_nameless=True),
     Through("task", "reranking", "/models/{endpoint}", lambda x: {"inputs": {"query": QUERY, "texts": x}}, places("score")),
     Through("hf", "reranking", "/hf/{endpoint}", lambda x: {"inputs": {"query": QUERY, "texts": x}}, places("score")),
     Through("cohere-v2", "reranking", "/v2/rerank", lambda x: {"documents": x, "query": QUERY}, places("relevance_score", "results"),
@@ -80,4 +86,7 @@ WAYS = (
     Through("cohere-v1-jina", "reranking", "/v1/rerank", lambda x: {"documents": x, "query": QUERY},
             places("relevance_score", "results"), is_in_body=True),
     Through("tei", "reranking", "/tei/{endpoint}/rerank", lambda x: {"texts": x, "query": QUERY}, places("score")),
+    Through("tei-root", "reranking", "/rerank", lambda x: {"texts": x, "query": QUERY}, places("score"), is_nameless=True),
+    Through("plain", "reranking", "/rerank", lambda x: {"documents": x, "query": QUERY},
+            places("relevance_score", "results"), is_in_body=True),
 )  # fmt: skip

@@ -50,14 +50,20 @@ def ids(*values):
 
 def test_ids_are_their_row_as_they_are(kind):
     assert encoded(kind, ids(CLS, 4, 5, SEP)).rows == [[CLS, 4, 5, SEP]]
-    assert encoded(kind, ids(4)).rows == [[4]], "no special tokens are added, no prompt is put before"
+
+
+@pytest.mark.parametrize("row", [(4,), (CLS, 4), (4, SEP), (SEP, 4, CLS), (CLS,), tuple(range(4, 14))])
+def test_ids_without_the_special_tokens_may_be_another_models(kind, row):
+    error = refused(kind, ["d", ids(*row)], "truncate")
+    assert (error.code, error.params["index"]) == ("special_tokens_missing", 1)
+    assert (error.params["before"], error.params["after"]) == ("[2]", "[3]")
 
 
 def test_a_list_may_mix_texts_and_ids(kind):
-    rows = encoded(kind, [ids(CLS, 4, SEP), "d", ids(50)]).rows
+    rows = encoded(kind, [ids(CLS, 4, SEP), "d", ids(CLS, 50, SEP)]).rows
     assert rows[0] == [CLS, 4, SEP]
     assert rows[1][-2:] == [7, SEP]
-    assert rows[2] == [50]
+    assert rows[2] == [CLS, 50, SEP]
 
 
 def test_one_item_is_answered_as_one(kind):
@@ -115,9 +121,9 @@ def test_long_ids_are_refused(kind):
 
 
 def test_long_ids_are_cut_like_the_text(kind):
-    found = encoded(kind, [ids(*LONG), ids(*LONG[1:-1])], truncation=True)
-    assert found.rows == [[*LONG[:7], SEP], list(LONG[1:9])], "a frame stays a frame; where there is none, none is made"
-    assert found.cut == (0, 1)
+    found = encoded(kind, ids(*LONG), truncation=True)
+    assert found.rows == [[*LONG[:7], SEP]]
+    assert found.cut == (0,)
 
 
 def test_long_ids_are_read_in_the_same_windows_as_the_text(kind):
@@ -127,9 +133,6 @@ def test_long_ids_are_read_in_the_same_windows_as_the_text(kind):
     row = encoded(kind, text, "truncate").rows  # only to know that the text is longer than a row
     assert len(row[0]) == 8
     assert encoded(kind, ids(*LONG), "window") == replaced(encoded(kind, text, "window"))
-    bare = encoded(kind, ids(*LONG[1:-1]), "window")
-    assert bare.rows[0] == list(LONG[1:9])
-    assert bare.windows[0][0].place == 0
 
 
 def replaced(found):

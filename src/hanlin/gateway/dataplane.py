@@ -18,7 +18,7 @@ from hanlin.serving.demand import DemandSender
 from hanlin.serving.full_disk import FullDisk
 from hanlin.serving.router import Request, Router
 from hanlin.serving.routes import EndpointRoute, RoutesWatcher, route_key
-from hanlin.serving.wire import Lane
+from hanlin.serving.wire import CallOperation, Lane
 from hanlin.settings import Settings
 from hanlin.types import JsonObject, JsonValue, Principal, is_name
 
@@ -129,7 +129,7 @@ class Dataplane:
 
     async def predict(
         self, principal: Principal, endpoint: str, inputs: JsonValue, parameters: JsonObject, *, timeout_s: float, language: str,
-        request_id: str, lane: Lane = "interactive",
+        request_id: str, lane: Lane = "interactive", operation: CallOperation = "answer",
     ) -> Outcome:  # fmt: skip
         """Answer one call. Cancelling the wait cancels the work.
 
@@ -145,8 +145,9 @@ class Dataplane:
             tokens, is_answered = 0, False
             try:
                 hidden = self._mask.mask(principal, endpoint, inputs)
-                request = Request(hidden, parameters, timeout_s, str(principal.key_id), lane, language)
-                outcome = await (self._kept(principal, key, route, request) if route.cache_ttl_s else self._ask(key, request))
+                request = Request(hidden, parameters, timeout_s, str(principal.key_id), lane, language, operation)
+                is_kept = route.cache_ttl_s and operation == "answer"
+                outcome = await (self._kept(principal, key, route, request) if is_kept else self._ask(key, request))
                 body = self._mask.unmask(principal, endpoint, outcome.body)
                 tokens, is_cached = outcome.tokens, outcome.cache == "hit"
                 self._journal.record(

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from hanlin.gateway.dataplane import Dataplane, Outcome
 from hanlin.gateway.operation import Told
+from hanlin.serving.wire import CallOperation
 from hanlin.types import JsonObject, JsonValue, Principal
 
 NAME = "{endpoint}"  # in a path: the one part that is not fixed
@@ -23,6 +24,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
         endpoint: empty: the default one for the task.
         task: what the endpoint must do; empty: whatever it does.
         write: the protocol's answer; None: the task's own JSON as it is.
+        operation: what is asked: the model, or its tokenizer alone.
     """
 
     endpoint: str
@@ -30,6 +32,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     parameters: JsonObject
     task: str = ""
     write: Write | None = None
+    operation: CallOperation = "answer"
 
 
 Read = Callable[[bytes, str], Ask]  # of a body and the endpoint in the path; raises InvalidInput

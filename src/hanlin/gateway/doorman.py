@@ -61,6 +61,7 @@ class Doorman:
             timeout_s=timeout_s,
             language=state["language"],
             request_id=state["request_id"],
+            operation=ask.operation,
         )
         outcome = await until_gone(call, scope, receive)
         if ask.task and outcome.task != ask.task:  # it was asleep when asked, or serves something else since

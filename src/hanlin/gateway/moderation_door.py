@@ -11,6 +11,7 @@ from uuid import uuid4
 import msgspec
 
 from hanlin.errors import InvalidInput, NotFound
+from hanlin.gateway import openai_operations as operations
 from hanlin.gateway import strict_json
 from hanlin.gateway.dataplane import Outcome
 from hanlin.gateway.door import Ask, Door
@@ -41,7 +42,7 @@ def doors(settings: Settings) -> tuple[Door, ...]:
 
         return Ask(endpoint, _texts(value["input"]), {}, "text-classification", write)
 
-    return (Door(PATH, read=read),)
+    return (Door(PATH, read=read, post=operations.MODERATIONS),)
 
 
 def _texts(inputs: JsonValue) -> JsonValue:
@@ -69,4 +70,4 @@ def _result(row: list[dict[str, Any]], harmful: frozenset[str], threshold: float
     }  # fmt: skip
 
 
-DOORS = doors(Settings())
+DOORS = doors(Settings.model_validate({}))

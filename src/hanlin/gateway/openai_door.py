@@ -12,13 +12,12 @@ import msgspec
 import orjson
 from starlette.responses import Response
 
-from hanlin.errors import InvalidInput
 from hanlin.gateway import openai_operations as operations
 from hanlin.gateway import strict_json
 from hanlin.gateway.dataplane import Dataplane, Outcome
 from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.fields import choice, text
-from hanlin.types import JsonObject, JsonValue, Principal
+from hanlin.types import TOKEN_IDS, JsonObject, JsonValue, Principal
 
 _FIELDS = ("input", "model", "encoding_format", "dimensions", "user")
 _FORMATS = ("float", "base64")
@@ -34,13 +33,12 @@ def read_embeddings(body: bytes, _: str) -> Ask:
     parameters: JsonObject = {"normalize": True}
     if value.get("dimensions") is not None:
         parameters["dimensions"] = value["dimensions"]
-    inputs = value["input"]
-    _refuse_tokens(inputs)
+    inputs = _items(value["input"])
 
     def write(outcome: Outcome) -> bytes:
         return _embeddings(outcome, model, is_base64=is_base64)
 
-    return Ask(model, [inputs] if isinstance(inputs, str) else inputs, parameters, "embedding", write)
+    return Ask(model, inputs, parameters, "embedding", write)
 
 
 def list_models(dataplane: Dataplane, principal: Principal, _: str) -> Response:
@@ -60,12 +58,19 @@ def _model(endpoint: str, principal: Principal) -> JsonObject:
     return {"id": endpoint, "object": "model", "created": 0, "owned_by": principal.team_id}
 
 
-def _refuse_tokens(inputs: JsonValue) -> None:
-    """Raises InvalidInput (`token_arrays_not_taken`): numbers of another model's vocabulary mean nothing to this one."""
-    first = inputs[0] if isinstance(inputs, list) and inputs else None
-    first = first[0] if isinstance(first, list) and first else first
-    if isinstance(first, int) and not isinstance(first, bool):
-        raise InvalidInput("token_arrays_not_taken")
+def _items(inputs: JsonValue) -> JsonValue:
+    """A list of texts or token arrays: of a text, of texts, of tokens, or of lists of tokens. Whatever else it is, the task judges."""
+    if isinstance(inputs, str):
+        return [inputs]
+    if not isinstance(inputs, list) or not inputs:
+        return inputs
+    if _is_token(inputs[0]):
+        return [{TOKEN_IDS: inputs}]
+    return [{TOKEN_IDS: item} if isinstance(item, list) and item and _is_token(item[0]) else item for item in inputs]
+
+
+def _is_token(value: JsonValue) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _embeddings(outcome: Outcome, model: str, *, is_base64: bool) -> bytes:

@@ -1,4 +1,7 @@
-"""Text-embeddings-inference: below `/tei/{endpoint}`, and at the root for the default endpoint. Source: the API description of huggingface/text-embeddings-inference."""
+"""Text-embeddings-inference: below `/tei/{endpoint}`, and at the root for the default endpoint.
+
+Source: the API description of huggingface/text-embeddings-inference.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from hanlin.gateway import rerank_door, strict_json
 from hanlin.gateway import tei_operations as operations
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.door import Ask, Door
-from hanlin.gateway.fields import flag, truncation
+from hanlin.gateway.fields import flag, truncation, untaken
 from hanlin.serving.routes import EndpointRoute
 from hanlin.serving.wire import ReplicaInfo
 from hanlin.types import JsonObject, JsonValue, Principal
@@ -40,6 +43,21 @@ def read_predict(body: bytes, endpoint: str) -> Ask:
     if flag(value, "raw_scores", default=False):
         parameters["function_to_apply"] = "none"
     return Ask(endpoint, _sequences(value["inputs"]), parameters, "text-classification")
+
+
+def read_tokenize(body: bytes, endpoint: str) -> Ask:
+    """See `door.Read`."""
+    value = strict_json.parse_object(body, allowed=("inputs", "add_special_tokens", "prompt_name"), required=("inputs",))
+    untaken(value, ("prompt_name",))
+    parameters: JsonObject = {"add_special_tokens": flag(value, "add_special_tokens", default=True)}
+    return Ask(endpoint, value["inputs"], parameters, operation="tokenize")
+
+
+def read_decode(body: bytes, endpoint: str) -> Ask:
+    """See `door.Read`."""
+    value = strict_json.parse_object(body, allowed=("ids", "skip_special_tokens"), required=("ids",))
+    parameters: JsonObject = {"skip_special_tokens": flag(value, "skip_special_tokens", default=True)}
+    return Ask(endpoint, value["ids"], parameters, operation="decode")
 
 
 def read_rerank(body: bytes, endpoint: str) -> Ask:
@@ -129,11 +147,18 @@ def _not_ready(route: EndpointRoute) -> NotReady:
     return NotReady("endpoint_starting", retry_after_s=route.load_s or 2.0)
 
 
-_READERS = {"embed": read_embed, "predict": read_predict, "rerank": read_rerank}
-_SHOWS = {"info": show_info, "health": show_health}
+_CALLS = {
+    "embed": (read_embed, operations.EMBED),
+    "predict": (read_predict, operations.PREDICT),
+    "rerank": (read_rerank, operations.RERANK),
+    "tokenize": (read_tokenize, operations.TOKENIZE),
+    "decode": (read_decode, operations.DECODE),
+}
+_AT_ROOT = _CALLS | {"rerank": (read_plain_rerank, operations.PLAIN_RERANK)}
+_LOOKS = {"info": (show_info, operations.INFO), "health": (show_health, operations.HEALTH)}
 DOORS = (
-    *(Door(f"/tei/{{endpoint}}/{name}", read=read) for name, read in _READERS.items()),
-    *(Door(f"/tei/{{endpoint}}/{name}", show=show) for name, show in _SHOWS.items()),
-    *(Door(f"/{name}", read=read) for name, read in (_READERS | {"rerank": read_plain_rerank}).items()),
-    *(Door(f"/{name}", show=show, is_default=True) for name, show in _SHOWS.items()),
+    *(Door(f"/tei/{{endpoint}}/{name}", read=read, post=told) for name, (read, told) in _CALLS.items()),
+    *(Door(f"/tei/{{endpoint}}/{name}", show=show, get=told) for name, (show, told) in _LOOKS.items()),
+    *(Door(f"/{name}", read=read, post=operations.at_root(told)) for name, (read, told) in _AT_ROOT.items()),
+    *(Door(f"/{name}", show=show, get=operations.at_root(told), is_default=True) for name, (show, told) in _LOOKS.items()),
 )

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hanlin.gateway.operation import OF_A_LOOK, Operation, answer_of, body_of
+from hanlin.gateway.rerank_operations import RERANK_V1
 from hanlin.gateway.schemas import CUT, FLAG, MAYBE_COUNT, MAYBE_WORD, NUMBER, ONE_OR_MORE, SCORED, TEXT, TEXTS, VECTORS, WHOLE, WORD, many
 from hanlin.types import JsonObject
 
@@ -42,3 +45,28 @@ INFO = Operation(
     statuses=OF_A_LOOK,
 )  # fmt: skip
 HEALTH = Operation("tei_health", "tei", "Whether a call would be answered")
+_TOKEN: JsonObject = answer_of(
+    id=WHOLE, text=WORD, special={"type": "boolean"}, start={"type": ["integer", "null"]}, stop={"type": ["integer", "null"]}
+)
+TOKENIZE = Operation(
+    "tei_tokenize", "tei", "Tokens of texts, with the characters that each stands for", many(many(_TOKEN)),
+    [[{"id": 2204, "text": "good", "special": False, "start": 0, "stop": 4}]],
+    body_of("inputs", inputs=ONE_OR_MORE, add_special_tokens={"type": ["boolean", "null"], "default": True}, prompt_name={"type": "null"}),
+    {"text-classification": {"inputs": ["good"], "add_special_tokens": False}},
+)  # fmt: skip
+DECODE = Operation(
+    "tei_decode", "tei", "The text of tokens", many(WORD), ["good"],
+    body_of("ids", ids={"anyOf": [many(WHOLE), many(many(WHOLE))]}, skip_special_tokens={"type": ["boolean", "null"], "default": True}),
+    {"text-classification": {"ids": [7, 8, 9]}},
+)  # fmt: skip
+PLAIN_RERANK = Operation(
+    "rerank_plain", "rerank", "`/v1/rerank` where there are `documents`, `/tei/{endpoint}/rerank` where there are `texts`",
+    {"anyOf": [many(_RANKED), RERANK_V1.answer]}, [{"index": 1, "score": 0.91}],
+    {"anyOf": [RERANK.body, RERANK_V1.body]}, {**RERANK.examples, "reranking, of documents": RERANK_V1.examples["reranking"]},
+)  # fmt: skip
+
+
+def at_root(operation: Operation) -> Operation:
+    """The same for the default endpoint."""
+    about = "For the default endpoint: the operator's, or the only one of your team that does this."
+    return replace(operation, name=operation.name.replace("tei_", "default_"), about=about)

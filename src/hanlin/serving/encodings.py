@@ -8,14 +8,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-
-from hanlin.tasks.encoded import Encoded
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class _Encoding:
-    encode: Callable[[], Encoded]
-    done: Callable[[asyncio.Future[Encoded]], None]
+    encode: Callable[[], Any]
+    done: Callable[[asyncio.Future[Any]], None]
 
 
 class Encodings:
@@ -32,7 +31,7 @@ class Encodings:
         """Calls that wait or are being encoded."""
         return len(self._calls)
 
-    def start(self, call: int, key: str, encode: Callable[[], Encoded], done: Callable[[asyncio.Future[Encoded]], None]) -> None:
+    def start(self, call: int, key: str, encode: Callable[[], Any], done: Callable[[asyncio.Future[Any]], None]) -> None:
         """Run `encode` when it is its turn, then `done` on the loop, unless the call was dropped."""
         self._calls[call] = _Encoding(encode, done)
         self._turns.setdefault(key, deque()).append(call)
@@ -59,7 +58,7 @@ class Encodings:
                 future = self._loop.run_in_executor(self._thread, found.encode)
                 future.add_done_callback(partial(self._ended, call))
 
-    def _ended(self, call: int, future: asyncio.Future[Encoded]) -> None:
+    def _ended(self, call: int, future: asyncio.Future[Any]) -> None:
         self._is_busy = False
         self._next()
         if (found := self._calls.pop(call, None)) is not None:

@@ -13,21 +13,19 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-import msgspec
-
-from hanlin.errors import DeadlineExceeded, Internal, InvalidInput, NotReady
+from hanlin.errors import DeadlineExceeded, Internal, NotReady
 from hanlin.serving.answering import Answering, Reply, Work
 from hanlin.serving.batcher import Batch, Batcher
 from hanlin.serving.counters import Counters
 from hanlin.serving.encodings import Encodings
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.stepper import Step, Stepper
+from hanlin.serving.tokenizer_calls import answer_of_tokenizer, call_content
 from hanlin.serving.turns import Turns
 from hanlin.serving.watchdog import WATCHDOG
-from hanlin.serving.wire import Call, Report
+from hanlin.serving.wire import Answer, Call, Report
 from hanlin.tasks.base import TaskRequest
 from hanlin.tasks.encoded import Encoded
-from hanlin.types import JsonObject, JsonValue
 
 _SHORT_STEP_S = 0.005  # for which reading and refusing may wait
 _INLINE_CHARACTERS = 2000  # shorter requests are encoded on the loop (about 0.2 ms); longer ones on the encoding thread
@@ -80,6 +78,9 @@ class Replica:
                 raise DeadlineExceeded("deadline_exceeded")
             if not call.is_suspect:
                 self._batcher.admit(key=call.key, lane=call.lane, now_s=begun_s)
+            if call.operation != "answer":
+                self._ask_tokenizer(number, call, reply)
+                return number
             request = self._check(call)
             if sum(map(len, request.texts)) > _INLINE_CHARACTERS:
                 self._encode_aside(number, call, reply, request, begun_s)
@@ -114,9 +115,23 @@ class Replica:
         """All that is counted, as the answer to question `number`."""
         return Report(number, self.values(), dict(self.counters.labels), tuple(self.counters.latency))
 
+    def _ask_tokenizer(self, number: int, call: Call, reply: Reply) -> None:
+        """Answer what needs no engine: at once, or beside the loop when it is long."""
+        work = partial(answer_of_tokenizer, call, self._loaded, self._clock)
+
+        def done(finished: asyncio.Future[Answer]) -> None:
+            try:
+                reply(finished.result())
+            except Exception as error:
+                self._answering.refuse(call, reply, error)
+
+        if len(call.content) > _INLINE_CHARACTERS:
+            self._encodings.start(number, call.key, work, done)
+        else:
+            reply(work())
+
     def _check(self, call: Call) -> TaskRequest:
-        content = msgspec.msgpack.decode(call.content)
-        inputs, parameters = _split(content)
+        inputs, parameters = call_content(call)
         return self._loaded.task.check(inputs, parameters, limits=self._loaded.limits)
 
     def _encode(self, call: Call, request: TaskRequest) -> Encoded:
@@ -242,9 +257,3 @@ class Replica:
         self._turns.forget(self._again)
         self._stepper.close()
         self._encodings.close()
-
-
-def _split(content: JsonValue) -> tuple[JsonValue, JsonObject]:
-    if not isinstance(content, list) or len(content) != 2 or not isinstance(content[1], dict):
-        raise InvalidInput("parameters_not_an_object")
-    return content[0], content[1]

@@ -24,7 +24,7 @@ from hanlin.serving.poison import PoisonMemory, mark_of
 from hanlin.serving.quarantine import Quarantines
 from hanlin.serving.routes import EndpointRoute, Routes, TrialRoute
 from hanlin.serving.target import Target
-from hanlin.serving.wire import Answer, Call, Lane, ReplicaInfo
+from hanlin.serving.wire import Answer, Call, Lane, CallOperation, ReplicaInfo
 from hanlin.types import JsonObject, JsonValue, LongText
 
 MAX_ATTEMPTS = 8
@@ -44,6 +44,7 @@ class Request:
     key: str = ""
     lane: Lane = "interactive"
     language: str = "en"
+    operation: CallOperation = "answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,5 +274,6 @@ def _trial_key(key: str, trial: TrialRoute) -> str:
 
 def _call(channel: Channel, request: Request, content: bytes, left_s: float, *, long_text: LongText, is_suspect: bool = False) -> Call:
     return Call(
-        channel.next_id(), msgspec.Raw(content), left_s, request.key, request.lane, request.language, is_suspect, long_text
+        channel.next_id(), msgspec.Raw(content), left_s, request.key, request.lane, request.language, is_suspect, long_text,
+        request.operation,
     )  # fmt: skip

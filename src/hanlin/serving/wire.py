@@ -17,6 +17,7 @@ MAX_FRAME_BYTES = 64 * 2**20  # above the largest body of the gateway; a length 
 _LENGTH = struct.Struct(">I")
 
 Lane = Literal["interactive", "batch"]
+CallOperation = Literal["answer", "tokenize", "decode"]
 
 
 class Frame(msgspec.Struct, frozen=True, tag_field="type", tag=str.lower, omit_defaults=True):
@@ -61,6 +62,7 @@ class Call(Frame, frozen=True):
         key: who shares the queue fairly with whom.
         is_suspect: run in a batch of its own, because a worker died while it held this call.
         long_text: what the endpoint does with texts that are too long, where the call itself says nothing.
+        operation: asks the model's tokenizer alone instead of the model.
     """
 
     id: int
@@ -71,6 +73,7 @@ class Call(Frame, frozen=True):
     language: str = "en"
     is_suspect: bool = False
     long_text: LongText = "refuse"
+    operation: CallOperation = "answer"
 
 
 class Cancel(Frame, frozen=True):

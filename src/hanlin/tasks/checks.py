@@ -8,8 +8,8 @@ from typing import TypeGuard, TypeVar, cast, get_args
 from hanlin.errors import InvalidInput
 from hanlin.tasks.base import Limits
 from hanlin.tasks.text import is_blank
-from hanlin.tasks.token_ids import FIELD, Item, read_token_ids
-from hanlin.types import JsonObject, JsonValue, LongText, json_type, shorten
+from hanlin.tasks.token_ids import Item, read_token_ids
+from hanlin.types import TOKEN_IDS, JsonObject, JsonValue, LongText, json_type, shorten
 
 Choice = TypeVar("Choice", bound=str)
 
@@ -47,7 +47,7 @@ def _check_item(item: JsonValue, index: int, limits: Limits) -> Item:
 
 
 def _has_ids(item: JsonValue) -> TypeGuard[JsonObject]:
-    return isinstance(item, dict) and item.keys() == {FIELD}
+    return isinstance(item, dict) and item.keys() == {TOKEN_IDS}
 
 
 def check_text(item: JsonValue, index: int, limits: Limits) -> str:

@@ -16,6 +16,7 @@ from hanlin.tasks.encoded import Encoded, Marks
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import is_blank
 from hanlin.tasks.token_ids import Item, TokenIds, check_vocabulary
+from hanlin.tasks.token_text import MAX_TRACED_CHARACTERS, Token, text_of, tokens_of
 from hanlin.tasks.tokenizer import encodings_of, frame_of, ids_of, shared_tokenizer
 from hanlin.tasks.windows import Window, check_windows, cut_windows, framed, max_tokens
 from hanlin.types import LongText
@@ -28,7 +29,6 @@ _MIN_PREFIX_CHARACTERS = 4096
 _PREFIX_CHARACTERS_PER_TOKEN = 16
 _PREFIX_MARGIN_TOKENS = 64  # tokens near the cut may differ from those of the whole text
 _LEAST_ROOM_SHARE = 4  # a query before windows leaves them at least this part of the row
-_MAX_TRACED_CHARACTERS = 65_536  # of a text that may be cut, and is told apart character by character
 
 
 class TextEncoder:
@@ -106,18 +106,17 @@ class TextEncoder:
         for index, text in enumerate(texts):
             whole = self._marked(text, index, long_text)
             row, kept = self._check_some(whole[0], index), len(whole[0])
-            place, after = self._frame(row)
             if kept <= self.max_length:
                 rows.append(row)
             elif long_text == "truncate":
-                kept = self.max_length - after
-                row = row[:kept] + row[len(row) - after :]
+                kept = self.max_length - len(self._tail)
+                row = row[:kept] + self._tail
                 cut.append(index)
                 rows.append(row)
             else:
                 self._check_length(kept, index, self._longest(long_text))
-                windows[index] = cut_windows(kept - place - after, self.max_length - place - after, place=place)
-                rows += framed(row, windows[index], after)
+                windows[index] = cut_windows(kept - self._num_special, self._room, place=len(self._head))
+                rows += framed(row, windows[index], len(self._tail))
             nothing = [None] * (len(row) - kept)
             marks.append(Marks(None if isinstance(text, TokenIds) else text, [*whole[1][:kept], *nothing], [*whole[2][:kept], *nothing]))
         check_windows(windows, max_windows)
@@ -127,8 +126,8 @@ class TextEncoder:
         """Token ids of one text, with the span and the word of each; of ids that were given, only which are not of the frame."""
         if isinstance(text, TokenIds):
             row = self._given(text, index, long_text)
-            place, after = self._frame(row)
-            return row, [None if not place <= at < len(row) - after else (0, 0) for at in range(len(row))], [None] * len(row)
+            inside = range(len(self._head), len(row) - len(self._tail))
+            return row, [(0, 0) if at in inside else None for at in range(len(row))], [None] * len(row)
         traced = self._traced(text, index, long_text)
         found = encodings_of(self._tokenizer, [traced.text])[0]
         spans: list[Span | None] = [
@@ -138,18 +137,21 @@ class TextEncoder:
         return found.ids, spans, found.word_ids
 
     def _given(self, ids: TokenIds, index: int, long_text: LongText) -> list[int]:
-        """The row that a caller made. Raises InvalidInput (`text_too_long`, `unknown_token_id`)."""
+        """The row that a caller made.
+
+        Without its special tokens it is most likely another model's: OpenAI's clients send such numbers where nobody tells them not to.
+
+        Raises:
+            InvalidInput: `text_too_long`, `unknown_token_id`, `special_tokens_missing`.
+        """
         if long_text != "truncate":
             self._check_length(len(ids), index, self._longest(long_text))
         check_vocabulary(ids, self._tokenizer, index)
-        return list(ids)
-
-    def _frame(self, row: list[int]) -> tuple[int, int]:
-        """How many special tokens stand before and after a row's text: those of the tokenizer, or none where a caller left them out."""
-        before, after = len(self._head), len(self._tail)
-        if row[:before] == self._head and row[len(row) - after :] == self._tail and len(row) >= before + after:
-            return before, after
-        return 0, 0
+        row = list(ids)
+        body = len(row) - len(self._tail)
+        if row[: len(self._head)] != self._head or row[body:] != self._tail or body < len(self._head):
+            raise InvalidInput("special_tokens_missing", index=index, before=str(self._head), after=str(self._tail))
+        return row
 
     def _traced(self, text: str, index: int, long_text: LongText) -> Traced:
         """The prepared text with the places of its characters. What is surely too long is refused before the dear part."""
@@ -157,9 +159,17 @@ class TextEncoder:
         begin, _ = self._prepare(text, index, longest)  # refuses what is blank or broken
         if long_text != "truncate" and len(text) > _MIN_PREFIX_CHARACTERS:
             self._check_length(len(ids_of(self._tokenizer, [begin])[0]), index, longest)
-            if len(text) > _MAX_TRACED_CHARACTERS:
-                raise InvalidInput("text_too_long", index=index, length=len(text), unit="characters", limit=_MAX_TRACED_CHARACTERS)
-        return prepare(self._text, text[:_MAX_TRACED_CHARACTERS])
+            if len(text) > MAX_TRACED_CHARACTERS:
+                raise InvalidInput("text_too_long", index=index, length=len(text), unit="characters", limit=MAX_TRACED_CHARACTERS)
+        return prepare(self._text, text[:MAX_TRACED_CHARACTERS])
+
+    def tokens(self, text: str, index: int, *, add_special_tokens: bool) -> list[Token]:
+        """See `token_text.tokens_of`."""
+        return tokens_of(self._tokenizer, self._text, text, index, add_special_tokens=add_special_tokens)
+
+    def text_of(self, ids: Sequence[int], index: int, *, skip_special_tokens: bool) -> str:
+        """See `token_text.text_of`."""
+        return text_of(self._tokenizer, ids, index, skip_special_tokens=skip_special_tokens)
 
     def encode_pairs(self, first: str, seconds: Sequence[str], long_text: LongText, *, max_windows: int | None = None) -> Encoded:
         """Rows of `first` together with each of `seconds`, and the token types that tell them apart.
@@ -270,14 +280,12 @@ class TextEncoder:
                 fitted.append(self._check_some(row, index))
             elif long_text == "truncate":
                 cut.append(index)
-                after = self._frame(row)[1]
-                fitted.append(row[: self.max_length - after] + row[len(row) - after :])
+                fitted.append(row[: self.max_length - len(self._tail)] + self._tail)
             elif long_text == "refuse" or len(row) > longest:
                 raise InvalidInput("text_too_long", index=index, length=len(row), unit="tokens", limit=longest)
             else:
-                place, after = self._frame(row)
-                windows[index] = cut_windows(len(row) - place - after, self.max_length - place - after, place=place)
-                fitted += framed(row, windows[index], after)
+                windows[index] = cut_windows(len(row) - self._num_special, self._room, place=len(self._head))
+                fitted += framed(row, windows[index], len(self._tail))
         check_windows(windows, max_windows)
         return Encoded(fitted, tuple(cut), windows)
 

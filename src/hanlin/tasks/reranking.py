@@ -23,9 +23,8 @@ from hanlin.tasks.parameters import LONG_TEXT, boolean, check_names, integer
 from hanlin.tasks.ranking_metrics import ScalarMetrics, ranking_metrics
 from hanlin.tasks.shapes import RANKED, RANKING, Shape, rows
 from hanlin.tasks.spec import ModelSpec
-from hanlin.tasks.token_ids import FIELD
 from hanlin.tasks.windows import Window
-from hanlin.types import JsonObject, JsonValue, LongText, json_type
+from hanlin.types import TOKEN_IDS, JsonObject, JsonValue, LongText, json_type
 
 PROBE_QUERY = "Was it worth the money?"
 _FIELDS = {"query", "texts"}
@@ -93,7 +92,7 @@ class Reranking:
         texts = inputs["texts"]
         if not isinstance(texts, list):
             raise InvalidInput("invalid_ranking", found=json_type(texts))
-        if any(isinstance(text, dict) and FIELD in text for text in (inputs["query"], *texts)):
+        if any(isinstance(text, dict) and TOKEN_IDS in text for text in (inputs["query"], *texts)):
             raise InvalidInput("token_ids_not_taken")  # which of a pair's tokens are the query's, and of which type, only its maker knows
         options = RerankingOptions(
             long_text=read_long_text(parameters),

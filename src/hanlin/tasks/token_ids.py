@@ -6,17 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from hanlin.errors import InvalidInput
-from hanlin.types import JsonValue, json_type
+from hanlin.types import TOKEN_IDS, JsonValue, json_type
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
-FIELD = "token_ids"
 _END = 2**31  # of what any vocabulary counts to
 
 
 class TokenIds(tuple[int, ...]):
-    """The tokens of one item as the model takes them: the caller put special tokens there, or did not."""
+    """The tokens of one item as the model takes them, special tokens included."""
 
     __slots__ = ()
 
@@ -26,7 +25,7 @@ Item = str | TokenIds
 
 def read_token_ids(value: dict[str, JsonValue], index: int) -> TokenIds:
     """The ids of item `index`. Raises InvalidInput (`invalid_token_ids`, `empty_text`)."""
-    ids = value[FIELD]
+    ids = value[TOKEN_IDS]
     if not isinstance(ids, list):
         raise InvalidInput("invalid_token_ids", index=index, found=json_type(ids))
     if not ids:

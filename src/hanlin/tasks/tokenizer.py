@@ -35,6 +35,11 @@ _LOADING = _Failures(InvalidInput, "invalid_tokenizer")
 _ASKING = _Failures(EngineFailed, "tokenizer_failed")
 
 
+def asking() -> _Failures:
+    """Around a question to a tokenizer. Raises EngineFailed (`tokenizer_failed`)."""
+    return _ASKING
+
+
 def load_tokenizer(path: Path) -> Tokenizer:
     """A tokenizer from its file. Raises InvalidInput (`invalid_tokenizer`)."""
     from tokenizers import Tokenizer
