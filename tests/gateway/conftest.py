@@ -173,7 +173,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Shared by a module: endpoints `sentiment`, `vectors`, `ranks` and `tags` of team default, one of each task."""
-    found = Stack(tmp_path_factory.mktemp("doors") / "home", moderation_endpoint="sentiment", moderation_labels="negative")
+    found = Stack(
+        tmp_path_factory.mktemp("doors") / "home",
+        moderation_endpoint="sentiment",
+        moderation_labels="negative",
+        default_endpoint="sentiment",
+    )
     try:
         open_doors(found)
         yield found

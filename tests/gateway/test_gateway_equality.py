@@ -28,7 +28,8 @@ BY_TASK = {task: [way for way in WAYS if way.task == task] for task in ENDPOINTS
 def test_every_door_that_is_called_is_compared() -> None:
     from hanlin.gateway.doors import ALL
 
-    assert {way.path for way in WAYS} == {door.path for door in ALL if door.read}
+    of_tokenizers = {door.path for door in ALL if door.path.endswith(("/tokenize", "/decode"))}  # no model is asked there
+    assert {way.path for way in WAYS} == {door.path for door in ALL if door.read} - of_tokenizers
 
 
 @pytest.mark.parametrize("task", ENDPOINTS)

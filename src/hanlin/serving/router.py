@@ -24,7 +24,7 @@ from hanlin.serving.poison import PoisonMemory, mark_of
 from hanlin.serving.quarantine import Quarantines
 from hanlin.serving.routes import EndpointRoute, Routes, TrialRoute
 from hanlin.serving.target import Target
-from hanlin.serving.wire import Answer, Call, Lane, CallOperation, ReplicaInfo
+from hanlin.serving.wire import Answer, Call, CallOperation, Lane, ReplicaInfo
 from hanlin.types import JsonObject, JsonValue, LongText
 
 MAX_ATTEMPTS = 8
