@@ -72,6 +72,10 @@ class Settings(BaseModel):
     job_memory_bytes: int = Field(0, ge=0, description="memory of one job; 0 means three quarters of the machine's")
     max_upload_bytes: int = Field(8 * 2**30, ge=1, description="largest uploaded blob")
     upload_ttl_s: float = Field(86_400.0, gt=0, description="an unfinished upload is removed after this time")
+    max_batch_rows: int = Field(10_000_000, ge=1, description="rows of one batch")
+    max_batch_file_bytes: int = Field(2 * 2**30, ge=1024, description="largest file of a batch")
+    max_files: int = Field(10_000, ge=1, description="files that a team may keep, those that batches made included")
+    file_ttl_s: float = Field(30 * 86_400.0, gt=0, description="files of batches, results included, are removed after this time")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="least severe line that is logged")
 
     @property

@@ -41,11 +41,12 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: it travels through every call of `control/` and the dataplane."""
+    """Who asks: it travels through every call of `control/` and the dataplane. `is_batch`: a batch job, whose calls wait for all others."""
 
     team_id: TeamId
     key_id: KeyId
     scopes: frozenset[Scope]
+    is_batch: bool = False
 
     def require(self, scope: Scope) -> None:
         """Raises PermissionDenied unless this principal has `scope` (`admin` has all)."""
@@ -55,7 +56,7 @@ class Principal:
 
 def subject_of(kind: str, config: JsonObject) -> str:
     """What a job is about, by its configuration: the name it makes, else its dataset or model; blank when it names none."""
-    names = ("model", "name", "dataset") if kind in ("compress", "certify", "evaluate") else ("name", "dataset", "model")
+    names = ("model", "name", "dataset") if kind in ("compress", "certify", "evaluate") else ("name", "dataset", "model", "endpoint")
     return next((found for name in names if isinstance(found := config.get(name), str) and found), "")
 
 

@@ -234,3 +234,14 @@ def test_the_secret_is_nowhere_on_disk(accounts: Accounts, tmp_path: Path, datab
         assert secret.encode() not in data, path.name
         assert secret[:9].encode() not in data, path.name
         assert secret[8:].encode() not in data, path.name
+
+
+def test_a_batch_key_is_told_apart_and_nobody_can_ask_for_one(accounts: Accounts) -> None:
+    key, secret = accounts.create_key(DEFAULT_TEAM, "batch-job_x", ["predict"], is_batch=True)
+    assert (key.scopes, key.is_batch) == (("predict",), True)
+    principal = accounts.authenticate(f"Bearer {secret}")
+    assert principal.is_batch
+    assert principal.scopes == {"predict"}
+    with pytest.raises(InvalidInput) as caught:
+        accounts.create_key(DEFAULT_TEAM, "sly", ["predict", "batch"])
+    assert caught.value.code == "unknown_scope"

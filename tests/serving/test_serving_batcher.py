@@ -265,3 +265,14 @@ def test_a_queue_is_deep_when_two_full_batches_wait() -> None:
     assert batcher.is_deep
     batcher.drop(2)
     assert not batcher.is_deep
+
+
+def test_the_batch_lane_fills_a_part_of_the_queue_only() -> None:
+    """What has no hurry must not keep others out: an interactive call still finds most of the queue."""
+    batcher = Batcher(max_batch_tokens=100, max_queue_tokens=1000)
+    for call in range(25):
+        batcher.add(call, [10], now_s=0.0, deadline_s=99.0, key="job", lane="batch")
+    with pytest.raises(Overloaded):
+        batcher.add(25, [10], now_s=0.0, deadline_s=99.0, key="job", lane="batch")
+    for call in range(26, 26 + 60):
+        batcher.add(call, [10], now_s=0.0, deadline_s=99.0, key="person")

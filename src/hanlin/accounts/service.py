@@ -28,6 +28,7 @@ DEFAULT_TEAM = TeamId("default")
 OWNER_KEY_FILE = "owner.key"
 _POLL_S = 1.0
 _MAX_CACHED = 10_000
+_BATCH = "batch"  # stands among the scopes of a batch job's key; no choice of anybody's
 
 
 class Accounts:
@@ -51,9 +52,13 @@ class Accounts:
         self._polled_at = -float("inf")
 
     def create_key(
-        self, team_id: TeamId, name: str, scopes: Sequence[str], *, expires_at: datetime | None = None, actor: str = "system"
-    ) -> tuple[Key, str]:
+        self, team_id: TeamId, name: str, scopes: Sequence[str], *, expires_at: datetime | None = None, actor: str = "system",
+        is_batch: bool = False,
+    ) -> tuple[Key, str]:  # fmt: skip
         """A new key and its secret, which exists only in this answer.
+
+        Args:
+            is_batch: for a batch job: its calls are answered in the gaps that all others leave. Nobody can ask for such a key.
 
         Raises:
             InvalidInput: `invalid_name`, `unknown_scope`, `key_expiry_past`.
@@ -62,7 +67,8 @@ class Accounts:
         if expires_at is not None and expires_at <= self._clock():
             raise InvalidInput("key_expiry_past")
         secret = secrets.new_secret()
-        return self._add(team_id, name, secret, scopes=_check_scopes(scopes), expires_at=expires_at, actor=actor), secret
+        checked = (*_check_scopes(scopes), *([_BATCH] if is_batch else []))
+        return self._add(team_id, name, secret, scopes=checked, expires_at=expires_at, actor=actor), secret
 
     def list_keys(self, team_id: TeamId) -> list[Key]:
         """All keys of the team, revoked ones too, newest first."""
@@ -124,7 +130,7 @@ class Accounts:
         self._add(DEFAULT_TEAM, "owner", secret, scopes=("admin",), expires_at=None, actor="system")
         return secret
 
-    def _add(self, team_id: TeamId, name: str, secret: str, *, scopes: tuple[Scope, ...], expires_at: datetime | None, actor: str) -> Key:
+    def _add(self, team_id: TeamId, name: str, secret: str, *, scopes: tuple[str, ...], expires_at: datetime | None, actor: str) -> Key:
         row = KeyRow(
             id=secrets.new_id(), team_id=team_id, name=name, digest=secrets.digest(secret), prefix=secret[: secrets.PREFIX_LENGTH],
             scopes=list(scopes), created_at=self._clock(), expires_at=expires_at, revoked_at=None,
@@ -141,7 +147,7 @@ class Accounts:
         key, is_team_active = found
         if not is_team_active:
             raise PermissionDenied("team_disabled")
-        return Principal(key.team_id, key.id, frozenset(key.scopes))
+        return Principal(key.team_id, key.id, frozenset(key.scopes), key.is_batch)
 
     def _look_up(self, name: str, condition: Callable[[], ColumnElement[bool]]) -> tuple[Key, bool] | None:
         """`condition` finds the key's row; it is asked for only when the database must be read (building it takes 15 µs)."""
@@ -192,6 +198,6 @@ def _check_scopes(scopes: Sequence[str]) -> tuple[Scope, ...]:
 def _value(row: KeyRow) -> Key:
     return Key(
         id=KeyId(row.id), team_id=TeamId(row.team_id), name=row.name, prefix=row.prefix,
-        scopes=cast("tuple[Scope, ...]", tuple(row.scopes)), created_at=row.created_at, expires_at=row.expires_at,
-        revoked_at=row.revoked_at,
+        scopes=cast("tuple[Scope, ...]", tuple(scope for scope in row.scopes if scope != _BATCH)), created_at=row.created_at,
+        expires_at=row.expires_at, revoked_at=row.revoked_at, is_batch=_BATCH in row.scopes,
     )  # fmt: skip

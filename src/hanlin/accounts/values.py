@@ -10,7 +10,7 @@ from hanlin.types import KeyId, Scope, TeamId
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """An API credential. `prefix` is its first eight characters, to tell keys apart."""
+    """An API credential. `prefix` is its first eight characters, to tell keys apart; `is_batch`: of a batch job, see `Principal`."""
 
     id: KeyId
     team_id: TeamId
@@ -20,6 +20,7 @@ class Key:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+    is_batch: bool = False
 
     def is_usable(self, now: datetime) -> bool:
         """Whether it is neither revoked nor expired at `now`."""

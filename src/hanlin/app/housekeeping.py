@@ -1,4 +1,4 @@
-"""What is swept away once an hour, beside the runner: idle uploads, what cancelled jobs made, lost bytes, old folders."""
+"""What is swept away once an hour, beside the runner: idle uploads, old files, what cancelled jobs made, lost bytes, old folders."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 import threading
 from datetime import timedelta
 
-from hanlin.control import jobs
+from hanlin.control import files, jobs
 from hanlin.control.platform import Platform
 from hanlin.errors import HanlinError, NotFound
 from hanlin.jobs import Job
@@ -40,6 +40,7 @@ def start(platform: Platform) -> threading.Event:
 def sweep(platform: Platform) -> None:
     """One round."""
     platform.uploads.sweep()
+    files.sweep(platform)
     jobs.forget_cancelled(platform)  # where a kill came between a cancelled job's end and its tidying
     collect_garbage(platform.database, platform.blobs, cache=platform.artifact_cache)
     folders = platform.settings.home / "jobs"

@@ -1,7 +1,8 @@
-"""The job runner: claims jobs for two lanes, gives each a process of its own, and answers for how it ends.
+"""The job runner: claims jobs of each lane, gives each a process of its own, and answers for how it ends.
 
-One heavy job (training, compression) and one light job (ingest, certify, …) run at a time, beside serving. The
-runner keeps the lease fresh, ends cancelled jobs within 10 s, and gives a job whose process died back to the queue.
+One heavy job (training, compression), one light job (ingest, certify, …) and two batch jobs, which mostly wait for
+answers, run at a time, beside serving. The runner keeps the lease fresh, ends cancelled jobs within 10 s, and gives a
+job whose process died back to the queue.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ from hanlin.settings import Settings
 from hanlin.storage.durable import write_atomically
 from hanlin.types import KeyId, Principal
 
-LANES: tuple[Lane, ...] = ("heavy", "light")
+# What runs at a time: places by name, each with its lane.
+PLACES: dict[str, Lane] = {"heavy": "heavy", "light": "light", "batch": "batch", "batch 2": "batch"}
 _TICK_S = 0.2
 _LOOK_S = 2.0  # without news the queue is asked this often: leases run out silently
 _CANCEL_GRACE_S = 5.0
@@ -45,7 +47,6 @@ class RunningJob:
     """A claimed job and its process. `stop_by_s` is set once it was asked to end."""
 
     job: Job
-    lane: Lane
     process: subprocess.Popen[bytes]
     renew_at_s: float
     stop_by_s: float | None = None
@@ -58,7 +59,7 @@ class Runner:
         self.platform = platform
         self.runner_id = f"runner-{uuid4().hex[:12]}"
         self.lease_s = platform.settings.job_lease_s
-        self.running: dict[Lane, RunningJob] = {}
+        self.running: dict[str, RunningJob] = {}  # by place
         self._changes = platform.database.watch()
         self._look_at_s = 0.0
         self._is_stopping = False
@@ -83,28 +84,28 @@ class Runner:
         """One turn: ends, renewals and cancels of running jobs, then a claim for every free lane; cheap when nothing is new."""
         if self._changes.has_news():
             self._look_at_s = now_s
-        for lane, running in list(self.running.items()):
-            self._watch(lane, running, now_s)
+        for place, running in list(self.running.items()):
+            self._watch(place, running, now_s)
         if now_s < self._look_at_s:
             return
-        for lane in LANES:
-            if lane not in self.running and (job := self.platform.jobs.claim(self.runner_id, [lane], self.lease_s)) is not None:
-                self.running[lane] = self._start(job, lane, now_s)
+        for place, lane in PLACES.items():
+            if place not in self.running and (job := self.platform.jobs.claim(self.runner_id, [lane], self.lease_s)) is not None:
+                self.running[place] = self._start(job, now_s)
         self._look_at_s = now_s + _LOOK_S
 
-    def _start(self, job: Job, lane: Lane, now_s: float) -> RunningJob:
+    def _start(self, job: Job, now_s: float) -> RunningJob:
         log.info("job started", extra={"job": job.id, "kind": job.kind, "attempt": job.attempt})
         process = spawn("job", self.platform.settings, job.id, output=subprocess.PIPE)
         assert process.stdout is not None
         path = self.platform.job_log(job.id)
         threading.Thread(target=_keep_log, args=(process.stdout, path), name=f"log {job.id}", daemon=True).start()
-        return RunningJob(job, lane, process, now_s + self.lease_s / 3)
+        return RunningJob(job, process, now_s + self.lease_s / 3)
 
-    def _watch(self, lane: Lane, running: RunningJob, now_s: float) -> None:
+    def _watch(self, place: str, running: RunningJob, now_s: float) -> None:
         if running.process.poll() is not None:
             status = kill(running.process)  # whatever the job left running goes with it
-            del self.running[lane]
-            self._look_at_s = now_s  # its lane is free
+            del self.running[place]
+            self._look_at_s = now_s  # its place is free
             self._settle(running, status)
             return
         if running.stop_by_s is not None:

@@ -50,7 +50,7 @@ class Reply:
     status: int
     head: bytes
     done_s: float
-    body: bytes = b""  # of refusals and failures only
+    body: bytes = b""  # of refusals and failures; of good answers where it was asked for
 
     @property
     def code(self) -> str:
@@ -68,10 +68,15 @@ class Reply:
 
 
 class Connection(asyncio.Protocol):
-    """Make it with `open`; it opens itself anew after a loss."""
+    """It opens itself with the first request, and anew after a loss.
 
-    def __init__(self, target: Target) -> None:
+    Args:
+        keeps_bodies: of good answers too.
+    """
+
+    def __init__(self, target: Target, *, keeps_bodies: bool = False) -> None:
         self._target = target
+        self._keeps_bodies = keeps_bodies
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
         self._waiting: asyncio.Future[Reply] | None = None
@@ -123,7 +128,7 @@ class Connection(asyncio.Protocol):
         if not length.isdigit():
             self._lose()
         elif len(self._buffer) - end - 4 >= int(length):
-            if reply.status != 200:
+            if reply.status != 200 or self._keeps_bodies:
                 reply = replace(reply, body=bytes(self._buffer[end + 4 :]))
             self._buffer.clear()
             if reply.header(b"connection").lower() == b"close":

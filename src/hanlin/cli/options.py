@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,8 +11,9 @@ import typer
 from hanlin.cli.help_pages import Command, Group
 from hanlin.cli.screen import SCREEN
 from hanlin.cli.words import say
-from hanlin.errors import NotReady, Unauthenticated
+from hanlin.errors import InvalidInput, NotReady, Unauthenticated
 from hanlin.messages import terminal_language
+from hanlin.types import JsonObject, shorten
 
 if TYPE_CHECKING:
     from hanlin.client import Hanlin
@@ -60,4 +62,18 @@ def group(app: typer.Typer, name: str) -> typer.Typer:
         name=name, cls=Group, help=say(f"help.{name}"), short_help=say(f"help.{name}"), no_args_is_help=True, rich_markup_mode=None
     )
     app.add_typer(found)
+    return found
+
+
+def named_values(pairs: list[str]) -> JsonObject:
+    """`NAME=VALUE` words; a value that is JSON is taken as such, anything else as text. Raises InvalidInput (`option_not_pair`)."""
+    found: JsonObject = {}
+    for pair in pairs:
+        name, mark, value = pair.partition("=")
+        if not mark or not name:
+            raise InvalidInput("option_not_pair", text=shorten(pair))
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
     return found

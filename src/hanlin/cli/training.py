@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import difflib
-import json as jsonlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hanlin.cli import show_model
-from hanlin.cli.options import Force, JsonFlag, Publish, Task, Wait, add_command, connect
+from hanlin.cli.options import Force, JsonFlag, Publish, Task, Wait, add_command, connect, named_values
 from hanlin.cli.screen import SCREEN
 from hanlin.cli.shape import part, words
 from hanlin.cli.waiting import see_through, uploading
@@ -63,7 +62,7 @@ def train(  # noqa: PLR0917  # Typer passes them by name
         "tokenizer": tokenizer, "class_weights": class_weights, "patience": patience, "metric": metric, "precision": precision,
     }  # fmt: skip
     options = {key: value for key, value in options.items() if value is not None}
-    options.update(_settings(more or []))
+    options.update(named_values(more or []))
     if cleaning is not None or segmentation is not None:
         steps: list[JsonValue] = [step.strip() for step in (CLEANING if cleaning is None else cleaning).split(",") if step.strip()]
         options["text"] = {"cleaning": steps, "segmentation": segmentation or "none"}
@@ -124,17 +123,3 @@ def _nearest(error: HanlinError, model: str) -> HanlinError:
     if not near or error.code not in {"not_found", "invalid_model_reference"} or shorten(model) not in error.text("en"):
         return error
     return type(error)("unknown_base", name=shorten(model), near=near[0], choices=", ".join(NETWORKS))
-
-
-def _settings(pairs: list[str]) -> JsonObject:
-    """`NAME=VALUE` words; a value that is JSON is taken as such, anything else as text."""
-    found: JsonObject = {}
-    for pair in pairs:
-        name, mark, value = pair.partition("=")
-        if not mark or not name:
-            raise InvalidInput("option_not_pair", text=shorten(pair))
-        try:
-            found[name] = jsonlib.loads(value)
-        except ValueError:
-            found[name] = value
-    return found

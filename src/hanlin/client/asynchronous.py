@@ -10,6 +10,7 @@ from types import TracebackType
 import httpx
 
 from hanlin.client import calls, flows, transfer
+from hanlin.client.batches import AsyncBatches
 from hanlin.client.connection import find_url
 from hanlin.client.core import AsyncCore, AsyncPart, make_policy
 from hanlin.client.drivers import AsyncDriver
@@ -57,6 +58,7 @@ class AsyncHanlin(AsyncInference):
         self.endpoints = AsyncEndpoints(self._core)
         self.keys = AsyncKeys(self._core)
         self.blobs = AsyncBlobs(self._core)
+        self.batches = AsyncBatches(self._core)
 
     async def tasks(self) -> list[Task]:
         """The tasks that the server knows."""

@@ -10,6 +10,7 @@ from types import TracebackType
 import httpx
 
 from hanlin.client import calls, flows, transfer
+from hanlin.client.batches import Batches
 from hanlin.client.connection import find_url
 from hanlin.client.core import Core, Part, make_policy
 from hanlin.client.drivers import Driver
@@ -57,6 +58,7 @@ class Hanlin(Inference):
         self.endpoints = Endpoints(self._core)
         self.keys = Keys(self._core)
         self.blobs = Blobs(self._core)
+        self.batches = Batches(self._core)
 
     def tasks(self) -> list[Task]:
         """The tasks that the server knows."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from hanlin.control import files
 from hanlin.control.platform import Platform
 from hanlin.errors import NotFound
 from hanlin.storage.blobs import BlobStat, check_digest
@@ -42,8 +43,10 @@ def find_blob(platform: Platform, principal: Principal, digest: str) -> BlobStat
     principal.require("read")
     checked = check_digest(digest)
     status = platform.uploads.status(principal.team_id, checked)
-    is_ours = (status is not None and status.is_complete) or any(
-        file.sha256 == checked for manifest in _manifests(platform, principal.team_id) for file in manifest.files
+    is_ours = (
+        (status is not None and status.is_complete)
+        or files.is_kept(platform, principal.team_id, checked)
+        or any(file.sha256 == checked for manifest in _manifests(platform, principal.team_id) for file in manifest.files)
     )
     found = platform.blobs.stat(checked) if is_ours else None
     if found is None:

@@ -7,9 +7,9 @@ receives the checked form. Knows nothing of how a job is run.
 from __future__ import annotations
 
 import re
-from typing import Annotated, ClassVar, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, Self, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
 
 from hanlin.control.field_problems import field_error
 from hanlin.errors import HanlinError, InvalidInput
@@ -27,6 +27,10 @@ def _dataset_name(text: str) -> str:
 
 def _model_name(text: str) -> str:
     return check_name(text, kind="model")
+
+
+def _endpoint_name(text: str) -> str:
+    return check_name(text, kind="endpoint")
 
 
 def _model_ref(text: str) -> str:
@@ -61,6 +65,7 @@ def _digest(text: str) -> str:
 NewDataset = Annotated[str, AfterValidator(_dataset_name)]
 NewModel = Annotated[str, AfterValidator(_model_name)]
 ModelName = Annotated[str, AfterValidator(_model_ref)]
+EndpointName = Annotated[str, AfterValidator(_endpoint_name)]
 DatasetName = Annotated[str, AfterValidator(_dataset_ref)]
 Label = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -162,7 +167,33 @@ class Certify(JobKind):
     rows: int = Field(200, ge=1, le=10_000)
 
 
-JOB_KINDS: dict[str, type[JobKind]] = {model.kind: model for model in (Ingest, Train, Evaluate, Import, Compress, Certify)}
+class Batch(JobKind):
+    """An endpoint answers every row of an uploaded file, in the gaps that all other calls leave."""
+
+    kind = "batch"
+    lane = "batch"
+    endpoint: EndpointName | None = Field(None, description="who answers")
+    url: str | None = Field(
+        None, max_length=100, description="instead of an endpoint: the file has lines of requests as `/v1/batches` does"
+    )
+    file: FileItem
+    format: Literal["", "jsonl", "json", "csv", "tsv", "parquet"] = Field("", description="form of the file; empty finds it out")
+    text: str = Field("", max_length=1000, description="header of the text column; empty finds it out")
+    id: str = Field("", max_length=1000, description="header of a column that is repeated beside each result; empty: none")
+    parameters: dict[str, JsonValue] = Field(default_factory=dict, description="of every call, such as top_k")
+    out_format: Literal["jsonl", "csv", "tsv", "parquet"] = Field("jsonl", description="form of the results")
+    window_s: float = Field(7 * 86_400.0, gt=0, le=30 * 86_400.0, description="time after which rows that are not done are given up")
+    language: Literal["en", "zh"] = Field("en", description="of the errors of rows")
+    metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] = Field(default_factory=dict, max_length=16)
+
+    @model_validator(mode="after")
+    def _has_one_goal(self) -> Self:
+        if (self.endpoint is None) == (self.url is None):
+            raise InvalidInput("missing_field", name="endpoint")
+        return self
+
+
+JOB_KINDS: dict[str, type[JobKind]] = {model.kind: model for model in (Ingest, Train, Evaluate, Import, Compress, Certify, Batch)}
 
 
 def check_job(kind: str, config: JsonObject) -> JobKind:

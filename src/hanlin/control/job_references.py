@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 from hanlin.control import job_kinds
-from hanlin.control.blobs import require_upload
+from hanlin.control.blobs import find_blob, require_upload
+from hanlin.control.deployment_rows import find_endpoint
 from hanlin.control.platform import Platform
 from hanlin.datasets.values import ReadOptions
 from hanlin.engines import split_variant, variant_names
@@ -35,12 +36,26 @@ def check_references(platform: Platform, principal: Principal, job: job_kinds.Jo
             _check_dataset(platform, principal, job.dataset, job.task)
             _check_training(platform, principal, job)
             _check_vectors(platform, principal, job)
+        case job_kinds.Batch():
+            check_batch(platform, principal, job)
         case job_kinds.Evaluate() | job_kinds.Compress() | job_kinds.Certify():
             version = platform.registry.resolve(principal.team_id, ModelRef.parse(job.model))
             if job.dataset is not None:
                 check = _check_dataset if isinstance(job, job_kinds.Evaluate) else _check_texts
                 check(platform, principal, job.dataset, version.task)
             _check_variants(platform, version, job)
+
+
+def check_batch(platform: Platform, principal: Principal, job: job_kinds.Batch) -> None:
+    """Raises InvalidInput (`batch_file_too_large`), NotFound (`endpoint_not_found`, `blob_not_found`), PermissionDenied."""
+    principal.require("predict")
+    found = find_blob(platform, principal, job.file.sha256)
+    limit = platform.settings.max_batch_file_bytes
+    if found.size_bytes > limit:
+        raise InvalidInput("batch_file_too_large", size_bytes=found.size_bytes, limit=limit)
+    if job.endpoint is not None:
+        with platform.database.read() as session:
+            find_endpoint(session, principal.team_id, job.endpoint)
 
 
 def _check_variants(platform: Platform, version: ModelVersion, job: job_kinds.Evaluate | job_kinds.Compress | job_kinds.Certify) -> None:

@@ -17,6 +17,7 @@ EXAMPLES: dict[str, JsonObject] = {
     "import": {"name": "encoder", "task": "embedding", "files": [{**_FILE, "path": "config.json"}]},
     "compress": {"model": "sentiment:1", "budget": 0.5, "target": "latency"},
     "certify": {"model": "sentiment:1", "rows": 200},
+    "batch": {"endpoint": "sentiment", "file": _FILE, "text": "review", "out_format": "csv"},
 }  # fmt: skip
 
 

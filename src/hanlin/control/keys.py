@@ -24,12 +24,12 @@ def create_key(
 
 
 def list_keys(platform: Platform, principal: Principal) -> list[Key]:
-    """The team's keys, without their secrets. The ended keys of certify jobs are left out."""
+    """The team's keys, without their secrets. The ended keys of jobs are left out."""
     principal.require("admin")
     return [
         key
         for key in platform.accounts.list_keys(principal.team_id)
-        if key.revoked_at is None or not key.name.startswith(private_endpoints.KEY)
+        if key.revoked_at is None or not key.name.startswith(private_endpoints.KEYS)
     ]
 
 

@@ -1,11 +1,11 @@
-"""Private endpoints: a candidate served by the real path, for the job that certifies it and for nobody to see."""
+"""What a job has of its own while it runs: a private endpoint for a candidate it certifies, and keys. Nobody is to see them."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
@@ -19,7 +19,8 @@ from hanlin.storage.tables import EndpointRow
 from hanlin.types import Principal, utc_now
 
 _ENDPOINT = ".certify-"
-KEY = "certify-"
+_CERTIFY, _BATCH = "certify-", "batch-"
+KEYS = (_CERTIFY, _BATCH)  # how the names of such keys begin
 _KEY_LIFE = timedelta(hours=1)
 _POLL_S = 0.1
 _ROUTE_S = 0.2  # a gateway that must look for new routes does so every 50 ms
@@ -53,7 +54,20 @@ def serving(
 def key(platform: Platform, principal: Principal, *, owner: str) -> Iterator[str]:
     """The secret of a key that is good inside the block only; private endpoints ask for an admin's."""
     made, secret = platform.accounts.create_key(
-        principal.team_id, f"{KEY}{owner}", ["admin"], expires_at=utc_now() + _KEY_LIFE, actor=principal.key_id
+        principal.team_id, f"{_CERTIFY}{owner}", ["admin"], expires_at=utc_now() + _KEY_LIFE, actor=principal.key_id
+    )
+    try:
+        yield secret
+    finally:
+        platform.accounts.revoke_key(principal.team_id, made.id, actor=principal.key_id)
+
+
+@contextmanager
+def batch_key(platform: Platform, principal: Principal, *, owner: str, expires_at: datetime) -> Iterator[str]:
+    """The secret of a key whose calls wait for all others, good inside the block only. One that a killed attempt has left is ended."""
+    forget(platform, principal, owner=owner)
+    made, secret = platform.accounts.create_key(
+        principal.team_id, f"{_BATCH}{owner}", ["predict"], expires_at=expires_at, actor=principal.key_id, is_batch=True
     )
     try:
         yield secret
@@ -65,7 +79,7 @@ def forget(platform: Platform, principal: Principal, *, owner: str) -> None:
     """Takes away what a job that was killed has left: its private endpoint and its key."""
     _remove(platform, f"{_ENDPOINT}{owner}")
     for found in platform.accounts.list_keys(principal.team_id):
-        if found.name == f"{KEY}{owner}" and found.revoked_at is None:
+        if found.name in {f"{start}{owner}" for start in KEYS} and found.revoked_at is None:
             platform.accounts.revoke_key(principal.team_id, found.id, actor=principal.key_id)
 
 

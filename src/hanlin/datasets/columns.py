@@ -44,6 +44,11 @@ def choose_columns(header: Sequence[str], task: Task, options: ReadOptions, *, f
     return ColumnChoice(text, label, names)
 
 
+def find_column(header: Sequence[str], column: Column, asked: str, *, file: str) -> int:
+    """The place of one column: as asked for, else the one called so, else the only one with an alias. Raises as `choose_columns`."""
+    return _find(tuple(name.strip().lstrip("\ufeff") for name in header), column, asked, file)
+
+
 def _find(names: tuple[str, ...], column: Column, asked: str, file: str) -> int:
     folded = [name.casefold() for name in names]
     if asked:

@@ -58,7 +58,7 @@ class JobQueue:
             team_id: whose.
             kind: what to do.
             config: with what.
-            lane: `heavy` jobs wait for one another.
+            lane: jobs of one lane wait for one another.
             idempotency_key: the caller's name for this request, unique within the team.
             key_id: the API key that asked.
 
@@ -135,6 +135,11 @@ class JobQueue:
             row.result = result
             rows.end(session, row, "succeeded", self._clock())
             return rows.value(row)
+
+    def keep_result(self, job: Job, result: JsonObject) -> None:
+        """What there is already of a job that will not end well: it stays beside the error. Raises Conflict (`lease_lost`)."""
+        with self._database.write() as session:
+            self._held(session, job).result = result
 
     def fail(self, job: Job, error: HanlinError) -> Job:
         """Ends a job badly, its error kept in both languages; one of the family Cancelled ends it as cancelled.

@@ -17,7 +17,7 @@ from hanlin.storage.blobs import BlobStore
 from hanlin.storage.database import Database
 from hanlin.storage.durable import remove_stale
 from hanlin.storage.manifest import Manifest
-from hanlin.storage.tables import DatasetVersionRow, JobRow, ModelVersionRow, UploadRow, VariantRow
+from hanlin.storage.tables import DatasetVersionRow, FileRow, JobRow, ModelVersionRow, UploadRow, VariantRow
 from hanlin.types import utc_now
 
 GRACE_S = 86_400.0
@@ -49,7 +49,7 @@ def collect_garbage(database: Database, blobs: BlobStore, *, cache: Path | None 
 
 
 def live_digests(database: Database) -> set[str]:
-    """Every blob that a dataset, a model, an upload or a job that has not ended still needs, of all teams."""
+    """Every blob that a dataset, a model, an upload, a file or a job that has not ended still needs, of all teams."""
     live: set[str] = set()
     with database.read() as session:
         for column in (DatasetVersionRow.manifest, ModelVersionRow.manifest, VariantRow.manifest):
@@ -57,6 +57,7 @@ def live_digests(database: Database) -> set[str]:
                 if value is not None:
                     live.update(file.sha256 for file in Manifest.from_json(value).files)
         live.update(session.scalars(select(UploadRow.digest).where(UploadRow.is_complete)))
+        live.update(session.scalars(select(FileRow.digest)))
         for config in session.scalars(select(JobRow.config).where(JobRow.state.in_(["queued", "running"]))):
             live.update(_DIGESTS.findall(json.dumps(config)))
     return live

@@ -22,6 +22,7 @@ from hanlin.serving.wire import Lane
 MAX_PADDING_SHARE = 0.2  # of a batch's tokens
 MIN_SHARED_TOKENS = 64  # below that a second stream is not worth its start
 RESERVED_SHARE = 8  # of the queue, one part for keys of which nothing waits: few but large calls of one key would keep all others out
+BATCH_SHARE = 4  # one part of the queue is all that the batch lane may fill: enough that the engine never runs dry
 DEEP_BATCHES = 2  # budgets of one that wait
 MAX_LANE_WAIT_S = 10.0  # a batch-lane item older than this goes before interactive ones: low priority is not starvation
 
@@ -212,8 +213,9 @@ class Batcher:
 
     def _room(self, key: str, lane: Lane) -> int:
         """Tokens that may wait once a call of `key` has joined."""
-        is_new = lane == "interactive" and not self._admission.has(key)
-        return self._max_queue_tokens - (0 if is_new else self._max_queue_tokens // RESERVED_SHARE)
+        if lane == "batch":
+            return self._max_queue_tokens // BATCH_SHARE
+        return self._max_queue_tokens - (0 if not self._admission.has(key) else self._max_queue_tokens // RESERVED_SHARE)
 
     def _seconds_for(self, tokens: int) -> float:
         return self._speed.seconds(tokens, steps=-(-tokens // self._max_batch_tokens))

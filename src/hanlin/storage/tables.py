@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from hanlin.storage.table_base import Table
@@ -268,3 +268,19 @@ class UploadRow(Table):
     is_complete: Mapped[bool]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+class FileRow(Table):
+    """A file that a team keeps for a while: input of a batch, or what a batch job made (`job_id`). Its bytes are a blob."""
+
+    __tablename__ = "files"
+    __table_args__ = (UniqueConstraint("job_id", "purpose"), Index(None, "team_id", "created_at"))
+    id: Mapped[str] = mapped_column(primary_key=True)
+    team_id: Mapped[str] = mapped_column(ForeignKey("teams.team_id"))
+    name: Mapped[str] = mapped_column(Text)
+    purpose: Mapped[str]  # batch, batch_output, batch_errors
+    digest: Mapped[str] = mapped_column(index=True)
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    job_id: Mapped[str | None]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]

@@ -1,0 +1,132 @@
+"""From the file of a batch to the lines of its spool: read in whatever form it has, every row checked and numbered."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Iterator
+
+import msgspec
+import orjson
+
+from hanlin.datasets.inputs import InputColumns, InputRow, read_inputs
+from hanlin.datasets.lines import Meter, read_lines
+from hanlin.datasets.readers import find_format
+from hanlin.datasets.values import BadRow, SourceFile
+from hanlin.encodings import detect
+from hanlin.errors import InvalidInput
+from hanlin.messages.said import Said
+from hanlin.types import JsonObject
+
+MAX_TOLD = 50
+_encoder = msgspec.json.Encoder(enc_hook=str)  # moments and the like that Parquet may hold in the column of ids
+
+
+def row_lines(file: SourceFile, form: str, columns: InputColumns, *, max_rows: int) -> Iterator[bytes]:
+    """The spool's lines of a file of rows.
+
+    Raises:
+        InvalidInput: the file cannot be read; `too_many_batch_rows`.
+    """
+    for number, found in enumerate(read_inputs(file, find_format([file], form), columns), 1):
+        _check_count(number, max_rows)
+        if isinstance(found, BadRow):
+            yield _encoder.encode([number, found.line, found.problem])
+        else:
+            yield _line(number, found)
+
+
+def _line(number: int, row: InputRow) -> bytes:
+    try:
+        return _encoder.encode([number, row.line, "", row.inputs, row.parameters, row.id])
+    except UnicodeEncodeError:
+        return _encoder.encode([number, row.line, "text_unicode"])
+
+
+class Requests:
+    """Lines of requests as OpenAI's batches have them: `{"custom_id", "method", "url", "body"}`. One wrong line refuses the file.
+
+    Attributes:
+        problems: the first lines that are wrong, as a batch tells its `errors`.
+    """
+
+    def __init__(self, file: SourceFile, url: str, *, max_rows: int) -> None:
+        self._file = file
+        self._url = url
+        self._max_rows = max_rows
+        self._names = array("Q")  # digests of the ids: 8 bytes a row
+        self.problems: list[JsonObject] = []
+        self.num_problems = 0
+
+    def lines(self) -> Iterator[bytes]:
+        """The spool's lines. Raises InvalidInput (`batch_lines_wrong`) behind the last when any was wrong; `too_many_batch_rows`."""
+        for number, (line, text) in enumerate(self._texts(), 1):
+            _check_count(number, self._max_rows)
+            if (value := self._request(line, text)) is not None:
+                yield _encoder.encode([number, line, "", value["body"], None, value["custom_id"]])
+        self._find_twins()
+        if self.num_problems:
+            first, problem = str(self.problems[0]["line"]), str(self.problems[0]["message"])
+            raise InvalidInput("batch_lines_wrong", count=self.num_problems, line=first, problem=problem)
+
+    def _texts(self) -> Iterator[tuple[int, str]]:
+        size_bytes = self._file.path.stat().st_size
+        for line in read_lines(self._file.path, detect(self._file.path, name=self._file.name), Meter(size_bytes, None)):
+            if text := line.text.strip():
+                yield line.number, "" if line.problem else text
+
+    def _request(self, line: int, text: str) -> JsonObject | None:
+        """The line when it is right."""
+        value = _object(text)
+        if value is None:
+            self._note(line, "batch_line_json")
+            return None
+        name = value.get("custom_id")
+        if not isinstance(name, str) or not name or len(name) > 512:
+            self._note(line, "batch_line_custom_id", "custom_id")
+        elif value.get("method") != "POST":
+            self._note(line, "batch_line_method", "method")
+        elif value.get("url") != self._url:
+            self._note(line, "batch_line_url", "url", url=self._url)
+        elif not isinstance(value.get("body"), dict):
+            self._note(line, "batch_line_body", "body")
+        else:
+            self._names.append(_digest(name))
+            return value
+        return None
+
+    def _find_twins(self) -> None:
+        """Notes the lines whose id stood before. Sorted digests cost 16 bytes a row, a set of the ids a hundred."""
+        import numpy as np
+
+        digests = np.sort(np.frombuffer(self._names, dtype=np.uint64)) if self._names else np.zeros(0, np.uint64)
+        twins = {int(value) for value in digests[1:][digests[1:] == digests[:-1]]}
+        seen: set[int] = set()
+        for line, text in self._texts() if twins else ():
+            value = _object(text)
+            if value is not None and (digest := _digest(str(value.get("custom_id")))) in twins:
+                if digest in seen:
+                    self._note(line, "batch_line_twin", "custom_id")
+                seen.add(digest)
+
+    def _note(self, line: int, code: str, param: str | None = None, **params: str) -> None:
+        self.num_problems += 1
+        if len(self.problems) < MAX_TOLD:
+            self.problems.append({"code": code, "message": Said(code, dict(params)).text("en"), "param": param, "line": line})
+
+
+def _object(text: str) -> JsonObject | None:
+    try:
+        value = orjson.loads(text)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _digest(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+
+
+def _check_count(number: int, limit: int) -> None:
+    if number > limit:
+        raise InvalidInput("too_many_batch_rows", limit=limit)
