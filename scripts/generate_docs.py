@@ -124,7 +124,8 @@ def _jobs() -> list[str]:
     lines += ["`datasets.add` and `models.add` upload and submit in one call.", "", "```python"]
     lines.append('files = [file.model_dump() for file in hanlin.blobs.upload("reviews.csv")]')
     for kind, config in EXAMPLES.items():
-        said = json.dumps(config | {"files": "files"} if "files" in config else config).replace('"files": "files"', '"files": files')
+        shown = config | {name: name for name in ("files", "file") if name in config}
+        said = json.dumps(shown).replace('"files": "files"', '"files": files').replace('"file": "file"', '"file": files[0]')
         lines.append(f"hanlin.jobs.submit({json.dumps(kind)}, {said})")
     return [*lines, "```", ""]
 
