@@ -2,46 +2,39 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
-from hanlin.gateway.dataplane import Outcome
-from hanlin.gateway.doorman import Doorman
-from hanlin.gateway.inference import DOORS
+from hanlin.gateway.dataplane import Dataplane
+from hanlin.serving.poison import PoisonMemory
+from hanlin.serving.router import Request, Result
+from hanlin.serving.routes import EndpointRoute
+from hanlin.serving.wire import Answer, ReplicaInfo
 from hanlin.settings import Settings
 from hanlin.types import KeyId, Principal, TeamId
 
 
 class Lanes:
-    """A dataplane that only notes the lanes of its calls."""
+    """A router that only notes the lanes of its calls."""
 
-    settings = Settings()
-
-    def __init__(self, principal: Principal) -> None:
-        self.principal = principal
+    def __init__(self) -> None:
         self.seen: list[str] = []
+        self.poison = PoisonMemory()
 
-    def authenticate(self, _: str | None) -> Principal:
-        return self.principal
+    def route(self, _: str) -> EndpointRoute:
+        return SimpleNamespace(cache_ttl_s=0)  # type: ignore[return-value]
 
-    def find(self, *_: object) -> None:
-        """There is every endpoint."""
-
-    async def predict(self, *_: object, lane: str, **__: object) -> Outcome:
-        self.seen.append(lane)
-        return Outcome(b"[]", "m:1", "fake-fp32", 1, 1, 0.0, 0.0, 0.0)
+    async def submit(self, _: str, request: Request) -> Result:
+        self.seen.append(request.lane)
+        info = ReplicaInfo("m:1", "fake-fp32", "text-classification", (), 8, 8, 8, ())
+        return Result(Answer(1, b"[]", 1, 1, 0.0, 0.0, 0.0), info)
 
 
 @pytest.mark.parametrize(("is_batch", "lane"), [(True, "batch"), (False, "interactive")])
-async def test_the_key_chooses_the_lane(is_batch: bool, lane: str) -> None:
-    lanes = Lanes(Principal(TeamId("default"), KeyId("k"), frozenset({"predict"}), is_batch))
-
-    async def receive() -> dict[str, object]:
-        return {"type": "http.request", "body": b'{"inputs": "a"}'}
-
-    async def send(status: int, *_: object) -> None:
-        assert status == 200
-
-    scope = {"state": {"language": "en", "request_id": "r"}, "hanlin.on_disconnect": lambda _: None}
-    headers = {b"content-type": b"application/json", b"x-hanlin-lane": b"batch"}
-    await Doorman(lanes).call(DOORS[0], "e", scope, receive, send, headers=headers)  # type: ignore[arg-type]
-    assert lanes.seen == [lane]
+async def test_the_key_chooses_the_lane(is_batch: bool, lane: str, tmp_path) -> None:
+    router = Lanes()
+    plane = Dataplane(None, settings=Settings(home=tmp_path), router=router)  # type: ignore[arg-type]
+    caller = Principal(TeamId("default"), KeyId("k"), frozenset({"predict"}), is_batch)
+    await plane.predict(caller, "e", "text", {}, timeout_s=1.0, language="en", request_id="r")
+    assert router.seen == [lane]

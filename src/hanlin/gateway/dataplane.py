@@ -145,6 +145,7 @@ class Dataplane:
             tokens, is_answered = 0, False
             try:
                 hidden = self._mask.mask(principal, endpoint, inputs)
+                lane = "batch" if principal.is_batch else lane
                 request = Request(hidden, parameters, timeout_s, str(principal.key_id), lane, language, operation)
                 is_kept = route.cache_ttl_s and operation == "answer"
                 outcome = await (self._kept(principal, key, route, request) if is_kept else self._ask(key, request))
