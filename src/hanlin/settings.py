@@ -6,18 +6,25 @@ A bad or unknown value stops the start. Every field is documented in `docs/setti
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from hanlin.errors import InvalidInput
 from hanlin.types import Isolation, nearest, shorten
 
 # Variables the client reads; they are not settings of the server.
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 CLIENT_VARIABLES = frozenset({"HANLIN_URL", "HANLIN_KEY", "HANLIN_CONFIG", "HANLIN_LANG"})
+
+
+def _listed(value: object) -> object:
+    """`a, b` of a variable as a list; a list of a file as it is."""
+    return tuple(filter(None, re.split(r"[\s,]+", value))) if isinstance(value, str) else value
 
 
 class Settings(BaseModel):
@@ -76,7 +83,20 @@ class Settings(BaseModel):
     max_batch_file_bytes: int = Field(2 * 2**30, ge=1024, description="largest file of a batch")
     max_files: int = Field(10_000, ge=1, description="files that a team may keep, those that batches made included")
     file_ttl_s: float = Field(30 * 86_400.0, gt=0, description="files of batches, results included, are removed after this time")
+    cors_origins: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        (), max_length=100, description="origins whose web pages may read answers, such as `https://app.example`; with commas between"
+    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="least severe line that is logged")
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if not _ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{shorten(origin)} is not an origin: write https://HOST or https://HOST:PORT, in lower case, nothing behind it"
+                )
+        return value
 
     @property
     def harmful_labels(self) -> frozenset[str]:

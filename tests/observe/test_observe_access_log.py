@@ -22,7 +22,7 @@ async def test_requests_are_written_together_and_look_like_other_lines(tmp_path:
     configure_logs("gateway", path=path)
     log = AccessLog()
     for number in range(3):
-        log.add("POST", "/models/{endpoint}", 200 + number, 0.0123, f"req_{number}")
+        log.add("POST", "/models/{endpoint}", 200 + number, 0.0123, f"req_{number}", trace_id="0af7" if number == 1 else "")
     assert not lines(path)
     for _ in range(100):
         if lines(path):
@@ -32,6 +32,7 @@ async def test_requests_are_written_together_and_look_like_other_lines(tmp_path:
     expected = {"level": "info", "process": "gateway", "logger": "hanlin.access", "message": "POST /models/{endpoint} 201 12.3 ms"}
     assert len(found) == 3
     assert found[1] | expected | {"request_id": "req_1", "status": 201} == found[1]
+    assert [line.get("trace_id") for line in found] == [None, "0af7", None]
     assert str(found[1]["at"]).endswith("Z")
 
 

@@ -40,13 +40,14 @@ def test_lines_are_json_with_the_request(tmp_path: Path) -> None:
     configure_logs("gateway", path=path)
     log = logging.getLogger("hanlin.gateway")
     log.debug("not shown")
-    with request_id("req_1"):
+    with request_id("req_1", "0af7"):
         log.info("你好\n%s", "two lines", extra={"endpoint": "sentiment"})
         threading.Thread(target=lambda: log.info("another thread")).start()
     log.info("after")
     first = next(line for line in lines(path) if "endpoint" in line)
     assert first["message"] == "你好\ntwo lines"
-    expected = {"level": "info", "process": "gateway", "logger": "hanlin.gateway", "endpoint": "sentiment", "request_id": "req_1"}
+    expected = {"level": "info", "process": "gateway", "logger": "hanlin.gateway", "endpoint": "sentiment"}
+    expected |= {"request_id": "req_1", "trace_id": "0af7"}
     assert first | expected == first
     assert str(first["at"]).endswith("Z")
     assert "request_id" not in lines(path)[-1]

@@ -15,6 +15,7 @@ from hanlin import __version__
 from hanlin.errors import HanlinError, Internal, InvalidInput, NotFound
 from hanlin.gateway.control_api_routing import PREFIX
 from hanlin.gateway.control_api_strict import invalid_field
+from hanlin.gateway.cors import Cors
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.docs_page import docs_router
 from hanlin.gateway.doorman import Doorman
@@ -62,7 +63,8 @@ def create_app(
     if console_app is not None:
         # not mounted at "/": a mount takes every method, so wrong ones would look like missing pages
         inner.router.default = _beside_the_api(console_app, (f"{PREFIX}/", *doorman.doors.roots))
-    edge = Edge(inner, doorman, metrics, is_draining=lambda: dataplane.is_draining)
+    origins = dataplane.settings.cors_origins
+    edge = Edge(inner, doorman, metrics, cors=Cors(origins) if origins else None, is_draining=lambda: dataplane.is_draining)
     return edge
 
 

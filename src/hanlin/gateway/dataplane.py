@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from hanlin.errors import NotFound, Overloaded
 from hanlin.gateway.peers import Peers, Poison, Withdraw
-from hanlin.gateway.ports import Authenticator, Journal, Mask, NoJournal, NoMask, NoQuota, Quota
+from hanlin.gateway.ports import Authenticator, Journal, Limit, Mask, NoJournal, NoMask, NoQuota, Quota
 from hanlin.gateway.response_cache import ResponseCache, cache_key
 from hanlin.serving.demand import DemandSender
 from hanlin.serving.full_disk import FullDisk
@@ -129,7 +130,7 @@ class Dataplane:
 
     async def predict(
         self, principal: Principal, endpoint: str, inputs: JsonValue, parameters: JsonObject, *, timeout_s: float, language: str,
-        request_id: str, lane: Lane = "interactive", operation: CallOperation = "answer",
+        request_id: str, lane: Lane = "interactive", trace_id: str = "", operation: CallOperation = "answer",
     ) -> Outcome:  # fmt: skip
         """Answer one call. Cancelling the wait cancels the work.
 
@@ -152,7 +153,7 @@ class Dataplane:
                 body = self._mask.unmask(principal, endpoint, outcome.body)
                 tokens, is_cached = outcome.tokens, outcome.cache == "hit"
                 self._journal.record(
-                    principal, endpoint, request_id=request_id, items=outcome.items, tokens=tokens, is_cached=is_cached
+                    principal, endpoint, request_id=request_id, trace_id=trace_id, items=outcome.items, tokens=tokens, is_cached=is_cached
                 )  # fmt: skip
                 is_answered = True
             finally:
@@ -160,6 +161,10 @@ class Dataplane:
         finally:
             self.inflight -= 1
         return outcome if body is outcome.body else replace(outcome, body=body)
+
+    def limits(self, principal: Principal, endpoint: str) -> Sequence[Limit]:
+        """What the caller's plan allows, and what is left of it."""
+        return self._quota.limits(principal, endpoint)
 
     async def _ask(self, key: str, request: Request) -> Outcome:
         result = await self.router.submit(key, request)

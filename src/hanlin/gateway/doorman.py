@@ -14,9 +14,11 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope
 
 from hanlin.errors import Cancelled, InvalidInput
+from hanlin.gateway.cors import Headers
 from hanlin.gateway.dataplane import Dataplane, Outcome
 from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.doors import Doors, configured
+from hanlin.gateway.rate_limits import rate_limit_headers
 from hanlin.gateway.responses import header_text
 from hanlin.types import MAX_TIMEOUT_S, Principal
 
@@ -62,12 +64,14 @@ class Doorman:
             language=state["language"],
             request_id=state["request_id"],
             operation=ask.operation,
+            trace_id=state["trace"].trace_id,
         )
         outcome = await until_gone(call, scope, receive)
         if ask.task and outcome.task != ask.task:  # it was asleep when asked, or serves something else since
             raise _other_task(outcome.task, ask.task)
         body = outcome.body if ask.write is None else ask.write(outcome)
-        await _send_outcome(send_whole, outcome, body, begun_s=begun_s, parsed_s=parsed_s)
+        more = rate_limit_headers(dataplane.limits(principal, ask.endpoint))
+        await _send_outcome(send_whole, outcome, body, more, begun_s=begun_s, parsed_s=parsed_s)
 
     def show(self, door: Door, headers: dict[bytes, bytes], name: str) -> Response:
         """What the door tells without a call."""
@@ -148,7 +152,9 @@ async def _disconnected(receive: Receive) -> None:
         pass
 
 
-async def _send_outcome(send_whole: SendWhole, outcome: Outcome, body: bytes, *, begun_s: float, parsed_s: float) -> None:
+async def _send_outcome(
+    send_whole: SendWhole, outcome: Outcome, body: bytes, more: Headers, *, begun_s: float, parsed_s: float
+) -> None:  # fmt: skip
     timing = (
         f"parse;dur={(parsed_s - begun_s) * 1000:.3f}, queue;dur={outcome.queue_ms}, encode;dur={outcome.encode_ms}, "
         f"engine;dur={outcome.engine_ms}, decode;dur={outcome.decode_ms}, write;dur={outcome.write_ms}, "
@@ -158,6 +164,7 @@ async def _send_outcome(send_whole: SendWhole, outcome: Outcome, body: bytes, *,
         (b"content-type", b"application/json"),
         (b"server-timing", timing.encode()),
         (b"x-hanlin-model", f"{outcome.version} {outcome.variant}".encode()),
+        *more,
     ]
     if outcome.cache:
         headers.append((b"x-hanlin-cache", outcome.cache.encode()))

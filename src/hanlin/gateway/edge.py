@@ -17,11 +17,13 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hanlin.errors import Cancelled, HanlinError, Internal, InvalidInput
+from hanlin.gateway.cors import Cors, Headers
 from hanlin.gateway.door import NAME, Door
 from hanlin.gateway.doorman import Doorman
 from hanlin.gateway.http_guard import ALLOW
 from hanlin.gateway.metrics import GatewayMetrics
 from hanlin.gateway.responses import error_response, header_text, language_of, request_id_of
+from hanlin.gateway.trace import trace_of
 from hanlin.gateway.valve import Valve
 from hanlin.observe import logs
 from hanlin.observe.access_log import AccessLog
@@ -36,6 +38,7 @@ class Edge:
 
     Args:
         inner: control API, console, documents, health: everything off the hot path.
+        cors: which pages of other origins may read answers; None: none, and nothing is said of it.
         is_draining: whether this gateway is about to end; its callers are then asked to come back over a new connection.
 
     Attributes:
@@ -43,8 +46,10 @@ class Edge:
     """
 
     def __init__(
-        self, inner: ASGIApp, doorman: Doorman, metrics: GatewayMetrics, *, is_draining: Callable[[], bool] = lambda: False
+        self, inner: ASGIApp, doorman: Doorman, metrics: GatewayMetrics, *, cors: Cors | None = None,
+        is_draining: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
+        self._cors = cors
         self._inner = inner
         self._doorman = doorman
         self._metrics = metrics
@@ -66,9 +71,13 @@ class Edge:
         state: MutableMapping[str, Any] = scope.setdefault("state", {})
         state["request_id"] = request_id_of(header_text(headers.get(b"x-request-id")))
         state["language"] = language_of(header_text(headers.get(b"accept-language")))
-        answer = _Answer(send, state["request_id"], scope.get("hanlin.send_whole"), is_last=self._is_draining())
+        trace = state["trace"] = trace_of(headers, scope["headers"])
+        own = [(b"x-request-id", state["request_id"].encode()), (b"traceresponse", trace.header)]
+        if self._cors is not None:
+            own += self._cors.headers(headers.get(b"origin"))
+        answer = _Answer(send, own, scope.get("hanlin.send_whole"), is_last=self._is_draining())
         self._metrics.begin()
-        with logs.request_id(state["request_id"]):
+        with logs.request_id(state["request_id"], trace.trace_id):
             await self._guard(scope, receive, answer, headers)
 
     async def _guard(self, scope: Scope, receive: Receive, answer: _Answer, headers: dict[bytes, bytes]) -> None:
@@ -92,6 +101,10 @@ class Edge:
                 self.valve.answered(_target(scope), scope["headers"])
 
     async def _handle(self, scope: Scope, receive: Receive, answer: _Answer, headers: dict[bytes, bytes]) -> None:
+        if self._cors is not None and scope["method"] == "OPTIONS" and (allowed := self._cors.preflight(headers)) is not None:
+            scope["state"]["route"] = "preflight"
+            await answer.send_alone(204, allowed)
+            return
         path: str = scope["path"]
         found = self._find(path) if len(path) <= _MAX_REMEMBERED else self._look(path)
         if found is None:
@@ -142,38 +155,43 @@ class Edge:
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = str(scope["state"].get("route") or _route_name(scope))
         self._metrics.end(scope["method"], route, status, seconds)
-        self._access.add(scope["method"], route, status, seconds, scope["state"]["request_id"])
+        state = scope["state"]
+        self._access.add(scope["method"], route, status, seconds, state["request_id"], trace_id=state["trace"].trace_id)
 
 
 class _Answer:
-    """Remembers the status and adds the request id to answers that lack it; the last one of its connection says so."""
+    """Remembers the status and adds what every answer has; the last one of its connection says so.
 
-    __slots__ = ("_id", "_is_last", "_send", "_send_whole", "is_complete", "status")
+    Args:
+        own: header lines of every answer, the request id first.
+    """
+
+    __slots__ = ("_is_last", "_own", "_send", "_send_whole", "is_complete", "status")
 
     def __init__(
-        self, send: Send, request_id: str, send_whole: Callable[[int, bytes, bytes], bool] | None, *, is_last: bool
+        self, send: Send, own: Headers, send_whole: Callable[[int, bytes, bytes], bool] | None, *, is_last: bool
     ) -> None:  # fmt: skip
         self._is_last = is_last
         self._send = send
         self._send_whole = send_whole
-        self._id = request_id.encode()
+        self._own = own
         self.status = 0
         self.is_complete = False
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = message.setdefault("headers", [])
-            if not any(name == b"x-request-id" for name, _ in headers):
-                headers = message["headers"] = [*headers, (b"x-request-id", self._id)]
+            headers = message.get("headers", [])
+            has_id = any(name == b"x-request-id" for name, _ in headers)
+            headers = message["headers"] = [*headers, *self._own[1 if has_id else 0 :]]
             if self._is_last:
-                message["headers"] = [*headers, (b"connection", b"close")]
+                headers.append((b"connection", b"close"))
         await self._send(message)
         self.is_complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
-    async def send_whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    async def send_whole(self, status: int, headers: Headers, body: bytes) -> None:
         """A whole answer, in one write where the server can. Header names are lower case; the content's length is added."""
-        headers.append((b"x-request-id", self._id))
+        headers += self._own
         if (
             self._send_whole is not None
             and not self._is_last
@@ -182,8 +200,19 @@ class _Answer:
             self.status, self.is_complete = status, True
             return
         headers.append((b"content-length", b"%d" % len(body)))
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._start(status, headers)
         await self.send({"type": "http.response.body", "body": body})
+
+    async def send_alone(self, status: int, headers: Headers) -> None:
+        """An answer without a body and without what every answer has but the ids."""
+        await self._start(status, [*headers, *self._own[:2]])
+        await self.send({"type": "http.response.body", "body": b""})
+
+    async def _start(self, status: int, headers: Headers) -> None:
+        """A head that has all its lines."""
+        self.status = status
+        more = [(b"connection", b"close")] if self._is_last else []
+        await self._send({"type": "http.response.start", "status": status, "headers": [*headers, *more]})
 
 
 def refusal(error: HanlinError, scope: Scope) -> Response:

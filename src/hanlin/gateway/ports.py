@@ -5,7 +5,9 @@ Until plans, privacy and the ledger are built, pass-throughs stand behind quota,
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 from hanlin.types import JsonValue, Principal
 
@@ -18,8 +20,31 @@ class Authenticator(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a plan allows in each window, and what is left of it.
+
+    Args:
+        name: of the rule; plain ASCII without quotes.
+        unit: what is counted.
+        window_s: length of a window, whole seconds.
+        reset_s: until the next one begins.
+    """
+
+    name: str
+    unit: Literal["requests", "tokens"]
+    quota: int
+    remaining: int
+    window_s: int
+    reset_s: int
+
+
 class Quota(Protocol):
     """Leases units of a plan."""
+
+    def limits(self, principal: Principal, endpoint: str) -> Sequence[Limit]:
+        """What the caller is told of its plan with an answer; none where nothing is limited."""
+        ...
 
     def reserve(self, principal: Principal, endpoint: str) -> None:
         """Raises QuotaExceeded."""
@@ -45,13 +70,19 @@ class Mask(Protocol):
 class Journal(Protocol):
     """Writes use down before the answer leaves."""
 
-    def record(self, principal: Principal, endpoint: str, *, request_id: str, items: int, tokens: int, is_cached: bool) -> None:
-        """`is_cached`: no engine ran for it. Returns once the record is safe."""
+    def record(
+        self, principal: Principal, endpoint: str, *, request_id: str, trace_id: str, items: int, tokens: int, is_cached: bool
+    ) -> None:
+        """`trace_id`: of the caller's trace, empty outside of one. `is_cached`: no engine ran for it. Returns once the record is safe."""
         ...
 
 
 class NoQuota:
     """Everyone may do everything."""
+
+    def limits(self, principal: Principal, endpoint: str) -> Sequence[Limit]:
+        """See `Quota`."""
+        return ()
 
     def reserve(self, principal: Principal, endpoint: str) -> None:
         """See `Quota`."""
@@ -75,5 +106,7 @@ class NoMask:
 class NoJournal:
     """Nothing is written down."""
 
-    def record(self, principal: Principal, endpoint: str, *, request_id: str, items: int, tokens: int, is_cached: bool) -> None:
+    def record(
+        self, principal: Principal, endpoint: str, *, request_id: str, trace_id: str, items: int, tokens: int, is_cached: bool
+    ) -> None:
         """See `Journal`."""

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 
 from hanlin.errors import HanlinError
+from hanlin.gateway.rate_limits import in_flight_headers
 from hanlin.gateway.status import error_type, http_status
 
 _random = random.Random()  # noqa: S311 - a name, not a secret: told apart is enough, and it costs no system call
@@ -31,6 +32,8 @@ def error_headers(error: HanlinError, language: str) -> dict[str, str]:
     headers = {"content-type": "application/json", "content-language": language}
     if error.family in _RETRY_FAMILIES or error.retry_after_s is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s or 1.0)))
+    if error.code == "too_many_calls" and isinstance(limit := error.params.get("limit"), int):
+        headers |= in_flight_headers(limit)
     if error.family == "Unauthenticated":
         headers["www-authenticate"] = "Bearer"
     return headers

@@ -29,8 +29,8 @@ _MEMORY = 0.5  # weight of the windows before
 _MAX_CALLERS = 1024
 _MAX_KEY_BYTES = 512  # of the line and the key of each: addresses and keys of ours are shorter
 _ID = "0" * 16  # stands for the request's id while the answer is written
-_HEADER = re.compile(rb"(?im)^(authorization|accept-language|x-request-id|connection|expect|content-type|content-encoding|x-timeout-s):"
-                     rb"([^\r\n]*+)")  # fmt: skip
+_HEADER = re.compile(rb"(?im)^(authorization|accept-language|x-request-id|connection|expect|origin|content-type|content-encoding|"
+                     rb"x-timeout-s):([^\r\n]*+)")  # fmt: skip
 _PLAIN = ({b"content-type": b"application/json"}, {b"content-type": b"application/json", b"connection": b"keep-alive"})
 
 

@@ -29,6 +29,7 @@ class Access:
     status: int
     seconds: float
     request_id: str
+    trace_id: str = ""
 
 
 class AccessLog:
@@ -38,11 +39,11 @@ class AccessLog:
         self._waiting: list[Access] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def add(self, method: str, route: str, status: int, seconds: float, request_id: str) -> None:
+    def add(self, method: str, route: str, status: int, seconds: float, request_id: str, *, trace_id: str = "") -> None:
         """Note a request; it is written within a tenth of a second."""
         if not _log.isEnabledFor(logging.INFO):
             return
-        self._waiting.append(Access(time.time(), method, route, status, seconds, request_id))
+        self._waiting.append(Access(time.time(), method, route, status, seconds, request_id, trace_id))
         if len(self._waiting) >= _MAX_WAITING:
             self.flush()
         elif self._timer is None:
@@ -60,4 +61,5 @@ class AccessLog:
 
 def _line(entry: Access) -> dict[str, object]:
     message = f"{entry.method} {entry.route} {entry.status} {entry.seconds * 1000:.1f} ms"
-    return {"at": entry.at_s, "level": "info", "logger": LOGGER, "message": message, "request_id": entry.request_id, "status": entry.status}
+    ids = {"request_id": entry.request_id} | ({"trace_id": entry.trace_id} if entry.trace_id else {})
+    return {"at": entry.at_s, "level": "info", "logger": LOGGER, "message": message, **ids, "status": entry.status}

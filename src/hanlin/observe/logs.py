@@ -27,13 +27,13 @@ _MAX_LINE = 16_000
 _FILE_BYTES = 10 * 2**20
 _FILES = 5
 
-_request_id: ContextVar[str | None] = ContextVar("hanlin_request_id", default=None)
+_request_id: ContextVar[tuple[str, str] | None] = ContextVar("hanlin_request_id", default=None)
 
 
 @contextmanager
-def request_id(value: str) -> Iterator[None]:
-    """Puts `value` on every line logged inside the block, in this thread or task."""
-    token = _request_id.set(value)
+def request_id(value: str, trace_id: str = "") -> Iterator[None]:
+    """Puts `value`, and the id of the trace it belongs to, on every line logged inside the block, in this thread or task."""
+    token = _request_id.set((value, trace_id))
     try:
         yield
     finally:
@@ -64,7 +64,9 @@ class JsonFormatter(logging.Formatter):
         }
         line["message"] = record.getMessage()[:_MAX_LINE]
         if (found := _request_id.get()) is not None:
-            line["request_id"] = found
+            line["request_id"], trace_id = found
+            if trace_id:
+                line["trace_id"] = trace_id
         line |= {name: value for name, value in vars(record).items() if name not in _STANDARD}
         if record.exc_info:
             line["traceback"] = self.formatException(record.exc_info)[-_MAX_LINE:]
