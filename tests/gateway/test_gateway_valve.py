@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -64,6 +65,16 @@ def test_the_answer_is_whole_and_has_an_id_of_its_own(world: World) -> None:
     assert len(set(world.counted)) == 2
 
 
+def test_it_tells_the_trace(world: World) -> None:
+    trace, span = b"0af7651916cd43dd8448eb211c80319c", b"b7ad6b7169203331"
+    answer = world.refused(b"traceparent: 00-%s-%s-01" % (trace, span)) or b""
+    assert re.search(rb"\r\ntraceresponse: 00-%s-[0-9a-f]{16}-01\r\n" % trace, answer)
+    assert span not in answer
+    new = re.search(rb"\r\ntraceresponse: 00-([0-9a-f]{32})-[0-9a-f]{16}-00\r\n", world.refused(b"traceparent: what") or b"")
+    assert new
+    assert new[1] != trace
+
+
 def test_it_speaks_the_language_of_each_caller(world: World) -> None:
     answer = world.refused(b"Accept-Language: zh-CN")
     assert answer is not None
@@ -81,6 +92,7 @@ def test_it_speaks_the_language_of_each_caller(world: World) -> None:
         head().replace(b"POST", b"GET"),
         head().replace(b"HTTP/1.1", b"HTTP/1.0"),
         head(b"X-Request-ID: mine"),
+        head(b"Origin: https://app.example"),
         head(b"connection: close"),
         head(b"expect: 100-continue"),
         head(b"content-encoding: gzip"),

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from hanlin.errors import HanlinError, Overloaded
 from hanlin.gateway.responses import error_body, error_headers, header_text, language_of, request_id_of
 from hanlin.gateway.status import http_status
+from hanlin.gateway.trace import trace_of
 
 STRAINED_S = 1.0  # since the last refusal of a worker
 HEADROOM = 1.25  # calls that pass, of those that were answered lately
@@ -28,9 +29,9 @@ _WINDOW_S = 0.05  # over which answers are counted
 _MEMORY = 0.5  # weight of the windows before
 _MAX_CALLERS = 1024
 _MAX_KEY_BYTES = 512  # of the line and the key of each: addresses and keys of ours are shorter
-_ID = "0" * 16  # stands for the request's id while the answer is written
-_HEADER = re.compile(rb"(?im)^(authorization|accept-language|x-request-id|connection|expect|origin|content-type|content-encoding|"
-                     rb"x-timeout-s):([^\r\n]*+)")  # fmt: skip
+_ID, _TRACE = "0" * 16, "t" * 55  # stand for the request's id and its trace while the answer is written
+_HEADER = re.compile(rb"(?im)^(authorization|accept-language|x-request-id|connection|expect|origin|traceparent|content-type|"
+                     rb"content-encoding|x-timeout-s):([^\r\n]*+)")  # fmt: skip
 _PLAIN = ({b"content-type": b"application/json"}, {b"content-type": b"application/json", b"connection": b"keep-alive"})
 
 
@@ -138,6 +139,7 @@ class Valve:
         if caller.passes(now_s):
             return None
         language = language_of(header_text(found.pop(b"accept-language", None)))
+        parents = [(b"traceparent", found.pop(b"traceparent"))] if b"traceparent" in found else []
         if found not in _PLAIN or self._is_off():  # asks for something of its own
             return None
         if (answer := caller.answers.get(language)) is None:
@@ -145,7 +147,10 @@ class Valve:
         request_id = request_id_of(None)
         self._count(request_id, caller.route)
         status, headers, body = answer
-        return b"".join((status, default_headers, (headers + body).replace(_ID.encode(), request_id.encode())))
+        trace = trace_of(dict(parents), parents).header
+        return b"".join(
+            (status, default_headers, (headers + body).replace(_ID.encode(), request_id.encode()).replace(_TRACE.encode(), trace))
+        )
 
 
 def _key(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, bytes] | None:
@@ -159,7 +164,7 @@ def _key(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, 
 def _answer(error: HanlinError, language: str) -> tuple[bytes, ...]:
     """Status line; other headers, and body, with `_ID` in them."""
     body = error_body(error, _ID, language)
-    headers = error_headers(error, language) | {"x-request-id": _ID, "content-length": str(len(body))}
+    headers = error_headers(error, language) | {"x-request-id": _ID, "traceresponse": _TRACE, "content-length": str(len(body))}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     status = http.HTTPStatus(http_status(error))
     return f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode(), lines.encode() + b"\r\n", body
