@@ -41,7 +41,7 @@ MODERATIONS = Operation(
     "create_moderation", "openai", "Whether texts are harmful, by the classifier that the operator has chosen",
     answer_of(id=WORD, model=WORD, results=many(_RESULT)),
     {
-        "id": "modr-9d2c…", "model": "toxicity",
+        "id": "modr-9d2c41f0", "model": "toxicity",
         "results": [
             {
                 "flagged": True, "categories": {"insult": True, "fine": False}, "category_scores": {"insult": 0.93, "fine": 0.07},
