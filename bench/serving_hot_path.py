@@ -88,7 +88,7 @@ def gateway_parts(home: Path, bodies: list[bytes]) -> Iterator[tuple[str, float]
     whole = uvloop.run(through_protocol(_echo, settings, requests))
     yield "HTTP protocol, guard included, empty answer", whole
     full = create_app(Dataplane(accounts, settings=settings, router=FullRouter()))
-    full.valve.close = lambda *_: None  # type: ignore[method-assign]
+    full.valve.close = lambda *_, **__: None  # type: ignore[method-assign]
     yield "a worker's refusal, passed on", uvloop.run(through_protocol(full, settings, requests))
     full = create_app(Dataplane(accounts, settings=settings, router=FullRouter()))
     yield "a refusal at the valve, when a worker has just refused the same caller", uvloop.run(through_protocol(full, settings, requests))

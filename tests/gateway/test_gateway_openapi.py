@@ -39,9 +39,9 @@ EXAMPLES = [
 @pytest.mark.parametrize("door", ALL, ids=lambda door: door.path)
 def test_every_door_says_what_it_is(door: Door) -> None:
     """A new door: put an `Operation` beside it, `post=` for its `read` and `get=` for its `show`."""
-    assert (door.post is not None) == (door.read is not None), f"{door.path}: `post` is due where there is `read`"
-    assert (door.get is not None) == (door.show is not None), f"{door.path}: `get` is due where there is `show`"
-    if door.post is not None:
+    assert (door.post is not None) == door.has_post, f"{door.path}: `post` is due where there is `read` or the like"
+    assert (door.get is not None) == door.has_get, f"{door.path}: `get` is due where there is `show` or `tell`"
+    if door.post is not None and door.act is None:
         assert made(door.post).examples, f"{door.path}: an example that can be sent"
 
 

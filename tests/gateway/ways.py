@@ -8,6 +8,17 @@ from dataclasses import dataclass
 
 import httpx
 import numpy as np
+from tests.gateway.oip_ways import (
+    ALL_TAGS,
+    BINARY,
+    by_name,
+    of_ranking,
+    of_texts,
+    scores_by_label,
+    scores_by_place,
+    spans,
+    spans_of_tensors,
+)
 
 QUERY = "good w20"
 
@@ -23,6 +34,7 @@ class Through:
     numbers: Callable[[object], list[list[float]]]
     is_in_body: bool = False  # the endpoint
     is_nameless: bool = False  # no endpoint is said anywhere
+    read: Callable[[httpx.Response], object] = httpx.Response.json  # of an answer that is more than JSON
 
     def ask(self, client: httpx.Client, inputs: object, *, endpoint: str = "", **options: object) -> httpx.Response:
         """A call; the answer as it comes."""
@@ -37,7 +49,7 @@ class Through:
         return self.wrap(inputs) | ({"model": endpoint or ENDPOINTS[self.task]} if self.is_in_body else {})
 
 
-ENDPOINTS = {"text-classification": "sentiment", "embedding": "vectors", "reranking": "ranks"}
+ENDPOINTS = {"text-classification": "sentiment", "embedding": "vectors", "reranking": "ranks", "token-classification": "tags"}
 
 
 def labels(answer: object) -> list[list[float]]:
@@ -64,6 +76,8 @@ def sequences(inputs: object) -> object:
     return [[item] if isinstance(item, str) else item for item in inputs] if isinstance(inputs, list) else inputs
 
 
+OIP = "/v2/models/{endpoint}/infer"
+UNIT = {"normalize": True}
 WAYS = (
     Through("task", "text-classification", "/models/{endpoint}", lambda x: {"inputs": x}, labels),
     Through("tei", "text-classification", "/tei/{endpoint}/predict", lambda x: {"inputs": sequences(x)}, labels),
@@ -89,4 +103,14 @@ WAYS = (
     Through("tei-root", "reranking", "/rerank", lambda x: {"texts": x, "query": QUERY}, places("score"), is_nameless=True),
     Through("plain", "reranking", "/rerank", lambda x: {"documents": x, "query": QUERY},
             places("relevance_score", "results"), is_in_body=True),
+    Through("task", "token-classification", "/models/{endpoint}", lambda x: {"inputs": x, "parameters": ALL_TAGS}, spans),
+    Through("hf", "token-classification", "/hf/{endpoint}", lambda x: {"inputs": x, "parameters": ALL_TAGS}, spans),
+    Through("oip", "text-classification", OIP, of_texts, scores_by_label, read=by_name),
+    Through("oip-binary", "text-classification", OIP, lambda x: of_texts(x, **BINARY), scores_by_label, read=by_name),
+    Through("oip", "embedding", OIP, lambda x: of_texts(x, **UNIT), lambda made: made["embedding"], read=by_name),
+    Through("oip-binary", "embedding", OIP, lambda x: of_texts(x, **BINARY, **UNIT), lambda made: made["embedding"], read=by_name),
+    Through("oip", "reranking", OIP, lambda x: of_ranking(QUERY, x), scores_by_place, read=by_name),
+    Through("oip-binary", "reranking", OIP, lambda x: of_ranking(QUERY, x, **BINARY), scores_by_place, read=by_name),
+    Through("oip", "token-classification", OIP, lambda x: of_texts(x, **ALL_TAGS), spans_of_tensors, read=by_name),
+    Through("oip-binary", "token-classification", OIP, lambda x: of_texts(x, **BINARY, **ALL_TAGS), spans_of_tensors, read=by_name),
 )  # fmt: skip

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from hanlin.errors import NotFound, Overloaded
+from hanlin.errors import Conflict, NotFound, Overloaded
 from hanlin.gateway.peers import Peers, Poison, Withdraw
 from hanlin.gateway.ports import Authenticator, Journal, Limit, Mask, NoJournal, NoMask, NoQuota, Quota
 from hanlin.gateway.response_cache import ResponseCache, cache_key
@@ -23,6 +23,7 @@ from hanlin.serving.wire import CallOperation, Lane
 from hanlin.settings import Settings
 from hanlin.types import JsonObject, JsonValue, Principal, is_name
 
+_REST_S, _REST_TURNS = 5.0, 100  # how long an endpoint has to fall asleep, and how often it is looked at meanwhile
 CacheUse = Literal["", "hit", "miss"]
 
 
@@ -186,6 +187,27 @@ class Dataplane:
             self.cache.put(principal.team_id, digest, hit)
         return replace(outcome, cache="miss")
 
+    async def wake(self, principal: Principal, endpoint: str, *, timeout_s: float) -> None:
+        """Returns when the endpoint is loaded. Raises NotFound, NotReady, EngineFailed."""
+        await self.router.wake(self._key(principal, endpoint), timeout_s)
+
+    async def rest(self, principal: Principal, endpoint: str) -> None:
+        """Returns when the endpoint sleeps. Raises NotFound; Conflict (`endpoint_stays_awake`, `endpoint_in_use`)."""
+        key = self._key(principal, endpoint)
+        if not self.router.route(key).can_sleep:
+            raise Conflict("endpoint_stays_awake")
+        for turn in range(_REST_TURNS):
+            if self.router.route(key).state == "asleep":
+                return
+            if turn % 10 == 0:  # one may get lost
+                self._tell.rest(key)
+            await asyncio.sleep(_REST_S / _REST_TURNS)
+        raise Conflict("endpoint_in_use")
+
+    async def reports(self, principal: Principal, endpoint: str) -> list[dict[str, float]]:
+        """What each worker of an endpoint has counted. Raises NotFound."""
+        return [values for _, _, values in await self.router.reports(self._key(principal, endpoint))]
+
     async def withdraw(self, principal: Principal, endpoint: str, deployment_ids: tuple[str, ...]) -> None:
         """An endpoint was taken away: from now on no gateway answers for it, whatever the routes say yet. Calls in flight end normally."""
         key = route_key(principal.team_id, endpoint)
@@ -221,3 +243,15 @@ class Dataplane:
                 await watcher.wait()
         finally:
             watcher.close()
+
+
+def check_version(route: EndpointRoute, version: str) -> None:
+    """Raises NotFound (`other_version_served`) for another version than the one that the endpoint serves; empty: whichever it is."""
+    served = version_of(route.version)
+    if version and version != served:
+        raise NotFound("other_version_served", served=served)
+
+
+def version_of(version: str) -> str:
+    """The number in `model:number`."""
+    return version.rpartition(":")[2]

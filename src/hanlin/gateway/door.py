@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
@@ -10,11 +10,22 @@ from starlette.responses import Response
 
 from hanlin.gateway.dataplane import Dataplane, Outcome
 from hanlin.gateway.operation import Told
+from hanlin.gateway.responses import ErrorBody, error_body
 from hanlin.serving.wire import CallOperation
 from hanlin.types import JsonObject, JsonValue, Principal
 
 NAME = "{endpoint}"  # in a path: the one part that is not fixed
-Write = Callable[[Outcome], bytes]  # the protocol's answer
+VERSION = "{version}"  # in an alias: that of what the endpoint serves
+
+
+class Framed(msgspec.Struct, frozen=True, gc=False):
+    """An answer that is not plain JSON, with the headers that say so; their names are lower case."""
+
+    body: bytes
+    headers: list[tuple[bytes, bytes]]
+
+
+Write = Callable[[Outcome], bytes | Framed]  # the protocol's answer
 
 
 class Ask(msgspec.Struct, frozen=True, gc=False):
@@ -36,7 +47,26 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
 
 
 Read = Callable[[bytes, str], Ask]  # of a body and the endpoint in the path; raises InvalidInput
-Show = Callable[[Dataplane, Principal, str], Response]  # for who asks and the endpoint in the path; raises HanlinError
+ReadFramed = Callable[[bytes, str, Mapping[bytes, bytes]], Ask]  # the same, of headers too; their names are lower case
+Show = Callable[[Dataplane, Principal, str], Response | Awaitable[Response]]  # for who asks and the endpoint in the path
+Tell = Callable[[Dataplane], Response]
+Act = Callable[[Dataplane, Principal, str, bytes], Awaitable[Response]]  # for who asks, of the endpoint in the path and a body; may raise
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a protocol speaks.
+
+    Args:
+        kinds: media types of the bodies it takes; empty: one that names none.
+        refuse: its form of an error.
+    """
+
+    kinds: frozenset[bytes] = frozenset({b"application/json"})
+    refuse: ErrorBody = error_body
+
+
+PLAIN = Manner()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +77,14 @@ class Door:
         is_default: whether `show` tells of the default endpoint where the address names none.
         path: its address, also its label in metrics and logs; may hold `{endpoint}`.
         read: what POST asks for.
-        show: what GET tells.
-        post: what the API's description says of the call; due where there is `read`.
-        get: what it says of the look; due where there is `show`.
+        show: what GET tells; raises HanlinError.
+        read_framed: what POST asks for where headers say how the body is to be read.
+        act: what POST does where it is no call of a model; raises HanlinError.
+        tell: what GET tells anyone, with or without a key.
+        alias: another address, which names the version too; a version that the endpoint does not serve is not found there.
+        manner: how its protocol speaks.
+        post: what the API's description says of the call; due where there is `read`, `read_framed` or `act`.
+        get: what it says of the look; due where there is `show` or `tell`.
 
     Attributes:
         is_named: whether the address names the endpoint; else the body does.
@@ -58,6 +93,11 @@ class Door:
     path: str
     read: Read | None = None
     show: Show | None = None
+    read_framed: ReadFramed | None = None
+    act: Act | None = None
+    tell: Tell | None = None
+    alias: str = ""
+    manner: Manner = PLAIN
     post: Told | None = None
     get: Told | None = None
     is_default: bool = False
@@ -69,4 +109,14 @@ class Door:
     @property
     def allowed(self) -> str:
         """Its methods, for `Allow`."""
-        return ", ".join([*(["GET, HEAD"] if self.show else []), *(["POST"] if self.read else [])])
+        return ", ".join([*(["GET, HEAD"] if self.has_get else []), *(["POST"] if self.has_post else [])])
+
+    @property
+    def has_get(self) -> bool:
+        """Whether it tells something."""
+        return self.show is not None or self.tell is not None
+
+    @property
+    def has_post(self) -> bool:
+        """Whether it takes calls or orders."""
+        return self.read is not None or self.read_framed is not None or self.act is not None

@@ -15,13 +15,14 @@ from starlette.types import Receive, Scope
 
 from hanlin.errors import Cancelled, InvalidInput
 from hanlin.gateway.cors import Headers
-from hanlin.gateway.dataplane import Dataplane, Outcome
-from hanlin.gateway.door import Ask, Door
-from hanlin.gateway.doors import Doors, configured
+from hanlin.gateway.dataplane import Dataplane, Outcome, check_version
+from hanlin.gateway.door import Ask, Door, Framed
+from hanlin.gateway.doors import Doors, Found, configured
 from hanlin.gateway.rate_limits import rate_limit_headers
 from hanlin.gateway.responses import header_text
 from hanlin.types import MAX_TIMEOUT_S, Principal
 
+_JSON = [(b"content-type", b"application/json")]
 SendWhole = Callable[[int, list[tuple[bytes, bytes]], bytes], Awaitable[None]]
 
 
@@ -37,18 +38,18 @@ class Doorman:
         self.doors = doors or Doors(configured(dataplane.settings))
 
     async def call(
-        self, door: Door, name: str, scope: Scope, receive: Receive, send_whole: SendWhole, *, headers: dict[bytes, bytes]
+        self, found: Found, scope: Scope, receive: Receive, send_whole: SendWhole, *, headers: dict[bytes, bytes]
     ) -> None:  # fmt: skip
-        """Answer a call; `name` is the endpoint that the address names."""
-        assert door.read is not None
+        """Answer a call."""
+        door, name = found.door, found.endpoint
         begun_s = time.perf_counter()
         dataplane = self._dataplane
         principal = dataplane.authenticate(header_text(headers.get(b"authorization")))
         if door.is_named:  # before the body is taken
-            dataplane.find(principal, name)
+            check_version(dataplane.find(principal, name), found.version)
         timeout_s = self._timeout_s(headers)
-        _check_headers(headers)
-        ask = door.read(await read_body(receive, headers, dataplane.settings.max_body_bytes), name)
+        _check_headers(headers, door.manner.kinds)
+        ask = _read(door, await read_body(receive, headers, dataplane.settings.max_body_bytes), name, headers)
         if not ask.endpoint:
             ask = msgspec.structs.replace(ask, endpoint=dataplane.default_endpoint(principal, ask.task))
         if ask.task:
@@ -73,11 +74,29 @@ class Doorman:
         more = rate_limit_headers(dataplane.limits(principal, ask.endpoint))
         await _send_outcome(send_whole, outcome, body, more, begun_s=begun_s, parsed_s=parsed_s)
 
-    def show(self, door: Door, headers: dict[bytes, bytes], name: str) -> Response:
+    async def show(self, found: Found, headers: dict[bytes, bytes]) -> Response:
         """What the door tells without a call."""
-        assert door.show is not None
+        if (tell := found.door.tell) is not None:
+            return tell(self._dataplane)
+        principal = self._authorize(found, headers)
+        assert found.door.show is not None
+        name = found.endpoint or (self._dataplane.default_endpoint(principal) if found.door.is_default else "")
+        shown = found.door.show(self._dataplane, principal, name)
+        return shown if isinstance(shown, Response) else await shown
+
+    async def act(self, found: Found, receive: Receive, headers: dict[bytes, bytes]) -> Response:
+        """What the door does where it is no call of a model."""
+        principal = self._authorize(found, headers)
+        body = await read_body(receive, headers, self._dataplane.settings.max_body_bytes)
+        assert found.door.act is not None
+        return await found.door.act(self._dataplane, principal, found.endpoint, body)
+
+    def _authorize(self, found: Found, headers: dict[bytes, bytes]) -> Principal:
+        """Who asks. Raises Unauthenticated; NotFound where the address names what is not there."""
         principal = self._dataplane.authenticate(header_text(headers.get(b"authorization")))
-        return door.show(self._dataplane, principal, name or (self._dataplane.default_endpoint(principal) if door.is_default else ""))
+        if found.version:
+            check_version(self._dataplane.find(principal, found.endpoint), found.version)
+        return principal
 
     def _check_task(self, principal: Principal, ask: Ask) -> None:
         """Raises NotFound, or InvalidInput (`endpoint_has_other_task`) when it is known already."""
@@ -97,6 +116,13 @@ class Doorman:
         if not 0 < value <= MAX_TIMEOUT_S:
             raise InvalidInput("invalid_timeout", limit=int(MAX_TIMEOUT_S))
         return value
+
+
+def _read(door: Door, body: bytes, name: str, headers: dict[bytes, bytes]) -> Ask:
+    if door.read_framed is not None:
+        return door.read_framed(body, name, headers)
+    assert door.read is not None
+    return door.read(body, name)
 
 
 async def read_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -> bytes:
@@ -153,19 +179,15 @@ async def _disconnected(receive: Receive) -> None:
 
 
 async def _send_outcome(
-    send_whole: SendWhole, outcome: Outcome, body: bytes, more: Headers, *, begun_s: float, parsed_s: float
+    send_whole: SendWhole, outcome: Outcome, body: bytes | Framed, more: Headers, *, begun_s: float, parsed_s: float
 ) -> None:  # fmt: skip
     timing = (
         f"parse;dur={(parsed_s - begun_s) * 1000:.3f}, queue;dur={outcome.queue_ms}, encode;dur={outcome.encode_ms}, "
         f"engine;dur={outcome.engine_ms}, decode;dur={outcome.decode_ms}, write;dur={outcome.write_ms}, "
         f"total;dur={(time.perf_counter() - begun_s) * 1000:.3f}"
     )
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"server-timing", timing.encode()),
-        (b"x-hanlin-model", f"{outcome.version} {outcome.variant}".encode()),
-        *more,
-    ]
+    body, kind = (body.body, body.headers) if isinstance(body, Framed) else (body, _JSON)
+    headers = [*kind, (b"server-timing", timing.encode()), (b"x-hanlin-model", f"{outcome.version} {outcome.variant}".encode()), *more]
     if outcome.cache:
         headers.append((b"x-hanlin-cache", outcome.cache.encode()))
     if outcome.truncated:
@@ -175,10 +197,10 @@ async def _send_outcome(
     await send_whole(200, headers, body)
 
 
-def _check_headers(headers: dict[bytes, bytes]) -> None:
+def _check_headers(headers: dict[bytes, bytes], kinds: frozenset[bytes]) -> None:
     kind = headers.get(b"content-type", b"").lower()
     media, _, rest = kind.partition(b";")
-    if media.strip() != b"application/json" or (b"charset" in rest and b"utf-8" not in rest):
+    if media.strip() not in kinds or (b"charset" in rest and b"utf-8" not in rest):
         raise InvalidInput("wrong_content_type")
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise InvalidInput("content_encoding_not_taken")

@@ -18,8 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hanlin.errors import Cancelled, HanlinError, Internal, InvalidInput
 from hanlin.gateway.cors import Cors, Headers
-from hanlin.gateway.door import NAME, Door
+from hanlin.gateway.door import NAME, PLAIN, Manner
 from hanlin.gateway.doorman import Doorman
+from hanlin.gateway.doors import Found
 from hanlin.gateway.http_guard import ALLOW
 from hanlin.gateway.metrics import GatewayMetrics
 from hanlin.gateway.responses import error_response, header_text, language_of, request_id_of
@@ -110,17 +111,20 @@ class Edge:
         if found is None:
             await self._inner(scope, receive, answer.send)
             return
-        door, name = found
+        door = found.door
         scope["state"]["route"] = door.path
+        scope["state"]["manner"] = door.manner
         method: str = scope["method"]
-        if method == "POST" and door.read is not None:
-            await self._doorman.call(door, name, scope, receive, answer.send_whole, headers=headers)
-        elif method in ("GET", "HEAD") and door.show is not None:
-            await self._doorman.show(door, headers, name)(scope, receive, answer.send)
+        if method == "POST" and door.act is not None:
+            await (await self._doorman.act(found, receive, headers))(scope, receive, answer.send)
+        elif method == "POST" and door.has_post:
+            await self._doorman.call(found, scope, receive, answer.send_whole, headers=headers)
+        elif method in ("GET", "HEAD") and door.has_get:
+            await (await self._doorman.show(found, headers))(scope, receive, answer.send)
         else:
             raise InvalidInput("method_not_allowed", allowed=door.allowed)
 
-    def _look(self, path: str) -> tuple[Door, str] | None:
+    def _look(self, path: str) -> Found | None:
         check_path(path)
         return self._doorman.doors.find(path)
 
@@ -144,7 +148,7 @@ class Edge:
         """Only where the address names the endpoint: others of the same caller must not suffer for it."""
         route: str = scope["state"].get("route", "")
         if NAME in route:
-            self.valve.close(_target(scope), scope["headers"], error, route)
+            self.valve.close(_target(scope), scope["headers"], error, route, refuse=_manner(scope).refuse)
 
     def _turned_away(self, request_id: str, route: str) -> None:
         """A request was refused at the valve."""
@@ -222,7 +226,13 @@ def refusal(error: HanlinError, scope: Scope) -> Response:
         extra["allow"] = str(error.params.get("allowed", ALLOW.decode()))
     if error.code in ("body_too_large", "control_body_too_large"):
         extra["connection"] = "close"
-    return error_response(error, request_id=scope["state"]["request_id"], language=scope["state"]["language"], extra=extra)
+    state = scope["state"]
+    return error_response(error, request_id=state["request_id"], language=state["language"], extra=extra, body=_manner(scope).refuse)
+
+
+def _manner(scope: Scope) -> Manner:
+    found: Manner = scope["state"].get("manner", PLAIN)
+    return found
 
 
 def _target(scope: Scope) -> bytes:

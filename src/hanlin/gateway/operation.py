@@ -10,6 +10,7 @@ from hanlin.types import MAX_TIMEOUT_S, JsonObject, JsonValue
 
 JSON = "application/json"
 ERROR = "Error"  # the schema of a refusal, among the components
+FLAT_ERROR = "FlatError"  # of one whose message itself stands under `error`
 # What a refusal of each status means; `{"error": {…}}` in every case.
 REFUSALS: dict[int, str] = {
     400: "Not HTTP, or not JSON",
@@ -52,6 +53,7 @@ class Operation:
         statuses: of its refusals; empty: those of a call where it takes a body, else those of a look.
         kind: media type of a good answer.
         is_open: whether it takes callers without a key.
+        error: schema of a refusal, among the components.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Operation:
     statuses: tuple[int, ...] = ()
     kind: str = JSON
     is_open: bool = False
+    error: str = ERROR
 
     def describe(self, path: str) -> JsonObject:
         """Its place in the description, for the address `path`."""
@@ -74,7 +77,7 @@ class Operation:
             good["content"] = {self.kind: content | ({"example": self.shown} if self.shown is not None else {})}
         if self.body is not None:
             good["headers"] = {name: {"schema": {"type": "string"}, "description": words} for name, words in _HEADERS.items()}
-        responses: JsonObject = {"200": good, **refusals(self.statuses or (OF_A_CALL if self.body is not None else OF_A_LOOK))}
+        responses: JsonObject = {"200": good, **refusals(self.statuses or (OF_A_CALL if self.body is not None else OF_A_LOOK), self.error)}
         told: JsonObject = {"tags": [self.tag], "summary": self.summary, "operationId": self.name, "responses": responses}
         if self.about:
             told["description"] = self.about
@@ -108,9 +111,9 @@ def told(status: int, words: str, schema: JsonObject, *, kind: str = JSON) -> di
     return {status: {"description": words, "content": {kind: {"schema": schema}}}}
 
 
-def refusals(statuses: tuple[int, ...]) -> JsonObject:
+def refusals(statuses: tuple[int, ...], error: str = ERROR) -> JsonObject:
     """The answers that are errors, by status."""
-    content: JsonObject = {JSON: {"schema": {"$ref": f"#/components/schemas/{ERROR}"}}}
+    content: JsonObject = {JSON: {"schema": {"$ref": f"#/components/schemas/{error}"}}}
     return {str(status): {"description": REFUSALS[status], "content": content} for status in sorted(statuses)}
 
 

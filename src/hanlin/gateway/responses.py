@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 from starlette.requests import Request
@@ -21,10 +21,15 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _RETRY_FAMILIES = frozenset({"Overloaded", "QuotaExceeded", "NotReady"})
 
 
-def error_response(error: HanlinError, *, request_id: str, language: str = "en", extra: dict[str, str] | None = None) -> Response:
-    """The public form of an error: 4 KB at most, no details."""
+ErrorBody = Callable[[HanlinError, str, str], bytes]  # of an error, the request's id and the caller's language
+
+
+def error_response(
+    error: HanlinError, *, request_id: str, language: str = "en", extra: dict[str, str] | None = None, body: ErrorBody | None = None
+) -> Response:  # fmt: skip
+    """The public form of an error: 4 KB at most, no details. `body`: a protocol's own form."""
     headers = {**error_headers(error, language), **(extra or {})}
-    return Response(error_body(error, request_id, language), http_status(error), headers)
+    return Response((body or error_body)(error, request_id, language), http_status(error), headers)
 
 
 def error_headers(error: HanlinError, language: str) -> dict[str, str]:
@@ -48,6 +53,12 @@ def error_body(error: HanlinError, request_id: str, language: str) -> bytes:
         short = {name: value[:300] if isinstance(value, str) else value for name, value in wire.items()}
         body = msgspec.json.encode({"error": {**short, **more}})
     return body
+
+
+def flat_error_body(error: HanlinError, request_id: str, language: str) -> bytes:
+    """`{"error": "…", "code", …}`: the same, where a protocol has the message itself under `error`."""
+    told = msgspec.json.decode(error_body(error, request_id, language))["error"]
+    return msgspec.json.encode({"error": told.pop("message"), **told})
 
 
 def language_of(header: str | None) -> str:

@@ -47,7 +47,7 @@ def parse_object(body: bytes, *, allowed: tuple[str, ...], required: tuple[str, 
     """The JSON object of a body with `allowed` fields and all `required` ones.
 
     Raises:
-        InvalidInput: as `parse`; `empty_body`, `body_not_an_object`, `unknown_field`, `missing_field`.
+        InvalidInput: as `parse`; `empty_body`, `body_not_an_object`, or as `check_fields`.
     """
     if not body:
         raise InvalidInput("empty_body")

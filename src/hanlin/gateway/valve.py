@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from hanlin.errors import HanlinError, Overloaded
-from hanlin.gateway.responses import error_body, error_headers, header_text, language_of, request_id_of
+from hanlin.gateway.responses import ErrorBody, error_body, error_headers, header_text, language_of, request_id_of
 from hanlin.gateway.status import http_status
 from hanlin.gateway.trace import trace_of
 
@@ -44,6 +44,7 @@ class _Caller:
     route: str
     tokens_at_s: float
     window_s: float
+    refuse: ErrorBody = error_body
     rate: float = FIRST_RATE
     tokens: float = 0.0
     num_answered: int = 0
@@ -89,11 +90,14 @@ class Valve:
         """Whether there is anyone to be refused."""
         return bool(self._callers)
 
-    def close(self, target: bytes, headers: Iterable[tuple[bytes, bytes]], error: HanlinError, route: str) -> None:
+    def close(
+        self, target: bytes, headers: Iterable[tuple[bytes, bytes]], error: HanlinError, route: str, *, refuse: ErrorBody = error_body
+    ) -> None:  # fmt: skip
         """A worker has refused a call to `target`, path and query, for its caller asks too much; names of `headers` are lower case.
 
         Args:
             route: its label in metrics and logs.
+            refuse: the form of an error there.
         """
         key, now_s = _key(target, headers), self._clock()
         if key is None:
@@ -106,7 +110,7 @@ class Valve:
         if len(self._callers) >= _MAX_CALLERS:
             self._callers.clear()
         told = Overloaded(error.code, retry_after_s=error.retry_after_s)  # a worker's own has the words of one language
-        self._callers[key] = _Caller(now_s + STRAINED_S, told, route, now_s, now_s)
+        self._callers[key] = _Caller(now_s + STRAINED_S, told, route, now_s, now_s, refuse)
 
     def open(self, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> None:
         """This caller is refused for good, its key or the endpoint has gone: it is to hear that; arguments as for `close`."""
@@ -143,7 +147,7 @@ class Valve:
         if found not in _PLAIN or self._is_off():  # asks for something of its own
             return None
         if (answer := caller.answers.get(language)) is None:
-            answer = caller.answers[language] = _answer(caller.error, language)
+            answer = caller.answers[language] = _answer(caller.error, language, caller.refuse)
         request_id = request_id_of(None)
         self._count(request_id, caller.route)
         status, headers, body = answer
@@ -161,9 +165,9 @@ def _key(target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> tuple[bytes, 
     return b"POST %s HTTP/1.1" % target, keys[0]
 
 
-def _answer(error: HanlinError, language: str) -> tuple[bytes, ...]:
+def _answer(error: HanlinError, language: str, refuse: ErrorBody) -> tuple[bytes, ...]:
     """Status line; other headers, and body, with `_ID` in them."""
-    body = error_body(error, _ID, language)
+    body = refuse(error, _ID, language)
     headers = error_headers(error, language) | {"x-request-id": _ID, "traceresponse": _TRACE, "content-length": str(len(body))}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     status = http.HTTPStatus(http_status(error))

@@ -1,7 +1,8 @@
 """What a gateway tells the reconciler: datagrams to a private socket in the run folder.
 
-That somebody calls an endpoint that sleeps (its route key), or that a worker broke the protocol (`!` and its socket). Nothing is
-answered and one may get lost: a call that still waits says it again, and who breaks the protocol does so again.
+That somebody calls an endpoint that sleeps (its route key), that one may sleep now (`~` and the key), or that a worker broke the
+protocol (`!` and its socket). Nothing is answered and one may get lost: a call that still waits says it again, and who breaks the
+protocol does so again.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from hanlin.serving.place import bind_privately
 SOCKET = "demand.sock"
 _MAX_BYTES = 1024
 _ACCUSED = "!"
+_RESTING = "~"
 
 
 class DemandSender:
@@ -34,6 +36,10 @@ class DemandSender:
     def accuse(self, path: str) -> None:
         """Tell of the worker that listens at `path`."""
         self(_ACCUSED + path)
+
+    def rest(self, key: str) -> None:
+        """An endpoint may sleep now, unless it is in use."""
+        self(_RESTING + key)
 
     def close(self) -> None:
         """Give the socket back."""
@@ -54,13 +60,17 @@ class DemandListener:
     Args:
         wake: called on the loop with each route key, as often as it is told.
         accuse: called with the socket of a worker that broke the protocol.
+        rest: called with the route key of an endpoint that may sleep now.
     """
 
-    def __init__(self, run_dir: Path, wake: Callable[[str], None], accuse: Callable[[str], None]) -> None:
+    def __init__(
+        self, run_dir: Path, wake: Callable[[str], None], accuse: Callable[[str], None], rest: Callable[[str], None] = lambda _: None
+    ) -> None:  # fmt: skip
         """Raises OSError, such as on a full disk."""
         self._path = run_dir / SOCKET
         self._wake = wake
         self._accuse = accuse
+        self._rest = rest
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
         self._path.unlink(missing_ok=True)
@@ -83,5 +93,7 @@ class DemandListener:
                 told = packet.decode(errors="replace")
                 if told.startswith(_ACCUSED):
                     self._accuse(told.removeprefix(_ACCUSED))
+                elif told.startswith(_RESTING):
+                    self._rest(told.removeprefix(_RESTING))
                 else:
                     self._wake(told)

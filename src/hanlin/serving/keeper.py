@@ -61,6 +61,11 @@ class Keeper:
             await asyncio.sleep(_LOOK_S)
         self._reserved[spec.deployment_id] = size_bytes
 
+    def rest(self, name: str) -> None:
+        """Somebody wants it to sleep: it does unless it is in use, or its deployment wants it in memory at all times."""
+        if any(one.name == name and one.can_leave and not one.is_busy for one in self._residents()):
+            self._send_to_sleep(name)
+
     async def close(self) -> None:
         """Wait for those that are just falling asleep."""
         await asyncio.gather(*self._falling.values(), return_exceptions=True)

@@ -177,7 +177,7 @@ class Reconciler:
         """Hear of calls to endpoints that sleep; tried again while the disk has no room for a socket."""
         if self._demand is None:
             try:
-                self._demand = DemandListener(self._options.run_dir, self._wake, self._accuse)
+                self._demand = DemandListener(self._options.run_dir, self._wake, self._accuse, self._rest)
             except OSError as error:
                 self._note_stuck(_DEMAND, error)
 
@@ -185,6 +185,11 @@ class Reconciler:
         route = self._published.endpoints.get(key) if self._published else None
         if route is not None and (group := self._sets.get(route.deployment_id)) is not None:
             group.wake()
+
+    def _rest(self, key: str) -> None:
+        route = self._published.endpoints.get(key) if self._published else None
+        if route is not None and route.deployment_id in self._sets:
+            self._keeper.rest(route.deployment_id)
 
     def _accuse(self, path: str) -> None:
         for group in self._sets.values():

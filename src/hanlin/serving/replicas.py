@@ -94,7 +94,7 @@ class ReplicaSet:
         return EndpointRoute(
             spec.model, spec.version, spec.variant, self.state, self.routes, self.info, spec.deployment_id,
             spec.long_text, spec.cache_ttl_s, quarantine=quarantine, load_s=self.load_s,
-            lacks_room=self.state == "asleep" and self.reason is not None,
+            lacks_room=self.state == "asleep" and self.reason is not None, can_sleep=spec.min_replicas == 0,
         )  # fmt: skip
 
     @property

@@ -153,10 +153,15 @@ class Router:
             pass
         return await self._retry(target, request, content, deadline_s)
 
-    async def reports(self) -> list[tuple[str, ReplicaInfo, dict[str, float]]]:
-        """Counters of every reachable worker: endpoint, what it is, values."""
+    async def wake(self, key: str, timeout_s: float) -> None:
+        """Returns when an endpoint has a replica; one that sleeps is woken. Raises as `submit`."""
+        self.route(key)
+        await self._channel(self._targets[key], self._clock() + timeout_s)
+
+    async def reports(self, key: str | None = None) -> list[tuple[str, ReplicaInfo, dict[str, float]]]:
+        """Counters of every reachable worker, of one endpoint or of all: endpoint, what it is, values."""
         found: list[tuple[str, ReplicaInfo, dict[str, float]]] = []
-        for target in list(self._targets.values()):
+        for target in [target for target in self._targets.values() if key in (None, target.endpoint)]:
             for channel in list(target.channels.values()):
                 with contextlib.suppress(WorkerLost, TimeoutError):
                     found.append((target.endpoint, channel.info, await asyncio.wait_for(channel.report(), 1.0)))

@@ -41,6 +41,7 @@ class EndpointRoute(msgspec.Struct, frozen=True):
         state: as the deployment's; `asleep` wants to be told of calls (`demand.py`).
         load_s: how long loading took last; 0: unknown.
         lacks_room: it sleeps on, for others keep the memory.
+        can_sleep: its deployment lets it leave memory.
         quarantine: endpoints of the same one may share a worker process: their suspects are tried one at a time. Empty: its own.
     """
 
@@ -56,6 +57,7 @@ class EndpointRoute(msgspec.Struct, frozen=True):
     quarantine: str = ""
     load_s: float = 0.0
     lacks_room: bool = False
+    can_sleep: bool = False
     trials: tuple[TrialRoute, ...] = ()
 
 
