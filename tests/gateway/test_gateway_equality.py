@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
 import numpy as np
 import pytest
 from tests.gateway.ways import ENDPOINTS, WAYS
 
+from hanlin.datasets import bundled
+from hanlin.models.importing import import_folder
+
+PACKAGES = Path(__file__).parents[2] / "build" / "packages"
 CHUNK = 32  # what a request of this server may hold
 GENERATOR = np.random.default_rng(11)
 ODD = [
@@ -32,16 +41,56 @@ def test_every_door_that_is_called_is_compared() -> None:
     assert {way.path for way in WAYS} == {door.path for door in ALL if door.read or door.read_framed} - of_tokenizers
 
 
-@pytest.mark.parametrize("task", ENDPOINTS)
-def test_the_same_texts_give_the_same_numbers_through_every_door(doors, task: str) -> None:
-    assert len(set(TEXTS)) == 200
+def compare(client: httpx.Client, task: str, texts: list[str], *, atol: float = 1e-5) -> None:
+    """Asks every door for all texts and holds the numbers, and the order, to those of the task API."""
     numbers: dict[str, np.ndarray] = {}
     for way in BY_TASK[task]:
-        answers = [way.ask(doors.client, TEXTS[begin : begin + CHUNK]) for begin in range(0, len(TEXTS), CHUNK)]
+        answers = [way.ask(client, texts[begin : begin + CHUNK]) for begin in range(0, len(texts), CHUNK)]
         assert {answer.status_code for answer in answers} == {200}
         numbers[way.name] = np.array([row for answer in answers for row in way.numbers(way.read(answer))])
     first = numbers.pop("task")
-    assert len(first) == len(TEXTS)
+    assert len(first) == len(texts)
     assert len(np.unique(first, axis=0)) > 50, "texts that all answer alike show nothing"
     for name, found in numbers.items():
-        np.testing.assert_allclose(found, first, atol=1e-5, rtol=0, err_msg=name)
+        np.testing.assert_allclose(found, first, atol=atol, rtol=0, err_msg=name)
+
+
+@pytest.mark.parametrize("task", ENDPOINTS)
+def test_the_same_texts_give_the_same_numbers_through_every_door(doors, task: str) -> None:
+    assert len(set(TEXTS)) == 200
+    compare(doors.client, task, TEXTS)
+
+
+@pytest.fixture(scope="module")
+def real(make_stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """All tasks on all-MiniLM-L6-v2 itself, in fp32; the head that classifies is random."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    folder = bundled.minilm_embedder(PACKAGES)
+    classifier = tmp_path_factory.mktemp("classifier")
+    named = {0: "negative", 1: "positive"}
+    AutoModelForSequenceClassification.from_pretrained(folder, id2label=named, num_labels=2).save_pretrained(classifier)
+    AutoTokenizer.from_pretrained(folder).save_pretrained(classifier)
+    stack = make_stack(
+        tmp_path_factory.mktemp("real") / "home",
+        moderation_endpoint="sentiment",
+        moderation_labels="negative",
+        default_endpoint="sentiment",
+    )
+    try:
+        for task, endpoint in ENDPOINTS.items():
+            place = stack.home / "models" / f"{endpoint}:1"
+            import_folder(classifier if task == "text-classification" else folder, place, task=task)
+            stack.wait_state(stack.deploy(f"{endpoint}:1", endpoint, variant="torch-fp32"), "ready")
+        yield stack
+    finally:
+        stack.close()
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("task", ENDPOINTS)
+def test_a_real_model_gives_the_same_numbers_through_every_door(real, task: str) -> None:
+    lines = (bundled.reviews_en(PACKAGES) / "reviews-en.jsonl").read_text(encoding="utf-8").split("\n")
+    texts = list(dict.fromkeys(json.loads(line)["text"] for line in lines if 0 < len(line) < 400))[:200]
+    assert len(texts) == 200
+    compare(real.client, task, texts)
