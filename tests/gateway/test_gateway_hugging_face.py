@@ -54,7 +54,24 @@ def test_tokens_are_labelled(doors) -> None:
     assert [(item.word, item.start, item.end) for item in found] == [(item["word"], item["start"], item["end"]) for item in told]
 
 
+def test_sentences_are_compared(doors) -> None:
+    vectors = np.array(doors.post(TEXTS, "vectors").json(), np.float64)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    found = client(doors, "vectors").sentence_similarity(TEXTS[0], TEXTS[1:])
+    np.testing.assert_allclose(found, unit[1:] @ unit[0], atol=1e-6)
+    with pytest.raises(HfHubHTTPError) as error:
+        client(doors, "sentiment").sentence_similarity("good", ["bad"])
+    assert error.value.response.json()["error"]["code"] == "invalid_inputs"
+
+
 async def test_async(doors) -> None:
+    async with AsyncInferenceClient(model=f"{doors.url}/hf/vectors", token="hl_app") as asks:
+        assert await asks.sentence_similarity(TEXTS[0], TEXTS[1:]) == client(doors, "vectors").sentence_similarity(TEXTS[0], TEXTS[1:])
+        assert np.array_equal(await asks.feature_extraction(TEXTS), np.array(doors.post(TEXTS, "vectors").json(), np.float32))
+    async with AsyncInferenceClient(model=f"{doors.url}/hf/tags", token="hl_app") as asks:
+        assert [item.word for item in await asks.token_classification("good w9")] == [
+            item["word"] for item in doors.post("good w9", "tags").json()
+        ]
     async with AsyncInferenceClient(model=f"{doors.url}/hf/sentiment", token="hl_app") as asks:
         expected = [(item["label"], item["score"]) for item in doors.post("good bad").json()]
         assert pairs(await asks.text_classification("good bad")) == expected
@@ -77,6 +94,12 @@ def test_a_refusal_is_an_error_of_the_client(doors, text: str, key: str, status:
         ({"inputs": "good", "truncation_direction": "left"}, "invalid_parameter"),
         ({"inputs": "good", "dimensions": 9}, "too_many_dimensions"),
         ({"inputs": "good", "top_k": 1}, "unknown_field"),
+        ({"inputs": {"source_sentence": "good", "sentences": ["bad"]}, "normalize": True}, "invalid_parameter"),
+        ({"inputs": {"source_sentence": "good", "sentences": []}}, "empty_batch"),
+        ({"inputs": {"source_sentence": "good", "sentences": "bad"}}, "invalid_inputs"),
+        ({"inputs": {"source_sentence": "good", "sentences": ["bad", ""]}}, "empty_text"),
+        ({"inputs": {"source_sentence": None, "sentences": ["bad"]}}, "invalid_inputs"),
+        ({"inputs": {"source_sentence": "good", "sentences": ["bad"], "more": 1}}, "invalid_inputs"),
     ],
 )
 def test_what_is_wrong_is_told(doors, body: dict, code: str) -> None:

@@ -137,3 +137,11 @@ def test_the_answer_tells_times_and_version(doors) -> None:
 def test_what_the_documents_show_runs(doors, page: str, run_shown, capsys: pytest.CaptureFixture[str]) -> None:
     run_shown(page, "## OpenAI", url=doors.url, endpoint="vectors")["client"].close()
     assert capsys.readouterr().out.startswith("2 ")
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "more"), [("/v1/embeddings", "input", {"model": "vectors"}), ("/tei/vectors/embed", "inputs", {"normalize": False})]
+)
+def test_sentences_are_compared_at_no_door_that_answers_vectors(doors, path: str, field: str, more: dict) -> None:
+    body = {field: {"source_sentence": "good", "sentences": ["bad"]}, **more}
+    assert doors.client.post(path, json=body).status_code == 422

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hanlin.errors import InvalidInput
-from hanlin.types import JsonObject, json_type, shorten
+from hanlin.types import JsonObject, JsonValue, json_type, shorten
 
 MOST = 2**31
 
@@ -60,6 +60,12 @@ def untaken(value: JsonObject, names: Sequence[str]) -> None:
     for name in names:
         if value.get(name) is not None:
             raise InvalidInput("field_not_taken", name=name)
+
+
+def no_comparison(inputs: JsonValue) -> None:
+    """For a protocol whose answers are vectors. Raises InvalidInput (`invalid_inputs`) where the task would compare sentences."""
+    if isinstance(inputs, dict) and "sentences" in inputs:
+        raise InvalidInput("invalid_inputs", found=json_type(inputs))
 
 
 def truncation(value: JsonObject) -> JsonObject:

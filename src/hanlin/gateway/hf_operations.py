@@ -11,6 +11,7 @@ from hanlin.types import JsonObject
 def hf_inference() -> Operation:
     """`POST /hf/{endpoint}`."""
     from hanlin.tasks.base import TASKS  # here, for it loads numpy, which a gateway needs for its documents only
+    from hanlin.tasks.comparing import COMPARED
     from hanlin.tasks.shapes import ONE_OR_MORE, RANKING
 
     options: dict[str, JsonObject] = {
@@ -22,8 +23,11 @@ def hf_inference() -> Operation:
         request = TASKS.get(name).example["request"]
         assert isinstance(request, dict)
         examples[name] = request
+    examples["embedding, a sentence compared with others"] = {
+        "inputs": {"source_sentence": "How do I return a parcel?", "sentences": ["Sending goods back", "Our shop opens at nine."]}
+    }
     return Operation(
         "hf_inference", "hugging face", "The task API as `huggingface_hub.InferenceClient` sends and reads it", any_answer(),
         [[{"label": "positive", "score": 0.98}, {"label": "negative", "score": 0.02}]],
-        body_of("inputs", inputs={"anyOf": [ONE_OR_MORE, RANKING]}, parameters={"type": ["object", "null"]}, **options), examples,
+        body_of("inputs", inputs={"anyOf": [ONE_OR_MORE, COMPARED, RANKING]}, parameters={"type": ["object", "null"]}, **options), examples,
     )  # fmt: skip

@@ -14,7 +14,7 @@ from hanlin.gateway import rerank_door, strict_json
 from hanlin.gateway import tei_operations as operations
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.door import Ask, Door
-from hanlin.gateway.fields import flag, truncation, untaken
+from hanlin.gateway.fields import flag, no_comparison, truncation, untaken
 from hanlin.serving.routes import EndpointRoute
 from hanlin.serving.wire import ReplicaInfo
 from hanlin.types import JsonObject, JsonValue, Principal
@@ -33,6 +33,7 @@ def read_embed(body: bytes, endpoint: str) -> Ask:
     if flag(value, "normalize", default=True):
         parameters["normalize"] = True
     inputs = value["inputs"]
+    no_comparison(inputs)
     return Ask(endpoint, [inputs] if isinstance(inputs, str) else inputs, parameters, "embedding")
 
 

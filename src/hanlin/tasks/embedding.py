@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import numpy as np
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
 from hanlin.tasks.checks import check_items, read_long_text
+from hanlin.tasks.comparing import COMPARED, as_list, check_nothing_else, is_comparison, similarities
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.likeness import VECTORS, Likeness, Numbers
@@ -36,11 +37,13 @@ class EmbeddingOptions(TaskOptions):
         normalize: whether vectors get length 1; None leaves them as the model gives them.
         dimensions: values of each vector to keep; None means all.
         prompt_name: whose words go before each text; None means the model's default prompt.
+        is_compared: whether the first text is compared with the others, and no vectors are answered.
     """
 
     normalize: bool | None = None
     dimensions: int | None = None
     prompt_name: str | None = None
+    is_compared: bool = False
 
 
 _NORMALIZE = maybe("normalize", "true gives vectors length 1; left out, they come as the model makes them")
@@ -60,7 +63,7 @@ class Embedding:
     likeness: Likeness = VECTORS
     is_row_by_row = True
     columns: tuple[Column, ...] = (Column("text", "text", aliases=("sentence", "sentence1", "content", "document", "文本", "句子")),)
-    shape = Shape(ONE_OR_MORE, each(NUMBERS))
+    shape = Shape({"anyOf": [ONE_OR_MORE, COMPARED]}, each(NUMBERS))
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
         "request": {"inputs": ["How do I return a parcel?", "Sending goods back"], "parameters": {"dimensions": 4}},
         "response": [[0.5, -0.5, 0.5, 0.5], [0.7, -0.1, 0.5, 0.5]],
@@ -71,12 +74,16 @@ class Embedding:
     def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
         """See `Task.check`."""
         check_names(parameters, self.parameters)
-        texts, is_single = check_items(inputs, limits)
+        is_compared = is_comparison(inputs)
+        if is_compared:
+            check_nothing_else(parameters, "normalize", "dimensions", "prompt_name")
+        texts, is_single = check_items(as_list(inputs) if is_compared else inputs, limits)
         options = EmbeddingOptions(
             long_text=read_long_text(parameters),
             normalize=_NORMALIZE.read(parameters),
             dimensions=_DIMENSIONS.read(parameters),
             prompt_name=_PROMPT.read(parameters),
+            is_compared=is_compared,
         )
         return TaskRequest(texts, is_single, options)
 
@@ -113,8 +120,11 @@ class Embedding:
         return normalized(vectors) if settings_of(spec).is_normalized or options.normalize else vectors
 
     def answer(self, rows: Sequence[Any], request: TaskRequest) -> msgspec.Raw:
-        """See `Task.answer`: a list of numbers for a single text, a list of such lists for a list."""
+        """See `Task.answer`: numbers for a single text, a list of such lists for a list; cosines where sentences are compared."""
+        options = cast("EmbeddingOptions", request.options)
         vectors = np.asarray(rows, dtype=np.float32)
+        if options.is_compared:
+            return msgspec.Raw(json_numbers(similarities(normalized(vectors))))
         return msgspec.Raw(json_numbers(vectors[0] if request.is_single else vectors))
 
     def metrics(self, probabilities: npt.NDArray[np.floating], gold: npt.NDArray[Any], labels: Sequence[str]) -> ScalarMetrics:
