@@ -19,6 +19,8 @@ def test_the_only_endpoint_that_fits_is_meant(make_stack, tmp_path: Path) -> Non
         stack.add_model("v:1", task="embedding", labels=(), dimensions=8)
         stack.wait_state(stack.deploy("v:1", "vectors"), "ready")
         assert stack.client.post("/embed", json={"inputs": "good"}).status_code == 200
+        compared = stack.client.post("/similarity", json={"inputs": {"source_sentence": "good", "sentences": ["good", "bad"]}})
+        assert compared.json()[0] == pytest.approx(1.0)
         assert stack.client.get("/health").status_code == 200
         assert stack.client.get("/info").json()["model_type"] == {"embedding": {"pooling": "unknown"}}
         stack.add_model("m:1")

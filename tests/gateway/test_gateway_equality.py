@@ -37,8 +37,10 @@ BY_TASK = {task: [way for way in WAYS if way.task == task] for task in ENDPOINTS
 def test_every_door_that_is_called_is_compared() -> None:
     from hanlin.gateway.doors import ALL
 
-    of_tokenizers = {door.path for door in ALL if door.path.endswith(("/tokenize", "/decode"))}  # no model is asked there
-    assert {way.path for way in WAYS} == {door.path for door in ALL if door.read or door.read_framed} - of_tokenizers
+    others = {
+        door.path for door in ALL if door.path.endswith(("/tokenize", "/decode", "/similarity"))
+    }  # no model is asked, or no text for itself
+    assert {way.path for way in WAYS} == {door.path for door in ALL if door.read or door.read_framed} - others
 
 
 def compare(client: httpx.Client, task: str, texts: list[str], *, atol: float = 1e-5) -> None:
@@ -63,14 +65,19 @@ def test_the_same_texts_give_the_same_numbers_through_every_door(doors, task: st
 
 @pytest.fixture(scope="module")
 def real(make_stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    """All tasks on all-MiniLM-L6-v2 itself, in fp32; the head that classifies is random."""
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    """All tasks on all-MiniLM-L6-v2 itself, in fp32; the heads that classify are random."""
+    from transformers import AutoModelForSequenceClassification, AutoModelForTokenClassification, AutoTokenizer
 
     folder = bundled.minilm_embedder(PACKAGES)
-    classifier = tmp_path_factory.mktemp("classifier")
-    named = {0: "negative", 1: "positive"}
-    AutoModelForSequenceClassification.from_pretrained(folder, id2label=named, num_labels=2).save_pretrained(classifier)
-    AutoTokenizer.from_pretrained(folder).save_pretrained(classifier)
+    heads = {
+        "text-classification": (AutoModelForSequenceClassification, ("negative", "positive")),
+        "token-classification": (AutoModelForTokenClassification, ("O", "B-good")),
+    }
+    sources = dict.fromkeys(ENDPOINTS, folder)
+    for task, (kind, labels) in heads.items():
+        sources[task] = tmp_path_factory.mktemp(task)
+        kind.from_pretrained(folder, id2label=dict(enumerate(labels)), num_labels=2).save_pretrained(sources[task])
+        AutoTokenizer.from_pretrained(folder).save_pretrained(sources[task])
     stack = make_stack(
         tmp_path_factory.mktemp("real") / "home",
         moderation_endpoint="sentiment",
@@ -80,7 +87,7 @@ def real(make_stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[objec
     try:
         for task, endpoint in ENDPOINTS.items():
             place = stack.home / "models" / f"{endpoint}:1"
-            import_folder(classifier if task == "text-classification" else folder, place, task=task)
+            import_folder(sources[task], place, task=task)
             stack.wait_state(stack.deploy(f"{endpoint}:1", endpoint, variant="torch-fp32"), "ready")
         yield stack
     finally:

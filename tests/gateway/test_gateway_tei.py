@@ -115,3 +115,28 @@ def test_what_starts_is_not_healthy(doors) -> None:
         doors.pause()
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "endpoint_starting")
     assert doors.client.get("/tei/slow/info").status_code == 503
+
+
+def test_similarity(doors) -> None:
+    vectors_of = vectors(doors, TEXTS, normalize=True)
+    answer = doors.client.post("/tei/vectors/similarity", json={"inputs": {"source_sentence": TEXTS[0], "sentences": TEXTS[1:]}})
+    np.testing.assert_allclose(answer.json(), vectors_of[1:] @ vectors_of[0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"inputs": TEXTS}, "invalid_inputs"),
+        ({"inputs": {"source_sentence": "good"}}, "invalid_inputs"),
+        ({"inputs": {"source_sentence": "good", "sentences": "bad"}}, "invalid_inputs"),
+        ({"inputs": {"source_sentence": "good", "sentences": []}}, "empty_batch"),
+        ({"inputs": {"source_sentence": "", "sentences": ["bad"]}}, "empty_text"),
+        ({"inputs": {"source_sentence": "good", "sentences": ["bad"]}, "parameters": []}, "parameters_not_an_object"),
+        ({"inputs": {"source_sentence": "good", "sentences": ["bad"]}, "parameters": {"prompt_name": "query"}}, "field_not_taken"),
+        ({"inputs": {"source_sentence": "good", "sentences": ["bad"]}, "parameters": {"normalize": True}}, "unknown_field"),
+        ({"inputs": {"source_sentence": "good", "sentences": ["bad"]}, "query": "good"}, "unknown_field"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(doors, body: dict, code: str) -> None:
+    answer = doors.client.post("/tei/vectors/similarity", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)

@@ -17,10 +17,11 @@ from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.fields import flag, no_comparison, truncation, untaken
 from hanlin.serving.routes import EndpointRoute
 from hanlin.serving.wire import ReplicaInfo
-from hanlin.types import JsonObject, JsonValue, Principal
+from hanlin.types import JsonObject, JsonValue, Principal, json_type
 
 _CUT = ("truncate", "truncation_direction")
 _EMBED = ("inputs", "normalize", "dimensions", "prompt_name", *_CUT)
+_COMPARED = {"source_sentence", "sentences"}
 _PREDICT = ("inputs", "raw_scores", *_CUT)
 _RERANK = ("query", "texts", "raw_scores", "return_text", *_CUT)
 _NUMBERS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
@@ -44,6 +45,20 @@ def read_predict(body: bytes, endpoint: str) -> Ask:
     if flag(value, "raw_scores", default=False):
         parameters["function_to_apply"] = "none"
     return Ask(endpoint, _sequences(value["inputs"]), parameters, "text-classification")
+
+
+def read_similarity(body: bytes, endpoint: str) -> Ask:
+    """See `door.Read`. The answer is a number for each of the sentences."""
+    value = strict_json.parse_object(body, allowed=("inputs", "parameters"), required=("inputs",))
+    inputs = value["inputs"]
+    more = {} if value.get("parameters") is None else value["parameters"]
+    if not isinstance(inputs, dict) or inputs.keys() != _COMPARED:
+        raise InvalidInput("invalid_inputs", found=json_type(inputs))
+    if not isinstance(more, dict):
+        raise InvalidInput("parameters_not_an_object")
+    strict_json.check_fields(more, allowed=(*_CUT, "prompt_name"), required=())
+    untaken(more, ("prompt_name",))
+    return Ask(endpoint, inputs, truncation(more), "embedding")
 
 
 def read_tokenize(body: bytes, endpoint: str) -> Ask:
@@ -152,6 +167,7 @@ _CALLS = {
     "embed": (read_embed, operations.EMBED),
     "predict": (read_predict, operations.PREDICT),
     "rerank": (read_rerank, operations.RERANK),
+    "similarity": (read_similarity, operations.SIMILARITY),
     "tokenize": (read_tokenize, operations.TOKENIZE),
     "decode": (read_decode, operations.DECODE),
 }

@@ -45,6 +45,17 @@ INFO = Operation(
     statuses=OF_A_LOOK,
 )  # fmt: skip
 HEALTH = Operation("tei_health", "tei", "Whether a call would be answered")
+_SENTENCES: JsonObject = body_of("source_sentence", "sentences", source_sentence=TEXT, sentences=TEXTS)
+_OPTIONS: JsonObject = {**body_of(**CUT, prompt_name={"type": "null"}), "type": ["object", "null"]}
+SIMILARITY = Operation(
+    "tei_similarity", "tei", "How much sentences mean the same as another one", many(NUMBER), [0.83, 0.12],
+    body_of("inputs", inputs=_SENTENCES, parameters=_OPTIONS),
+    {
+        "embedding": {
+            "inputs": {"source_sentence": "How do I return a parcel?", "sentences": ["Sending goods back", "Our shop opens at nine."]}
+        }
+    },
+)  # fmt: skip
 _TOKEN: JsonObject = answer_of(
     id=WHOLE, text=WORD, special={"type": "boolean"}, start={"type": ["integer", "null"]}, stop={"type": ["integer", "null"]}
 )
