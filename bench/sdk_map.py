@@ -1,0 +1,134 @@
+"""How much of a server's peak the SDK's `map` reaches: a small real classifier, 100,000 short texts, in one run.
+
+usage: python bench/sdk_map.py [--home HOME] [--texts 100000] [--group-size 64] [--concurrency 8] [--sweep] [--embed]
+
+The peak is what `http_load.py` gets out of the same server with bodies made beforehand, over requests of 1, 32, 64, 128 and 256 texts; it reads
+no answer. The SDK writes every request and reads every answer, on the same two cores. Peak, `Hanlin.map`, `AsyncHanlin.map` and the peak
+again, so that a machine that changes under way is seen. HOME holds an LSTM, trained for an epoch and compressed, made at the first run.
+Prints a Markdown table and a JSON line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from endpoint_load import served
+from hanlin.client import AsyncHanlin, Hanlin, MapOptions
+from hanlin.datasets import bundled
+from servers import BUILD, drive
+from texts import short_texts, write_bodies
+
+HOME = BUILD / "bench-map-home"
+SIZES = (1, 32, 64, 128, 256)
+PATIENT = {"timeout": 120.0, "max_retries": 20}
+
+
+def key_of(home: Path) -> str:
+    """The owner's key."""
+    return (home / "owner.key").read_text().strip()
+
+
+def prepare(home: Path) -> None:
+    """Trains, compresses and deploys `mood`, unless that is done."""
+    with served(home) as url:
+        deadline = time.monotonic() + 60
+        while not (home / "owner.key").is_file() and time.monotonic() < deadline:
+            time.sleep(0.2)
+        with Hanlin(url, key_of(home), timeout=120, max_retries=20) as hanlin:
+            if any(endpoint.endpoint == "mood" for endpoint in hanlin.endpoints.list()):
+                return
+            reviews = bundled.reviews_en(BUILD / "packages") / "reviews-en.jsonl"
+            hanlin.jobs.wait(hanlin.datasets.add("reviews", reviews, task="text-classification").id)
+            hanlin.jobs.wait(
+                hanlin.jobs.submit("train", {"dataset": "reviews", "model": "lstm", "name": "mood", "options": {"epochs": 1}}).id
+            )
+            hanlin.jobs.wait(hanlin.jobs.submit("compress", {"model": "mood", "budget": 5.0, "target": "latency"}).id)
+            version = hanlin.models.get("mood").versions[0]
+            hanlin.deployments.wait(hanlin.deployments.create(f"mood:{version.number}", "mood"))
+
+
+def peak(url: str, key: str, texts: list[str], seconds: float) -> dict[int, float]:
+    """Texts a second by the size of requests."""
+    found = {}
+    with tempfile.TemporaryDirectory() as scratch:
+        for size in SIZES:
+            bodies = [{"inputs": texts[start : start + size]} for start in range(0, len(texts) - size + 1, size)][:4000]
+            file = write_bodies(Path(scratch) / f"{size}.jsonl", bodies)
+            clients = 64 if size == 1 else 8
+            told = drive(int(url.rpartition(":")[2]), "/models/mood", file, headers=[f"authorization: Bearer {key}"],
+                         clients=clients, seconds=seconds)  # fmt: skip
+            found[size] = float(str(told["rate"])) * size
+    return found
+
+
+def blocking(url: str, key: str, texts: list[str], options: MapOptions) -> int:
+    """Rows answered."""
+    with Hanlin(url, key) as hanlin:
+        return sum(1 for _ in hanlin.map("mood", texts, **options))
+
+
+async def awaited(url: str, key: str, texts: list[str], options: MapOptions) -> int:
+    """Rows answered."""
+    count = 0
+    async with AsyncHanlin(url, key) as hanlin:
+        async for _ in hanlin.map("mood", texts, **options):
+            count += 1
+    return count
+
+
+def timed(name: str, url: str, key: str, texts: list[str], options: MapOptions) -> dict[str, object]:
+    """Texts a second of one run, and the CPU seconds of this process in it."""
+    began, spent = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+    rows = blocking(url, key, texts, options) if name == "Hanlin" else asyncio.run(awaited(url, key, texts, options))
+    seconds, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF)
+    assert rows == len(texts), rows
+    cpu = after.ru_utime + after.ru_stime - spent.ru_utime - spent.ru_stime
+    return {"client": name, **options, "texts_per_s": round(rows / seconds), "client_cpu_us_per_text": round(cpu / rows * 1e6, 1)}
+
+
+def main() -> None:
+    """Prepares, measures and prints."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--home", type=Path, default=HOME)
+    parser.add_argument("--texts", type=int, default=100_000)
+    parser.add_argument("--group-size", type=int, default=64)
+    parser.add_argument("--concurrency", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=4.0, help="of each load for the peak")
+    parser.add_argument("--sweep", action="store_true", help="other sizes of requests and other numbers of them too")
+    parser.add_argument("--prepare", action="store_true", help="only make the home")
+    options = parser.parse_args()
+    prepare(options.home)
+    if options.prepare:
+        return
+    plans: list[MapOptions] = [{"group_size": options.group_size, "concurrency": options.concurrency}]
+    if options.sweep:
+        plans = [{"group_size": size, "concurrency": most} for size in (32, 64, 128, 256) for most in (2, 4, 8)]
+    texts = short_texts(options.texts)
+    with served(options.home) as url:
+        key = key_of(options.home)
+        with Hanlin(url, key, timeout=120, max_retries=20) as hanlin:
+            hanlin.endpoints.update("mood", cache_ttl_s=0)
+            model = hanlin.ask("mood", "good").model
+        before = peak(url, key, texts, options.seconds)
+        runs = [timed(name, url, key, texts, plan) for plan in plans for name in ("Hanlin", "AsyncHanlin")]
+        after = peak(url, key, texts, options.seconds)
+    best = max(*before.values(), *after.values())
+    print(f"### `map` over {len(texts):,} texts: {model}, {sys.platform}\n")
+    print("| texts a request | load driver, texts/s before | after |\n|---|---|---|")
+    print(*(f"| {size} | {before[size]:,.0f} | {after[size]:,.0f} |" for size in SIZES), sep="\n")
+    print("\n| client | texts a request | requests at most | texts/s | of the peak | client CPU µs a text |\n|---|---|---|---|---|---|")
+    for run in runs:
+        print(f"| {run['client']} | {run['group_size']} | {run['concurrency']} | {run['texts_per_s']:,} "
+              f"| {int(str(run['texts_per_s'])) / best:.0%} | {run['client_cpu_us_per_text']} |")  # fmt: skip
+    print("\n" + json.dumps({"bench": "sdk_map", "model": model, "peak": best, "before": before, "after": after, "runs": runs}))
+
+
+if __name__ == "__main__":
+    main()
