@@ -39,14 +39,14 @@ class Server:
         self.environ = environ
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> Server:
-        """Starts `up` on a free port and waits until it answers."""
+    def start(self, port: int = 0) -> Server:
+        """Starts `up` on a free port, or on `port`, and waits until it answers."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith("HANLIN_")}
         self.home.mkdir(parents=True, exist_ok=True)
         (self.home / "run" / "server.json").unlink(missing_ok=True)
         with (self.home / "up.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "hanlin", "up", "--home", str(self.home), "--port", "0"],
+                [sys.executable, "-m", "hanlin", "up", "--home", str(self.home), "--port", str(port)],
                 stdout=log, stderr=subprocess.STDOUT, env=environ | self.environ,
             )  # fmt: skip
         wait_for(self._answers, f"the server did not answer: {(self.home / 'up.log').read_text()[-2000:]}")

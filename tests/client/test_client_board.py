@@ -76,13 +76,26 @@ def test_too_large_a_request_is_halved() -> None:
     board = new_board()
     board.add(0, ["a", "b", "c"])
     board.failed(taken(board), errors.InvalidInput("batch_too_large", items=3, limit=2), 0.0)
-    assert not board.can_be_larger
+    assert board.is_too_large
     halves = [taken(board), taken(board)]
     assert [piece.texts() for piece in halves] == [["a"], ["b", "c"]]
     board.failed(halves[0], errors.InvalidInput("body_too_large", limit=1), 0.0)
     board.answered(halves[1], ["B", "C"])
     group = board.release()
     assert group is not None and isinstance(group.results()[0], errors.InvalidInput)
+
+
+def test_a_server_that_is_too_slow_for_a_request_gets_smaller_ones() -> None:
+    board = new_board()
+    board.add(0, [str(row) for row in range(32)])
+    board.failed(taken(board), errors.DeadlineExceeded("answer_too_late"), 0.0)
+    assert board.is_too_large
+    halves = [taken(board, 1.0), taken(board, 1.0)]
+    assert [len(piece.texts()) for piece in halves] == [16, 16]
+    for piece in halves:
+        board.failed(piece, errors.Overloaded("queue_full", retry_after_s=1.0), 1.0)
+    assert board.take(1.5) is None
+    assert (len(taken(board, 2.0).texts()), board.pace.limit) == (8, 1)
 
 
 def test_a_text_that_the_engine_fails_at_is_found() -> None:

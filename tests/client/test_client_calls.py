@@ -28,6 +28,32 @@ def test_embed_one_and_many(hanlin) -> None:
         hanlin.embed("ranker", {"query": "not a list of vectors", "texts": []})
 
 
+async def test_similarity_is_the_cosine(hanlin, world, standin) -> None:
+    near, same = hanlin.similarity("vectors", "abc", ["a", "abc"])
+    assert 0 < near < same == pytest.approx(1.0)
+    assert hanlin.similarity("vectors", "abc", []) == []
+    async with AsyncHanlin(world.url, standin.KEY) as client:
+        assert await client.similarity("vectors", "abc", ("a", "abc")) == [near, same]
+
+
+def test_some_calls_may_have_other_options(hanlin, world) -> None:
+    world.faults = ["503"]
+    with pytest.raises(errors.NotReady):
+        hanlin.with_options(max_retries=0).classify("sentiment", "好")
+    world.slow_s = 2.0
+    with pytest.raises(errors.DeadlineExceeded):
+        hanlin.with_options(timeout=0.2).models.list()
+    world.slow_s = 0.0
+    assert hanlin.classify("sentiment", "好").label == "pos"
+
+
+async def test_some_calls_may_have_other_options_async(world, standin) -> None:
+    async with AsyncHanlin(world.url, standin.KEY) as client:
+        world.slow_s = 2.0
+        with pytest.raises(errors.DeadlineExceeded):
+            await client.with_options(timeout=0.2, max_retries=0).keys.list()
+
+
 def test_rerank_gives_places_best_first(hanlin) -> None:
     found = hanlin.rerank("ranker", "which?", ["a", "abc", "ab"], top_k=2, return_text=True)
     assert [(item.index, item.text) for item in found] == [(1, "abc"), (2, "ab")]

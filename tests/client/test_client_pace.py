@@ -46,3 +46,16 @@ def test_a_server_that_is_away_is_asked_by_one_alone() -> None:
     for _ in range(7):
         pace.good()
     assert pace.limit == 8  # half of what it bore, soon again
+
+
+def test_it_does_not_grow_where_requests_wait_at_the_server() -> None:
+    pace = Pace(16)
+    for _ in range(100):
+        pace.good(queue_ms=30.0)
+    assert pace.limit == 4
+    for _ in range(100):
+        pace.good(queue_ms=500.0)
+    assert pace.limit == 2  # one that is worked on, one that waits
+    for _ in range(4):
+        pace.good(queue_ms=1.0)
+    assert pace.limit == 6

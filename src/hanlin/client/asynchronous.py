@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncGenerator, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ import httpx
 from hanlin.client import calls, flows, transfer
 from hanlin.client.batches import AsyncBatches
 from hanlin.client.connection import find_url
-from hanlin.client.core import AsyncCore, AsyncPart, make_policy
+from hanlin.client.core import AsyncCore, AsyncPart, changed_policy, make_policy
 from hanlin.client.drivers import AsyncDriver
 from hanlin.client.inference import AsyncInference
 from hanlin.client.serving import AsyncDeployments, AsyncEndpoints
@@ -50,7 +51,11 @@ class AsyncHanlin(AsyncInference):
     ) -> None:
         self.url = find_url(url)
         policy = make_policy(self.url, key, timeout_s=timeout, max_retries=max_retries, language=language)
-        super().__init__(AsyncCore(AsyncDriver(self.url, transport=transport), policy))
+        self._begin(AsyncCore(AsyncDriver(self.url, transport=transport), policy))
+
+    def _begin(self, core: AsyncCore) -> None:
+        """Parts over `core`."""
+        super().__init__(core)
         self.datasets = AsyncDatasets(self._core)
         self.jobs = AsyncJobs(self._core)
         self.models = AsyncModels(self._core)
@@ -59,6 +64,15 @@ class AsyncHanlin(AsyncInference):
         self.keys = AsyncKeys(self._core)
         self.blobs = AsyncBlobs(self._core)
         self.batches = AsyncBatches(self._core)
+
+    def with_options(self, *, timeout: float | None = None, max_retries: int | None = None) -> AsyncHanlin:
+        """The same connection with another deadline or other retries, for some calls: `hanlin.with_options(timeout=2).classify(…)`.
+
+        Closing either closes both.
+        """
+        other = copy.copy(self)
+        other._begin(AsyncCore(self._core.driver, changed_policy(self._core.policy, timeout_s=timeout, max_retries=max_retries)))
+        return other
 
     async def tasks(self) -> list[Task]:
         """The tasks that the server knows."""

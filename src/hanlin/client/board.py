@@ -14,9 +14,10 @@ from itertools import count
 from typing import Generic, TypeVar
 
 from hanlin.client.pace import Pace
-from hanlin.errors import DataCorrupt, DeadlineExceeded, EngineFailed, HanlinError, Internal, InvalidInput, NotReady
+from hanlin.errors import DataCorrupt, DeadlineExceeded, EngineFailed, HanlinError, Internal, InvalidInput, NotReady, Overloaded
 
 T = TypeVar("T")
+SMALLEST = 8  # texts a request, below which a slow server is not asked for fewer
 MAX_LONE_FAILURES = 64  # so many texts in a row that the engine failed at, and the engine is broken, not the texts
 
 
@@ -69,7 +70,7 @@ class Board(Generic[T]):
     def __init__(self, pace: Pace, pause_s: Callable[[int, HanlinError], float], *, patience_s: float, most_groups: int) -> None:
         self.pace = pace
         self.running = 0
-        self.can_be_larger = True
+        self.is_too_large = False
         self._pause_s = pause_s
         self._patience_s = patience_s
         self._most_groups = most_groups
@@ -120,11 +121,11 @@ class Board(Generic[T]):
             return None
         return max(0.0, self._due[0][0] - now, self.pace.held_until() - now)
 
-    def answered(self, piece: Piece[T], answers: Sequence[T]) -> None:
-        """Good answers to all texts of a piece."""
+    def answered(self, piece: Piece[T], answers: Sequence[T], queue_ms: float | None = None) -> None:
+        """Good answers to all texts of a piece, which waited so long at the server."""
         self.running -= 1
         self._failing_since, self._lone_failures = None, 0
-        self.pace.good()
+        self.pace.good(queue_ms)
         for place, answer in zip(piece.places, answers, strict=True):
             piece.group.settle(place, answer)
 
@@ -148,7 +149,6 @@ class Board(Generic[T]):
             piece.group.settle(piece.places[index], error)
             self._queue(now, Piece(piece.group, piece.places[:index] + piece.places[index + 1 :]))
         elif error.code in ("batch_too_large", "body_too_large") and len(piece.places) > 1:
-            self.can_be_larger = False
             self._halve(piece, now)
         elif error.code == "body_too_large":
             piece.group.settle(piece.places[0], error)
@@ -165,24 +165,31 @@ class Board(Generic[T]):
             self.pace.away(piece.sent_at, now, pause_s)
         else:
             self.pace.refused(piece.sent_at, now)
-        self._queue(now + pause_s, Piece(piece.group, piece.places, piece.attempt + 1))
+        is_slow = isinstance(error, DeadlineExceeded) or (isinstance(error, Overloaded) and self.pace.limit == 1)
+        if is_slow and len(piece.places) > SMALLEST:
+            self._halve(piece, now + pause_s)
+        else:
+            self._queue(now + pause_s, Piece(piece.group, piece.places, piece.attempt + 1))
 
     def _broke(self, piece: Piece[T], error: HanlinError, now: float) -> None:
         """The engine failed: once may be chance; then look for the text that it fails at."""
         if piece.attempt == 0:
             self._queue(now + self._pause_s(0, error), Piece(piece.group, piece.places, 1))
         elif len(piece.places) > 1:
+            was_too_large = self.is_too_large
             self._halve(piece, now)
+            self.is_too_large = was_too_large  # one text is at fault, not their number
         else:
             self._lone_failures += 1
             if self._lone_failures > MAX_LONE_FAILURES:
                 raise error
             piece.group.settle(piece.places[0], error)
 
-    def _halve(self, piece: Piece[T], now: float) -> None:
+    def _halve(self, piece: Piece[T], when: float) -> None:
+        self.is_too_large = True
         middle = len(piece.places) // 2
         for places in (piece.places[:middle], piece.places[middle:]):
-            self._queue(now, Piece(piece.group, places, piece.attempt))
+            self._queue(when, Piece(piece.group, places, piece.attempt))
 
     def release(self) -> Group[T] | None:
         """The first group, if all of it is answered."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hanlin.client import building, flows
 from hanlin.client.connection import find_key
 from hanlin.client.drivers import AsyncDriver, Driver
@@ -17,6 +19,12 @@ def make_policy(url: str, key: str | None, *, timeout_s: float, max_retries: int
         "accept-language": "zh" if language.startswith("zh") else "en",
     }
     return Policy(url, timeout_s, max_retries, headers=headers)
+
+
+def changed_policy(policy: Policy, *, timeout_s: float | None, max_retries: int | None) -> Policy:
+    """`policy` with what is not None."""
+    timeout_s = policy.timeout_s if timeout_s is None else timeout_s
+    return replace(policy, timeout_s=timeout_s, max_retries=policy.max_retries if max_retries is None else max_retries)
 
 
 class Core:

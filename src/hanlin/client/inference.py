@@ -63,6 +63,12 @@ class Inference(Maps):
         found = self._core.call(inference_calls.embed(endpoint, texts, options))
         return found[0] if isinstance(inputs, str) else found
 
+    def similarity(
+        self, endpoint: str, text: str, others: list[str] | tuple[str, ...], *, prompt_name: str | None = None, truncate: bool = False
+    ) -> list[float]:
+        """How near each of `others` is to `text`, -1 to 1: the cosines of their vectors, by an endpoint of the task embedding."""
+        return self._core.call(inference_calls.similarity(endpoint, text, list(others), prompt_name=prompt_name, truncate=truncate))
+
     def rerank(
         self, endpoint: str, query: str, texts: list[str] | tuple[str, ...], *, top_k: int | None = None, return_text: bool = False,
         raw_scores: bool = False, truncate: bool = False,
@@ -144,6 +150,12 @@ class AsyncInference(AsyncMaps):
         options = {"dimensions": dimensions, "prompt_name": prompt_name, "normalize": normalize, "truncate": truncate or None}
         found = await self._core.call(inference_calls.embed(endpoint, texts, options))
         return found[0] if isinstance(inputs, str) else found
+
+    async def similarity(
+        self, endpoint: str, text: str, others: list[str] | tuple[str, ...], *, prompt_name: str | None = None, truncate: bool = False
+    ) -> list[float]:
+        """How near each of `others` is to `text`, -1 to 1: the cosines of their vectors, by an endpoint of the task embedding."""
+        return await self._core.call(inference_calls.similarity(endpoint, text, list(others), prompt_name=prompt_name, truncate=truncate))
 
     async def rerank(
         self, endpoint: str, query: str, texts: list[str] | tuple[str, ...], *, top_k: int | None = None, return_text: bool = False,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from operator import mul
 from typing import TypeVar
 
 from pydantic import JsonValue
@@ -62,6 +64,17 @@ def embed(endpoint: str, texts: Sequence[str], options: Mapping[str, JsonValue])
     """Vectors of a list of texts; options that are None are left to the server."""
     parameters: JsonObject = {name: value for name, value in options.items() if value is not None}
     return predict(endpoint, list(texts), parameters, lambda reply: replies.vectors(reply, count=len(texts)))
+
+
+def similarity(endpoint: str, text: str, others: Sequence[str], *, prompt_name: str | None, truncate: bool) -> Call[list[float]]:
+    """Cosines of a text's vector with those of others, in one request: vectors of length 1, multiplied here."""
+    call = embed(endpoint, [text, *others], {"normalize": True, "prompt_name": prompt_name, "truncate": truncate or None})
+
+    def parse(reply: Reply) -> list[float]:
+        first, *rest = call.parse(reply)
+        return [sum(map(mul, first, vector)) for vector in rest]
+
+    return replace(call, parse=parse)  # type: ignore[arg-type, return-value]
 
 
 def rerank(endpoint: str, query: str, texts: list[str], options: Mapping[str, JsonValue]) -> Call[list[Ranked]]:

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from hanlin.client.board import Piece
 from hanlin.client.core import AsyncCore, Core
-from hanlin.client.mapping import Mapping
+from hanlin.client.mapping import Heard, Mapping
 from hanlin.errors import HanlinError
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ def run(core: Core, begin: Callable[[], Mapping[T]], texts: Iterator[object], co
 
 
 def _pump(core: Core, mapping: Mapping[T], texts: Iterator[object], pool: ThreadPoolExecutor) -> Iterator[T | HanlinError]:
-    arrived: queue.SimpleQueue[tuple[Piece[T], list[T] | BaseException]] = queue.SimpleQueue()
+    arrived: queue.SimpleQueue[tuple[Piece[T], Heard[T] | BaseException]] = queue.SimpleQueue()
     has_more = True
 
     def ask(piece: Piece[T]) -> None:
@@ -89,7 +89,7 @@ _END = object()
 async def _apump(
     core: AsyncCore, mapping: Mapping[T], texts: AsyncIterator[object], tasks: set[asyncio.Task[None]]
 ) -> AsyncIterator[T | HanlinError]:
-    arrived: asyncio.Queue[tuple[Piece[T], list[T] | BaseException]] = asyncio.Queue()
+    arrived: asyncio.Queue[tuple[Piece[T], Heard[T] | BaseException]] = asyncio.Queue()
     has_more = True
 
     async def ask(piece: Piece[T]) -> None:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, Literal, TypedDict, TypeVar
 
+from hanlin.client import replies
 from hanlin.client.board import Board, Piece
 from hanlin.client.checkpoint import Checkpoint, Kept
 from hanlin.client.flows import Policy, exchange
 from hanlin.client.pace import Pace
 from hanlin.client.progress import Bar, OnProgress, Teller
 from hanlin.client.questions import Question
-from hanlin.client.steps import Flow
+from hanlin.client.steps import Flow, Reply
 from hanlin.client.texts import Grouper
 from hanlin.errors import HanlinError, Internal, InvalidInput, from_wire
 
@@ -30,7 +31,7 @@ class MapOptions(TypedDict, total=False):
 
     Attributes:
         concurrency: requests in flight at most (8). How many is found out: more while the server takes them, half when it is busy.
-        group_size: texts a request (64).
+        group_size: texts a request (128); fewer, where the server finds that too many.
         checkpoint: a file that takes the answers; a second run with the same texts, endpoint and question goes on where this one stopped.
         progress: True for a bar on standard error; a function of rows done and rows in all; or something with `update(n)`, as tqdm's bars.
         total: rows in all, for `progress`, where the texts do not know their number.
@@ -50,7 +51,7 @@ class MapPlan:
     """The options with their defaults."""
 
     concurrency: int = 8
-    group_size: int = 64
+    group_size: int = 128
     checkpoint: str | Path | None = None
     progress: bool | OnProgress | Bar | None = None
     total: int | None = None
@@ -61,6 +62,22 @@ class MapPlan:
         for name, value in (("concurrency", self.concurrency), ("group_size", self.group_size)):
             if value < 1:
                 raise InvalidInput("map_option_too_small", name=name, value=value)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard(Generic[T]):
+    """The answers to a request, and how long it waited at the server, where that is told."""
+
+    answers: list[T]
+    queue_ms: float | None
+
+
+def queue_ms_of(reply: Reply) -> float | None:
+    """From Server-Timing; a proxy may have taken it out."""
+    try:
+        return replies.times_of(reply.headers.get("server-timing", "")).get("queue")
+    except ValueError:
+        return None
 
 
 class Mapping(Generic[T]):
@@ -117,9 +134,8 @@ class Mapping(Generic[T]):
             self._add(group)
 
     def _add(self, group: list[object]) -> None:
-        if not self._board.can_be_larger:
-            self._grouper.size = max(1, self._grouper.size // 2)
-            self._board.can_be_larger = True
+        if self._board.is_too_large:
+            self._grouper.size, self._board.is_too_large = max(1, len(group) // 2), False
         self._board.add(self._next_row, group)
         self._next_row += len(group)
 
@@ -131,20 +147,25 @@ class Mapping(Generic[T]):
         """Seconds until there is something to send; None: not before an answer comes."""
         return self._board.wait_s(self._clock())
 
-    def ask(self, piece: Piece[T]) -> Flow[list[T]]:
+    def ask(self, piece: Piece[T]) -> Flow[Heard[T]]:
         """The request for a piece, tried once."""
-        return exchange(self._question.call(self._endpoint, piece.texts()), self._policy)
+        call = self._question.call(self._endpoint, piece.texts())
 
-    def settle(self, piece: Piece[T], outcome: list[T] | BaseException) -> None:
+        def parse(reply: Reply) -> Heard[T]:
+            return Heard(call.parse(reply), queue_ms_of(reply))
+
+        return exchange(replace(call, parse=parse), self._policy)  # type: ignore[arg-type]
+
+    def settle(self, piece: Piece[T], outcome: Heard[T] | BaseException) -> None:
         """What came of a request. Raises what ends the whole."""
         if isinstance(outcome, HanlinError):
             self._board.failed(piece, outcome, self._clock())
         elif isinstance(outcome, BaseException):
             raise outcome
-        elif len(outcome) != len(piece.places):
+        elif len(outcome.answers) != len(piece.places):
             self._board.failed(piece, Internal("unexpected_answer", status=200), self._clock())
         else:
-            self._board.answered(piece, outcome)
+            self._board.answered(piece, outcome.answers, outcome.queue_ms)
 
     def released(self) -> Iterator[T | HanlinError] | None:
         """The answers that come next in order, if they are there."""

@@ -7,6 +7,7 @@ from typing import Literal, TypeVar, Unpack, overload
 
 from hanlin.client import map_drivers
 from hanlin.client.core import AsyncCore, Core
+from hanlin.client.map_tables import Table, TableMap
 from hanlin.client.mapping import MapOptions, Mapping, MapPlan, OnError
 from hanlin.client.questions import Classify, Question
 from hanlin.client.texts import aiterate, check_source, iterate, length_of
@@ -67,6 +68,23 @@ class Maps:
 
         return map_drivers.run(self._core, begin, iterate(texts), plan.concurrency)
 
+    def map_table(
+        self, endpoint: str, table: Table, column: str, question: Question[T] | None = None, *, on_error: OnError = "raise",
+        prefix: str = "", **options: Unpack[MapOptions],
+    ) -> Table:  # fmt: skip
+        """`map` over a column of a table of pandas, polars or pyarrow: the same kind of table with the answers in columns of its own.
+
+        Rows without a text get no answer. The columns: `label` and `score`; `embedding`; `entities`; `answer` (JSON).
+
+        Args:
+            on_error: `raise`, or `return`: a column `error` says why a row has no answer.
+            prefix: put before the names of the new columns.
+        """
+        asked = TableMap(table, column, question or Classify(), on_error, prefix)
+        with asked.told():
+            rows = self._map(endpoint, asked.column.texts(), asked.question, on_error, asked.options(options))
+            return asked.made(list(rows))
+
 
 class AsyncMaps:
     """The same for asyncio; not awaited, but gone through with `async for`."""
@@ -110,3 +128,13 @@ class AsyncMaps:
             return Mapping(endpoint, question, plan, self._core.policy, on_error=on_error, total=length_of(texts))
 
         return map_drivers.arun(self._core, begin, aiterate(texts))
+
+    async def map_table(
+        self, endpoint: str, table: Table, column: str, question: Question[T] | None = None, *, on_error: OnError = "raise",
+        prefix: str = "", **options: Unpack[MapOptions],
+    ) -> Table:  # fmt: skip
+        """`map` over a column of a table: see Hanlin.map_table."""
+        asked = TableMap(table, column, question or Classify(), on_error, prefix)
+        with asked.told():
+            rows = self._map(endpoint, asked.column.texts(), asked.question, on_error, asked.options(options))
+            return asked.made([row async for row in rows])

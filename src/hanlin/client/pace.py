@@ -1,13 +1,16 @@
-"""How many requests may be in flight: more while the server takes them, half at a refusal. Integers and a clock; sends nothing.
+"""How many requests may be in flight: more while the server takes them at once, half at a refusal. Integers and a clock; sends nothing.
 
 Source: V. Jacobson, "Congestion Avoidance and Control", 1988: slow start to a threshold, additive increase, multiplicative decrease.
-We depart in that the increase is an eighth as fast, for each step past the server's limit costs somebody a refusal.
+We depart in that the increase is an eighth as fast, for each step past the server's limit costs somebody a refusal, and in that it stops
+where requests wait at the server: its engine is busy then, and more would only make other callers wait.
 """
 
 from __future__ import annotations
 
 START = 4
 GENTLE = 8
+QUEUE_ENOUGH_MS = 25.0
+QUEUE_TOO_LONG_MS = 100.0
 
 
 class Pace:
@@ -33,8 +36,12 @@ class Pace:
         """Before this moment nothing shall be sent."""
         return self._held_until
 
-    def good(self) -> None:
-        """An answer came."""
+    def good(self, queue_ms: float | None = None) -> None:
+        """An answer came; it had to wait so long at the server, where that is known."""
+        if queue_ms is not None and queue_ms > QUEUE_ENOUGH_MS:
+            if queue_ms > QUEUE_TOO_LONG_MS:
+                self._limit = max(min(2.0, self._limit), self._limit - 1.0 / self._limit)
+            return
         step = 1.0 if self._limit < self._threshold else 1.0 / (GENTLE * self._limit)
         self._limit = min(float(self.most), self._limit + step)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Generic, Protocol, TypeVar
@@ -37,6 +38,10 @@ class Question(Protocol, Generic[T]):
         """The answer that was written down. Raises ValueError or TypeError."""
         ...
 
+    def columns(self, answers: Sequence[T | None]) -> dict[str, list[object]]:
+        """The answers as columns of a table; None where a row has none."""
+        ...
+
 
 class _Named:
     """Names the question and its options."""
@@ -70,6 +75,13 @@ class Classify(_Named):
         found.is_truncated, found.num_windows = bool(value["is_truncated"]), int(str(value["num_windows"]))
         return found
 
+    def columns(self, answers: Sequence[Prediction | None]) -> dict[str, list[object]]:
+        """The best label and its score."""
+        return {
+            "label": [answer.label if answer is not None else None for answer in answers],
+            "score": [answer.score if answer is not None else None for answer in answers],
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Embed(_Named):
@@ -95,6 +107,10 @@ class Embed(_Named):
             raise TypeError("not a vector")
         return [float(number) for number in value if isinstance(number, int | float)]
 
+    def columns(self, answers: Sequence[list[float] | None]) -> dict[str, list[object]]:
+        """The vectors."""
+        return {"embedding": [*answers]}
+
 
 @dataclass(frozen=True, slots=True)
 class TagTokens(_Named):
@@ -119,6 +135,10 @@ class TagTokens(_Named):
         if not isinstance(value, list):
             raise TypeError("not a list of entities")
         return [Entity.model_validate(row) for row in value]
+
+    def columns(self, answers: Sequence[list[Entity] | None]) -> dict[str, list[object]]:
+        """A list of entities a row."""
+        return {"entities": [None if answer is None else self.to_json(answer) for answer in answers]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,3 +176,7 @@ class Predict:
     def from_json(self, value: JsonValue) -> JsonValue:
         """See Question."""
         return value
+
+    def columns(self, answers: Sequence[JsonValue | None]) -> dict[str, list[object]]:
+        """The answers as JSON text."""
+        return {"answer": [None if answer is None else json.dumps(answer, ensure_ascii=False) for answer in answers]}

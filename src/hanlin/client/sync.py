@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Generator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ import httpx
 from hanlin.client import calls, flows, transfer
 from hanlin.client.batches import Batches
 from hanlin.client.connection import find_url
-from hanlin.client.core import Core, Part, make_policy
+from hanlin.client.core import Core, Part, changed_policy, make_policy
 from hanlin.client.drivers import Driver
 from hanlin.client.inference import Inference
 from hanlin.client.serving import Deployments, Endpoints
@@ -50,7 +51,11 @@ class Hanlin(Inference):
     ) -> None:
         self.url = find_url(url)
         policy = make_policy(self.url, key, timeout_s=timeout, max_retries=max_retries, language=language)
-        super().__init__(Core(Driver(self.url, transport=transport), policy))
+        self._begin(Core(Driver(self.url, transport=transport), policy))
+
+    def _begin(self, core: Core) -> None:
+        """Parts over `core`."""
+        super().__init__(core)
         self.datasets = Datasets(self._core)
         self.jobs = Jobs(self._core)
         self.models = Models(self._core)
@@ -59,6 +64,15 @@ class Hanlin(Inference):
         self.keys = Keys(self._core)
         self.blobs = Blobs(self._core)
         self.batches = Batches(self._core)
+
+    def with_options(self, *, timeout: float | None = None, max_retries: int | None = None) -> Hanlin:
+        """The same connection with another deadline or other retries, for some calls: `hanlin.with_options(timeout=2).classify(…)`.
+
+        Closing either closes both.
+        """
+        other = copy.copy(self)
+        other._begin(Core(self._core.driver, changed_policy(self._core.policy, timeout_s=timeout, max_retries=max_retries)))
+        return other
 
     def tasks(self) -> list[Task]:
         """The tasks that the server knows."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -20,6 +22,8 @@ def embed(inputs: str | list[str], parameters: dict) -> list:
     rows = [
         [float(len(text)), -1.0, 0.5, 0.25][: parameters.get("dimensions")] for text in ([inputs] if isinstance(inputs, str) else inputs)
     ]
+    if parameters.get("normalize"):
+        rows = [[value / math.hypot(*row) for value in row] for row in rows]
     return rows[0] if isinstance(inputs, str) else rows
 
 
