@@ -25,6 +25,7 @@ from hanlin.settings import load_settings
 from hanlin.storage.manifest import Manifest, ManifestFile
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import TextSettings
+from hanlin.tasks.vectors import VectorSettings
 from hanlin.types import Digest
 
 PACKAGES = Path(__file__).parents[2] / "build" / "packages"
@@ -134,7 +135,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def publish_fakes() -> Callable[..., None]:
-    """`publish_fakes(home, {…}, {…})`: published versions 1, 2, … of model `m`, served by the fake engine as their `fake.json` says."""
+    """`publish_fakes(home, {…}, {…})`: published versions 1, 2, … of model `m`, served by the fake engine as their `fake.json` says.
+    With `dimensions` they give vectors."""
 
     def publish(home: Path, *versions: dict[str, object], labels: tuple[str, str] = ("calm", "storm")) -> None:
         home.mkdir(parents=True, exist_ok=True)
@@ -144,9 +146,10 @@ def publish_fakes() -> Callable[..., None]:
             platform.accounts.ensure_owner_key(home)
             for number, fake in enumerate(versions):
                 files = fake_artifact(labels if number % 2 == 0 else labels[::-1], fake)
+                task, of_task = ("embedding", ()) if "dimensions" in fake else ("text-classification", labels)
                 entries = tuple(ManifestFile(name, Digest(platform.blobs.put(content)), len(content)) for name, content in files.items())
                 made = platform.registry.create_version(
-                    DEFAULT_TEAM, "m", "text-classification", manifest=Manifest(entries), lineage={}, metrics={}, labels=labels
+                    DEFAULT_TEAM, "m", task, manifest=Manifest(entries), lineage={}, metrics={}, labels=of_task
                 )
                 platform.registry.add_variant(made, "fake-fp32", None, {"status": "ok"}, is_chosen=True)
                 platform.registry.publish(platform.registry.add_certificate(made, "fake-fp32", {"rows": 1}, is_passed=True))
@@ -161,7 +164,10 @@ def fake_artifact(labels: tuple[str, ...], fake: dict[str, object]) -> dict[str,
     words = ("[PAD]", "[UNK]", *(f"w{number}" for number in range(10)), "wrong")
     tokenizer = Tokenizer(models.WordLevel({word: number for number, word in enumerate(words)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    spec = ModelSpec(task="text-classification", labels=labels, max_length=64, pad_id=0, text=TextSettings(), languages=("en",))
+    dimensions = fake.get("dimensions")
+    vectors = VectorSettings(int(str(dimensions)), is_normalized=False) if dimensions else None
+    task, labels = ("embedding", ()) if vectors else ("text-classification", labels)
+    spec = ModelSpec(task=task, labels=labels, max_length=64, pad_id=0, text=TextSettings(), languages=("en",), vectors=vectors)
     return {
         "hanlin.json": json.dumps(spec.to_json()).encode(),
         "tokenizer.json": tokenizer.to_str().encode(),

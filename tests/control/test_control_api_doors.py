@@ -17,7 +17,7 @@ from hanlin.gateway.dataplane import Dataplane
 DIGEST = "a" * 64
 EXAMPLES = {
     "name": "mood", "number": "1", "alias": "production", "picture": "confusion", "job_id": "job_x", "sha256": DIGEST, "endpoint": "live",
-    "key_id": "key_x", "deployment_id": "dep-x",
+    "key_id": "key_x", "deployment_id": "dep-x", "file_id": "file-x", "batch_id": "batch_x",
 }  # fmt: skip
 BODIES = {
     "/api/v1/jobs": {"kind": "evaluate", "config": {"model": "mood"}},
@@ -27,8 +27,10 @@ BODIES = {
     "/api/v1/keys": {"name": "k", "scopes": ["read"]},
     "/api/v1/endpoints/{endpoint}": {"long_text": "refuse"},
     "/api/v1/endpoints/{endpoint}/scale": {"min_replicas": 1},
+    "/v1/batches": {"input_file_id": "file-x", "endpoint": "/v1/embeddings", "completion_window": "24h"},
 }
 NAMES_NOTHING = {f"/api/v1/{name}" for name in ("datasets", "tasks", "keys", "models", "endpoints", "deployments", "jobs")}
+NAMES_NOTHING |= {"/v1/files", "/v1/batches"}
 
 
 def routes(platform) -> list[tuple[str, str, APIRoute]]:
@@ -86,17 +88,24 @@ async def test_a_scope_is_needed(http, platform) -> None:
 async def test_another_teams_things_look_like_nothing(http, platform, make_version, owner) -> None:
     """C042: with the other team's key every path with an id answers byte for byte as if the id were unknown."""
     make_version()
-    from hanlin.control import deployments, jobs
+    from hanlin.control import batches, deployments, files, jobs
 
     endpoint = deployments.deploy(platform, owner, model="mood", endpoint="live")
     job = jobs.submit(platform, owner, kind="evaluate", config={"model": "mood", "dataset": None})
     key, _ = platform.accounts.create_key(owner.team_id, "kept", ["read"])
-    theirs = {"job_id": job.id, "deployment_id": endpoint.id, "key_id": key.id}
+    (platform.settings.home / "lines").write_text("{}")
+    file = files.add(platform, owner, platform.settings.home / "lines", name="lines.jsonl")
+    batch = batches.create(platform, owner, file_id=file.id, url="/v1/embeddings", metadata={})
+    theirs = {"job_id": job.id, "deployment_id": endpoint.id, "key_id": key.id, "file_id": file.id, "batch_id": batches.batch_id(batch)}
     theirs["sha256"] = platform.registry.get_model(owner.team_id, "mood").versions[0].manifest.find("model.safetensors").sha256
     stranger = http.key(team="other")
     async with http.client(stranger) as client:
         for method, path, _ in routes(platform):
-            if (path in NAMES_NOTHING and method != "POST") or (method == "PUT" and "blobs" in path) or path in {"/api/v1/keys"}:
+            if (
+                (path in NAMES_NOTHING and method != "POST")
+                or (method == "PUT" and "blobs" in path)
+                or path in {"/api/v1/keys", "/v1/files"}
+            ):
                 continue
             known = await client.request(method, fill(path, **theirs), json=BODIES.get(path), headers={"x-request-id": "r"})
             assert known.status_code == 404, f"{method} {path} {known.text}"

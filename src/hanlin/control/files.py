@@ -42,7 +42,9 @@ class StoredFile:
         return {"id": self.id, "path": self.name, "sha256": self.digest, "size_bytes": self.size_bytes}
 
 
-def keep(platform: Platform, team_id: TeamId, path: Path, *, name: str, purpose: Purpose, job_id: str | None = None) -> StoredFile:
+def keep(
+    platform: Platform, team_id: TeamId, path: Path, *, name: str, purpose: Purpose, job_id: str | None = None, ttl_s: float | None = None
+) -> StoredFile:  # fmt: skip
     """Stores a copy of `path`. A job has one file of a purpose: the last one stands."""
     size_bytes = path.stat().st_size
     digest = platform.blobs.put(path)
@@ -50,7 +52,7 @@ def keep(platform: Platform, team_id: TeamId, path: Path, *, name: str, purpose:
     row = FileRow(
         id="file-" + "".join(secrets.choice(_ALPHABET) for _ in range(24)), team_id=team_id, name=name[:_MAX_NAME], purpose=purpose,
         digest=digest, size_bytes=size_bytes, job_id=job_id, created_at=now,
-        expires_at=now + timedelta(seconds=platform.settings.file_ttl_s),
+        expires_at=now + timedelta(seconds=min(ttl_s or float("inf"), platform.settings.file_ttl_s)),
     )  # fmt: skip
     with platform.database.write() as session:
         if job_id is None:
@@ -62,7 +64,7 @@ def keep(platform: Platform, team_id: TeamId, path: Path, *, name: str, purpose:
         return _value(row)
 
 
-def add(platform: Platform, principal: Principal, path: Path, *, name: str) -> StoredFile:
+def add(platform: Platform, principal: Principal, path: Path, *, name: str, ttl_s: float | None = None) -> StoredFile:
     """Stores the input of a batch. Raises InvalidInput (`too_many_files`, `batch_file_too_large`, `empty_file`)."""
     principal.require("write")
     size_bytes, limit = path.stat().st_size, platform.settings.max_batch_file_bytes
@@ -71,7 +73,7 @@ def add(platform: Platform, principal: Principal, path: Path, *, name: str) -> S
     if size_bytes > limit:
         raise InvalidInput("batch_file_too_large", size_bytes=size_bytes, limit=limit)
     check_room(platform, principal)
-    return keep(platform, principal.team_id, path, name=name, purpose="batch")
+    return keep(platform, principal.team_id, path, name=name, purpose="batch", ttl_s=ttl_s)
 
 
 def check_room(platform: Platform, principal: Principal) -> None:

@@ -1,4 +1,4 @@
-"""The control API under `/api/v1`: thin routes over `control/`, each with its declared scope.
+"""The control API under `/api/v1`, and OpenAI's files and batches: thin routes over `control/`, each with its declared scope.
 
 `create_control_router(platform)` gives the whole of it.
 """
@@ -8,7 +8,15 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from hanlin.control.platform import Platform
-from hanlin.gateway import control_api_data, control_api_jobs, control_api_models, control_api_serving, uploads
+from hanlin.gateway import (
+    control_api_data,
+    control_api_jobs,
+    control_api_models,
+    control_api_serving,
+    openai_batches,
+    openai_files,
+    uploads,
+)
 from hanlin.gateway.dataplane import Dataplane
 
 
@@ -19,7 +27,7 @@ def create_control_router(platform: Platform, dataplane: Dataplane | None = None
         dataplane: of this gateway, which is told of endpoints taken away, and says when it ends.
     """
     router = APIRouter()
-    for module in (uploads, control_api_data, control_api_models):
+    for module in (uploads, control_api_data, control_api_models, openai_files, openai_batches):
         router.include_router(module.routes(platform))
     router.include_router(control_api_jobs.routes(platform, lambda: dataplane is not None and dataplane.is_draining))
     router.include_router(control_api_serving.routes(platform, dataplane))

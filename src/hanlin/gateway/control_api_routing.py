@@ -6,14 +6,14 @@ A route without a declared scope cannot be made: `Routes.add` asks for it, and a
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Path, Request
 from fastapi.routing import APIRoute
 
 from hanlin.control.platform import Platform
 from hanlin.gateway.control_api_strict import StrictRoute
-from hanlin.gateway.operation import told
+from hanlin.gateway.operation import refusals, told
 from hanlin.types import Principal, Scope
 
 PREFIX = "/api/v1"
@@ -23,6 +23,11 @@ _KEY: list[dict[str, list[str]]] = [{"key": []}]
 def answers(kind: str) -> dict[int | str, dict[str, Any]]:
     """For the description: a good answer that is text of this media type, and no JSON."""
     return told(200, "The answer", {"type": "string"}, kind=kind)
+
+
+def refused(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """For the description: refusals that a route of its kind does not have by itself."""
+    return {int(status): cast("dict[str, Any]", answer) for status, answer in refusals(statuses).items()}
 
 
 def events() -> dict[int | str, dict[str, Any]]:
@@ -55,9 +60,9 @@ def _name_of(route: APIRoute) -> str:
 class Routes:
     """Adds routes to a router, each behind authentication and a scope."""
 
-    def __init__(self, platform: Platform, *, tags: list[str]) -> None:
+    def __init__(self, platform: Platform, *, tags: list[str], prefix: str = PREFIX) -> None:
         self.platform = platform
-        self.router = APIRouter(prefix=PREFIX, route_class=StrictRoute, tags=list(tags), generate_unique_id_function=_name_of)
+        self.router = APIRouter(prefix=prefix, route_class=StrictRoute, tags=list(tags), generate_unique_id_function=_name_of)
 
     def add(
         self, method: str, path: str, scope: Scope, *, status: int = 200, openapi_extra: dict[str, Any] | None = None, **options: Any

@@ -28,7 +28,7 @@ def _described(path: str, methods: JsonObject) -> JsonObject:
         known = {
             status: answer for status, answer in cast("JsonObject", operation.get("responses", {})).items() if not _is_fastapis(answer)
         }
-        more = refusals(_statuses(method, operation)) if path.startswith(f"{PREFIX}/") else {}
+        more = refusals(_statuses(method, operation)) if path.startswith((f"{PREFIX}/", "/v1/")) else {}
         if method == "head":
             more = {status: {"description": cast("JsonObject", answer)["description"]} for status, answer in more.items()}
         operation["responses"] = {**known, **{status: answer for status, answer in more.items() if status not in known}}

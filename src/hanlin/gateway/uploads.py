@@ -2,15 +2,14 @@
 
 HEAD  200 + Content-Length: stored · 308 + Upload-Offset: so much has arrived · 404
 PUT   Content-Range: bytes FIRST-LAST/TOTAL → 308 + Range: go on · 201: stored, its digest checked
-GET   the bytes
+GET   the bytes, with `Range: bytes=FIRST-` from there on
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import StreamingResponse
@@ -20,6 +19,7 @@ from hanlin.control import blobs
 from hanlin.control.platform import Platform
 from hanlin.errors import InvalidInput
 from hanlin.gateway.control_api_routing import Caller, Routes
+from hanlin.gateway.downloads import send
 from hanlin.storage.uploads import UploadStatus
 from hanlin.types import Principal
 
@@ -68,11 +68,10 @@ def routes(platform: Platform) -> APIRouter:
         return Response(status_code=201)
 
     @data.add("GET", "/blobs/{sha256}", "read", response_class=StreamingResponse, responses=_DOWNLOADED)
-    def download_blob(caller: Caller, sha256: Sha256) -> StreamingResponse:
-        """The bytes. Damage is noticed while reading: then the answer breaks off instead of ending well."""
+    def download_blob(caller: Caller, sha256: Sha256, request: Request) -> StreamingResponse:
+        """The bytes; with `Range`, from any byte on. Damage is noticed while reading: then the answer breaks off instead of ending well."""
         size_bytes = blobs.find_blob(platform, caller, sha256).size_bytes
-        headers = {"content-length": str(size_bytes), "x-content-type-options": "nosniff", "content-disposition": "attachment"}
-        return StreamingResponse(_pieces(blobs.open_blob(platform, caller, sha256)), media_type="application/octet-stream", headers=headers)
+        return send(request, blobs.open_blob(platform, caller, sha256), size_bytes)
 
     return data.router
 
@@ -112,9 +111,3 @@ def _announced(request: Request) -> tuple[int, int]:
     if not first <= last < total or (size is not None and size != last - first + 1):
         raise InvalidInput("invalid_content_range")
     return first, total
-
-
-def _pieces(stream: BinaryIO) -> Iterator[bytes]:
-    with stream:
-        while piece := stream.read(_PIECE_BYTES):
-            yield piece

@@ -205,6 +205,16 @@ class JobQueue:
             query = select(JobEventRow).where(JobEventRow.job_id == job_id, JobEventRow.number > after)
             return [rows.event(row) for row in session.scalars(query.order_by(JobEventRow.number).limit(limit))]
 
+    def page(self, team_id: TeamId, kind: str, *, after: Job | None, limit: int) -> list[Job]:
+        """A team's jobs of one kind, newest first, behind job `after`."""
+        query = select(JobRow).where(JobRow.team_id == team_id, JobRow.kind == kind)
+        if after is not None:
+            is_twin = (JobRow.created_at == after.created_at) & (JobRow.id < after.id)
+            query = query.where((JobRow.created_at < after.created_at) | is_twin)
+        with self._database.read() as session:
+            found = session.scalars(query.order_by(JobRow.created_at.desc(), JobRow.id.desc()).limit(limit))
+            return [rows.value(row) for row in found]
+
     def list(self, team_id: TeamId, *, state: JobState | None = None, limit: int = 100) -> list[Job]:
         """A team's jobs: those that run, then the others, the newest of each first."""
         with self._database.read() as session:

@@ -86,6 +86,7 @@ def http_status(code: str) -> int | None:
 _GAP = re.compile("(?<=[\u3000-\u9fff\uff00-\uffef]) (?=[\u3000-\u9fff\uff00-\uffef])")
 # What lists the things of a kind: the parameter `look`.
 _LISTS: dict[str, str] = {
+    "batch": "GET /v1/batches",
     "dataset": "hanlin dataset list", "dataset version": "hanlin dataset list", "deployment": "hanlin endpoint list",
     "endpoint": "hanlin endpoint list", "file": "GET /v1/files", "job": "hanlin job list", "key": "hanlin key list",
     "task": "hanlin task list", "alias": "hanlin model list", "model": "hanlin model list", "variant": "hanlin model show NAME",
@@ -94,9 +95,10 @@ _LISTS: dict[str, str] = {
 # The parameter `kind` names a sort of thing, and so does the first word of each `user`; `state` is one. No others hold words of ours;
 # `problem` may hold pydantic's; `expected` and `found` those of checks of wire requests.
 _KINDS_ZH: dict[str, str] = {
-    "alias": "别名", "blob": "数据块", "dataset": "数据集", "dataset version": "数据集版本", "deployment": "部署", "endpoint": "端点",
-    "engine": "引擎", "file": "文件", "job": "作业", "key": "密钥", "model": "模型", "name": "名称", "optimizer": "优化器", "task": "任务",
-    "tokenizer": "分词器", "variant": "变体", "version": "版本",
+    "alias": "别名", "batch": "批处理", "blob": "数据块", "dataset": "数据集", "dataset version": "数据集版本",
+    "deployment": "部署", "endpoint": "端点", "engine": "引擎", "file": "文件", "job": "作业", "key": "密钥",
+    "model": "模型", "name": "名称", "optimizer": "优化器", "task": "任务", "tokenizer": "分词器", "variant": "变体",
+    "version": "版本",
 }  # fmt: skip
 
 
