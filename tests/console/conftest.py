@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -26,10 +27,10 @@ from hanlin.console.views import (
     VariantView,
     VersionView,
 )
-from hanlin.console.views_data import DatasetVersionView, DatasetView, Found, LabelRows, Place
+from hanlin.console.views_data import DatasetVersionView, DatasetView, DownloadView, Found, LabelRows, Place
 from hanlin.errors import HanlinError, NotFound, Unauthenticated
 from hanlin.messages.said import Said
-from hanlin.types import KeyId, Principal, TeamId
+from hanlin.types import JsonObject, KeyId, Principal, TeamId
 
 KEY = "hl_" + "k" * 43
 START = datetime(2026, 11, 22, 7, 0, tzinfo=UTC)
@@ -116,6 +117,13 @@ def make_dataset() -> DatasetView:
     return DatasetView("reviews-zh", "text-classification", (whole, small))
 
 
+BATCH: JsonObject = {
+    "endpoint": "sentiment", "total": 12_000, "completed": 11_999, "failed": 1, "errors": None,
+    "output": {"id": "file-1", "path": "rows.results.jsonl", "sha256": "0" * 64, "size_bytes": 10},
+}  # fmt: skip
+RESULTS = b'{"row":1}\n'
+
+
 class FakePort:
     """Everything the pages ask for, from memory. `steps` says how far the running job is; tests move it on."""
 
@@ -164,6 +172,7 @@ class FakePort:
                 started_at=START,
                 ended_at=START + timedelta(seconds=141),
             ),
+            JobView("job-4", "batch", "succeeded", "sentiment", result=BATCH, created_at=START, started_at=START, ended_at=START),
             JobView(
                 "job-5",
                 "ingest",
@@ -219,6 +228,10 @@ class FakePort:
 
     def job_events(self, principal: Principal, job_id: str, after: int) -> Sequence[JobEventView]:
         return [_event(seq) for seq in range(1, self.steps + 1) if seq > after]
+
+    def job_file(self, principal: Principal, job_id: str, which: str) -> DownloadView:
+        found = self.get_job(principal, job_id).result.get(which)
+        return DownloadView("rows.results.jsonl", len(RESULTS), io.BytesIO(RESULTS)) if found else self._missing()
 
     def picture(self, principal: Principal, model: str, version: int, name: str, language: str) -> bytes:
         return PICTURE if name in {"pareto", "curve"} else self._missing()

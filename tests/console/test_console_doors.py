@@ -14,8 +14,15 @@ KEY = "hl_" + "k" * 43
 
 
 def paths() -> list[tuple[str, str]]:
-    names = {"{model}": "sentiment-zh", "{version:number}": "2", "{picture}": "pareto", "{job}": "job-6", "{endpoint}": "sentiment"}
-    names["{dataset}"] = "reviews-zh"
+    names = {
+        "{job}/files": "job-4/files",
+        "{model}": "sentiment-zh",
+        "{version:number}": "2",
+        "{picture}": "pareto",
+        "{job}": "job-6",
+        "{endpoint}": "sentiment",
+    }
+    names |= {"{dataset}": "reviews-zh", "{which}": "output"}
     found = []
     for template, method, _ in PAGES:
         path = template

@@ -11,9 +11,9 @@ from hanlin.compression.report import CompressionReport
 from hanlin.console import answers, reading
 from hanlin.console.reading_data import read_dataset_version
 from hanlin.console.views import EndpointSettings, EndpointView, JobEventView, JobView, ModelView, Prediction, VariantView, VersionView
-from hanlin.console.views_data import DatasetView
+from hanlin.console.views_data import DatasetView, DownloadView
 from hanlin.console.words import LANGUAGES
-from hanlin.control import datasets, deployments, jobs, models
+from hanlin.control import datasets, deployments, files, jobs, models
 from hanlin.control.platform import Platform
 from hanlin.control.values import DatasetView as ControlDataset
 from hanlin.control.values import EndpointView as ControlEndpoint
@@ -117,6 +117,14 @@ class PlatformPort:
         """Events after number `after`, in order; the end is seen from the job's state."""
         found = jobs.events(self._platform, principal, job_id, after=after)
         return [_event(item) for item in found]
+
+    def job_file(self, principal: Principal, job_id: str, which: str) -> DownloadView:
+        """The results or errors of a batch. Raises NotFound."""
+        found = (jobs.get_job(self._platform, principal, job_id).result or {}).get(which)
+        if not isinstance(found, dict):
+            raise NotFound("console_page_missing")
+        file = files.get_file(self._platform, principal, str(found["id"]))
+        return DownloadView(file.name, file.size_bytes, files.open_file(self._platform, principal, file.id))
 
     def picture(self, principal: Principal, model: str, version: int, name: str, language: str) -> bytes:
         """The SVG called `name` in the reader's language; the compression report is drawn anew. Raises NotFound."""

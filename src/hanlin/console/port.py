@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hanlin.console.views import EndpointSettings, EndpointView, JobEventView, JobView, ModelView, Prediction
-from hanlin.console.views_data import DatasetView
+from hanlin.console.views_data import DatasetView, DownloadView
 from hanlin.types import KeyId, Principal
 
 
@@ -63,6 +63,10 @@ class ConsolePort(Protocol):
 
     def job_events(self, principal: Principal, job_id: str, after: int) -> Sequence[JobEventView]:
         """Events with `seq > after`, in order."""
+        ...
+
+    def job_file(self, principal: Principal, job_id: str, which: str) -> DownloadView:
+        """The results (`output`) or errors (`errors`) of a batch. Raises NotFound."""
         ...
 
     def picture(self, principal: Principal, model: str, version: int, name: str, language: str) -> bytes:

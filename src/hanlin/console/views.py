@@ -230,6 +230,12 @@ class JobView:
         return self.state in ENDED
 
     @property
+    def result_files(self) -> tuple[tuple[str, str], ...]:
+        """What a batch made: `output` and `errors`, as far as there are any, with the names of the files."""
+        found = [(which, self.result.get(which)) for which in ("output", "errors")]
+        return tuple((which, str(file.get("path"))) for which, file in found if isinstance(file, dict))
+
+    @property
     def result_version(self) -> tuple[str, int] | None:
         """The model version that this job made, if it made one."""
         name, number = self.result.get("model"), self.result.get("version")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import BinaryIO
 
 from hanlin.console.views import VersionView
 from hanlin.messages.said import Said
@@ -92,3 +93,12 @@ class DatasetView:
     def newest(self) -> DatasetVersionView | None:
         """The version with the highest number."""
         return self.versions[0] if self.versions else None
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadView:
+    """A file to fetch: its name, its size, and a reader that somebody must close."""
+
+    name: str
+    size_bytes: int
+    stream: BinaryIO

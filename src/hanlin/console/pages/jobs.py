@@ -11,7 +11,8 @@ from starlette.responses import Response, StreamingResponse
 from hanlin.console import words
 from hanlin.console.views import JobEventView
 from hanlin.console.visits import Visit, renew
-from hanlin.errors import HanlinError, Overloaded
+from hanlin.errors import HanlinError, NotFound, Overloaded
+from hanlin.gateway.downloads import send
 
 MAX_LIST = 100
 MAX_STREAMS = 64
@@ -31,6 +32,15 @@ async def show_job(visit: Visit) -> Response:
     """One job: how far it is, its curves, its result or its error."""
     job = await visit.ask(visit.site.port.get_job, _id(visit))
     return visit.render("job.html.jinja", job=job, metric_names=words.section(visit.language, "metric"))
+
+
+async def fetch_file(visit: Visit) -> Response:
+    """The results or errors of a batch; with `Range`, from any byte on."""
+    which = str(visit.request.path_params["which"])
+    if which not in {"output", "errors"}:
+        raise NotFound("console_page_missing")
+    file = await visit.ask(visit.site.port.job_file, _id(visit), which)
+    return send(visit.request, file.stream, file.size_bytes, name=file.name)
 
 
 async def stream_events(visit: Visit) -> Response:
