@@ -33,6 +33,9 @@ LIMITS = {
 }
 
 
+PATIENT = {"header_timeout_s": 30.0, "body_timeout_s": 30.0, "write_timeout_s": 30.0}  # a busy machine is slow to send
+
+
 class Stack:
     """One home with its processes: a reconciler and one gateway, or several."""
 
@@ -189,7 +192,7 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The same with the control API, whose one key is the client's."""
-    found = Stack(tmp_path_factory.mktemp("whole") / "home", program=STACK.with_name("whole.py"))
+    found = Stack(tmp_path_factory.mktemp("whole") / "home", program=STACK.with_name("whole.py"), **PATIENT)
     try:
         while not (key := found.home / "key.txt").exists():
             assert found.gateway.poll() is None, found.gateway_log.read_text()

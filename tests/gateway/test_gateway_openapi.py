@@ -109,3 +109,13 @@ def test_ids_that_are_shown_could_be_sent_in_a_header() -> None:
     for _, operation in OPERATIONS.values():
         if isinstance(operation.shown, dict):
             assert str(operation.shown.get("id", "")).isascii(), operation.name
+
+
+@pytest.mark.parametrize("door", [door for door in ALL if door.is_named], ids=lambda door: door.path)
+def test_an_address_that_is_none_is_refused_in_the_words_of_its_protocol(doors, door: Door) -> None:
+    told = door.post or door.get
+    assert told is not None
+    schema = SCHEMA["components"]["schemas"][made(told).error]
+    answer = doors.client.request("POST" if door.post else "GET", door.path.replace("{endpoint}", "%C3%A4"), json={})
+    assert answer.status_code == 404
+    validator(schema).validate(answer.json())

@@ -107,7 +107,11 @@ class Edge:
             await answer.send_alone(204, allowed)
             return
         path: str = scope["path"]
-        found = self._find(path) if len(path) <= _MAX_REMEMBERED else self._look(path)
+        try:
+            found = self._find(path) if len(path) <= _MAX_REMEMBERED else self._look(path)
+        except InvalidInput:
+            self._speak_as_asked(scope)
+            raise
         if found is None:
             await self._inner(scope, receive, answer.send)
             return
@@ -127,6 +131,11 @@ class Edge:
     def _look(self, path: str) -> Found | None:
         check_path(path)
         return self._doorman.doors.find(path)
+
+    def _speak_as_asked(self, scope: Scope) -> None:
+        """An address that is refused is refused in the words of the protocol that it was meant for."""
+        if (found := self._doorman.doors.find(scope["path"])) is not None:
+            scope["state"]["manner"] = found.door.manner
 
     async def _refuse(self, error: HanlinError, scope: Scope, receive: Receive, answer: _Answer) -> None:
         if isinstance(error, Cancelled) and error.code == "client_gone":

@@ -17,7 +17,7 @@ _OUTPUT: JsonObject = body_of("name", name=TEXT, parameters=_ANYTHING)
 _INDEXED: JsonObject = answer_of(name=WORD, version=WORD, state=WORD, reason=WORD)
 _STATS: JsonObject = answer_of(model_stats=many(_ANYTHING))
 _OF_AN_ORDER = (*OF_A_CALL, 409)
-_ORDER: JsonObject = body_of(parameters={"type": "object"})
+_ORDER: JsonObject = body_of(parameters={"type": ["object", "null"]})
 
 
 def _text(*texts: str) -> JsonObject:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 from hanlin.errors import FAMILIES
@@ -72,15 +73,21 @@ def describe(schema: JsonObject, doors: Sequence[Door] = ALL) -> JsonObject:
 def _of_doors(doors: Sequence[Door]) -> JsonObject:
     found: dict[str, JsonObject] = {}
     for door in doors:
-        methods = found.setdefault(door.path, {})
-        for method, told in (("get", door.get), ("post", door.post)):
-            if told is not None:
-                methods[method] = _made(told, door.path)
+        is_call = door.read is not None or door.read_framed is not None
+        for path in filter(None, (door.path, door.alias)):
+            methods = found.setdefault(path, {})
+            for method, told in (("get", door.get), ("post", door.post)):
+                if told is not None:
+                    methods[method] = _made(told, path, is_call=is_call and method == "post", is_alias=path == door.alias)
     return dict(found)
 
 
-def _made(told: Told, path: str) -> JsonObject:
-    return (told() if callable(told) else told).describe(path)
+def _made(told: Told, path: str, *, is_call: bool, is_alias: bool) -> JsonObject:
+    """One operation; at its other address under a name of its own."""
+    operation = told() if callable(told) else told
+    if is_alias:
+        operation = replace(operation, name=f"{operation.name}_of_version")
+    return operation.describe(path, is_call=is_call)
 
 
 def _parameters() -> dict[str, JsonValue]:

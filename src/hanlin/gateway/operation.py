@@ -50,7 +50,7 @@ class Operation:
         shown: a good answer.
         body: schema of what is sent; None: nothing.
         examples: bodies that can be sent as they are to an endpoint of the task that the example's name begins with, up to a comma.
-        statuses: of its refusals; empty: those of a call where it takes a body, else those of a look.
+        statuses: of its refusals; empty: those of a call of a model, else those of a look.
         kind: media type of a good answer.
         is_open: whether it takes callers without a key.
         error: schema of a refusal, among the components.
@@ -69,23 +69,31 @@ class Operation:
     is_open: bool = False
     error: str = ERROR
 
-    def describe(self, path: str) -> JsonObject:
-        """Its place in the description, for the address `path`."""
+    def describe(self, path: str, *, is_call: bool) -> JsonObject:
+        """Its place in the description, for the address `path`.
+
+        Args:
+            is_call: of a model, with a deadline and an answer that says where the time went.
+        """
         good: JsonObject = {"description": "The answer"}
         if self.answer is not None:
             content: JsonObject = {"schema": self.answer}
             good["content"] = {self.kind: content | ({"example": self.shown} if self.shown is not None else {})}
-        if self.body is not None:
+        if is_call:
             good["headers"] = {name: {"schema": {"type": "string"}, "description": words} for name, words in _HEADERS.items()}
-        responses: JsonObject = {"200": good, **refusals(self.statuses or (OF_A_CALL if self.body is not None else OF_A_LOOK), self.error)}
+        responses: JsonObject = {"200": good, **refusals(self.statuses or (OF_A_CALL if is_call else OF_A_LOOK), self.error)}
         told: JsonObject = {"tags": [self.tag], "summary": self.summary, "operationId": self.name, "responses": responses}
         if self.about:
             told["description"] = self.about
-        if parameters := [*([ENDPOINT] if "{endpoint}" in path else []), *(_OF_A_CALL if self.body is not None else [])]:
+        if parameters := [
+            *([ENDPOINT] if "{endpoint}" in path else []),
+            *([VERSION] if "{version}" in path else []),
+            *(_OF_A_CALL if is_call else []),
+        ]:
             told["parameters"] = list[JsonValue](parameters)
         if self.body is not None:
             sent: JsonObject = {name: {"summary": name, "value": value} for name, value in self.examples.items()}
-            told["requestBody"] = {"required": True, "content": {JSON: {"schema": self.body, "examples": sent}}}
+            told["requestBody"] = {"required": is_call, "content": {JSON: {"schema": self.body, "examples": sent}}}
         return told | ({"security": []} if self.is_open else {})
 
 
@@ -94,6 +102,10 @@ Told = Operation | Callable[[], Operation]  # a function where making it loads w
 
 ENDPOINT: JsonObject = {
     "name": "endpoint", "in": "path", "required": True, "description": "name of the endpoint", "schema": {"type": "string"},
+}  # fmt: skip
+VERSION: JsonObject = {
+    "name": "version", "in": "path", "required": True, "description": "number of the version that serves; another is not found",
+    "schema": {"type": "string"},
 }  # fmt: skip
 _TIMEOUT: JsonObject = {
     "name": "X-Timeout-S", "in": "header", "description": f"seconds allowed for the call, at most {MAX_TIMEOUT_S:g}",
