@@ -102,7 +102,7 @@ def cancel(job_id: JobId, json: JsonFlag = False) -> None:
 
 
 def _print(job: Job) -> None:
-    from hanlin.client.flows import job_error
+    from hanlin.client.job_flows import job_error
 
     about = [
         (say("column.job"), job.id), (say("column.kind"), name_of("job_kind", job.kind)), (say("column.state"), _state(job)),

@@ -11,6 +11,7 @@ from __future__ import annotations
 from hanlin.client.asynchronous import AsyncHanlin
 from hanlin.client.mapping import MapOptions
 from hanlin.client.questions import Classify, Embed, Predict, Question, TagTokens
+from hanlin.client.sse import Message
 from hanlin.client.sync import Hanlin
 from hanlin.client.value import Warned
 from hanlin.client.values import (
@@ -51,6 +52,7 @@ __all__ = [
     "JobEvent",
     "Key",
     "MapOptions",
+    "Message",
     "Model",
     "ModelVersion",
     "Predict",

@@ -9,14 +9,16 @@ from pathlib import Path
 from types import TracebackType
 
 import httpx
+from pydantic import JsonValue
 
-from hanlin.client import calls, flows, transfer
+from hanlin.client import calls, job_flows, streaming, transfer
 from hanlin.client.batches import AsyncBatches
 from hanlin.client.connection import find_url
 from hanlin.client.core import AsyncCore, AsyncPart, changed_policy, make_policy
 from hanlin.client.drivers import AsyncDriver
 from hanlin.client.inference import AsyncInference
 from hanlin.client.serving import AsyncDeployments, AsyncEndpoints
+from hanlin.client.sse import Message
 from hanlin.client.value import JsonObject
 from hanlin.client.values import Dataset, Job, JobEvent, Key, Model, ModelVersion, Task, UploadedFile
 from hanlin.types import ModelRef, Scope, check_name
@@ -78,6 +80,13 @@ class AsyncHanlin(AsyncInference):
         """The tasks that the server knows."""
         return await self._core.call(calls.list_tasks())
 
+    def listen(self, path: str, *, body: JsonValue = None, after: str = "") -> AsyncGenerator[Message, None]:
+        """The messages of any stream of server-sent events, as `/api/v1/jobs/ID/events`; a POST where there is a `body`.
+
+        A broken connection is taken up again behind the last id, as from `after`; a POST is not sent twice, it raises `connection_cut`.
+        """
+        return self._core.driver.stream(streaming.listen(path, self._core.policy, body=body, after=after), Message)
+
     async def close(self) -> None:
         """Close all connections."""
         await self._core.driver.close()
@@ -114,11 +123,11 @@ class AsyncJobs(AsyncPart):
 
     def stream(self, job_id: str, *, after: int = 0, timeout: float | None = None) -> AsyncGenerator[JobEvent, None]:
         """The job's events until it ends, across broken connections."""
-        return self._core.driver.stream(flows.follow(job_id, self._core.policy, after=after, timeout_s=timeout))
+        return self._core.driver.stream(job_flows.follow(job_id, self._core.policy, after=after, timeout_s=timeout), JobEvent)
 
     async def wait(self, job_id: str, *, timeout: float | None = None, on_event: OnEvent | None = None) -> Job:
         """Wait for a good end. Raises the job's own error otherwise, DeadlineExceeded after `timeout` seconds."""
-        return await self._core.driver.run(flows.wait(job_id, self._core.policy, timeout_s=timeout), on_event)
+        return await self._core.driver.run(job_flows.wait(job_id, self._core.policy, timeout_s=timeout), on_event)
 
 
 class AsyncBlobs(AsyncPart):

@@ -14,6 +14,7 @@ from hanlin.client.steps import Broken, Emit, Flow, Outcome, Read, Reply, Send, 
 from hanlin.client.values import JobEvent
 
 T = TypeVar("T")
+E = TypeVar("E")
 CONNECT_TIMEOUT_S = 5.0
 MAX_REPLY_BYTES = 256 * 2**20
 LIMITS = httpx.Limits(max_connections=256, max_keepalive_connections=64)
@@ -52,7 +53,7 @@ class Driver:
 
     def run(self, flow: Flow[T], on_event: Callable[[JobEvent], None] | None = None) -> T:
         """Run a flow to its end and return its value."""
-        events = self.stream(flow)
+        events = self.stream(flow, JobEvent)
         try:
             while True:
                 event = next(events)
@@ -64,8 +65,8 @@ class Driver:
         finally:
             events.close()
 
-    def stream(self, flow: Flow[T]) -> Generator[JobEvent, None, T]:
-        """Run a flow and hand out its events; the generator returns the flow's value."""
+    def stream(self, flow: Flow[T], kind: type[E]) -> Generator[E, None, T]:
+        """Run a flow and hand out its events, all of type `kind`; the generator returns the flow's value."""
         outcome: Outcome = None
         opened = _Stream()
         try:
@@ -77,6 +78,7 @@ class Driver:
                     return value
                 outcome = None
                 if isinstance(step, Emit):
+                    assert isinstance(step.event, kind)
                     yield step.event
                 else:
                     outcome = self._perform(step, opened)
@@ -157,7 +159,7 @@ class AsyncDriver:
     async def run(self, flow: Flow[T], on_event: Callable[[JobEvent], None] | None = None) -> T:
         """Run a flow to its end and return its value."""
         results: list[T] = []
-        events = self.stream(flow, results.append)
+        events = self.stream(flow, JobEvent, results.append)
         try:
             async for event in events:
                 if on_event:
@@ -166,8 +168,8 @@ class AsyncDriver:
             await events.aclose()
         return results[0]
 
-    async def stream(self, flow: Flow[T], on_result: Callable[[T], None] | None = None) -> AsyncGenerator[JobEvent, None]:
-        """Run a flow and hand out its events; its value goes to `on_result`."""
+    async def stream(self, flow: Flow[T], kind: type[E], on_result: Callable[[T], None] | None = None) -> AsyncGenerator[E, None]:
+        """Run a flow and hand out its events, all of type `kind`; its value goes to `on_result`."""
         outcome: Outcome = None
         opened = _AsyncStream()
         try:
@@ -180,6 +182,7 @@ class AsyncDriver:
                     return
                 outcome = None
                 if isinstance(step, Emit):
+                    assert isinstance(step.event, kind)
                     yield step.event
                 else:
                     outcome = await self._perform(step, opened)

@@ -1,21 +1,17 @@
-"""How a call is retried, a file uploaded, a job followed. Free of input and output: see `steps.py`."""
+"""How a call is retried, a deployment waited for. Free of input and output: see `steps.py`."""
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from pydantic import ValidationError
-
 from hanlin.client import calls, inference_calls, replies
-from hanlin.client.sse import EventParser, Message
-from hanlin.client.steps import Broken, Call, Emit, Flow, Reply, Send, Sleep, read, send
-from hanlin.client.values import Deployment, Job, JobEvent
-from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, Internal, NotFound, NotReady, from_wire
+from hanlin.client.steps import Broken, Call, Flow, Reply, Send, Sleep, send
+from hanlin.client.values import Deployment
+from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError, NotFound
 
 T = TypeVar("T")
 STREAM_IDLE_S = 45.0  # servers send a heartbeat more often than this
@@ -86,88 +82,6 @@ def exchange(call: Call[T], policy: Policy) -> Flow[T]:
             raise error
         yield Sleep(pause_s)
         attempt += 1
-
-
-def follow(job_id: str, policy: Policy, *, after: int = 0, timeout_s: float | None = None) -> Flow[Job]:
-    """Emit a job's events until it ends, reconnecting where the stream broke. Returns the ended job.
-
-    Raises:
-        DeadlineExceeded: `wait_too_long` after `timeout_s`; the job goes on.
-        HanlinError: the server is away for longer than `policy.patience_s`, or refuses.
-    """
-    deadline = policy.clock() + timeout_s if timeout_s is not None else float("inf")
-    attempt, last_seen = 0, policy.clock()
-    while True:
-        newest = yield from _read_events(job_id, after, policy, deadline)
-        if newest > after:
-            after, attempt, last_seen = newest, 0, policy.clock()
-        try:
-            job = yield from exchange(calls.get_job(job_id), policy)
-        except NotReady:
-            if policy.clock() - last_seen > policy.patience_s:
-                raise
-        else:
-            last_seen = policy.clock()
-            if job.has_ended:
-                return job
-        if policy.clock() >= deadline:
-            raise DeadlineExceeded("wait_too_long", seconds=timeout_s)
-        yield Sleep(policy.pause_s(attempt, Internal("internal")))
-        attempt = min(attempt + 1, 5)
-
-
-def _read_events(job_id: str, after: int, policy: Policy, deadline: float) -> Flow[int]:
-    """Emit the events of one connection; returns the number of the newest one. A broken stream simply ends."""
-    call = calls.job_events(job_id, after)
-    outcome = yield from send(step_of(call, policy, policy.timeout_s, idle_s=min(STREAM_IDLE_S, max(0.001, deadline - policy.clock()))))
-    if not isinstance(outcome, Reply) or outcome.status != 200:
-        error = replies.error_of(outcome, url=policy.url)
-        if error.is_retryable or isinstance(outcome, Broken):
-            return after
-        raise error
-    parser = EventParser()
-    while policy.clock() < deadline:
-        chunk = yield from read()
-        if isinstance(chunk, Broken) or not chunk:
-            break
-        for message in parser.feed(chunk):
-            if message.event == "end":
-                return after
-            if message.event == "error":  # the gateway ends before the job does: another one goes on
-                return after
-            event = _event_of(message)
-            if event.seq > after:  # a reconnected stream may repeat what we have
-                after = event.seq
-                yield Emit(event)
-    return after
-
-
-def _event_of(message: Message) -> JobEvent:
-    try:
-        data = json.loads(message.data)
-        return JobEvent.model_validate({**data, "seq": int(message.id), "kind": message.event})
-    except (ValueError, TypeError, ValidationError) as error:
-        raise Internal("unexpected_answer", status=200) from error
-
-
-def wait(job_id: str, policy: Policy, *, timeout_s: float | None = None) -> Flow[Job]:
-    """Follow a job to a good end.
-
-    Raises:
-        HanlinError: the job's own error when it failed or was cancelled (`job_ended_badly` when it names none).
-    """
-    job = yield from follow(job_id, policy, timeout_s=timeout_s)
-    if job.state != "succeeded":
-        raise job_error(job)
-    return job
-
-
-def job_error(job: Job) -> HanlinError:
-    """The error that ended a job, rebuilt."""
-    wire = {name: value for name, value in (job.error or {}).items() if value is None or isinstance(value, str | int | float | bool)}
-    if wire.get("code") and wire.get("message"):
-        return from_wire(wire)
-    return EngineFailed("job_ended_badly", job=job.id, state=job.state)
 
 
 def settle(deployment: Deployment, policy: Policy, *, timeout_s: float) -> Flow[Deployment]:

@@ -10,8 +10,6 @@ from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, Literal, TypeVar
 
-from hanlin.client.values import JobEvent
-
 T = TypeVar("T")
 
 
@@ -91,9 +89,9 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Emit:
-    """Hand an event to whoever listens. Outcome: None."""
+    """Hand an event to whoever listens; a flow emits events of one type. Outcome: None."""
 
-    event: JobEvent
+    event: object
 
 
 Step = Send | Read | Sleep | Work | Emit

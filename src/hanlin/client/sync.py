@@ -9,14 +9,16 @@ from pathlib import Path
 from types import TracebackType
 
 import httpx
+from pydantic import JsonValue
 
-from hanlin.client import calls, flows, transfer
+from hanlin.client import calls, job_flows, streaming, transfer
 from hanlin.client.batches import Batches
 from hanlin.client.connection import find_url
 from hanlin.client.core import Core, Part, changed_policy, make_policy
 from hanlin.client.drivers import Driver
 from hanlin.client.inference import Inference
 from hanlin.client.serving import Deployments, Endpoints
+from hanlin.client.sse import Message
 from hanlin.client.value import JsonObject
 from hanlin.client.values import Dataset, Job, JobEvent, Key, Model, ModelVersion, Task, UploadedFile
 from hanlin.types import ModelRef, Scope, check_name
@@ -78,6 +80,13 @@ class Hanlin(Inference):
         """The tasks that the server knows."""
         return self._core.call(calls.list_tasks())
 
+    def listen(self, path: str, *, body: JsonValue = None, after: str = "") -> Generator[Message, None, None]:
+        """The messages of any stream of server-sent events, as `/api/v1/jobs/ID/events`; a POST where there is a `body`.
+
+        A broken connection is taken up again behind the last id, as from `after`; a POST is not sent twice, it raises `connection_cut`.
+        """
+        return self._core.driver.stream(streaming.listen(path, self._core.policy, body=body, after=after), Message)
+
     def close(self) -> None:
         """Close all connections."""
         self._core.driver.close()
@@ -114,11 +123,11 @@ class Jobs(Part):
 
     def stream(self, job_id: str, *, after: int = 0, timeout: float | None = None) -> Generator[JobEvent, None, Job]:
         """The job's events until it ends, across broken connections. The generator returns the ended job."""
-        return self._core.driver.stream(flows.follow(job_id, self._core.policy, after=after, timeout_s=timeout))
+        return self._core.driver.stream(job_flows.follow(job_id, self._core.policy, after=after, timeout_s=timeout), JobEvent)
 
     def wait(self, job_id: str, *, timeout: float | None = None, on_event: OnEvent | None = None) -> Job:
         """Wait for a good end. Raises the job's own error otherwise, DeadlineExceeded after `timeout` seconds."""
-        return self._core.driver.run(flows.wait(job_id, self._core.policy, timeout_s=timeout), on_event)
+        return self._core.driver.run(job_flows.wait(job_id, self._core.policy, timeout_s=timeout), on_event)
 
 
 class Blobs(Part):

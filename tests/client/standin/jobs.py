@@ -76,7 +76,7 @@ def routes(world: World) -> list[Route]:
         job = find(request)
         if job is None:
             return no_job()
-        after = int(request.query_params["after"])
+        after = max(int(request.query_params.get("after", 0)), int(request.headers.get("last-event-id", 0)))
         all_events = [("message", {"message": "第一行\n\ndata: 二"})] + [
             ("progress", {"step": step, "total": 5, "metrics": {"loss": 1.0 / step, "accuracy": 0.5 + step / 12}}) for step in range(1, 6)
         ]
