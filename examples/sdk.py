@@ -5,7 +5,6 @@ Run it beside `hanlin up`, where the server's packages are installed: its review
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from hanlin.client import AsyncHanlin, Hanlin, JobEvent, Prediction
@@ -28,22 +27,22 @@ def road(file: Path) -> None:
     """Dataset, training, compression, deployment, call."""
     with Hanlin() as hanlin:
         hanlin.jobs.wait(hanlin.datasets.add("reviews", file, task="text-classification").id)
-        job = hanlin.jobs.submit("train", {"dataset": "reviews", "model": "lstm", "name": "sentiment", "options": {"epochs": 3}})
+        job = hanlin.jobs.submit("train", {"dataset": "reviews", "model": "lstm", "name": "mood", "options": {"epochs": 3}})
         hanlin.jobs.wait(job.id, on_event=show)
-        job = hanlin.jobs.submit("compress", {"model": "sentiment", "budget": 0.5, "target": "latency"})
+        job = hanlin.jobs.submit("compress", {"model": "mood", "budget": 0.5, "target": "latency"})
         for event in hanlin.jobs.stream(job.id):
             show(event)
-        version = hanlin.models.resolve("sentiment")
-        hanlin.models.promote("sentiment", "production", version.number)
-        hanlin.deployments.wait(hanlin.deployments.create("sentiment@production", "sentiment"))
-        answer: Prediction = hanlin.classify("sentiment", "The food was wonderful")
+        version = hanlin.models.resolve("mood")
+        hanlin.models.promote("mood", "production", version.number)
+        hanlin.deployments.wait(hanlin.deployments.create("mood@production", "mood"))
+        answer: Prediction = hanlin.classify("mood", "The food was wonderful")
         print(answer.label, answer.score, answer.by_label())
 
 
 def careful(hanlin: Hanlin, text: str) -> str | None:
     """Errors are classes; a bad text is told apart from a busy server."""
     try:
-        return hanlin.classify("sentiment", text).label
+        return hanlin.classify("mood", text).label
     except InvalidInput as error:
         print(error.code, error.message, error.next_step)
     except Overloaded as error:
@@ -54,15 +53,9 @@ def careful(hanlin: Hanlin, text: str) -> str | None:
 
 
 async def many(texts: list[str]) -> list[Prediction]:
-    """Thousands of calls with a bound on those in flight."""
+    """Thousands of texts, in order; how many requests are in flight follows the server."""
     async with AsyncHanlin() as hanlin:
-        gate = asyncio.Semaphore(64)
-
-        async def one(text: str) -> Prediction:
-            async with gate:
-                return await hanlin.classify("sentiment", text)
-
-        return await asyncio.gather(*(one(text) for text in texts))
+        return [answer async for answer in hanlin.map("mood", texts)]
 
 
 if __name__ == "__main__":

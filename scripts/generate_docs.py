@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/cli.md, docs/sdk.md and docs/settings.md from the code; `--check` only compares and says what differs.
+"""Writes docs/cli.md, docs/sdk-reference.md and docs/settings.md from the code; `--check` only compares and says what differs.
 
 Nothing is told twice: commands come from the command line's own tree, the SDK from its signatures and docstrings,
 settings from `hanlin.settings.Settings`.
@@ -89,8 +89,8 @@ def _argument(param: object) -> str:
 
 def sdk_page() -> str:
     """The two clients, their parts and the values they return."""
-    lines = ["# SDK", NOTE, "", "```python", *_example(), "```", ""]
-    lines += ["`AsyncHanlin` offers the same with `await` (`jobs.stream` is an async generator); longer examples: `examples/sdk.py`.", ""]
+    lines = ["# SDK, all of it", NOTE, "", "[SDK](sdk.md) tells it by example.", "", "```python", *_example(), "```", ""]
+    lines += ["`AsyncHanlin` offers the same with `await` (`jobs.stream` is an async generator); longer examples: `examples/`.", ""]
     lines += [
         "Errors are the classes of `hanlin.errors`, with `code`, `message`, `next_step` and `retry_after_s` as the server sent them.",
         "",
@@ -171,7 +171,7 @@ def settings_page() -> str:
     return "\n".join([*lines, ""])
 
 
-PAGES = {"cli.md": cli_page, "sdk.md": sdk_page, "settings.md": settings_page}
+PAGES = {"cli.md": cli_page, "sdk-reference.md": sdk_page, "settings.md": settings_page}
 
 
 def main() -> int:

@@ -3,7 +3,7 @@
 from hanlin.client import Hanlin
 
 with Hanlin() as hanlin:
-    print(hanlin.classify("sentiment", "质量很好，下次还来"))
+    print(hanlin.classify("mood", "What a lovely place").label)
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def routes(world: World) -> list[Route]:
         endpoint = request.path_params["endpoint"]
         if endpoint in OTHER_TASKS:
             return JSONResponse(OTHER_TASKS[endpoint](body["inputs"], body.get("parameters", {})))
-        if endpoint != "sentiment":
+        if endpoint not in ("sentiment", "mood"):
             return error(404, "NotFound", "not_found", f"there is no endpoint {endpoint}", "`hanlin endpoint list` shows them.")
         texts = [body["inputs"]] if isinstance(body["inputs"], str) else body["inputs"]
         for index, text in enumerate(texts):
