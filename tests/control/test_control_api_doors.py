@@ -183,7 +183,7 @@ async def test_errors_speak_chinese_when_asked(http) -> None:
         ("/api/v1", "*/*", "no_such_page"),
         ("/api/v1x", "*/*", None),
         ("/v1/nothing", "text/html", "no_such_page"),
-        ("/v2", "*/*", "no_such_page"),
+        ("/v2/nothing", "*/*", "no_such_page"),
         ("/tei/any/nothing", "*/*", "no_such_page"),
         ("/console", "*/*", None),
     ],
