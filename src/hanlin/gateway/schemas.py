@@ -15,7 +15,7 @@ FLAG: JsonObject = {"type": ["boolean", "null"], "default": False}
 MAYBE_FLAG: JsonObject = {"type": ["boolean", "null"]}
 CUT: dict[str, JsonObject] = {
     "truncate": {"type": ["boolean", "null"], "description": "left out, the endpoint's policy"},
-    "truncation_direction": {"type": ["string", "null"], "enum": ["right", "Right", None]},
+    "truncation_direction": {"type": ["string", "null"], "pattern": "^[rR]ight$"},
 }
 MAYBE_COUNT: JsonObject = {**COUNT, "type": ["integer", "null"]}
 MAYBE_WORD: JsonObject = {"type": ["string", "null"]}
