@@ -1,12 +1,13 @@
-"""All tests but the long campaigns, in two halves side by side: whole servers, which wait much, and everything else.
+"""All tests but the long campaigns, in three parts side by side: two of whole servers, which wait much, and everything else.
 
 usage: python scripts/run_tests.py
 
-What the rooms' half prints is seen at once, what the servers' half prints when it has ended. Ends with 0 when both did.
+What the rooms' part prints is seen at once, what the others print when all have ended. Ends with 0 when all did.
 """
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import signal
 import subprocess
@@ -16,28 +17,31 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).parents[1]
-SERVERS = ("tests/app", "tests/cli", "tests/gateway")
+SERVERS = {"platform": ("tests/app", "tests/cli"), "gateway": ("tests/gateway",)}
 
 
 def start(name: str, *arguments: str, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-    """One half, with a cache of its own."""
+    """One part, with a cache of its own."""
     command = [sys.executable, "-m", "pytest", "-o", f"cache_dir=.pytest_cache/{name}", *arguments]
     return subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=None if output is None else subprocess.STDOUT)
 
 
 def main() -> int:
-    """Runs both. Ctrl-C ends both, and their servers, in order."""
-    with tempfile.TemporaryFile() as log:
-        halves = [start("servers", *SERVERS, output=log), start("rooms", *(f"--ignore={folder}" for folder in SERVERS))]
+    """Runs all. Ctrl-C ends them, and their servers, in order."""
+    with contextlib.ExitStack() as stack:
+        logs = [stack.enter_context(tempfile.TemporaryFile()) for _ in SERVERS]
+        parts = [start(name, *folders, output=log) for (name, folders), log in zip(SERVERS.items(), logs, strict=True)]
+        parts.append(start("rooms", *(f"--ignore={folder}" for folders in SERVERS.values() for folder in folders)))
         try:
-            statuses = [half.wait() for half in reversed(halves)]
+            statuses = [part.wait() for part in reversed(parts)]
         except KeyboardInterrupt:
-            for half in halves:
-                half.send_signal(signal.SIGINT)
-            statuses = [half.wait() for half in halves]
-        log.seek(0)
-        shutil.copyfileobj(log, sys.stdout.buffer)
-        sys.stdout.flush()
+            for part in parts:
+                part.send_signal(signal.SIGINT)
+            statuses = [part.wait() for part in parts]
+        for log in logs:
+            log.seek(0)
+            shutil.copyfileobj(log, sys.stdout.buffer)
+            sys.stdout.flush()
     return max(map(abs, statuses))
 
 
