@@ -26,6 +26,7 @@ check: setup ## format, lint, types, generated docs
 	@$(PY) -m ruff check .
 	@$(PY) -m mypy
 	@$(PY) scripts/generate_docs.py --check
+	@$(PY) scripts/generate_proto.py --check
 
 docs: setup ## write the generated pages
 	@$(PY) scripts/generate_docs.py

@@ -35,6 +35,9 @@ class Settings(BaseModel):
     home: Path = Field(default_factory=lambda: Path.home() / ".hanlin", description="folder of the database, artifacts, run files and logs")
     host: str = Field("127.0.0.1", description="address the gateway listens on")
     port: int = Field(8000, ge=0, le=65535, description="port of the gateway")
+    grpc_port: int | None = Field(
+        None, ge=-1, le=65535, description="port of gRPC; left out: the one after `port`; 0: a free one; -1: no gRPC"
+    )
     gateways: int = Field(1, ge=1, le=64, description="gateway processes at the one port")
     database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in the home folder")
     blobs_url: str = Field("", description="where artifacts live (file path or s3://bucket/prefix); empty means the home folder")
@@ -112,6 +115,13 @@ class Settings(BaseModel):
     def blobs(self) -> str:
         """The artifact URL in force."""
         return self.blobs_url or str(self.home / "blobs")
+
+    @property
+    def wanted_grpc_port(self) -> int | None:
+        """The port of gRPC: 0 means a free one, None that there is no gRPC."""
+        if self.grpc_port is not None:
+            return None if self.grpc_port < 0 else self.grpc_port
+        return self.port + 1 if 0 < self.port < 65535 else 0
 
     @property
     def engine_threads(self) -> int:

@@ -17,6 +17,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from hanlin.gateway.acceptor import new_tally
+from hanlin.gateway.reserved_port import reserve
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import TextSettings
 from hanlin.tasks.vectors import VectorSettings
@@ -43,6 +44,8 @@ class Stack:
         home.mkdir(parents=True)
         self._program = program  # of the gateways
         settings["gateways"] = gateways
+        self._grpc = reserve("127.0.0.1", 0)
+        settings.setdefault("grpc_port", self._grpc.getsockname()[1])
         self.home = home
         self.gateway_log = home / "gateway.log"  # what the gateway says on stderr: nothing, when all is well
         (home / "settings.json").write_text(json.dumps(LIMITS | settings))
@@ -51,6 +54,7 @@ class Stack:
         self._sock = socket.create_server(("127.0.0.1", 0), backlog=2048)
         self.port: int = self._sock.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
+        self.grpc = f"127.0.0.1:{self._grpc.getsockname()[1]}"
         self.client = httpx.Client(base_url=self.url, headers={"authorization": "Bearer hl_app"}, timeout=30)
         self._tally = new_tally(gateways)
         self.gateways: list[subprocess.Popen[bytes]] = [self._start_gateway(index) for index in range(gateways)]
@@ -156,6 +160,7 @@ class Stack:
                 process.kill()
                 process.wait()
         self._sock.close()
+        self._grpc.close()
         os.close(self._tally)
 
 

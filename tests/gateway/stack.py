@@ -68,12 +68,15 @@ def run_gateway(home: Path, descriptor: int, index: int, tally: int) -> None:
     from hanlin.gateway.acceptor import Tally
     from hanlin.gateway.app import create_app
     from hanlin.gateway.dataplane import Dataplane
+    from hanlin.gateway.grpc_server import GrpcServer
     from hanlin.gateway.server import serve
 
     settings = read_settings(home)
     dataplane = Dataplane(Keys(), settings=settings, index=index)
     sock = socket.socket(fileno=descriptor)
-    serve(create_app(dataplane), sock, settings, dataplane=dataplane, tally=Tally(tally, index))
+    app = create_app(dataplane)
+    beside = GrpcServer(dataplane, port=settings.grpc_port, record=app.record) if settings.grpc_port else None
+    serve(app, sock, settings, dataplane=dataplane, tally=Tally(tally, index), beside=beside)
 
 
 def run_reconciler(home: Path) -> None:

@@ -1,4 +1,4 @@
-"""A gateway process: the HTTP front over dataplane, control API and console, on the supervisor's socket."""
+"""A gateway process: the HTTP front over dataplane, control API and console, on the supervisor's socket; gRPC at a port of its own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from hanlin.gateway.acceptor import Tally
 from hanlin.gateway.app import create_app
 from hanlin.gateway.control_api import create_control_router
 from hanlin.gateway.dataplane import Dataplane
-from hanlin.gateway.server import serve
+from hanlin.gateway.edge import Edge
+from hanlin.gateway.server import Beside, serve
 from hanlin.settings import Settings
 
 
@@ -33,6 +34,17 @@ def run_gateway(settings: Settings, *, socket_fd: int, index: int = 0, tally_fd:
         console_app=create_console(platform, dataplane=dataplane), is_database_ready=is_database_ready,
     )  # fmt: skip
     with socket.socket(fileno=socket_fd) as listener:
-        serve(app, listener, settings, dataplane=dataplane, tally=Tally(tally_fd, index) if tally_fd is not None else None)
+        tally = Tally(tally_fd, index) if tally_fd is not None else None
+        serve(app, listener, settings, dataplane=dataplane, tally=tally, beside=_grpc(dataplane, app))
     platform.close()
     return 0
+
+
+def _grpc(dataplane: Dataplane, app: Edge) -> Beside | None:
+    """The gRPC server, which only here loads its library; None where there is none."""
+    port = dataplane.settings.wanted_grpc_port
+    if port is None:
+        return None
+    from hanlin.gateway.grpc_server import GrpcServer
+
+    return GrpcServer(dataplane, port=port, record=app.record)

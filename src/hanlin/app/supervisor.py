@@ -21,8 +21,9 @@ from pathlib import Path
 
 from hanlin.app.alarm import Alarm
 from hanlin.app.processes import ask_to_end, hand_over, kill, launch, stop
-from hanlin.errors import Conflict, InvalidInput
+from hanlin.errors import Conflict, HanlinError, InvalidInput
 from hanlin.gateway.acceptor import forget, holds_any, new_tally
+from hanlin.gateway.reserved_port import reserve
 from hanlin.settings import Settings
 from hanlin.storage.durable import write_atomically
 
@@ -133,6 +134,32 @@ class Supervisor:
         return 0 if worst in (0, signal.SIGTERM) else 1
 
 
+@contextlib.contextmanager
+def hold_grpc_port(settings: Settings) -> Iterator[Settings]:
+    """Holds the port of gRPC for the gateways, which share it; the settings with its number.
+
+    Raises:
+        Conflict: `address_in_use`.
+        InvalidInput: `address_unusable`.
+    """
+    port = settings.wanted_grpc_port
+    if port is None:
+        yield settings
+        return
+    try:
+        holder = reserve(settings.host, port)
+    except OSError as error:
+        raise _unusable(error, settings.host, port) from error
+    with holder:
+        yield settings.model_copy(update={"grpc_port": holder.getsockname()[1]})
+
+
+def _unusable(error: OSError, host: str, port: int) -> HanlinError:
+    if error.errno == errno.EADDRINUSE:
+        return Conflict("address_in_use", host=host, port=port)
+    return InvalidInput("address_unusable", host=host, port=port, problem=os.strerror(error.errno or 0))
+
+
 def bind(settings: Settings) -> socket.socket:
     """The listening socket. Raises Conflict (`address_in_use`) or InvalidInput (`address_unusable`)."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -143,9 +170,7 @@ def bind(settings: Settings) -> socket.socket:
         listener.listen(_BACKLOG)
     except OSError as error:
         listener.close()
-        if error.errno == errno.EADDRINUSE:
-            raise Conflict("address_in_use", host=settings.host, port=settings.port) from error
-        raise InvalidInput("address_unusable", host=settings.host, port=settings.port, problem=os.strerror(error.errno or 0)) from error
+        raise _unusable(error, settings.host, settings.port) from error
     return listener
 
 
@@ -172,13 +197,21 @@ def server_file(settings: Settings) -> Path:
 def write_server_file(settings: Settings, url: str) -> Path:
     """Tells the jobs and the local tools where this server answers (`<home>/run/server.json`)."""
     path = server_file(settings)
-    write_atomically(path, json.dumps({"url": url, "pid": os.getpid()}).encode())
+    write_atomically(path, json.dumps({"url": url, "grpc": grpc_address(settings), "pid": os.getpid()}).encode())
     return path
+
+
+def grpc_address(settings: Settings) -> str | None:
+    """Host and port that reach gRPC from this machine; None where there is none."""
+    port = settings.wanted_grpc_port
+    return None if port is None else f"{_near(settings.host)}:{port}"
 
 
 def url_of(listener: socket.socket, settings: Settings) -> str:
     """The base URL that reaches the listener from this machine."""
-    port = listener.getsockname()[1]
-    plain = f"[{settings.host}]" if ":" in settings.host else settings.host
-    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(plain, plain)  # noqa: S104 - named here to be avoided
-    return f"http://{host}:{port}"
+    return f"http://{_near(settings.host)}:{listener.getsockname()[1]}"
+
+
+def _near(host: str) -> str:
+    plain = f"[{host}]" if ":" in host else host
+    return {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(plain, plain)  # noqa: S104 - named here to be avoided

@@ -8,11 +8,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from hanlin.app.supervisor import Supervisor, bind, lock_home, server_file, url_of, write_server_file
+from hanlin.app.supervisor import Supervisor, bind, grpc_address, hold_grpc_port, lock_home, server_file, url_of, write_server_file
 from hanlin.app.wiring import open_platform
 from hanlin.errors import InvalidInput
 from hanlin.messages import terminal_language
@@ -22,9 +22,13 @@ from hanlin.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """What a person needs to know once the server answers. `owner_key` is set on the first start of a home only."""
+    """What a person needs to know once the server answers. `owner_key` is set on the first start of a home only.
+
+    `grpc`: host and port; None where there is none.
+    """
 
     url: str
+    grpc: str | None
     home: Path
     owner_key: str | None
     seconds: float
@@ -41,14 +45,15 @@ def up(settings: Settings, *, announce: Callable[[Started], None] | None = None)
     settings = settings.model_copy(update={"home": settings.home.expanduser().absolute()})
     _make_home(settings.home)
     set_title("hanlin up")
-    with lock_home(settings.home), bind(settings) as listener:
+    with lock_home(settings.home), bind(settings) as listener, hold_grpc_port(settings) as settings:
         url = url_of(listener, settings)
         supervisor = Supervisor(settings, listener)
         try:
             supervisor.launch()
             owner_key = _prepare(settings)
             write_server_file(settings, url)
-            facts = (url, settings.home, owner_key, began_s, announce or say)
+            started = Started(url, grpc_address(settings), settings.home, owner_key, 0.0)
+            facts = (started, began_s, announce or say)
             threading.Thread(target=_tell_when_ready, args=facts, name="announcer", daemon=True).start()
             return supervisor.run()
         finally:
@@ -59,11 +64,13 @@ def up(settings: Settings, *, announce: Callable[[Started], None] | None = None)
 _WORDS = {
     "en": {
         "up": "[bold green]Hanlin[/] answers at [bold]{url}[/]  [dim](home {home}, {seconds:.1f} s)[/]",
+        "grpc": "gRPC at [bold]{grpc}[/]",
         "key": "Owner key, shown once and kept for the local command line: [bold]{key}[/]",
         "kept": "A new owner key is kept in {home}/owner.key (readable by you only).",
     },
     "zh": {
         "up": "[bold green]翰林[/] 已在 [bold]{url}[/] 应答  [dim]（主目录 {home}，{seconds:.1f} 秒）[/]",
+        "grpc": "gRPC 位于 [bold]{grpc}[/]",
         "key": "所有者密钥，只显示这一次，并已为本机命令行保存：[bold]{key}[/]",
         "kept": "新的所有者密钥保存在 {home}/owner.key（仅你可读）。",
     },
@@ -77,6 +84,8 @@ def say(started: Started) -> None:
     words = _WORDS[terminal_language()]
     console = Console(highlight=False)
     console.print(words["up"].format(url=started.url, home=started.home, seconds=started.seconds), soft_wrap=True)
+    if started.grpc is not None:
+        console.print(words["grpc"].format(grpc=started.grpc), soft_wrap=True)
     if started.owner_key is not None:
         key = "key" if console.is_terminal else "kept"
         console.print(words[key].format(key=started.owner_key, home=started.home), soft_wrap=True)
@@ -103,9 +112,9 @@ def _prepare(settings: Settings) -> str | None:
         platform.close()
 
 
-def _tell_when_ready(url: str, home: Path, owner_key: str | None, began_s: float, announce: Callable[[Started], None]) -> None:
+def _tell_when_ready(started: Started, began_s: float, announce: Callable[[Started], None]) -> None:
     """Asks the gateway for its health; the question waits in the socket's backlog until there is a gateway to answer it."""
-    parts = urlsplit(url)
+    parts = urlsplit(started.url)
     while True:
         connection = http.client.HTTPConnection(str(parts.hostname), parts.port or 80, timeout=60)
         with suppress(OSError, http.client.HTTPException), closing(connection):
@@ -113,4 +122,4 @@ def _tell_when_ready(url: str, home: Path, owner_key: str | None, began_s: float
             if connection.getresponse().status == 200:
                 break
         time.sleep(0.1)
-    announce(Started(url, home, owner_key, time.monotonic() - began_s))
+    announce(replace(started, seconds=time.monotonic() - began_s))

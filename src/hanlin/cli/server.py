@@ -25,6 +25,7 @@ def up(  # noqa: PLR0917  # Typer passes them by name
     home: Home = None,
     host: Annotated[str | None, typer.Option("--host", help=say("option.host"))] = None,
     port: Port = None,
+    grpc_port: Annotated[int | None, typer.Option("--grpc-port", help=say("option.grpc_port"), min=-1, max=65535)] = None,
     gateways: Annotated[int | None, typer.Option("--gateways", help=say("option.gateways"), min=1, max=64)] = None,
     threads: Annotated[int | None, typer.Option("--threads", help=say("option.threads"), min=0, max=256)] = None,
     log_level: Annotated[str | None, typer.Option("--log-level", help=say("option.log_level"))] = None,
@@ -32,7 +33,7 @@ def up(  # noqa: PLR0917  # Typer passes them by name
     """See `help.up`."""
     from hanlin.settings import load_settings
 
-    settings = load_settings(home=home, host=host, port=port, gateways=gateways, threads=threads, log_level=log_level)
+    settings = load_settings(home=home, host=host, port=port, grpc_port=grpc_port, gateways=gateways, threads=threads, log_level=log_level)
     try:
         from hanlin.app import up as serve
     except ModuleNotFoundError as error:

@@ -59,6 +59,12 @@ class Edge:
         self._access = AccessLog()
         self.valve = Valve(self._turned_away, is_off=is_draining)
 
+    def record(self, method: str, route: str, status: int, seconds: float, request_id: str) -> None:
+        """Note a call that came through another server of this gateway."""
+        self._metrics.begin()
+        self._metrics.end(method, route, status, seconds)
+        self._access.add(method, route, status, seconds, request_id)
+
     def close(self) -> None:
         """Write what the log still holds back."""
         self._access.flush()

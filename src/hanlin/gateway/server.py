@@ -12,7 +12,7 @@ import contextlib
 import signal
 import socket
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import uvicorn
 
@@ -24,20 +24,34 @@ from hanlin.observe.memory import settle
 from hanlin.settings import Settings
 
 
+class Beside(Protocol):
+    """Another server in the same process and loop, over the same dataplane."""
+
+    async def start(self) -> None:
+        """Take calls."""
+        ...
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more; those in flight have `grace_s` to end."""
+        ...
+
+
 def serve(
-    app: Edge, sock: socket.socket, settings: Settings, *, dataplane: Dataplane | None = None, tally: Tally | None = None
+    app: Edge, sock: socket.socket, settings: Settings, *, dataplane: Dataplane | None = None, tally: Tally | None = None,
+    beside: Beside | None = None,
 ) -> None:  # fmt: skip
     """Answer on `sock` until SIGTERM or SIGINT. Blocks; call it on the main thread.
 
     Args:
         tally: shared with the other gateways at this socket.
+        beside: begins and ends with this one.
     """
     config = uvicorn.Config(
         app, http=strict_protocol(settings, app.valve), ws="none", lifespan="on",
         log_config=None, access_log=False, server_header=False, proxy_headers=False,
         timeout_keep_alive=65, timeout_graceful_shutdown=int(settings.drain_timeout_s) or 1, backlog=2048,
     )  # fmt: skip
-    server = _Server(config, tally)
+    server = _Server(config, tally, beside, settings.drain_timeout_s)
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
@@ -66,9 +80,11 @@ async def _end(server: uvicorn.Server, dataplane: Dataplane | None, pre_stop_s: 
 class _Server(uvicorn.Server):
     """Takes connections in turn with other gateways, and leaves signals to `serve`: uvicorn would raise them again after a clean end."""
 
-    def __init__(self, config: uvicorn.Config, tally: Tally | None) -> None:
+    def __init__(self, config: uvicorn.Config, tally: Tally | None, beside: Beside | None, drain_timeout_s: float) -> None:
         super().__init__(config)
         self._tally = tally
+        self._beside = beside
+        self._drain_timeout_s = drain_timeout_s
         if tally is not None:
             self.server_state.connections = Connections(tally)  # type: ignore[assignment]  # all that uvicorn puts in are protocols
 
@@ -84,7 +100,22 @@ class _Server(uvicorn.Server):
             return made
 
         self.servers: list[Any] = [Acceptor(listener, protocol, self._tally) for listener in sockets or []]
+        if self._beside is not None:
+            await self._beside.start()
         self.started = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn does; the dataplane, which ends with the lifespan, stays until the server beside has drained, too."""
+        if self._beside is not None:
+            ending = asyncio.ensure_future(self._beside.stop(self._drain_timeout_s))
+            end_lifespan = self.lifespan.shutdown
+
+            async def end() -> None:
+                await ending
+                await end_lifespan()
+
+            self.lifespan.shutdown = end
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

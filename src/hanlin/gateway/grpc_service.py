@@ -1,0 +1,258 @@
+"""`inference.GRPCInferenceService`: the Open Inference Protocol over gRPC. Messages become calls of the dataplane here, as bodies do in
+`oip_door`; what they hold is read and made by `oip_tensors` and `oip_models`.
+
+Loads grpc and protobuf (24 MB): only a gateway that serves it imports this module.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import grpc
+from google.protobuf.json_format import ParseDict
+from google.protobuf.message import DecodeError, Message
+
+from hanlin.errors import HanlinError, Internal, InvalidInput
+from hanlin.gateway import oip_models, strict_json
+from hanlin.gateway.dataplane import Dataplane, Outcome, check_version, version_of
+from hanlin.gateway.oip_tensors import Given, inputs_of, outputs_of, packed, text_of, unpacked
+from hanlin.gateway.proto import open_inference_pb2 as pb
+from hanlin.gateway.responses import language_of, request_id_of
+from hanlin.gateway.status import grpc_code, http_status
+from hanlin.observe import logs
+from hanlin.serving.routes import EndpointRoute
+from hanlin.types import MAX_TIMEOUT_S, JsonObject, JsonValue, Principal, shorten
+
+SERVICE = "inference.GRPCInferenceService"
+Record = Callable[[str, int, float, str], None]  # of a call that has ended: its address, the status as HTTP has it, seconds, request id
+Asked = TypeVar("Asked", bound=Message)
+_CONTENTS = {"INT64": "int64_contents", "INT32": "int_contents"}
+_MAX_TRAILER_CHARACTERS = 1000
+
+_log = logging.getLogger("hanlin.gateway")
+
+
+@dataclass(slots=True)
+class Caller:
+    """Who calls, and how: what HTTP has in headers."""
+
+    authorization: str | None
+    language: str
+    request_id: str
+    timeout_s: float | None
+    trailers: list[tuple[str, str]]
+
+
+class InferenceService:
+    """The methods.
+
+    Args:
+        record: told of each call that has ended.
+    """
+
+    def __init__(self, dataplane: Dataplane, record: Record) -> None:
+        self._dataplane = dataplane
+        self._record = record
+
+    def handler(self) -> Any:
+        """For `add_generic_rpc_handlers`. Bytes go in and out: what does not parse gets an answer of ours."""
+        methods: dict[str, tuple[type[Message], Callable[[Any, Caller], Awaitable[Message]]]] = {
+            "ServerLive": (pb.ServerLiveRequest, self._live), "ServerReady": (pb.ServerReadyRequest, self._ready),
+            "ServerMetadata": (pb.ServerMetadataRequest, self._server), "ModelReady": (pb.ModelReadyRequest, self._model_ready),
+            "ModelMetadata": (pb.ModelMetadataRequest, self._metadata), "ModelConfig": (pb.ModelConfigRequest, self._config),
+            "ModelStatistics": (pb.ModelStatisticsRequest, self._statistics), "ModelInfer": (pb.ModelInferRequest, self._infer),
+            "RepositoryIndex": (pb.RepositoryIndexRequest, self._index),
+            "RepositoryModelLoad": (pb.RepositoryModelLoadRequest, self._load),
+            "RepositoryModelUnload": (pb.RepositoryModelUnloadRequest, self._unload),
+        }  # fmt: skip
+        made = {name: grpc.unary_unary_rpc_method_handler(self._guarded(name, *method)) for name, method in methods.items()}
+        return grpc.method_handlers_generic_handler(SERVICE, made)
+
+    def _guarded(
+        self, name: str, kind: type[Asked], method: Callable[[Asked, Caller], Awaitable[Message]]
+    ) -> Callable[[bytes, Any], Awaitable[bytes]]:  # fmt: skip
+        """The method as gRPC calls it: the outermost handler, where whatever escapes becomes a status."""
+
+        route = f"/{SERVICE}/{name}"
+
+        async def answer(raw: bytes, context: Any) -> bytes:
+            begun_s, status = time.perf_counter(), 499
+            caller = _caller(context)
+            try:
+                with logs.request_id(caller.request_id):
+                    made = (await method(_parsed(kind, raw), caller)).SerializeToString()
+                status = 200
+                context.set_trailing_metadata(caller.trailers)
+                return made
+            except HanlinError as error:
+                status = http_status(error)
+                if error.details:
+                    _log.warning(error.code, extra={"details": error.details})
+                return await _abort(context, error, caller)
+            except asyncio.CancelledError:  # the caller has gone, or its deadline has passed
+                raise
+            except Exception:
+                status = 500
+                _log.exception("a method failed")
+                return await _abort(context, Internal("internal"), caller)
+            finally:
+                self._record(route, status, time.perf_counter() - begun_s, caller.request_id)
+
+        return answer
+
+    def _who(self, caller: Caller) -> Principal:
+        return self._dataplane.authenticate(caller.authorization)
+
+    def _find(self, caller: Caller, endpoint: str, version: str) -> tuple[Principal, EndpointRoute]:
+        """Raises Unauthenticated, NotFound."""
+        principal = self._who(caller)
+        route = self._dataplane.find(principal, endpoint)
+        check_version(route, version)
+        return principal, route
+
+    async def _live(self, _request: pb.ServerLiveRequest, _caller: Caller) -> Message:
+        return pb.ServerLiveResponse(live=True)
+
+    async def _ready(self, _request: pb.ServerReadyRequest, _caller: Caller) -> Message:
+        return pb.ServerReadyResponse(ready=oip_models.is_server_ready(self._dataplane))
+
+    async def _server(self, _request: pb.ServerMetadataRequest, _caller: Caller) -> Message:
+        return ParseDict(oip_models.server(), pb.ServerMetadataResponse())
+
+    async def _model_ready(self, request: pb.ModelReadyRequest, caller: Caller) -> Message:
+        return pb.ModelReadyResponse(ready=oip_models.is_ready(self._find(caller, request.name, request.version)[1]))
+
+    async def _metadata(self, request: pb.ModelMetadataRequest, caller: Caller) -> Message:
+        _, route = self._find(caller, request.name, request.version)
+        return ParseDict(oip_models.metadata(request.name, route), pb.ModelMetadataResponse())
+
+    async def _config(self, request: pb.ModelConfigRequest, caller: Caller) -> Message:
+        _, route = self._find(caller, request.name, request.version)
+        return ParseDict({"config": oip_models.config(request.name, route)}, pb.ModelConfigResponse())
+
+    async def _statistics(self, request: pb.ModelStatisticsRequest, caller: Caller) -> Message:
+        principal = self._find(caller, request.name, request.version)[0] if request.name else self._who(caller)
+        return ParseDict(await oip_models.statistics(self._dataplane, principal, request.name), pb.ModelStatisticsResponse())
+
+    async def _index(self, request: pb.RepositoryIndexRequest, caller: Caller) -> Message:
+        found = oip_models.index(self._dataplane, self._who(caller), is_ready_only=request.ready)
+        return ParseDict({"models": list[JsonValue](found)}, pb.RepositoryIndexResponse())
+
+    async def _load(self, request: pb.RepositoryModelLoadRequest, caller: Caller) -> Message:
+        principal = self._who(caller)
+        oip_models.check_order(dict.fromkeys(request.parameters))
+        await oip_models.load(self._dataplane, principal, request.model_name, timeout_s=caller.timeout_s)
+        return pb.RepositoryModelLoadResponse()
+
+    async def _unload(self, request: pb.RepositoryModelUnloadRequest, caller: Caller) -> Message:
+        principal = self._who(caller)
+        oip_models.check_order(dict.fromkeys(request.parameters), "unload_dependents")
+        await oip_models.unload(self._dataplane, principal, request.model_name)
+        return pb.RepositoryModelUnloadResponse()
+
+    async def _infer(self, request: pb.ModelInferRequest, caller: Caller) -> Message:
+        principal, _ = self._find(caller, request.model_name, request.model_version)
+        outcome = await self._dataplane.predict(
+            principal, request.model_name, inputs_of(_tensors(request)), _parameters(request.parameters),
+            timeout_s=caller.timeout_s or self._dataplane.settings.request_timeout_s, language=caller.language,
+            request_id=caller.request_id,
+        )  # fmt: skip
+        caller.trailers += _told(outcome)
+        return _answer(request, outcome)
+
+
+def _caller(context: Any) -> Caller:
+    sent = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
+    left_s = context.time_remaining()
+    request_id = request_id_of(sent.get("x-request-id"))
+    return Caller(
+        sent.get("authorization"), language_of(sent.get("accept-language")), request_id,
+        None if left_s is None else min(max(left_s, 0.001), MAX_TIMEOUT_S), [("x-request-id", request_id)],
+    )  # fmt: skip
+
+
+def _parsed(kind: type[Asked], raw: bytes) -> Asked:
+    """Raises InvalidInput (`malformed_message`), for a string that is not UTF-8 too."""
+    try:
+        return kind.FromString(raw)
+    except DecodeError:
+        raise InvalidInput("malformed_message", name=kind.DESCRIPTOR.name) from None
+
+
+async def _abort(context: Any, error: HanlinError, caller: Caller) -> bytes:
+    """Ends the call: the message as its details, the code and what belongs to it as trailing metadata."""
+    wire = error.to_wire(caller.language)
+    trailers = [*caller.trailers, ("x-hanlin-code", error.code)]
+    if error.retry_after_s is not None:
+        trailers.append(("retry-after", f"{error.retry_after_s:g}"))
+    if "index" in wire:
+        trailers.append(("x-hanlin-index", str(wire["index"])))
+    text = f"{wire['message']}: {wire['next']}" if wire.get("next") else str(wire["message"])
+    await context.abort(grpc.StatusCode[grpc_code(error)], text[:_MAX_TRAILER_CHARACTERS], tuple(trailers))
+    raise AssertionError("abort raises")
+
+
+def _tensors(request: pb.ModelInferRequest) -> list[Given]:
+    """The inputs. Raises InvalidInput (`invalid_tensor`, `invalid_parameter`, `text_not_utf8`)."""
+    raw, inputs = request.raw_input_contents, request.inputs
+    if raw and len(raw) != len(inputs):
+        raise InvalidInput("invalid_parameter", name="raw_input_contents", expected=f"{len(inputs)} of them", found=str(len(raw)))
+    for tensor in inputs:
+        _refuse_any(tensor.parameters)
+    if raw:
+        return [
+            Given(tensor.name, tensor.datatype, tensor.shape, cast("JsonValue", unpacked(shorten(tensor.name), tensor.datatype, content)))
+            for tensor, content in zip(inputs, raw, strict=True)
+        ]
+    return [Given(tensor.name, tensor.datatype, tensor.shape, _contents(tensor)) for tensor in inputs]
+
+
+def _contents(tensor: pb.ModelInferRequest.InferInputTensor) -> JsonValue:
+    if tensor.datatype == "BYTES":
+        return [text_of(value, index) for index, value in enumerate(tensor.contents.bytes_contents)]
+    name = _CONTENTS.get(tensor.datatype)
+    return list(getattr(tensor.contents, name)) if name else []
+
+
+def _parameters(sent: Mapping[str, pb.InferParameter]) -> JsonObject:
+    """The task's parameters; a string that begins with `[` is a JSON list, for which the protocol has no field."""
+    found: JsonObject = {}
+    for name, parameter in sent.items():
+        kind = parameter.WhichOneof("parameter_choice")
+        value: JsonValue = getattr(parameter, kind) if kind else None
+        found[name] = strict_json.parse(value.encode()) if isinstance(value, str) and value.startswith("[") else value
+    return found
+
+
+def _refuse_any(parameters: Mapping[str, Any]) -> None:
+    """Raises InvalidInput (`unknown_parameter`): shared memory and classification are extensions that are not served."""
+    oip_models.check_order(dict.fromkeys(parameters))
+
+
+def _answer(request: pb.ModelInferRequest, outcome: Outcome) -> pb.ModelInferResponse:
+    for output in request.outputs:
+        _refuse_any(output.parameters)
+    made = outputs_of(outcome, [output.name for output in request.outputs])
+    told = pb.ModelInferResponse.InferOutputTensor
+    return pb.ModelInferResponse(
+        model_name=request.model_name, model_version=version_of(outcome.version), id=request.id,
+        outputs=[told(name=tensor.name, datatype=tensor.datatype, shape=tensor.shape) for tensor in made],
+        raw_output_contents=[packed(tensor) for tensor in made],
+    )  # fmt: skip
+
+
+def _told(outcome: Outcome) -> list[tuple[str, str]]:
+    """What HTTP has in headers of an answer."""
+    found = [("x-hanlin-model", f"{outcome.version} {outcome.variant}")]
+    if outcome.cache:
+        found.append(("x-hanlin-cache", outcome.cache))
+    if outcome.truncated:
+        found.append(("x-hanlin-truncated", ",".join(map(str, outcome.truncated))))
+    if outcome.windows:
+        found.append(("x-hanlin-windows", ",".join(f"{index}={count}" for index, count in outcome.windows)))
+    return found

@@ -1,0 +1,406 @@
+"""The Open Inference Protocol over gRPC: the same answers and the same verdicts as every other door, its own errors and bounds."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from grpc_health.v1 import health_pb2
+from grpc_reflection.v1alpha import reflection_pb2
+from tests.gateway.grpc_calls import APP, SERVICE, call, channel_to, infer_request, outputs, parameters_of, tensor, verdict
+from tests.gateway.oip_ways import packed, scores_by_label, scores_by_place, spans_of_tensors
+from tests.gateway.test_gateway_equality import CHUNK, TEXTS
+from tests.gateway.test_gateway_mistakes import INPUTS
+from tests.gateway.ways import ENDPOINTS, QUERY, WAYS
+
+from hanlin.errors import FAMILIES
+from hanlin.gateway.grpc_server import HEALTH, MAX_IDLERS
+from hanlin.gateway.proto import open_inference_pb2 as pb
+from hanlin.gateway.status import STATUS
+
+NUMBERS = {
+    "text-classification": scores_by_label, "embedding": lambda made: made["embedding"], "reranking": scores_by_place,
+    "token-classification": spans_of_tensors,
+}  # fmt: skip
+OPTIONS = {"embedding": {"normalize": True}, "token-classification": {"ignore_labels": "[]"}}
+NOT_UTF8 = b"\x01\0\0\0\xff"
+IDS = pb.ModelInferRequest.InferInputTensor(
+    name="input_ids", datatype="INT64", shape=[1, 3], contents=pb.InferTensorContents(int64_contents=[2, 9, 10])
+)
+
+
+@pytest.fixture(scope="module")
+def channel(doors) -> Iterator[grpc.Channel]:
+    with channel_to(doors.grpc) as found:
+        yield found
+
+
+def asked(task: str, texts: list[str]) -> pb.ModelInferRequest:
+    return infer_request(ENDPOINTS[task], texts, query=QUERY if task == "reranking" else "", **OPTIONS.get(task, {}))
+
+
+def refusal(channel: grpc.Channel, request: Any, name: str = "ModelInfer", **options: Any) -> tuple[str, str]:
+    with pytest.raises(grpc.RpcError) as caught:
+        call(channel, name, request, **options)
+    return verdict(caught.value)
+
+
+@pytest.mark.parametrize("task", ENDPOINTS)
+def test_the_same_texts_give_the_same_numbers_as_the_task_api(doors, channel, task: str) -> None:
+    way = next(way for way in WAYS if (way.task, way.name) == (task, "task"))
+    for begin in range(0, len(TEXTS), CHUNK):
+        texts = TEXTS[begin : begin + CHUNK]
+        made = outputs(call(channel, "ModelInfer", asked(task, texts)))
+        expected = way.numbers(way.ask(doors.client, texts).json())
+        np.testing.assert_allclose(np.array(NUMBERS[task](made), dtype=float), np.array(expected, dtype=float), atol=1e-5, rtol=1e-6)
+
+
+MISTAKES = {name: (inputs, code) for name, (inputs, (_, code)) in INPUTS.items() if all(isinstance(item, str) for item in inputs)}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+@pytest.mark.parametrize("task", ENDPOINTS)
+def test_the_same_mistake_gets_the_same_verdict(channel, task: str, name: str) -> None:
+    texts, code = MISTAKES[name]
+    raw = [text.encode("utf-8", "surrogatepass") for text in texts]
+    request = asked(task, ["stands", "for it"])
+    request.inputs[0].shape[:] = [len(raw)]
+    request.inputs[0].contents.bytes_contents[:] = raw
+    code = {"invalid_unicode": "text_not_utf8"}.get(code, code)  # bytes, where JSON has escapes
+    assert refusal(channel, request) == (("RESOURCE_EXHAUSTED", "") if sum(map(len, raw)) > 1_100_000 else ("INVALID_ARGUMENT", code))
+
+
+CALLERS: dict[str, tuple[Any, str, tuple[str, str]]] = {
+    "no key": ((), "sentiment", ("UNAUTHENTICATED", "unauthenticated")),
+    "wrong key": ((("authorization", "Bearer hl_wrong"),), "sentiment", ("UNAUTHENTICATED", "unauthenticated")),
+    "key in another scheme": ((("authorization", "Basic aGxfYXBw"),), "sentiment", ("UNAUTHENTICATED", "unauthenticated")),
+    "key that may not call": ((("authorization", "Bearer hl_reader"),), "sentiment", ("PERMISSION_DENIED", "scope_missing")),
+    "key of another team": ((("authorization", "Bearer hl_other"),), "sentiment", ("NOT_FOUND", "endpoint_not_found")),
+    "unknown endpoint": (APP, "none-such", ("NOT_FOUND", "endpoint_not_found")),
+    "private endpoint": (APP, ".sentiment", ("NOT_FOUND", "endpoint_not_found")),
+    "no name": (APP, "Not_A_Name", ("NOT_FOUND", "endpoint_not_found")),
+    "no endpoint": (APP, "", ("NOT_FOUND", "endpoint_not_found")),
+    "a path": (APP, "../sentiment", ("NOT_FOUND", "endpoint_not_found")),
+}
+
+
+@pytest.mark.parametrize("name", CALLERS)
+def test_who_may_not_is_refused_as_everywhere(channel, name: str) -> None:
+    metadata, endpoint, expected = CALLERS[name]
+    assert refusal(channel, infer_request(endpoint, ["good"]), metadata=metadata) == expected
+    if expected[1] != "scope_missing":
+        assert refusal(channel, pb.ModelMetadataRequest(name=endpoint), "ModelMetadata", metadata=metadata) == expected
+
+
+def test_a_refusal_says_what_and_where_in_the_callers_language(channel) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        call(
+            channel,
+            "ModelInfer",
+            infer_request("sentiment", ["good", ""]),
+            metadata=(*APP, ("accept-language", "zh"), ("x-request-id", "mine")),
+        )
+    told = dict(caught.value.trailing_metadata())
+    assert (told["x-hanlin-code"], told["x-hanlin-index"], told["x-request-id"]) == ("empty_text", "1", "mine")
+    assert "文本" in caught.value.details()
+
+
+def test_every_family_has_a_status() -> None:
+    assert set(STATUS) == set(FAMILIES)
+    assert all(hasattr(grpc.StatusCode, name) for _, name in STATUS.values())
+
+
+def test_an_answer_tells_who_gave_it(channel) -> None:
+    method = channel.unary_unary(SERVICE + "ModelInfer", pb.ModelInferRequest.SerializeToString, pb.ModelInferResponse.FromString)
+    request = infer_request("sentiment", ["good " * 200], truncation=True)
+    request.id = "mine"
+    answer, told = method.with_call(request, metadata=APP, timeout=30)
+    assert (answer.id, answer.model_name, answer.model_version) == ("mine", "sentiment", "1")
+    trailers = dict(told.trailing_metadata())
+    assert (trailers["x-hanlin-model"], trailers["x-hanlin-truncated"]) == ("m:1 fake-fp32", "0")
+
+
+def test_parameters_and_outputs_are_as_over_rest(channel) -> None:
+    request = infer_request("sentiment", ["good"], top_k=1)
+    request.outputs.add(name="score")
+    assert [(made.name, list(made.shape)) for made in call(channel, "ModelInfer", request).outputs] == [("score", [1, 1])]
+    request.outputs.add(name="logits")
+    assert refusal(channel, request) == ("INVALID_ARGUMENT", "unknown_tensor")
+    assert refusal(channel, infer_request("sentiment", ["good"], nonsense=1)) == ("INVALID_ARGUMENT", "unknown_parameter")
+    assert refusal(channel, infer_request("sentiment", ["good"], top_k=0)) == ("INVALID_ARGUMENT", "invalid_parameter")
+    assert refusal(channel, infer_request("tags", ["good"], ignore_labels="[")) == ("INVALID_ARGUMENT", "malformed_json")
+    shared = tensor("text", ["good"], parameters=parameters_of({"shared_memory_region": "a"}))
+    assert refusal(channel, pb.ModelInferRequest(model_name="sentiment", inputs=[shared])) == ("INVALID_ARGUMENT", "unknown_parameter")
+    asks = infer_request("sentiment", ["good"])
+    asks.outputs.add(name="score", parameters=parameters_of({"classification": 1}))
+    assert refusal(channel, asks) == ("INVALID_ARGUMENT", "unknown_parameter")
+
+
+def test_raw_contents_and_ids_are_taken(doors, channel) -> None:
+    head = pb.ModelInferRequest.InferInputTensor(name="text", datatype="BYTES", shape=[2])
+    texts = pb.ModelInferRequest(model_name="sentiment", inputs=[head], raw_input_contents=[packed(["good", "bad w9"])])
+    assert outputs(call(channel, "ModelInfer", texts)) == outputs(
+        call(channel, "ModelInfer", infer_request("sentiment", ["good", "bad w9"]))
+    )
+    one = outputs(call(channel, "ModelInfer", pb.ModelInferRequest(model_name="sentiment", inputs=[IDS])))
+    raw = pb.ModelInferRequest.InferInputTensor(name="input_ids", datatype="INT32", shape=[1, 3])
+    two = pb.ModelInferRequest(model_name="sentiment", inputs=[raw], raw_input_contents=[struct.pack("<3i", 2, 9, 10)])
+    assert one == outputs(call(channel, "ModelInfer", two))
+    assert one["label"][0] == [item["label"] for item in doors.post({"token_ids": [2, 9, 10]}).json()]
+
+
+@pytest.mark.parametrize(
+    ("request_of", "code"),
+    [
+        (lambda: pb.ModelInferRequest(model_name="sentiment"), "missing_tensor"),
+        (lambda: pb.ModelInferRequest(model_name="sentiment", inputs=[tensor("text", ["good"], shape=[2])]), "invalid_tensor"),
+        (lambda: pb.ModelInferRequest(model_name="sentiment", inputs=[tensor("text", ["good"], shape=[-1])]), "invalid_tensor"),
+        (lambda: pb.ModelInferRequest(model_name="sentiment", inputs=[tensor("text", ["good"], datatype="FP32")]), "invalid_tensor"),
+        (lambda: pb.ModelInferRequest(model_name="sentiment", inputs=[tensor("texts", ["good"])]), "unknown_tensor"),
+        (lambda: pb.ModelInferRequest(model_name="sentiment", inputs=[tensor("text", ["good"])] * 2), "invalid_tensor"),
+        (lambda: pb.ModelInferRequest(model_name="sentiment", inputs=[IDS, tensor("text", ["good"])]), "invalid_tensor"),
+        (
+            lambda: pb.ModelInferRequest(model_name="sentiment", inputs=[tensor("text", ["good"])], raw_input_contents=[b"", b""]),
+            "invalid_parameter",
+        ),
+        (lambda: pb.ModelInferRequest(model_name="sentiment", inputs=[tensor("text", [])], raw_input_contents=[b"\x09"]), "invalid_tensor"),
+        (
+            lambda: pb.ModelInferRequest(model_name="sentiment", inputs=[tensor("text", [], shape=[1])], raw_input_contents=[NOT_UTF8]),
+            "text_not_utf8",
+        ),
+        (lambda: infer_request("ranks", ["good"]), "invalid_ranking"),
+        (lambda: infer_request("sentiment", ["good"], query="good"), "invalid_inputs"),
+    ],
+)  # fmt: skip
+def test_tensors_that_are_none_are_refused(channel, request_of: Callable[[], pb.ModelInferRequest], code: str) -> None:
+    assert refusal(channel, request_of()) == ("INVALID_ARGUMENT", code)
+
+
+@pytest.mark.parametrize("raw", [b"\xff" * 40, b"\x0a\x05ab", b"\x0a\x02\xff\xfe", b"\x0a" + b"\x80" * 10 + b"\x01", b"\x0b"])
+@pytest.mark.parametrize("name", ["ModelInfer", "ModelReady", "RepositoryModelLoad"])
+def test_garbage_and_strings_that_are_not_utf8_are_refused(channel, name: str, raw: bytes) -> None:
+    raw = raw.replace(b"\x0a\x02", b"\x12\x02") if name == "RepositoryModelLoad" else raw
+    assert refusal(channel, raw, name) == ("INVALID_ARGUMENT", "malformed_message")
+
+
+def test_a_message_over_the_limit_is_refused(channel) -> None:
+    assert refusal(channel, infer_request("sentiment", ["g" * 1_200_000])) == ("RESOURCE_EXHAUSTED", "")
+    assert call(channel, "ModelInfer", infer_request("sentiment", ["good"])).model_name == "sentiment"
+
+
+def test_metadata_are_those_of_rest(doors, channel) -> None:
+    def listed(message: Any) -> list[tuple[str, str, list[int]]]:
+        return [(item.name, item.datatype, list(item.shape)) for item in message]
+
+    for endpoint in ENDPOINTS.values():
+        told, rest = (
+            call(channel, "ModelMetadata", pb.ModelMetadataRequest(name=endpoint)),
+            doors.client.get(f"/v2/models/{endpoint}").json(),
+        )
+        assert listed(told.inputs) == [(item["name"], item["datatype"], item["shape"]) for item in rest["inputs"]]
+        assert listed(told.outputs) == [(item["name"], item["datatype"], item["shape"]) for item in rest["outputs"]]
+        assert (list(told.versions), told.platform) == (rest["versions"], rest["platform"])
+        config = call(channel, "ModelConfig", pb.ModelConfigRequest(name=endpoint, version="1")).config
+        assert config.parameters["max_items"].string_value == "32"
+        assert [item.data_type for item in config.input] == [pb.TYPE_STRING] * len(config.input)
+    index = call(channel, "RepositoryIndex", pb.RepositoryIndexRequest(ready=True)).models
+    assert {(item.name, item.version, item.state) for item in index} == {(name, "1", "READY") for name in ENDPOINTS.values()}
+    assert call(channel, "ModelStatistics", pb.ModelStatisticsRequest(name="sentiment")).model_stats[0].inference_count > 0
+    assert len(call(channel, "ModelStatistics").model_stats) == len(ENDPOINTS)
+
+
+def test_what_the_server_is_anyone_may_ask(channel) -> None:
+    assert call(channel, "ServerLive", metadata=()).live
+    assert call(channel, "ServerReady", metadata=()).ready
+    assert call(channel, "ServerMetadata", metadata=()).name == "hanlin"
+    assert call(channel, "ModelReady", pb.ModelReadyRequest(name="sentiment")).ready
+    assert refusal(channel, pb.ModelReadyRequest(name="sentiment"), "ModelReady", metadata=()) == ("UNAUTHENTICATED", "unauthenticated")
+    assert refusal(channel, pb.ModelReadyRequest(name="sentiment", version="2"), "ModelReady") == ("NOT_FOUND", "other_version_served")
+
+
+def test_orders_need_the_scope_and_make_sense(channel) -> None:
+    owner = (("authorization", "Bearer hl_owner"),)
+    load, unload = pb.RepositoryModelLoadRequest(model_name="sentiment"), pb.RepositoryModelUnloadRequest(model_name="sentiment")
+    assert call(channel, "RepositoryModelLoad", load, metadata=owner) is not None
+    assert refusal(channel, load, "RepositoryModelLoad") == ("PERMISSION_DENIED", "scope_missing")
+    assert refusal(channel, unload, "RepositoryModelUnload", metadata=owner) == ("FAILED_PRECONDITION", "endpoint_stays_awake")
+    load.parameters["config"].string_param = "{}"
+    assert refusal(channel, load, "RepositoryModelLoad", metadata=owner) == ("INVALID_ARGUMENT", "unknown_parameter")
+
+
+def test_an_unknown_method_is_unimplemented(channel) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary(SERVICE + "ModelStreamInfer")(b"", metadata=APP, timeout=10)
+    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+def test_health_and_reflection_need_no_key(channel) -> None:
+    check = channel.unary_unary(
+        f"/{HEALTH}/Check", health_pb2.HealthCheckRequest.SerializeToString, health_pb2.HealthCheckResponse.FromString
+    )  # fmt: skip
+    for service in ("", "inference.GRPCInferenceService"):
+        assert check(health_pb2.HealthCheckRequest(service=service), timeout=10).status == health_pb2.HealthCheckResponse.SERVING
+    with pytest.raises(grpc.RpcError) as caught:
+        check(health_pb2.HealthCheckRequest(service="none"), timeout=10)
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+    ask = channel.stream_stream(
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", reflection_pb2.ServerReflectionRequest.SerializeToString,
+        reflection_pb2.ServerReflectionResponse.FromString,
+    )  # fmt: skip
+    questions = [
+        reflection_pb2.ServerReflectionRequest(list_services=""),
+        reflection_pb2.ServerReflectionRequest(file_containing_symbol="inference.GRPCInferenceService"),
+    ]
+    listed, described = ask(iter(questions), timeout=10)
+    assert "inference.GRPCInferenceService" in {service.name for service in listed.list_services_response.service}
+    file = FileDescriptorProto.FromString(described.file_descriptor_response.file_descriptor_proto[0])
+    assert "ModelInfer" in {method.name for method in file.service[0].method}
+
+
+def test_streams_that_only_wait_are_bounded(doors) -> None:
+    with channel_to(doors.grpc) as channel:
+        watch = channel.unary_stream(
+            f"/{HEALTH}/Watch", health_pb2.HealthCheckRequest.SerializeToString, health_pb2.HealthCheckResponse.FromString
+        )  # fmt: skip
+        open_ones = [watch(health_pb2.HealthCheckRequest(), timeout=60) for _ in range(MAX_IDLERS)]
+        assert {next(stream).status for stream in open_ones} == {health_pb2.HealthCheckResponse.SERVING}
+        with pytest.raises(grpc.RpcError) as caught:
+            next(watch(health_pb2.HealthCheckRequest(), timeout=10))
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert call(channel, "ModelInfer", infer_request("sentiment", ["good"])).model_name == "sentiment"
+        for stream in open_ones:
+            stream.cancel()
+
+
+def test_calls_are_counted_beside_those_of_http(doors, channel) -> None:
+    refusal(channel, infer_request("sentiment", [""]))
+    told = doors.client.get("/metrics").text
+    for status in (200, 422):
+        assert f'method="gRPC",route="/inference.GRPCInferenceService/ModelInfer",status="{status}"' in told
+
+
+def slow(own_stack, **settings: object) -> None:
+    own_stack.add_model("m:1", step_ms=2000)
+    own_stack.wait_state(own_stack.deploy("m:1"), "ready")
+
+
+def worker_value(stack, name: str) -> float:
+    lines = [line for line in stack.client.get("/metrics").text.splitlines() if line.startswith(f"hanlin_worker_{name}")]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+def wait_for(condition: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
+    end_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end_s, "in vain"
+        time.sleep(0.05)
+
+
+def test_deadlines_and_cancelled_calls_stop_the_work(own_stack) -> None:
+    slow(own_stack)
+    with channel_to(own_stack.grpc) as channel:
+        request = infer_request("sentiment", ["good"])
+        assert refusal(channel, request, timeout=0.5)[0] == "DEADLINE_EXCEEDED"
+        method = channel.unary_unary(SERVICE + "ModelInfer", pb.ModelInferRequest.SerializeToString, pb.ModelInferResponse.FromString)
+        before = worker_value(own_stack, "cancelled_total")
+        running = method.future(request, metadata=APP, timeout=60)
+        wait_for(lambda: worker_value(own_stack, "inflight_calls") > 0)
+        running.cancel()
+        wait_for(lambda: worker_value(own_stack, "cancelled_total") > before)
+
+
+def test_calls_in_flight_end_when_the_gateway_is_told_to(own_stack) -> None:
+    slow(own_stack)
+    with channel_to(own_stack.grpc) as channel:
+        method = channel.unary_unary(SERVICE + "ModelInfer", pb.ModelInferRequest.SerializeToString, pb.ModelInferResponse.FromString)
+        running = method.future(infer_request("sentiment", ["good"]), metadata=APP, timeout=60)
+        wait_for(lambda: worker_value(own_stack, "inflight_calls") > 0)
+        own_stack.gateway.send_signal(signal.SIGTERM)
+        assert running.result().model_name == "sentiment"
+        assert own_stack.gateway.wait(20) == 0
+
+
+def test_more_calls_than_there_is_room_for_are_refused(make_stack, tmp_path: Path) -> None:
+    """C141, bounded here: of some hundred calls at once beyond `max_concurrency`, the rest are refused, none hangs, and memory is kept."""
+    stack = make_stack(tmp_path / "home", max_concurrency=16)
+    try:
+        stack.add_model("m:1", step_ms=300)
+        stack.wait_state(stack.deploy("m:1"), "ready")
+        assert stack.post("good").status_code == 200
+        found: dict[str, int] = {}
+        with channel_to(stack.grpc) as one, channel_to(stack.grpc) as two:
+            method = [
+                channel.unary_unary(SERVICE + "ModelInfer", pb.ModelInferRequest.SerializeToString, pb.ModelInferResponse.FromString)
+                for channel in (one, two)
+            ]
+            calls = [method[n % 2].future(infer_request("sentiment", [f"good w{n % 150}"]), metadata=APP, timeout=60) for n in range(400)]
+            for made in calls:
+                found[made.code().name] = found.get(made.code().name, 0) + 1
+            assert set(found) <= {"OK", "RESOURCE_EXHAUSTED", "UNAVAILABLE"}  # refused by us, or its stream by HTTP/2 itself
+            assert found["RESOURCE_EXHAUSTED"] > 0
+            assert found["OK"] >= 16
+            assert call(one, "ModelInfer", infer_request("sentiment", ["good"])).model_name == "sentiment"
+    finally:
+        stack.close()
+
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+def frame(kind: int, payload: bytes = b"", *, flags: int = 0, stream: int = 0) -> bytes:
+    """One frame of HTTP/2 (RFC 9113, 4.1)."""
+    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+
+
+def kinds_of(raw: bytes) -> list[int]:
+    found = []
+    while len(raw) >= 9:
+        size = int.from_bytes(raw[:3], "big")
+        found.append(raw[3])
+        raw = raw[9 + size :]
+    return found
+
+
+def test_a_flood_of_pings_ends_its_connection(doors) -> None:
+    host, _, port = doors.grpc.partition(":")
+    heard = b""
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(PREFACE + frame(4))
+        with contextlib.suppress(ConnectionError):  # it hung up
+            for _ in range(50):
+                connection.sendall(frame(6, b"\0" * 8) * 2)
+                heard += connection.recv(65536)
+    assert 7 in kinds_of(heard), "GOAWAY"
+    with channel_to(doors.grpc) as channel:
+        assert call(channel, "ServerLive", metadata=()).live
+
+
+def test_what_is_not_http_2_ends_its_connection(doors) -> None:
+    host, _, port = doors.grpc.partition(":")
+    for raw in (b"GET / HTTP/1.1\r\nhost: x\r\n\r\n", b"\0" * 100, b"\xff" * 1000):
+        with socket.create_connection((host, int(port)), timeout=10) as connection:
+            connection.sendall(raw)
+            connection.settimeout(15)
+            with contextlib.suppress(ConnectionError):
+                while connection.recv(65536):
+                    pass
+    with channel_to(doors.grpc) as channel:
+        assert call(channel, "ServerLive", metadata=()).live
+
+
+def test_the_messages_are_those_of_the_proto() -> None:
+    script = Path(__file__).parents[2] / "scripts" / "generate_proto.py"
+    told = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stdout
