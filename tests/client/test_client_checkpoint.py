@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hanlin import errors
-from hanlin.client import AsyncHanlin, Classify, Embed, Predict, TagTokens
+from hanlin.client import Ask, AsyncHanlin, Classify, Embed, Predict, TagTokens
 from hanlin.client.checkpoint import Checkpoint, digest_of
 
 TEXTS = [f"{'好' if index % 3 else '坏'} {index}" for index in range(200)]
@@ -111,7 +111,13 @@ def test_a_folder_is_no_checkpoint(hanlin, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("endpoint", "question"),
-    [("sentiment", Classify()), ("vectors", Embed(dimensions=2)), ("names", TagTokens()), ("sentiment", Predict({"top_k": 1}))],
+    [
+        ("sentiment", Classify()),
+        ("vectors", Embed(dimensions=2)),
+        ("names", TagTokens()),
+        ("sentiment", Predict({"top_k": 1})),
+        ("sentiment", Ask()),
+    ],
 )
 def test_every_question_reads_what_it_wrote(hanlin, tmp_path: Path, endpoint, question) -> None:
     texts = ["Ada 好", "Bob"]

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from hanlin import errors
-from hanlin.client import AsyncHanlin, Classify, Embed, Hanlin, Predict, Prediction, TagTokens
+from hanlin.client import Ask, AsyncHanlin, Classify, Embed, Hanlin, Predict, Prediction, TagTokens
 
 TEXTS = [f"{'好' if index % 3 else '坏'} {index}" for index in range(1000)]
 LABELS = ["pos" if index % 3 else "neg" for index in range(1000)]
@@ -45,6 +45,13 @@ def test_every_question_has_its_answer(hanlin) -> None:
     assert [len(row) for row in hanlin.map("sentiment", ["好"], Classify(top_k=1))] == [1]
     cut = list(hanlin.map("sentiment", ["好", "好" * 60], Classify(truncate=True)))
     assert [row.is_truncated for row in cut] == [False, True]
+
+
+def test_what_was_done_to_each_text_can_be_asked(hanlin) -> None:
+    short, long = hanlin.map("sentiment", ["好", "好" * 60], Ask({"long_text": "window"}))
+    assert (short.windows, long.windows, long.truncated) == ({}, {0: 3}, ())
+    (cut,) = hanlin.map("sentiment", ["好" * 60], Ask({"truncation": True}))
+    assert (cut.truncated, cut.model, cut.times_ms["queue"]) == ((0,), "sentiment-zh:1 openvino-int8", 0.5)
 
 
 @pytest.mark.parametrize("column", [pd.Series, pl.Series, pa.array, lambda texts: pa.chunked_array([texts[:400], texts[400:]])])

@@ -66,25 +66,30 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
 
 
 def _ask(hanlin: Hanlin, endpoint: str, texts: list[str], query: str | None, parameters: JsonObject) -> list[JsonValue]:
-    """One answer a text, in calls of many texts; a ranking is one call, because its texts are held against each other."""
-    if query is not None:
-        return _told(hanlin, endpoint, {"query": query, "texts": list(texts)}, 0, parameters)
-    found: list[JsonValue] = []
-    for start in range(0, len(texts), ITEMS_A_CALL):
-        found += _told(hanlin, endpoint, list(texts[start : start + ITEMS_A_CALL]), start, parameters)
-    return found
-
-
-def _told(hanlin: Hanlin, endpoint: str, inputs: JsonValue, start: int, parameters: JsonObject) -> list[JsonValue]:
-    """The rows of one call's answer, after saying what was done to long texts; `start` texts went in calls before."""
+    """One answer a text, with a bar where there are many; a ranking is one call, because its texts are held against each other."""
     try:
-        answer = hanlin.ask(endpoint, inputs, **parameters)
+        if query is not None:
+            return _rows(hanlin.ask(endpoint, {"query": query, "texts": list(texts)}, **parameters).value)
+        if len(texts) <= ITEMS_A_CALL:
+            answer = hanlin.ask(endpoint, list(texts), **parameters)
+            _tell_long(answer, 0)
+            return _rows(answer.value)
+        return _ask_many(hanlin, endpoint, texts, parameters)
     except InvalidInput as error:
-        raise _in_our_words(error, start, parameters.get("long_text")) from error
+        raise _in_our_words(error, parameters.get("long_text")) from error
     except NotFound as error:
         raise _with_deploy(hanlin, error, endpoint) from error
-    _tell_long(answer, start)
-    return _rows(answer.value)
+
+
+def _ask_many(hanlin: Hanlin, endpoint: str, texts: list[str], parameters: JsonObject) -> list[JsonValue]:
+    """Many requests at once, as many as the server takes."""
+    from hanlin.client import Ask
+
+    found: list[JsonValue] = []
+    for start, answer in enumerate(hanlin.map(endpoint, texts, Ask(parameters), progress=sys.stderr.isatty())):
+        _tell_long(answer, start)
+        found.append(answer.value)
+    return found
 
 
 def _with_deploy(hanlin: Hanlin, error: NotFound, name: str) -> HanlinError:
@@ -117,14 +122,14 @@ def _tell_long(answer: Answer, start: int) -> None:
         SCREEN.note(say("predict.windows", number=start + index + 1, windows=count))
 
 
-def _in_our_words(error: InvalidInput, start: int, long_text: JsonValue) -> HanlinError:
+def _in_our_words(error: InvalidInput, long_text: JsonValue) -> HanlinError:
     """The refusal with the text's number as people count, and its next step as one takes it here and not in a request of one's own."""
     index = error.params.get("index")
     if not isinstance(index, int):
         return error
-    wire = error.to_wire(terminal_language()) | {"index": start + index}
+    wire = error.to_wire(terminal_language()) | {"index": index}
     for before, after in (("text ", " "), ("第 ", " 条")):
-        wire["message"] = str(wire["message"]).replace(f"{before}{index}{after}", f"{before}{start + index + 1}{after}", 1)
+        wire["message"] = str(wire["message"]).replace(f"{before}{index}{after}", f"{before}{index + 1}{after}", 1)
     if error.code == "text_too_long":
         wire["next"] = say(
             {"window": "predict.too_long_for_windows", "truncate": "predict.too_big"}.get(str(long_text), "predict.too_long")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from hanlin.client.asynchronous import AsyncHanlin
 from hanlin.client.mapping import MapOptions
-from hanlin.client.questions import Classify, Embed, Predict, Question, TagTokens
+from hanlin.client.questions import Ask, Classify, Embed, Predict, Question, TagTokens
 from hanlin.client.sse import Message
 from hanlin.client.sync import Hanlin
 from hanlin.client.value import Warned
@@ -38,6 +38,7 @@ from hanlin.client.values import (
 
 __all__ = [
     "Answer",
+    "Ask",
     "AsyncHanlin",
     "Certificate",
     "Classify",

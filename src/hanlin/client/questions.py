@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Generic, Protocol, TypeVar
 
 from pydantic import JsonValue
@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from hanlin.client import inference_calls, replies
 from hanlin.client.steps import Call, Reply
 from hanlin.client.value import JsonObject
-from hanlin.client.values import Aggregation, Entity, Prediction, as_prediction
+from hanlin.client.values import Aggregation, Answer, Entity, Prediction, as_prediction
 from hanlin.errors import Internal
 from hanlin.types import LongText
 
@@ -180,3 +180,44 @@ class Predict:
     def columns(self, answers: Sequence[JsonValue | None]) -> dict[str, list[object]]:
         """The answers as JSON text."""
         return {"answer": [None if answer is None else json.dumps(answer, ensure_ascii=False) for answer in answers]}
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """As Predict, with what was done to each text and by whom, as `Hanlin.ask`; `truncated` and `windows` speak of text 0."""
+
+    parameters: JsonObject | None = None
+
+    def call(self, endpoint: str, texts: Sequence[str]) -> Call[list[Answer]]:
+        """See Question."""
+        call = inference_calls.ask(endpoint, list(texts), self.parameters or {})
+
+        def parse(reply: Reply) -> list[Answer]:
+            whole = call.parse(reply)
+            if not isinstance(whole.value, list) or len(whole.value) != len(texts):
+                raise Internal("unexpected_answer", status=reply.status)
+            return [_of_one(whole, index, value) for index, value in enumerate(whole.value)]
+
+        return replace(call, parse=parse)  # type: ignore[arg-type, return-value]
+
+    def options(self) -> JsonObject:
+        """See Question."""
+        return {"question": "Ask", "parameters": self.parameters}
+
+    def to_json(self, answer: Answer) -> JsonValue:
+        """See Question."""
+        return answer.model_dump(mode="json")
+
+    def from_json(self, value: JsonValue) -> Answer:
+        """See Question."""
+        return Answer.model_validate(value)
+
+    def columns(self, answers: Sequence[Answer | None]) -> dict[str, list[object]]:
+        """The answers as JSON text."""
+        return {"answer": [None if answer is None else json.dumps(answer.value, ensure_ascii=False) for answer in answers]}
+
+
+def _of_one(whole: Answer, index: int, value: JsonValue) -> Answer:
+    """What the answer to many texts says of one."""
+    windows = {0: whole.windows[index]} if index in whole.windows else {}
+    return whole.model_copy(update={"value": value, "truncated": (0,) if index in whole.truncated else (), "windows": windows})
