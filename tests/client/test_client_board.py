@@ -90,10 +90,10 @@ def test_a_server_that_is_too_slow_for_a_request_gets_smaller_ones() -> None:
     board.add(0, [str(row) for row in range(32)])
     board.failed(taken(board), errors.DeadlineExceeded("answer_too_late"), 0.0)
     assert board.is_too_large
-    halves = [taken(board, 1.0), taken(board, 1.0)]
-    assert [len(piece.texts()) for piece in halves] == [16, 16]
-    for piece in halves:
-        board.failed(piece, errors.Overloaded("queue_full", retry_after_s=1.0), 1.0)
+    for _ in range(2):
+        half = taken(board, 1.0)
+        assert len(half.texts()) == 16
+        board.failed(half, errors.Overloaded("queue_full", retry_after_s=1.0), 1.0)
     assert board.take(1.5) is None
     assert (len(taken(board, 2.0).texts()), board.pace.limit) == (8, 1)
 

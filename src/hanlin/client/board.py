@@ -191,9 +191,14 @@ class Board(Generic[T]):
         for places in (piece.places[:middle], piece.places[middle:]):
             self._queue(when, Piece(piece.group, places, piece.attempt))
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether the first group is answered."""
+        return bool(self._groups) and self._groups[0].is_done
+
     def release(self) -> Group[T] | None:
         """The first group, if all of it is answered."""
-        return self._groups.popleft() if self._groups and self._groups[0].is_done else None
+        return self._groups.popleft() if self.is_ready else None
 
 
 def problem_of(text: object, row: int) -> HanlinError | None:

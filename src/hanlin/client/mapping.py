@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Generic, Literal, TypedDict, TypeVar
 
 from hanlin.client import replies
-from hanlin.client.board import Board, Piece
+from hanlin.client.board import Board, Group, Piece
 from hanlin.client.checkpoint import Checkpoint, Kept
 from hanlin.client.flows import Policy, exchange
 from hanlin.client.pace import Pace
@@ -123,17 +123,16 @@ class Mapping(Generic[T]):
         """Whether all that was put in came out."""
         return self._board.is_empty
 
-    def put(self, text: object) -> None:
-        """One text more."""
-        if group := self._grouper.add(text):
-            self._add(group)
+    def gather(self, text: object) -> list[object] | None:
+        """One text more; the group that it completes shall be given to `add`."""
+        return self._grouper.add(text)
 
-    def end(self) -> None:
-        """There are no more texts."""
-        if group := self._grouper.rest():
-            self._add(group)
+    def rest(self) -> list[object]:
+        """The last group, perhaps empty, when there are no more texts."""
+        return self._grouper.rest()
 
-    def _add(self, group: list[object]) -> None:
+    def add(self, group: list[object]) -> None:
+        """Texts to ask."""
         if self._board.is_too_large:
             self._grouper.size, self._board.is_too_large = max(1, len(group) // 2), False
         self._board.add(self._next_row, group)
@@ -167,11 +166,17 @@ class Mapping(Generic[T]):
         else:
             self._board.answered(piece, outcome.answers, outcome.queue_ms)
 
-    def released(self) -> Iterator[T | HanlinError] | None:
-        """The answers that come next in order, if they are there."""
-        group = self._board.release()
-        if group is None:
-            return None
+    @property
+    def is_ready(self) -> bool:
+        """Whether the answers that come next in order are there."""
+        return self._board.is_ready
+
+    def release(self) -> Group[T] | None:
+        """The group that comes next in order, if it is answered; to be handed out."""
+        return self._board.release()
+
+    def hand_out(self, group: Group[T]) -> Iterator[T | HanlinError]:
+        """The answers of a released group, once they are written down."""
         answers = group.results()
         is_raising = self._is_raising and any(isinstance(answer, HanlinError) for answer in answers)
         if self._checkpoint and not is_raising:  # whoever takes the bad text out goes on from here

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Literal, TypeVar, Unpack, overload
 
-from hanlin.client import map_drivers
+from hanlin.client import map_tasks, map_threads
 from hanlin.client.core import AsyncCore, Core
 from hanlin.client.map_tables import Table, TableMap
 from hanlin.client.mapping import MapOptions, Mapping, MapPlan, OnError
@@ -66,7 +66,7 @@ class Maps:
         def begin() -> Mapping[T]:
             return Mapping(endpoint, question, plan, self._core.policy, on_error=on_error, total=length_of(texts))
 
-        return map_drivers.run(self._core, begin, iterate(texts), plan.concurrency)
+        return map_threads.run(self._core, begin, iterate(texts), plan.concurrency)
 
     def map_table(
         self, endpoint: str, table: Table, column: str, question: Question[T] | None = None, *, on_error: OnError = "raise",
@@ -127,7 +127,7 @@ class AsyncMaps:
         def begin() -> Mapping[T]:
             return Mapping(endpoint, question, plan, self._core.policy, on_error=on_error, total=length_of(texts))
 
-        return map_drivers.arun(self._core, begin, aiterate(texts))
+        return map_tasks.run(self._core, begin, aiterate(texts))
 
     async def map_table(
         self, endpoint: str, table: Table, column: str, question: Question[T] | None = None, *, on_error: OnError = "raise",

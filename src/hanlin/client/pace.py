@@ -7,7 +7,7 @@ where requests wait at the server: its engine is busy then, and more would only 
 
 from __future__ import annotations
 
-START = 4
+START = 2
 GENTLE = 8
 QUEUE_ENOUGH_MS = 25.0
 QUEUE_TOO_LONG_MS = 100.0
