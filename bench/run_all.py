@@ -28,6 +28,9 @@ BENCHES: tuple[tuple[str, ...], ...] = (
     ("serving_residency.py",),
     ("serving_memory.py",),
     ("engines.py",),
+    ("doors.py",),
+    ("sdk_map.py",),
+    ("batch_rows.py",),
 )
 
 
