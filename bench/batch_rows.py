@@ -85,7 +85,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=300_000)
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--rate", type=float, default=50.0, help="interactive calls a second")
+    parser.add_argument("--quick", action="store_true", help="30,000 rows, loads of five seconds")
     options = parser.parse_args()
+    if options.quick:
+        options.rows, options.seconds = 30_000, 5.0
     prepare(options.home)
     texts = short_texts(10_000)
     with served(options.home) as url, tempfile.TemporaryDirectory() as scratch:

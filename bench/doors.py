@@ -137,7 +137,9 @@ def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=3.0, help="of each load")
+    parser.add_argument("--quick", action="store_true", help="loads of a second")
     options = parser.parse_args()
+    options.seconds = 1.0 if options.quick else options.seconds
     logging.getLogger("hanlin.access").setLevel(logging.ERROR)
     print("| task | door | 1 text | 32 texts |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as home:

@@ -103,7 +103,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="of each load for the peak")
     parser.add_argument("--sweep", action="store_true", help="other sizes of requests and other numbers of them too")
     parser.add_argument("--prepare", action="store_true", help="only make the home")
+    parser.add_argument("--quick", action="store_true", help="20,000 texts, loads of a second")
     options = parser.parse_args()
+    if options.quick:
+        options.texts, options.seconds = 20_000, 1.0
     prepare(options.home)
     if options.prepare:
         return
