@@ -20,7 +20,7 @@ NODE_SUITES = sorted(CLIENTS.glob("*/*.mjs"))
 
 def environment(doors) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HANLIN_", "HF_", "PYTHON"))}
-    return kept | {"HANLIN_URL": doors.url, "HANLIN_KEY": "hl_app"}
+    return kept | {"HANLIN_URL": doors.url, "HANLIN_GRPC": doors.grpc, "HANLIN_KEY": "hl_app"}
 
 
 def run(command: list[str], doors, folder: Path) -> None:

@@ -177,8 +177,9 @@ def test_what_the_server_is_anyone_may_ask(doors) -> None:
     told = doors.client.get("/v2", headers=nobody).json()
     assert told["name"] == "hanlin"
     assert "binary_tensor_data" in told["extensions"]
-    assert doors.client.get("/v2/health/live", headers=nobody).status_code == 200
-    assert doors.client.get("/v2/health/ready", headers=nobody).status_code == 200
+    assert doors.client.get("/v2/health/live", headers=nobody).json() == {"live": True}
+    assert doors.client.get("/v2/health/ready", headers=nobody).json() == {"ready": True}
+    assert doors.client.get("/v2/models/sentiment/ready").json() == {"name": "sentiment", "ready": True}
     assert refused(doors.client.get("/v2/models/sentiment/ready", headers=nobody)) == (401, "unauthenticated")
 
 

@@ -27,7 +27,7 @@ from hanlin.types import JsonObject, JsonValue, Principal, json_type, shorten
 
 _HEAD = b"inference-header-content-length"
 _MANNER = Manner(frozenset({b"application/json", b"application/octet-stream", b""}), flat_error_body)
-_FIELDS = ("id", "parameters", "inputs", "outputs")
+_FIELDS = ("id", "parameters", "inputs", "outputs", "model_name")
 _INPUT = ("name", "shape", "datatype", "parameters", "data")
 _OUTPUT = ("name", "parameters")
 _MAX_RANK = 8
@@ -38,6 +38,8 @@ def read_infer(body: bytes, endpoint: str, headers: Mapping[bytes, bytes]) -> As
     """See `door.ReadFramed`: JSON, and behind it the binary tensors in the order of the inputs."""
     length = _head_length(headers, len(body))
     value = strict_json.parse_object(body[:length], allowed=_FIELDS, required=("inputs",))
+    if value.get("model_name") not in (None, endpoint):  # KServe's client says it again
+        raise InvalidInput("invalid_parameter", name="model_name", expected="the endpoint of the address", found="another")
     parameters = _object(value, "parameters")
     is_binary = flag(parameters, "binary_data_output", default=False)
     rest = {name: item for name, item in parameters.items() if name != "binary_data_output"}
@@ -151,8 +153,9 @@ def _json(value: object, status: int = 200) -> Response:
     return Response(msgspec.json.encode(value), status, media_type="application/json")
 
 
-def _state(is_so: bool) -> Response:
-    return Response(status_code=200 if is_so else 503)
+def _ready(dataplane: Dataplane) -> Response:
+    is_ready = oip_models.is_server_ready(dataplane)
+    return _json({"ready": is_ready}, 200 if is_ready else 503)
 
 
 def show_metadata(dataplane: Dataplane, principal: Principal, endpoint: str) -> Response:
@@ -166,11 +169,11 @@ def show_config(dataplane: Dataplane, principal: Principal, endpoint: str) -> Re
 
 
 def show_ready(dataplane: Dataplane, principal: Principal, endpoint: str) -> Response:
-    """See `door.Show`: 200 without a body where it is loaded."""
+    """See `door.Show`."""
     route: EndpointRoute = dataplane.find(principal, endpoint)
     if not oip_models.is_ready(route):
         raise NotReady("endpoint_starting", retry_after_s=route.load_s or 2.0)
-    return Response()
+    return _json({"name": endpoint, "ready": True})
 
 
 async def show_statistics(dataplane: Dataplane, principal: Principal, endpoint: str) -> Response:
@@ -211,8 +214,8 @@ def _act(path: str, act: Act, post: Operation) -> Door:
 
 DOORS: tuple[Door, ...] = (
     Door("/v2", tell=lambda _: _json(oip_models.server()), get=operations.SERVER, manner=_MANNER),
-    Door("/v2/health/live", tell=lambda _: Response(), get=operations.LIVE, manner=_MANNER),
-    Door("/v2/health/ready", tell=lambda data: _state(oip_models.is_server_ready(data)), get=operations.READY, manner=_MANNER),
+    Door("/v2/health/live", tell=lambda _: _json({"live": True}), get=operations.LIVE, manner=_MANNER),
+    Door("/v2/health/ready", tell=_ready, get=operations.READY, manner=_MANNER),
     Door("/v2/models/stats", show=show_statistics, get=operations.ALL_STATISTICS, manner=_MANNER),
     Door(_MODEL, show=show_metadata, get=operations.METADATA, alias=_VERSION, manner=_MANNER),
     Door(f"{_MODEL}/ready", show=show_ready, get=operations.MODEL_READY, alias=f"{_VERSION}/ready", manner=_MANNER),

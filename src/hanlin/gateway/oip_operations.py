@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hanlin.gateway.operation import FLAT_ERROR, OF_A_CALL, OF_A_LOOK, Operation, answer_of, body_of
-from hanlin.gateway.schemas import FLAG, TEXT, WHOLE, WORD, many
+from hanlin.gateway.schemas import FLAG, MAYBE_WORD, TEXT, WHOLE, WORD, many
 from hanlin.types import JsonObject
 
 _TAG = "open inference protocol"
@@ -35,8 +35,14 @@ SERVER = Operation(
     answer_of(name=WORD, version=WORD, extensions=many(WORD)),
     {"name": "hanlin", "version": "1.0.0", "extensions": ["binary_tensor_data"]}, statuses=(500,), is_open=True, error=FLAT_ERROR,
 )  # fmt: skip
-LIVE = Operation("oip_live", _TAG, "Whether the server lives", statuses=(500,), is_open=True, error=FLAT_ERROR)
-READY = Operation("oip_ready", _TAG, "Whether the server takes calls", statuses=(500, 503), is_open=True, error=FLAT_ERROR)
+_IS: JsonObject = {"type": "boolean"}
+LIVE = Operation(
+    "oip_live", _TAG, "Whether the server lives", answer_of(live=_IS), {"live": True}, statuses=(500,), is_open=True, error=FLAT_ERROR,
+)  # fmt: skip
+READY = Operation(
+    "oip_ready", _TAG, "Whether the server takes calls; 503 with `ready` false where it does not", answer_of(ready=_IS), {"ready": True},
+    statuses=(500,), is_open=True, error=FLAT_ERROR,
+)  # fmt: skip
 METADATA = Operation(
     "oip_model", _TAG, "The tensors of an endpoint", answer_of(name=WORD, versions=many(WORD), platform=WORD, inputs=many(_TENSOR),
                                                               outputs=many(_TENSOR)),
@@ -48,8 +54,8 @@ METADATA = Operation(
     about=_VERSIONED, error=FLAT_ERROR,
 )  # fmt: skip
 MODEL_READY = Operation(
-    "oip_model_ready", _TAG, "Whether an endpoint is loaded; one that sleeps is not, and wakes at the next call", about=_VERSIONED,
-    error=FLAT_ERROR,
+    "oip_model_ready", _TAG, "Whether an endpoint is loaded; one that sleeps is not, and wakes at the next call",
+    answer_of(name=WORD, ready=_IS), {"name": "search", "ready": True}, about=_VERSIONED, error=FLAT_ERROR,
 )  # fmt: skip
 CONFIG = Operation(
     "oip_config", _TAG, "Task, labels and limits of an endpoint under `parameters`, and its tensors",
@@ -68,7 +74,7 @@ INFER = Operation(
             {"name": "score", "datatype": "FP32", "shape": [1, 2], "data": [0.98, 0.02]},
         ],
     },
-    body_of("inputs", id=WORD, parameters=_ANYTHING, inputs=many(_INPUT), outputs=many(_OUTPUT)),
+    body_of("inputs", id=MAYBE_WORD, parameters=_ANYTHING, inputs=many(_INPUT), outputs=many(_OUTPUT)),
     {
         "text-classification": _text("The food was wonderful."), "embedding": _text("How do I return a parcel?", "Sending goods back"),
         "token-classification": _text("Ada Lovelace lived in London."), "reranking": _RANKING,
