@@ -21,6 +21,7 @@ SNIPPETS = {
     "jina": ("", r'\{"id".*"relevance_score".*\}\{"object":"list".*\}'),
     "langchain": ("langchain", r"1\n"),
     "llama-index": ("openai", r"True\n"),
+    "open-inference": ("open-inference", r"\(2, 2\) \(2, 2\)\n"),
     "openai": ("openai", r"2 4\n\['ranks', 'sentiment', 'tags', 'vectors'\]\n"),
     "openai-node": ("node", r"2 4\n"),
     "text-embeddings-inference": ("", r'\[\[.*\]\]\[\{"index".*\}\]\[\[\{"id".*\}\]\]'),

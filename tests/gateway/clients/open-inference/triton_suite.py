@@ -82,9 +82,8 @@ def read_all(infer, library) -> dict[str, np.ndarray]:
     ranks = infer(RANKER, [texts_of(library, ["How was the food?"], "query"), texts_of(library, TEXTS)])
     assert sorted(ranks.as_numpy("index").tolist()) == [0, 1, 2]
     tags = infer(TAGGER, [texts_of(library, TEXTS)], parameters={"aggregation_strategy": "simple"})
-    for item, start, end, word in zip(
-        *(tags.as_numpy(name) for name in ("item", "start", "end")), words(tags.as_numpy("word")), strict=True
-    ):
+    places = [tags.as_numpy(name) for name in ("item", "start", "end")]
+    for item, start, end, word in zip(*places, words(tags.as_numpy("word")), strict=True):
         assert TEXTS[item][start:end] == word
     return {"score": scores, "embedding": vectors, "rank": ranks.as_numpy("score")}
 
