@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -34,12 +37,13 @@ def server(make_server, publish_fakes, tmp_path_factory: pytest.TempPathFactory)
 
 
 def write(path: Path, rows: int) -> Path:
-    lines = (f"{'' if number % EMPTY == 7 else f'w{number % 10} w{number // 10 % 10} w{number % 7}'},{number}\n" for number in range(rows))
-    path.write_text("text,id\n" + "".join(lines))
+    with path.open("w") as stream:
+        stream.write("text,id\n")
+        stream.writelines(f"{text_of(number)},{number}\n" for number in range(rows))
     return path
 
 
-def read(path: Path) -> list[dict[str, object]]:
+def read(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
@@ -73,22 +77,28 @@ def reach(server, job: Job, share: float) -> bool:
     return False
 
 
+def text_of(number: int) -> str:
+    return "" if number % EMPTY == 7 else f"w{number % 10} w{number // 10 % 10} w{number % 7}"
+
+
 def check(client: Hanlin, job: Job, rows: int, folder: Path) -> None:
-    """Every row once, in order, its own answer; the counts are those of the files."""
+    """Every row once, in order, with its own answer; the counts are those of the files."""
     output, errors = folder / "out.jsonl", folder / "errors.jsonl"
     assert client.batches.fetch(job, output) and client.batches.fetch(job, errors, errors=True)
-    good, bad = read(output), read(errors)
-    assert job.result["total"] == rows
-    assert (job.result["completed"], job.result["failed"]) == (len(good), len(bad))
-    empty = [number + 1 for number in range(rows) if number % EMPTY == 7]
-    assert [row["row"] for row in bad] == empty
-    assert [row["row"] for row in good] == sorted(set(range(1, rows + 1)) - set(empty))
-    assert all(row["id"] == str(row["row"] - 1) for row in [*good, *bad])  # type: ignore[operator]
-    texts = [f"w{number} w{number} w{number % 7}" for number in range(10)]
-    for text, told in zip(texts, client.classify("calm", texts), strict=True):
-        number = next(n for n in range(ROWS) if f"w{n % 10} w{n // 10 % 10} w{n % 7}" == text and n % EMPTY != 7)
-        row = next(row for row in good if row["row"] == number + 1)
-        assert {item["label"]: item["score"] for item in row["result"]} == pytest.approx(told.by_label(), abs=1e-6)  # type: ignore[attr-defined]
+    texts = sorted({text_of(number) for number in range(7000)} - {""})
+    right = dict(zip(texts, (told.by_label() for told in client.classify("calm", texts[:200])), strict=False))
+    numbers, compared = (number for number in range(rows) if text_of(number)), 0
+    with output.open() as stream:
+        for line, number in zip(stream, numbers, strict=True):
+            row = json.loads(line)
+            assert (row["row"], row["id"]) == (number + 1, str(number))
+            if (scores := right.get(text_of(number))) is not None:
+                assert {item["label"]: item["score"] for item in row["result"]} == pytest.approx(scores, abs=1e-6)
+                compared += 1
+    assert compared > rows // 10
+    bad = read(errors)
+    assert [(row["row"], row["error"]["code"]) for row in bad] == [(number + 1, "empty_text") for number in range(7, rows, EMPTY)]
+    assert (job.result["total"], job.result["completed"], job.result["failed"]) == (rows, rows - len(bad), len(bad))
 
 
 def test_a_batch_outlives_kills_of_its_job_a_worker_and_the_server(server, tmp_path: Path) -> None:
@@ -142,3 +152,53 @@ def test_a_batch_ends_with_its_time(server, tmp_path: Path) -> None:
             client.jobs.wait(job.id, timeout=60)
         assert caught.value.code == "batch_expired"
         assert client.jobs.get(job.id).result["completed"] < 10 * ROWS
+
+
+def test_the_command_writes_results_and_errors_where_it_is_told(server, tmp_path: Path) -> None:
+    path = write(tmp_path / "in.csv", 100)
+    environ = {**os.environ, "HANLIN_URL": server.url, "HANLIN_KEY": server.key, "HANLIN_LANG": "zh"}
+    command = [sys.executable, "-m", "hanlin", "batch", "calm", str(path), "--text", "text", "--id", "id", "--out", str(tmp_path / "a.csv")]
+    shown = subprocess.run([*command, "--set", "top_k=1"], env=environ, check=True, capture_output=True, text=True).stdout
+    assert "共 100 行：成功 99，失败 1" in shown
+    with (tmp_path / "a.csv").open(newline="") as stream:
+        table = list(csv.DictReader(stream))
+    assert [row["id"] for row in table] == [str(number) for number in range(100) if number != 7]
+    assert {row["label"] for row in table} <= {"calm", "storm"}
+    assert "文本为空" in read(tmp_path / "in.errors.jsonl")[0]["error"]["message"]
+    told = subprocess.run([*command, "--json"], env=environ, check=True, capture_output=True, text=True).stdout
+    assert json.loads(told)["result"]["completed"] == 99
+
+
+@pytest.mark.soak
+def test_a_million_rows_with_a_kill_every_minute(server, tmp_path: Path) -> None:
+    """The job, a worker and the server in turn; what the job's process holds does not grow with the rows it has done."""
+    rows, kills = 1_000_000, [kill_job, kill_worker, kill_job, kill_server]
+    with server.client() as client:
+        job = client.batches.submit("calm", write(tmp_path / "in.csv", rows), BatchOptions(id="id"))
+    held: list[tuple[int, int]] = []  # rows done, bytes
+    next_s, done = time.monotonic() + 60, 0
+    while True:
+        with server.client() as client:
+            found = client.jobs.get(job.id)
+        if found.has_ended:
+            break
+        if (rss := held_by(server, job)) and found.progress is not None:
+            held.append((found.progress.step, rss))
+        if time.monotonic() > next_s and found.state == "running":
+            done += kills[done % len(kills)](server, job)
+            next_s = time.monotonic() + 60
+        time.sleep(0.5)
+    assert done >= 3
+    with server.client() as client:
+        check(client, client.jobs.wait(job.id, timeout=60), rows, tmp_path)
+    early = max(size for step, size in held if 0 < step < rows // 4)
+    assert max(size for step, size in held if step > rows // 2) < early + 32 * 2**20
+
+
+def held_by(server, job: Job) -> int:
+    """Resident bytes of the job's process; 0 while there is none."""
+    for process in server.tree():
+        with contextlib.suppress(psutil.Error):
+            if job.id in " ".join(process.cmdline()):
+                return process.memory_info().rss
+    return 0

@@ -7,6 +7,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import openai
 import pytest
@@ -120,6 +121,26 @@ def test_a_cancelled_batch_keeps_what_was_done(client) -> None:
     rows = read(client, batch.output_file_id)
     assert 0 < len(rows) == batch.request_counts.completed < 20_000
     assert [row["custom_id"] for row in rows] == [f"row-{number}" for number in range(len(rows))]
+
+
+def test_lines_that_were_not_asked_in_time_stand_among_the_errors(client, server) -> None:
+    file_id = upload(client, [line(number) for number in range(20_000)])
+    with server.client() as hanlin:
+        sent = hanlin.blobs.upload(write(server.home, [line(number) for number in range(20_000)]))[0].model_dump()
+        job = hanlin.jobs.submit("batch", {"url": "/v1/embeddings", "file": sent | {"path": f"{file_id}.jsonl"}, "window_s": 4})
+    batch = ended(client, client.batches.retrieve(job.id.replace("job_", "batch_")))
+    assert (batch.status, batch.input_file_id, batch.expires_at - batch.created_at) == ("expired", file_id, 4)
+    assert batch.request_counts.completed + batch.request_counts.failed == batch.request_counts.total == 20_000
+    good, bad = read(client, batch.output_file_id), read(client, batch.error_file_id)
+    assert [row["custom_id"] for row in [*good, *bad]] == [f"row-{number}" for number in range(20_000)]
+    assert bad[0]["response"] is None
+    assert {row["error"]["code"] for row in bad} == {"batch_expired"}
+
+
+def write(home: Path, lines: list[dict[str, object]]) -> Path:
+    path = home / "lines.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)))
+    return path
 
 
 def test_batches_are_listed_in_pages_newest_first(client) -> None:

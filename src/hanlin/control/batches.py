@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime, timedelta
 
 from hanlin.control import files, jobs
 from hanlin.control.platform import Platform
@@ -60,6 +61,12 @@ def list_batches(platform: Platform, principal: Principal, *, after: str | None,
 def batch_id(job: Job) -> str:
     """The batch's name for its clients."""
     return "batch_" + job.id.removeprefix("job_")
+
+
+def ends_at(job: Job) -> datetime:
+    """When rows that are not done are given up."""
+    window_s = job.config.get("window_s")
+    return job.created_at + timedelta(seconds=window_s if isinstance(window_s, int | float) else WINDOW_S)
 
 
 def file_id(job: Job) -> str:

@@ -5,7 +5,7 @@ A batch is a job of kind `batch`; all that is told of it here is read from the j
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Literal, cast
 
 from fastapi import APIRouter, Query
@@ -132,7 +132,7 @@ def told(job: Job, language: str) -> BatchAnswer:
         id=batches.batch_id(job), endpoint=str(config.get("url")), input_file_id=batches.file_id(job), status=status,
         output_file_id=_file(result, "output"), error_file_id=_file(result, "errors"), errors=_errors(job, status, language),
         request_counts=_counts(job), metadata=cast("dict[str, str]", config.get("metadata") or {}) or None,
-        created_at=int(job.created_at.timestamp()), expires_at=int((job.created_at + timedelta(seconds=batches.WINDOW_S)).timestamp()),
+        created_at=int(job.created_at.timestamp()), expires_at=int(batches.ends_at(job).timestamp()),
         in_progress_at=_seconds(job.started_at) if job.progress.total else None,
         finalizing_at=ended if status == "completed" else None, completed_at=ended if status == "completed" else None,
         failed_at=ended if status == "failed" else None, expired_at=ended if status == "expired" else None,

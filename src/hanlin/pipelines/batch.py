@@ -57,7 +57,7 @@ class BatchPipeline:
             return _publish(context, asked, spool, results)
         given_up = Cancelled("job_cancelled") if end == "cancelled" else DeadlineExceeded("batch_expired")
         if end == "expired" and asked.url is not None:
-            _give_up(context, asked, spool, results, given_up)
+            results = _give_up(context, asked, spool, given_up)
         _keep_partial(context, asked, spool, results)
         raise given_up
 
@@ -97,14 +97,13 @@ def _form(context: JobContext, asked: Batch) -> Form:
     return RowsForm(asked.endpoint, asked.parameters, asked.language, min(64, context.platform.settings.max_items))
 
 
-def _give_up(context: JobContext, asked: Batch, spool: Spool, results: Results, error: HanlinError) -> None:
-    """A line of errors for each row that was not asked in time."""
-    form, rest = _form(context, asked), Results(context.workdir)
-    for row, offset in spool.read(rest.mark.offset):
-        rest.add([], [form.given_up(row, error)], offset)
-    rest.save()
-    rest.close()
-    results.mark = rest.mark
+def _give_up(context: JobContext, asked: Batch, spool: Spool, error: HanlinError) -> Results:
+    """The results with a line of errors for each row that was not asked in time."""
+    form, results = _form(context, asked), Results(context.workdir)
+    for row, offset in spool.read(results.mark.offset):
+        results.add([], [form.given_up(row, error)], offset)
+    results.save()
+    return results
 
 
 def _keep_partial(context: JobContext, asked: Batch, spool: Spool, results: Results) -> None:

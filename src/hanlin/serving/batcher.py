@@ -15,14 +15,17 @@ from dataclasses import dataclass
 
 from hanlin.errors import Overloaded
 from hanlin.serving.admission import STRAINED_S, Admission
+from hanlin.serving.filling import Batch, Filling
 from hanlin.serving.key_queue import Item, KeyQueue, bucket_of
 from hanlin.serving.speed import Speed
 from hanlin.serving.wire import Lane
 
-MAX_PADDING_SHARE = 0.2  # of a batch's tokens
 MIN_SHARED_TOKENS = 64  # below that a second stream is not worth its start
 RESERVED_SHARE = 8  # of the queue, one part for keys of which nothing waits: few but large calls of one key would keep all others out
 BATCH_SHARE = 4  # one part of the queue is all that the batch lane may fill: enough that the engine never runs dry
+SHARED_S = 1.0  # without an interactive call, until the batch lane may take whole steps
+GAP_STEP_S = 0.005  # of the batch lane while interactive calls come: what one of them may have to wait for it
+MIN_GAP_TOKENS = 256
 DEEP_BATCHES = 2  # budgets of one that wait
 MAX_LANE_WAIT_S = 10.0  # a batch-lane item older than this goes before interactive ones: low priority is not starvation
 
@@ -30,25 +33,6 @@ _MIN_DEADLINES = 64
 
 _LANES: tuple[Lane, ...] = ("interactive", "batch")
 _HEAD_ORDER: tuple[Lane, ...] = ("batch", "interactive", "batch")
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What the engine runs at once: `items` padded to `width` tokens."""
-
-    items: tuple[Item, ...]
-    width: int
-    is_alone: bool = False  # of a suspect: nothing else may run beside it
-
-    @property
-    def tokens(self) -> int:
-        """Tokens without padding."""
-        return sum(item.length for item in self.items)
-
-    @property
-    def padded_tokens(self) -> int:
-        """Tokens the engine computes."""
-        return self.width * len(self.items)
 
 
 @dataclass(slots=True)
@@ -83,6 +67,8 @@ class Batcher:
         self._deadlines: list[tuple[float, int]] = []
         self._queued_tokens = 0
         self._interactive_tokens = 0  # of those
+        self._interactive_s = float("-inf")  # when the last interactive call came
+        self._is_shared = False  # whether that was a moment ago
         self._admission = Admission(max_wait_s)
         self._speed = Speed()
 
@@ -93,8 +79,9 @@ class Batcher:
 
     @property
     def is_deep(self) -> bool:
-        """So much waits that the next batch is full whatever else may come."""
-        return self._queued_tokens >= DEEP_BATCHES * self._max_batch_tokens
+        """So much waits that the next batch is full whatever else may come. What has no hurry does not count beside what has."""
+        tokens = self._interactive_tokens if self._is_shared else self._queued_tokens
+        return tokens >= DEEP_BATCHES * self._max_batch_tokens
 
     @property
     def queued_calls(self) -> int:
@@ -130,6 +117,7 @@ class Batcher:
         self._queued_tokens += tokens
         if lane == "interactive":
             self._interactive_tokens += tokens
+            self._interactive_s = now_s
             self._admission.enter(key)
         self._note_deadline(deadline_s, call)
         queue = self._queue(lane, key)
@@ -180,23 +168,21 @@ class Batcher:
         head = self._head(now_s)
         if head is None:
             return None
-        is_suspect = self._calls[head.call].is_suspect
+        call = self._calls[head.call]
+        is_suspect, lane = call.is_suspect, call.lane
         if is_suspect and not is_idle:
             return None
         budget = min(self._max_batch_tokens, max(MIN_SHARED_TOKENS, -(-self._queued_tokens // num_idle)))
         bucket = bucket_of(head.length, head.call, is_suspect=is_suspect)
-        chosen, real, width = [head], head.length, head.length
+        filling = Filling(head, self._max_batch_rows, is_padding_bounded=not is_suspect)
+        self._is_shared = now_s - self._interactive_s < SHARED_S
         self._take(head)
-        for item in self._company(bucket):
-            wide, rows = max(width, item.length), len(chosen) + 1
-            if rows > self._max_batch_rows or wide * rows > budget:
-                break
-            if not is_suspect and 1 - (real + item.length) / (wide * rows) > MAX_PADDING_SHARE:
-                break
-            chosen.append(item)
-            real, width = real + item.length, wide
-            self._take(item)
-        return Batch(tuple(chosen), width, is_suspect)
+        for company, tokens in self._courses(lane, budget):
+            for item in self._company(bucket, company):
+                if not filling.takes(item, tokens):
+                    break
+                self._take(item)
+        return Batch(tuple(filling.items), filling.width, is_suspect)
 
     def observe(self, tokens: int, seconds: float) -> None:
         """Learn the engine's speed from a finished step (padding included); `seconds`: its share, when others ran beside it."""
@@ -261,11 +247,23 @@ class Batcher:
         if all(key not in queues for queues in self._lanes.values()) and len(self._served) > 4096:
             del self._served[key]
 
-    def _company(self, bucket: int) -> Iterator[Item]:
+    def _courses(self, lane: Lane, budget: int) -> Iterator[tuple[tuple[Lane, ...], int]]:
+        """Who may join a head of `lane`, and up to how many tokens: while interactive calls come, the batch lane makes no step long."""
+        if not self._lanes["batch"]:
+            yield _LANES[:1], budget
+        elif not self._is_shared:
+            yield _LANES, budget
+        else:
+            gap = min(budget, max(MIN_GAP_TOKENS, self._speed.tokens_in(GAP_STEP_S)))
+            if lane == "interactive":
+                yield _LANES[:1], budget
+            yield _LANES[1:], gap
+
+    def _company(self, bucket: int, lanes: tuple[Lane, ...]) -> Iterator[Item]:
         """Waiting items by closeness to the head: its bucket, then shorter ones; interactive first; in turns between keys."""
         buckets = [bucket] if bucket < 0 else range(bucket, -1, -1)
         for near in buckets:
-            for lane in _LANES:
+            for lane in lanes:
                 yield from self._turns(self._lanes[lane], near)
 
     def _turns(self, queues: dict[str, KeyQueue], bucket: int) -> Iterator[Item]:

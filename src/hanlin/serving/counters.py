@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hanlin.serving.batcher import Batch
+from hanlin.serving.filling import Batch
 from hanlin.serving.latency import bucket, new_histogram
 from hanlin.tasks.base import Scored
 

@@ -15,9 +15,10 @@ from functools import partial
 
 from hanlin.errors import DeadlineExceeded, Internal, NotReady
 from hanlin.serving.answering import Answering, Reply, Work
-from hanlin.serving.batcher import Batch, Batcher
+from hanlin.serving.batcher import Batcher
 from hanlin.serving.counters import Counters
 from hanlin.serving.encodings import Encodings
+from hanlin.serving.filling import Batch
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.stepper import Step, Stepper
 from hanlin.serving.tokenizer_calls import answer_of_tokenizer, call_content

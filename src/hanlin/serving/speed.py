@@ -46,6 +46,10 @@ class Speed:
         """Whether what it says of steps of up to so many tokens is to be relied on: it has seen different ones, or all about as large."""
         return self.is_known or (self._weight >= _MIN_STEPS and 2 * self._x >= tokens * self._weight)
 
+    def tokens_in(self, seconds: float) -> int:
+        """How many tokens one step does in so much time; 0 when not even an empty one fits."""
+        return int(max(0.0, seconds - self._fixed_s) / self._token_s) if self._token_s else 0
+
     def seconds(self, tokens: int, *, steps: int = 1) -> float:
         """How long so many steps over so many tokens together take; 0 while nothing has been seen."""
         return steps * self._fixed_s + tokens * self._token_s

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from hanlin.engines.base import Session
-from hanlin.serving.batcher import Batch
+from hanlin.serving.filling import Batch
 from hanlin.serving.gathering import Outputs
 from hanlin.serving.watchdog import WATCHDOG
 from hanlin.tasks.padding import pad
