@@ -26,6 +26,7 @@ BENCHES: tuple[tuple[str, ...], ...] = (
     ("serving_overload.py", "--tokens", "short"),
     ("serving_overload.py", "--tokens", "long"),
     ("endpoint_load.py",),
+    ("batch_rows.py",),
     ("serving_residency.py",),
     ("serving_memory.py",),
     ("engines.py",),

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.browser
 PATHS = (
     "/", "/console/datasets", "/console/datasets/reviews-zh", "/console/datasets/reviews-zh/2", "/console/datasets/reviews-zh/1",
     "/console/models", "/console/models/sentiment-zh", "/console/models/sentiment-zh/2", "/console/jobs", "/console/jobs/job-7",
-    "/console/jobs/job-5", "/console/endpoints/sentiment", "/console/none",
+    "/console/jobs/job-5", "/console/jobs/job-4", "/console/endpoints/sentiment", "/console/none",
 )  # fmt: skip
 
 
