@@ -14,6 +14,7 @@ import asyncio
 import json
 import logging
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -66,6 +67,10 @@ class TaskRouter(NoRouter):
         return Result(self._answer, self._info)
 
 
+def tensor(name: str, texts: list[str]) -> JsonObject:
+    return {"name": name, "shape": [len(texts)], "datatype": "BYTES", "data": list(texts)}
+
+
 def calls(texts: list[str]) -> list[tuple[str, str, str, JsonObject]]:
     """Door, task, path and body; endpoints have the names of their tasks."""
     ranked: JsonObject = {"model": "reranking", "query": TEXT, "documents": list(texts)}
@@ -76,10 +81,12 @@ def calls(texts: list[str]) -> list[tuple[str, str, str, JsonObject]]:
         ("OpenAI, base64", "embedding", "/v1/embeddings", asked | {"encoding_format": "base64"}),
         ("TEI", "embedding", "/tei/embedding/embed", {"inputs": list(texts)}),
         ("Hugging Face", "embedding", "/hf/embedding", {"inputs": list(texts)}),
+        ("Open Inference", "embedding", "/v2/models/embedding/infer", {"inputs": [tensor("text", texts)]}),
         ("task API", "reranking", "/models/reranking", {"inputs": {"query": TEXT, "texts": list(texts)}}),
         ("Cohere v2", "reranking", "/v2/rerank", ranked),
         ("Cohere v1, Jina", "reranking", "/v1/rerank", ranked),
         ("TEI", "reranking", "/tei/reranking/rerank", {"query": TEXT, "texts": list(texts)}),
+        ("Open Inference", "reranking", "/v2/models/reranking/infer", {"inputs": [tensor("query", [TEXT]), tensor("text", texts)]}),
     ]
 
 
@@ -130,7 +137,26 @@ def rates(scratch: Path, *, seconds: float) -> dict[tuple[str, str], float]:
             bodies = write_bodies(scratch / "bodies.jsonl", [body] * 64)
             told = drive(port, path, bodies, headers=[f"authorization: Bearer {key}"], clients=64, seconds=seconds)
             read.setdefault((task, door), []).append(float(str(told["rate"])))
+            if door == "Open Inference":
+                read.setdefault((task, "gRPC"), []).append(grpc_rate(port + 1, task, scratch, key=key, seconds=seconds))
     return {name: max(values) for name, values in read.items()}
+
+
+def grpc_rate(port: int, task: str, scratch: Path, *, key: str, seconds: float) -> float:
+    """Answers a second of the same call over gRPC."""
+    from hanlin.gateway.proto import open_inference_pb2 as pb
+
+    inputs = [
+        pb.ModelInferRequest.InferInputTensor(
+            name=name, datatype="BYTES", shape=[1], contents=pb.InferTensorContents(bytes_contents=[TEXT.encode()])
+        )
+        for name in (["query", "text"] if task == "reranking" else ["text"])
+    ]
+    message = scratch / "message"
+    message.write_bytes(pb.ModelInferRequest(model_name=task, inputs=inputs).SerializeToString())
+    command = [sys.executable, str(Path(__file__).with_name("grpc_load.py")), f"--port={port}", f"--message={message}"]
+    command += ["--method=/inference.GRPCInferenceService/ModelInfer", f"--header=authorization: Bearer {key}", f"--seconds={seconds}"]
+    return float(json.loads(subprocess.run(command, check=True, capture_output=True, timeout=600).stdout)["rate"])
 
 
 def main() -> None:

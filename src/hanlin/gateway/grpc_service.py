@@ -1,7 +1,7 @@
 """`inference.GRPCInferenceService`: the Open Inference Protocol over gRPC. Messages become calls of the dataplane here, as bodies do in
 `oip_door`; what they hold is read and made by `oip_tensors` and `oip_models`.
 
-Loads grpc and protobuf (24 MB): only a gateway that serves it imports this module.
+Loads grpc and protobuf (10 MB): only a gateway that serves it imports this module.
 """
 
 from __future__ import annotations
