@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from jsonschema_rs import Draft202012Validator
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from hanlin.errors import InvalidInput
@@ -160,6 +161,8 @@ def test_tokens_have_labels_but_no_place_in_a_text(tokenizer):
         answers[name] = task.answer(task.decode({"token_logits": logits}, spec, request.options, rows), request)
     (of_text,), (of_ids,) = answers["text"], answers["ids"]
     assert of_ids == {**of_text, "word": None, "start": None, "end": None}
+    for answer in answers.values():
+        Draft202012Validator(task.shape.output).validate(answer)
 
 
 def test_words_cannot_be_made_of_ids(tokenizer):

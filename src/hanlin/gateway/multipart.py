@@ -7,13 +7,13 @@ import os
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
 from hanlin.errors import InvalidInput
+from hanlin.storage.durable import write_all
 from hanlin.storage.failures import disk_errors
 from hanlin.types import shorten
 
@@ -40,6 +40,9 @@ class Form:
 async def read_form(request: Request, folder: Path, *, limit: int) -> Form:
     """The form of `request`; close it. Its file lies in `folder`.
 
+    Args:
+        limit: bytes of the file.
+
     Raises:
         InvalidInput: `wrong_form`, `batch_file_too_large`.
         NotReady: `storage_full`.
@@ -55,11 +58,12 @@ async def read_form(request: Request, folder: Path, *, limit: int) -> Form:
         handle, name = tempfile.mkstemp(dir=folder, prefix=".form-", suffix=".tmp")
     form = Form(Path(name))
     try:
-        with os.fdopen(handle, "wb", buffering=0) as stream:
-            await _parse(request, options[b"boundary"], _Reader(form, stream, limit))
+        await _parse(request, options[b"boundary"], _Reader(form, handle, limit))
     except BaseException:
         form.close()
         raise
+    finally:
+        os.close(handle)
     return form
 
 
@@ -79,11 +83,16 @@ async def _parse(request: Request, boundary: bytes, reader: _Reader) -> None:
 
 
 class _Reader:
-    """Takes the parser's events. Raises InvalidInput."""
+    """Takes the parser's events. Raises InvalidInput.
 
-    def __init__(self, form: Form, stream: BinaryIO, limit: int) -> None:
+    Args:
+        handle: of the form's file, open for writing.
+        limit: bytes of the file.
+    """
+
+    def __init__(self, form: Form, handle: int, limit: int) -> None:
         self._form = form
-        self._stream = stream
+        self._handle = handle
         self._limit = limit
         self._size = 0
         self._name, self._value, self._is_file = "", bytearray(), False
@@ -102,7 +111,7 @@ class _Reader:
     def flush(self) -> None:
         """Writes what is held back."""
         with disk_errors():
-            self._stream.write(self.pending)
+            write_all(self._handle, self.pending)
         self.pending.clear()
 
     def _begin(self) -> None:

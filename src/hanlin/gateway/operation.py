@@ -11,7 +11,7 @@ from hanlin.types import MAX_TIMEOUT_S, JsonObject, JsonValue
 JSON = "application/json"
 ERROR = "Error"  # the schema of a refusal, among the components
 FLAT_ERROR = "FlatError"  # of one whose message itself stands under `error`
-# What a refusal of each status means; `{"error": {…}}` in every case.
+# What a refusal of each status means.
 REFUSALS: dict[int, str] = {
     400: "Not HTTP, or not JSON",
     401: "No key, or one that is not valid",
@@ -30,7 +30,7 @@ REFUSALS: dict[int, str] = {
 OF_A_CALL = (400, 401, 403, 404, 413, 415, 422, 429, 500, 503, 504, 507)
 OF_A_LOOK = (401, 404, 500, 503)
 # Of a good answer to a call; what each says stands in docs/endpoints.md.
-_HEADERS = {
+_ANSWER_HEADERS = {
     "X-Hanlin-Model": "version and variant that answered",
     "X-Hanlin-Truncated": "indices of the texts that were cut, such as 0,5",
     "X-Hanlin-Windows": "index and number of windows of each text that was read in several, such as 0=3,5=2",
@@ -80,7 +80,7 @@ class Operation:
             content: JsonObject = {"schema": self.answer}
             good["content"] = {self.kind: content | ({"example": self.shown} if self.shown is not None else {})}
         if is_call:
-            good["headers"] = {name: {"schema": {"type": "string"}, "description": words} for name, words in _HEADERS.items()}
+            good["headers"] = {name: {"schema": {"type": "string"}, "description": words} for name, words in _ANSWER_HEADERS.items()}
         responses: JsonObject = {"200": good, **refusals(self.statuses or (OF_A_CALL if is_call else OF_A_LOOK), self.error)}
         told: JsonObject = {"tags": [self.tag], "summary": self.summary, "operationId": self.name, "responses": responses}
         if self.about:
@@ -88,7 +88,7 @@ class Operation:
         if parameters := [
             *([ENDPOINT] if "{endpoint}" in path else []),
             *([VERSION] if "{version}" in path else []),
-            *(_OF_A_CALL if is_call else []),
+            *(_CALL_HEADERS if is_call else []),
         ]:
             told["parameters"] = list[JsonValue](parameters)
         if self.body is not None:
@@ -115,7 +115,7 @@ _REQUEST_ID: JsonObject = {
     "name": "X-Request-Id", "in": "header", "schema": {"type": "string"},
     "description": "your own id, answered back: 1 to 128 letters, digits, dots, colons, dashes, underscores",
 }  # fmt: skip
-_OF_A_CALL = [_TIMEOUT, _REQUEST_ID]
+_CALL_HEADERS = [_TIMEOUT, _REQUEST_ID]
 
 
 def told(status: int, words: str, schema: JsonObject, *, kind: str = JSON) -> dict[int | str, dict[str, Any]]:

@@ -26,7 +26,7 @@ class Trace:
     Args:
         trace_id: of the whole, 32 hex digits.
         span_id: of this request, 16 hex digits.
-        flags: as the caller sent them.
+        flags: `01` where the caller keeps this trace (sampled), else `00`.
         state: `tracestate`, as the caller sent it; empty where there was none or it was not well formed.
     """
 

@@ -40,7 +40,7 @@ def write_new(path: Path, chunks: Iterable[bytes], *, mode: int = 0o644) -> None
         os.close(handle)
 
 
-def write_all(handle: int, data: bytes | memoryview) -> None:
+def write_all(handle: int, data: bytes | bytearray | memoryview) -> None:
     """Writes all of `data`; a short write is continued, not mistaken for success."""
     rest = memoryview(data)
     while rest:

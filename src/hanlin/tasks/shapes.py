@@ -22,7 +22,10 @@ SCORED: JsonObject = {
     "type": "object", "required": ["label", "score"], "properties": {"label": {"type": "string"}, "score": {"type": "number"}},
 }  # fmt: skip
 _PLACE: JsonObject = {
-    "score": {"type": "number"}, "word": {"type": "string"}, "start": {"type": "integer"}, "end": {"type": "integer"},
+    "score": {"type": "number"},
+    "word": {"type": ["string", "null"], "description": "null where token ids were sent, as are its places"},
+    "start": {"type": ["integer", "null"], "description": "character of the text"},
+    "end": {"type": ["integer", "null"], "description": "the character behind the last"},
     "entity_group": {"type": "string", "description": "of joined tokens"},
     "entity": {"type": "string", "description": "of a single token, where `aggregation_strategy` is `none`"},
     "index": {"type": "integer", "description": "of a single token"},
