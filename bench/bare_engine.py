@@ -28,7 +28,7 @@ def rate(session: Session, batches: Sequence[Sequence[list[int]]], *, pad_id: in
     done, began_s = 0, time.perf_counter()
     while time.perf_counter() - began_s < seconds:
         for batch in batches:
-            session.run(**pad(batch, pad_id))
+            session.run(*pad(batch, pad_id).values())
             done += len(batch)
             if time.perf_counter() - began_s >= 2 * seconds:
                 break
@@ -41,7 +41,7 @@ def one_by_one(session: Session, rows: Sequence[list[int]], *, pad_id: int, seco
     while time.perf_counter() < end_s:
         for row in rows[:50]:
             began_s = time.perf_counter()
-            session.run(**pad([row], pad_id))
+            session.run(*pad([row], pad_id).values())
             taken.append(time.perf_counter() - began_s)
     return 1000 * statistics.median(taken)
 

@@ -61,6 +61,22 @@ def test_fake_fails_as_told(tmp_path: Path) -> None:
         load_variant(tmp_path, "fake-fp32", threads=1)
 
 
+def test_fake_vectors_are_the_mean_of_their_tokens(tmp_path: Path) -> None:
+    (tmp_path / "fake.json").write_text(json.dumps({"dimensions": 3}))
+    session = load_variant(tmp_path, "fake-fp32", threads=1)
+    found = session.run(np.array([[5, 6, 0], [7, 8, 9]]), np.array([[1, 1, 0], [1, 1, 1]]), with_tokens=True)
+    alone = session.run(np.array([[5, 6]]), np.ones((1, 2), np.int64))
+    assert session.has_tokens
+    np.testing.assert_allclose(found["token_embeddings"][0, :2].mean(axis=0), alone["embeddings"][0], atol=1e-6)
+    np.testing.assert_array_equal(found["embeddings"][0], alone["embeddings"][0])
+    for behaviour in ({"dimensions": 3, "tokens": False}, {"labels": 3}):
+        (tmp_path / "fake.json").write_text(json.dumps(behaviour))
+        session = load_variant(tmp_path, "fake-fp32", threads=1)
+        assert not session.has_tokens
+        with pytest.raises(InvalidInput, match="fake-fp32"):
+            session.run(np.array([[5, 6]]), np.ones((1, 2), np.int64), with_tokens=True)
+
+
 def test_naming_engines_imports_no_engine_library() -> None:
     import subprocess
     import sys

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from hanlin.engines import load_variant, max_batch_rows, measured_unasked
-from hanlin.networks.head import KEY, Head
+from hanlin.errors import InvalidInput
+from hanlin.networks.head import KEY, TOKENS, Head
 from hanlin.tasks.padding import pad
 
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.05, "int8": 0.15}
@@ -74,6 +75,22 @@ def answers(session, folder: Path, rows: list[list[int]], *, extra: int = 0) -> 
     return [values[: len(row)] if values.ndim == 2 else values for values, row in zip(found, rows, strict=True)]
 
 
+def has_tokens(folder: Path, variant: str) -> bool:
+    """Whether the variant gives vectors of tokens: graphs of the first token stop computing the others before the last layer."""
+    head = Head.load(folder)
+    return head.output == "embeddings" and (head.pooling != "cls" or variant.startswith(("torch-", "inductor-")))
+
+
+def token_vectors(session, rows: list[list[int]], *, extra: int = 0) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Vectors of rows, and those of each row's own tokens, out of the same step."""
+    arrays = [np.pad(array, ((0, 0), (0, extra))) for array in pad(rows, 0).values()]
+    found = session.run(*arrays, with_tokens=True)
+    assert set(found) == {"embeddings", TOKENS}
+    assert found[TOKENS].dtype == np.float32
+    assert found[TOKENS].shape == (*arrays[0].shape, SIZE)
+    return list(found["embeddings"]), [values[: len(row)] for values, row in zip(found[TOKENS], rows, strict=True)]
+
+
 def gap(found: list[np.ndarray], expected: list[np.ndarray]) -> float:
     return max(float(np.abs(one - other).max()) for one, other in zip(found, expected, strict=True))
 
@@ -116,3 +133,74 @@ def test_an_embedding_has_length_one_where_its_head_says_so(artifact: Path) -> N
         session = load_variant(artifact, variant, threads=1)
         norm = float(np.linalg.norm(answers(session, artifact, [ROWS[4]])[0]))
         assert (abs(norm - 1) < 1e-2) is head.is_normalized, (variant, norm)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_vectors_of_tokens_are_those_of_the_trained_model(artifact: Path, variant: str) -> None:
+    session = load_variant(artifact, variant, threads=1)
+    assert session.has_tokens is has_tokens(artifact, variant)
+    if not session.has_tokens:
+        with pytest.raises(InvalidInput) as caught:
+            session.run(*pad([ROWS[3]], 0).values(), with_tokens=True)
+        assert caught.value.code == "token_embeddings_not_served"
+        return
+    reference = load_variant(artifact, "torch-fp32", threads=1)
+    expected = [token_vectors(reference, [row])[1][0] for row in ROWS]
+    scale = max(1.0, *(float(np.abs(one).max()) for one in expected))
+    assert gap([token_vectors(session, [row])[1][0] for row in ROWS], expected) < TOLERANCE[variant.rpartition("-")[2]] * scale
+    first = token_vectors(session, [ROWS[5]])[1][0]
+    before = first.copy()
+    token_vectors(session, [ROWS[4]])
+    np.testing.assert_array_equal(first, before)  # the caller's to keep
+
+
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if max_batch_rows(name) is None])
+def test_vectors_of_tokens_are_the_same_alone_padded_and_in_pieces(artifact: Path, variant: str) -> None:
+    if not has_tokens(artifact, variant):
+        return
+    session = load_variant(artifact, variant, threads=2)
+    alone = [token_vectors(session, [row])[1][0] for row in MANY]
+    scale = max(1.0, *(float(np.abs(one).max()) for one in alone))
+    limit = 1e-4 if variant.endswith("fp32") else TOLERANCE[variant.rpartition("-")[2]] * scale
+    assert gap(token_vectors(session, MANY)[1], alone) < limit
+    assert gap([token_vectors(session, [row], extra=9)[1][0] for row in MANY[:4]], alone[:4]) < limit
+    session.close()
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_text_s_vector_is_pooled_from_those_of_its_tokens(artifact: Path, variant: str) -> None:
+    if not has_tokens(artifact, variant):
+        return
+    head, session = Head.load(artifact), load_variant(artifact, variant, threads=1)
+    pool = {"mean": lambda values: values.mean(axis=0), "max": lambda values: values.max(axis=0), "cls": lambda values: values[0]}[
+        head.pooling
+    ]
+    for row in ROWS:  # one by one: a variant may depend on neighbours
+        (vector,), (tokens,) = token_vectors(session, [row])
+        pooled = pool(tokens.astype(np.float64))
+        pooled = pooled / np.linalg.norm(pooled) if head.is_normalized else pooled
+        assert np.abs(vector - pooled).max() < (0.02 if variant.endswith("bf16") else 1e-4), variant
+        plain = session.run(*pad([row], 0).values())
+        assert set(plain) == {"embeddings"}
+        assert np.abs(plain["embeddings"][0] - vector).max() < 1e-5  # asking for more changes nothing
+    session.close()
+
+
+def test_an_artifact_from_before_answers_as_it_did(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its graphs have one output."""
+    from hanlin.compression import export_forms
+    from hanlin.compression.base import convert
+
+    monkeypatch.setattr(export_forms, "WithTokens", lambda embedder: embedder)
+    monkeypatch.setattr(export_forms, "has_tokens", lambda _: False)
+    folder = make(tmp_path / "old", "mean")
+    expected = load_variant(folder, "torch-fp32", threads=1).run(*pad(ROWS, 0).values())["embeddings"]
+    for variant in ("onnxruntime-fp32", "openvino-fp32"):
+        convert(folder, variant, calibration=MANY[:24])
+        session = load_variant(folder, variant, threads=1)
+        assert not session.has_tokens
+        np.testing.assert_allclose(session.run(*pad(ROWS, 0).values())["embeddings"], expected, atol=1e-4)
+        with pytest.raises(InvalidInput) as caught:
+            session.run(*pad(ROWS, 0).values(), with_tokens=True)
+        assert caught.value.code == "token_embeddings_not_served"
+        assert "compress" in str(caught.value.to_wire())

@@ -244,3 +244,10 @@ def test_an_endpoint_that_may_sleep_is_woken_and_put_to_sleep(own_stack) -> None
     assert order(own_stack, "unload", "sentiment", body={"parameters": {"unload_dependents": False}}).json() == {}
     assert refused(own_stack.client.get(ready)) == (503, "endpoint_starting")
     assert infer(own_stack, of_texts(["good"])).status_code == 200, "a call wakes it"
+
+
+def test_vectors_of_tokens_make_no_tensor(doors) -> None:
+    body = of_texts(["good", "bad w9"], output_value="token_embeddings")
+    answer = doors.client.post("/v2/models/vectors/infer", json=body)
+    assert (answer.status_code, "output_value" in answer.text) == (422, True)
+    assert doors.client.post("/v2/models/vectors/infer", json=of_texts(["good"], output_value="sentence_embedding")).status_code == 200

@@ -29,6 +29,18 @@ def test_embed(doors, more: dict, parameters: dict) -> None:
     assert np.array_equal(single.json(), vectors(doors, TEXTS[:1], **parameters))
 
 
+def test_embed_all(doors) -> None:
+    """A vector for each token, as the model makes it; of a single text, too, a list of one."""
+    found = doors.client.post("/tei/vectors/embed_all", json={"inputs": TEXTS}).json()
+    assert [len(tokens) for tokens in found] == [2, 3, 1]
+    assert {len(vector) for tokens in found for vector in tokens} == {len(vectors(doors, TEXTS)[0])}
+    assert doors.client.post("/tei/vectors/embed_all", json={"inputs": TEXTS[1]}).json() == [found[1]]
+    for tokens, whole in zip(found, vectors(doors, TEXTS), strict=True):
+        np.testing.assert_allclose(np.mean(tokens, axis=0), whole, atol=1e-5)
+    cut = doors.client.post("/tei/vectors/embed_all", json={"inputs": LONG, "truncate": True})
+    assert (len(cut.json()[0]), cut.headers["x-hanlin-truncated"]) == (64, "0")
+
+
 def test_predict(doors) -> None:
     def ask(inputs: object, **more: object) -> object:
         return doors.client.post("/tei/sentiment/predict", json={"inputs": inputs, **more}).json()
@@ -96,6 +108,9 @@ def test_health(doors) -> None:
         ("vectors/embed", {"inputs": "one", "truncation_direction": "Left"}, "invalid_parameter"),
         ("vectors/embed", {"inputs": "one", "truncate": "yes"}, "invalid_parameter"),
         ("vectors/embed", {"inputs": "one", "prompt_name": "none-such"}, "invalid_parameter"),
+        ("vectors/embed_all", {"inputs": "one", "prompt_name": "none-such"}, "invalid_parameter"),
+        ("vectors/embed_all", {"inputs": "one", "normalize": True}, "unknown_field"),
+        ("sentiment/embed_all", {"inputs": "one"}, "endpoint_has_other_task"),
         ("ranks/rerank", {"query": "good", "texts": "one"}, "invalid_ranking"),
     ],
 )
@@ -140,3 +155,13 @@ def test_similarity(doors) -> None:
 def test_what_cannot_be_compared_is_refused(doors, body: dict, code: str) -> None:
     answer = doors.client.post("/tei/vectors/similarity", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
+
+
+def test_a_model_without_vectors_of_tokens_says_so(doors) -> None:
+    """One whose graph was made before there were any."""
+    doors.add_model("old:1", task="embedding", labels=(), dimensions=4, tokens=False)
+    doors.wait_state(doors.deploy("old:1", "old"), "ready")
+    assert doors.client.post("/tei/old/embed", json={"inputs": "good"}).status_code == 200
+    answer = doors.client.post("/tei/old/embed_all", json={"inputs": "good"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "token_embeddings_not_served")
+    assert "fake-fp32" in answer.json()["error"]["message"]

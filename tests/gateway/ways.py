@@ -72,6 +72,12 @@ def unpacked(answer: object) -> list[list[float]]:
     return [np.frombuffer(base64.b64decode(item["embedding"]), "<f4").tolist() for item in answer["data"]]  # type: ignore[index]
 
 
+def pooled(answer: object) -> list[list[float]]:
+    """The texts' own vectors out of those of their tokens: their mean, of length 1."""
+    means = [np.mean(np.array(tokens), axis=0) for tokens in answer]  # type: ignore[attr-defined]
+    return [(mean / np.linalg.norm(mean)).tolist() for mean in means]
+
+
 def sequences(inputs: object) -> object:
     return [[item] if isinstance(item, str) else item for item in inputs] if isinstance(inputs, list) else inputs
 
@@ -93,6 +99,8 @@ WAYS = (
     Through("hf", "embedding", "/hf/{endpoint}", lambda x: {"inputs": x, "normalize": True}, lambda answer: answer),
     Through("tei", "embedding", "/tei/{endpoint}/embed", lambda x: {"inputs": x}, lambda answer: answer),
     Through("tei-root", "embedding", "/embed", lambda x: {"inputs": x}, lambda answer: answer, is_nameless=True),
+    Through("tei-tokens", "embedding", "/tei/{endpoint}/embed_all", lambda x: {"inputs": x}, pooled),
+    Through("tei-tokens-root", "embedding", "/embed_all", lambda x: {"inputs": x}, pooled, is_nameless=True),
     Through("task", "reranking", "/models/{endpoint}", lambda x: {"inputs": {"query": QUERY, "texts": x}}, places("score")),
     Through("hf", "reranking", "/hf/{endpoint}", lambda x: {"inputs": {"query": QUERY, "texts": x}}, places("score")),
     Through("cohere-v2", "reranking", "/v2/rerank", lambda x: {"documents": x, "query": QUERY}, places("relevance_score", "results"),

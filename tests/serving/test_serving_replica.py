@@ -17,7 +17,7 @@ from hanlin.serving.loaded import Loaded
 from hanlin.serving.replica import Replica
 from hanlin.serving.turns import Turns
 from hanlin.serving.wire import Answer, Call, Refusal
-from hanlin.tasks import TASKS, Limits, ModelSpec
+from hanlin.tasks import TASKS, Limits, ModelSpec, VectorSettings
 from hanlin.tasks.encoding import TextEncoder
 
 
@@ -25,6 +25,7 @@ class Session:
     """Steps wait until `open`; a row's logits are the sum of its ids. Notes how many rows each step has and how many ran at once."""
 
     step_tokens: int | None = None
+    has_tokens = False
 
     def __init__(self, num_streams: int, labels: int) -> None:
         self.num_streams = num_streams
@@ -36,7 +37,7 @@ class Session:
         self._lock = threading.Lock()
 
     def run(
-        self, input_ids: np.ndarray, attention_mask: np.ndarray, token_type_ids: np.ndarray | None = None
+        self, input_ids: np.ndarray, attention_mask: np.ndarray, token_type_ids: np.ndarray | None = None, *, with_tokens: bool = False
     ) -> Mapping[str, np.ndarray]:  # fmt: skip
         with self._lock:
             self.rows.append(len(input_ids))
@@ -56,7 +57,7 @@ class Session:
 def replica_of(task: str, session: Session, labels: tuple[str, ...], turns: Turns | None = None) -> Replica:
     tokenizer = Tokenizer(models.WordLevel({"[PAD]": 0, "[UNK]": 1} | {f"w{n}": n for n in range(2, 60)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    spec = ModelSpec(task, labels, 64, 0)
+    spec = ModelSpec(task, labels, 64, 0, vectors=None if labels else VectorSettings(1, is_normalized=False))
     loaded = Loaded(TASKS.get(task), spec, TextEncoder(tokenizer, spec), session, None, Limits())
     return Replica(loaded, Batcher(max_batch_tokens=512, max_queue_tokens=10_000), turns=turns)
 
@@ -86,6 +87,54 @@ async def until(condition: object) -> None:
             return
         await asyncio.sleep(0.01)
     raise AssertionError("it never came")
+
+
+class Vectors(Session):
+    """Tokens' vectors are their ids, a text's is their sum. Notes what each step was asked for."""
+
+    has_tokens = True
+
+    def __init__(self) -> None:
+        super().__init__(1, 1)
+        self.with_tokens: list[bool] = []
+
+    def run(
+        self, input_ids: np.ndarray, attention_mask: np.ndarray, token_type_ids: np.ndarray | None = None, *, with_tokens: bool = False
+    ) -> Mapping[str, np.ndarray]:  # fmt: skip
+        super().run(input_ids, attention_mask)
+        self.with_tokens.append(with_tokens)
+        found = {"embeddings": (input_ids * attention_mask).sum(axis=1, keepdims=True).astype(np.float32)}
+        return found | {"token_embeddings": input_ids[:, :, None].astype(np.float32)} if with_tokens else found
+
+
+TOKENS = {"output_value": "token_embeddings"}
+
+
+async def test_a_step_gives_vectors_of_tokens_to_the_calls_that_want_them() -> None:
+    session = Vectors()
+    session.open.set()
+    caller = Caller(replica_of("embedding", session, ()))
+    caller.call(0, "w5 w6")
+    caller.call(1, ["w7", "w8 w9 w2"], TOKENS)
+    caller.call(2, ["w5"])
+    caller.call(3, "w3 w4", TOKENS)
+    assert await caller.answers(4) == [[11.0], [[[7.0]], [[8.0], [9.0], [2.0]]], [[5.0]], [[3.0], [4.0]]]
+    assert any(session.with_tokens)
+    session.with_tokens.clear()
+    caller.call(4, "w5 w6")
+    assert (await caller.answers(5))[4] == [11.0]
+    assert session.with_tokens == [False]
+    caller.replica.close()
+
+
+async def test_vectors_of_tokens_that_there_are_not_cost_no_step() -> None:
+    session = Vectors()
+    session.has_tokens = False
+    caller = Caller(replica_of("embedding", session, ()))
+    caller.call(0, "w5 w6", TOKENS)
+    assert caller.replies[0].error["code"] == "token_embeddings_not_served"
+    assert not session.rows
+    caller.replica.close()
 
 
 @pytest.mark.parametrize(

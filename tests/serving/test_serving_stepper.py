@@ -17,6 +17,7 @@ class Gate:
     """A session whose steps wait until they are let through; token 13 raises."""
 
     step_tokens: int | None = None
+    has_tokens = False
 
     def __init__(self, num_streams: int) -> None:
         self.num_streams = num_streams
@@ -24,7 +25,7 @@ class Gate:
         self.is_closed = False
 
     def run(
-        self, input_ids: np.ndarray, attention_mask: np.ndarray, token_type_ids: np.ndarray | None = None
+        self, input_ids: np.ndarray, attention_mask: np.ndarray, token_type_ids: np.ndarray | None = None, *, with_tokens: bool = False
     ) -> Mapping[str, np.ndarray]:  # fmt: skip
         assert self.open.wait(20)
         if (input_ids == 13).any():

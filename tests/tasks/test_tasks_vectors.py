@@ -68,6 +68,48 @@ def test_what_a_model_cannot_give_is_refused_before_it_runs():
         assert caught.value.code == code
 
 
+TOKENS = {"output_value": "token_embeddings"}
+
+
+def embed_tokens(vectors, inputs, parameters, spec):
+    request = EMBEDDING.check(inputs, parameters | TOKENS, limits=Limits())
+    encoded = EMBEDDING.encode(request, encoder_of(spec), spec, long_text="window")
+    assert encoded.with_tokens
+    rows = EMBEDDING.decode({"token_embeddings": np.array(vectors, dtype=np.float32)}, spec, request.options, encoded)
+    return msgspec.json.decode(msgspec.json.encode(EMBEDDING.answer(rows, request)))
+
+
+def test_vectors_of_tokens_come_as_they_are_by_text():
+    spec = vectors_spec(EMBEDDING, dimensions=2)
+    vectors = [[3.0, 4.0], [1.0, 0.0], [0.0, 2.0], [5.0, 0.0], [6.0, 0.0], [7.0, 0.0], [8.0, 0.0]]  # [CLS] a [SEP], [CLS] a b [SEP]
+    assert embed_tokens(vectors, ["a", "a b"], {}, spec) == [vectors[:3], vectors[3:]]
+    assert embed_tokens(vectors[:3], "a", {"normalize": False}, spec) == vectors[:3]
+    assert embed_tokens(vectors[:3], "a", {"dimensions": 1}, spec) == [[3.0], [1.0], [0.0]]
+    found = embed_tokens(vectors[:3], "a", {"normalize": True}, spec)
+    np.testing.assert_allclose(found, [[0.6, 0.8], [1.0, 0.0], [0.0, 1.0]], atol=1e-7)
+
+
+def test_more_numbers_of_tokens_than_an_answer_holds_are_refused_before_they_are_computed():
+    spec = vectors_spec(EMBEDDING, dimensions=50_000)
+    texts = ["a"] * 14  # three tokens each
+    with pytest.raises(InvalidInput) as caught:
+        EMBEDDING.encode(EMBEDDING.check(texts, TOKENS, limits=Limits()), encoder_of(spec), spec)
+    assert caught.value.code == "too_many_token_numbers"
+    assert "2000000" in caught.value.message.replace(",", "")
+    for parameters, rows in ((TOKENS, texts[:13]), (TOKENS | {"dimensions": 10}, texts), ({}, texts)):
+        assert len(EMBEDDING.encode(EMBEDDING.check(rows, parameters, limits=Limits()), encoder_of(spec), spec).rows) == len(rows)
+
+
+def test_tokens_have_no_windows():
+    spec = vectors_spec(EMBEDDING)
+    with pytest.raises(InvalidInput) as caught:
+        EMBEDDING.check("a", TOKENS | {"long_text": "window"}, limits=Limits())
+    assert caught.value.code == "invalid_parameter"
+    with pytest.raises(InvalidInput) as caught:  # of an endpoint that reads long texts so
+        EMBEDDING.encode(EMBEDDING.check("a " * 20, TOKENS, limits=Limits()), encoder_of(spec), spec, long_text="window")
+    assert caught.value.code == "text_too_long"
+
+
 def test_prompts_go_before_the_text():
     spec = vectors_spec(EMBEDDING, prompts=PROMPTS, default_prompt="passage")
 

@@ -116,7 +116,7 @@ class Bench:
 
     def _run(self, arrays: dict[str, np.ndarray]) -> np.ndarray:
         assert self.session is not None, "load first"
-        (found,) = self.session.run(**arrays).values()
+        (found,) = self.session.run(*arrays.values()).values()
         return found
 
 

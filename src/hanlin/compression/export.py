@@ -1,4 +1,5 @@
-"""The trained torch model as one ONNX graph: the inputs of its `Head`, (batch, length) int64 each → its output, float32.
+"""The trained torch model as one ONNX graph: the inputs of its `Head`, (batch, length) int64 each → its output, float32,
+and behind an embedding the vectors of tokens, where the graph has them.
 
 The tracing exporter is used on purpose: for our five networks and BERT it gives dynamic batch and length in 0.2–2.5 s, where the
 `torch.export` one needs 4–10 s and freezes the length of an RNN (torch 2.13).
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from hanlin.compression.base import Material
 from hanlin.errors import HanlinError, InvalidInput
-from hanlin.networks.head import Head
+from hanlin.networks.head import TOKENS, Head
 
 if TYPE_CHECKING:
     from hanlin.compression.export_forms import Flavour
@@ -51,7 +52,7 @@ def model_config(folder: Path) -> dict[str, object]:
 def _export(folder: Path, path: Path, flavour: Flavour) -> None:
     import torch
 
-    from hanlin.compression.export_forms import for_export
+    from hanlin.compression.export_forms import for_export, has_tokens
     from hanlin.networks.loading import load_model
 
     head = Head.load(folder)
@@ -64,14 +65,14 @@ def _export(folder: Path, path: Path, flavour: Flavour) -> None:
     inputs = (ids, mask, types)[: len(head.inputs)]
     module = for_export(module, flavour, *inputs)
     axes = {0: "batch", 1: "length"}
-    own_axes = axes if head.output == "token_logits" else {0: "batch"}
+    outputs = {head.output: axes if head.output == "token_logits" else {0: "batch"}} | ({TOKENS: axes} if has_tokens(module) else {})
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the tracer warns of every shape it reads
             torch.onnx.export(
-                module, inputs, str(path), input_names=list(head.inputs), output_names=[head.output],
-                dynamic_axes=dict.fromkeys(head.inputs, axes) | {head.output: own_axes}, opset_version=OPSET, dynamo=False,
+                module, inputs, str(path), input_names=list(head.inputs), output_names=list(outputs),
+                dynamic_axes=dict.fromkeys(head.inputs, axes) | outputs, opset_version=OPSET, dynamo=False,
             )  # fmt: skip
     except HanlinError:
         raise

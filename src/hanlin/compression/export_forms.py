@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from hanlin.compression.export_runs import RunsForm, WideForm
 from hanlin.networks.classifier import TextClassifier
-from hanlin.networks.heads import PretrainedClassifier, PretrainedEmbedder
+from hanlin.networks.heads import PretrainedClassifier, PretrainedEmbedder, WithTokens
 from hanlin.networks.pooling import gather_rows, reverse_index
 from hanlin.networks.recurrent import RecurrentEncoder
 
@@ -45,7 +45,16 @@ def for_export(module: nn.Module, flavour: Flavour, *inputs: Tensor) -> nn.Modul
             _shorten_last(module, layers, *inputs)
     if isinstance(module, PretrainedClassifier) and module.wide is not None and max(module.wide.sizes) > 1:
         return WideForm(module, module.wide)
-    return module
+    return WithTokens(module) if isinstance(module, PretrainedEmbedder) and not _is_shortened(module) else module
+
+
+def has_tokens(module: nn.Module) -> bool:
+    """Whether what `for_export` made gives the vectors of tokens too."""
+    return isinstance(module, WithTokens)
+
+
+def _is_shortened(module: nn.Module) -> bool:
+    return any(isinstance(part, FirstTokenLayer) for part in module.modules())
 
 
 def _reads_first_token_only(module: nn.Module) -> bool:

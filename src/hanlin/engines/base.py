@@ -41,16 +41,22 @@ class Session(Protocol):
     Attributes:
         num_streams: steps that run side by side, each slower than alone, together faster than one after the other.
         step_tokens: tokens of a step, padding included, beyond which a stream gains nothing; None: the more the better.
+        has_tokens: whether it can give vectors of tokens; only embeddings have them, and not of every artifact.
     """
 
     num_streams: int
     step_tokens: int | None
+    has_tokens: bool
 
-    def run(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None) -> Mapping[str, Floats]:
+    def run(
+        self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None, *, with_tokens: bool = False
+    ) -> Mapping[str, Floats]:
         """One step over right-padded rows, `(batch, length) int64` each.
 
         Args:
             token_type_ids: 0 for a pair's first text and 1 for its second; given exactly when the artifact's head reads them.
+            with_tokens: also `token_embeddings` (batch, length, size; whatever stands at padding means nothing), of which nothing is
+                copied otherwise.
 
         Returns:
             The output that the artifact's `Head` names, float32, a fresh array the caller may keep: `logits` (batch, labels),
@@ -59,6 +65,7 @@ class Session(Protocol):
 
         Raises:
             EngineFailed: `engine_step_failed`; the whole batch is lost, the session may be used again.
+            InvalidInput: `token_embeddings_not_served` when it has none.
         """
         ...
 
@@ -167,6 +174,12 @@ def load_failed(variant: str, reason: str, *, details: str = "") -> EngineFailed
 def step_failed(variant: str, error: Exception) -> EngineFailed:
     """The error of a step that raised inside the engine."""
     return EngineFailed("engine_step_failed", variant=variant, details=f"{type(error).__name__}: {error}")
+
+
+def check_tokens(variant: str, *, has_tokens: bool) -> None:
+    """Raises InvalidInput (`token_embeddings_not_served`) for a session without vectors of tokens."""
+    if not has_tokens:
+        raise InvalidInput("token_embeddings_not_served", variant=variant)
 
 
 def require_file(path: Path, variant: str) -> Path:

@@ -2,10 +2,12 @@
 
 Its artifact folder may hold `fake.json`:
 
-    {"labels": 2, "dimensions": 0, "per_token": false, "load_ms": 0, "step_ms": 0, "row_ms": 0, "streams": 1, "fail_load": false,
-     "crash_token": null, "fail_token": null, "nan_token": null, "hang_token": null, "hold_token": null, "memory_token": null}
+    {"labels": 2, "dimensions": 0, "tokens": true, "per_token": false, "load_ms": 0, "step_ms": 0, "row_ms": 0, "streams": 1,
+     "fail_load": false, "crash_token": null, "fail_token": null, "nan_token": null, "hang_token": null, "hold_token": null,
+     "memory_token": null}
 
-With `dimensions` it answers embeddings, else logits, with `per_token` those of each token.
+With `dimensions` it answers embeddings, each the mean of its tokens' vectors, which it gives unless `tokens` is false; else logits, with
+`per_token` those of each token.
 
 A row holding `crash_token` kills the process, `fail_token` raises, `nan_token` answers NaN, `hang_token` does not come back,
 nor `hold_token`, which holds Python's lock meanwhile; `memory_token` asks for 4 TiB. Needs no library but numpy.
@@ -23,8 +25,10 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, load_failed, step_failed
+from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, check_tokens, load_failed, step_failed
+from hanlin.networks.head import TOKENS
 
 _HANG_S = 600  # as good as for ever, and yet no process of a broken test stays for ever
 
@@ -35,6 +39,7 @@ class FakeBehaviour:
 
     labels: int = 2
     dimensions: int = 0
+    tokens: bool = True
     per_token: bool = False
     load_ms: float = 0
     step_ms: float = 0
@@ -68,19 +73,31 @@ class FakeSession:
     def __init__(self, behaviour: FakeBehaviour) -> None:
         self._behaviour = behaviour
         self.num_streams = behaviour.streams
+        self.has_tokens = behaviour.tokens and behaviour.dimensions > 0
 
-    def run(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None) -> Mapping[str, Floats]:
+    def run(
+        self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None, *, with_tokens: bool = False
+    ) -> Mapping[str, Floats]:
         """See `Session.run`."""
+        if with_tokens:
+            check_tokens("fake-fp32", has_tokens=self.has_tokens)
         does = self._behaviour
-        valid = np.where(attention_mask > 0, input_ids, 0)
+        valid = np.where(attention_mask > 0, input_ids, 0).astype(np.int64)
         self._misbehave(valid)
         time.sleep((does.step_ms + does.row_ms * len(valid)) / 1000)
-        sums = valid.astype(np.int64) if does.per_token else valid.sum(axis=1, dtype=np.int64)
-        numbers = does.dimensions or does.labels
-        values = np.stack([(sums * (7 * label + 3)) % 101 / 25.0 for label in range(numbers)], axis=-1).astype(np.float32)
-        if does.nan_token is not None:
-            values[(valid == does.nan_token).any(axis=1)] = np.nan
-        return {"embeddings" if does.dimensions else "token_logits" if does.per_token else "logits": values}
+        is_of_rows = not does.dimensions and not does.per_token
+        numbers = _numbers(valid.sum(axis=1) if is_of_rows else valid, does.dimensions or does.labels)
+        if not does.dimensions:
+            return {"logits" if is_of_rows else "token_logits": self._floats(numbers, valid)}
+        lengths = np.maximum(attention_mask.sum(axis=1, keepdims=True), 1)
+        found = {"embeddings": self._floats(numbers.sum(axis=1) / lengths, valid)}  # of whole numbers: padding cannot round it otherwise
+        return found | {TOKENS: self._floats(numbers, valid)} if with_tokens else found
+
+    def _floats(self, numbers: npt.NDArray[np.float64] | Ids, valid: Ids) -> Floats:
+        values = (numbers / 25.0).astype(np.float32)
+        if (token := self._behaviour.nan_token) is not None:
+            values[(valid == token).any(axis=1)] = np.nan
+        return values
 
     def _misbehave(self, valid: Ids) -> None:
         does = self._behaviour
@@ -101,6 +118,11 @@ class FakeSession:
 
     def close(self) -> None:
         """Nothing to free."""
+
+
+def _numbers(of: Ids, count: int) -> Ids:
+    """So many small whole numbers made of each id."""
+    return np.stack([of * (7 * number + 3) % 101 for number in range(count)], axis=-1)
 
 
 @ENGINES.register("fake")

@@ -14,10 +14,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, import_extra, load_failed, require_file, step_failed
+from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, check_tokens, import_extra, load_failed, require_file, step_failed
 from hanlin.engines.inductor_library import InductorLibrary
 from hanlin.errors import EngineFailed
-from hanlin.networks.head import Head
+from hanlin.networks.head import TOKENS, Head
 from hanlin.observe.machine import processor
 
 
@@ -70,19 +70,25 @@ class InductorSession:
         self._variant = variant
         self._output = output
         self._compiled = compiled
+        self.has_tokens = library.num_outputs == 2
 
-    def run(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None) -> Mapping[str, Floats]:
+    def run(
+        self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None, *, with_tokens: bool = False
+    ) -> Mapping[str, Floats]:
         """See `Session.run`."""
         import torch
 
         assert self._library is not None, "closed session"
+        if with_tokens:
+            check_tokens(self._variant, has_tokens=self.has_tokens)
         arrays = (input_ids, attention_mask) if token_type_ids is None else (input_ids, attention_mask, token_type_ids)
         try:
             if not self._compiled.takes(input_ids):
                 raise ValueError(f"ids of shape {input_ids.shape} are not what it was compiled for")
             with torch.inference_mode():
                 found = self._library.run([torch.from_numpy(array) for array in arrays])
-            return {self._output: np.array(found.float().numpy(), dtype=np.float32)}
+            names = (self._output, TOKENS) if with_tokens else (self._output,)
+            return {name: np.array(values.float().numpy(), dtype=np.float32) for name, values in zip(names, found, strict=False)}
         except (RuntimeError, ValueError) as error:
             raise step_failed(self._variant, error) from error
 

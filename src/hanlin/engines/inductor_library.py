@@ -21,7 +21,11 @@ _CAPSULE_OF = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_char
 
 
 class InductorLibrary:
-    """One compiled model on the CPU, for one caller at a time."""
+    """One compiled model on the CPU, for one caller at a time.
+
+    Attributes:
+        num_outputs: one, or two of an embedder that gives the vectors of its tokens too.
+    """
 
     def __init__(self, path: Path) -> None:
         """Raises OSError or AttributeError when it is no such library, RuntimeError when it does not start."""
@@ -32,18 +36,19 @@ class InductorLibrary:
         self._call("CreateWithDevice", ctypes.byref(self._container), ctypes.c_size_t(1), b"cpu", None)
         count = ctypes.c_size_t()
         self._call("GetNumOutputs", self._container, ctypes.byref(count))
-        if count.value != 1:
-            raise RuntimeError(f"{count.value} outputs instead of one")
+        self.num_outputs = count.value
+        if self.num_outputs not in (1, 2):
+            raise RuntimeError(f"{count.value} outputs instead of one or two")
 
-    def run(self, inputs: Sequence[Tensor]) -> Tensor:
-        """The model's one output. Raises RuntimeError when the step fails; torch writes the reason to the log."""
+    def run(self, inputs: Sequence[Tensor]) -> list[Tensor]:
+        """The model's outputs. Raises RuntimeError when the step fails; torch writes the reason to the log."""
         from torch._C import _aoti
 
         handles = [_POINTER_OF(capsule, None) for capsule in _aoti.unsafe_alloc_void_ptrs_from_tensors(list(inputs))]
         given = (ctypes.c_void_p * len(handles))(*handles)  # the library's from here on, also when it fails
-        found = (ctypes.c_void_p * 1)()
-        self._call("Run", self._container, given, ctypes.c_size_t(len(handles)), found, ctypes.c_size_t(1), None, None)
-        return _aoti.alloc_tensor_by_stealing_from_void_ptr(_CAPSULE_OF(found[0], None, None))
+        found = (ctypes.c_void_p * self.num_outputs)()
+        self._call("Run", self._container, given, ctypes.c_size_t(len(handles)), found, ctypes.c_size_t(self.num_outputs), None, None)
+        return [_aoti.alloc_tensor_by_stealing_from_void_ptr(_CAPSULE_OF(handle, None, None)) for handle in found]
 
     def close(self) -> None:
         """Free the model and unmap the library."""

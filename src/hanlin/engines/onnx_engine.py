@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, import_extra, load_failed, require_file, step_failed
+from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, check_tokens, import_extra, load_failed, require_file, step_failed
 from hanlin.engines.onnx_file import max_threads, refuse_external_data
-from hanlin.networks.head import Head
+from hanlin.networks.head import TOKENS, Head
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
@@ -27,19 +27,25 @@ class OnnxSession:
     num_streams = 1
     step_tokens: int | None = None
 
-    def __init__(self, session: InferenceSession, variant: str, *, output: str) -> None:
+    def __init__(self, session: InferenceSession, variant: str, *, output: str, has_tokens: bool = False) -> None:
         self._session: InferenceSession | None = session
         self._variant = variant
-        self._output = output
+        self._names = [output]
+        self.has_tokens = has_tokens
 
-    def run(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None) -> Mapping[str, Floats]:
+    def run(
+        self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None, *, with_tokens: bool = False
+    ) -> Mapping[str, Floats]:
         """See `Session.run`."""
         assert self._session is not None, "closed session"
+        if with_tokens:
+            check_tokens(self._variant, has_tokens=self.has_tokens)
+        names = [*self._names, TOKENS] if with_tokens else self._names
         try:
-            (found,) = self._session.run([self._output], feeds(input_ids, attention_mask, token_type_ids))
+            found = self._session.run(names, feeds(input_ids, attention_mask, token_type_ids))
         except Exception as error:  # its exceptions share no base but Exception
             raise step_failed(self._variant, error) from error
-        return {self._output: np.asarray(found, dtype=np.float32)}
+        return {name: np.asarray(values, dtype=np.float32) for name, values in zip(names, found, strict=True)}
 
     @property
     def num_threads(self) -> int:
@@ -88,8 +94,9 @@ class OnnxEngine:
         except Exception as error:  # its exceptions share no base but Exception
             raise load_failed(variant, "model.onnx is damaged or not a valid model", details=f"{type(error).__name__}: {error}") from error
         head = Head.load(folder)
-        check_names(variant, head, {i.name for i in session.get_inputs()}, {o.name for o in session.get_outputs()})
-        return OnnxSession(session, variant, output=head.output)
+        outputs = {o.name for o in session.get_outputs()}
+        check_names(variant, head, {i.name for i in session.get_inputs()}, outputs)
+        return OnnxSession(session, variant, output=head.output, has_tokens=TOKENS in outputs)
 
 
 def _import_onnxruntime() -> ModuleType:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, import_extra, load_failed, require_file, step_failed
+from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, check_tokens, import_extra, load_failed, require_file, step_failed
 from hanlin.engines.onnx_engine import check_names, feeds
 from hanlin.errors import EngineFailed
-from hanlin.networks.head import Head
+from hanlin.networks.head import TOKENS, Head
 from hanlin.observe.machine import processor
 from hanlin.tasks.spec import FILE_NAME, ModelSpec
 
@@ -55,7 +55,7 @@ class OpenvinoSession:
     step_tokens: int | None = PIECE_TOKENS
 
     def __init__(
-        self, whole: CompiledModel, pieces: CompiledModel, variant: str, *, output: str, threads: int, max_length: int
+        self, whole: CompiledModel, pieces: CompiledModel, variant: str, *, output: str, threads: int, max_length: int, has_tokens: bool
     ) -> None:  # fmt: skip
         self.num_streams = threads
         self._max_length = max_length
@@ -65,19 +65,25 @@ class OpenvinoSession:
         for _ in range(threads):
             self._free.put(pieces.create_infer_request())
         self._variant = variant
-        self._output = output
+        self._names = (output,)
+        self.has_tokens = has_tokens
 
-    def run(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None) -> Mapping[str, Floats]:
+    def run(
+        self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None, *, with_tokens: bool = False
+    ) -> Mapping[str, Floats]:
         """See `Session.run`."""
         assert self._whole is not None, "closed session"
+        if with_tokens:
+            check_tokens(self._variant, has_tokens=self.has_tokens)
+        names = (*self._names, TOKENS) if with_tokens else self._names
         arrays = feeds(input_ids, attention_mask, token_type_ids)
         try:
             if self._may_have_all_threads(input_ids) and self._has_whole.acquire(blocking=False):
                 try:
-                    return {self._output: self._infer(self._whole, arrays, is_shared=True)}
+                    return self._infer(self._whole, arrays, names, is_shared=True)
                 finally:
                     self._has_whole.release()
-            return {self._output: self._run_aside(arrays)}
+            return self._run_aside(arrays, names)
         except RuntimeError as error:
             raise step_failed(self._variant, error) from error
 
@@ -85,15 +91,15 @@ class OpenvinoSession:
         is_small = len(input_ids) < 2 * self.num_streams or input_ids.size < MIN_TOKENS_TO_CUT
         return is_small and self._free.qsize() == self.num_streams
 
-    def _run_aside(self, arrays: Mapping[str, Ids]) -> Floats:
+    def _run_aside(self, arrays: Mapping[str, Ids], names: Sequence[str]) -> Mapping[str, Floats]:
         requests = [self._free.get()]
         try:
             if len(arrays["input_ids"]) == 1 or arrays["input_ids"].size <= PIECE_TOKENS:  # one piece: the other streams stay free
-                return self._infer(requests[0], arrays, is_shared=False)
+                return self._infer(requests[0], arrays, names, is_shared=False)
             with suppress(Empty):
                 while True:
                     requests.append(self._free.get_nowait())
-            return self._run_pieces(arrays, requests)
+            return self._run_pieces(arrays, names, requests)
         except RuntimeError:
             for request in requests:  # pieces of a failed step must not meet the next one (a cancelled request fails once more)
                 with suppress(RuntimeError):
@@ -103,34 +109,38 @@ class OpenvinoSession:
             for request in requests:
                 self._free.put(request)
 
-    def _run_pieces(self, arrays: Mapping[str, Ids], requests: Sequence[InferRequest]) -> Floats:
+    def _run_pieces(self, arrays: Mapping[str, Ids], names: Sequence[str], requests: Sequence[InferRequest]) -> Mapping[str, Floats]:
         lengths = arrays["attention_mask"].sum(axis=1)
         pieces = cut(lengths, len(requests))
-        found: list[Floats] = []
+        found: list[list[Floats]] = []
         width = len(requests)
         for number in range(len(pieces) + width):
             request = requests[number % width]
             if number >= width:
                 request.wait()
-                found.append(self._found(request))
+                found.append(_found(request, names))
             if number < len(pieces):
                 rows, longest = pieces[number], max(1, int(lengths[pieces[number]].max()))
                 request.start_async(widened({name: array[rows, :longest] for name, array in arrays.items()}, self._max_length))
-        return together(found, pieces, arrays["input_ids"].shape)
+        return {
+            name: together(parts, pieces, arrays["input_ids"].shape) for name, parts in zip(names, zip(*found, strict=True), strict=True)
+        }
 
-    def _infer(self, request: InferRequest, arrays: Mapping[str, Ids], *, is_shared: bool) -> Floats:
+    def _infer(self, request: InferRequest, arrays: Mapping[str, Ids], names: Sequence[str], *, is_shared: bool) -> Mapping[str, Floats]:
         # A request that once shared our memory would copy the inputs of `start_async` into it: those that run pieces never share.
         request.infer(widened(arrays, self._max_length), share_inputs=is_shared)
-        found, length = self._found(request), arrays["input_ids"].shape[1]
-        return found[:, :length] if found.ndim == 3 else found
-
-    def _found(self, request: InferRequest) -> Floats:
-        # The output tensor is the request's own memory: copy before the next step overwrites it.
-        return np.array(request.get_tensor(self._output).data, dtype=np.float32)
+        length = arrays["input_ids"].shape[1]
+        found = zip(names, _found(request, names), strict=True)
+        return {name: values[:, :length] if values.ndim == 3 else values for name, values in found}
 
     def close(self) -> None:
         """Drop requests and models."""
         self._whole, self._free = None, SimpleQueue()
+
+
+def _found(request: InferRequest, names: Sequence[str]) -> list[Floats]:
+    # An output tensor is the request's own memory: copy before the next step overwrites it.
+    return [np.array(request.get_tensor(name).data, dtype=np.float32) for name in names]
 
 
 def widened(arrays: Mapping[str, Ids], max_length: int) -> dict[str, Ids]:
@@ -157,7 +167,7 @@ def cut(lengths: npt.NDArray[np.int64], parts: int) -> list[npt.NDArray[np.int64
     return [np.array(piece) for piece in pieces]
 
 
-def together(found: list[Floats], pieces: list[npt.NDArray[np.int64]], shape: tuple[int, ...]) -> Floats:
+def together(found: Sequence[Floats], pieces: list[npt.NDArray[np.int64]], shape: tuple[int, ...]) -> Floats:
     """The pieces' outputs in the order of the batch, which has `shape` (rows, length); outputs of tokens get the batch's own length."""
     is_by_token = found[0].ndim == 3
     answers = np.zeros((*shape, found[0].shape[2]) if is_by_token else (shape[0], found[0].shape[1]), dtype=np.float32)
@@ -207,8 +217,11 @@ class OpenvinoEngine:
         except Exception as error:  # native exceptions of several kinds
             raise load_failed(variant, "model.xml or model.bin is damaged or not a valid model", details=str(error)) from error
         head = Head.load(folder)
-        check_names(variant, head, set().union(*(i.names for i in whole.inputs)), set().union(*(o.names for o in whole.outputs)))
-        return OpenvinoSession(whole, pieces, variant, output=head.output, threads=threads, max_length=_longest(folder))
+        outputs = set().union(*(o.names for o in whole.outputs))
+        check_names(variant, head, set().union(*(i.names for i in whole.inputs)), outputs)
+        return OpenvinoSession(
+            whole, pieces, variant, output=head.output, threads=threads, max_length=_longest(folder), has_tokens=TOKENS in outputs
+        )  # fmt: skip
 
 
 def _longest(folder: Path) -> int:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, import_extra, load_failed, step_failed
+from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, check_tokens, import_extra, load_failed, step_failed
 from hanlin.errors import HanlinError
+from hanlin.networks.head import TOKENS, Head
 
 if TYPE_CHECKING:
     from torch import nn
@@ -25,17 +26,24 @@ class TorchSession:
         self._module: nn.Module | None = module
         self._variant = variant
         self._output = output
+        self.has_tokens = hasattr(module, "both")
 
-    def run(self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None) -> Mapping[str, Floats]:
+    def run(
+        self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None, *, with_tokens: bool = False
+    ) -> Mapping[str, Floats]:
         """See `Session.run`."""
         import torch
 
         assert self._module is not None, "closed session"
+        if with_tokens:
+            check_tokens(self._variant, has_tokens=self.has_tokens)
         try:
             with torch.inference_mode():
                 arrays = (input_ids, attention_mask) if token_type_ids is None else (input_ids, attention_mask, token_type_ids)
-                found = self._module(*map(torch.from_numpy, arrays))
-                return {self._output: np.asarray(found.float().numpy(), dtype=np.float32)}
+                tensors = map(torch.from_numpy, arrays)
+                found = self._module.both(*tensors) if with_tokens else (self._module(*tensors),)  # type: ignore[operator]  # an embedder
+                names = (self._output, TOKENS)
+                return {name: np.asarray(values.float().numpy(), dtype=np.float32) for name, values in zip(names, found, strict=False)}
         except (RuntimeError, IndexError, ValueError) as error:
             raise step_failed(self._variant, error) from error
 
@@ -66,7 +74,6 @@ class TorchEngine:
         """See `Engine.load`."""
         variant = f"torch-{precision}"
         torch = import_extra("torch", extra="train", feature="the torch engine")
-        from hanlin.networks.head import Head
         from hanlin.networks.loading import load_model
 
         torch.set_num_threads(threads)

@@ -19,7 +19,7 @@ from hanlin.gateway.dataplane import Dataplane, Outcome, version_of
 from hanlin.gateway.door import Act, Ask, Door, Framed, Manner, Write
 from hanlin.gateway.fields import flag
 from hanlin.gateway.fields import text as text_field
-from hanlin.gateway.oip_tensors import Given, Made, inputs_of, outputs_of, packed, unpacked
+from hanlin.gateway.oip_tensors import Given, Made, check_parameters, inputs_of, outputs_of, packed, unpacked
 from hanlin.gateway.operation import Operation
 from hanlin.gateway.responses import flat_error_body
 from hanlin.serving.routes import EndpointRoute
@@ -43,6 +43,7 @@ def read_infer(body: bytes, endpoint: str, headers: Mapping[bytes, bytes]) -> As
     parameters = _object(value, "parameters")
     is_binary = flag(parameters, "binary_data_output", default=False)
     rest = {name: item for name, item in parameters.items() if name != "binary_data_output"}
+    check_parameters(rest)
     request_id = text_field(value, "id") if value.get("id") is not None else ""
     asked = _outputs(value, is_binary=is_binary)
     inputs = inputs_of(_inputs(value["inputs"], body, length))

@@ -70,6 +70,13 @@ _entities = msgspec.json.Decoder(list[list[_Entity]])
 _ranks = msgspec.json.Decoder(list[_Ranked])
 
 
+def check_parameters(parameters: JsonObject) -> None:
+    """Raises InvalidInput (`invalid_parameter`) for a task's parameters whose answer would be no tensor."""
+    if parameters.get("output_value") == "token_embeddings":
+        expected = "absent: the tokens of texts of several lengths make no tensor"
+        raise InvalidInput("invalid_parameter", name="output_value", expected=expected, found="token_embeddings")
+
+
 def inputs_of(tensors: Sequence[Given]) -> JsonValue:
     """Inputs of the task API: a list of texts, a query and texts, or a list of token ids. What else is wrong, the task judges.
 

@@ -22,6 +22,7 @@ from hanlin.types import JsonObject, JsonValue, Principal, json_type
 _CUT = ("truncate", "truncation_direction")
 _EMBED = ("inputs", "normalize", "dimensions", "prompt_name", *_CUT)
 _COMPARED = {"source_sentence", "sentences"}
+_EMBED_ALL = ("inputs", "prompt_name", *_CUT)
 _PREDICT = ("inputs", "raw_scores", *_CUT)
 _RERANK = ("query", "texts", "raw_scores", "return_text", *_CUT)
 _NUMBERS = {"fp32": "float32", "fp16": "float16", "bf16": "bfloat16"}
@@ -33,9 +34,18 @@ def read_embed(body: bytes, endpoint: str) -> Ask:
     parameters = truncation(value) | {name: value[name] for name in ("dimensions", "prompt_name") if value.get(name) is not None}
     if flag(value, "normalize", default=True):
         parameters["normalize"] = True
-    inputs = value["inputs"]
-    no_comparison(inputs)
-    return Ask(endpoint, [inputs] if isinstance(inputs, str) else inputs, parameters, "embedding")
+    no_comparison(value["inputs"])
+    return Ask(endpoint, _several(value["inputs"]), parameters, "embedding")
+
+
+def read_embed_all(body: bytes, endpoint: str) -> Ask:
+    """See `door.Read`. Vectors of tokens come as the model makes them; the answer is a list of their lists for a single text, too."""
+    value = strict_json.parse_object(body, allowed=_EMBED_ALL, required=("inputs",))
+    no_comparison(value["inputs"])
+    parameters: JsonObject = truncation(value) | {"output_value": "token_embeddings"}
+    if value.get("prompt_name") is not None:
+        parameters["prompt_name"] = value["prompt_name"]
+    return Ask(endpoint, _several(value["inputs"]), parameters, "embedding")
 
 
 def read_predict(body: bytes, endpoint: str) -> Ask:
@@ -120,6 +130,10 @@ def show_health(dataplane: Dataplane, principal: Principal, endpoint: str) -> Re
     return Response()
 
 
+def _several(inputs: JsonValue) -> JsonValue:
+    return [inputs] if isinstance(inputs, str) else inputs
+
+
 def _sequences(inputs: JsonValue) -> JsonValue:
     """Texts of `"text"`, `["text"]` (the same) or `[["text"], …]` (several). Whatever else it is, the task judges.
 
@@ -165,6 +179,7 @@ def _not_ready(route: EndpointRoute) -> NotReady:
 
 _CALLS = {
     "embed": (read_embed, operations.EMBED),
+    "embed_all": (read_embed_all, operations.EMBED_ALL),
     "predict": (read_predict, operations.PREDICT),
     "rerank": (read_rerank, operations.RERANK),
     "similarity": (read_similarity, operations.SIMILARITY),

@@ -24,6 +24,11 @@ EMBED = Operation(
     body_of("inputs", inputs=ONE_OR_MORE, normalize=_NORMALIZE, dimensions=MAYBE_COUNT, prompt_name=MAYBE_WORD, **CUT),
     {"embedding": {"inputs": ["How do I return a parcel?"]}},
 )  # fmt: skip
+EMBED_ALL = Operation(
+    "tei_embed_all", "tei", "Vectors of all tokens of texts, special ones included, as they are before pooling", many(VECTORS),
+    [[[0.5, -0.5, 0.5, 0.5], [0.1, 0.2, -0.3, 0.4]]],
+    body_of("inputs", inputs=ONE_OR_MORE, prompt_name=MAYBE_WORD, **CUT), {"embedding": {"inputs": ["How do I return a parcel?"]}},
+)  # fmt: skip
 PREDICT = Operation(
     "tei_predict", "tei", "Labels of one text, or of several as lists of one text each", _LABELS,
     [[{"label": "positive", "score": 0.98}, {"label": "negative", "score": 0.02}]],

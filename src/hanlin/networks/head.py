@@ -14,6 +14,7 @@ from hanlin.types import JsonObject, shorten
 KEY = "hanlin_head"
 Output = Literal["logits", "embeddings", "token_logits"]
 Pooling = Literal["", "mean", "cls", "max"]
+TOKENS = "token_embeddings"  # the second array beside `embeddings`: the vectors of tokens (batch, length, size) as they were pooled
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,10 +80,26 @@ class PretrainedEmbedder(PretrainedModule):
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """(batch, length) int64 each → (batch, size) float32."""
+        return self.both(input_ids, attention_mask, token_type_ids)[0]
+
+    def both(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The same, and the tokens' own vectors (batch, length, size) float32, as they are before pooling."""
         found = self._call(input_ids, attention_mask, token_type_ids)
         hidden = cast("Tensor", found.last_hidden_state).float()  # type: ignore[attr-defined]  # (batch, length, size)
         if self.head.pooling == "cls":
             pooled = hidden[:, 0]
         else:
             pooled = masked_max(hidden, attention_mask) if self.head.pooling == "max" else masked_mean(hidden, attention_mask)
-        return functional.normalize(pooled, dim=1) if self.head.is_normalized else pooled
+        return (functional.normalize(pooled, dim=1) if self.head.is_normalized else pooled), hidden
+
+
+class WithTokens(nn.Module):
+    """An embedder that answers with both of its outputs, as graphs have them."""
+
+    def __init__(self, embedder: PretrainedEmbedder) -> None:
+        super().__init__()
+        self.embedder = embedder
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """See `PretrainedEmbedder.both`."""
+        return self.embedder.both(input_ids, attention_mask, token_type_ids)

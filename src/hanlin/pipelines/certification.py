@@ -203,7 +203,7 @@ def trained_answers(folder: Path, texts: list[str], *, threads: int) -> list[Num
         found: list[Found | None] = [None] * len(encoded.rows)
         for batch in plan([len(row) for row in encoded.rows], max_tokens=_TRAINED_BATCH_TOKENS):
             types = [encoded.types[index] for index in batch] if encoded.types is not None else None
-            outputs = session.run(**pad([encoded.rows[index] for index in batch], spec.pad_id, types))
+            outputs = session.run(*pad([encoded.rows[index] for index in batch], spec.pad_id, types).values())
             for place, index in enumerate(batch):
                 found[index] = (outputs, place)
         rows = task.decode(gather(task, encoded, found), spec, request.options, encoded)

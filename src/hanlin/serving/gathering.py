@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from hanlin.networks.head import TOKENS
 from hanlin.tasks.base import Row, Task
 from hanlin.tasks.encoded import Encoded
 
@@ -15,8 +16,14 @@ Found = tuple[Outputs, int]  # what a batch gave, and the row's place in it
 
 
 def gather(task: Task, encoded: Encoded, found: Sequence[Found | None]) -> Outputs:
-    """The outputs of a call, one row a text; outputs of tokens end with the longest of these rows. Every row must have been found."""
+    """The outputs of a call, one row a text; outputs of tokens end with the longest of these rows. Every row must have been found.
+
+    Vectors of tokens come alone, as (tokens of all texts, size).
+    """
     parts = [part for part in found if part is not None]
+    if encoded.with_tokens:  # one after the other, for padding a few words to the longest text would take a hundred times the memory
+        own = zip(parts, encoded.rows, strict=True)
+        return {TOKENS: np.concatenate([outputs[TOKENS][place, : len(row)] for (outputs, place), row in own])}
     if len(parts) == 1:
         outputs, place = parts[0]
         return {name: values[place : place + 1] for name, values in outputs.items()}
@@ -34,6 +41,11 @@ def together(parts: Sequence[Found]) -> Outputs | None:
         return None
     places = [place for _, place in parts]
     return {name: values[places] for name, values in outputs.items()}
+
+
+def without_tokens(outputs: Outputs) -> Outputs:
+    """What a step gave, for the calls that did not ask for vectors of tokens."""
+    return {name: values for name, values in outputs.items() if name != TOKENS}
 
 
 def _fitted(values: npt.NDArray[np.floating], longest: int) -> npt.NDArray[np.floating]:

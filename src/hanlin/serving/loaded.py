@@ -20,3 +20,4 @@ class Loaded:
     session: Session
     max_batch_rows: int | None
     limits: Limits
+    variant: str = ""

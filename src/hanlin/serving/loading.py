@@ -40,7 +40,7 @@ def load(folder: Path, variant: str, *, threads: int, limits: Limits) -> Loaded:
     task = TASKS.get(spec.task)
     encoder = TextEncoder.load(folder)
     session = load_variant(folder, variant, threads=threads)
-    loaded = Loaded(task, spec, encoder, session, max_batch_rows(variant), limits)
+    loaded = Loaded(task, spec, encoder, session, max_batch_rows(variant), limits, variant)
     warm_up(session, encoder, is_batched=loaded.max_batch_rows != 1, has_types=Head.load(folder).has_types)
     return loaded
 
@@ -61,7 +61,7 @@ def warm_up(session: Session, encoder: TextEncoder, *, is_batched: bool, has_typ
             filled = (row * (length // len(row) + 1))[: min(length, encoder.max_length)]
             batch = [filled] * (rows if is_batched else 1)
             arrays = pad(batch, encoder.pad_id, [[0] * len(filled)] * len(batch) if has_types else None)
-            steps = [pool.submit(session.run, **arrays) for _ in range(session.num_streams)]
+            steps = [pool.submit(session.run, *arrays.values()) for _ in range(session.num_streams)]
             try:
                 outputs = [step.result() for step in steps]
             except EngineFailed as error:

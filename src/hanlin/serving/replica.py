@@ -13,12 +13,14 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from hanlin.engines.base import check_tokens
 from hanlin.errors import DeadlineExceeded, Internal, NotReady
 from hanlin.serving.answering import Answering, Reply, Work
 from hanlin.serving.batcher import Batcher
 from hanlin.serving.counters import Counters
 from hanlin.serving.encodings import Encodings
 from hanlin.serving.filling import Batch
+from hanlin.serving.gathering import without_tokens
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.stepper import Step, Stepper
 from hanlin.serving.tokenizer_calls import answer_of_tokenizer, call_content
@@ -150,6 +152,8 @@ class Replica:
         self._encodings.start(number, call.key, partial(self._encode, call, request), done)
 
     def _enqueue(self, number: int, call: Call, reply: Reply, *, request: TaskRequest, encoded: Encoded, begun_s: float) -> None:
+        if encoded.with_tokens:
+            check_tokens(self._loaded.variant, has_tokens=self._loaded.session.has_tokens)
         now_s = self._clock()
         lengths = [len(row) for row in encoded.rows]
         self._batcher.add(
@@ -199,7 +203,8 @@ class Replica:
         rows = [work.encoded.rows[index] for work, index in held]
         types = [work.encoded.types[index] for work, index in held if work.encoded.types is not None] or None
         expected_s = self._batcher.step_estimate_s(batch.padded_tokens) * self._loaded.session.num_streams  # its share of the speed
-        step = Step(batch, rows, types, expected_s, has_turn=has_turn)
+        with_tokens = any(work.encoded.with_tokens for work, _ in held)
+        step = Step(batch, rows, types, expected_s, has_turn=has_turn, with_tokens=with_tokens)
         if 0 < expected_s < _SHORT_STEP_S and self._is_all_there_is():
             self._stepper.run_here(step)
         else:
@@ -231,16 +236,17 @@ class Replica:
         if step.error is None:  # one that failed tells nothing of the engine's speed
             self._batcher.observe(step.batch.padded_tokens, step.seconds / step.num_beside)
         done: list[Work] = []
+        plain = without_tokens(step.outputs) if step.outputs and step.with_tokens else step.outputs
         for row, item in enumerate(step.batch.items):
             work = self._work.get(item.call)
             if work is None:  # cancelled while it ran, or failed by another of its batches
                 continue
-            if step.outputs is None:
+            if step.outputs is None or plain is None:
                 self._batcher.drop(item.call)
                 del self._work[item.call]
                 self._answering.refuse(work.call, work.reply, step.error or Internal("internal"))
                 continue
-            work.found[item.index] = (step.outputs, row)
+            work.found[item.index] = (step.outputs if work.encoded.with_tokens else plain, row)
             work.num_missing -= 1
             if work.step is not step:  # each step counts once, however many of the call's rows it held
                 work.step = step

@@ -23,6 +23,7 @@ class Step:
         expected_s: how long it takes as far as is known; one that takes very much longer hangs.
         num_beside: steps that ran when it began, itself among them.
         has_turn: whether it took one, to be given back.
+        with_tokens: whether one of its calls wants the vectors of tokens.
     """
 
     batch: Batch
@@ -31,6 +32,7 @@ class Step:
     expected_s: float = 0.0
     num_beside: int = 1
     has_turn: bool = True
+    with_tokens: bool = False
     outputs: Outputs | None = None
     error: Exception | None = None
     seconds: float = 0.0
@@ -95,7 +97,7 @@ class Stepper:
         begun_s = time.perf_counter()
         try:
             with WATCHDOG.watched(step.expected_s):
-                step.outputs = self._session.run(**pad(step.rows, self._pad_id, step.types))
+                step.outputs = self._session.run(*pad(step.rows, self._pad_id, step.types).values(), with_tokens=step.with_tokens)
         except Exception as error:
             step.error = error
         step.seconds = time.perf_counter() - begun_s

@@ -1,10 +1,10 @@
-"""Embedding: one vector for each text. Wire shapes of Hugging Face's feature extraction, where one text gives one vector."""
+"""Embedding: one vector for each text, or one for each of its tokens. Wire shapes of Hugging Face's feature extraction."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import msgspec
 import numpy as np
@@ -17,11 +17,12 @@ from hanlin.tasks.comparing import COMPARED, as_list, check_nothing_else, is_com
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.likeness import VECTORS, Likeness, Numbers
-from hanlin.tasks.parameters import LONG_TEXT, check_names, integer, maybe, word
+from hanlin.tasks.parameters import LONG_TEXT, check_names, choice, integer, maybe, word
 from hanlin.tasks.ranking_metrics import ScalarMetrics, pair_metrics
-from hanlin.tasks.shapes import NUMBERS, ONE_OR_MORE, Shape, each
+from hanlin.tasks.shapes import NUMBERS, ONE_OR_MORE, Shape, rows
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.token_ids import TokenIds
+from hanlin.tasks.token_vectors import MAX_TOKEN_NUMBERS, OutputValue, check_no_windows, plan_tokens, token_vectors_of
 from hanlin.tasks.vectors import MAX_DIMENSIONS, VectorSettings
 from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText
@@ -38,12 +39,19 @@ class EmbeddingOptions(TaskOptions):
         dimensions: values of each vector to keep; None means all.
         prompt_name: whose words go before each text; None means the model's default prompt.
         is_compared: whether the first text is compared with the others, and no vectors are answered.
+        output_value: a vector for each text, or the vectors of its tokens, special ones included, as they are before pooling.
     """
 
     normalize: bool | None = None
     dimensions: int | None = None
     prompt_name: str | None = None
     is_compared: bool = False
+    output_value: OutputValue = "sentence_embedding"
+
+    @property
+    def with_tokens(self) -> bool:
+        """Whether the vectors of tokens are asked for."""
+        return self.output_value == "token_embeddings"
 
 
 _NORMALIZE = maybe("normalize", "true gives vectors length 1; left out, they come as the model makes them")
@@ -51,6 +59,12 @@ _DIMENSIONS = integer(
     "dimensions", "how many values of a vector to keep, of a model trained for it; left out, all", low=1, high=MAX_DIMENSIONS, example=128
 )  # fmt: skip
 _PROMPT = word("prompt_name", "whose words go before each text; left out, the model's default prompt", example="query")
+
+_OUTPUT_VALUE = choice(
+    "output_value", "one vector a text, or `token_embeddings`: one for each of its tokens, special ones included, as they are before "
+    f"pooling; a call answers at most {MAX_TOKEN_NUMBERS:,} numbers of them, and no text is read in windows",
+    choices=get_args(OutputValue), default="sentence_embedding", example="token_embeddings",
+)  # fmt: skip
 
 
 @TASKS.register("embedding")
@@ -63,20 +77,20 @@ class Embedding:
     likeness: Likeness = VECTORS
     is_row_by_row = True
     columns: tuple[Column, ...] = (Column("text", "text", aliases=("sentence", "sentence1", "content", "document", "文本", "句子")),)
-    shape = Shape({"anyOf": [ONE_OR_MORE, COMPARED]}, each(NUMBERS))
+    shape = Shape({"anyOf": [ONE_OR_MORE, COMPARED]}, {"anyOf": [NUMBERS, rows(NUMBERS), rows(rows(NUMBERS))]})
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
         "request": {"inputs": ["How do I return a parcel?", "Sending goods back"], "parameters": {"dimensions": 4}},
         "response": [[0.5, -0.5, 0.5, 0.5], [0.7, -0.1, 0.5, 0.5]],
     }
 
-    parameters: tuple[Parameter[Any], ...] = (_NORMALIZE, _DIMENSIONS, _PROMPT, *LONG_TEXT)
+    parameters: tuple[Parameter[Any], ...] = (_NORMALIZE, _DIMENSIONS, _PROMPT, _OUTPUT_VALUE, *LONG_TEXT)
 
     def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
         """See `Task.check`."""
         check_names(parameters, self.parameters)
         is_compared = is_comparison(inputs)
         if is_compared:
-            check_nothing_else(parameters, "normalize", "dimensions", "prompt_name")
+            check_nothing_else(parameters, "normalize", "dimensions", "prompt_name", "output_value")
         texts, is_single = check_items(as_list(inputs) if is_compared else inputs, limits)
         options = EmbeddingOptions(
             long_text=read_long_text(parameters),
@@ -84,7 +98,10 @@ class Embedding:
             dimensions=_DIMENSIONS.read(parameters),
             prompt_name=_PROMPT.read(parameters),
             is_compared=is_compared,
+            output_value=_OUTPUT_VALUE.read(parameters),
         )
+        if options.with_tokens:
+            check_no_windows(options.long_text)
         return TaskRequest(texts, is_single, options)
 
     def encode(
@@ -95,12 +112,14 @@ class Embedding:
         assert isinstance(options, EmbeddingOptions), "options of another task"
         if options.dimensions is not None and options.dimensions > vectors.dimensions:
             raise InvalidInput("too_many_dimensions", asked=options.dimensions, limit=vectors.dimensions)
-        if options.normalize is False and vectors.is_normalized:
+        if options.normalize is False and vectors.is_normalized and not options.with_tokens:
             raise InvalidInput("always_normalized")
         prompt = vectors.prompt(options.prompt_name)
         if options.prompt_name is not None and any(isinstance(text, TokenIds) for text in request.texts):
             raise InvalidInput("invalid_parameter", name="prompt_name", expected="absent beside token ids", found="both of them")
         texts = [text if isinstance(text, TokenIds) else prompt + text for text in request.texts] if prompt else request.texts
+        if options.with_tokens:
+            return plan_tokens(encoder, texts, options.long_text or long_text, numbers=options.dimensions or vectors.dimensions)
         return encoder.plan(texts, options.long_text or long_text, max_windows=max_windows)
 
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
@@ -109,9 +128,17 @@ class Embedding:
 
     def decode(
         self, outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, options: TaskOptions, encoded: Encoded | None = None
-    ) -> Vectors:
-        """See `Task.decode`: `(texts, dimensions)`. Cut vectors are normalised again where whole ones are."""
+    ) -> Vectors | list[Vectors]:
+        """See `Task.decode`: `(texts, dimensions)`, or such an array of tokens for each text.
+
+        Cut vectors are normalised again where whole ones are; those of tokens only when it is asked for.
+        """
         assert isinstance(options, EmbeddingOptions), "options of another task"
+        if options.with_tokens:
+            assert encoded is not None, "tokens of no rows"
+            tokens = token_vectors_of(outputs, spec, encoded)[:, : options.dimensions]
+            ends = np.cumsum([len(row) for row in encoded.rows])
+            return np.split(normalized(tokens) if options.normalize else tokens, ends[:-1])
         vectors = vectors_of(outputs, spec)
         if options.dimensions is not None and options.dimensions < vectors.shape[1]:
             vectors = np.ascontiguousarray(vectors[:, : options.dimensions])
@@ -120,8 +147,13 @@ class Embedding:
         return normalized(vectors) if settings_of(spec).is_normalized or options.normalize else vectors
 
     def answer(self, rows: Sequence[Any], request: TaskRequest) -> msgspec.Raw:
-        """See `Task.answer`: numbers for a single text, a list of such lists for a list; cosines where sentences are compared."""
+        """See `Task.answer`: numbers for a single text, a list of such lists for a list; cosines where sentences are compared.
+
+        Of tokens there is one level more.
+        """
         options = cast("EmbeddingOptions", request.options)
+        if options.with_tokens:
+            return msgspec.Raw(json_numbers(rows[0]) if request.is_single else b"[%s]" % b",".join(map(json_numbers, rows)))
         vectors = np.asarray(rows, dtype=np.float32)
         if options.is_compared:
             return msgspec.Raw(json_numbers(similarities(normalized(vectors))))

@@ -33,6 +33,7 @@ class Encoded:
         windows: those of each text that has more than one, by its index.
         types: token types beside the rows, for a model that reads pairs.
         marks: what the tokens of each text stand for in it, windows or not, where the task points into texts.
+        with_tokens: whether the vectors of tokens are wanted instead of the texts'; there are no windows then.
     """
 
     rows: list[list[int]]
@@ -40,3 +41,4 @@ class Encoded:
     windows: Mapping[int, tuple[Window, ...]] = field(default_factory=dict)
     types: list[list[int]] | None = None
     marks: list[Marks] | None = None
+    with_tokens: bool = False

@@ -13,7 +13,7 @@ def pad(
 ) -> dict[str, npt.NDArray[np.int64]]:  # fmt: skip
     """`input_ids` and `attention_mask`, both `(rows, longest row)` int64, filled on the right with `pad_id` and 0.
 
-    With the rows' token types `token_type_ids` too, filled with 0.
+    With the rows' token types `token_type_ids` too, filled with 0. They stand in the order in which an engine takes them.
     """
     lengths = np.fromiter((len(row) for row in batch), dtype=np.int64, count=len(batch))
     width = int(lengths.max(initial=0))
