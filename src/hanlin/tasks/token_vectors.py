@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.errors import EngineFailed, InvalidInput
-from hanlin.networks.head import TOKENS
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
@@ -47,7 +46,7 @@ def plan_tokens(encoder: TextEncoder, texts: Sequence[Item], long_text: LongText
 
 def token_vectors_of(outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, encoded: Encoded) -> npt.NDArray[np.float32]:
     """The vectors of all rows' tokens, one row after the other. Raises EngineFailed (`model_output_invalid`)."""
-    vectors, size = outputs.get(TOKENS), spec.vectors.dimensions if spec.vectors else 0
+    vectors, size = outputs.get("token_embeddings"), spec.vectors.dimensions if spec.vectors else 0
     if vectors is None or vectors.shape != (sum(map(len, encoded.rows)), size):
         raise EngineFailed("model_output_invalid", details=f"vectors of tokens of shape {None if vectors is None else vectors.shape}")
     if not np.isfinite(vectors).all():
