@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import socket
+import struct
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _LINGER_S = 2.0
 _LINGER_BYTES = 64 * 2**20
+_NO_LINGER = struct.pack("ii", 1, 0)
 _MIN_BODY_BYTES = 64 * 2**10  # that much must come in each `body_timeout_s`, or the whole rest
 _CLOSE_HEADERS = b"content-type: application/json\r\nconnection: close\r\n"
 
@@ -119,7 +122,13 @@ class GuardedProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """A caller who does not read holds the answer for a while, not for ever."""
         super().pause_writing()
-        self._writing_timer = self.loop.call_later(self.settings.write_timeout_s, self.transport.abort)
+        self._writing_timer = self.loop.call_later(self.settings.write_timeout_s, self._give_up)
+
+    def _give_up(self) -> None:
+        """Ends it with a reset: what the caller does not read would lie in the system's buffers for minutes yet."""
+        if (sock := self.transport.get_extra_info("socket")) is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        self.transport.abort()
 
     def resume_writing(self) -> None:
         """The caller reads again."""
