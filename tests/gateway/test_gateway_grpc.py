@@ -141,6 +141,8 @@ def test_parameters_and_outputs_are_as_over_rest(channel) -> None:
     assert refusal(channel, infer_request("sentiment", ["good"], nonsense=1)) == ("INVALID_ARGUMENT", "unknown_parameter")
     assert refusal(channel, infer_request("sentiment", ["good"], top_k=0)) == ("INVALID_ARGUMENT", "invalid_parameter")
     assert refusal(channel, infer_request("tags", ["good"], ignore_labels="[")) == ("INVALID_ARGUMENT", "malformed_json")
+    of_tokens = infer_request("vectors", ["good"], output_value="token_embeddings")
+    assert refusal(channel, of_tokens) == ("INVALID_ARGUMENT", "invalid_parameter")
     shared = tensor("text", ["good"], parameters=parameters_of({"shared_memory_region": "a"}))
     assert refusal(channel, pb.ModelInferRequest(model_name="sentiment", inputs=[shared])) == ("INVALID_ARGUMENT", "unknown_parameter")
     asks = infer_request("sentiment", ["good"])

@@ -20,7 +20,7 @@ from google.protobuf.message import DecodeError, Message
 from hanlin.errors import HanlinError, Internal, InvalidInput
 from hanlin.gateway import oip_models, strict_json
 from hanlin.gateway.dataplane import Dataplane, Outcome, check_version, version_of
-from hanlin.gateway.oip_tensors import Given, inputs_of, outputs_of, packed, text_of, unpacked
+from hanlin.gateway.oip_tensors import Given, check_parameters, inputs_of, outputs_of, packed, text_of, unpacked
 from hanlin.gateway.proto import open_inference_pb2 as pb
 from hanlin.gateway.responses import language_of, request_id_of
 from hanlin.gateway.status import grpc_code, http_status
@@ -226,6 +226,7 @@ def _parameters(sent: Mapping[str, pb.InferParameter]) -> JsonObject:
         kind = parameter.WhichOneof("parameter_choice")
         value: JsonValue = getattr(parameter, kind) if kind else None
         found[name] = strict_json.parse(value.encode()) if isinstance(value, str) and value.startswith("[") else value
+    check_parameters(found)
     return found
 
 
