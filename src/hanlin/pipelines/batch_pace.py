@@ -28,7 +28,6 @@ class Pace:
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._cut_s = float("-inf")
         self.inflight = 0
-        self.refusals = 0
 
     @property
     def allowed(self) -> int:
@@ -55,7 +54,6 @@ class Pace:
 
     def refused(self, began_s: float) -> None:
         """A call that began at `began_s` was refused; those of one round halve the pace once."""
-        self.refusals += 1
         if began_s >= self._cut_s:
             self._cut_s = self._clock()
             self._allowed = max(1.0, self._allowed / 2)

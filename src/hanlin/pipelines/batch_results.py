@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
@@ -71,7 +71,7 @@ class Results:
                 stream.flush()
                 os.fsync(stream.fileno())
             write_atomically(self._path, msgspec.json.encode(self.mark))
-        self._saved = replace(self.mark)
+        self._saved = self.mark
 
     def close(self) -> None:
         """Gives the files back, what was not saved included."""
