@@ -89,6 +89,7 @@ async def test_a_form_arrives_whole_however_it_is_cut(tmp_path: Path, pieces: in
         (form(("a", b"1"), ("a", b"2"), FILE), "multipart/form-data; boundary=B", "wrong_form"),
         (form(("a", b"x" * 5000), FILE), "multipart/form-data; boundary=B", "wrong_form"),
         (form(('file"; filename="a', b"x" * 101)), "multipart/form-data; boundary=B", "batch_file_too_large"),
+        (form(FILE) + b"z" * 70_000, "multipart/form-data; boundary=B", "wrong_form"),  # it need not end behind its end
         (form(("a", b"\xff"), FILE), "multipart/form-data; boundary=B", "invalid_parameter"),
     ],
 )

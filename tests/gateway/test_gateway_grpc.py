@@ -190,6 +190,38 @@ def test_tensors_that_are_none_are_refused(channel, request_of: Callable[[], pb.
     assert refusal(channel, request_of()) == ("INVALID_ARGUMENT", code)
 
 
+def test_small_messages_do_not_become_large_work(channel) -> None:
+    """Empty tensors, numbers of a shape and ids take one or two bytes each; an output that is asked for often multiplies the answer."""
+    head = pb.ModelInferRequest(model_name="sentiment").SerializeToString()
+    assert refusal(channel, head + b"\x2a\x00" * 17) == ("INVALID_ARGUMENT", "invalid_parameter")
+    deep = tensor("text", ["good"], shape=[1] * 9)
+    assert refusal(channel, pb.ModelInferRequest(model_name="sentiment", inputs=[deep])) == ("INVALID_ARGUMENT", "invalid_tensor")
+    ids = pb.ModelInferRequest.InferInputTensor(
+        name="input_ids", datatype="INT64", shape=[1, 2**20 + 1], contents=pb.InferTensorContents(int64_contents=[2] * (2**20 + 1))
+    )
+    assert refusal(channel, pb.ModelInferRequest(model_name="sentiment", inputs=[ids])) == ("INVALID_ARGUMENT", "tensor_too_long")
+    empty = pb.ModelInferRequest.InferInputTensor(name="text", datatype="BYTES", shape=[120_001])
+    empties = pb.ModelInferRequest(model_name="sentiment", inputs=[empty], raw_input_contents=[bytes(4 * 120_001)])
+    assert refusal(channel, empties) == ("INVALID_ARGUMENT", "tensor_too_long")
+    asks = infer_request("sentiment", ["good"])
+    for _ in range(2):
+        asks.outputs.add(name="score")
+    assert refusal(channel, asks) == ("INVALID_ARGUMENT", "invalid_parameter")
+
+
+def test_bytes_are_not_parsed_before_the_key_is_known(channel) -> None:
+    assert refusal(channel, b"\xff" * 40, metadata=()) == ("UNAUTHENTICATED", "unauthenticated")
+
+
+def test_health_asked_in_garbage_is_the_callers_mistake(channel) -> None:
+    with pytest.raises(grpc.RpcError) as caught:
+        channel.unary_unary(f"/{HEALTH}/Check")(b"\xff", timeout=20)
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    with pytest.raises(grpc.RpcError) as caught:
+        next(channel.unary_stream(f"/{HEALTH}/Watch")(b"\xff", timeout=20))
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
 @pytest.mark.parametrize("raw", [b"\xff" * 40, b"\x0a\x05ab", b"\x0a\x02\xff\xfe", b"\x0a" + b"\x80" * 10 + b"\x01", b"\x0b"])
 @pytest.mark.parametrize("name", ["ModelInfer", "ModelReady", "RepositoryModelLoad"])
 def test_garbage_and_strings_that_are_not_utf8_are_refused(channel, name: str, raw: bytes) -> None:

@@ -258,6 +258,14 @@ def test_wrong_lines_of_requests_are_told_by_number(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_body_nested_deeply_is_a_wrong_line(tmp_path: Path) -> None:
+    deep = request("a").replace('"e"', "[" * 1000 + "]" * 1000)
+    found = requests(tmp_path, request("b"), deep)
+    with pytest.raises(InvalidInput):
+        list(found.lines())
+    assert [(item["line"], item["code"]) for item in found.problems] == [(2, "batch_line_body")]
+
+
 def test_openai_lines_hold_what_the_door_said() -> None:
     class Door:
         async def ask(self, path: str, body: bytes) -> Answered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from hanlin.types import Digest, JsonObject, Principal, TeamId, shorten, utc_now
 
 Purpose = Literal["batch", "batch_output", "batch_errors"]
 MAX_LISTED = 10_000
+ARRIVING = ".form-"
 _MAX_NAME = 255
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -131,9 +133,19 @@ def is_kept(platform: Platform, team_id: TeamId, digest: str) -> bool:
 
 
 def sweep(platform: Platform) -> None:
-    """Forgets files of all teams whose time is over."""
+    """Forgets files of all teams whose time is over, and what is left of forms whose gateway died while it took them."""
     with platform.database.write() as session:
         session.execute(delete_rows(FileRow).where(FileRow.expires_at < utc_now()))
+    oldest_s = utc_now().timestamp() - platform.settings.upload_ttl_s
+    for path in arrivals(platform).glob(f"{ARRIVING}*"):
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime < oldest_s:
+                path.unlink()
+
+
+def arrivals(platform: Platform) -> Path:
+    """The folder where files lie while they come in, under names that begin with `ARRIVING`."""
+    return platform.settings.home / "uploads"
 
 
 def _alive(team_id: str) -> Select[FileRow]:

@@ -173,8 +173,8 @@ class Batch(JobKind):
     kind = "batch"
     lane = "batch"
     endpoint: EndpointName | None = Field(None, description="who answers")
-    url: str | None = Field(
-        None, max_length=100, description="instead of an endpoint: the file has lines of requests as `/v1/batches` does"
+    url: Literal["/v1/embeddings", "/v1/moderations", "/v1/rerank"] | None = Field(
+        None, description="instead of an endpoint: the file has lines of requests as `/v1/batches` does"
     )
     file: FileItem
     format: Literal["", "jsonl", "json", "csv", "tsv", "parquet"] = Field("", description="form of the file; empty finds it out")

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import grpc.aio
+from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
@@ -78,12 +79,8 @@ class GrpcServer:
 
     def _health(self) -> Any:
         made = {
-            "Check": grpc.unary_unary_rpc_method_handler(
-                self._check, health_pb2.HealthCheckRequest.FromString, health_pb2.HealthCheckResponse.SerializeToString
-            ),
-            "Watch": grpc.unary_stream_rpc_method_handler(
-                self._watch, health_pb2.HealthCheckRequest.FromString, health_pb2.HealthCheckResponse.SerializeToString
-            ),
+            "Check": grpc.unary_unary_rpc_method_handler(self._check, None, health_pb2.HealthCheckResponse.SerializeToString),
+            "Watch": grpc.unary_stream_rpc_method_handler(self._watch, None, health_pb2.HealthCheckResponse.SerializeToString),
         }
         return grpc.method_handlers_generic_handler(HEALTH, made)
 
@@ -92,21 +89,31 @@ class GrpcServer:
             return int(_UNKNOWN)
         return int(_SERVING if is_server_ready(self._dataplane) else _NOT_SERVING)
 
-    async def _check(self, request: Any, context: Any) -> Any:
-        status = self._status(request.service)
+    async def _check(self, raw: bytes, context: Any) -> Any:
+        status = self._status(await _asked(raw, context))
         if status == _UNKNOWN:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
         return health_pb2.HealthCheckResponse(status=status)
 
-    async def _watch(self, request: Any, context: Any) -> AsyncIterator[Any]:
+    async def _watch(self, raw: bytes, context: Any) -> AsyncIterator[Any]:
+        service = await _asked(raw, context)
         async with self._idlers.one(context):
             told = None
             while not self._idlers.is_closed:
-                status = self._status(request.service)
+                status = self._status(service)
                 if status != told:
                     told = status
                     yield health_pb2.HealthCheckResponse(status=status)
                 await asyncio.sleep(_LOOK_S)
+
+
+async def _asked(raw: bytes, context: Any) -> str:
+    """The service that is asked for. Ends the call with INVALID_ARGUMENT where the bytes are no request."""
+    try:
+        return str(health_pb2.HealthCheckRequest.FromString(raw).service)
+    except DecodeError:
+        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the bytes are no HealthCheckRequest")
+        raise AssertionError("abort raises") from None
 
 
 class _Idlers:

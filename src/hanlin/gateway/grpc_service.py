@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -20,6 +20,7 @@ from google.protobuf.message import DecodeError, Message
 from hanlin.errors import HanlinError, Internal, InvalidInput
 from hanlin.gateway import oip_models, strict_json
 from hanlin.gateway.dataplane import Dataplane, Outcome, check_version, version_of
+from hanlin.gateway.oip_bounds import MAX_NUMBERS, check_length, check_outputs, check_tensors
 from hanlin.gateway.oip_tensors import Given, check_parameters, inputs_of, outputs_of, packed, text_of, unpacked
 from hanlin.gateway.proto import open_inference_pb2 as pb
 from hanlin.gateway.responses import language_of, request_id_of
@@ -33,6 +34,7 @@ Record = Callable[[str, int, float, str], None]  # of a call that has ended: its
 Asked = TypeVar("Asked", bound=Message)
 _CONTENTS = {"INT64": "int64_contents", "INT32": "int_contents"}
 _MAX_TRAILER_CHARACTERS = 1000
+_OPEN = frozenset({"ServerLive", "ServerReady", "ServerMetadata"})  # for whoever has no key too
 
 _log = logging.getLogger("hanlin.gateway")
 
@@ -46,6 +48,7 @@ class Caller:
     request_id: str
     timeout_s: float | None
     trailers: list[tuple[str, str]]
+    principal: Principal | None = None
 
 
 class InferenceService:
@@ -85,6 +88,8 @@ class InferenceService:
             caller = _caller(context)
             try:
                 with logs.request_id(caller.request_id):
+                    if name not in _OPEN:  # before the bytes are parsed: that may cost memory
+                        caller.principal = self._dataplane.authenticate(caller.authorization)
                     made = (await method(_parsed(kind, raw), caller)).SerializeToString()
                 status = 200
                 context.set_trailing_metadata(caller.trailers)
@@ -105,12 +110,9 @@ class InferenceService:
 
         return answer
 
-    def _who(self, caller: Caller) -> Principal:
-        return self._dataplane.authenticate(caller.authorization)
-
     def _find(self, caller: Caller, endpoint: str, version: str) -> tuple[Principal, EndpointRoute]:
-        """Raises Unauthenticated, NotFound."""
-        principal = self._who(caller)
+        """Raises NotFound."""
+        principal = _who(caller)
         route = self._dataplane.find(principal, endpoint)
         check_version(route, version)
         return principal, route
@@ -136,27 +138,28 @@ class InferenceService:
         return ParseDict({"config": oip_models.config(request.name, route)}, pb.ModelConfigResponse())
 
     async def _statistics(self, request: pb.ModelStatisticsRequest, caller: Caller) -> Message:
-        principal = self._find(caller, request.name, request.version)[0] if request.name else self._who(caller)
+        principal = self._find(caller, request.name, request.version)[0] if request.name else _who(caller)
         return ParseDict(await oip_models.statistics(self._dataplane, principal, request.name), pb.ModelStatisticsResponse())
 
     async def _index(self, request: pb.RepositoryIndexRequest, caller: Caller) -> Message:
-        found = oip_models.index(self._dataplane, self._who(caller), is_ready_only=request.ready)
+        found = oip_models.index(self._dataplane, _who(caller), is_ready_only=request.ready)
         return ParseDict({"models": list[JsonValue](found)}, pb.RepositoryIndexResponse())
 
     async def _load(self, request: pb.RepositoryModelLoadRequest, caller: Caller) -> Message:
-        principal = self._who(caller)
+        principal = _who(caller)
         oip_models.check_order(dict.fromkeys(request.parameters))
         await oip_models.load(self._dataplane, principal, request.model_name, timeout_s=caller.timeout_s)
         return pb.RepositoryModelLoadResponse()
 
     async def _unload(self, request: pb.RepositoryModelUnloadRequest, caller: Caller) -> Message:
-        principal = self._who(caller)
+        principal = _who(caller)
         oip_models.check_order(dict.fromkeys(request.parameters), "unload_dependents")
         await oip_models.unload(self._dataplane, principal, request.model_name)
         return pb.RepositoryModelUnloadResponse()
 
     async def _infer(self, request: pb.ModelInferRequest, caller: Caller) -> Message:
         principal, _ = self._find(caller, request.model_name, request.model_version)
+        _check_outputs(request)
         outcome = await self._dataplane.predict(
             principal, request.model_name, inputs_of(_tensors(request)), _parameters(request.parameters),
             timeout_s=caller.timeout_s or self._dataplane.settings.request_timeout_s, language=caller.language,
@@ -164,6 +167,11 @@ class InferenceService:
         )  # fmt: skip
         caller.trailers += _told(outcome)
         return _answer(request, outcome)
+
+
+def _who(caller: Caller) -> Principal:
+    assert caller.principal is not None, "the method is open to all"
+    return caller.principal
 
 
 def _caller(context: Any) -> Caller:
@@ -198,8 +206,9 @@ async def _abort(context: Any, error: HanlinError, caller: Caller) -> bytes:
 
 
 def _tensors(request: pb.ModelInferRequest) -> list[Given]:
-    """The inputs. Raises InvalidInput (`invalid_tensor`, `invalid_parameter`, `text_not_utf8`)."""
+    """The inputs. Raises InvalidInput (`invalid_tensor`, `invalid_parameter`, `tensor_too_long`, `text_not_utf8`)."""
     raw, inputs = request.raw_input_contents, request.inputs
+    check_tensors(inputs, "inputs")
     if raw and len(raw) != len(inputs):
         raise InvalidInput("invalid_parameter", name="raw_input_contents", expected=f"{len(inputs)} of them", found=str(len(raw)))
     for tensor in inputs:
@@ -214,9 +223,12 @@ def _tensors(request: pb.ModelInferRequest) -> list[Given]:
 
 def _contents(tensor: pb.ModelInferRequest.InferInputTensor) -> JsonValue:
     if tensor.datatype == "BYTES":
+        check_length(shorten(tensor.name), len(tensor.contents.bytes_contents))
         return [text_of(value, index) for index, value in enumerate(tensor.contents.bytes_contents)]
     name = _CONTENTS.get(tensor.datatype)
-    return list(getattr(tensor.contents, name)) if name else []
+    values: Sequence[int] = getattr(tensor.contents, name) if name else ()
+    check_length(shorten(tensor.name), len(values), limit=MAX_NUMBERS)
+    return list(values)
 
 
 def _parameters(sent: Mapping[str, pb.InferParameter]) -> JsonObject:
@@ -235,9 +247,14 @@ def _refuse_any(parameters: Mapping[str, Any]) -> None:
     oip_models.check_order(dict.fromkeys(parameters))
 
 
-def _answer(request: pb.ModelInferRequest, outcome: Outcome) -> pb.ModelInferResponse:
+def _check_outputs(request: pb.ModelInferRequest) -> None:
+    """Raises InvalidInput (`invalid_parameter`, `unknown_parameter`) before work is done."""
+    check_outputs(request.outputs)
     for output in request.outputs:
         _refuse_any(output.parameters)
+
+
+def _answer(request: pb.ModelInferRequest, outcome: Outcome) -> pb.ModelInferResponse:
     made = outputs_of(outcome, [output.name for output in request.outputs])
     told = pb.ModelInferResponse.InferOutputTensor
     return pb.ModelInferResponse(

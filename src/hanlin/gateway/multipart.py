@@ -37,11 +37,12 @@ class Form:
         self.path.unlink(missing_ok=True)
 
 
-async def read_form(request: Request, folder: Path, *, limit: int) -> Form:
+async def read_form(request: Request, folder: Path, *, limit: int, prefix: str = "") -> Form:
     """The form of `request`; close it. Its file lies in `folder`.
 
     Args:
         limit: bytes of the file.
+        prefix: of its name while it arrives.
 
     Raises:
         InvalidInput: `wrong_form`, `batch_file_too_large`.
@@ -55,10 +56,10 @@ async def read_form(request: Request, folder: Path, *, limit: int) -> Form:
         raise InvalidInput("batch_file_too_large", size_bytes=int(declared), limit=limit)
     with disk_errors():
         folder.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=folder, prefix=".form-", suffix=".tmp")
+        handle, name = tempfile.mkstemp(dir=folder, prefix=prefix, suffix=".tmp")
     form = Form(Path(name))
     try:
-        await _parse(request, options[b"boundary"], _Reader(form, handle, limit))
+        await _parse(request, options[b"boundary"], _Reader(form, handle, limit), limit + _SLACK_BYTES)
     except BaseException:
         form.close()
         raise
@@ -67,11 +68,15 @@ async def read_form(request: Request, folder: Path, *, limit: int) -> Form:
     return form
 
 
-async def _parse(request: Request, boundary: bytes, reader: _Reader) -> None:
+async def _parse(request: Request, boundary: bytes, reader: _Reader, limit: int) -> None:
+    size = 0
     try:
         parser = MultipartParser(boundary, reader.callbacks())  # type: ignore[arg-type]  # a dict of what we have is enough
         async for chunk in request.stream():
             parser.write(chunk)
+            size += len(chunk)
+            if size > limit:  # before the first part or behind the last one: a body in chunks declares no size
+                raise InvalidInput("wrong_form")
             if len(reader.pending) >= _WRITE_BYTES:
                 await asyncio.to_thread(reader.flush)
         parser.finalize()
@@ -88,6 +93,7 @@ class _Reader:
     Args:
         handle: of the form's file, open for writing.
         limit: bytes of the file.
+        prefix: of its name while it arrives.
     """
 
     def __init__(self, form: Form, handle: int, limit: int) -> None:

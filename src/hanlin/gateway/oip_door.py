@@ -30,7 +30,6 @@ _MANNER = Manner(frozenset({b"application/json", b"application/octet-stream", b"
 _FIELDS = ("id", "parameters", "inputs", "outputs", "model_name")
 _INPUT = ("name", "shape", "datatype", "parameters", "data")
 _OUTPUT = ("name", "parameters")
-_MAX_RANK = 8
 _OCTETS = (b"content-type", b"application/octet-stream")
 
 
@@ -137,7 +136,7 @@ def _object(value: JsonObject, name: str, *, allowed: tuple[str, ...] | None = N
 
 def _shape(item: JsonObject) -> list[int]:
     shape = item["shape"]
-    if not isinstance(shape, list) or len(shape) > _MAX_RANK or not all(type(length) is int for length in shape):
+    if not isinstance(shape, list) or not all(type(length) is int for length in shape):
         raise InvalidInput("invalid_tensor", name=shorten(str(item["name"])), expected="a shape of whole numbers", found=json_type(shape))
     return cast("list[int]", shape)
 

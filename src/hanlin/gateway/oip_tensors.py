@@ -17,6 +17,7 @@ import orjson
 
 from hanlin.errors import InvalidInput
 from hanlin.gateway.dataplane import Outcome
+from hanlin.gateway.oip_bounds import MAX_NUMBERS, MAX_RANK, check_length
 from hanlin.types import JsonObject, JsonValue, json_type, shorten
 
 TEXT, QUERY, IDS, MASK = "text", "query", "input_ids", "attention_mask"
@@ -81,10 +82,12 @@ def inputs_of(tensors: Sequence[Given]) -> JsonValue:
     """Inputs of the task API: a list of texts, a query and texts, or a list of token ids. What else is wrong, the task judges.
 
     Raises:
-        InvalidInput: `unknown_tensor`, `missing_tensor`, `invalid_tensor`.
+        InvalidInput: `unknown_tensor`, `missing_tensor`, `invalid_tensor`, `tensor_too_long`.
     """
     found: dict[str, Given] = {}
     for tensor in tensors:
+        if len(tensor.shape) > MAX_RANK:
+            raise _invalid(tensor, f"a shape of at most {MAX_RANK} numbers", str(len(tensor.shape)))
         if tensor.name not in _TAKEN:
             raise InvalidInput("unknown_tensor", name=shorten(tensor.name), choices=", ".join(_TAKEN))
         if tensor.name in found:
@@ -130,6 +133,7 @@ def _no_ids(value: JsonValue) -> JsonValue:
 def _rows(ids: Given, mask: Given | None) -> JsonValue:
     """Token ids of each row, without those where the mask has 0."""
     values, width = _whole_numbers(ids), ids.shape[1]
+    check_length(IDS, ids.shape[0])
     kept = [1] * len(values) if mask is None else _whole_numbers(mask)
     if mask is not None and list(mask.shape) != list(ids.shape):
         raise _invalid(mask, f"the shape of {IDS}", str(list(mask.shape))[:60])
@@ -163,7 +167,7 @@ def _invalid(tensor: Given, expected: str, found: str) -> InvalidInput:
 
 
 def unpacked(name: str, datatype: str, raw: bytes) -> list[JsonValue]:
-    """The values of a tensor in its binary form. Raises InvalidInput (`invalid_tensor`, `text_not_utf8`)."""
+    """The values of a tensor in its binary form. Raises InvalidInput (`invalid_tensor`, `tensor_too_long`, `text_not_utf8`)."""
     if datatype == "BYTES":
         return list(_texts(name, raw))
     code = _FORMATS.get(datatype) if datatype in _WHOLE else None
@@ -171,7 +175,9 @@ def unpacked(name: str, datatype: str, raw: bytes) -> list[JsonValue]:
         raise InvalidInput("invalid_tensor", name=name, expected="the datatype BYTES, INT64 or INT32", found=shorten(datatype))
     if len(raw) % struct.calcsize(code):
         raise InvalidInput("invalid_tensor", name=name, expected="whole values", found=f"{len(raw)} bytes")
-    return list(struct.unpack(f"<{len(raw) // struct.calcsize(code)}{code}", raw))
+    count = len(raw) // struct.calcsize(code)
+    check_length(name, count, limit=MAX_NUMBERS)
+    return list(struct.unpack(f"<{count}{code}", raw))
 
 
 def _texts(name: str, raw: bytes) -> list[str]:
@@ -183,6 +189,7 @@ def _texts(name: str, raw: bytes) -> list[str]:
         if place > end:
             raise InvalidInput("invalid_tensor", name=name, expected="four bytes of length before each element", found="an end within one")
         texts.append(text_of(raw[start:place], len(texts)))
+        check_length(name, len(texts))
     return texts
 
 

@@ -87,7 +87,7 @@ def routes(platform: Platform) -> APIRouter:
         """Uploads the input of a batch, as a form with `file` and `purpose` (`batch`)."""
         await asyncio.to_thread(files.check_room, platform, caller)
         limit = platform.settings.max_batch_file_bytes
-        form = await read_form(request, platform.settings.home / "uploads", limit=limit)
+        form = await read_form(request, files.arrivals(platform), limit=limit, prefix=files.ARRIVING)
         try:
             return FileAnswer.made(await asyncio.to_thread(_keep, platform, caller, form))
         finally:

@@ -41,6 +41,8 @@ def _line(number: int, row: InputRow) -> bytes:
         return _encoder.encode([number, row.line, "", row.inputs, row.parameters, row.id])
     except UnicodeEncodeError:
         return _encoder.encode([number, row.line, "text_unicode"])
+    except RecursionError:  # nested so deeply is no input of any task
+        return _encoder.encode([number, row.line, "json"])
 
 
 class Requests:
@@ -63,7 +65,10 @@ class Requests:
         for number, (line, text) in enumerate(self._texts(), 1):
             _check_count(number, self._max_rows)
             if (value := self._request(line, text)) is not None:
-                yield _encoder.encode([number, line, "", value["body"], None, value["custom_id"]])
+                try:
+                    yield _encoder.encode([number, line, "", value["body"], None, value["custom_id"]])
+                except RecursionError:
+                    self._note(line, "batch_line_body", "body")
         self._find_twins()
         if self.num_problems:
             first, problem = str(self.problems[0]["line"]), str(self.problems[0]["message"])
