@@ -239,9 +239,10 @@ def _of_labels(outcome: Outcome) -> list[Made]:
 
 
 def _of_vectors(outcome: Outcome) -> list[Made]:
-    """Numbers hold no brackets: what is left of `[[…],[…]]` without them is the flat list."""
-    flat = outcome.body.translate(None, b"[]")
-    return [Made("embedding", "FP32", [outcome.items, (flat.count(b",") + 1) // outcome.items], msgspec.Raw(b"[%s]" % flat))]
+    """Numbers hold no brackets, and the worker writes no spaces: `[[…],[…]]` becomes the flat list as text."""
+    body = outcome.body
+    flat = body[1:-1].replace(b"],[", b",")
+    return [Made("embedding", "FP32", [outcome.items, body.count(b",", 0, body.index(b"]")) + 1], msgspec.Raw(flat))]
 
 
 def _of_entities(outcome: Outcome) -> list[Made]:
