@@ -103,6 +103,14 @@ def test_a_file_that_cannot_be_read_is_told(hanlin, tmp_path: Path, line: bytes)
     assert caught.value.code == "checkpoint_corrupt"
 
 
+@pytest.mark.parametrize("content", [b"notes without a line end", b"\0" * 500, b"first\nsecond without an end", b"\xff\xfe"])
+def test_a_file_of_something_else_stays_as_it_is(hanlin, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a").write_bytes(content)
+    with pytest.raises(errors.DataCorrupt):
+        answers(hanlin, tmp_path / "a")
+    assert (tmp_path / "a").read_bytes() == content
+
+
 def test_a_folder_is_no_checkpoint(hanlin, tmp_path: Path) -> None:
     with pytest.raises(errors.InvalidInput) as caught:
         answers(hanlin, tmp_path)

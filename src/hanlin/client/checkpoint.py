@@ -21,6 +21,8 @@ from hanlin.types import shorten
 
 T = TypeVar("T")
 VERSION = 1
+_BEGINNING = b'{"hanlin_map":'  # of every such file
+_MAX_HEAD_BYTES = 2**20
 
 
 class Checkpoint(Generic[T]):
@@ -39,8 +41,8 @@ class Checkpoint(Generic[T]):
         self._file = self._open(Path(path))
         try:
             self._lock()
-            self._cut_half_line()
             self._check_head()
+            self._cut_half_line()
         except BaseException:
             self._file.close()
             raise
@@ -74,18 +76,22 @@ class Checkpoint(Generic[T]):
             end = begin
         self._file.truncate(end)
         self._file.seek(0)
+        if not self._file.readline():
+            self._write(self._head)
 
     def _check_head(self) -> None:
-        line = self._file.readline()
-        if not line:
-            self._write(self._head)
-        elif self._value_of(line) != json.loads(json.dumps(self._head)):
-            raise Conflict("checkpoint_of_other_work", path=self._name)
+        """Before anything is cut off: a file that is none of ours stays as it is."""
+        line = self._file.readline(_MAX_HEAD_BYTES)
+        if line.endswith(b"\n"):
+            if self._value_of(line) != json.loads(json.dumps(self._head)):
+                raise Conflict("checkpoint_of_other_work", path=self._name)
+        elif not line.startswith(_BEGINNING[: len(line)]):
+            raise DataCorrupt("checkpoint_corrupt", path=self._name)
 
     def _value_of(self, line: bytes) -> JsonObject:
         try:
             value = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataCorrupt("checkpoint_corrupt", path=self._name) from error
         if not isinstance(value, dict):
             raise DataCorrupt("checkpoint_corrupt", path=self._name)

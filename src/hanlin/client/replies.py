@@ -31,7 +31,7 @@ def json_of(reply: Reply) -> JsonValue:
     """The body as JSON. Raises Internal (`unexpected_answer`)."""
     try:
         value: JsonValue = json.loads(reply.content)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise errors.Internal("unexpected_answer", status=reply.status) from error
     return value
 
@@ -183,7 +183,7 @@ def _bare(status: int) -> errors.HanlinError:
 def _wire_of(reply: Reply) -> dict[str, errors.Param] | None:
     try:
         body = json.loads(reply.content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     wire = body.get("error") if isinstance(body, dict) else None
     if not isinstance(wire, dict) or not isinstance(wire.get("code"), str):
