@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import tempfile
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from hanlin.errors import InvalidInput
 from hanlin.storage.durable import write_all
 from hanlin.storage.failures import disk_errors
 from hanlin.types import shorten
+
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what callers get wrong is told to them, not to the log
 
 _MAX_FIELD_BYTES = 4096
 _MAX_FIELDS = 16
