@@ -26,12 +26,12 @@ DATA = bytes(range(256)) * 40
 DIGEST = hashlib.sha256(DATA).hexdigest()
 
 
-def make(database: Database, folder: Path, hours: float = 0.0) -> Uploads:
+def make(database: Database, folder: Path, hours: float = 0.0, max_bytes: int = 1_000_000) -> Uploads:
     return Uploads(
         database,
         FileStore(folder / "blobs"),
         folder / "uploads",
-        max_bytes=1_000_000,
+        max_bytes=max_bytes,
         ttl_s=3600.0,
         clock=lambda: utc_now() + timedelta(hours=hours),
     )
@@ -54,6 +54,14 @@ def test_any_pieces_make_the_whole(database: Database, tmp_path: Path, data: byt
         uploads.append(TEAM, digest, start, data[start:end])
     assert uploads.finish(TEAM, digest) == digest == uploads.finish(TEAM, digest)
     assert FileStore(tmp_path / "blobs").open(digest).read() == data
+
+
+def test_an_upload_may_be_larger_than_2_gib(database: Database, tmp_path: Path) -> None:
+    uploads = make(database, tmp_path, max_bytes=2**40)
+    uploads.begin(TEAM, DIGEST, 3 * 2**31)
+    status = uploads.status(TEAM, DIGEST)
+    assert status is not None
+    assert (status.offset, status.is_complete) == (0, False)
 
 
 def test_an_unfinished_upload_is_no_blob(database: Database, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from hanlin.pipelines.batch_source import Requests, row_lines
 from hanlin.pipelines.batch_spool import Spool, build_spool, find_spool
 from hanlin.pipelines.batch_tables import write_table
 from hanlin.pipelines.data import fetch_files
+from hanlin.storage.failures import disk_errors
 from hanlin.types import JsonObject, JsonValue
 
 _KEY_GRACE = timedelta(hours=1)  # of the job's key, beyond the end of its time
@@ -119,7 +120,8 @@ def _publish(context: JobContext, asked: Batch, spool: Spool, results: Results) 
     output, mark = results.output, results.mark
     if asked.out_format != "jsonl":
         output = context.workdir / f"output.{asked.out_format}"
-        write_table(results.output, output, asked.out_format, has_ids=bool(asked.id))
+        with disk_errors():
+            write_table(results.output, output, asked.out_format, has_ids=bool(asked.id))
     stem = asked.file.path.rpartition("/")[2].rpartition(".")[0] or "batch"
     kept: dict[str, StoredFile | None] = {"output": None, "errors": None}
     team, job = context.job.team_id, context.job.id

@@ -75,8 +75,9 @@ class Results:
 
     def close(self) -> None:
         """Gives the files back, what was not saved included."""
-        self._output.close()
-        self._errors.close()
+        with disk_errors():
+            self._output.close()
+            self._errors.close()
 
     def _find(self) -> Mark:
         """The last mark; none when the files do not reach it, which no kill does."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from hanlin.storage.durable import publish, write_atomically
+from hanlin.storage.failures import disk_errors
 
 NULL = msgspec.Raw(b"null")
 _BUFFER_BYTES = 2**20
@@ -75,9 +76,12 @@ def build_spool(folder: Path, lines: Iterator[bytes], look: Callable[[], None]) 
 
     Args:
         look: called now and then; raises to give up.
+
+    Raises:
+        NotReady: `storage_full`, `storage_unavailable`; and whatever `lines` and `look` raise.
     """
     aside, path, count = folder / "rows.part", folder / "rows.jsonl", 0
-    with aside.open("wb", buffering=_BUFFER_BYTES) as stream:
+    with disk_errors(), aside.open("wb", buffering=_BUFFER_BYTES) as stream:
         for line in lines:
             stream.write(line)
             stream.write(b"\n")

@@ -264,7 +264,7 @@ class UploadRow(Table):
     __tablename__ = "uploads"
     team_id: Mapped[str] = mapped_column(ForeignKey("teams.team_id"), primary_key=True)
     digest: Mapped[str] = mapped_column(primary_key=True)
-    size_bytes: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
     is_complete: Mapped[bool]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
