@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 
 import pytest
 
@@ -96,3 +97,17 @@ def test_every_kind_of_job_is_described_with_its_fields(stack) -> None:
     shown = stack.client.get("/docs").text.partition('id="job-train"')[2].partition("</table>")[0]
     assert "options.hidden_size" in shown
     assert "integer, 2 to 4096" in shown
+
+
+def test_the_page_speaks_chinese_where_the_reader_does(stack) -> None:
+    """By the console's cookie, else by the browser's wish; loads nothing, and wide things scroll inside themselves on a phone."""
+    english = stack.client.get("/docs").text
+    for headers in ({"accept-language": "zh-CN"}, {"cookie": "hanlin_language=zh", "accept-language": "en"}):
+        answer = stack.client.get("/docs", headers=headers)
+        assert answer.headers["content-language"] == "zh"
+        assert '<html lang="zh">' in answer.text
+        assert all(word in answer.text for word in ("<th>参数", ">推理</h2>", "没有密钥或密钥无效", "<td>必填</td>"))
+        assert "No key, or one that is not valid" not in answer.text
+    assert stack.client.get("/docs", headers={"cookie": "hanlin_language=en", "accept-language": "zh"}).text == english
+    assert not re.search(r"<script|<link|src=|url\(|https?://(?!www\.w3)", english.partition("</style>")[0])
+    assert english.count("<table>") == english.count('<div class="wide"><table>')

@@ -6,9 +6,10 @@ import html
 import json
 from typing import Any, cast
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from starlette.responses import Response
 
+from hanlin.gateway.docs_words import in_chinese
 from hanlin.gateway.inference_operations import PARAMETERS
 from hanlin.gateway.openapi import describe
 from hanlin.gateway.openapi_jobs import CONFIG
@@ -31,10 +32,14 @@ def docs_router(app: FastAPI) -> APIRouter:
         return Response(cache["openapi"], media_type="application/json")
 
     @router.get("/docs", **_route("The same as a page", "text/html", {"type": "string"}))
-    async def api_page() -> Response:
-        if "docs" not in cache:
-            cache["docs"] = page(schema()).encode()
-        return Response(cache["docs"], media_type="text/html; charset=utf-8", headers={"content-security-policy": _POLICY})
+    async def api_page(request: Request) -> Response:
+        chosen = request.cookies.get("hanlin_language")  # the console's
+        language = chosen if chosen in ("en", "zh") else str(request.scope["state"].get("language", "en"))
+        if language not in cache:
+            shown = page(schema())
+            cache[language] = (in_chinese(shown) if language == "zh" else shown).encode()
+        headers = {"content-security-policy": _POLICY, "content-language": language, "vary": "Accept-Language, Cookie"}
+        return Response(cache[language], media_type="text/html; charset=utf-8", headers=headers)
 
     return router
 
@@ -130,7 +135,7 @@ def _operation(path: str, method: str, operation: Any, schema: Any) -> str:
         f"<td>{_e(p.get('description', ''))}</td></tr>"
         for p in operation.get("parameters", [])
     )
-    table = f"<table><tr><th>parameter<th>in<th>type<th></tr>{rows}</table>" if rows else ""
+    table = f'<div class="wide"><table><tr><th>parameter<th>in<th>type<th></tr>{rows}</table></div>' if rows else ""
     body = "".join(_content("Body", content, schema) for content in operation.get("requestBody", {}).get("content", {}).items())
     answers = "".join(
         f"<p><b>{_e(status)}</b> {_e(answer.get('description', ''))}</p>"
@@ -193,7 +198,7 @@ body{font:15px/1.5 system-ui,"Noto Sans CJK SC",sans-serif;max-width:960px;margi
 nav a{margin-right:1rem}h1 small{font-weight:400;opacity:.6}h2{margin:2rem 0 .5rem;text-transform:capitalize}
 details{border:1px solid var(--line);border-radius:8px;margin:.4rem 0;padding:.5rem .8rem}
 summary{cursor:pointer}pre{background:var(--soft);padding:.8rem;border-radius:6px;overflow:auto}
-.wide{overflow-x:auto}
+.wide{overflow-x:auto}nav{line-height:2}summary{overflow-wrap:anywhere}pre{max-width:100%;box-sizing:border-box}
 table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid var(--line);padding:.25rem .5rem;text-align:left}
 .m{display:inline-block;min-width:4.2em;text-align:center;border-radius:5px;font-weight:600;font-size:.8em;color:#fff;background:#666}
 .get{background:#1a7f4b}.post{background:#2558c4}.put,.patch{background:#9a6700}.delete{background:#b42318}
