@@ -6,6 +6,7 @@ import contextlib
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -167,6 +168,26 @@ def test_the_command_writes_results_and_errors_where_it_is_told(server, tmp_path
     assert "文本为空" in read(tmp_path / "in.errors.jsonl")[0]["error"]["message"]
     told = subprocess.run([*command, "--json"], env=environ, check=True, capture_output=True, text=True).stdout
     assert json.loads(told)["result"]["completed"] == 99
+
+
+def test_what_a_batch_made_is_fetched_later_too(server, tmp_path: Path) -> None:
+    path = write(tmp_path / "in.csv", 100)
+    environ = {**os.environ, "HANLIN_URL": server.url, "HANLIN_KEY": server.key, "HANLIN_LANG": "en"}
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        hanlin = [sys.executable, "-m", "hanlin", *command]
+        return subprocess.run(hanlin, env=environ, cwd=tmp_path, check=False, capture_output=True, text=True)
+
+    queued = run("batch", "calm", str(path), "--no-wait")
+    (job,) = re.findall(r"hanlin job results (job_[a-z0-9]+)", queued.stdout)
+    shown = run("job", "results", job)
+    assert "100 rows: 99 answered, 1 failed" in shown.stdout, shown.stderr
+    assert (len(read(tmp_path / "in.results.jsonl")), len(read(tmp_path / "in.errors.jsonl"))) == (99, 1)
+    with server.client() as client:
+        other = client.datasets.add("rows", write(tmp_path / "rows.csv", 9), task="text-classification")
+    refused = run("job", "results", other.id)
+    assert refused.returncode
+    assert "is no batch" in refused.stderr
 
 
 @pytest.mark.soak

@@ -149,14 +149,14 @@ def hold_grpc_port(settings: Settings) -> Iterator[Settings]:
     try:
         holder = reserve(settings.host, port)
     except OSError as error:
-        raise _unusable(error, settings.host, port) from error
+        raise _unusable(error, settings.host, port, option="--grpc-port") from error
     with holder:
         yield settings.model_copy(update={"grpc_port": holder.getsockname()[1]})
 
 
-def _unusable(error: OSError, host: str, port: int) -> HanlinError:
+def _unusable(error: OSError, host: str, port: int, *, option: str = "--port") -> HanlinError:
     if error.errno == errno.EADDRINUSE:
-        return Conflict("address_in_use", host=host, port=port)
+        return Conflict("address_in_use", host=host, port=port, option=option)
     return InvalidInput("address_unusable", host=host, port=port, problem=os.strerror(error.errno or 0))
 
 

@@ -11,7 +11,7 @@ from hanlin.cli.options import EndpointName, JsonFlag, Wait, add_command, connec
 from hanlin.cli.screen import SCREEN
 from hanlin.cli.shape import figure, part, words
 from hanlin.cli.waiting import uploading, wait_for
-from hanlin.cli.words import say
+from hanlin.cli.words import name_of, say
 from hanlin.errors import HanlinError, InvalidInput
 from hanlin.messages import terminal_language
 from hanlin.types import shorten
@@ -55,9 +55,27 @@ def batch(  # noqa: PLR0917  # Typer passes them by name
         if wait:
             job = _follow(hanlin, job, target, errors or file.with_name(f"{file.stem}.errors.jsonl"), is_quiet=json)
         elif not json:
-            SCREEN.line(say("wait.queued", job=job.id))
+            SCREEN.line(say("wait.batch_queued", job=job.id))
         if json:
             SCREEN.document(job.model_dump(mode="json"))
+
+
+def results(
+    job_id: Annotated[str, typer.Argument(metavar="JOB", help=say("option.job"))],
+    out: Annotated[Path | None, typer.Option("--out", help=say("option.batch_out"), metavar="FILE")] = None,
+    errors: Annotated[Path | None, typer.Option("--errors", help=say("option.batch_errors"), metavar="FILE")] = None,
+    json: JsonFlag = False,
+) -> None:
+    """See `help.job_results`. Without `--out` and `--errors` the files lie in the current folder, named after the batch's own file."""
+    with connect() as hanlin:
+        job = hanlin.jobs.get(job_id)
+        if job.kind != "batch":
+            raise InvalidInput("not_a_batch", job=job.id, kind=name_of("job_kind", job.kind))
+        stem = Path(words(part(part(job.config, "file"), "path"))).stem
+        target = out or Path(f"{stem}.results.{words(part(job.config, 'out_format')) or FORMATS[0]}")
+        job = _follow(hanlin, job, target, errors or Path(f"{stem}.errors.jsonl"), is_quiet=json)
+    if json:
+        SCREEN.document(job.model_dump(mode="json"))
 
 
 def _follow(hanlin: Hanlin, job: Job, target: Path, errors: Path, *, is_quiet: bool) -> Job:

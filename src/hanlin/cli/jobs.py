@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hanlin.cli import show_model
+from hanlin.cli import batch, show_model
 from hanlin.cli.options import JsonFlag, add_command, connect, group
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.shape import moment, pairs, part, words
@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     add_command(job, "list", list_, "help.job_list")
     add_command(job, "show", show, "help.job_show")
     add_command(job, "wait", wait, "help.job_wait")
+    add_command(job, "results", batch.results, "help.job_results")
     add_command(job, "logs", logs, "help.job_logs")
     add_command(job, "cancel", cancel, "help.job_cancel")
 

@@ -37,7 +37,7 @@ def wait_for(hanlin: Hanlin, job: Job, *, timeout_s: float | None = None) -> Job
         with _view(say(f"kind.{job.kind}") if job.kind in KINDS else job.kind) as view:
             return hanlin.jobs.wait(job.id, timeout=timeout_s, on_event=view.event)
     except KeyboardInterrupt:
-        SCREEN.note("\n" + say("wait.goes_on", job=job.id))
+        SCREEN.note("\n" + say("wait.batch_goes_on" if job.kind == "batch" else "wait.goes_on", job=job.id))
         raise typer.Exit(130) from None
 
 
