@@ -12,8 +12,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import pytest
+from tests.gateway.grpc_calls import channel_to
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from hanlin.gateway.acceptor import new_tally
@@ -254,3 +256,10 @@ def run_shown() -> Callable[..., dict[str, Any]]:
         return names
 
     return run
+
+
+@pytest.fixture(scope="module")
+def channel(doors: Stack) -> Iterator[grpc.Channel]:
+    """To the gRPC port of `doors`."""
+    with channel_to(doors.grpc) as found:
+        yield found

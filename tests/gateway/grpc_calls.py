@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import numpy as np
+import pytest
 from tests.gateway.oip_ways import unpacked
 
 from hanlin.gateway.proto import open_inference_pb2 as pb
@@ -58,3 +59,9 @@ def verdict(error: grpc.RpcError) -> tuple[str, str]:
     """The status and our code."""
     told = dict(error.trailing_metadata() or ())
     return error.code().name, told.get("x-hanlin-code", "")
+
+
+def refusal(channel: grpc.Channel, request: Any, name: str = "ModelInfer", **options: Any) -> tuple[str, str]:
+    with pytest.raises(grpc.RpcError) as caught:
+        call(channel, name, request, **options)
+    return verdict(caught.value)

@@ -15,12 +15,11 @@ from hanlin.datasets import SourceFile
 from hanlin.datasets.inputs import InputColumns
 from hanlin.errors import EngineFailed, HanlinError, InvalidInput, NotFound
 from hanlin.pipelines.batch_calls import Answered
-from hanlin.pipelines.batch_forms import GROUP_BYTES, OpenAIForm, RowsForm
+from hanlin.pipelines.batch_forms import GROUP_BYTES, RowsForm
 from hanlin.pipelines.batch_pace import MOST, START, Pace
 from hanlin.pipelines.batch_results import Mark, Results
-from hanlin.pipelines.batch_source import Requests, row_lines
+from hanlin.pipelines.batch_source import row_lines
 from hanlin.pipelines.batch_spool import Row, Spool, build_spool, find_spool
-from hanlin.pipelines.batch_tables import write_table
 
 
 def spool(folder: Path, path: Path, *, text: str = "", id: str = "", max_rows: int = 1000) -> list[Row]:  # noqa: A002
@@ -227,91 +226,6 @@ async def test_no_more_calls_are_in_flight_than_the_pace_allows() -> None:
     await asyncio.gather(*(call() for _ in range(50)))
     assert most == START
     assert pace.inflight == 0
-
-
-def requests(tmp_path: Path, *lines: str) -> Requests:
-    path = tmp_path / "requests.jsonl"
-    path.write_text("\n".join(lines))
-    return Requests(SourceFile(path.name, path), "/v1/embeddings", max_rows=1000)
-
-
-def request(name: object = "a", **more: object) -> str:
-    return json.dumps({"custom_id": name, "method": "POST", "url": "/v1/embeddings", "body": {"model": "e"}} | more)
-
-
-def test_lines_of_requests_are_rows(tmp_path: Path) -> None:
-    lines = list(requests(tmp_path, request("a"), "", request("b")).lines())
-    assert [json.loads(line) for line in lines] == [[1, 1, "", {"model": "e"}, None, "a"], [2, 3, "", {"model": "e"}, None, "b"]]
-
-
-def test_wrong_lines_of_requests_are_told_by_number(tmp_path: Path) -> None:
-    found = requests(
-        tmp_path, request("a"), "{", "[]", request(None), request("b", method="GET"), request("c", url="/v1/x"),
-        request("d", body=[]), request("a"),
-    )  # fmt: skip
-    with pytest.raises(InvalidInput) as caught:
-        list(found.lines())
-    assert caught.value.params["count"] == 7
-    assert [(item["line"], item["code"]) for item in found.problems] == [
-        (2, "batch_line_json"), (3, "batch_line_json"), (4, "batch_line_custom_id"), (5, "batch_line_method"), (6, "batch_line_url"),
-        (7, "batch_line_body"), (8, "batch_line_twin"),
-    ]  # fmt: skip
-
-
-def test_a_body_nested_deeply_is_a_wrong_line(tmp_path: Path) -> None:
-    deep = request("a").replace('"e"', "[" * 1000 + "]" * 1000)
-    found = requests(tmp_path, request("b"), deep)
-    with pytest.raises(InvalidInput):
-        list(found.lines())
-    assert [(item["line"], item["code"]) for item in found.problems] == [(2, "batch_line_body")]
-
-
-def test_openai_lines_hold_what_the_door_said() -> None:
-    class Door:
-        async def ask(self, path: str, body: bytes) -> Answered:
-            if b"wrong" in body:
-                return Answered(422, b'{"error":{"code":"x"}}', "r2", InvalidInput("x"))
-            return Answered(200, b'{"object":"list"}', "r1")
-
-    rows = [Row(1, 1, "", b'{"input":"a"}', b"null", b'"one"'), Row(2, 2, "", b'{"input":"wrong"}', b"null", b'"two"')]  # type: ignore[arg-type]
-    good, bad = asyncio.run(OpenAIForm("/v1/embeddings", "batch_x").lines(Door(), rows))  # type: ignore[arg-type]
-    assert json.loads(good[0]) == {
-        "id": "batch_req_x_1", "custom_id": "one", "error": None,
-        "response": {"status_code": 200, "request_id": "r1", "body": {"object": "list"}},
-    }  # fmt: skip
-    assert json.loads(bad[0])["response"]["status_code"] == 422
-
-
-LABELS = [{"row": 1, "id": "a", "result": [{"label": "x", "score": 0.75}]}, {"row": 3, "result": [{"label": "y", "score": 0.5}]}]
-VECTORS = [{"row": 1, "result": [0.25, 1]}, {"row": 2, "result": [0.5, 0.5]}]
-
-
-@pytest.mark.parametrize("form", ["csv", "tsv", "parquet"])
-def test_results_become_tables(tmp_path: Path, form: str) -> None:
-    source, target = tmp_path / "output.jsonl", tmp_path / f"table.{form}"
-    for rows, has_ids in ((LABELS, True), (VECTORS, False)):
-        source.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        write_table(source, target, form, has_ids=has_ids)
-        if form == "parquet":
-            table = pq.read_table(target).to_pylist()
-        else:
-            with target.open(newline="") as stream:
-                table = list(csv.DictReader(stream, delimiter="\t" if form == "tsv" else ","))
-        assert [int(row["row"]) for row in table] == [row["row"] for row in rows]
-        if has_ids:
-            assert [(row["label"], float(row["score"]), row["id"] or None) for row in table] == [("x", 0.75, "a"), ("y", 0.5, None)]
-        elif form == "parquet":
-            assert [row["embedding"] for row in table] == [[0.25, 1.0], [0.5, 0.5]]
-        else:
-            assert [json.loads(row["embedding"]) for row in table] == [[0.25, 1.0], [0.5, 0.5]]
-
-
-def test_no_results_become_an_empty_table(tmp_path: Path) -> None:
-    (tmp_path / "output.jsonl").write_bytes(b"")
-    for form in ("csv", "parquet"):
-        write_table(tmp_path / "output.jsonl", tmp_path / f"t.{form}", form, has_ids=False)
-    assert (tmp_path / "t.csv").read_bytes() == b""
-    assert pq.read_table(tmp_path / "t.parquet").num_rows == 0
 
 
 def test_a_spool_of_nothing_is_empty(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ async def test_a_change_is_told_once(tmp_path: Path) -> None:
     assert watcher.changed() == TWO
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="inotify")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has inotify; elsewhere the watcher looks by time: the other tests")
 async def test_the_kernel_wakes_whoever_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(routes, "_LOOK_ANYWAY_S", 600.0)  # only a notice can end the wait in time
     watcher = RoutesWatcher(tmp_path)

@@ -21,7 +21,8 @@ from hanlin.errors import HanlinError, Internal, InvalidInput
 from hanlin.gateway import oip_models, strict_json
 from hanlin.gateway.dataplane import Dataplane, Outcome, check_version, version_of
 from hanlin.gateway.oip_bounds import MAX_NUMBERS, check_length, check_outputs, check_tensors
-from hanlin.gateway.oip_tensors import Given, check_parameters, inputs_of, outputs_of, packed, text_of, unpacked
+from hanlin.gateway.oip_outputs import outputs_of
+from hanlin.gateway.oip_tensors import Given, check_parameters, inputs_of, packed, text_of, unpacked
 from hanlin.gateway.proto import open_inference_pb2 as pb
 from hanlin.gateway.responses import language_of, request_id_of
 from hanlin.gateway.status import grpc_code, http_status

@@ -19,7 +19,8 @@ from hanlin.gateway.dataplane import Dataplane, Outcome, version_of
 from hanlin.gateway.door import Act, Ask, Door, Framed, Manner, Write
 from hanlin.gateway.fields import flag
 from hanlin.gateway.fields import text as text_field
-from hanlin.gateway.oip_tensors import Given, Made, check_parameters, inputs_of, outputs_of, packed, unpacked
+from hanlin.gateway.oip_outputs import outputs_of
+from hanlin.gateway.oip_tensors import Given, Made, check_parameters, inputs_of, packed, unpacked
 from hanlin.gateway.operation import Operation
 from hanlin.gateway.responses import flat_error_body
 from hanlin.serving.routes import EndpointRoute

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from hanlin import __version__
 from hanlin.errors import InvalidInput, NotReady
 from hanlin.gateway.dataplane import Dataplane, version_of
-from hanlin.gateway.oip_tensors import tensors_of
+from hanlin.gateway.oip_outputs import tensors_of
 from hanlin.serving.routes import EndpointRoute
 from hanlin.serving.wire import ReplicaInfo
 from hanlin.types import JsonObject, JsonValue, Principal
