@@ -27,12 +27,14 @@ BENCHES: tuple[tuple[str, ...], ...] = (
     ("serving_overload.py", "--tokens", "long"),
     ("endpoint_load.py",),
     ("batch_rows.py",),
+    ("slow_clients.py",),
     ("serving_residency.py",),
     ("serving_memory.py",),
     ("engines.py",),
     ("doors.py",),
     ("sdk_map.py",),
     ("batch_rows.py",),
+    ("slow_clients.py",),
 )
 
 
