@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from hanlin.networks.config import NetworkConfig
 from hanlin.networks.dropout import Dropout
 from hanlin.networks.embedding import TokenEmbedding
-from hanlin.networks.pooling import masked_max, masked_mean
+from hanlin.networks.pooling import AttentionPooling, masked_max, masked_mean
 from hanlin.networks.recurrent import RecurrentEncoder
 from hanlin.networks.transformer import TransformerEncoder
 from hanlin.networks.wide import WideRoad
@@ -19,8 +19,9 @@ from hanlin.networks.wide import WideRoad
 class TextClassifier(nn.Module):
     """Logits from token ids.
 
-    Features are the largest and the mean value of every encoder unit over the text; with n-grams also the mean embedding, a direct road
-    from "this run of characters stands in the text" to the answer (Joulin et al., Bag of Tricks, 2017).
+    Features are the largest and the mean value of every encoder unit over the text, or a mean weighted by attention, or all three; with
+    n-grams also the mean embedding, a direct road from "this run of characters stands in the text" to the answer (Joulin et al., Bag of
+    Tricks, 2017).
     A wide road, where there is one, adds its own logits.
     """
 
@@ -32,7 +33,9 @@ class TextClassifier(nn.Module):
         self.embedding_dropout = Dropout(config.embedding_dropout)
         self.dropout = Dropout(config.dropout)
         self.has_direct_road = bool(config.ngram_sizes)
-        size = 2 * self.encoder.output_size + (config.embedding_size if self.has_direct_road else 0)
+        width = self.encoder.output_size
+        self.attention_pooling = AttentionPooling(width) if "attention" in config.pooling else None
+        size = width * len(config.pooling.split("-")) + (config.embedding_size if self.has_direct_road else 0)
         self.classifier = nn.Linear(size, len(config.labels))
         self.wide: WideRoad | None = None
         if config.wide_sizes:
@@ -65,9 +68,13 @@ class TextClassifier(nn.Module):
     def from_vectors(self, vectors: Tensor, attention_mask: Tensor) -> Tensor:
         """The logits without the wide road's: (batch, length, embedding_size), (batch, length) → (batch, labels)."""
         hidden = self.encoder(self.embedding_dropout(vectors), attention_mask)
-        features = [masked_max(hidden, attention_mask), masked_mean(hidden, attention_mask)]
+        features = self._pooled(hidden, attention_mask)
         if self.has_direct_road:
             lengths = attention_mask.sum(1, keepdim=True).to(vectors.dtype)
             features.append(masked_mean(vectors, attention_mask) * lengths.sqrt())
         logits: Tensor = self.classifier(self.dropout(torch.cat(features, dim=1)))
         return logits
+
+    def _pooled(self, hidden: Tensor, mask: Tensor) -> list[Tensor]:
+        features = [masked_max(hidden, mask), masked_mean(hidden, mask)] if self.config.pooling != "attention" else []
+        return features if self.attention_pooling is None else [*features, self.attention_pooling(hidden, mask)]

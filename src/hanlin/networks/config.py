@@ -10,6 +10,8 @@ from hanlin.errors import InvalidInput
 from hanlin.types import shorten
 
 MODEL_TYPES = ("hanlin-rnn", "hanlin-lstm", "hanlin-gru", "hanlin-transformer")
+POSITIONS = ("sinusoidal", "learned", "rotary")
+POOLINGS = ("max-mean", "attention", "max-mean-attention")
 MAX_CONFIG_BYTES = 8 * 2**20
 
 
@@ -22,7 +24,8 @@ class NetworkConfig:
         ngram_sizes: which runs of tokens get a row of that table, such as (2, 3).
         wide_sizes: which runs of tokens count in the linear road beside the encoder; empty for none.
         wide_buckets: rows of each of its hashed tables.
-        positions: `sinusoidal` or `learned`; only the Transformer reads it.
+        positions: `sinusoidal`, `learned` or `rotary`; only Transformers read it.
+        pooling: how token vectors become features of the text; only classifiers read it.
         max_position_embeddings: longest sequence in tokens; 0 means that the network sets no limit.
     """
 
@@ -45,6 +48,7 @@ class NetworkConfig:
     wide_sizes: tuple[int, ...] = ()
     wide_buckets: int = 0
     pad_token_id: int = 0
+    pooling: str = "max-mean"
 
     def __post_init__(self) -> None:
         sizes = {"vocab_size": self.vocab_size, "embedding_size": self.embedding_size, "hidden_size": self.hidden_size}
@@ -59,7 +63,8 @@ class NetworkConfig:
         check_wide(self.wide_sizes, self.wide_buckets)
         _check(0 <= self.pad_token_id < self.vocab_size, "pad_token_id", self.pad_token_id)
         _check(len(self.labels) >= 2, "labels", len(self.labels))
-        _check(self.positions in ("sinusoidal", "learned"), "positions", self.positions)
+        _check(self.positions in POSITIONS, "positions", self.positions)
+        _check(self.pooling in POOLINGS, "pooling", self.pooling)
         _check(
             self.model_type != "hanlin-transformer" or self.hidden_size % (2 * self.num_attention_heads) == 0,
             "hidden_size",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
@@ -15,6 +15,24 @@ def masked_mean(hidden: Tensor, mask: Tensor) -> Tensor:
 def masked_max(hidden: Tensor, mask: Tensor) -> Tensor:
     """Largest value over real tokens. hidden (batch, length, size), mask (batch, length) 1 or 0 → (batch, size)."""
     return hidden.masked_fill(mask[:, :, None] == 0, -1e4).amax(1)
+
+
+class AttentionPooling(nn.Module):
+    """A learned mean: each token's weight is the softmax of a score that a small network gives it.
+
+    Source: Yang et al., Hierarchical Attention Networks for Document Classification (2016), equations 5 to 7.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.look = nn.Linear(size, size)
+        self.context = nn.Linear(size, 1, bias=False)
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """hidden (batch, length, size), mask (batch, length) 1 or 0 → (batch, size)."""
+        scores = self.context(self.look(hidden).tanh()).squeeze(-1)  # (batch, length)
+        weights = scores.masked_fill(mask == 0, -1e4).softmax(1)
+        return (hidden * weights[:, :, None]).sum(1)
 
 
 def reverse_index(mask: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 The backward direction is a forward layer over each row's own reversed tokens (a gather by the mask): the answer of a row is then exactly
 free of its neighbours' lengths, and the graph exports as plain layers. torch's layers do the recurrence, because its fused kernel is
-about ten times faster than a loop in Python; `tests/networks` holds them equal to the textbook equations.
+about ten times faster than a loop in Python; `recurrence` has the same in equations, on the same weights.
 """
 
 from __future__ import annotations
@@ -13,16 +13,23 @@ from torch import Tensor, nn
 from hanlin.networks.config import NetworkConfig
 from hanlin.networks.dropout import Dropout
 from hanlin.networks.pooling import gather_rows, reverse_index
+from hanlin.networks.recurrence import GatedRecurrence, LongShortTermMemory, PlainRecurrence, Recurrence
 
-LAYERS: dict[str, type[nn.RNN | nn.LSTM | nn.GRU]] = {"hanlin-rnn": nn.RNN, "hanlin-lstm": nn.LSTM, "hanlin-gru": nn.GRU}
+Layer = type[nn.RNN | nn.LSTM | nn.GRU | Recurrence]
+LAYERS: dict[str, Layer] = {"hanlin-rnn": nn.RNN, "hanlin-lstm": nn.LSTM, "hanlin-gru": nn.GRU}
+READABLE: dict[str, Layer] = {"hanlin-rnn": PlainRecurrence, "hanlin-lstm": LongShortTermMemory, "hanlin-gru": GatedRecurrence}
 
 
 class RecurrentEncoder(nn.Module):
-    """Layers of one or two directions; each layer reads both directions of the layer below."""
+    """Layers of one or two directions; each layer reads both directions of the layer below.
 
-    def __init__(self, config: NetworkConfig) -> None:
+    Args:
+        is_readable: made of the equations instead of the fused kernels; the weights' names are the same.
+    """
+
+    def __init__(self, config: NetworkConfig, *, is_readable: bool = False) -> None:
         super().__init__()
-        kind = LAYERS[config.model_type]
+        kind = (READABLE if is_readable else LAYERS)[config.model_type]
         width = config.hidden_size * (2 if config.bidirectional else 1)
         inputs = [config.embedding_size] + [width] * (config.num_hidden_layers - 1)
         self.forwards = nn.ModuleList(kind(size, config.hidden_size, batch_first=True) for size in inputs)
@@ -57,6 +64,6 @@ def _initialize(layer: nn.Module) -> None:
             nn.init.xavier_uniform_(weight)
         else:
             nn.init.zeros_(weight)
-            if isinstance(layer, nn.LSTM) and name.startswith("bias_ih"):
+            if isinstance(layer, nn.LSTM | LongShortTermMemory) and name.startswith("bias_ih"):
                 size = layer.hidden_size
                 weight.data[size : 2 * size] = 1.0

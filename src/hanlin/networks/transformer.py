@@ -1,42 +1,19 @@
-"""The Transformer encoder, written out: scaled dot-product attention, several heads, positions, layer norm before each part.
+"""The Transformer encoder, written out: attention and a small network for each token, layer norm before each part.
 
 Source: Vaswani et al., Attention Is All You Need (2017); the norm stands before each part (Xiong et al., On Layer Normalization, 2020).
 """
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from hanlin.networks.attention import MultiHeadAttention
 from hanlin.networks.config import NetworkConfig
 from hanlin.networks.dropout import Dropout
 from hanlin.networks.embedding import sinusoids
-
-
-class MultiHeadAttention(nn.Module):
-    """Every token looks at every real token, in several subspaces at once."""
-
-    def __init__(self, size: int, heads: int, dropout: float) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query, self.key, self.value, self.output = (nn.Linear(size, size) for _ in range(4))
-        self.dropout = Dropout(dropout)
-
-    def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
-        """hidden (batch, length, size); bias (batch, 1, 1, length): 0 for real tokens, very negative for padding."""
-        query, key, value = (self._split(part(hidden)) for part in (self.query, self.key, self.value))  # (batch, heads, length, size/heads)
-        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1]) + bias  # (batch, heads, length, length)
-        mixed = self.dropout(scores.softmax(-1)) @ value
-        joined = mixed.transpose(1, 2).flatten(2)  # (batch, length, size)
-        out: Tensor = self.output(joined)
-        return out
-
-    def _split(self, hidden: Tensor) -> Tensor:
-        batch, length, size = hidden.shape
-        return hidden.view(batch, length, self.heads, size // self.heads).transpose(1, 2)
+from hanlin.networks.rotary import rotary_angles
 
 
 class Block(nn.Module):
@@ -52,23 +29,31 @@ class Block(nn.Module):
         self.feedforward_norm = nn.LayerNorm(size)
         self.dropout = Dropout(config.dropout)
 
-    def forward(self, hidden: Tensor, bias: Tensor) -> Tensor:
-        """hidden (batch, length, size) → same."""
-        hidden = hidden + self.dropout(self.attention(self.attention_norm(hidden), bias))
+    def forward(self, hidden: Tensor, bias: Tensor, angles: Tensor | None = None) -> Tensor:
+        """hidden (batch, length, size) → same; see `MultiHeadAttention.forward`."""
+        hidden = hidden + self.dropout(self.attention(self.attention_norm(hidden), bias, angles))
+        return self.feed(hidden)
+
+    def feed(self, hidden: Tensor) -> Tensor:
+        """The second part, each token by itself."""
         wide = functional.gelu(self.expand(self.feedforward_norm(hidden)))
         out: Tensor = hidden + self.dropout(self.contract(wide))
         return out
 
 
 class TransformerEncoder(nn.Module):
-    """Positions, blocks, a last norm."""
+    """Positions, blocks, a last norm. Positions are added to the vectors, or (`rotary`) turn the queries and keys of every block."""
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         size = config.hidden_size
         self.project = nn.Linear(config.embedding_size, size) if config.embedding_size != size else nn.Identity()
+        self.is_rotary = config.positions == "rotary"
         table = sinusoids(config.max_position_embeddings, size) * 0.1  # the scale of our token vectors
-        if config.positions == "learned":
+        if self.is_rotary:
+            angles = rotary_angles(config.max_position_embeddings, size // config.num_attention_heads)
+            self.register_buffer("positions", angles, persistent=False)
+        elif config.positions == "learned":
             self.positions = nn.Parameter(torch.randn_like(table) * 0.02)
         else:
             self.register_buffer("positions", table, persistent=False)
@@ -79,9 +64,11 @@ class TransformerEncoder(nn.Module):
     def forward(self, vectors: Tensor, mask: Tensor) -> Tensor:
         """(batch, length, embedding_size), (batch, length) → (batch, length, hidden_size)."""
         hidden: Tensor = self.project(vectors)
-        hidden = hidden + self.positions[: hidden.shape[1]].to(hidden.dtype)
+        places = self.positions[: hidden.shape[1]]
+        if not self.is_rotary:
+            hidden = hidden + places.to(hidden.dtype)
         bias = (1 - mask[:, None, None, :].to(hidden.dtype)) * -1e4
         for block in self.blocks:
-            hidden = block(hidden, bias)
+            hidden = block(hidden, bias, places if self.is_rotary else None)
         out: Tensor = self.norm(hidden)
         return out
