@@ -30,7 +30,7 @@ class AttentionPooling(nn.Module):
 
     def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
         """hidden (batch, length, size), mask (batch, length) 1 or 0 → (batch, size)."""
-        scores = self.context(self.look(hidden).tanh()).squeeze(-1)  # (batch, length)
+        scores: Tensor = self.context(self.look(hidden).tanh()).squeeze(-1)  # (batch, length)
         weights = scores.masked_fill(mask == 0, -1e4).softmax(1)
         return (hidden * weights[:, :, None]).sum(1)
 
