@@ -9,9 +9,12 @@ from pathlib import Path
 from hanlin.errors import InvalidInput
 from hanlin.types import shorten
 
-MODEL_TYPES = ("hanlin-rnn", "hanlin-lstm", "hanlin-gru", "hanlin-transformer")
+MODEL_TYPES = ("hanlin-rnn", "hanlin-lstm", "hanlin-gru", "hanlin-transformer")  # they read a text and judge it
+GENERATOR_TYPES = ("hanlin-decoder", "hanlin-seq2seq")  # they write one
 POSITIONS = ("sinusoidal", "learned", "rotary")
 POOLINGS = ("max-mean", "attention", "max-mean-attention")
+ARCHITECTURES = {"hanlin-decoder": "CausalDecoder", "hanlin-seq2seq": "EncoderDecoder"}
+MAX_POSITIONS = 2**20
 MAX_CONFIG_BYTES = 8 * 2**20
 
 
@@ -26,12 +29,18 @@ class NetworkConfig:
         wide_buckets: rows of each of its hashed tables.
         positions: `sinusoidal`, `learned` or `rotary`; only Transformers read it.
         pooling: how token vectors become features of the text; only classifiers read it.
-        max_position_embeddings: longest sequence in tokens; 0 means that the network sets no limit.
+        max_position_embeddings: longest sequence in tokens, on either side; 0 means that the network sets no limit.
+        num_hidden_layers: of the encoder, or of a decoder that has none beside it.
+        num_decoder_layers: of the decoder beside an encoder.
+        tie_word_embeddings: whether one table of token vectors serves source, target and output of a network that writes.
+        bos_token_id: what a target begins with.
+        eos_token_id: what ends it.
+        labels: none where a network writes.
     """
 
     model_type: str
     vocab_size: int
-    labels: tuple[str, ...]
+    labels: tuple[str, ...] = ()
     embedding_size: int = 128
     hidden_size: int = 128
     num_hidden_layers: int = 1
@@ -49,11 +58,15 @@ class NetworkConfig:
     wide_buckets: int = 0
     pad_token_id: int = 0
     pooling: str = "max-mean"
+    num_decoder_layers: int = 0
+    tie_word_embeddings: bool = True
+    bos_token_id: int = 0
+    eos_token_id: int = 0
 
     def __post_init__(self) -> None:
         sizes = {"vocab_size": self.vocab_size, "embedding_size": self.embedding_size, "hidden_size": self.hidden_size}
         sizes |= {"num_hidden_layers": self.num_hidden_layers, "num_attention_heads": self.num_attention_heads}
-        _check(self.model_type in MODEL_TYPES, "model_type", self.model_type)
+        _check(self.model_type in MODEL_TYPES + GENERATOR_TYPES, "model_type", self.model_type)
         for name, size in sizes.items():
             _check(0 < size <= 2**22, name, size)
         _check(0 <= self.ngram_buckets <= 2**22, "ngram_buckets", self.ngram_buckets)
@@ -62,15 +75,11 @@ class NetworkConfig:
         _check(max(self.ngram_sizes, default=0) * self.ngram_buckets < 2**24, "ngram_buckets", self.ngram_buckets)
         check_wide(self.wide_sizes, self.wide_buckets)
         _check(0 <= self.pad_token_id < self.vocab_size, "pad_token_id", self.pad_token_id)
-        _check(len(self.labels) >= 2, "labels", len(self.labels))
+        _check(len(self.labels) >= 2 or self.is_generator, "labels", len(self.labels))
         _check(self.positions in POSITIONS, "positions", self.positions)
         _check(self.pooling in POOLINGS, "pooling", self.pooling)
-        _check(
-            self.model_type != "hanlin-transformer" or self.hidden_size % (2 * self.num_attention_heads) == 0,
-            "hidden_size",
-            self.hidden_size,
-        )
-        _check(self.model_type != "hanlin-transformer" or self.max_position_embeddings > 0, "max_position_embeddings", 0)
+        self._check_attention()
+        self._check_generator()
         for name, rate in {
             "dropout": self.dropout,
             "embedding_dropout": self.embedding_dropout,
@@ -78,12 +87,40 @@ class NetworkConfig:
         }.items():
             _check(0 <= rate < 1, name, rate)
 
+    @property
+    def is_generator(self) -> bool:
+        """Whether it writes sequences of tokens."""
+        return self.model_type in GENERATOR_TYPES
+
+    def _check_attention(self) -> None:
+        if not (self.is_generator or self.model_type == "hanlin-transformer"):
+            return
+        _check(self.hidden_size % (2 * self.num_attention_heads) == 0, "hidden_size", self.hidden_size)
+        _check(0 < self.max_position_embeddings <= MAX_POSITIONS, "max_position_embeddings", self.max_position_embeddings)
+        _check(0 < self.intermediate_size <= 2**22, "intermediate_size", self.intermediate_size)
+
+    def _check_generator(self) -> None:
+        if not self.is_generator:
+            return
+        _check(not self.labels, "labels", len(self.labels))
+        _check(self.embedding_size == self.hidden_size, "embedding_size", self.embedding_size)
+        _check(self.model_type != "hanlin-seq2seq" or 0 < self.num_decoder_layers <= 2**22, "num_decoder_layers", self.num_decoder_layers)
+        for name, number in {"bos_token_id": self.bos_token_id, "eos_token_id": self.eos_token_id}.items():
+            _check(0 <= number < self.vocab_size, name, number)
+        _check(self.eos_token_id != self.pad_token_id, "eos_token_id", self.eos_token_id)
+        _check(not self.ngram_sizes and not self.wide_sizes, "ngram_sizes", list(self.ngram_sizes))
+
     def save(self, folder: Path) -> None:
         """Write `folder/config.json`."""
         values = asdict(self)
         labels = values.pop("labels")
-        values |= {"id2label": {str(i): label for i, label in enumerate(labels)}, "label2id": {label: i for i, label in enumerate(labels)}}
-        values |= {"num_labels": len(labels), "architectures": ["TextClassifier"]}
+        if labels:
+            values |= {
+                "id2label": {str(i): label for i, label in enumerate(labels)},
+                "label2id": {name: i for i, name in enumerate(labels)},
+            }
+            values["num_labels"] = len(labels)
+        values["architectures"] = [ARCHITECTURES.get(self.model_type, "TextClassifier")]
         text = json.dumps(values, ensure_ascii=False, indent=2, sort_keys=True)
         (folder / "config.json").write_text(text + "\n", encoding="utf-8")
 
@@ -91,7 +128,7 @@ class NetworkConfig:
     def load(cls, folder: Path) -> NetworkConfig:
         """Read `folder/config.json`. Raises InvalidInput (`invalid_network_config`) for unknown, missing or wrong values."""
         values = read_config(folder)
-        id2label = values.pop("id2label", None)
+        id2label = values.pop("id2label", {} if values.get("model_type") in GENERATOR_TYPES else None)
         _check(isinstance(id2label, dict), "id2label", type(id2label).__name__)
         assert isinstance(id2label, dict)
         _check(sorted(id2label) == sorted(str(i) for i in range(len(id2label))), "id2label", len(id2label))

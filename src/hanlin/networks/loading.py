@@ -17,9 +17,11 @@ from torch import nn
 
 from hanlin.errors import InvalidInput
 from hanlin.networks.classifier import TextClassifier
-from hanlin.networks.config import MODEL_TYPES, NetworkConfig, read_config
+from hanlin.networks.config import GENERATOR_TYPES, MODEL_TYPES, NetworkConfig, read_config
+from hanlin.networks.decoder import CausalDecoder
 from hanlin.networks.head import Head
 from hanlin.networks.heads import PretrainedClassifier, PretrainedEmbedder, PretrainedModule
+from hanlin.networks.seq2seq import EncoderDecoder
 from hanlin.networks.wide import WideShape, load_wide, save_wide
 
 if TYPE_CHECKING:
@@ -30,19 +32,34 @@ Attention = Literal["eager", "sdpa"]
 TORCH_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
+Generator = CausalDecoder | EncoderDecoder  # our networks that write
+
+
 def build(config: NetworkConfig) -> TextClassifier:
-    """A new network with random weights (torch's generator)."""
+    """A new classifier with random weights (torch's generator)."""
     return TextClassifier(config)
+
+
+def build_generator(config: NetworkConfig) -> Generator:
+    """A new network that writes, with random weights (torch's generator)."""
+    return CausalDecoder(config) if config.model_type == "hanlin-decoder" else EncoderDecoder(config)
+
+
+def tied_names(module: nn.Module) -> set[str]:
+    """Names of parameters that are others under a second name; they are not saved."""
+    return {name for name, _ in module.named_parameters(remove_duplicate=False)} - {name for name, _ in module.named_parameters()}
 
 
 def save_network(module: nn.Module, folder: Path) -> None:
     """Write config.json and model.safetensors of a network, ours or pretrained; its wide road beside it when it is pretrained."""
     inner = module.model if isinstance(module, PretrainedModule) else module
-    if isinstance(inner, TextClassifier):
+    if isinstance(inner, TextClassifier | CausalDecoder | EncoderDecoder):
         inner.config.save(folder)
     else:
         _save_pretrained_config(module, inner, folder)
-    state = {name: tensor.detach().float().contiguous() for name, tensor in inner.state_dict().items() if tensor.is_floating_point()}
+    tied = tied_names(inner)
+    kept = {name: tensor for name, tensor in inner.state_dict().items() if tensor.is_floating_point() and name not in tied}
+    state = {name: tensor.detach().float().contiguous() for name, tensor in kept.items()}
     save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
 
 
@@ -60,16 +77,27 @@ def _save_pretrained_config(module: nn.Module, inner: nn.Module, folder: Path) -
 
 
 def load_network(folder: Path) -> TextClassifier:
-    """One of our networks, fp32, in eval mode. Raises InvalidInput (`invalid_network_config`, `weights_do_not_fit`)."""
+    """One of our classifiers, fp32, in eval mode. Raises InvalidInput (`invalid_network_config`, `weights_do_not_fit`)."""
     module = build(NetworkConfig.load(folder))
+    _fill(module, folder)
+    return module.eval()
+
+
+def load_own_generator(folder: Path) -> Generator:
+    """One of our networks that write, fp32, in eval mode. Raises InvalidInput (`invalid_network_config`, `weights_do_not_fit`)."""
+    module = build_generator(NetworkConfig.load(folder))
+    _fill(module, folder)
+    return module.eval()
+
+
+def _fill(module: nn.Module, folder: Path) -> None:
     try:
         problems = module.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
     except (RuntimeError, SafetensorError, OSError) as error:
         raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names="model.safetensors") from error
-    wrong = [*problems.missing_keys, *problems.unexpected_keys]
+    wrong = sorted({*problems.missing_keys, *problems.unexpected_keys} - tied_names(module))
     if wrong:
         raise InvalidInput("weights_do_not_fit", names=", ".join(wrong[:5])[:200])
-    return module.eval()
 
 
 def load_model(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = "eager") -> nn.Module:
@@ -78,6 +106,8 @@ def load_model(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = "e
     head = Head.of(config)
     if config.get("model_type") in MODEL_TYPES:
         return load_network(folder).to(TORCH_DTYPES[dtype])
+    if config.get("model_type") in GENERATOR_TYPES:
+        return load_own_generator(folder).to(TORCH_DTYPES[dtype])
     model = load_pretrained(folder, head, dtype=dtype, attention=attention)
     if head.output == "embeddings":
         return PretrainedEmbedder(model, head).eval()

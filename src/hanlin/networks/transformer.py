@@ -48,14 +48,13 @@ class TransformerEncoder(nn.Module):
         super().__init__()
         size = config.hidden_size
         self.project = nn.Linear(config.embedding_size, size) if config.embedding_size != size else nn.Identity()
-        self.is_rotary = config.positions == "rotary"
+        # No buffer: in bf16 the angle of a late token would be wrong by whole turns.
+        is_rotary = config.positions == "rotary"
+        self.angles = rotary_angles(config.max_position_embeddings, size // config.num_attention_heads) if is_rotary else None
         table = sinusoids(config.max_position_embeddings, size) * 0.1  # the scale of our token vectors
-        if self.is_rotary:
-            angles = rotary_angles(config.max_position_embeddings, size // config.num_attention_heads)
-            self.register_buffer("positions", angles, persistent=False)
-        elif config.positions == "learned":
+        if config.positions == "learned":
             self.positions = nn.Parameter(torch.randn_like(table) * 0.02)
-        else:
+        elif not is_rotary:
             self.register_buffer("positions", table, persistent=False)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.num_hidden_layers))
         self.norm = nn.LayerNorm(size)
@@ -64,11 +63,11 @@ class TransformerEncoder(nn.Module):
     def forward(self, vectors: Tensor, mask: Tensor) -> Tensor:
         """(batch, length, embedding_size), (batch, length) → (batch, length, hidden_size)."""
         hidden: Tensor = self.project(vectors)
-        places = self.positions[: hidden.shape[1]]
-        if not self.is_rotary:
-            hidden = hidden + places.to(hidden.dtype)
+        angles = None if self.angles is None else self.angles[: hidden.shape[1]].to(hidden.device)
+        if angles is None:
+            hidden = hidden + self.positions[: hidden.shape[1]].to(hidden.dtype)
         bias = (1 - mask[:, None, None, :].to(hidden.dtype)) * -1e4
         for block in self.blocks:
-            hidden = block(hidden, bias, places if self.is_rotary else None)
+            hidden = block(hidden, bias, angles)
         out: Tensor = self.norm(hidden)
         return out
