@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from hanlin.serving.gathering import gather, without_tokens
+from hanlin.engines.gathering import gather, without_tokens
 from hanlin.tasks import TASKS, Encoded
 
 TASK = TASKS.get("token-classification")

@@ -94,7 +94,7 @@ def test_names_itself_as_registered(task):
 
 
 def test_columns_are_distinct_lower_case_words(task):
-    words = [word for column in task.columns for word in (column.name, *column.aliases)]
+    words = [word for column in task.examples.columns for word in (column.name, *column.aliases)]
     assert len(set(words)) == len(words)
     assert words == [word.casefold().strip() for word in words]
 

@@ -5,7 +5,7 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from hanlin.errors import InvalidInput
-from hanlin.serving.gathering import gather
+from hanlin.engines.gathering import gather
 from hanlin.tasks import TASKS, Limits, ModelSpec, TextSettings
 from hanlin.tasks.encoded import Marks
 from hanlin.tasks.encoding import TextEncoder

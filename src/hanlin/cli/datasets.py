@@ -33,6 +33,7 @@ def add(  # noqa: PLR0917  # Typer passes them by name
     task: Task = "text-classification",
     text: Annotated[str | None, typer.Option("--text", help=say("option.text"), metavar="COLUMN")] = None,
     label: Annotated[str | None, typer.Option("--label", help=say("option.label"), metavar="COLUMN")] = None,
+    columns: Annotated[str | None, typer.Option("--columns", help=say("option.columns"), metavar="COLUMN=HEADER,…")] = None,
     format: Annotated[str | None, typer.Option("--format", help=say("option.format"))] = None,  # noqa: A002  # the option's own name
     encoding: Annotated[str | None, typer.Option("--encoding", help=say("option.encoding"))] = None,
     bad_bytes: Annotated[str | None, typer.Option("--bad-bytes", metavar="refuse|skip", help=say("option.bad_bytes"))] = None,
@@ -43,7 +44,7 @@ def add(  # noqa: PLR0917  # Typer passes them by name
 ) -> None:
     """See `help.dataset_add`."""
     given: JsonObject = {
-        "text": text, "label": label, "format": format, "encoding": encoding, "bad_bytes": bad_bytes, "split": split,
+        "text": text, "label": label, "columns": columns, "format": format, "encoding": encoding, "bad_bytes": bad_bytes, "split": split,
         "leaks": leaks,
     }  # fmt: skip
     options: JsonObject = {key: value for key, value in given.items() if value is not None}

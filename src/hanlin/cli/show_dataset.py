@@ -49,8 +49,9 @@ def facts(dataset: Dataset, version: DatasetVersion) -> Iterable[RenderableType]
     report = version.report
     kept, read = figure(report.get("rows_kept", version.rows)), figure(report.get("rows_read", version.rows))
     yield cell(say("dataset.rows", kept=kept, read=read))
-    if (columns := part(report, "columns")) and part(columns, "text"):
-        yield cell(say("dataset.columns", text=words(part(columns, "text")), label=words(part(columns, "label"))))
+    if isinstance(columns := part(report, "columns"), dict) and columns:
+        taken = [say("dataset.column", column=name, header=words(header)) for name, header in columns.items()]
+        yield cell(say("dataset.columns", columns=", ".join(taken)))
     for name in PROBLEMS:
         if total := _total(report.get(name)):
             places = ", ".join(

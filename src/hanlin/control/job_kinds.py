@@ -98,7 +98,7 @@ class Ingest(JobKind):
     task: str = "text-classification"
     files: list[FileItem] = Field(min_length=1, max_length=10_000)
     options: dict[str, JsonValue] = Field(
-        default_factory=dict, description="format, encoding, text, label, split, leaks, bad_bytes; what is left out is found out"
+        default_factory=dict, description="format, encoding, text, label, columns, split, leaks, bad_bytes; what is left out is found out"
     )
 
 

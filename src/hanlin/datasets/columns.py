@@ -1,52 +1,82 @@
-"""Which column of a file is the text and which the label. Knows headers only."""
+"""Which column of a file is which of the task's. Knows headers only."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hanlin.datasets.values import ReadOptions
 from hanlin.errors import InvalidInput
 from hanlin.tasks import Column, Task
+from hanlin.types import shorten
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnChoice:
-    """Positions of the chosen columns in a header, and the names found there."""
+    """Where each of the task's columns stands in a header, and the names found there. Columns that the file lacks are not there."""
 
-    text: int
-    label: int
+    places: Mapping[str, int]
     names: tuple[str, ...]
 
     @property
-    def text_name(self) -> str:
-        """Header of the text column."""
-        return self.names[self.text]
+    def headers(self) -> dict[str, str]:
+        """The header of each column."""
+        return {name: self.names[place] for name, place in self.places.items()}
 
-    @property
-    def label_name(self) -> str:
-        """Header of the label column."""
-        return self.names[self.label]
+    def fields(self, values: Sequence[object]) -> dict[str, object]:
+        """The fields of a row of a table, by column."""
+        return {name: values[place] for name, place in self.places.items()}
 
 
 def choose_columns(header: Sequence[str], task: Task, options: ReadOptions, *, file: str) -> ColumnChoice:
-    """The text and label column: as named in the options, else the one called so, else the only one with an alias.
+    """Each column: as named in the options, else the one called so, else the only one with an alias.
 
     Raises:
-        InvalidInput: `column_not_found` or `column_ambiguous`, listing the columns found.
+        InvalidInput: `column_not_found` or `column_ambiguous`, listing the columns found; `unknown_column` for an option that names none.
     """
     names = tuple(name.strip().lstrip("\ufeff") for name in header)
-    wanted = {column.kind: column for column in task.columns}
-    text = _find(names, wanted["text"], options.text, file)
-    label = _find(names, wanted["label"], options.label, file)
-    if text == label:
-        raise InvalidInput("column_ambiguous", file=file, column="label", columns=_listing(names), candidates=_quote(names[text]))
-    return ColumnChoice(text, label, names)
+    columns = task.examples.columns
+    asked = _asked(columns, options)
+    places: dict[str, int] = {}
+    for column in columns:
+        if not column.is_optional or asked.get(column.name) or _has(names, column):
+            places[column.name] = _find(names, column, asked.get(column.name, ""), file)
+    _check_apart(places, names, file)
+    return ColumnChoice(places, names)
 
 
 def find_column(header: Sequence[str], column: Column, asked: str, *, file: str) -> int:
     """The place of one column: as asked for, else the one called so, else the only one with an alias. Raises as `choose_columns`."""
     return _find(tuple(name.strip().lstrip("\ufeff") for name in header), column, asked, file)
+
+
+def _asked(columns: Sequence[Column], options: ReadOptions) -> dict[str, str]:
+    """Headers by column name: `text` and `label` mean the first column of that kind."""
+    asked = options.headers()
+    known = {column.name for column in columns}
+    for name in asked:
+        if name not in known:
+            raise InvalidInput("unknown_column", column=shorten(name), choices=", ".join(column.name for column in columns))
+    for kind, header in (("text", options.text), ("label", options.label)):
+        column = next((column for column in columns if column.kind == kind), None)
+        if header and column is None:
+            raise InvalidInput("unknown_column", column=kind, choices=", ".join(column.name for column in columns))
+        if header and column is not None:
+            asked.setdefault(column.name, header)
+    return asked
+
+
+def _has(names: tuple[str, ...], column: Column) -> bool:
+    folded = {name.casefold() for name in names}
+    return column.name in folded or not folded.isdisjoint(column.aliases)
+
+
+def _check_apart(places: Mapping[str, int], names: tuple[str, ...], file: str) -> None:
+    seen: set[int] = set()
+    for name, place in places.items():
+        if place in seen:
+            raise InvalidInput("column_ambiguous", file=file, column=name, columns=_listing(names), candidates=_quote(names[place]))
+        seen.add(place)
 
 
 def _find(names: tuple[str, ...], column: Column, asked: str, file: str) -> int:

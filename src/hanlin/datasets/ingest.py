@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -27,7 +28,7 @@ from hanlin.datasets.store import SplitWriter, write_manifest
 from hanlin.datasets.twins import DROPPED, RECORD, TwinFinder, Verdict
 from hanlin.datasets.values import PROBLEMS, BadRow, ReadOptions, ReadProgress, SourceFile
 from hanlin.errors import InvalidInput
-from hanlin.tasks import Task
+from hanlin.tasks import Example, Task
 from hanlin.types import shorten
 
 _BATCH_ROWS = 8192
@@ -53,6 +54,15 @@ def ingest(
         shutil.rmtree(work, ignore_errors=True)
 
 
+class _Row(NamedTuple):
+    """A checked row; `labels` and `file` are positions."""
+
+    example: Example
+    labels: list[int]
+    file: int
+    line: int
+
+
 class _Ingest:
     """The state of one run."""
 
@@ -60,12 +70,13 @@ class _Ingest:
         self, source: Sequence[SourceFile], *, task: Task, options: ReadOptions, out: Path, work: Path, progress: ReadProgress | None
     ) -> None:
         self._files = source
+        self._form = task.examples
         self._options = options
         self._out = out
         self._work = work
         self._kind = find_format(source, options.format)
         self._reading = Reading(task, options, Meter(sum(file.path.stat().st_size for file in source), progress))
-        self._checker = RowChecker()
+        self._checker = RowChecker(task.examples)
         self._bad: list[BadRowReport] = []
         self._num_bad = 0
         self._moved = 0
@@ -76,13 +87,13 @@ class _Ingest:
         with spill.writing():
             for batch in self._batches():
                 finder.add(self._records(batch, spill.rows))
-                spill.add(batch)
+                spill.add([SpilledRow(row.example.text, row.example.annotation, row.labels, row.file, row.line) for row in batch])
         if not spill.rows:
             self._refuse_nothing()
         return self._write(spill, finder.judge())
 
-    def _batches(self) -> Iterator[list[SpilledRow]]:
-        batch: list[SpilledRow] = []
+    def _batches(self) -> Iterator[list[_Row]]:
+        batch: list[_Row] = []
         characters = 0
         for index, row in read_rows(self._files, self._kind, self._reading):
             checked = row if isinstance(row, BadRow) else self._checker.check(row)
@@ -91,23 +102,25 @@ class _Ingest:
                 if len(self._bad) < MAX_LISTED:
                     self._bad.append(BadRowReport(Place(self._files[index].name[:200], checked.line), checked.problem))
                 continue
-            batch.append(SpilledRow(checked.text, checked.label, index, checked.line))
-            characters += len(checked.text)
+            batch.append(_Row(checked, [self._checker.number(label) for label in checked.labels], index, row.line))
+            characters += len(checked.text) + len(checked.annotation)
             if len(batch) >= _BATCH_ROWS or characters >= _BATCH_CHARACTERS:
                 yield batch
                 batch, characters = [], 0
         if batch:
             yield batch
 
-    def _records(self, batch: list[SpilledRow], first: int) -> np.ndarray:
+    def _records(self, batch: list[_Row], first: int) -> np.ndarray:
         records = np.zeros(len(batch), dtype=RECORD)
         hashes, folds, splits = bytearray(), bytearray(), bytearray()
         for row in batch:
-            digest = hashlib.sha256(row.text.encode("utf-8")).digest()
-            folded = fold(row.text)
-            split = split_index(digest, row.text, self._options.split)
+            identity = row.example.identity or row.example.text
+            digest = hashlib.sha256(identity.encode("utf-8")).digest()
+            folded = fold(identity)
+            group = row.example.group or identity
+            split = self._split(group)
             if self._options.leaks == "move":
-                plain, split = split, split_index(hashlib.sha256(folded.encode("utf-8")).digest(), folded, self._options.split)
+                plain, split = split, self._split(fold(group))
                 self._moved += plain != split
             hashes += digest[:16]
             folds += hashlib.blake2b(folded.encode("utf-8"), digest_size=8).digest()
@@ -116,9 +129,18 @@ class _Ingest:
         records["row"] = np.arange(first, first + len(batch))
         records["high"], records["low"] = pairs[:, 0], pairs[:, 1]
         records["fold"] = np.frombuffer(bytes(folds), dtype="<u8")
-        records["label"] = [row.label for row in batch]
+        records["label"] = [self._answer(row) for row in batch]
         records["split"] = np.frombuffer(bytes(splits), dtype=np.uint8)
         return records
+
+    def _split(self, group: str) -> int:
+        return split_index(hashlib.sha256(group.encode("utf-8")).digest(), group, self._options.split)
+
+    def _answer(self, row: _Row) -> int:
+        """A number that tells answers to the same question apart."""
+        if self._form.is_classified:
+            return row.labels[0]
+        return int.from_bytes(hashlib.blake2b(row.example.annotation.encode("utf-8"), digest_size=4).digest(), "little", signed=True)
 
     def _write(self, spill: Spill, verdict: Verdict) -> DatasetReport:
         labels = self._checker.labels
@@ -135,8 +157,8 @@ class _Ingest:
                 split = int(verdict.splits[number])
                 if split == DROPPED:
                     continue
-                writers[split].add(row.text, labels[row.label])
-                counts[row.label, split] += 1
+                writers[split].add(row.text, row.annotation)
+                np.add.at(counts, (row.labels, split), 1)
                 lengths[len(row.text)] += 1
                 language.add(row.text)
             digests = {name: writer.digest() for name, writer in zip(SPLITS, writers, strict=True)}
@@ -151,7 +173,7 @@ class _Ingest:
             task=self._reading.task.name,
             format=self._kind,
             encoding=", ".join(sorted(self._reading.encodings)),
-            columns=(("text", choice.text_name), ("label", choice.label_name)) if choice else (),
+            columns=tuple(choice.headers.items()) if choice else (),
             rows_read=spill.rows + self._num_bad,
             rows_kept=sum(rows.values()),
             bad_rows=Counted(self._num_bad, tuple(self._bad)),
@@ -175,6 +197,11 @@ class _Ingest:
         raise InvalidInput("dataset_all_bad", rows=self._num_bad, file=first.place.file, line=first.place.line, problem=problem)
 
     def _refuse_untrainable(self, labels: list[tuple[str, tuple[int, int, int]]], rows: dict[str, int], conflicts: int) -> None:
+        for split, count in rows.items():
+            if not count and not self._form.is_classified:
+                raise InvalidInput("dataset_split_empty", split=split, rows=sum(rows.values()))
+        if not self._form.is_classified:
+            return
         if len(labels) < 2:
             raise InvalidInput("dataset_one_class", labels=len(labels), rows=sum(rows.values()), bad=self._num_bad, conflicts=conflicts)
         for label, counts in labels:

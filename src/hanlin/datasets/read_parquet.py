@@ -19,7 +19,7 @@ _MAX_COLUMN_BYTES = 2 * 2**30  # of one row group, unpacked: what reading a batc
 
 
 def read_parquet(file: SourceFile, choose: Callable[[Sequence[str]], ColumnChoice], meter: Meter) -> Iterator[Row]:
-    """Every row of the two chosen columns, numbered from 1. Class labels that a `datasets` schema names come as their names.
+    """Every row of the chosen columns, numbered from 1. Class labels that a `datasets` schema names come as their names.
 
     Raises:
         InvalidInput: `parquet_unreadable`, or what `choose` raises.
@@ -30,26 +30,33 @@ def read_parquet(file: SourceFile, choose: Callable[[Sequence[str]], ColumnChoic
     try:
         with pq.ParquetFile(file.path) as table:
             choice = choose(table.schema_arrow.names)
-            names = _class_names(table, choice.label_name)
-            _check_size(table, choice, file)
+            headers = choice.headers
+            names = {column: _class_names(table, header) for column, header in headers.items()}
+            _check_size(table, set(headers.values()), file)
             number = 0
-            for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=[choice.text_name, choice.label_name]):
-                texts, labels = batch.column(choice.text_name).to_pylist(), batch.column(choice.label_name).to_pylist()
-                for text, label in zip(texts, labels, strict=True):
+            for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=[*headers.values()]):
+                values = {column: _named(batch.column(header).to_pylist(), names[column]) for column, header in headers.items()}
+                for row in zip(*values.values(), strict=True):
                     number += 1
-                    is_named = names and type(label) is int and 0 <= label < len(names)
-                    yield Row(number, text, names[label] if is_named else label)
+                    yield Row(number, dict(zip(values, row, strict=True)))
                 meter.show(0)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InvalidInput("parquet_unreadable", file=file.name[:200], details=str(error)[:500]) from error
 
 
-def _check_size(table: pq.ParquetFile, choice: ColumnChoice, file: SourceFile) -> None:
+def _named(values: list[object], names: list[str]) -> list[object]:
+    """Class numbers as their names, where there are names."""
+    if not names:
+        return values
+    return [names[value] if type(value) is int and 0 <= value < len(names) else value for value in values]
+
+
+def _check_size(table: pq.ParquetFile, wanted: set[str], file: SourceFile) -> None:
     metadata = table.metadata
     for group in range(metadata.num_row_groups):
         for index in range(metadata.num_columns):
             column = metadata.row_group(group).column(index)
-            if column.path_in_schema in {choice.text_name, choice.label_name} and column.total_uncompressed_size > _MAX_COLUMN_BYTES:
+            if column.path_in_schema in wanted and column.total_uncompressed_size > _MAX_COLUMN_BYTES:
                 raise InvalidInput("parquet_unreadable", file=file.name[:200], details="row group larger than 2 GiB")
 
 

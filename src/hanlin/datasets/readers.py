@@ -1,4 +1,4 @@
-"""One door to all formats: finds out what the files are and yields rows of text and label."""
+"""One door to all formats: finds out what the files are and yields rows of named fields."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 from hanlin.datasets.columns import ColumnChoice, choose_columns
+from hanlin.datasets.formats import FIELD_FORMATS
 from hanlin.datasets.lines import Meter, read_lines
 from hanlin.datasets.read_csv import read_records
 from hanlin.datasets.read_json import read_json, read_jsonl
 from hanlin.datasets.read_parquet import read_parquet
-from hanlin.datasets.values import MAX_TEXT_BYTES, BadRow, ReadOptions, Row, SourceFile
+from hanlin.datasets.values import FORMATS, BadRow, ReadOptions, Row, SourceFile
 from hanlin.encodings import MARK, Encoding, detect
 from hanlin.errors import InvalidInput
 from hanlin.tasks import Task
+from hanlin.tasks.examples import MAX_TEXT_BYTES
 
 _SUFFIXES = {
     ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
@@ -38,6 +40,11 @@ class Reading:
         self.choice = choose_columns(header, self.task, self.options, file=file.name[:200])
         return self.choice
 
+    def choose_keys(self, keys: Sequence[str], file: SourceFile) -> dict[str, str]:
+        """The key of each column in JSON objects, also of those that the first object lacks."""
+        headers = self.choose(keys, file).headers
+        return headers | {column.name: column.name for column in self.task.examples.columns if column.name not in headers}
+
     def encoding(self, file: SourceFile) -> Encoding:
         """The encoding of a file, remembered for the report."""
         is_lenient = self.options.bad_bytes == "skip"
@@ -55,7 +62,8 @@ def find_format(files: Sequence[SourceFile], asked: str) -> str:
     suffixes = {PurePosixPath(file.name).suffix.lower() for file in files}
     if suffixes == {".txt"} and len(files) > 1:
         return "folder"
-    formats = {_SUFFIXES.get(PurePosixPath(file.name).suffix.lower()) or _sniff(file) for file in files}
+    known = _SUFFIXES | {suffix: name for name in FIELD_FORMATS.names() for suffix in FIELD_FORMATS.get(name).suffixes}
+    formats = {known.get(PurePosixPath(file.name).suffix.lower()) or _sniff(file) for file in files}
     if len(formats) > 1:
         raise InvalidInput("mixed_formats", formats=", ".join(sorted(formats)))
     return formats.pop()
@@ -80,7 +88,7 @@ def read_rows(files: Sequence[SourceFile], kind: str, reading: Reading) -> Itera
     Raises:
         InvalidInput: what makes a whole file unreadable: encoding, columns, syntax, format.
     """
-    read = _READERS[kind]
+    read = _READERS.get(kind) or _read_format(kind, reading)
     for index, file in enumerate(files):
         for row in read(file, reading):
             yield index, row
@@ -107,19 +115,19 @@ def _read_table(file: SourceFile, reading: Reading, *, is_tsv: bool) -> Iterator
         if len(fields) != width and (len(fields) < width or any(fields[width:])):
             yield BadRow(line, "columns")
         else:
-            yield Row(line, fields[choice.text], fields[choice.label])
+            yield Row(line, choice.fields(fields))
 
 
 def _read_objects(file: SourceFile, reading: Reading, *, is_lines: bool) -> Iterator[Row | BadRow]:
     read = read_jsonl if is_lines else read_json
-    choice: ColumnChoice | None = None
+    headers: dict[str, str] = {}
     for record in read(file, reading.encoding(file), reading.meter):
         if isinstance(record, BadRow):
             yield record
             continue
         line, value = record
-        choice = choice or reading.choose(list(value), file)  # the first object's keys stand for all
-        yield Row(line, value.get(choice.text_name), value.get(choice.label_name))
+        headers = headers or reading.choose_keys(list(value), file)  # the first object's keys stand for all
+        yield Row(line, {name: value[header] for name, header in headers.items() if header in value})
 
 
 def _read_parquet(file: SourceFile, reading: Reading) -> Iterator[Row | BadRow]:
@@ -135,13 +143,21 @@ def _read_label_file(file: SourceFile, reading: Reading) -> Iterator[Row | BadRo
             yield BadRow(1, "text_too_long")
         else:
             text = file.path.read_bytes()[encoding.bom_bytes :].decode(encoding.codec, encoding.errors)
-            yield BadRow(text[: text.index(MARK)].count("\n") + 1, "bytes") if MARK in text else Row(1, text, path.parts[-2])
+            yield BadRow(text[: text.index(MARK)].count("\n") + 1, "bytes") if MARK in text else Row(1, {"text": text, "label": path.parts[-2]})
         return
     for line in read_lines(file.path, encoding, reading.meter):
         if line.problem:
             yield BadRow(line.number, line.problem)
         elif line.text.strip():
-            yield Row(line.number, line.text.strip(), path.stem)
+            yield Row(line.number, {"text": line.text.strip(), "label": path.stem})
+
+
+def _read_format(kind: str, reading: Reading) -> Callable[[SourceFile, Reading], Iterator[Row | BadRow]]:
+    form = FIELD_FORMATS.get(kind)
+    if kind not in reading.task.examples.formats:
+        choices = ", ".join((*FORMATS, *reading.task.examples.formats))
+        raise InvalidInput("format_of_another_task", format=kind, task=reading.task.name, choices=choices)
+    return lambda file, reading: form.read(file, reading.encoding(file), reading.meter)
 
 
 _READERS: dict[str, Callable[[SourceFile, Reading], Iterator[Row | BadRow]]] = {

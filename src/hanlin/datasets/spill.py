@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 
 
 class SpilledRow(NamedTuple):
-    """A checked row; `label` and `file` are positions in lists kept elsewhere."""
+    """A checked row; `labels` and `file` are positions in lists kept elsewhere."""
 
     text: str
-    label: int
+    annotation: str
+    labels: list[int]
     file: int
     line: int
 
@@ -34,7 +35,9 @@ class Spill:
         """Within this, `add` may be called."""
         import pyarrow as pa
 
-        self._schema = pa.schema([("text", pa.string()), ("label", pa.int32()), ("file", pa.int32()), ("line", pa.int64())])
+        self._schema = pa.schema(
+            [("text", pa.string()), ("annotation", pa.string()), ("labels", pa.list_(pa.int32())), ("file", pa.int32()), ("line", pa.int64())]
+        )
         with pa.OSFile(str(self._path), "wb") as sink, pa.ipc.new_stream(sink, self._schema) as writer:
             self._writer = writer
             yield
@@ -55,5 +58,5 @@ class Spill:
 
         with pa.OSFile(str(self._path), "rb") as source, pa.ipc.open_stream(source) as reader:
             for batch in reader:
-                columns = [batch.column(index).to_pylist() for index in range(4)]
+                columns = [batch.column(index).to_pylist() for index in range(len(SpilledRow._fields))]
                 yield from map(SpilledRow, *columns)

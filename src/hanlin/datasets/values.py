@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, cast
@@ -16,7 +16,6 @@ from hanlin.types import JsonObject, shorten
 # Called now and then with (bytes read, bytes in all); raising out of it (such as Cancelled) stops the work.
 ReadProgress = Callable[[int, int], None]
 
-MAX_TEXT_BYTES = 2**20  # a longer text could not be classified later either
 MAX_ROW_CHARACTERS = 4 * 2**20  # one record of a file, other columns and quotes included
 
 
@@ -42,6 +41,7 @@ class ReadOptions:
         encoding: one of `ENCODINGS`.
         text: header of the text column.
         label: header of the label column.
+        columns: headers of any of the task's columns, such as `source=en, target=zh`.
         split: percents of train/validation/test, such as `80/10/10`, or of train/test, such as `80/20` (validation is a tenth of train).
         bad_bytes: `refuse` a file with bytes that are not of its encoding, or `skip` the rows that hold them.
         leaks: `report` counts near-twins that stand in two splits; `move` splits by folded text, so that there are none.
@@ -51,16 +51,28 @@ class ReadOptions:
     encoding: str = ""
     text: str = ""
     label: str = ""
+    columns: str = ""
     split: str = "80/10/10"
     leaks: str = "report"
     bad_bytes: str = "refuse"
 
     def __post_init__(self) -> None:
         shares_of(self.split)  # refuses what is none
-        for name, choices in CHOICES.items():
-            value = getattr(self, name)
+        self.headers()
+        for name in ("format", *CHOICES):
+            value, choices = getattr(self, name), choices_of(name)
             if value not in choices:
                 raise InvalidInput("invalid_dataset_option", name=name, value=shorten(value), choices=", ".join(filter(None, choices)))
+
+    def headers(self) -> dict[str, str]:
+        """Header by column name, as `columns` says. Raises InvalidInput (`invalid_dataset_option`)."""
+        found: dict[str, str] = {}
+        for part in filter(None, (part.strip() for part in self.columns.split(","))):
+            name, mark, header = (piece.strip() for piece in part.partition("="))
+            if not mark or not name or not header:
+                raise InvalidInput("invalid_dataset_option", name="columns", value=shorten(part), choices="column=header, column=header")
+            found[name] = header
+        return found
 
     @classmethod
     def from_json(cls, value: JsonObject) -> ReadOptions:
@@ -79,7 +91,7 @@ class ReadOptions:
         """The options as JSON schemas by name."""
         found: dict[str, JsonObject] = {}
         for name, field in cls.__dataclass_fields__.items():
-            choices: JsonObject = {"enum": [*CHOICES[name]]} if name in CHOICES else {"maxLength": 1000}
+            choices: JsonObject = {"enum": [*choices_of(name)]} if choices_of(name) else {"maxLength": 1000}
             found[name] = {"type": "string", "default": str(field.default), **choices, "description": _WORDS[name]}
         return found
 
@@ -87,25 +99,33 @@ class ReadOptions:
 _WORDS = {
     "format": "form of the files; empty finds it out", "encoding": "encoding of the files; empty finds it out",
     "text": "header of the text column; empty finds it out", "label": "header of the label column; empty finds it out",
+    "columns": "headers of any of the task's columns, such as `source=en, target=zh`",
     "split": "percents of train/validation/test that make 100; of two, such as 80/20, the second is test and validation a tenth of train",
     "leaks": "report counts near-twins that stand in two splits; move splits by folded text, so that there are none",
     "bad_bytes": "refuse a file with bytes that are not of its encoding, or skip the rows that hold them",
 }  # fmt: skip
-FORMATS = ("csv", "tsv", "jsonl", "json", "parquet", "folder")
+FORMATS = ("csv", "tsv", "jsonl", "json", "parquet", "folder")  # of every task; `hanlin.datasets.formats` has those of some
 CHOICES: dict[str, tuple[str, ...]] = {
-    "format": ("", *FORMATS),
     "encoding": ("", *ENCODINGS),
     "leaks": ("report", "move"),
     "bad_bytes": ("refuse", "skip"),
 }
 
 
+def choices_of(name: str) -> tuple[str, ...]:
+    """What an option may be; nothing where it may be any string."""
+    if name != "format":
+        return CHOICES.get(name, ())
+    from hanlin.datasets.formats import FIELD_FORMATS
+
+    return ("", *FORMATS, *FIELD_FORMATS.names())
+
+
 class Row(NamedTuple):
-    """One example as read: `line` counts from 1 (rows from 1 in Parquet)."""
+    """The fields of one row by the task's column names; columns that the file lacks are not there. `line` counts from 1."""
 
     line: int
-    text: object
-    label: object
+    fields: Mapping[str, object]
 
 
 class BadRow(NamedTuple):
@@ -131,5 +151,6 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "text_unicode": "the text has a lone surrogate",
         "label_missing": "the label is missing",
         "label": "the label is not 1 to 200 characters without control characters",
+        "json_field": "a field that must be a list or an object is not JSON",
     }.items()
 }

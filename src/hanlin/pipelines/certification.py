@@ -31,7 +31,7 @@ from hanlin.pipelines.data import dataset_folder
 from hanlin.pipelines.lineage import code_version, machine
 from hanlin.pipelines.odd_texts import neighbours, plain_texts
 from hanlin.registry.values import DatasetVersion, ModelVersion
-from hanlin.serving.gathering import Found, gather
+from hanlin.engines.gathering import Found, gather
 from hanlin.tasks.base import TASKS, Limits, Task
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.likeness import Likeness, Numbers

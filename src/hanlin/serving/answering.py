@@ -10,7 +10,7 @@ import msgspec
 
 from hanlin.errors import EngineFailed, HanlinError, Internal
 from hanlin.serving.counters import Counters
-from hanlin.serving.gathering import Found, gather, together
+from hanlin.engines.gathering import Found, gather, together
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.stepper import Step
 from hanlin.serving.wire import Answer, Call, Refusal

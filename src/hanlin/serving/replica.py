@@ -20,7 +20,7 @@ from hanlin.serving.batcher import Batcher
 from hanlin.serving.counters import Counters
 from hanlin.serving.encodings import Encodings
 from hanlin.serving.filling import Batch
-from hanlin.serving.gathering import without_tokens
+from hanlin.engines.gathering import without_tokens
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.stepper import Step, Stepper
 from hanlin.serving.tokenizer_calls import answer_of_tokenizer, call_content

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hanlin.engines.base import Session
 from hanlin.serving.filling import Batch
-from hanlin.serving.gathering import Outputs
+from hanlin.engines.gathering import Outputs
 from hanlin.serving.watchdog import WATCHDOG
 from hanlin.tasks.padding import pad
 

@@ -5,8 +5,9 @@ Knows numpy and (inside functions) tokenizers, opencc and rjieba; never torch, s
 
 from __future__ import annotations
 
-from hanlin.tasks.base import TASKS, Column, Limits, Scored, Task, TaskOptions, TaskRequest
+from hanlin.tasks.base import TASKS, Limits, Scored, Task, TaskOptions, TaskRequest
 from hanlin.tasks.encoded import Encoded
+from hanlin.tasks.examples import BadExample, Column, Example, ExampleForm
 from hanlin.tasks.metrics import ClassScore, Metrics
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import TextSettings
@@ -14,9 +15,12 @@ from hanlin.tasks.vectors import VectorSettings
 
 __all__ = [
     "TASKS",
+    "BadExample",
     "ClassScore",
     "Column",
     "Encoded",
+    "Example",
+    "ExampleForm",
     "Limits",
     "Metrics",
     "ModelSpec",

@@ -1,4 +1,4 @@
-"""What a task is: its columns, its wire checks, its decoding and its metrics. Knows no task in particular."""
+"""What a task is: its examples, its wire checks, its decoding and its metrics. Knows no task in particular."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from hanlin.plugins import PluginRegistry
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.examples import ExampleForm
 from hanlin.tasks.likeness import Likeness, Numbers
 from hanlin.tasks.shapes import Shape
 from hanlin.tasks.spec import ModelSpec
@@ -21,21 +22,6 @@ from hanlin.types import JsonObject, JsonValue, LongText
 
 Value = TypeVar("Value")
 Row = Mapping[str, npt.NDArray[np.floating]]  # what the engine said about one row, by output, without the batch's dimension
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column that the examples of a task have.
-
-    Args:
-        name: name in stored datasets.
-        kind: what the values are.
-        aliases: headers that mean this column, lower case; `name` itself always does.
-    """
-
-    name: str
-    kind: Literal["text", "label"]
-    aliases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +104,7 @@ class Task(Protocol):
 
     name: str
     main_metric: str
-    columns: tuple[Column, ...]
+    examples: ExampleForm  # how datasets for it are read
     shape: Shape
     example: JsonObject  # {"request": {...}, "response": ...}
     parameters: tuple[Parameter[Any], ...]  # what `check` takes; documents and command lines are made of it
@@ -177,12 +163,33 @@ class Task(Protocol):
         """
         ...
 
-    def probe(self, texts: Sequence[str]) -> tuple[JsonValue, JsonObject]:
-        """Inputs and parameters of a call that says all the model thinks of each text, however long: what certificates send."""
+    def probe(self, questions: Sequence[JsonValue]) -> tuple[JsonValue, JsonObject]:
+        """Inputs and parameters of a call that says all the model thinks of each question, however long: what certificates send.
+
+        Args:
+            questions: as `ExampleForm.question` gives them, or plain texts.
+        """
         ...
 
     def read(self, answer: JsonValue, spec: ModelSpec) -> list[Numbers]:
-        """The answer to such a call in comparable numbers: an array `(rows, values)` for each text, in the texts' order."""
+        """The answer to such a call in comparable numbers: an array `(rows, values)` for each question, in their order."""
+        ...
+
+    def ask(self, question: JsonValue) -> tuple[JsonValue, JsonObject]:
+        """Inputs and parameters of a call with this one question, whose answer `quality` can judge."""
+        ...
+
+    def quality(self, answers: Sequence[JsonValue], gold: Sequence[str], labels: Sequence[str]) -> Quality:
+        """Quality of the answers to such calls against the annotations of the examples that were asked about.
+
+        Args:
+            answers: in their wire form, one a call.
+            gold: the annotations, in the same order.
+            labels: the model's.
+
+        Raises:
+            InvalidInput: `foreign_label` for an annotation that the model cannot give.
+        """
         ...
 
 

@@ -11,11 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.errors import EngineFailed, InvalidInput
-from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
+from hanlin.tasks.base import TASKS, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
 from hanlin.tasks.checks import check_items, read_long_text
 from hanlin.tasks.comparing import COMPARED, as_list, check_nothing_else, is_comparison, similarities
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.examples import Column, ExampleForm, PlainTexts
 from hanlin.tasks.likeness import VECTORS, Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, check_names, choice, integer, maybe, word
 from hanlin.tasks.ranking_metrics import ScalarMetrics, pair_metrics
@@ -76,7 +77,7 @@ class Embedding:
     head: HeadKind = "vectors"
     likeness: Likeness = VECTORS
     is_row_by_row = True
-    columns: tuple[Column, ...] = (Column("text", "text", aliases=("sentence", "sentence1", "content", "document", "文本", "句子")),)
+    examples: ExampleForm = PlainTexts((Column("text", "text", aliases=("sentence", "sentence1", "content", "document", "文本", "句子")),))
     shape = Shape({"anyOf": [ONE_OR_MORE, COMPARED]}, {"anyOf": [NUMBERS, rows(NUMBERS), rows(rows(NUMBERS))]})
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
         "request": {"inputs": ["How do I return a parcel?", "Sending goods back"], "parameters": {"dimensions": 4}},
@@ -163,13 +164,21 @@ class Embedding:
         """See `Task.metrics`: similarities of pairs of texts `(pairs,)` against those that people gave."""
         return pair_metrics(np.asarray(probabilities, dtype=np.float64).reshape(-1), np.asarray(gold, dtype=np.float64))
 
-    def probe(self, texts: Sequence[str]) -> tuple[JsonValue, JsonObject]:
+    def probe(self, questions: Sequence[JsonValue]) -> tuple[JsonValue, JsonObject]:
         """See `Task.probe`."""
-        return list(texts), {"truncation": True}
+        return list(questions), {"truncation": True}
 
     def read(self, answer: JsonValue, spec: ModelSpec) -> list[Numbers]:
         """See `Task.read`: one unit vector a text."""
         return list(VECTORS.numbers(np.array(answer, dtype=np.float64))[:, None, :])
+
+    def ask(self, question: JsonValue) -> tuple[JsonValue, JsonObject]:
+        """See `Task.ask`."""
+        return question, {"truncation": True}
+
+    def quality(self, answers: Sequence[JsonValue], gold: Sequence[str], labels: Sequence[str]) -> ScalarMetrics:
+        """See `Task.quality`: texts alone say nothing of how alike they are."""
+        raise InvalidInput("not_judged", task=self.name)
 
 
 def merged_vectors(windows: Sequence[Window], rows: Sequence[Row]) -> Row:

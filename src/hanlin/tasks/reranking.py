@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.errors import EngineFailed, InvalidInput
-from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
+from hanlin.tasks.base import TASKS, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
 from hanlin.tasks.checks import check_text, check_texts, read_long_text
 from hanlin.tasks.embedding import merged_vectors, normalized, vectors_of
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.examples import Column, ExampleForm, PlainTexts
 from hanlin.tasks.likeness import SCORES, Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, boolean, check_names, integer
 from hanlin.tasks.ranking_metrics import ScalarMetrics, ranking_metrics
@@ -69,10 +70,10 @@ class Reranking:
     head: HeadKind = "pairs"
     likeness: Likeness = SCORES
     is_row_by_row = False
-    columns: tuple[Column, ...] = (
+    examples: ExampleForm = PlainTexts((
         Column("query", "text", aliases=("question", "search", "查询", "问题")),
         Column("text", "text", aliases=("passage", "document", "answer", "文本", "段落")),
-    )
+    ))  # fmt: skip
     shape = Shape(RANKING, rows(RANKED))
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
         "request": {
@@ -155,14 +156,23 @@ class Reranking:
         """See `Task.metrics`: scores `(queries, texts)` against relevance, NaN where a query has fewer texts."""
         return ranking_metrics(np.asarray(probabilities, dtype=np.float64), np.asarray(gold, dtype=np.float64))
 
-    def probe(self, texts: Sequence[str]) -> tuple[JsonValue, JsonObject]:
+    def probe(self, questions: Sequence[JsonValue]) -> tuple[JsonValue, JsonObject]:
         """See `Task.probe`: always the same query, so that a text's score does not hang on its company."""
-        return {"query": PROBE_QUERY, "texts": list(texts)}, {"truncation": True}
+        return {"query": PROBE_QUERY, "texts": list(questions)}, {"truncation": True}
 
     def read(self, answer: JsonValue, spec: ModelSpec) -> list[Numbers]:
         """See `Task.read`: one number a text."""
         ranked = cast("list[dict[str, Any]]", answer)
         return [np.array([[item["score"]]], dtype=np.float64) for item in sorted(ranked, key=lambda item: int(item["index"]))]
+
+    def ask(self, question: JsonValue) -> tuple[JsonValue, JsonObject]:
+        """See `Task.ask`."""
+        inputs, parameters = self.probe([question])
+        return inputs, parameters
+
+    def quality(self, answers: Sequence[JsonValue], gold: Sequence[str], labels: Sequence[str]) -> ScalarMetrics:
+        """See `Task.quality`: texts alone have no right answer."""
+        raise InvalidInput("not_judged", task=self.name)
 
 
 def _texts(request: TaskRequest) -> tuple[str, ...]:

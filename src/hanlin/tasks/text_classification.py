@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.errors import EngineFailed
-from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Parameter, Row, Scored, TaskOptions, TaskRequest, encode_texts
+from hanlin.tasks.base import TASKS, HeadKind, Limits, Parameter, Row, Scored, TaskOptions, TaskRequest, encode_texts
 from hanlin.tasks.checks import check_items, read_long_text
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.examples import Column, ExampleForm, LabelledTexts, label_positions
 from hanlin.tasks.likeness import LABELS, Likeness, Numbers
 from hanlin.tasks.metrics import Metrics, classification_metrics
 from hanlin.tasks.parameters import LONG_TEXT, check_names, choice, integer
@@ -54,7 +55,7 @@ class TextClassification:
     head: HeadKind = "labels"
     likeness: Likeness = LABELS
     is_row_by_row = True
-    columns: tuple[Column, ...] = (
+    examples: ExampleForm = LabelledTexts((
         Column(
             "text", "text", aliases=("sentence", "review", "content", "comment", "message", "document", "body", "input", "inputs", "text_a",
                                      "文本", "内容", "评论", "句子", "正文", "评价", "文章"),
@@ -63,7 +64,7 @@ class TextClassification:
             "label", "label", aliases=("labels", "class", "category", "sentiment", "target", "topic", "intent", "tag", "label_text",
                                        "标签", "类别", "分类", "情感", "类目", "主题"),
         ),
-    )  # fmt: skip
+    ))  # fmt: skip
     shape = Shape(ONE_OR_MORE, each(rows(SCORED)))
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
         "request": {"inputs": "The food was wonderful.", "parameters": {"top_k": 2}},
@@ -120,14 +121,24 @@ class TextClassification:
         """See `Task.metrics`."""
         return classification_metrics(probabilities, gold, labels)
 
-    def probe(self, texts: Sequence[str]) -> tuple[JsonValue, JsonObject]:
+    def probe(self, questions: Sequence[JsonValue]) -> tuple[JsonValue, JsonObject]:
         """See `Task.probe`."""
-        return list(texts), {"truncation": True}
+        return list(questions), {"truncation": True}
 
     def read(self, answer: JsonValue, spec: ModelSpec) -> list[Numbers]:
         """See `Task.read`: one row of probabilities a text, in the order of the labels."""
         rows = [{item["label"]: item["score"] for item in row} for row in cast("list[list[dict[str, Any]]]", answer)]
         return [np.array([[row[label] for label in spec.labels]], dtype=np.float64) for row in rows]
+
+    def ask(self, question: JsonValue) -> tuple[JsonValue, JsonObject]:
+        """See `Task.ask`: every label's score is wanted."""
+        return question, {"truncation": True}
+
+    def quality(self, answers: Sequence[JsonValue], gold: Sequence[str], labels: Sequence[str]) -> Metrics:
+        """See `Task.quality`."""
+        rows = [{item["label"]: item["score"] for item in row} for row in cast("list[list[dict[str, Any]]]", answers)]
+        probabilities = np.array([[row[label] for label in labels] for row in rows], dtype=np.float64)
+        return self.metrics(probabilities, np.array(label_positions(gold, labels), dtype=np.int64), labels)
 
 
 def scores_of(logits: npt.NDArray[np.floating], function: Function) -> npt.NDArray[np.float64]:

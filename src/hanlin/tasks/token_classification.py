@@ -13,11 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.errors import EngineFailed, InvalidInput
-from hanlin.tasks.base import TASKS, Column, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
+from hanlin.tasks.base import TASKS, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
 from hanlin.tasks.checks import check_items, read_long_text
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.entities import Entity, Strategy, entities
+from hanlin.tasks.examples import Column, ExampleForm, PlainTexts
 from hanlin.tasks.likeness import LABELS, Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, check_names, choice, words
 from hanlin.tasks.shapes import ENTITY, ONE_OR_MORE, Shape, each, rows
@@ -59,10 +60,10 @@ class TokenClassification:
     head: HeadKind = "tokens"
     likeness: Likeness = LABELS
     is_row_by_row = False
-    columns: tuple[Column, ...] = (
+    examples: ExampleForm = PlainTexts((
         Column("tokens", "text", aliases=("words", "text", "sentence", "文本", "词")),
         Column("tags", "label", aliases=("labels", "ner_tags", "pos_tags", "标签")),
-    )
+    ))  # fmt: skip
     shape = Shape(ONE_OR_MORE, each(rows(ENTITY)))
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
         "request": {"inputs": "Ada Lovelace lived in London.", "parameters": {"aggregation_strategy": "simple"}},
@@ -129,9 +130,9 @@ class TokenClassification:
         """See `Task.metrics`: probabilities `(tokens, labels)` against label indices `(tokens,)`, see `span_metrics`."""
         return span_metrics(probabilities.argmax(axis=1), gold, labels)
 
-    def probe(self, texts: Sequence[str]) -> tuple[JsonValue, JsonObject]:
+    def probe(self, questions: Sequence[JsonValue]) -> tuple[JsonValue, JsonObject]:
         """See `Task.probe`: every token with its label, also those outside of all entities."""
-        return list(texts), {"aggregation_strategy": "none", "ignore_labels": [], "truncation": True}
+        return list(questions), {"aggregation_strategy": "none", "ignore_labels": [], "truncation": True}
 
     def read(self, answer: JsonValue, spec: ModelSpec) -> list[Numbers]:
         """See `Task.read`: one row a token, its best score at the place of its label."""
@@ -143,3 +144,12 @@ class TokenClassification:
                 numbers[line, places[item["entity"]]] = item["score"]
             found.append(numbers)
         return found
+
+    def ask(self, question: JsonValue) -> tuple[JsonValue, JsonObject]:
+        """See `Task.ask`."""
+        inputs, parameters = self.probe([question])
+        return inputs, parameters
+
+    def quality(self, answers: Sequence[JsonValue], gold: Sequence[str], labels: Sequence[str]) -> SpanMetrics:
+        """See `Task.quality`: texts alone have no right answer."""
+        raise InvalidInput("not_judged", task=self.name)
