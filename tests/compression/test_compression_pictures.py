@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hanlin.compression.batches import plan, spread
+from hanlin.compression.batches import spread
 from hanlin.compression.pictures import WORDS, pareto_svg
 from hanlin.compression.report import CompressionReport, Machine, VariantEvidence
+from hanlin.engines.asking import by_length as plan
 from hanlin.messages.said import Said
 
 

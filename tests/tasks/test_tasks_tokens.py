@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from hanlin.errors import InvalidInput
 from hanlin.engines.gathering import gather
+from hanlin.errors import InvalidInput
 from hanlin.tasks import TASKS, Limits, ModelSpec, TextSettings
 from hanlin.tasks.encoded import Marks
 from hanlin.tasks.encoding import TextEncoder

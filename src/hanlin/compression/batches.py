@@ -10,19 +10,6 @@ import numpy.typing as npt
 from hanlin.tasks.padding import pad
 
 
-def plan(lengths: Sequence[int], *, max_tokens: int, max_rows: int | None = None) -> list[list[int]]:
-    """Indices of rows in batches: by length, each batch at most `max_tokens` padded tokens (a longer row runs alone)."""
-    batches: list[list[int]] = []
-    for index in sorted(range(len(lengths)), key=lambda i: (lengths[i], i)):
-        batch = batches[-1] if batches else None
-        is_full = batch is None or (len(batch) + 1) * lengths[index] > max_tokens or (max_rows is not None and len(batch) >= max_rows)
-        if is_full or batch is None:
-            batches.append([index])
-        else:
-            batch.append(index)
-    return batches
-
-
 def spread(lengths: Sequence[int], count: int) -> list[int]:
     """At most `count` indices whose lengths follow the distribution of all: evenly spaced in order of length."""
     order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))

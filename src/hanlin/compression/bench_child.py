@@ -27,8 +27,9 @@ from typing import cast
 import numpy as np
 
 from hanlin.compression.base import reason_of
-from hanlin.compression.batches import plan, rectangle
+from hanlin.compression.batches import rectangle
 from hanlin.engines import Session, load_variant
+from hanlin.engines.asking import by_length
 from hanlin.networks.head import Head
 from hanlin.types import JsonObject
 
@@ -70,7 +71,7 @@ class Bench:
         """Outputs of rows in serving order, and the time it took."""
         rows = [self.rows[i] for i in cast("list[int]", command["indices"])]
         max_rows = cast("int | None", command["max_rows"])
-        batches = plan([len(row) for row in rows], max_tokens=cast("int", command["max_tokens"]), max_rows=max_rows)
+        batches = by_length([len(row) for row in rows], max_tokens=cast("int", command["max_tokens"]), max_rows=max_rows)
         found: list[np.ndarray] = [np.empty(0)] * len(rows)
         seconds = 0.0
         for batch in batches:

@@ -117,7 +117,7 @@ def _check_training(platform: Platform, principal: Principal, job: job_kinds.Tra
             "invalid_training_option", name="'task'", value=shorten(str(job.options["task"])), right=f"{job.task}, as beside"
         )
     is_scratch = job.model in SCRATCH_MODELS
-    TrainConfig.from_json({**job.options, "seed": job.seed}, model=job.model if is_scratch else "base")
+    TrainConfig.from_json({**job.options, "seed": job.seed}, model=job.model if is_scratch else "base", task=job.task)
     if not is_scratch:
         _check_base(platform, platform.registry.resolve(principal.team_id, ModelRef.parse(job.model)))
 

@@ -143,7 +143,11 @@ def _read_label_file(file: SourceFile, reading: Reading) -> Iterator[Row | BadRo
             yield BadRow(1, "text_too_long")
         else:
             text = file.path.read_bytes()[encoding.bom_bytes :].decode(encoding.codec, encoding.errors)
-            yield BadRow(text[: text.index(MARK)].count("\n") + 1, "bytes") if MARK in text else Row(1, {"text": text, "label": path.parts[-2]})
+            yield (
+                BadRow(text[: text.index(MARK)].count("\n") + 1, "bytes")
+                if MARK in text
+                else Row(1, {"text": text, "label": path.parts[-2]})
+            )
         return
     for line in read_lines(file.path, encoding, reading.meter):
         if line.problem:

@@ -36,7 +36,13 @@ class Spill:
         import pyarrow as pa
 
         self._schema = pa.schema(
-            [("text", pa.string()), ("annotation", pa.string()), ("labels", pa.list_(pa.int32())), ("file", pa.int32()), ("line", pa.int64())]
+            [
+                ("text", pa.string()),
+                ("annotation", pa.string()),
+                ("labels", pa.list_(pa.int32())),
+                ("file", pa.int32()),
+                ("line", pa.int64()),
+            ]
         )
         with pa.OSFile(str(self._path), "wb") as sink, pa.ipc.new_stream(sink, self._schema) as writer:
             self._writer = writer

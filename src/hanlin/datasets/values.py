@@ -105,11 +105,7 @@ _WORDS = {
     "bad_bytes": "refuse a file with bytes that are not of its encoding, or skip the rows that hold them",
 }  # fmt: skip
 FORMATS = ("csv", "tsv", "jsonl", "json", "parquet", "folder")  # of every task; `hanlin.datasets.formats` has those of some
-CHOICES: dict[str, tuple[str, ...]] = {
-    "encoding": ("", *ENCODINGS),
-    "leaks": ("report", "move"),
-    "bad_bytes": ("refuse", "skip"),
-}
+CHOICES: dict[str, tuple[str, ...]] = {"encoding": ("", *ENCODINGS), "leaks": ("report", "move"), "bad_bytes": ("refuse", "skip")}
 
 
 def choices_of(name: str) -> tuple[str, ...]:

@@ -133,7 +133,9 @@ class TaskAnswer(Answer):
     @classmethod
     def of(cls, task: Task) -> Self:
         """From the task."""
-        return cls(name=task.name, main_metric=task.main_metric, columns=[column.name for column in task.examples.columns], example=task.example)
+        return cls(
+            name=task.name, main_metric=task.main_metric, columns=[column.name for column in task.examples.columns], example=task.example
+        )
 
 
 class TasksAnswer(Answer):

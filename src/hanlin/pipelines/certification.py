@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import msgspec
 import numpy as np
 
 import hanlin
@@ -24,21 +23,20 @@ from hanlin.compression.judge import FP32_TOLERANCE, MIN_AGREEMENT, NUM_NEIGHBOU
 from hanlin.control import private_endpoints
 from hanlin.datasets import read_split
 from hanlin.engines import REFERENCE
+from hanlin.engines.asking import Questioner
 from hanlin.errors import Conflict
 from hanlin.networks.head import Head
 from hanlin.pipelines.base import JobContext
-from hanlin.pipelines.data import dataset_folder
+from hanlin.pipelines.data import dataset_folder, questions_of
 from hanlin.pipelines.lineage import code_version, machine
 from hanlin.pipelines.odd_texts import neighbours, plain_texts
 from hanlin.registry.values import DatasetVersion, ModelVersion
-from hanlin.engines.gathering import Found, gather
-from hanlin.tasks.base import TASKS, Limits, Task
+from hanlin.tasks.base import TASKS, Task
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.likeness import Likeness, Numbers
 from hanlin.tasks.metrics import wilson_interval
-from hanlin.tasks.padding import pad
 from hanlin.tasks.spec import ModelSpec
-from hanlin.types import JsonObject, utc_now
+from hanlin.types import JsonObject, JsonValue, utc_now
 
 T = TypeVar("T")
 
@@ -101,22 +99,22 @@ def certify(context: JobContext, version: ModelVersion, variant: str, *, dataset
     folder = platform.registry.materialize(version, platform.artifact_cache, variants=(variant,))
     spec = ModelSpec.load(folder)
     task = TASKS.get(spec.task)
-    texts = _held_out(context, dataset, rows)
-    context.progress.message("certifying", variant=variant, version=str(version), rows=len(texts))
-    trained = _one(trained_answers(folder, texts, threads=context.threads))
+    questions = _held_out(context, dataset, task, rows)
+    context.progress.message("certifying", variant=variant, version=str(version), rows=len(questions))
+    trained = _one(trained_answers(folder, questions, threads=context.threads))
     began_s = time.monotonic()
     check = context.progress.check_cancelled
     private = private_endpoints.serving(platform, context.principal, version, variant, owner=context.job.id, check=check)
     with private as endpoint, _client(context) as client:
         asking = _Asking(client, endpoint, task, spec)
-        alone = _one([asking.answers([text])[0] for text in _watched(context, texts)])
-        crowded = _one(_among_neighbours(context, asking, texts))
+        alone = _one([asking.answers([question])[0] for question in _watched(context, questions)])
+        crowded = _one(_among_neighbours(context, asking, questions))
     tolerance = declared_tolerance(context, version, variant)
     compared = {name: Comparison.of(found, trained, task.likeness) for name, found in (("alone", alone), ("neighbours", crowded))}
     worst = min(compared.values(), key=lambda item: item.agreement)
     is_passed = all(item.agreement >= tolerance.agreement and item.max_difference <= tolerance.difference for item in compared.values())
     report: JsonObject = {
-        "rows": len(texts), "variant": variant, "engine": variant.rpartition("-")[0], "precision": variant.rpartition("-")[2],
+        "rows": len(questions), "variant": variant, "engine": variant.rpartition("-")[0], "precision": variant.rpartition("-")[2],
         "label_agreement": worst.agreement, "label_agreement_interval": list(worst.interval),
         "max_score_difference": max(item.max_difference for item in compared.values()),
         "tolerance": {"label_agreement": tolerance.agreement, "max_score_difference": tolerance.difference},
@@ -172,43 +170,31 @@ def versions() -> JsonObject:
     return found
 
 
-def _held_out(context: JobContext, dataset: DatasetVersion | None, rows: int) -> list[str]:
-    """Test rows in stored order, then validation rows where there are too few."""
+def _held_out(context: JobContext, dataset: DatasetVersion | None, task: Task, rows: int) -> list[JsonValue]:
+    """Questions of test rows in stored order, then of validation rows where there are too few."""
     if dataset is None:
-        return plain_texts(rows)
+        return [*plain_texts(rows)]
     folder = dataset_folder(context, dataset)
-    texts: list[str] = []
+    found: list[JsonValue] = []
     for split in ("test", "validation"):
-        if len(texts) < rows:
-            texts += read_split(folder, split).texts
-    return texts[:rows]
+        if len(found) < rows:
+            found += questions_of(read_split(folder, split), dataset, task)
+    return found[:rows]
 
 
-def trained_answers(folder: Path, texts: list[str], *, threads: int) -> list[Numbers]:
-    """What the trained model itself (torch, fp32) says of each text, through the task's own wire form but no server."""
+def trained_answers(folder: Path, questions: Sequence[JsonValue], *, threads: int) -> list[Numbers]:
+    """What the trained model itself (torch, fp32) says of each question, through the task's own wire form but no server."""
     import torch
 
-    from hanlin.compression.batches import plan
     from hanlin.engines.torch_engine import TorchSession
     from hanlin.networks.loading import load_model
 
     torch.set_num_threads(threads)
-    spec, encoder, head = ModelSpec.load(folder), TextEncoder.load(folder), Head.load(folder)
-    task, limits = TASKS.get(spec.task), Limits()
-    session = TorchSession(load_model(folder), REFERENCE, output=head.output)
-    answers: list[Numbers] = []
-    for start in range(0, len(texts), limits.max_items):
-        request = task.check(*task.probe(texts[start : start + limits.max_items]), limits=limits)
-        encoded = task.encode(request, encoder, spec)
-        found: list[Found | None] = [None] * len(encoded.rows)
-        for batch in plan([len(row) for row in encoded.rows], max_tokens=_TRAINED_BATCH_TOKENS):
-            types = [encoded.types[index] for index in batch] if encoded.types is not None else None
-            outputs = session.run(*pad([encoded.rows[index] for index in batch], spec.pad_id, types).values())
-            for place, index in enumerate(batch):
-                found[index] = (outputs, place)
-        rows = task.decode(gather(task, encoded, found), spec, request.options, encoded)
-        answers += task.read(msgspec.json.decode(msgspec.json.encode(task.answer(rows, request))), spec)
-    return answers
+    spec, encoder = ModelSpec.load(folder), TextEncoder.load(folder)
+    task = TASKS.get(spec.task)
+    session = TorchSession(load_model(folder), REFERENCE, output=Head.load(folder).output)
+    asked = Questioner(session, task, spec, encoder, _TRAINED_BATCH_TOKENS).ask([task.probe([question]) for question in questions])
+    return [numbers for answer in asked.answers for numbers in task.read(answer, spec)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,22 +206,23 @@ class _Asking:
     task: Task
     spec: ModelSpec
 
-    def answers(self, texts: list[str]) -> list[Numbers]:
-        """What the served model says of each text."""
-        inputs, parameters = self.task.probe(texts)
+    def answers(self, questions: Sequence[JsonValue]) -> list[Numbers]:
+        """What the served model says of each question."""
+        inputs, parameters = self.task.probe(questions)
         return self.task.read(self.client.predict(self.endpoint, inputs, **parameters), self.spec)
 
 
-def _among_neighbours(context: JobContext, asking: _Asking, texts: Sequence[str]) -> list[Numbers]:
+def _among_neighbours(context: JobContext, asking: _Asking, questions: Sequence[JsonValue]) -> list[Numbers]:
     """Each row once more among odd neighbours of its own, at a changing place; several such batches are in flight at once."""
 
     def call(row: int) -> Numbers:
-        batch, place = neighbours(NUM_NEIGHBOURS, seed=row), 7 * row % (NUM_NEIGHBOURS + 1)
-        batch.insert(place, texts[row])
+        batch: list[JsonValue] = [*neighbours(NUM_NEIGHBOURS, seed=row)]
+        place = 7 * row % (NUM_NEIGHBOURS + 1)
+        batch.insert(place, questions[row])
         return asking.answers(batch)[place]
 
     with ThreadPoolExecutor(_CALLS_AT_ONCE) as threads:
-        return list(_watched(context, threads.map(call, range(len(texts)))))
+        return list(_watched(context, threads.map(call, range(len(questions)))))
 
 
 def _one(answers: Sequence[Numbers]) -> Numbers:

@@ -126,7 +126,7 @@ class _Compressing:
         if self.dataset is None:
             self.context.progress.message("judging_on_made_texts")
             return made_rows(spec, encoder)
-        return dataset_rows(dataset_folder(self.context, self.dataset), spec, encoder, has_gold=self.dataset.task == spec.task)
+        return dataset_rows(dataset_folder(self.context, self.dataset), self.dataset, spec, encoder)
 
     def _lay_out_made(self) -> None:
         """Files of variants that this very code has made before are taken, not made anew."""

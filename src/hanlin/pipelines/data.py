@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hanlin.control.job_kinds import FileItem
+from hanlin.datasets import Split
 from hanlin.errors import Conflict, NotFound
 from hanlin.pipelines.base import JobContext
 from hanlin.registry.values import DatasetVersion, ModelVersion
 from hanlin.storage.manifest import materialize
-from hanlin.types import Digest, shorten
+from hanlin.tasks import Task
+from hanlin.types import Digest, JsonValue, shorten
 
 
 def dataset_folder(context: JobContext, dataset: DatasetVersion) -> Path:
@@ -33,6 +35,13 @@ def fetch_files(context: JobContext, files: Sequence[FileItem], target: Path) ->
         context.platform.blobs.get(Digest(file.sha256), path, is_shared=True)
         paths.append(path)
     return paths
+
+
+def questions_of(rows: Split, dataset: DatasetVersion, task: Task) -> list[JsonValue]:
+    """What a caller would ask of these rows; of another task's dataset the texts alone."""
+    if dataset.task != task.name:
+        return [*rows.texts]
+    return [task.examples.question(text, annotation) for text, annotation in zip(rows.texts, rows.labels, strict=True)]
 
 
 def dataset_of(context: JobContext, version: ModelVersion, asked: str | None) -> DatasetVersion:

@@ -15,6 +15,7 @@ from hanlin.pipelines.pictures import write_pictures
 from hanlin.pipelines.publication import certify_and_publish, publish_once, version_result
 from hanlin.registry.values import DatasetVersion, ModelVersion
 from hanlin.storage.manifest import pack_folder
+from hanlin.tasks import TASKS
 from hanlin.tasks.few_rows import stored
 from hanlin.tasks.spec import FILE_NAME, ModelSpec
 from hanlin.types import JsonObject, JsonValue
@@ -82,13 +83,14 @@ class _Importing:
         return {"is_base": found.is_base, "num_parameters": found.num_parameters, "head": head}
 
     def _evaluate(self, *, is_base: bool) -> JsonObject:
-        if is_base or self.rows is None or self.rows.task != self.asked.task:
+        if is_base or self.rows is None or self.rows.task != self.asked.task or not TASKS.get(self.asked.task).examples.has_answers:
             return {}
         from hanlin.training.evaluation import evaluate
-        from hanlin.training.pictures import confusion_svg
+        from hanlin.training.lesson import LESSONS
 
         found = evaluate(self.artifact, read_split(dataset_folder(self.context, self.rows), "test"), threads=self.context.threads)
-        write_pictures(self.artifact / "pictures", {"confusion": lambda language: confusion_svg(found.metrics, language=language)})
+        if self.asked.task in LESSONS.names():
+            write_pictures(self.artifact / "pictures", LESSONS.get(self.asked.task).pictures(found))
         return found.to_json()
 
     def _register(self, taken: JsonObject, metrics: JsonObject) -> ModelVersion:

@@ -11,16 +11,20 @@ import numpy as np
 from hanlin.compression.base import MAX_CALIBRATION_ROWS
 from hanlin.compression.search import EncodedSplit
 from hanlin.datasets import Split, read_split
+from hanlin.engines.asking import NO_LIMITS
+from hanlin.pipelines.data import questions_of
 from hanlin.pipelines.odd_texts import varied_texts
-from hanlin.tasks.base import TASKS, Limits
+from hanlin.registry.values import DatasetVersion
+from hanlin.tasks.base import TASKS
 from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.examples import label_positions
 from hanlin.tasks.spec import ModelSpec
+from hanlin.types import JsonValue
 
 MAX_JUDGING_ROWS = 10_000
 MAX_JUDGING_ROWS_OF_TOKENS = 1_000  # every token has numbers of its own
 LIKENESS_ROWS = 1_000  # at least so many rows stand behind a declared tolerance, where the dataset has them
 MADE_ROWS = 300
-_NO_LIMITS = Limits(max_items=2**31, max_text_bytes=2**31)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +37,19 @@ class JudgingRows:
     more: list[list[int]]
 
 
-def dataset_rows(folder: Path, spec: ModelSpec, encoder: TextEncoder, *, has_gold: bool) -> JudgingRows:
-    """Rows of a dataset; without gold it lends its texts only, because it was labelled for another task."""
-    limit = MAX_JUDGING_ROWS_OF_TOKENS if TASKS.get(spec.task).head == "tokens" else MAX_JUDGING_ROWS
+def dataset_rows(folder: Path, dataset: DatasetVersion, spec: ModelSpec, encoder: TextEncoder) -> JudgingRows:
+    """Rows of a dataset. One that was labelled for another task lends its texts only; where an answer is more than a label, variants
+    are judged by their likeness to the trained model."""
+    task = TASKS.get(spec.task)
+    limit = MAX_JUDGING_ROWS_OF_TOKENS if task.head == "tokens" else MAX_JUDGING_ROWS
+    has_gold = dataset.task == spec.task and task.examples.is_classified
 
     def encoded(rows: Split) -> EncodedSplit:
-        gold = np.array([spec.labels.index(label) for label in rows.labels[:limit]], dtype=np.int64) if has_gold else None
-        return EncodedSplit(rows_of(rows.texts[:limit], spec, encoder), gold)
+        gold = np.array(label_positions(rows.labels[:limit], spec.labels), dtype=np.int64) if has_gold else None
+        return EncodedSplit(rows_of(questions_of(rows, dataset, task)[:limit], spec, encoder), gold)
 
     validation, test = encoded(read_split(folder, "validation")), encoded(read_split(folder, "test"))
-    used, others = _dealt(read_split(folder, "train").texts, LIKENESS_ROWS - len(validation.ids))
+    used, others = _dealt(questions_of(read_split(folder, "train"), dataset, task), LIKENESS_ROWS - len(validation.ids))
     return JudgingRows(validation, test, rows_of(used, spec, encoder), rows_of(others, spec, encoder))
 
 
@@ -53,20 +60,20 @@ def made_rows(spec: ModelSpec, encoder: TextEncoder) -> JudgingRows:
     return JudgingRows(EncodedSplit(judged), EncodedSplit([]), calibration, [])
 
 
-def rows_of(texts: Sequence[str], spec: ModelSpec, encoder: TextEncoder) -> list[list[int]]:
-    """The rows that the task makes of texts when it is asked about them one by one."""
-    if not texts:
+def rows_of(questions: Sequence[JsonValue], spec: ModelSpec, encoder: TextEncoder) -> list[list[int]]:
+    """The rows that the task makes of questions when it is asked about them one by one."""
+    if not questions:
         return []
     task = TASKS.get(spec.task)
-    return task.encode(task.check(*task.probe(texts), limits=_NO_LIMITS), encoder, spec).rows
+    return task.encode(task.check(*task.probe(questions), limits=NO_LIMITS), encoder, spec).rows
 
 
-def _dealt(texts: Sequence[str], count: int) -> tuple[list[str], list[str]]:
+def _dealt(questions: Sequence[JsonValue], count: int) -> tuple[list[JsonValue], list[JsonValue]]:
     """(at most 300 for calibration, at most `count` others), each evenly from the whole list."""
-    used = _spread(range(len(texts)), MAX_CALIBRATION_ROWS)
+    used = _spread(range(len(questions)), MAX_CALIBRATION_ROWS)
     seen = frozenset(used)
-    others = _spread([index for index in range(len(texts)) if index not in seen], max(count, 0))
-    return [texts[index] for index in used], [texts[index] for index in others]
+    others = _spread([index for index in range(len(questions)) if index not in seen], max(count, 0))
+    return [questions[index] for index in used], [questions[index] for index in others]
 
 
 def _spread(indices: Sequence[int], count: int) -> list[int]:

@@ -48,7 +48,9 @@ class _Training:
         self.dataset: DatasetVersion = registry.resolve_dataset(team, asked.dataset)
         is_scratch = asked.model in SCRATCH_MODELS
         self.parent: ModelVersion | None = None if is_scratch else registry.resolve(team, ModelRef.parse(asked.model))
-        self.config = TrainConfig.from_json({**asked.options, "seed": asked.seed}, model=asked.model if is_scratch else "base")
+        self.config = TrainConfig.from_json(
+            {**asked.options, "seed": asked.seed}, model=asked.model if is_scratch else "base", task=asked.task
+        )
         self.artifact = context.workdir / "artifact"
         parent = self.parent.digest if self.parent else asked.model
         vectors = asked.vectors or asked.raw_text
@@ -102,7 +104,8 @@ class _Training:
     def _evaluate(self) -> JsonObject:
         """Reads the test rows, this once, and draws the pictures."""
         from hanlin.training.evaluation import evaluate
-        from hanlin.training.pictures import confusion_svg, curve_svg
+        from hanlin.training.lesson import LESSONS
+        from hanlin.training.pictures import curve_svg
         from hanlin.training.state import Point
 
         test: Split = read_split(dataset_folder(self.context, self.dataset), "test")
@@ -115,7 +118,7 @@ class _Training:
         write_pictures(
             pictures,
             {
-                "confusion": lambda language: confusion_svg(found.metrics, language=language),
+                **LESSONS.get(self.asked.task).pictures(found),
                 "curve": lambda language: curve_svg(history, kept=trained["best_step"], language=language),
             },
         )

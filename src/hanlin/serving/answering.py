@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
+from hanlin.engines.gathering import Found, gather, together
 from hanlin.errors import EngineFailed, HanlinError, Internal
 from hanlin.serving.counters import Counters
-from hanlin.engines.gathering import Found, gather, together
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.stepper import Step
 from hanlin.serving.wire import Answer, Call, Refusal

@@ -14,13 +14,13 @@ from collections.abc import Callable
 from functools import partial
 
 from hanlin.engines.base import check_tokens
+from hanlin.engines.gathering import without_tokens
 from hanlin.errors import DeadlineExceeded, Internal, NotReady
 from hanlin.serving.answering import Answering, Reply, Work
 from hanlin.serving.batcher import Batcher
 from hanlin.serving.counters import Counters
 from hanlin.serving.encodings import Encodings
 from hanlin.serving.filling import Batch
-from hanlin.engines.gathering import without_tokens
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.stepper import Step, Stepper
 from hanlin.serving.tokenizer_calls import answer_of_tokenizer, call_content

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from hanlin.engines.base import Session
-from hanlin.serving.filling import Batch
 from hanlin.engines.gathering import Outputs
+from hanlin.serving.filling import Batch
 from hanlin.serving.watchdog import WATCHDOG
 from hanlin.tasks.padding import pad
 

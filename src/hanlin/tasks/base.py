@@ -104,6 +104,7 @@ class Task(Protocol):
 
     name: str
     main_metric: str
+    figures: tuple[str, ...]  # numbers of its `Quality` that a training may watch, greater is better
     examples: ExampleForm  # how datasets for it are read
     shape: Shape
     example: JsonObject  # {"request": {...}, "response": ...}

@@ -74,6 +74,7 @@ class Embedding:
 
     name = "embedding"
     main_metric = "spearman"
+    figures: tuple[str, ...] = ("spearman",)
     head: HeadKind = "vectors"
     likeness: Likeness = VECTORS
     is_row_by_row = True

@@ -70,6 +70,7 @@ class ExampleForm(Protocol):
         columns: what files have, in the order in which options name them.
         formats: names of file formats beyond tables and JSON that are read for this task.
         is_classified: whether each example has one label out of a closed set: every label then needs rows of its own.
+        has_answers: whether the examples say what is right; texts alone do not.
     """
 
     @property
@@ -84,6 +85,11 @@ class ExampleForm(Protocol):
 
     @property
     def is_classified(self) -> bool:
+        """See the class."""
+        ...
+
+    @property
+    def has_answers(self) -> bool:
         """See the class."""
         ...
 
@@ -103,6 +109,7 @@ class LabelledTexts:
     columns: tuple[Column, ...]
     formats: tuple[str, ...] = ()
     is_classified: bool = True
+    has_answers: bool = True
 
     def read(self, fields: Mapping[str, object]) -> Example:
         """See `ExampleForm.read`."""
@@ -122,6 +129,7 @@ class PlainTexts:
     columns: tuple[Column, ...]
     formats: tuple[str, ...] = ()
     is_classified: bool = False
+    has_answers: bool = False
 
     def read(self, fields: Mapping[str, object]) -> Example:
         """See `ExampleForm.read`."""

@@ -67,6 +67,7 @@ class Reranking:
 
     name = "reranking"
     main_metric = "ndcg"
+    figures: tuple[str, ...] = ("ndcg",)
     head: HeadKind = "pairs"
     likeness: Likeness = SCORES
     is_row_by_row = False

@@ -52,6 +52,7 @@ class TextClassification:
 
     name = "text-classification"
     main_metric = "accuracy"
+    figures: tuple[str, ...] = ("accuracy", "macro_f1", "micro_f1")
     head: HeadKind = "labels"
     likeness: Likeness = LABELS
     is_row_by_row = True

@@ -57,6 +57,7 @@ class TokenClassification:
 
     name = "token-classification"
     main_metric = "f1"
+    figures: tuple[str, ...] = ("f1", "precision", "recall", "accuracy")
     head: HeadKind = "tokens"
     likeness: Likeness = LABELS
     is_row_by_row = False

@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import cast
 
 from hanlin.errors import InvalidInput
+from hanlin.tasks.base import TASKS
 from hanlin.tasks.text import TextSettings
 from hanlin.types import JsonObject, JsonValue, nearest, shorten
 
+CLASSIFICATION = "text-classification"
 SCRATCH_MODELS = ("rnn", "lstm", "gru", "transformer")
 DEFAULT_TEXT = TextSettings(("html", "control", "width", "simplify", "lower", "space"))
 
@@ -37,7 +39,7 @@ class TrainConfig:
     """
 
     model: str
-    task: str = "text-classification"
+    task: str = CLASSIFICATION
     epochs: int = 3
     batch_tokens: int = 16_384
     batch_size: int = 64
@@ -85,6 +87,8 @@ class TrainConfig:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise _wrong(name, getattr(self, name), ", ".join(choices))
+        if self.metric not in watched(self.task):
+            raise _wrong("metric", self.metric, ", ".join(watched(self.task)))
 
     @property
     def is_scratch(self) -> bool:
@@ -96,18 +100,19 @@ class TrainConfig:
         return cast("JsonObject", asdict(self) | {"text": self.text.to_json()})
 
     @classmethod
-    def from_json(cls, options: Mapping[str, JsonValue], *, model: str) -> TrainConfig:
-        """The preset of `model` with `options` on top. Raises InvalidInput (`unknown_training_option`, `invalid_training_option`)."""
-        config = preset(model)
+    def from_json(cls, options: Mapping[str, JsonValue], *, model: str, task: str = CLASSIFICATION) -> TrainConfig:
+        """The preset with `options` on top. Raises InvalidInput (`unknown_training_option`, `invalid_training_option`)."""
+        config = preset(model, task)
         known = {field.name: field for field in fields(cls)}
         changes: dict[str, object] = {}
         for name, value in options.items():
-            if name == "model":
-                if value != model:
-                    raise _wrong(name, value, f"{model}, as beside")
+            if name in {"model", "task"}:
+                beside = getattr(config, name)
+                if value != beside:
+                    raise _wrong(name, value, f"{beside}, as beside")
                 continue
             if name not in known:
-                choices = sorted(known.keys() - {"model"})
+                choices = sorted(known.keys() - {"model", "task"})
                 raise InvalidInput("unknown_training_option", name=shorten(name), near=nearest(name, choices), choices=", ".join(choices))
             changes[name] = TextSettings.from_json(value) if name == "text" else _typed(name, value, getattr(config, name))
         return replace(config, **changes)  # type: ignore[arg-type]  # each value has the type of its default
@@ -126,7 +131,6 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": ("sgd", "adam", "adamw"),
     "schedule": ("constant", "linear", "cosine", "onecycle"),
     "class_weights": ("none", "balanced"),
-    "metric": ("accuracy", "macro_f1", "micro_f1", "loss"),
     "precision": ("auto", "fp32", "bf16"),
     "tokenizer": ("character", "word", "bpe", "wordpiece"),
     "positions": ("sinusoidal", "learned"),
@@ -134,8 +138,18 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
-def preset(model: str) -> TrainConfig:
+def watched(task: str) -> tuple[str, ...]:
+    """The figures of the validation examples that a run may watch. Raises InvalidInput (`unknown_plugin`)."""
+    return (*TASKS.get(task).figures, "loss")
+
+
+def preset(model: str, task: str = CLASSIFICATION) -> TrainConfig:
     """What works well for `model` when nothing else is said. Figures: docs/benchmarks.md."""
+    found = _of_classification(model)
+    return found if task == CLASSIFICATION else replace(found, task=task, metric=TASKS.get(task).main_metric, wide=False)
+
+
+def _of_classification(model: str) -> TrainConfig:
     if model == "base":
         return TrainConfig(
             model, epochs=4, batch_size=32, batch_tokens=4096, rate=1e-4, weight_decay=0.01, label_smoothing=0.0, max_length=256,
@@ -157,6 +171,8 @@ def describe_options() -> dict[str, JsonObject]:
             schema["minimum"], schema["maximum"] = map(type(value), _RANGES[name])
         if name in _CHOICES:
             schema["enum"] = [*_CHOICES[name]]
+        elif name == "metric":
+            schema["description"] = "figure of the validation examples that says which weights are the best: loss, or one of the task's"
         found[name] = schema
     found["text"] = {"type": "object", "default": defaults.text.to_json(), "description": "what is done to texts first: docs/text.md"}
     return found

@@ -1,8 +1,7 @@
-"""Reading a split with a model: probabilities, the task's metrics, throughput."""
+"""Reading a split with a model: its answers, the task's metrics, throughput."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +11,17 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from hanlin.engines import REFERENCE
+from hanlin.engines.asking import Questioner
+from hanlin.engines.torch_engine import TorchSession
+from hanlin.networks.head import Head
 from hanlin.networks.loading import Dtype, load_model
-from hanlin.tasks.base import TASKS
+from hanlin.tasks.base import TASKS, Quality
 from hanlin.tasks.encoding import TextEncoder
-from hanlin.tasks.metrics import Metrics
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.batches import collate, plan_evaluation
-from hanlin.training.examples import Examples, encode
 from hanlin.training.ports import Progress, Rows, Silent
-from hanlin.types import JsonObject
+from hanlin.types import JsonObject, JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +29,24 @@ class Evaluation:
     """What a model does on a split.
 
     Attributes:
-        probabilities: (rows, labels) float64, in the order of the split; gold: (rows,) int64 label indices.
+        answers: in their wire form, one an example, in the order of the split.
+        labels: the model's.
         rows_per_s, tokens_per_s: of the network alone, at the split's own lengths; tokens without padding.
     """
 
-    probabilities: npt.NDArray[np.float64]
-    gold: npt.NDArray[np.int64]
-    metrics: Metrics
+    answers: list[JsonValue]
+    labels: tuple[str, ...]
+    metrics: Quality
     rows_per_s: float
     tokens_per_s: float
 
     def to_json(self) -> JsonObject:
-        """Metrics and throughput, without the probabilities."""
+        """Metrics and throughput, without the answers."""
         return self.metrics.to_json() | {"rows_per_s": round(self.rows_per_s, 1), "tokens_per_s": round(self.tokens_per_s, 1)}
 
 
 def evaluate(folder: Path, split: Rows, *, dtype: Dtype = "fp32", threads: int = 0, progress: Progress | None = None) -> Evaluation:
-    """Evaluate the artifact in `folder` on `split`. Sets torch's thread count when `threads` is not 0.
+    """Evaluate the artifact in `folder` on `split` by what callers would be answered. Sets torch's thread count when `threads` is not 0.
 
     Raises:
         InvalidInput: for a label the model does not have, or files that do not fit each other.
@@ -52,16 +54,24 @@ def evaluate(folder: Path, split: Rows, *, dtype: Dtype = "fp32", threads: int =
     """
     if threads:
         torch.set_num_threads(threads)
-    spec = ModelSpec.load(folder)
-    examples = encode(split, spec.labels, TextEncoder.load(folder))
-    module = load_model(folder, dtype=dtype)
-    started = time.perf_counter()
-    probabilities = predict(module, examples.rows, spec.pad_id, progress=progress)
-    seconds = time.perf_counter() - started
-    gold = np.array(examples.gold, dtype=np.int64)
-    metrics = TASKS.get(spec.task).metrics(probabilities, gold, spec.labels)
-    assert isinstance(metrics, Metrics), "only classifiers are evaluated here"
-    return Evaluation(probabilities, gold, metrics, len(gold) / seconds, sum(examples.lengths) / seconds)
+    return judge_answers(load_model(folder, dtype=dtype), folder, split, progress=progress)
+
+
+def judge_answers(module: nn.Module, folder: Path, split: Rows, *, progress: Progress | None = None) -> Evaluation:
+    """The same of a module in memory whose tokenizer and spec are in `folder`; it is in eval mode afterwards. Raises as `evaluate`."""
+    told = progress or Silent()
+    spec, encoder = ModelSpec.load(folder), TextEncoder.load(folder)
+    task = TASKS.get(spec.task)
+    session = TorchSession(module.eval(), REFERENCE, output=Head.load(folder).output)
+    questions = [task.examples.question(text, gold) for text, gold in zip(split.texts, split.labels, strict=True)]
+
+    def on_done(done: int) -> None:
+        told.check_cancelled()
+        told.report(done, len(questions), {})
+
+    asked = Questioner(session, task, spec, encoder).ask([task.ask(question) for question in questions], on_done=on_done)
+    metrics = task.quality(asked.answers, split.labels, spec.labels)
+    return Evaluation(asked.answers, spec.labels, metrics, len(questions) / asked.seconds, asked.tokens / asked.seconds)
 
 
 def predict(module: nn.Module, rows: Sequence[Sequence[int]], pad_id: int, *, progress: Progress | None = None) -> npt.NDArray[np.float64]:
@@ -80,11 +90,3 @@ def predict(module: nn.Module, rows: Sequence[Sequence[int]], pad_id: int, *, pr
             done += len(batch)
             progress.report(done, len(rows), {})
     return np.stack(found)
-
-
-def judge(task: str, probabilities: npt.NDArray[np.float64], examples: Examples, labels: Sequence[str]) -> dict[str, float]:
-    """The figures that a run watches on its validation rows."""
-    gold = np.array(examples.gold, dtype=np.int64)
-    metrics = TASKS.get(task).metrics(probabilities, gold, labels)
-    loss = -float(np.log(np.clip(probabilities[np.arange(len(gold)), gold], 1e-12, None)).mean())
-    return {"accuracy": metrics.get("accuracy"), "macro_f1": metrics.get("macro_f1"), "micro_f1": metrics.get("micro_f1"), "loss": loss}

@@ -4,53 +4,37 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
-
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from hanlin.errors import EngineFailed
-from hanlin.training.batches import collate, plan_epoch
-from hanlin.training.config import TrainConfig
-from hanlin.training.evaluation import judge, predict
-from hanlin.training.examples import Examples
+from hanlin.training.batches import plan_epoch
+from hanlin.training.lesson import Course
 from hanlin.training.schedules import rate_factor
 from hanlin.training.state import Point, RunState
 
 
-@dataclass(frozen=True, slots=True)
-class Course:
-    """What stays the same during a run."""
-
-    config: TrainConfig
-    labels: tuple[str, ...]
-    pad_id: int
-    train: Examples
-    validation: Examples
-    weights: Tensor | None  # of the classes
-    total: int  # steps of the whole run
-
-    def plan(self, epoch: int) -> list[list[int]]:
-        """The batches of an epoch."""
-        config = self.config
-        return plan_epoch(self.train.lengths, seed=config.seed, epoch=epoch, batch_tokens=config.batch_tokens, batch_size=config.batch_size)
+def plan(course: Course, epoch: int) -> list[list[int]]:
+    """The batches of an epoch: indices of training examples."""
+    config = course.config
+    return plan_epoch(course.lengths, seed=config.seed, epoch=epoch, batch_tokens=config.batch_tokens, batch_size=config.batch_size)
 
 
-def steps(course: Course, state: RunState) -> Iterator[tuple[int, dict[str, float]]]:
+def steps(course: Course, state: RunState, total: int) -> Iterator[tuple[int, dict[str, float]]]:
     """Run from where `state` stands to the end; after each step yield its number and what was found.
 
-    Between two yields `state` is whole: a checkpoint of it continues exactly here. Evaluations add `accuracy`, `macro_f1`, ….
+    Between two yields `state` is whole: a checkpoint of it continues exactly here. Evaluations add `validation_loss` and the like.
+
+    Args:
+        total: steps of the whole run.
 
     Raises:
         EngineFailed: `diverged`, before the bad step touches the weights.
     """
     place, config = state.place, course.config
     while place.epoch < config.epochs and not place.is_done:
-        batches = course.plan(place.epoch)
+        batches = plan(course, place.epoch)
         marks = {math.ceil(len(batches) * (number + 1) / config.evaluations) for number in range(config.evaluations)}
         for batch in batches[place.batch :]:
-            loss, rate = _learn(course, state, batch)
+            loss, rate = _learn(course, state, batch, total)
             place.step += 1
             place.batch += 1
             place.loss_sum += loss
@@ -68,18 +52,15 @@ def steps(course: Course, state: RunState) -> Iterator[tuple[int, dict[str, floa
     place.is_done = True
 
 
-def _learn(course: Course, state: RunState, batch: list[int]) -> tuple[float, float]:
-    """One step on the rows in `batch`. Returns loss and learning rate."""
-    config, examples = course.config, course.train
+def _learn(course: Course, state: RunState, batch: list[int], total: int) -> tuple[float, float]:
+    """One step on the examples in `batch`. Returns loss and learning rate."""
+    config = course.config
     state.module.train()
-    ids, mask = collate([examples.rows[row] for row in batch], course.pad_id)
-    gold = torch.tensor([examples.gold[row] for row in batch])
-    logits = state.module(ids, mask).float()
-    loss = functional.cross_entropy(logits, gold, weight=course.weights, label_smoothing=config.label_smoothing)
+    loss = course.loss(state.module, batch)
     value = float(loss.detach())
     _check_finite(value, state)
     loss.backward()  # type: ignore[no-untyped-call]
-    factor = rate_factor(config.schedule, state.place.step, course.total, config.warmup)
+    factor = rate_factor(config.schedule, state.place.step, total, config.warmup)
     state.masters.step(factor, check=lambda norm: _check_finite(norm, state))
     if state.average:
         state.average.update(state.masters.masters)
@@ -92,11 +73,10 @@ def _check_finite(value: float, state: RunState) -> None:
 
 
 def _evaluate(course: Course, state: RunState, rate: float) -> dict[str, float]:
-    """Judge the candidate weights on the validation rows and remember them when they are the best so far."""
+    """Judge the candidate weights on the validation examples and remember them when they are the best so far."""
     config, place = course.config, state.place
     with state.masters.borrowed(state.candidate):
-        probabilities = predict(state.module, course.validation.rows, course.pad_id)
-    found = judge(config.task, probabilities, course.validation, course.labels)
+        found = course.judge()
     _add_point(state, rate, found)
     value = -found["loss"] if config.metric == "loss" else found[config.metric]
     if place.best is None or value > place.best:

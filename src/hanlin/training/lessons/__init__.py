@@ -1,0 +1,1 @@
+"""What each task teaches: one file a task, found by folder."""
