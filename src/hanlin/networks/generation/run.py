@@ -1,0 +1,73 @@
+"""The loop of writing: the network scores, a search chooses, until every row has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import nn
+
+from hanlin.generation import Generated, GenerationSettings
+from hanlin.networks.decoder import CausalDecoder
+from hanlin.networks.generation.beams import BeamSearch
+from hanlin.networks.generation.limits import Row
+from hanlin.networks.generation.own import OwnCausal, OwnSeq2Seq
+from hanlin.networks.generation.pretrained import PretrainedCausal, PretrainedSeq2Seq
+from hanlin.networks.generation.protocol import StepModel
+from hanlin.networks.generation.tokens import TokenSearch
+from hanlin.networks.seq2seq import EncoderDecoder
+
+
+def step_model(module: nn.Module) -> StepModel:
+    """How to write with a network of ours or of transformers, in eval mode."""
+    if isinstance(module, CausalDecoder):
+        return OwnCausal(module)
+    if isinstance(module, EncoderDecoder):
+        return OwnSeq2Seq(module)
+    is_seq2seq = getattr(module.config, "is_encoder_decoder", False)
+    return PretrainedSeq2Seq(module) if is_seq2seq else PretrainedCausal(module)
+
+
+@torch.inference_mode()
+def generate(
+    model: StepModel, rows: Sequence[Sequence[int]], settings: Sequence[GenerationSettings], *,
+    is_wanted: Callable[[int], bool] = lambda number: True,
+) -> list[Generated]:  # fmt: skip
+    """What the network writes for each row, as it would alone.
+
+    Args:
+        rows: ids, at least one each.
+        settings: of each row; all with the same `num_beams`.
+        is_wanted: asked between steps whether the row of a number still is; one that is not ends there.
+
+    Raises:
+        RuntimeError: the network's scores are not finite.
+    """
+    told = [_told(model, number, row, each) for number, (row, each) in enumerate(zip(rows, settings, strict=True))]
+    done = {row.number: Generated((), "length") for row in told if row.room <= 0}
+    open_rows = [row for row in told if row.room > 0]
+    if not open_rows:
+        return [done[number] for number in range(len(rows))]
+    width = open_rows[0].settings.num_beams
+    assert all(row.settings.num_beams == width for row in open_rows), "rows with different numbers of beams"
+    search = TokenSearch(open_rows) if width == 1 else BeamSearch(open_rows)
+    writing, scores = model.begin([rows[row.number] for row in open_rows])
+    if width > 1:
+        spread = torch.arange(len(open_rows)).repeat_interleave(width)
+        writing.reorder(spread)
+        scores = scores[spread]
+    while True:
+        places, tokens = search.advance(scores, is_wanted)
+        if not places:
+            return [(done | search.done)[number] for number in range(len(rows))]
+        if places != list(range(len(scores))):
+            writing.reorder(torch.tensor(places))
+        scores = writing.step(torch.tensor(tokens))
+
+
+def _told(model: StepModel, number: int, row: Sequence[int], settings: GenerationSettings) -> Row:
+    stops = model.stop_ids if settings.stop_ids is None else settings.stop_ids
+    assert settings.grammar is None or stops, "a grammar needs a token that ends its forms"
+    room = model.room(row)
+    most = settings.max_new_tokens if room is None else min(room, settings.max_new_tokens)
+    return Row(number, settings, tuple(model.read(row)), frozenset(stops), most)
