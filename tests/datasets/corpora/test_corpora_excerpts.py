@@ -22,7 +22,7 @@ PAGE = """<html><body><h1 id="hd_id1"><a name="x"></a>{title}</h1><ol><li><p id=
 ENGLISH = {
     "title": "Versions and Build Numbers",
     "first": "Choose <span class=emph>Help - About LibreOffice</span>. This opens a dialog containing information about the program.",
-    "second": 'Press <span hidden="true" id="MACx">Command</span><span hidden="true" id="defaultx">Ctrl</span>+S to see who contributed to it.',
+    "second": 'Press <span hidden="true" id="MACx">Command</span><span hidden="true" id="defaultx">Ctrl</span>+S to see who has made it.',
     "heading": "Window",
     "third": "The window shows all of the help pages that belong to a program, one after the other.",
 }
@@ -81,7 +81,7 @@ def test_pages_line_up_by_their_ids(help_pages):
             "选择「帮助 - 关于 LibreOffice」，将打开一个包含程序信息的对话框。",
         ),
     ]
-    assert found[2]["source"] == "Press Ctrl+S to see who contributed to it."
+    assert found[2]["source"] == "Press Ctrl+S to see who has made it."
     assert len(found) == 4
     assert {row["group"] for row in found} == {"shared/versions"}
 
