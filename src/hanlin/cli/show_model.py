@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from hanlin.cli import show_study
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.shape import figure, items, moment, number, pairs, part, percent, size, words
 from hanlin.cli.warnings import show_warnings
@@ -28,6 +29,8 @@ def result(hanlin: Hanlin, job: Job) -> None:
     """What a finished train, import, evaluate or compress job made."""
     if report := part(job.result, "report"):
         compression(report)
+    elif study := part(job.result, "study"):
+        show_study.show(study)
     elif job.kind == "evaluate":
         metrics(part(job.result, "metrics") or job.result, ())
     name, number_ = words(part(job.result, "model")), number(part(job.result, "version"))

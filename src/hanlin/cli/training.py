@@ -76,7 +76,7 @@ def train(  # noqa: PLR0917  # Typer passes them by name
     try:
         run_job("train", config | ({"force": True} if force else {}), wait=wait, json=json)
     except (InvalidInput, NotFound) as error:
-        raise _nearest(error, model) from error
+        raise nearest_network(error, model) from error
 
 
 def _upload(path: Path) -> JsonValue:
@@ -111,13 +111,13 @@ def run_job(kind: str, config: JsonObject, *, wait: bool, json: bool) -> None:
 def _tell_next(job: Job, *, is_published: bool) -> None:
     """The command that goes on from a version that was made."""
     name, number = words(part(job.result, "model")).partition(":")[0], words(part(job.result, "version"))
-    key = {"train": "trained", "compress": "compressed"}.get(job.kind)
+    key = {"train": "trained", "tune": "trained", "compress": "compressed"}.get(job.kind)
     if key and name and number:
         word = key if is_published else "unpublished"
         SCREEN.line(say(f"next.{word}", model=f"{name}:{number}", name=name))
 
 
-def _nearest(error: HanlinError, model: str) -> HanlinError:
+def nearest_network(error: HanlinError, model: str) -> HanlinError:
     """The refusal of `--model`, naming the network that was probably meant; any other error as it is."""
     near = difflib.get_close_matches(model.lower(), NETWORKS, n=1, cutoff=0.7)
     if not near or error.code not in {"not_found", "invalid_model_reference"} or shorten(model) not in error.text("en"):

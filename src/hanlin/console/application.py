@@ -53,6 +53,7 @@ PAGES: tuple[tuple[str, str, Handler], ...] = (
     ("/console/jobs", "GET", jobs.show_list),
     ("/console/jobs/{job}", "GET", jobs.show_job),
     ("/console/jobs/{job}/events", "GET", jobs.stream_events),
+    ("/console/jobs/{job}/trials", "GET", jobs.show_trials),
     ("/console/jobs/{job}/files/{which}", "GET", jobs.fetch_file),
     ("/console/endpoints", "GET", endpoints.show_list),
     ("/console/endpoints/{endpoint}", "GET", endpoints.show),

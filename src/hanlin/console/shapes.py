@@ -66,4 +66,18 @@ def pretty(value: JsonValue) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False).encode("utf-8", "replace").decode()
 
 
-FILTERS = {"pretty": pretty, "percent": percent, "number": number, "ms": milliseconds, "size": size, "moment": moment, "iso": iso}
+def option(value: object) -> str:
+    """A training option: a word as it is, a number with three digits."""
+    return ABSENT if value is None else f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+FILTERS = {
+    "option": option,
+    "pretty": pretty,
+    "percent": percent,
+    "number": number,
+    "ms": milliseconds,
+    "size": size,
+    "moment": moment,
+    "iso": iso,
+}

@@ -5,12 +5,14 @@ Times are UTC; scores lie in 0..1; every text may be foreign and is never safe H
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from hanlin.jobs.values import ENDED
 from hanlin.messages.said import Said
+from hanlin.training.search.report import SearchReport
 from hanlin.types import Isolation, JsonObject, LongText, is_name
 
 
@@ -240,6 +242,14 @@ class JobView:
         """The model version that this job made, if it made one."""
         name, number = self.result.get("model"), self.result.get("version")
         return (name, number) if isinstance(name, str) and isinstance(number, int) else None
+
+    @property
+    def study(self) -> SearchReport | None:
+        """The trials of a search, as far as they have come."""
+        found = self.result.get("study")
+        with contextlib.suppress(KeyError, TypeError):  # of an older form
+            return SearchReport.from_json(found) if isinstance(found, dict) else None
+        return None
 
     @property
     def result_dataset(self) -> tuple[str, int] | None:

@@ -120,6 +120,20 @@ class Train(JobKind):
     force: bool = False
 
 
+class Tune(Train):
+    """Trainings with other options are tried on the validation rows, and the best becomes a model version."""
+
+    kind = "tune"
+    options: dict[str, JsonValue] = Field(default_factory=dict, description="fields of the training configuration that every trial has")
+    space: dict[str, JsonValue] | None = Field(
+        None, description="options to search: by name {min, max} with step or log, or {choices}; null searches what usually matters"
+    )
+    trials: int = Field(20, ge=1, le=500)
+    time_s: float | None = Field(None, gt=0, le=30 * 86_400.0, description="time after which no further trial begins")
+    parallel: int = Field(1, ge=1, le=16, description="trials at a time; they share the threads")
+    pruner: Literal["asha", "hyperband", "none"] = Field("asha", description="which trials end early")
+
+
 class Evaluate(JobKind):
     """A model version is measured on a dataset's test rows."""
 
@@ -193,7 +207,7 @@ class Batch(JobKind):
         return self
 
 
-JOB_KINDS: dict[str, type[JobKind]] = {model.kind: model for model in (Ingest, Train, Evaluate, Import, Compress, Certify, Batch)}
+JOB_KINDS: dict[str, type[JobKind]] = {model.kind: model for model in (Ingest, Train, Tune, Evaluate, Import, Compress, Certify, Batch)}
 
 
 def check_job(kind: str, config: JsonObject) -> JobKind:

@@ -107,6 +107,7 @@ def _check_texts(platform: Platform, principal: Principal, reference: str, task:
 
 def _check_training(platform: Platform, principal: Principal, job: job_kinds.Train) -> None:
     from hanlin.training.config import SCRATCH_MODELS, TrainConfig
+    from hanlin.training.search.space import Space
 
     if job.options.get("seed", job.seed) != job.seed:
         raise InvalidInput(
@@ -117,7 +118,10 @@ def _check_training(platform: Platform, principal: Principal, job: job_kinds.Tra
             "invalid_training_option", name="'task'", value=shorten(str(job.options["task"])), right=f"{job.task}, as beside"
         )
     is_scratch = job.model in SCRATCH_MODELS
-    TrainConfig.from_json({**job.options, "seed": job.seed}, model=job.model if is_scratch else "base", task=job.task)
+    options, model = {**job.options, "seed": job.seed}, job.model if is_scratch else "base"
+    TrainConfig.from_json(options, model=model, task=job.task)
+    if isinstance(job, job_kinds.Tune):
+        Space.from_json(job.space, fixed=options, model=model, task=job.task)
     if not is_scratch:
         _check_base(platform, platform.registry.resolve(principal.team_id, ModelRef.parse(job.model)))
 

@@ -13,6 +13,7 @@ _FILE: JsonObject = {"path": "reviews.csv", "sha256": "9f" * 32, "size_bytes": 4
 EXAMPLES: dict[str, JsonObject] = {
     "ingest": {"dataset": "reviews", "files": [_FILE], "options": {"text": "review", "label": "sentiment"}},
     "train": {"dataset": "reviews", "model": "lstm", "name": "sentiment", "options": {"epochs": 5, "hidden_size": 128}},
+    "tune": {"dataset": "reviews", "model": "lstm", "name": "mood", "trials": 9, "space": {"layers": [1, 2]}},
     "evaluate": {"model": "sentiment:1", "dataset": "reviews"},
     "import": {"name": "encoder", "task": "embedding", "files": [{**_FILE, "path": "config.json"}]},
     "compress": {"model": "sentiment:1", "budget": 0.5, "target": "latency"},
@@ -26,6 +27,7 @@ def job_schemas() -> dict[str, JsonObject]:
     found = {kind: _plain(model.model_json_schema()) for kind, model in JOB_KINDS.items()}
     _options(found["ingest"])["properties"] = cast("JsonObject", ReadOptions.describe())
     _options(found["train"])["properties"] = _training_options()
+    _options(found["tune"])["properties"] = _training_options()
     return found
 
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 from hanlin.control.job_kinds import FileItem, Train
 from hanlin.datasets import Split, read_labels, read_split
@@ -35,11 +37,11 @@ class TrainPipeline:
 
     def run(self, context: JobContext, config: JsonObject) -> JsonObject:
         """See `Pipeline`."""
-        return _Training(context, Train.model_validate(config)).run()
+        return Training(context, Train.model_validate(config)).run()
 
 
-class _Training:
-    """One training job."""
+class Training:
+    """One job that makes a version from rows; `tune.py` finds its options first."""
 
     def __init__(self, context: JobContext, asked: Train) -> None:
         registry, team = context.platform.registry, context.job.team_id
@@ -60,15 +62,19 @@ class _Training:
     def run(self) -> JsonObject:
         """All steps; the job's result."""
         if (found := self._find_twin()) is not None:
-            return version_result(self.context, found, is_reused=True)
+            return self.result(found, is_reused=True)
         self.context.step("train", self._train)
         evaluated = self.context.step("evaluate", self._evaluate)
         version = self._register(evaluated)
         if self.asked.publish:
             version = certify_and_publish(self.context, version, REFERENCE, dataset=self.dataset)
-        result = version_result(self.context, version, is_reused=False)
+        result = self.result(version, is_reused=False)
         shutil.rmtree(self.context.workdir, ignore_errors=True)
         return result
+
+    def result(self, version: ModelVersion, *, is_reused: bool) -> JsonObject:
+        """The job's result."""
+        return version_result(self.context, version, is_reused=is_reused)
 
     def _find_twin(self) -> ModelVersion | None:
         """A version that the very same request has made before."""
@@ -78,6 +84,12 @@ class _Training:
         return found if found.state == "published" or not self.asked.publish else None
 
     def _train(self) -> JsonObject:
+        report = self.learn()
+        note_language(self.artifact, self.dataset.report.get("language"))
+        return report
+
+    def learn(self) -> JsonObject:
+        """The artifact folder, made from the training and the validation rows; the training's report."""
         from hanlin.training.examples import TrainData
         from hanlin.training.train import train
 
@@ -85,18 +97,21 @@ class _Training:
         rows, validation = read_split(folder, "train"), read_split(folder, "validation")
         data = TrainData(rows, validation, read_labels(folder))
         self.context.progress.message("training_on", rows=len(rows), validation=len(validation))
-        vectors, raw_text = self._file(self.asked.vectors, "vectors"), self._file(self.asked.raw_text, "raw-text")
         report = train(
-            self.config, data, base=self._base(), vectors=vectors, raw_text=raw_text, out=self.artifact, progress=self.context.progress,
+            self.config, data, base=self.base(), **self.starts(), out=self.artifact, progress=self.context.progress,
             checkpoints=FolderCheckpoints(self.context.workdir / "checkpoints"),
         )  # fmt: skip
-        note_language(self.artifact, self.dataset.report.get("language"))
         return report.to_json()
 
-    def _base(self) -> Path | None:
+    def base(self) -> Path | None:
+        """The weights to fine-tune."""
         if self.parent is None:
             return None
         return self.context.platform.registry.materialize(self.parent, self.context.platform.artifact_cache, variants=())
+
+    def starts(self) -> dict[str, Path | None]:
+        """The files that the embeddings start from: `vectors` and `raw_text`."""
+        return {"vectors": self._file(self.asked.vectors, "vectors"), "raw_text": self._file(self.asked.raw_text, "raw-text")}
 
     def _file(self, file: FileItem | None, folder: str) -> Path | None:
         return None if file is None else fetch_files(self.context, [file], self.context.workdir / folder)[0]
@@ -113,28 +128,42 @@ class _Training:
         found = evaluate(self.artifact, test, threads=self.context.threads)
         pictures = self.artifact / "pictures"
         shutil.rmtree(pictures, ignore_errors=True)
-        trained = json.loads((self.context.workdir / "steps" / "train.json").read_text(encoding="utf-8"))
-        history = [Point(**point) for point in trained["history"]]
+        trained = self.trained()
+        history = [Point(**point) for point in cast("list[dict[str, Any]]", trained["history"])]
         write_pictures(
             pictures,
             {
                 **LESSONS.get(self.asked.task).pictures(found),
-                "curve": lambda language: curve_svg(history, kept=trained["best_step"], language=language),
+                "curve": lambda language: curve_svg(history, kept=cast("int", trained["best_step"]), language=language),
+                **self.more_pictures(trained),
             },
         )
         return found.to_json()
+
+    def trained(self) -> JsonObject:
+        """What the step `train` recorded."""
+        found: JsonObject = json.loads((self.context.workdir / "steps" / "train.json").read_text(encoding="utf-8"))
+        return found
+
+    def more_pictures(self, trained: JsonObject) -> dict[str, Callable[[str], str]]:
+        """Drawings beside those of every training."""
+        return {}
+
+    def more_lineage(self, trained: JsonObject) -> JsonObject:
+        """What the lineage says besides."""
+        return {}
 
     def _register(self, metrics: JsonObject) -> ModelVersion:
         """The candidate; asking again gives the one that this job made."""
         registry = self.context.platform.registry
         spec = ModelSpec.load(self.artifact)
-        trained = json.loads((self.context.workdir / "steps" / "train.json").read_text(encoding="utf-8"))
+        trained = self.trained()
         lineage: JsonObject = {
             "dataset": str(self.dataset), "dataset_digest": self.dataset.digest, "parent": str(self.parent) if self.parent else None,
-            "parent_digest": self.parent.digest if self.parent else None, "model": self.asked.model, "config": self.config.to_json(),
+            "parent_digest": self.parent.digest if self.parent else None, "model": self.asked.model, "config": trained["config"],
             "seed": self.asked.seed, "code_version": code_version(), "job": self.context.job.id, "machine": machine(),
             **starts_of(self.asked), "languages": [*spec.languages],
-            "training": {name: trained[name] for name in _FIGURES},
+            "training": {name: trained[name] for name in _FIGURES}, **self.more_lineage(trained),
         }  # fmt: skip
         manifest = pack_folder(self.artifact, self.context.platform.blobs)
         version = registry.create_version(

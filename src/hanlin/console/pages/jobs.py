@@ -34,6 +34,11 @@ async def show_job(visit: Visit) -> Response:
     return visit.render("job.html.jinja", job=job, metric_names=words.section(visit.language, "metric"))
 
 
+async def show_trials(visit: Visit) -> Response:
+    """The table of a search's trials, asked for again and again while it runs."""
+    return visit.render("_trials.html.jinja", job=await visit.ask(visit.site.port.get_job, _id(visit)))
+
+
 async def fetch_file(visit: Visit) -> Response:
     """The results or errors of a batch; with `Range`, from any byte on."""
     which = str(visit.request.path_params["which"])

@@ -1,0 +1,202 @@
+"""`Space`: which options of a training are searched, and between what. Checked against `TrainConfig` itself. No torch, no Optuna here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, cast
+
+from hanlin.errors import InvalidInput
+from hanlin.training.config import TrainConfig
+from hanlin.types import JsonObject, JsonValue, nearest, shorten
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+
+MAX_OPTIONS = 20
+MAX_CHOICES = 50
+# Options that decide how trials are judged or counted: they are the same for all trials of a study.
+FIXED = frozenset({"model", "task", "text", "metric", "evaluations", "seed", "threads"})
+
+Plain = bool | int | float | str
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Numbers from `low` to `high`, both included; every `step`, or by magnitude where `is_log`."""
+
+    low: float
+    high: float
+    step: float | None = None
+    is_log: bool = False
+    is_whole: bool = False
+
+    def to_json(self) -> JsonObject:
+        """The stored form."""
+        kind = int if self.is_whole else float
+        found: JsonObject = {"min": kind(self.low), "max": kind(self.high)}
+        if self.step is not None:
+            found["step"] = kind(self.step)
+        return found | ({"log": True} if self.is_log else {})
+
+    def contains(self, value: object) -> bool:
+        """Whether a trial could have `value`."""
+        if isinstance(value, bool) or not isinstance(value, int | float) or not self.low <= value <= self.high:
+            return False
+        steps = 0.0 if self.step is None else (value - self.low) / self.step
+        return math.isclose(steps, round(steps), abs_tol=1e-6)
+
+    def distribution(self) -> BaseDistribution:
+        """As Optuna has it."""
+        from optuna.distributions import FloatDistribution, IntDistribution
+
+        if self.is_whole:
+            return IntDistribution(int(self.low), int(self.high), log=self.is_log, step=int(self.step or 1))
+        return FloatDistribution(self.low, self.high, log=self.is_log, step=self.step)
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """One of a few values."""
+
+    values: tuple[Plain, ...]
+
+    def to_json(self) -> JsonObject:
+        """The stored form."""
+        return {"choices": [*self.values]}
+
+    def contains(self, value: object) -> bool:
+        """Whether a trial could have `value`."""
+        return any(value == choice and type(value) is type(choice) for choice in self.values)
+
+    def distribution(self) -> BaseDistribution:
+        """As Optuna has it."""
+        from optuna.distributions import CategoricalDistribution
+
+        return CategoricalDistribution(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """The options of a study that vary, by name; `fixed` are those that the request states, the same in every trial."""
+
+    model: str
+    task: str
+    options: Mapping[str, Between | Choices]
+    fixed: JsonObject
+
+    @classmethod
+    def from_json(cls, space: JsonObject | None, *, fixed: JsonObject, model: str, task: str) -> Space:
+        """The space that was asked for; the default one of `model` where `space` is None.
+
+        Args:
+            space: by option `{"min", "max"}` with `step` or `log`, `{"choices": […]}`, or the list of choices alone.
+            fixed: options that every trial has.
+            model: `lstm`, …, or `base`.
+            task: what is learnt.
+
+        Raises:
+            InvalidInput: `unknown_training_option`, `option_not_searched`, `option_searched_and_set`, `space_…`,
+                `invalid_training_option` for a bound that the option itself does not take.
+        """
+        config_of(fixed, model, task)
+        if space is None:
+            return cls(model, task, {name: item for name, item in default_space(model, task).items() if name not in fixed}, fixed)
+        if not 1 <= len(space) <= MAX_OPTIONS:
+            raise InvalidInput("space_size", count=len(space), limit=MAX_OPTIONS)
+        found = cls(model, task, {}, fixed)
+        return replace(found, options={name: _dimension(name, item, found) for name, item in space.items()})
+
+    def config(self, values: Mapping[str, JsonValue]) -> TrainConfig:
+        """The run with these values of the searched options. Raises InvalidInput where they do not go together."""
+        return config_of({**self.fixed, **values}, self.model, self.task)
+
+    def defaults(self) -> JsonObject | None:
+        """What a training without a search would have; None where that lies outside of the space."""
+        usual = self.config({})
+        found: JsonObject = {name: getattr(usual, name) for name in self.options}
+        return found if all(item.contains(found[name]) for name, item in self.options.items()) else None
+
+    def to_json(self) -> JsonObject:
+        """The stored form of what varies."""
+        return {name: item.to_json() for name, item in self.options.items()}
+
+
+def config_of(options: Mapping[str, JsonValue], model: str, task: str) -> TrainConfig:
+    """The preset of `model` for `task` with `options` on top. Raises InvalidInput."""
+    return TrainConfig.from_json(options, model=model, task=task)
+
+
+def default_space(model: str, task: str) -> dict[str, Between | Choices]:
+    """What is worth searching for `model` when nothing else is said: the options that moved the figures of docs/benchmarks.md."""
+    usual = config_of({}, model, task)
+    rate = Between(usual.rate / 5, usual.rate * 8, is_log=True)
+    if model == "base":
+        return {
+            "rate": rate, "epochs": Between(2, 6, is_whole=True), "batch_size": Choices((16, 32, 64)), "layer_decay": Between(0.7, 1.0),
+            "head_rate": Between(1.0, 20.0, is_log=True), "dropout": Between(0.0, 0.3), "label_smoothing": Between(0.0, 0.15),
+            "weight_decay": Between(0.001, 0.1, is_log=True),
+        }  # fmt: skip
+    return {
+        "rate": rate, "epochs": Between(2, 8, is_whole=True), "batch_size": Choices((16, 32, 64, 128)),
+        "hidden_size": Choices((64, 96, 128, 192)), "layers": Between(1, 4 if model == "transformer" else 2, is_whole=True),
+        "dropout": Between(0.0, 0.6), "embedding_dropout": Between(0.0, 0.5), "label_smoothing": Between(0.0, 0.15),
+        "weight_decay": Between(0.001, 0.1, is_log=True),
+    }  # fmt: skip
+
+
+def _dimension(name: str, item: JsonValue, space: Space) -> Between | Choices:
+    names = sorted({field.name for field in fields(TrainConfig)} - FIXED)
+    if name in FIXED:
+        raise InvalidInput("option_not_searched", name=shorten(name), choices=", ".join(names))
+    if name not in names:
+        raise InvalidInput("unknown_training_option", name=shorten(name), near=nearest(name, names), choices=", ".join(names))
+    if name in space.fixed:
+        raise InvalidInput("option_searched_and_set", name=shorten(name))
+    found = _choices(name, item) if isinstance(item, list) else _read(name, item, getattr(space.config({}), name))
+    for value in found.values if isinstance(found, Choices) else (found.to_json()["min"], found.to_json()["max"]):
+        config_of({name: value}, space.model, space.task)  # the option's own check
+    return found
+
+
+def _read(name: str, item: JsonValue, usual: object) -> Between | Choices:
+    if not isinstance(item, dict) or not item.keys() <= {"min", "max", "step", "log", "choices"}:
+        raise _wrong(name, "space_shape")
+    if "choices" in item:
+        if len(item) > 1:
+            raise _wrong(name, "space_shape")
+        return _choices(name, item["choices"])
+    if isinstance(usual, bool | str):
+        raise _wrong(name, "space_words")
+    low, high, step, is_log = item.get("min"), item.get("max"), item.get("step"), item.get("log", False)
+    numbers = [value for value in (low, high, *((step,) if "step" in item else ())) if _is_number(value, is_whole=isinstance(usual, int))]
+    if len(numbers) < 2 + ("step" in item) or not isinstance(is_log, bool):
+        raise _wrong(name, "space_numbers")
+    bounds = cast("list[float]", numbers)
+    if not bounds[0] < bounds[1]:
+        raise _wrong(name, "space_order")
+    if is_log and (bounds[0] <= 0 or step is not None):
+        raise _wrong(name, "space_log")
+    if len(bounds) > 2 and not 0 < bounds[2] <= bounds[1] - bounds[0]:
+        raise _wrong(name, "space_step")
+    return Between(bounds[0], bounds[1], bounds[2] if len(bounds) > 2 else None, is_log, isinstance(usual, int))
+
+
+def _choices(name: str, values: JsonValue) -> Choices:
+    if not isinstance(values, list) or not 1 <= len(values) <= MAX_CHOICES:
+        raise _wrong(name, "space_choices")
+    found = tuple(value for value in values if isinstance(value, bool | int | float | str))
+    if len(found) < len(values) or len({(type(value), value) for value in found}) < len(found):
+        raise _wrong(name, "space_choices")
+    return Choices(found)
+
+
+def _is_number(value: JsonValue | None, *, is_whole: bool) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return False
+    return isinstance(value, int) or not is_whole
+
+
+def _wrong(name: str, code: str) -> InvalidInput:
+    return InvalidInput(code, name=shorten(name), limit=MAX_CHOICES)
