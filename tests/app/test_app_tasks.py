@@ -148,3 +148,28 @@ def test_a_cross_encoder_reads_query_and_text_together(client, tmp_path) -> None
     assert [item.score for item in found] == sorted((item.score for item in found), reverse=True)
     assert [item.score for item in found] != [item.score for item in again]
     assert len(client.rerank("cross", "a query", ["one", "two"], top_k=1)) == 1
+
+
+def test_a_graph_is_its_own_trained_model(client, tmp_path) -> None:
+    from hanlin.compression.base import Material
+    from hanlin.compression.export import exported
+
+    folder, scratch = make_bert(tmp_path / "bert", "Sequence", ["bad", "good"]), tmp_path / "scratch"
+    scratch.mkdir()
+    graph = exported(Material(folder, [], scratch), "onnxruntime")
+    (folder / "model.safetensors").unlink()
+    graph.rename(folder / "model.onnx")
+    taken = take_in(client, "graph", folder, "text-classification")
+    certificate = taken["certificate"]
+    assert (certificate["variant"], certificate["is_passed"]) == ("onnxruntime-fp32", True)
+    assert certificate["label_agreement"] == 1.0
+    config = {"model": "graph", "variants": ["onnxruntime-int8", "openvino-fp32"], "target": "latency"}
+    report = client.jobs.wait(client.jobs.submit("compress", config).id, timeout=600).result["report"]
+    assert report["reference"] == "onnxruntime-fp32"
+    rows = {row["variant"]: row for row in report["variants"]}
+    assert rows["openvino-fp32"]["status"] == "ok", rows
+    deploy(client, "graph")
+    assert {item.label for item in client.classify("graph", "good morning")} == {"bad", "good"}
+    with pytest.raises(InvalidInput) as caught:
+        client.jobs.submit("compress", {"model": "graph", "variants": ["torch-bf16"]})
+    assert (caught.value.code, caught.value.params["reference"]) == ("no_torch_weights", "onnxruntime-fp32")

@@ -154,11 +154,15 @@ def ingest_config(name: str, task: str, files: Sequence[UploadedFile], options: 
     return {"dataset": name, "task": task, "files": _rows(files), "options": options or {}}
 
 
-def import_config(name: str, task: str, files: Sequence[UploadedFile], *, rows: str | None, publish: bool) -> JsonObject:
+def import_config(
+    name: str, task: str, files: Sequence[UploadedFile], *, rows: str | None, labels: Sequence[str] | None, publish: bool
+) -> JsonObject:
     """The config of an `import` job over uploaded files."""
     config: JsonObject = {"name": name, "task": task, "files": _rows(files), "publish": publish}
     if rows:
         config["rows"] = rows
+    if labels is not None:
+        config["labels"] = list(labels)
     return config
 
 

@@ -29,12 +29,13 @@ class BenchClient:
 
     Args:
         folder: artifact folder with the variant's files.
+        is_alone: rows are never batched.
         timeout_s: longest wait for one answer; a variant slower than this fails.
     """
 
-    def __init__(self, folder: Path, variant: str, *, threads: int, pad_id: int, timeout_s: float = 300.0) -> None:
+    def __init__(self, folder: Path, variant: str, *, threads: int, pad_id: int, is_alone: bool = False, timeout_s: float = 300.0) -> None:
         self.variant = variant
-        self.max_rows = max_batch_rows(variant)
+        self.max_rows = max_batch_rows(variant, is_alone=is_alone)
         self._timeout_s = timeout_s
         self._scratch = tempfile.TemporaryDirectory(prefix="hanlin-bench-")
         self._outputs = Path(self._scratch.name) / "outputs.npz"

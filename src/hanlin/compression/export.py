@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hanlin.compression.base import Material
+from hanlin.engines import REFERENCE, reference_of, split_variant, variant_files
 from hanlin.errors import HanlinError, InvalidInput
 from hanlin.networks.head import TOKENS, Head
 
@@ -27,8 +28,11 @@ def exported(material: Material, flavour: Flavour) -> Path:
     """The exported graph for an engine, made on first use. Weights inside the file; token types that no head reads are zeros.
 
     Raises:
-        InvalidInput: `cannot_export` when the network does something the exporter lacks, `model_too_large` beyond 2 GB.
+        InvalidInput: `cannot_export` when the network does something the exporter lacks, `model_too_large` beyond 2 GB;
+            `no_float_weights` for a version that came as an int8 graph.
     """
+    if (reference := reference_of(material.source)) != REFERENCE:
+        return _as_it_came(material.source, reference)
     # The engines' forms differ in recurrences only.
     path = material.workdir / (f"exported-{flavour}.onnx" if is_recurrent(material) else "exported.onnx")
     if not path.is_file():
@@ -36,6 +40,13 @@ def exported(material: Material, flavour: Flavour) -> Path:
         _export(material.source, unfinished, flavour)
         unfinished.rename(path)
     return path
+
+
+def _as_it_came(folder: Path, reference: str) -> Path:
+    """The graph that a version without torch weights consists of."""
+    if split_variant(reference)[1] != "fp32":
+        raise InvalidInput("no_float_weights", reference=reference)
+    return folder / variant_files(reference)[0]
 
 
 def is_recurrent(material: Material) -> bool:

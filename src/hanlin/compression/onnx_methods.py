@@ -58,7 +58,7 @@ class OnnxInt8:
 def fused(material: Material, flavour: Flavour) -> Path:
     """The exported graph after ONNX Runtime's transformer fusions (attention, GELU, layer norm with residual, embeddings)."""
     source = exported(material, flavour)
-    path = source.with_name(f"fused-{source.name}")
+    path = material.workdir / f"fused-{source.name}"
     if path.is_file():
         return path
     config = model_config(material.source)

@@ -24,7 +24,7 @@ from hanlin.compression.export import exported, model_config
 from hanlin.compression.judge import MIN_AGREEMENT
 from hanlin.compression.onnx_methods import BERT_LIKE
 from hanlin.compression.openvino_tables import look_up_first
-from hanlin.engines.base import import_extra
+from hanlin.engines.base import import_extra, reference_of, variant_files
 from hanlin.engines.openvino_engine import import_openvino
 from hanlin.networks.head import Head
 from hanlin.tasks.likeness import LABELS, SCORES, VECTORS, Likeness
@@ -79,6 +79,10 @@ class OpenvinoInt8:
     def make(self, variant: str, material: Material, target: Path) -> None:
         """See `Method.make`."""
         openvino = import_openvino()
+        if (original := reference_of(material.source)).endswith("-int8"):  # its weights are integers already
+            graph = openvino.convert_model(str(material.source / variant_files(original)[0]))
+            openvino.save_model(graph, target / "model.xml", compress_to_fp16=False)
+            return
         rows = list(material.calibration)
         held = rows[: max(1, int(len(rows) * HELD_SHARE))]
         used = rows[len(held) :][:CALIBRATION_ROWS] or rows

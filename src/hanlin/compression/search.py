@@ -1,7 +1,8 @@
 """The budgeted search: make every variant, judge it on validation rows, measure it, choose the best within the budget.
 
-The reference torch-fp32 always takes part and is always eligible, so something is always chosen; a variant that fails or is over
-budget stands in the report with its reason and is never chosen. Test rows are scored once, after the choice.
+The reference (torch-fp32, or what a version without torch weights names) always takes part and is always eligible, so something is
+always chosen; a variant that fails or is over budget stands in the report with its reason and is never chosen. Test rows are scored
+once, after the choice.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from hanlin.compression.choice import choose
 from hanlin.compression.judge import Judgement, judge, odd_neighbours, tolerance_of, unlike_reason
 from hanlin.compression.measure import Timing, measure
 from hanlin.compression.report import TARGETS, CompressionReport, Machine, Target, VariantEvidence
-from hanlin.engines import REFERENCE, TRAINED_FILES, max_batch_rows, split_variant, variant_files
+from hanlin.engines import REFERENCE, TRAINED_FILES, max_batch_rows, reference_of, split_variant, variant_files
 from hanlin.errors import Cancelled, EngineFailed, HanlinError, InvalidInput
 from hanlin.messages.said import Plain, Said
 from hanlin.tasks.base import TASKS
@@ -83,7 +84,7 @@ def search(
         EngineFailed: `reference_failed`.
         Cancelled: from `progress`.
     """
-    names = tuple(dict.fromkeys([REFERENCE, *variants]))
+    names = tuple(dict.fromkeys([reference_of(folder), *_runnable(folder, variants)]))
     plan = Plan(folder, out or folder, spec, validation, test, calibration, names, budget_points, threads, rounds, max_batch_tokens, more)
     _check(plan, target)
     running = _Search(plan, progress)
@@ -91,6 +92,12 @@ def search(
         return running.run(target)
     finally:
         running.close()
+
+
+def _runnable(folder: Path, variants: Sequence[str]) -> list[str]:
+    """Without those that run torch's weights, where the version has none."""
+    has_weights = reference_of(folder) == REFERENCE
+    return [name for name in variants if has_weights or variant_files(name)]
 
 
 def _check(plan: Plan, target: str) -> None:
@@ -116,7 +123,9 @@ class _Search:
         self.task = TASKS.get(plan.spec.task)
         self.likeness = self.task.likeness
         self.metric = AGREEMENT if plan.validation.gold is None else self.task.main_metric
-        self.evidence = {n: VariantEvidence(n, "ok", batch_invariant=max_batch_rows(n) is None) for n in plan.names}
+        self.original = plan.names[0]
+        is_alone = plan.spec.is_alone
+        self.evidence = {n: VariantEvidence(n, "ok", batch_invariant=max_batch_rows(n, is_alone=is_alone) is None) for n in plan.names}
         self.clients: dict[str, BenchClient] = {}
         self.reference: Judgement | None = None
         self.step, self.steps = 0, len(plan.names) + 5
@@ -128,14 +137,14 @@ class _Search:
         self._load()
         self._judge()
         self._measure()
-        chosen = choose(list(self.evidence.values()), target)
+        chosen = choose(list(self.evidence.values()), target, reference=self.original)
         self._tick("variant_chosen", variant=chosen)
         self._read_test()
         rows = {"validation": len(self.validation.ids), "test": len(self.test.ids), "calibration": len(self.plan.calibration)}
         rows |= {"likeness": len(self.validation.ids) + len(self.plan.more)}
         return CompressionReport(
             target=target, budget=self.plan.budget, metric=self.metric, chosen=chosen, machine=Machine.here(self.plan.threads),
-            variants=tuple(self.evidence.values()), rows=rows, seconds=time.monotonic() - start,
+            variants=tuple(self.evidence.values()), rows=rows, reference=self.original, seconds=time.monotonic() - start,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -150,14 +159,15 @@ class _Search:
         with tempfile.TemporaryDirectory(prefix="hanlin-compression-") as scratch:
             for name in list(self.evidence):
                 began = time.monotonic()
+                out = self._home(name)
                 try:
-                    convert(self.folder, name, calibration=self.plan.calibration, out=self.out, workdir=Path(scratch))
+                    convert(self.folder, name, calibration=self.plan.calibration, out=out, workdir=Path(scratch))
                 except Cancelled:
                     raise
                 except Exception as error:  # converters raise anything; one failing variant must not end the search
                     self._fail(name, error)
                     continue
-                files = [self._home(name) / file for file in variant_files(name) or TRAINED_FILES]
+                files = [out / file for file in variant_files(name) or TRAINED_FILES]
                 size = sum(path.stat().st_size for path in files if path.is_file())
                 self._note(name, size_bytes=size)
                 self._tick("variant_made", variant=name, seconds=round(time.monotonic() - began, 1), megabytes=round(size / 1e6, 1))
@@ -165,7 +175,9 @@ class _Search:
     def _load(self) -> None:
         rows = [*self.validation.ids, *self.test.ids, *self.plan.more]
         for name in self._alive():
-            self.clients[name] = BenchClient(self._home(name), name, threads=self.plan.threads, pad_id=self.spec.pad_id)
+            self.clients[name] = BenchClient(
+                self._home(name), name, threads=self.plan.threads, pad_id=self.spec.pad_id, is_alone=self.spec.is_alone
+            )
         for name in self._alive():
             self._try(name, lambda client: self._note(client.variant, load_s=client.wait_loaded(rows)))  # also sends the rows
         self._tick("variants_loaded")
@@ -173,7 +185,7 @@ class _Search:
     def _judge(self) -> None:
         for name in self._alive():
             self._try(name, self._judge_one)
-            if name == REFERENCE:
+            if name == self.original:
                 self._require_reference()
         self._tick("validation_scored")
 
@@ -191,7 +203,7 @@ class _Search:
             strays = max(float(self.likeness.differ(found_in[kind], found_in["alone"]).max()) for kind in ("padded", "among"))
         metric = self._metric(scores[:held], self.validation, self.reference.scores[:held] if self.reference else None)[0]
         found = judge(scores, metric, self.reference, self.likeness, num_held=held)
-        if name == REFERENCE:
+        if name == self.original:
             self.reference = found
         tolerance = tolerance_of(split_variant(name)[1], max(found.max_difference, strays))
         problem = unlike_reason(split_variant(name)[1], found, strays, tolerance)
@@ -237,7 +249,7 @@ class _Search:
             except HanlinError as error:
                 self.progress.message("test_not_scored", variant=name, reason=said_of(error))
                 continue
-            reference = scores if name == REFERENCE else reference
+            reference = scores if name == self.original else reference
             metric, interval = self._metric(scores, self.test, reference)
             self._note(name, test_metric=metric, test_interval=interval)
         self._tick("test_scored")
@@ -254,7 +266,7 @@ class _Search:
         return metrics.get(self.task.main_metric), metrics.interval
 
     def _require_reference(self) -> None:
-        row = self.evidence[REFERENCE]
+        row = self.evidence[self.original]
         if row.status != "ok":
             raise EngineFailed("reference_failed", reason=row.reason.text("en") if row.reason else row.status)
 
@@ -276,7 +288,7 @@ class _Search:
         return [name for name, row in self.evidence.items() if row.status != "failed"]
 
     def _home(self, name: str) -> Path:
-        return self.out if variant_files(name) else self.folder
+        return self.out if variant_files(name) and name != self.original else self.folder
 
     def _tick(self, code: str, /, **params: Plain) -> None:
         self.step += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hanlin.control.platform import Platform
-from hanlin.engines import REFERENCE
+from hanlin.engines import reference_in
 from hanlin.errors import NotFound
 from hanlin.messages.said import Said
 from hanlin.registry.values import ModelVersion
@@ -23,6 +23,6 @@ def name_warnings(platform: Platform, principal: Principal, reference: ModelRef,
     if meant.number == version.number:
         return ()
     params: dict[str, str | int] = {"model": version.model, "taken": version.number, "meant": meant.number}
-    chosen = next((item.variant for item in platform.registry.list_variants(meant)), REFERENCE)
-    is_slower = variant == REFERENCE != chosen
+    chosen = next((item.variant for item in platform.registry.list_variants(meant)), reference_in(meant.lineage))
+    is_slower = variant == reference_in(version.lineage) != chosen
     return (Said("deployed_beside_production_uncompressed" if is_slower else "deployed_beside_production", params),)

@@ -9,7 +9,7 @@ from hanlin.control.blobs import find_blob, require_upload
 from hanlin.control.deployment_rows import find_endpoint
 from hanlin.control.platform import Platform
 from hanlin.datasets.values import ReadOptions
-from hanlin.engines import split_variant, variant_names
+from hanlin.engines import REFERENCE, reference_in, split_variant, variant_names
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.models.allowed import MODEL_TYPES
 from hanlin.registry.values import ModelVersion
@@ -64,6 +64,8 @@ def _check_variants(platform: Platform, version: ModelVersion, job: job_kinds.Ev
         for name in job.variants or ():
             if name not in variant_names():
                 raise InvalidInput("unknown_variant", variant=shorten(name), choices=", ".join(variant_names()))
+            if reference_in(version.lineage) != REFERENCE and name.startswith("torch-"):
+                raise InvalidInput("no_torch_weights", variant=name, reference=reference_in(version.lineage))
     elif isinstance(job, job_kinds.Certify) and job.variant is not None:
         split_variant(job.variant)
         if job.variant not in {variant.variant for variant in platform.registry.list_variants(version)}:
@@ -128,6 +130,8 @@ def _check_training(platform: Platform, principal: Principal, job: job_kinds.Tra
 
 def _check_base(platform: Platform, base: ModelVersion) -> None:
     """Only encoders can be fine-tuned: our own networks are trained from scratch. A damaged or missing config is the job's to tell."""
+    if (reference := reference_in(base.lineage)) != REFERENCE:
+        raise InvalidInput("no_torch_weights", variant="`hanlin train`", reference=reference)
     config = next((file for file in base.manifest.files if file.path == "config.json"), None)
     if config is None or config.size_bytes > _MAX_CONFIG_BYTES:
         return

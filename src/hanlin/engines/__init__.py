@@ -20,6 +20,8 @@ from hanlin.engines.base import (
     max_batch_rows,
     max_batch_tokens,
     measured_unasked,
+    reference_in,
+    reference_of,
     split_variant,
     variant_files,
     variant_names,
@@ -29,5 +31,5 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime reports use to its make
 
 __all__ = [
     "ENGINES", "REFERENCE", "TRAINED_FILES", "Capabilities", "Engine", "Session", "load_variant", "max_batch_rows", "max_batch_tokens",
-    "measured_unasked", "split_variant", "variant_files", "variant_names",
+    "measured_unasked", "reference_in", "reference_of", "split_variant", "variant_files", "variant_names",
 ]  # fmt: skip

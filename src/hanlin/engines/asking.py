@@ -38,6 +38,7 @@ class Questioner:
 
     Args:
         max_batch_tokens: of a step, padding included.
+        max_rows: of a step, None for no limit.
     """
 
     session: Session
@@ -45,6 +46,7 @@ class Questioner:
     spec: ModelSpec
     encoder: TextEncoder
     max_batch_tokens: int = MAX_BATCH_TOKENS
+    max_rows: int | None = None
 
     def ask(self, calls: Sequence[Call], *, on_done: Callable[[int], None] | None = None) -> Asked:
         """Answers every call; rows of different calls share batches.
@@ -72,7 +74,7 @@ class Questioner:
 
     def _run(self, rows: list[list[int]], types: list[list[int]] | None) -> list[Found | None]:
         found: list[Found | None] = [None] * len(rows)
-        for batch in by_length([len(row) for row in rows], max_tokens=self.max_batch_tokens):
+        for batch in by_length([len(row) for row in rows], max_tokens=self.max_batch_tokens, max_rows=self.max_rows):
             kinds = [types[index] for index in batch] if types is not None else None
             outputs = self.session.run(*pad([rows[index] for index in batch], self.spec.pad_id, kinds).values())
             for place, index in enumerate(batch):

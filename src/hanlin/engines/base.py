@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.plugins import PluginRegistry
+from hanlin.tasks.spec import FILE_NAME, ModelSpec
 from hanlin.types import shorten
 
 Ids = npt.NDArray[np.int64]
@@ -109,11 +110,22 @@ class Engine(Protocol):
         ...
 
 
-REFERENCE = "torch-fp32"  # the trained model itself: every version has it, and every other variant is compared with it
+# The trained model itself, with which every other variant is compared. A version that came without torch weights names another one.
+REFERENCE = "torch-fp32"
 
 TRAINED_FILES = ("model.safetensors", "wide.safetensors")  # what a variant without files of its own loads; the second beside some models
 
 ENGINES: PluginRegistry[Engine] = PluginRegistry("engine", package="hanlin.engines", group="hanlin.engines")
+
+
+def reference_of(folder: Path) -> str:
+    """The variant that is the trained model itself, as the artifact's `hanlin.json` says. Raises InvalidInput (`invalid_model_spec`)."""
+    return (ModelSpec.load(folder).reference or REFERENCE) if (folder / FILE_NAME).is_file() else REFERENCE
+
+
+def reference_in(lineage: Mapping[str, object]) -> str:
+    """The same for a version whose folder is not at hand: its lineage repeats what `hanlin.json` says."""
+    return str(lineage.get("reference") or REFERENCE)
 
 
 def split_variant(variant: str) -> tuple[str, str]:
@@ -141,10 +153,10 @@ def variant_files(variant: str) -> tuple[str, ...]:
     return ENGINES.get(name).files(precision)
 
 
-def max_batch_rows(variant: str) -> int | None:
-    """1 for a variant whose numbers depend on its neighbours, else None (no limit)."""
+def max_batch_rows(variant: str, *, is_alone: bool = False) -> int | None:
+    """1 for a variant whose numbers depend on its neighbours, or a model whose numbers do (`ModelSpec.is_alone`); else None (no limit)."""
     name, precision = split_variant(variant)
-    return None if ENGINES.get(name).is_batch_invariant(precision) else 1
+    return None if ENGINES.get(name).is_batch_invariant(precision) and not is_alone else 1
 
 
 def max_batch_tokens(variant: str) -> int:

@@ -225,8 +225,9 @@ class OpenvinoEngine:
 
 
 def _longest(folder: Path) -> int:
-    """Tokens of the longest text; 0, which widens nothing, for a bare graph that no artifact describes."""
-    return ModelSpec.load(folder).max_length if (folder / FILE_NAME).is_file() else 0
+    """Tokens of the longest text; 0, which widens nothing, for a model that padding disturbs or a bare graph that no artifact describes."""
+    spec = ModelSpec.load(folder) if (folder / FILE_NAME).is_file() else None
+    return spec.max_length if spec and not spec.is_alone else 0
 
 
 @functools.cache

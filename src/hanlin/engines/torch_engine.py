@@ -1,4 +1,4 @@
-"""The `torch` engine: the trained weights themselves, eager, fp32 or bf16. `torch-fp32` is every version's reference."""
+"""The `torch` engine: the trained weights themselves, eager, fp32 or bf16. `torch-fp32` is the reference of every version that has them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, check_tokens, import_extra, load_failed, step_failed
-from hanlin.errors import HanlinError
+from hanlin.engines.base import (
+    ENGINES,
+    REFERENCE,
+    TRAINED_FILES,
+    Capabilities,
+    Floats,
+    Ids,
+    check_tokens,
+    import_extra,
+    load_failed,
+    reference_of,
+    step_failed,
+)
+from hanlin.errors import EngineFailed, HanlinError
 from hanlin.networks.head import TOKENS, Head
 
 if TYPE_CHECKING:
@@ -73,6 +85,8 @@ class TorchEngine:
     def load(self, folder: Path, precision: str, *, threads: int) -> TorchSession:
         """See `Engine.load`."""
         variant = f"torch-{precision}"
+        if not (folder / TRAINED_FILES[0]).is_file() and (reference := reference_of(folder)) != REFERENCE:
+            raise EngineFailed("no_torch_weights", variant=variant, reference=reference)
         torch = import_extra("torch", extra="train", feature="the torch engine")
         from hanlin.networks.loading import load_model
 

@@ -1,4 +1,7 @@
-"""A Hugging Face folder, or one of our own, becomes an artifact folder: all is checked, nothing is run, only known parts are written."""
+"""A foreign folder, or one of our own, becomes an artifact folder: all is checked, only known parts are written.
+
+Of Hugging Face folders nothing is run; files that need a library to be read (ONNX) are opened in a child process.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ import torch
 from torch import nn
 
 from hanlin.errors import InvalidInput
-from hanlin.models import allowed, heads, own_folder, slow_tokenizers, strict_json, weights_file
+from hanlin.models import allowed, heads, label_files, onnx_folder, own_folder, slow_tokenizers, strict_json, weights_file
+from hanlin.models.child import Guard, plain_guard
 from hanlin.models.foreign_config import check_config
 from hanlin.models.tokenizer_probe import Probe, probe
 from hanlin.networks.config import MAX_CONFIG_BYTES
@@ -47,16 +51,21 @@ class Imported:
     is_pooling_assumed: bool = False
 
 
-def import_folder(source: Path, out: Path, *, task: str, labels: Sequence[str] | None = None, max_length: int | None = None) -> Imported:
+def import_folder(
+    source: Path, out: Path, *, task: str, labels: Sequence[str] | None = None, max_length: int | None = None, guard: Guard = plain_guard
+) -> Imported:
     """Check the folder `source` and write an artifact folder to `out`, which must not exist.
 
     Args:
         labels: names for the outputs of the head, when config.json has none worth keeping.
         max_length: tokens a text may have; at most what the model's positions allow.
+        guard: how a child process is started that opens what only a large library can read.
 
     Raises:
         InvalidInput: naming the file or key; `unsupported_format` for pickles and other formats that could run code.
     """
+    if (graph := onnx_folder.find_model(source, own_folder.read_spec(source, task=task))) is not None:
+        return _import_graph(graph, source, out, task=task, labels=labels, max_length=max_length, guard=guard)
     check_model_folder(source)
     tensors = weights_file.read_header(source / allowed.WEIGHTS)
     told = own_folder.read_spec(source, task=task)
@@ -111,21 +120,47 @@ def _import_own(
     return Imported(spec, False, size)
 
 
-def check_model_folder(folder: Path) -> None:
-    """Names and kinds of files only. Raises InvalidInput (`unsupported_format`, `unexpected_file`, `missing_file`)."""
+def _import_graph(
+    file: Path, source: Path, out: Path, *, task: str, labels: Sequence[str] | None, max_length: int | None, guard: Guard
+) -> Imported:
+    """An ONNX file with its tokenizer and labels."""
+    check_model_folder(source, needed=frozenset(), besides=frozenset({file.name, "config.json"}) | label_files.NAMES)
+    told = own_folder.read_spec(source, task=task)
+    if told is not None:
+        labels, max_length = labels or told.labels or None, max_length or told.max_length
+    out.mkdir(parents=True)
+    try:
+        found = _write_tokenizer(source, out)
+        graph = onnx_folder.import_graph(
+            file, source, out, task=task, labels=labels, max_length=max_length, guard=guard, found=found, told=told
+        )  # fmt: skip
+        TextEncoder.load(out)
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
+    return Imported(graph.spec, False, graph.num_parameters, graph.head, graph.is_pooling_assumed)
+
+
+def check_model_folder(folder: Path, *, needed: frozenset[str] = allowed.NEEDED, besides: frozenset[str] = frozenset()) -> None:
+    """Names and kinds of files only. Raises InvalidInput (`unsupported_format`, `unexpected_file`, `missing_file`).
+
+    Args:
+        needed: files that must be there.
+        besides: files that may be, besides those and a tokenizer's.
+    """
+    known = needed | besides | allowed.TOKENIZER_FILES | allowed.OWN_FILES
     entries = sorted(folder.iterdir())
     if len(entries) > MAX_FILES:
         raise InvalidInput("unexpected_file", file=f"{len(entries)} entries")
     for path in entries:
         if path.is_symlink():
             raise InvalidInput("unexpected_file", file=shorten(path.name))
-        if allowed.IGNORED.fullmatch(path.name):
+        if allowed.IGNORED.fullmatch(path.name) or (path.is_file() and path.name in known):
             continue
         if allowed.PICKLES.fullmatch(path.name):
             raise InvalidInput("unsupported_format", file=shorten(path.name))
-        if not path.is_file() or path.name not in allowed.NEEDED | allowed.TOKENIZER_FILES | allowed.OWN_FILES:
-            raise InvalidInput("unexpected_file", file=shorten(path.name))
-    for name in sorted(allowed.NEEDED - {path.name for path in entries}):
+        raise InvalidInput("unexpected_file", file=shorten(path.name))
+    for name in sorted(needed - {path.name for path in entries}):
         raise InvalidInput("missing_file", file=name)
 
 

@@ -1,7 +1,8 @@
 """The certificate: held-out rows replayed through the real serving path, compared with the trained model.
 
 The variant is deployed on a private endpoint, loaded by a real worker, called over HTTP by the real client: each row
-alone, and each row among 31 odd neighbours. The trained model (torch, fp32) answers the same rows in this process.
+alone, and each row among 31 odd neighbours. The trained model (torch in fp32, or the file that came instead of torch's weights) answers
+the same rows in this process.
 """
 
 from __future__ import annotations
@@ -22,10 +23,9 @@ from hanlin.client import Hanlin
 from hanlin.compression.judge import FP32_TOLERANCE, MIN_AGREEMENT, NUM_NEIGHBOURS
 from hanlin.control import private_endpoints
 from hanlin.datasets import read_split
-from hanlin.engines import REFERENCE
 from hanlin.engines.asking import Questioner
+from hanlin.engines.trained import trained_session
 from hanlin.errors import Conflict
-from hanlin.networks.head import Head
 from hanlin.pipelines.base import JobContext
 from hanlin.pipelines.data import dataset_folder, questions_of
 from hanlin.pipelines.lineage import code_version, machine
@@ -183,17 +183,12 @@ def _held_out(context: JobContext, dataset: DatasetVersion | None, task: Task, r
 
 
 def trained_answers(folder: Path, questions: Sequence[JsonValue], *, threads: int) -> list[Numbers]:
-    """What the trained model itself (torch, fp32) says of each question, through the task's own wire form but no server."""
-    import torch
-
-    from hanlin.engines.torch_engine import TorchSession
-    from hanlin.networks.loading import load_model
-
-    torch.set_num_threads(threads)
+    """What the trained model itself says of each question, through the task's own wire form but no server."""
     spec, encoder = ModelSpec.load(folder), TextEncoder.load(folder)
     task = TASKS.get(spec.task)
-    session = TorchSession(load_model(folder), REFERENCE, output=Head.load(folder).output)
-    asked = Questioner(session, task, spec, encoder, _TRAINED_BATCH_TOKENS).ask([task.probe([question]) for question in questions])
+    session, max_rows = trained_session(folder, threads=threads)
+    questioner = Questioner(session, task, spec, encoder, _TRAINED_BATCH_TOKENS, max_rows)
+    asked = questioner.ask([task.probe([question]) for question in questions])
     return [numbers for answer in asked.answers for numbers in task.read(answer, spec)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hanlin.control.job_kinds import Certify
-from hanlin.engines import REFERENCE
+from hanlin.engines import reference_in
 from hanlin.errors import Conflict
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.certification import certify
@@ -22,7 +22,7 @@ class CertifyPipeline:
         version = registry.resolve(team, ModelRef.parse(asked.model))
         if version.is_base:
             raise Conflict("base_has_no_head", version=str(version))
-        variant = asked.variant or next((item.variant for item in registry.list_variants(version)), REFERENCE)
+        variant = asked.variant or next((item.variant for item in registry.list_variants(version)), reference_in(version.lineage))
         dataset = dataset_of(context, version, asked.dataset) if asked.dataset or version.lineage.get("dataset") else None
         report = certify(context, version, variant, dataset=dataset, rows=asked.rows)
         return {"model": version.model, "version": version.number, "variant": variant, "certificate": report}

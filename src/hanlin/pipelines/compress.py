@@ -10,7 +10,7 @@ import shutil
 from dataclasses import replace
 
 from hanlin.control.job_kinds import Compress
-from hanlin.engines import REFERENCE
+from hanlin.engines import reference_in
 from hanlin.errors import Conflict
 from hanlin.messages.said import Said
 from hanlin.pipelines.base import PIPELINES, JobContext
@@ -92,7 +92,7 @@ class _Compressing:
         try:
             certify(self.context, self.version, name, dataset=self.dataset)
         except Conflict as error:
-            if error.code != "certificate_failed" or name == REFERENCE:
+            if error.code != "certificate_failed" or name == reference_in(self.version.lineage):
                 raise
             return {"problem": Said(error.code, error.params).to_json()}
         return {}
@@ -194,7 +194,7 @@ def _passed_over(report: JsonObject, name: str, reason: Said) -> JsonObject:
 
     found = CompressionReport.from_json(report)
     rows = tuple(replace(row, status="failed", reason=reason) if row.variant == name else row for row in found.variants)
-    return replace(found, variants=rows, chosen=choose(rows, found.target)).to_json()
+    return replace(found, variants=rows, chosen=choose(rows, found.target, reference=found.reference)).to_json()
 
 
 def _has_files(item: Variant | None) -> bool:

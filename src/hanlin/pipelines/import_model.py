@@ -6,9 +6,10 @@ import shutil
 
 from hanlin.control.job_kinds import Import
 from hanlin.datasets import read_split
-from hanlin.engines import REFERENCE
+from hanlin.engines import reference_in
 from hanlin.messages.said import Said
 from hanlin.pipelines.base import PIPELINES, JobContext
+from hanlin.pipelines.confined import guard_of
 from hanlin.pipelines.data import dataset_folder, fetch_files
 from hanlin.pipelines.lineage import code_version, fingerprint, machine
 from hanlin.pipelines.pictures import write_pictures
@@ -64,7 +65,7 @@ class _Importing:
             version = (
                 publish_once(self.context, version)
                 if version.is_base
-                else certify_and_publish(self.context, version, REFERENCE, dataset=self.rows)
+                else certify_and_publish(self.context, version, reference_in(version.lineage), dataset=self.rows)
             )
         result = version_result(self.context, version, is_reused=False) | {"warnings": not_carried(self.asked)}
         shutil.rmtree(self.context.workdir, ignore_errors=True)
@@ -76,7 +77,7 @@ class _Importing:
         source = self.context.workdir / "source"
         fetch_files(self.context, self.asked.files, source)
         shutil.rmtree(self.artifact, ignore_errors=True)
-        found = import_folder(source, self.artifact, task=self.asked.task, labels=self.asked.labels)
+        found = import_folder(source, self.artifact, task=self.asked.task, labels=self.asked.labels, guard=guard_of(self.context.platform))
         if found.is_pooling_assumed:
             self.context.progress.message("pooling_assumed")
         head = found.head.to_json() | {"is_assumed": found.is_pooling_assumed}
@@ -98,7 +99,7 @@ class _Importing:
         spec = ModelSpec.load(self.artifact)
         lineage: JsonObject = {
             "source": "import", "num_parameters": taken["num_parameters"], "head": taken.get("head"),
-            "dataset": str(self.rows) if self.rows else None,
+            "reference": spec.reference or None, "dataset": str(self.rows) if self.rows else None,
             "dataset_digest": self.rows.digest if self.rows else None, "config": self.asked.model_dump(mode="json"),
             "code_version": code_version(), "job": self.context.job.id, "machine": machine(),
         }  # fmt: skip
@@ -108,5 +109,5 @@ class _Importing:
             job_id=self.context.job.id,
         )  # fmt: skip
         if not version.is_base:
-            registry.add_variant(version, REFERENCE, None, {"status": "ok"}, is_chosen=True)
+            registry.add_variant(version, reference_in(lineage), None, {"status": "ok"}, is_chosen=True)
         return version

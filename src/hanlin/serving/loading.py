@@ -40,7 +40,7 @@ def load(folder: Path, variant: str, *, threads: int, limits: Limits) -> Loaded:
     task = TASKS.get(spec.task)
     encoder = TextEncoder.load(folder)
     session = load_variant(folder, variant, threads=threads)
-    loaded = Loaded(task, spec, encoder, session, max_batch_rows(variant), limits, variant)
+    loaded = Loaded(task, spec, encoder, session, max_batch_rows(variant, is_alone=spec.is_alone), limits, variant)
     warm_up(session, encoder, is_batched=loaded.max_batch_rows != 1, has_types=Head.load(folder).has_types)
     return loaded
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,8 @@ MAX_LABEL_CHARACTERS = 200
 MAX_LENGTH = 131_072
 MAX_LANGUAGES = 200
 _MAX_FILE_BYTES = 16 * 2**20
-_FIELDS = {"format", "task", "labels", "max_length", "pad_id", "text", "languages", "vectors"}
+_FIELDS = {"format", "task", "labels", "max_length", "pad_id", "text", "languages", "vectors", "reference", "is_alone"}
+_VARIANT = re.compile(r"[a-z0-9]{1,32}-[a-z0-9]{1,16}")
 
 
 def normalize_label(label: str) -> str:
@@ -87,6 +89,8 @@ class ModelSpec:
         text: cleaning and segmentation.
         languages: BCP 47 codes such as `zh`; empty when unknown.
         vectors: of a model whose answers are embeddings, or come from them.
+        reference: the variant that is the trained model itself, of a version without torch weights; empty for the rest.
+        is_alone: whether a row must not share a step with others, because padding would change its answer.
 
     Raises:
         InvalidInput: `invalid_model_spec`, `invalid_labels`, `invalid_label`.
@@ -99,6 +103,8 @@ class ModelSpec:
     text: TextSettings = PLAIN_TEXT
     languages: tuple[str, ...] = ()
     vectors: VectorSettings | None = None
+    reference: str = ""
+    is_alone: bool = False
 
     def __post_init__(self) -> None:
         if self.vectors is None or self.labels:
@@ -111,6 +117,8 @@ class ModelSpec:
             raise _invalid("pad_id", "not a token id")
         if len(self.languages) > MAX_LANGUAGES or not all(0 < len(code) <= 35 and code.isascii() for code in self.languages):
             raise _invalid("languages", "not a short list of language codes")
+        if self.reference and not _VARIANT.fullmatch(self.reference):
+            raise _invalid("reference", "not the name of a variant")
 
     def to_json(self) -> JsonObject:
         """The stored form."""
@@ -123,7 +131,9 @@ class ModelSpec:
             "text": self.text.to_json(),
             "languages": list(self.languages),
         }
-        return stored if self.vectors is None else stored | {"vectors": self.vectors.to_json()}
+        stored |= {"vectors": self.vectors.to_json()} if self.vectors else {}
+        stored |= {"reference": self.reference} if self.reference else {}
+        return stored | ({"is_alone": True} if self.is_alone else {})
 
     @classmethod
     def from_json(cls, value: JsonValue) -> ModelSpec:
@@ -145,6 +155,8 @@ class ModelSpec:
             text=TextSettings.from_json(value.get("text", {})),
             languages=_strings(value, "languages") if "languages" in value else (),
             vectors=VectorSettings.from_json(value["vectors"]) if "vectors" in value else None,
+            reference=_string(value, "reference"),
+            is_alone=_flag(value, "is_alone"),
         )
 
     @classmethod
@@ -175,6 +187,20 @@ def _integer(value: JsonObject, name: str) -> int:
     found = value.get(name)
     if not isinstance(found, int) or isinstance(found, bool):
         raise _invalid(name, "not an integer")
+    return found
+
+
+def _string(value: JsonObject, name: str) -> str:
+    found = value.get(name, "")
+    if not isinstance(found, str):
+        raise _invalid(name, "not a string")
+    return found
+
+
+def _flag(value: JsonObject, name: str) -> bool:
+    found = value.get(name, False)
+    if not isinstance(found, bool):
+        raise _invalid(name, "not true or false")
     return found
 
 

@@ -11,11 +11,12 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from hanlin.engines import REFERENCE
+from hanlin.engines import REFERENCE, Session
 from hanlin.engines.asking import Questioner
 from hanlin.engines.torch_engine import TorchSession
+from hanlin.engines.trained import trained_session
 from hanlin.networks.head import Head
-from hanlin.networks.loading import Dtype, load_model
+from hanlin.networks.loading import Dtype
 from hanlin.tasks.base import TASKS, Quality
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
@@ -52,24 +53,25 @@ def evaluate(folder: Path, split: Rows, *, dtype: Dtype = "fp32", threads: int =
         InvalidInput: for a label the model does not have, or files that do not fit each other.
         Cancelled: when `progress` says so.
     """
-    if threads:
-        torch.set_num_threads(threads)
-    return judge_answers(load_model(folder, dtype=dtype), folder, split, progress=progress)
+    session, max_rows = trained_session(folder, threads=threads, dtype=dtype)
+    return _judge(session, max_rows, folder, split, progress or Silent())
 
 
 def judge_answers(module: nn.Module, folder: Path, split: Rows, *, progress: Progress | None = None) -> Evaluation:
     """The same of a module in memory whose tokenizer and spec are in `folder`; it is in eval mode afterwards. Raises as `evaluate`."""
-    told = progress or Silent()
+    return _judge(TorchSession(module.eval(), REFERENCE, output=Head.load(folder).output), None, folder, split, progress or Silent())
+
+
+def _judge(session: Session, max_rows: int | None, folder: Path, split: Rows, told: Progress) -> Evaluation:
     spec, encoder = ModelSpec.load(folder), TextEncoder.load(folder)
     task = TASKS.get(spec.task)
-    session = TorchSession(module.eval(), REFERENCE, output=Head.load(folder).output)
     questions = [task.examples.question(text, gold) for text, gold in zip(split.texts, split.labels, strict=True)]
 
     def on_done(done: int) -> None:
         told.check_cancelled()
         told.report(done, len(questions), {})
 
-    asked = Questioner(session, task, spec, encoder).ask([task.ask(question) for question in questions], on_done=on_done)
+    asked = Questioner(session, task, spec, encoder, max_rows=max_rows).ask([task.ask(question) for question in questions], on_done=on_done)
     metrics = task.quality(asked.answers, split.labels, spec.labels)
     return Evaluation(asked.answers, spec.labels, metrics, len(questions) / asked.seconds, asked.tokens / asked.seconds)
 
