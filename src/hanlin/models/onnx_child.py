@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from hanlin.engines.onnx_file import refuse_external_data
-from hanlin.errors import EngineFailed, InvalidInput
-from hanlin.models.child import answer
+from hanlin.errors import InvalidInput
+from hanlin.models.child import MAX_RESULT_BYTES, answer
 from hanlin.models.onnx_answer import Wanted, attach, choose
-from hanlin.models.onnx_graph import PREFIX, Inputs, Sheet, check_operators, dress, needs_nodes, read_inputs
+from hanlin.models.onnx_graph import PREFIX, Inputs, Sheet, check_operators, check_tensors, dress, needs_nodes, read_inputs
 from hanlin.types import JsonObject, shorten
 
 if TYPE_CHECKING:
@@ -73,7 +72,8 @@ def convert(path: Path, arguments: JsonObject) -> tuple[bytes, JsonObject]:
         InvalidInput: naming what is wrong with the file; see the codes `onnx_…`.
     """
     asked = Asked.from_json(arguments)
-    _check_file(path)
+    if not 0 < path.stat().st_size <= MAX_RESULT_BYTES:
+        raise InvalidInput("foreign_file_broke", file=path.name, problem="empty, or > 2 GB")
     return rewrite(path.read_bytes(), asked, name=path.name)
 
 
@@ -85,6 +85,7 @@ def rewrite(raw: bytes, asked: Asked, *, name: str) -> tuple[bytes, JsonObject]:
         model = onnx.load_model_from_string(raw)
     except Exception as error:  # protobuf's, and onnx's own
         raise InvalidInput("foreign_file_broke", file=name, problem="no ONNX model", details=str(error)) from error
+    check_tensors(model, name)
     check_operators(model)
     inputs = read_inputs(model)
     has_types = asked.reads_types and inputs.types is not None
@@ -106,13 +107,6 @@ def rewrite(raw: bytes, asked: Asked, *, name: str) -> tuple[bytes, JsonObject]:
         raw = model.SerializeToString()
     facts["is_alone"], facts["max_length"] = _try(_session(raw, name), asked, inputs, has_types=has_types, name=name)
     return raw, facts
-
-
-def _check_file(path: Path) -> None:
-    try:
-        refuse_external_data(path)
-    except EngineFailed as error:
-        raise InvalidInput("foreign_file_broke", file=path.name, problem="no ONNX model, or > 2 GB", details=error.details) from error
 
 
 def _is_sheet(inputs: Inputs, asked: Asked) -> bool:

@@ -55,6 +55,20 @@ class Inputs:
     batch: int | None
 
 
+def check_tensors(model: ModelProto, name: str) -> None:
+    """Raises InvalidInput (`external_data_refused`) for weights that are kept in other files, wherever in the graph they are named."""
+    for graph in _graphs(model):
+        tensors = [*getattr(graph, "initializer", ())]
+        sparse = [*getattr(graph, "sparse_initializer", ())]
+        for node in graph.node:
+            for attribute in node.attribute:
+                tensors += [attribute.t, *attribute.tensors]
+                sparse += [attribute.sparse_tensor, *attribute.sparse_tensors]
+        tensors += [part for item in sparse for part in (item.values, item.indices)]
+        if any(tensor.data_location or tensor.external_data for tensor in tensors):
+            raise InvalidInput("external_data_refused", name=name)
+
+
 def check_operators(model: ModelProto) -> None:
     """Raises InvalidInput (`onnx_operator_unknown`) for operators that only a library of the model's own knows."""
     own = {function.domain for function in model.functions}
