@@ -112,6 +112,7 @@ def test_a_graph_with_our_names_is_taken_byte_for_byte(tmp_path: Path) -> None:
     np.testing.assert_allclose(served(out), expected(), atol=1e-5)
 
 
+@pytest.mark.usefixtures("same_process")
 @pytest.mark.parametrize(
     "options",
     [
@@ -136,6 +137,7 @@ def test_whatever_it_is_called_it_answers_as_the_file_does(tmp_path: Path, optio
     assert found.spec.max_length == (7 if options.get("shape") == ("batch", 7) else 512)
 
 
+@pytest.mark.usefixtures("same_process")
 @pytest.mark.parametrize(("end", "width"), [("Softmax", 2), ("Sigmoid", 1)])
 def test_probabilities_come_back_as_they_were(tmp_path: Path, end: str, width: int) -> None:
     _, out = take(folder_of(tmp_path / "in", end=end, head=HEAD[:, :width]), tmp_path)
@@ -145,6 +147,7 @@ def test_probabilities_come_back_as_they_were(tmp_path: Path, end: str, width: i
     np.testing.assert_allclose(got[:, 1] / got.sum(1), second, atol=1e-5)
 
 
+@pytest.mark.usefixtures("same_process")
 def test_a_tagger_a_ranker_and_vectors(tmp_path: Path) -> None:
     found, out = take(folder_of(tmp_path / "tags", per_token=True), tmp_path, "token-classification")
     assert found.head == Head("token_logits")
@@ -159,6 +162,7 @@ def test_a_tagger_a_ranker_and_vectors(tmp_path: Path) -> None:
     np.testing.assert_allclose(served(tmp_path / "embedder"), whole / np.linalg.norm(whole, axis=1, keepdims=True), atol=1e-5)
 
 
+@pytest.mark.usefixtures("same_process")
 @pytest.mark.parametrize(("mode", "opset"), [("max_tokens", 17), ("cls_token", 20)])
 def test_vectors_are_pooled_as_the_folder_says(tmp_path: Path, mode: str, opset: int) -> None:
     from onnx import version_converter
@@ -173,6 +177,7 @@ def test_vectors_are_pooled_as_the_folder_says(tmp_path: Path, mode: str, opset:
     np.testing.assert_allclose(served(tmp_path / "out"), wanted / np.linalg.norm(wanted, axis=1, keepdims=True), atol=1e-5)
 
 
+@pytest.mark.usefixtures("same_process")
 def test_what_was_exported_comes_in_again(tmp_path: Path) -> None:
     _, out = take(folder_of(tmp_path / "in", shape=("batch", 7), output="y"), tmp_path)
     again = import_folder(out, tmp_path / "again", task="text-classification")
@@ -181,6 +186,7 @@ def test_what_was_exported_comes_in_again(tmp_path: Path) -> None:
     assert (tmp_path / "again" / place).read_bytes() == (out / place).read_bytes()
 
 
+@pytest.mark.usefixtures("same_process")
 def test_integers_are_called_so(tmp_path: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -192,6 +198,7 @@ def test_integers_are_called_so(tmp_path: Path) -> None:
     assert (out / "variants/onnxruntime-int8/model.onnx").is_file()
 
 
+@pytest.mark.usefixtures("same_process")
 @pytest.mark.parametrize(
     ("labels", "file"),
     [
@@ -283,6 +290,7 @@ def test_what_cannot_be_served_is_refused_by_name(tmp_path: Path, kind: str, opt
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.usefixtures("same_process")
 def test_a_tokenizer_with_more_ids_than_rows_does_not_fit(tmp_path: Path) -> None:
     source = folder_of(tmp_path / "in")
     whole = json.loads((source / "tokenizer.json").read_text())
@@ -293,6 +301,7 @@ def test_a_tokenizer_with_more_ids_than_rows_does_not_fit(tmp_path: Path) -> Non
     assert caught.value.code == "tokenizer_does_not_fit"
 
 
+@pytest.mark.usefixtures("same_process")
 def test_there_are_no_torch_weights_to_run(tmp_path: Path) -> None:
     _, out = take(folder_of(tmp_path / "in"), tmp_path)
     with pytest.raises(HanlinError) as caught:

@@ -1,6 +1,6 @@
 """A foreign folder, or one of our own, becomes an artifact folder: all is checked, only known parts are written.
 
-Of Hugging Face folders nothing is run; files that need a library to be read (ONNX) are opened in a child process.
+Of Hugging Face folders nothing is run; files that need a library to be read (ONNX, Keras) are opened in a child process.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from hanlin.errors import InvalidInput
-from hanlin.models import allowed, heads, label_files, onnx_folder, own_folder, slow_tokenizers, strict_json, weights_file
+from hanlin.models import allowed, heads, keras_folder, label_files, onnx_folder, own_folder, slow_tokenizers, strict_json, weights_file
 from hanlin.models.child import Guard, plain_guard
 from hanlin.models.foreign_config import check_config
 from hanlin.models.tokenizer_probe import Probe, probe
@@ -64,6 +64,8 @@ def import_folder(
     Raises:
         InvalidInput: naming the file or key; `unsupported_format` for pickles and other formats that could run code.
     """
+    if (model := keras_folder.find_model(source)) is not None:
+        return _import_keras(model, source, out, task=task, labels=labels, guard=guard)
     if (graph := onnx_folder.find_model(source, own_folder.read_spec(source, task=task))) is not None:
         return _import_graph(graph, source, out, task=task, labels=labels, max_length=max_length, guard=guard)
     check_model_folder(source)
@@ -134,6 +136,19 @@ def _import_graph(
         graph = onnx_folder.import_graph(
             file, source, out, task=task, labels=labels, max_length=max_length, guard=guard, found=found, told=told
         )  # fmt: skip
+        TextEncoder.load(out)
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
+    return Imported(graph.spec, False, graph.num_parameters, graph.head, graph.is_pooling_assumed)
+
+
+def _import_keras(file: Path, source: Path, out: Path, *, task: str, labels: Sequence[str] | None, guard: Guard) -> Imported:
+    """A Keras file with its word index or vocabulary, and labels."""
+    check_model_folder(source, needed=frozenset(), besides=frozenset({file.name}) | keras_folder.NAMES | label_files.NAMES)
+    out.mkdir(parents=True)
+    try:
+        graph = keras_folder.import_keras(file, source, out, task=task, labels=labels, guard=guard)
         TextEncoder.load(out)
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)

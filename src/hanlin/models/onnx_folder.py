@@ -64,7 +64,7 @@ def find_model(folder: Path, told: ModelSpec | None = None) -> Path | None:
 
 def import_graph(
     file: Path, source: Path, out: Path, *, task: str, labels: Sequence[str] | None, max_length: int | None, guard: Guard, found: Probe,
-    sheet: Sheet | None = None, told: ModelSpec | None = None,
+    sheet: Sheet | None = None, told: ModelSpec | None = None, child: str = _CHILD,
 ) -> Graph:  # fmt: skip
     """Write config, spec and graph of an artifact into `out`, which holds its tokenizer already.
 
@@ -77,6 +77,7 @@ def import_graph(
         found: of the tokenizer.
         sheet: how rows are filled to one length, where somebody knows.
         told: what a folder of ours says of itself: text settings, languages and prompts are kept.
+        child: module of the child that reads the file.
 
     Raises:
         InvalidInput: `labels_missing` and what the child says.
@@ -88,7 +89,7 @@ def import_graph(
     lengths = _lengths(source, max_length, parts)
     asked = Asked(wanted, _OUTPUTS[kind], lengths, found.largest_id, found.pad_id or 0, kind == "pairs", sheet)
     aside = out / "graph.onnx"
-    facts = run_child(_CHILD, asked.to_json(), file=file, out=aside, guard=guard)
+    facts = run_child(child, asked.to_json(), file=file, out=aside, guard=guard)
     if not 0 < aside.stat().st_size <= MAX_RESULT_BYTES:
         raise InvalidInput("foreign_file_broke", file=file.name, problem="> 2 GB")
     width = cast("int", facts["width"])
@@ -102,7 +103,7 @@ def import_graph(
         vectors=vectors, reference=reference, is_alone=bool(facts["is_alone"]),
     )  # fmt: skip
     if told is not None:
-        spec = replace(spec, text=told.text, languages=told.languages, vectors=told.vectors or spec.vectors)
+        spec = replace(spec, text=told.text, languages=told.languages, vectors=told.vectors or spec.vectors, cuts=told.cuts)
     place = out / "variants" / reference / "model.onnx"
     place.parent.mkdir(parents=True)
     aside.rename(place)

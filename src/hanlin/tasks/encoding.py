@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.alignment import Span, Traced, prepare
@@ -24,6 +24,7 @@ from hanlin.types import LongText
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
+_T = TypeVar("_T")
 # A text of more characters than this is first judged by its beginning: 1 MB need not be tokenised to learn that it is too long.
 _MIN_PREFIX_CHARACTERS = 4096
 _PREFIX_CHARACTERS_PER_TOKEN = 16
@@ -51,6 +52,7 @@ class TextEncoder:
         self._nothing = self._head + self._tail  # the row of a text without tokens
         self.pad_id = spec.pad_id
         self.max_length = spec.max_length
+        self._cuts_start = spec.cuts == "start"
         if self.max_length <= self._num_special:
             raise InvalidInput("invalid_model_spec", field="max_length", problem=f"no room beside {self._num_special} special tokens")
 
@@ -80,8 +82,10 @@ class TextEncoder:
             InvalidInput: as `encode`; `too_many_windows`, `unknown_token_id`.
         """
         longest = self._longest(long_text)
+        is_end = self._cuts_start and long_text == "truncate"
         prepared = [
-            ("", "") if isinstance(text, TokenIds) else self._prepare(text, index, longest) for index, text in enumerate(texts)
+            ("", "") if isinstance(text, TokenIds) else self._prepare(text, index, longest, is_end=is_end)
+            for index, text in enumerate(texts)
         ]  # fmt: skip
         rows = ids_of(self._tokenizer, [text for text, _ in prepared])
         for index, (_, rest) in enumerate(prepared):
@@ -109,8 +113,10 @@ class TextEncoder:
             if kept <= self.max_length:
                 rows.append(row)
             elif long_text == "truncate":
-                kept = self.max_length - len(self._tail)
-                row = row[:kept] + self._tail
+                row, kept = self._cut(row, self._head, self._tail), self.max_length
+                before: list[None] = [None] * len(self._head)
+                after: list[None] = [None] * len(self._tail)
+                whole = row, self._cut(whole[1], [*before], [*after]), self._cut(whole[2], [*before], [*after])
                 cut.append(index)
                 rows.append(row)
             else:
@@ -251,8 +257,8 @@ class TextEncoder:
         """Tokens of a text that stand beside the special ones."""
         return self.max_length - self._num_special
 
-    def _prepare(self, text: str, index: int, longest: int) -> tuple[str, str]:
-        """The prepared text, and the whole cleaned text when only its beginning was prepared (else empty)."""
+    def _prepare(self, text: str, index: int, longest: int, *, is_end: bool = False) -> tuple[str, str]:
+        """The prepared text, and the whole cleaned text when only its beginning (or end) was prepared, else nothing."""
         try:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
@@ -263,12 +269,18 @@ class TextEncoder:
         limit = max(_MIN_PREFIX_CHARACTERS, (longest + _PREFIX_MARGIN_TOKENS) * _PREFIX_CHARACTERS_PER_TOKEN)
         if len(clean) <= limit:
             return self._text.segment(clean), ""
-        return self._text.segment(clean[:limit]), clean
+        return self._text.segment(clean[-limit:] if is_end else clean[:limit]), clean
 
     def _check_some(self, row: list[int], index: int) -> list[int]:
         if row == self._nothing:
             raise InvalidInput("empty_text", index=index)
         return row
+
+    def _cut(self, values: list[_T], head: list[_T], tail: list[_T]) -> list[_T]:
+        """What stands for the tokens of a row that is too long, without what is too much: at its end, or at the start of the text."""
+        if self._cuts_start:
+            return head + values[len(values) - self.max_length + len(head) :]
+        return values[: self.max_length - len(tail)] + tail
 
     def _fit(self, rows: list[list[int]], long_text: LongText, longest: int, max_windows: int | None) -> Encoded:
         """Rows of which at least one is longer than the model takes."""
@@ -280,7 +292,7 @@ class TextEncoder:
                 fitted.append(self._check_some(row, index))
             elif long_text == "truncate":
                 cut.append(index)
-                fitted.append(row[: self.max_length - len(self._tail)] + self._tail)
+                fitted.append(self._cut(row, self._head, self._tail))
             elif long_text == "refuse" or len(row) > longest:
                 raise InvalidInput("text_too_long", index=index, length=len(row), unit="tokens", limit=longest)
             else:

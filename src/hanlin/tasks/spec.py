@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.text import PLAIN_TEXT, TextSettings
@@ -22,7 +22,7 @@ MAX_LABEL_CHARACTERS = 200
 MAX_LENGTH = 131_072
 MAX_LANGUAGES = 200
 _MAX_FILE_BYTES = 16 * 2**20
-_FIELDS = {"format", "task", "labels", "max_length", "pad_id", "text", "languages", "vectors", "reference", "is_alone"}
+_FIELDS = {"format", "task", "labels", "max_length", "pad_id", "text", "languages", "vectors", "reference", "is_alone", "cuts"}
 _VARIANT = re.compile(r"[a-z0-9]{1,32}-[a-z0-9]{1,16}")
 
 
@@ -90,6 +90,7 @@ class ModelSpec:
         languages: BCP 47 codes such as `zh`; empty when unknown.
         vectors: of a model whose answers are embeddings, or come from them.
         reference: the variant that is the trained model itself, of a version without torch weights; empty for the rest.
+        cuts: the end at which a long text is cut, where a caller asks for that.
         is_alone: whether a row must not share a step with others, because padding would change its answer.
 
     Raises:
@@ -105,6 +106,7 @@ class ModelSpec:
     vectors: VectorSettings | None = None
     reference: str = ""
     is_alone: bool = False
+    cuts: Literal["end", "start"] = "end"
 
     def __post_init__(self) -> None:
         if self.vectors is None or self.labels:
@@ -119,6 +121,8 @@ class ModelSpec:
             raise _invalid("languages", "not a short list of language codes")
         if self.reference and not _VARIANT.fullmatch(self.reference):
             raise _invalid("reference", "not the name of a variant")
+        if self.cuts not in ("end", "start"):
+            raise _invalid("cuts", "not end or start")
 
     def to_json(self) -> JsonObject:
         """The stored form."""
@@ -133,6 +137,7 @@ class ModelSpec:
         }
         stored |= {"vectors": self.vectors.to_json()} if self.vectors else {}
         stored |= {"reference": self.reference} if self.reference else {}
+        stored |= {"cuts": self.cuts} if self.cuts != "end" else {}
         return stored | ({"is_alone": True} if self.is_alone else {})
 
     @classmethod
@@ -157,6 +162,7 @@ class ModelSpec:
             vectors=VectorSettings.from_json(value["vectors"]) if "vectors" in value else None,
             reference=_string(value, "reference"),
             is_alone=_flag(value, "is_alone"),
+            cuts=cast("Literal['end', 'start']", _string(value, "cuts") or "end"),
         )
 
     @classmethod
