@@ -8,12 +8,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from hanlin.engines.base import Session
+from hanlin.engines.base import REFERENCE, Session, writing
 from hanlin.engines.gathering import Found, gather
+from hanlin.generation import GenerationSettings
 from hanlin.tasks.base import Limits, Task, TaskRequest
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.padding import pad
+from hanlin.tasks.sequences import to_arrays
 from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonObject, JsonValue
 
@@ -64,7 +66,8 @@ class Questioner:
             requests = [self.task.check(*call, limits=NO_LIMITS) for call in calls[start : start + CALLS_AT_ONCE]]
             encoded = [self.task.encode(request, self.encoder, self.spec) for request in requests]
             began_s = time.perf_counter()
-            found = self._run([row for item in encoded for row in item.rows], _types(encoded))
+            rows, settings = [row for item in encoded for row in item.rows], _settings(encoded)
+            found = self._run(rows, _types(encoded)) if settings is None else self._write(rows, settings, encoded)
             seconds += time.perf_counter() - began_s
             tokens += sum(len(row) for item in encoded for row in item.rows)
             answers += self._answers(requests, encoded, found)
@@ -79,6 +82,19 @@ class Questioner:
             outputs = self.session.run(*pad([rows[index] for index in batch], self.spec.pad_id, kinds).values())
             for place, index in enumerate(batch):
                 found[index] = (outputs, place)
+        return found
+
+    def _write(self, rows: list[list[int]], settings: list[GenerationSettings], encoded: list[Encoded]) -> list[Found | None]:
+        session = writing(self.session, REFERENCE)
+        found: list[Found | None] = [None] * len(rows)
+        costs = [cost for item in encoded for cost in item.costs]
+        for width in sorted({each.num_beams for each in settings}):
+            own = [index for index, each in enumerate(settings) if each.num_beams == width]
+            for batch in by_length([costs[index] for index in own], max_tokens=self.max_batch_tokens):
+                places = [own[number] for number in batch]
+                outputs = to_arrays(session.generate([rows[index] for index in places], [settings[index] for index in places]))
+                for place, index in enumerate(places):
+                    found[index] = (outputs, place)
         return found
 
     def _answers(self, requests: list[TaskRequest], encoded: list[Encoded], found: list[Found | None]) -> list[JsonValue]:
@@ -109,3 +125,9 @@ def _types(encoded: list[Encoded]) -> list[list[int]] | None:
     if not encoded or encoded[0].types is None:
         return None
     return [types for item in encoded for types in item.types or ()]
+
+
+def _settings(encoded: list[Encoded]) -> list[GenerationSettings] | None:
+    if not encoded or encoded[0].generation is None:
+        return None
+    return [each for item in encoded for each in item.generation or ()]

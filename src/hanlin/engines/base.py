@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from hanlin.errors import EngineFailed, InvalidInput
+from hanlin.generation import Generated, GenerationSettings
+from hanlin.networks.head import Head
 from hanlin.plugins import PluginRegistry
 from hanlin.tasks.spec import FILE_NAME, ModelSpec
 from hanlin.types import shorten
@@ -29,11 +31,13 @@ class Capabilities:
         precisions: the second halves of its variant names.
         max_batch_tokens: most tokens, padding included, of one step.
         is_measured_unasked: whether a compression that names no variants makes and measures this engine's.
+        writes: whether it loads networks that write: their sessions are `WritingSession`s.
     """
 
     precisions: tuple[str, ...]
     max_batch_tokens: int = 32_768
     is_measured_unasked: bool = True
+    writes: bool = False
 
 
 class Session(Protocol):
@@ -75,8 +79,28 @@ class Session(Protocol):
         ...
 
 
+@runtime_checkable
+class WritingSession(Session, Protocol):
+    """One loaded variant of a network that writes. `run` raises EngineFailed: its answers are sequences of tokens."""
+
+    def generate(
+        self, rows: Sequence[Sequence[int]], settings: Sequence[GenerationSettings], *, is_wanted: Callable[[int], bool] = lambda row: True
+    ) -> list[Generated]:
+        """Write a target for each row, as it would be written alone. On the threads of `run`.
+
+        Args:
+            rows: ids, at least one each.
+            settings: of each row; all with the same `num_beams`.
+            is_wanted: asked on the same thread before every token whether a row, by its place, still is; one that is not ends there.
+
+        Raises:
+            EngineFailed: `engine_step_failed`; the whole batch is lost, the session may be used again.
+        """
+        ...
+
+
 class Engine(Protocol):
-    """One way to run an encoder's maths."""
+    """One way to run a network's maths."""
 
     @property
     def name(self) -> str:
@@ -167,6 +191,8 @@ def max_batch_tokens(variant: str) -> int:
 def load_variant(folder: Path, variant: str, *, threads: int) -> Session:
     """Load `variant` of the artifact in `folder`. Raises as `Engine.load` and `split_variant` do."""
     name, precision = split_variant(variant)
+    if Head.load(folder).output == "sequences" and not ENGINES.get(name).capabilities.writes:
+        raise load_failed(variant, "it does not load networks that write")
     return ENGINES.get(name).load(folder, precision, threads=threads)
 
 
@@ -192,6 +218,13 @@ def check_tokens(variant: str, *, has_tokens: bool) -> None:
     """Raises InvalidInput (`token_embeddings_not_served`) for a session without vectors of tokens."""
     if not has_tokens:
         raise InvalidInput("token_embeddings_not_served", variant=variant)
+
+
+def writing(session: Session, variant: str) -> WritingSession:
+    """The session itself. Raises InvalidInput (`generation_not_served`) for one that does not write."""
+    if not isinstance(session, WritingSession):
+        raise InvalidInput("generation_not_served", variant=variant)
+    return session
 
 
 def require_file(path: Path, variant: str) -> Path:

@@ -2,12 +2,12 @@
 
 Its artifact folder may hold `fake.json`:
 
-    {"labels": 2, "dimensions": 0, "tokens": true, "per_token": false, "load_ms": 0, "step_ms": 0, "row_ms": 0, "streams": 1,
-     "fail_load": false, "crash_token": null, "fail_token": null, "nan_token": null, "hang_token": null, "hold_token": null,
+    {"labels": 2, "dimensions": 0, "tokens": true, "per_token": false, "writes": false, "load_ms": 0, "step_ms": 0, "row_ms": 0,
+     "streams": 1, "fail_load": false, "crash_token": null, "fail_token": null, "nan_token": null, "hang_token": null, "hold_token": null,
      "memory_token": null}
 
 With `dimensions` it answers embeddings, each the mean of its tokens' vectors, which it gives unless `tokens` is false; else logits, with
-`per_token` those of each token.
+`per_token` those of each token. With `writes` it writes each row backwards, taking `step_ms` a token.
 
 A row holding `crash_token` kills the process, `fail_token` raises, `nan_token` answers NaN, `hang_token` does not come back,
 nor `hold_token`, which holds Python's lock meanwhile; `memory_token` asks for 4 TiB. Needs no library but numpy.
@@ -20,7 +20,7 @@ import json
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, check_tokens, load_failed, step_failed
+from hanlin.generation import FinishReason, Generated, GenerationSettings
 from hanlin.networks.head import TOKENS
 
 _HANG_S = 600  # as good as for ever, and yet no process of a broken test stays for ever
@@ -41,6 +42,7 @@ class FakeBehaviour:
     dimensions: int = 0
     tokens: bool = True
     per_token: bool = False
+    writes: bool = False
     load_ms: float = 0
     step_ms: float = 0
     row_ms: float = 0
@@ -93,6 +95,9 @@ class FakeSession:
         found = {"embeddings": self._floats(numbers.sum(axis=1) / lengths, valid)}  # of whole numbers: padding cannot round it otherwise
         return found | {TOKENS: self._floats(numbers, valid)} if with_tokens else found
 
+    def close(self) -> None:
+        """Nothing to free."""
+
     def _floats(self, numbers: npt.NDArray[np.float64] | Ids, valid: Ids) -> Floats:
         values = (numbers / 25.0).astype(np.float32)
         if (token := self._behaviour.nan_token) is not None:
@@ -116,8 +121,24 @@ class FakeSession:
         if holds(does.fail_token):
             raise step_failed("fake-fp32", RuntimeError("told to fail"))
 
-    def close(self) -> None:
-        """Nothing to free."""
+
+class FakeWriter(FakeSession):
+    """Writes each row backwards; misbehaves as a step does."""
+
+    def generate(
+        self, rows: Sequence[Sequence[int]], settings: Sequence[GenerationSettings], *, is_wanted: Callable[[int], bool] = lambda row: True
+    ) -> list[Generated]:
+        """See `WritingSession.generate`."""
+        targets = [list(row)[::-1][: each.max_new_tokens] for row, each in zip(rows, settings, strict=True)]
+        ends: list[FinishReason] = ["stop" if len(row) == len(target) else "length" for row, target in zip(rows, targets, strict=True)]
+        for row in rows:
+            self._misbehave(np.array([row], dtype=np.int64))
+        for step in range(max(map(len, targets))):
+            time.sleep(self._behaviour.step_ms / 1000)
+            for place, target in enumerate(targets):
+                if step < len(target) and not is_wanted(place):
+                    targets[place], ends[place] = target[:step], "cancelled"
+        return [Generated(tuple(target), end) for target, end in zip(targets, ends, strict=True)]
 
 
 def _numbers(of: Ids, count: int) -> Ids:
@@ -130,7 +151,7 @@ class FakeEngine:
     """A stand-in that serves in milliseconds and fails on demand."""
 
     name = "fake"
-    capabilities = Capabilities(precisions=("fp32",))
+    capabilities = Capabilities(precisions=("fp32",), writes=True)
 
     def is_batch_invariant(self, precision: str) -> bool:
         """Always: see `FakeSession`."""
@@ -149,4 +170,4 @@ class FakeEngine:
         time.sleep(behaviour.load_ms / 1000)
         if behaviour.fail_load:
             raise load_failed("fake-fp32", "told to fail")
-        return FakeSession(behaviour)
+        return FakeWriter(behaviour) if behaviour.writes else FakeSession(behaviour)

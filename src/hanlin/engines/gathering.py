@@ -10,6 +10,7 @@ import numpy.typing as npt
 from hanlin.networks.head import TOKENS
 from hanlin.tasks.base import Row, Task
 from hanlin.tasks.encoded import Encoded
+from hanlin.tasks.sequences import SEQUENCES, stack
 
 Outputs = Mapping[str, npt.NDArray[np.floating]]
 Found = tuple[Outputs, int]  # what a batch gave, and the row's place in it
@@ -31,7 +32,10 @@ def gather(task: Task, encoded: Encoded, found: Sequence[Found | None]) -> Outpu
     if encoded.windows:
         rows, lengths = _merge(task, encoded, rows, lengths)
     longest = max(lengths)
-    return {name: np.stack([_fitted(row[name], longest) for row in rows]) for name in rows[0]}
+    return {
+        name: stack([row[name] for row in rows]) if name == SEQUENCES else np.stack([_fitted(row[name], longest) for row in rows])
+        for name in rows[0]
+    }
 
 
 def together(parts: Sequence[Found]) -> Outputs | None:

@@ -1,8 +1,11 @@
-"""The `torch` engine: the trained weights themselves, eager, fp32 or bf16. `torch-fp32` is the reference of every version that has them."""
+"""The `torch` engine: the trained weights themselves, eager, fp32 or bf16. `torch-fp32` is the reference of every version that has them.
+
+Networks that write are stepped by `networks/generation`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,10 +25,13 @@ from hanlin.engines.base import (
     step_failed,
 )
 from hanlin.errors import EngineFailed, HanlinError
+from hanlin.generation import Generated, GenerationSettings
 from hanlin.networks.head import TOKENS, Head
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from hanlin.networks.generation.protocol import StepModel
 
 
 class TorchSession:
@@ -64,12 +70,48 @@ class TorchSession:
         self._module = None
 
 
+class TorchWriter:
+    """A network that writes, in eval mode."""
+
+    num_streams = 1
+    step_tokens: int | None = None
+    has_tokens = False
+
+    def __init__(self, module: nn.Module, variant: str) -> None:
+        from hanlin.networks.generation.run import step_model
+
+        self._steps: StepModel | None = step_model(module)
+        self._variant = variant
+
+    def run(
+        self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None, *, with_tokens: bool = False
+    ) -> Mapping[str, Floats]:
+        """See `WritingSession`: it has no arrays to answer with."""
+        raise step_failed(self._variant, TypeError("a network that writes"))
+
+    def generate(
+        self, rows: Sequence[Sequence[int]], settings: Sequence[GenerationSettings], *, is_wanted: Callable[[int], bool] = lambda row: True
+    ) -> list[Generated]:
+        """See `WritingSession.generate`."""
+        from hanlin.networks.generation.run import generate
+
+        assert self._steps is not None, "closed session"
+        try:
+            return generate(self._steps, rows, settings, is_wanted=is_wanted)
+        except (RuntimeError, IndexError, ValueError) as error:
+            raise step_failed(self._variant, error) from error
+
+    def close(self) -> None:
+        """Drop the module."""
+        self._steps = None
+
+
 @ENGINES.register("torch")
 class TorchEngine:
     """Eager PyTorch on the CPU. Sets the process-wide thread count."""
 
     name = "torch"
-    capabilities = Capabilities(precisions=("fp32", "bf16"))
+    capabilities = Capabilities(precisions=("fp32", "bf16"), writes=True)
 
     def is_batch_invariant(self, precision: str) -> bool:
         """fp32 up to 1e-4; bf16 up to rounding, as every kernel choice is."""
@@ -82,7 +124,7 @@ class TorchEngine:
     def prepare(self) -> None:
         """Nothing: torch is too large (about 250 MB) to be held for a model that may never come."""
 
-    def load(self, folder: Path, precision: str, *, threads: int) -> TorchSession:
+    def load(self, folder: Path, precision: str, *, threads: int) -> TorchSession | TorchWriter:
         """See `Engine.load`."""
         variant = f"torch-{precision}"
         if not (folder / TRAINED_FILES[0]).is_file() and (reference := reference_of(folder)) != REFERENCE:
@@ -98,4 +140,4 @@ class TorchEngine:
             raise
         except Exception as error:  # torch, safetensors and transformers raise whatever they like
             raise load_failed(variant, "its weights or configuration cannot be read", details=f"{type(error).__name__}: {error}") from error
-        return TorchSession(module.eval(), variant, output=output)
+        return TorchWriter(module.eval(), variant) if output == "sequences" else TorchSession(module.eval(), variant, output=output)

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from hanlin.errors import InvalidInput
-from hanlin.networks.config import read_config
+from hanlin.networks.config import GENERATOR_TYPES, read_config
 from hanlin.types import JsonObject, shorten
 
 KEY = "hanlin_head"
-Output = Literal["logits", "embeddings", "token_logits"]
+Output = Literal["logits", "embeddings", "token_logits", "sequences"]
 Pooling = Literal["", "mean", "cls", "max"]
 TOKENS = "token_embeddings"  # the second array beside `embeddings`: the vectors of tokens (batch, length, size) as they were pooled
 
@@ -22,7 +22,8 @@ class Head:
     """The outputs of a network.
 
     Attributes:
-        output: name of its array: `logits` (batch, labels), `embeddings` (batch, size) or `token_logits` (batch, length, labels).
+        output: name of its array: `logits` (batch, labels), `embeddings` (batch, size) or `token_logits` (batch, length, labels); or
+            `sequences`, for it writes.
         pooling: how token vectors become one vector; only embeddings have it.
         is_normalized: whether each embedding has length 1.
         has_types: whether it reads `token_type_ids` besides ids and mask, because its rows are pairs of texts.
@@ -53,7 +54,7 @@ class Head:
         """The head that a config.json names; label logits where it names none. Raises InvalidInput (`invalid_network_config`)."""
         value = config.get(KEY)
         if value is None:
-            return CLASSIFIER
+            return WRITER if config.get("model_type") in GENERATOR_TYPES else CLASSIFIER
         _check(isinstance(value, dict) and set(value) <= set(cls.__dataclass_fields__), KEY, value)
         return cls(**cast("dict[str, bool]", value))  # type: ignore[arg-type]  # checked field by field in __post_init__
 
@@ -69,3 +70,4 @@ def _check(is_right: bool, name: str, value: object) -> None:
 
 
 CLASSIFIER = Head()
+WRITER = Head("sequences")

@@ -111,6 +111,8 @@ def load_model(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = "e
     model = load_pretrained(folder, head, dtype=dtype, attention=attention)
     if head.output == "embeddings":
         return PretrainedEmbedder(model, head).eval()
+    if head.output == "sequences":
+        return model.eval()
     module = PretrainedClassifier(model)
     if (shape := WideShape.read(config)) is not None:
         module.wide = load_wide(folder, shape, vocab_size=module.vocab_size, num_labels=module.num_labels)
@@ -125,6 +127,7 @@ def load_pretrained(folder: Path, head: Head, *, dtype: Dtype = "fp32", attentio
         "logits": transformers.AutoModelForSequenceClassification,
         "token_logits": transformers.AutoModelForTokenClassification,
         "embeddings": transformers.AutoModel,
+        "sequences": transformers.AutoModelForSeq2SeqLM if is_encoder_decoder(folder) else transformers.AutoModelForCausalLM,
     }
     try:
         with quiet_transformers():
@@ -141,6 +144,11 @@ def load_pretrained(folder: Path, head: Head, *, dtype: Dtype = "fp32", attentio
         raise InvalidInput("weights_do_not_fit", names=", ".join(wrong[:5])[:200])
     module: nn.Module = model
     return module
+
+
+def is_encoder_decoder(folder: Path) -> bool:
+    """Whether a network of transformers that writes reads a source with an encoder, by its config.json."""
+    return read_config(folder).get("is_encoder_decoder") is True
 
 
 def _is_unused(name: str, head: Head) -> bool:

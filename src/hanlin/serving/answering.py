@@ -32,7 +32,9 @@ class Work:
     encode_s: float
     found: list[Found | None]
     num_missing: int
+    deadline_s: float = float("inf")
     started_s: float = 0.0
+    written: int = 0  # tokens
     engine_s: float = 0.0
     step: Step | None = None  # the latest it was in
 
@@ -90,12 +92,13 @@ class Answering:
         self._counters.answered(self._clock() - work.queued_s + work.encode_s, decoded)
         self._counters.truncated_texts += len(encoded.cut)
         self._counters.windowed_texts += len(encoded.windows)
+        self._counters.written_tokens += work.written
         times_s = (work.started_s - work.queued_s, work.encode_s, work.engine_s, decoded_s - done_s, self._clock() - decoded_s)
         queue_ms, encode_ms, engine_ms, decode_ms, write_ms = (round(seconds * 1000, 3) for seconds in times_s)
         windows = tuple((index, len(pieces)) for index, pieces in encoded.windows.items()) if encoded.windows else ()
         answer = Answer(
             work.call.id, body, len(work.request.texts), sum(map(len, encoded.rows)), queue_ms, encode_ms, engine_ms, encoded.cut, windows,
-            decode_ms, write_ms,
+            decode_ms, write_ms, work.written,
         )  # fmt: skip
         work.reply(answer)
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from hanlin.errors import Overloaded
 from hanlin.serving.admission import STRAINED_S, Admission
 from hanlin.serving.filling import Batch, Filling
-from hanlin.serving.key_queue import Item, KeyQueue, bucket_of
+from hanlin.serving.key_queue import NUM_BUCKETS, Item, KeyQueue, bucket_of
 from hanlin.serving.speed import Speed
 from hanlin.serving.wire import Lane
 
@@ -42,6 +42,7 @@ class _Call:
     lane: Lane
     is_suspect: bool
     num_waiting: int
+    kind: int
 
 
 class Batcher:
@@ -102,9 +103,12 @@ class Batcher:
 
     def add(
         self, call: int, lengths: Sequence[int], *, now_s: float, deadline_s: float, key: str = "", lane: Lane = "interactive",
-        is_suspect: bool = False,
+        is_suspect: bool = False, kind: int = 0,
     ) -> None:  # fmt: skip
         """Queue all items of a call, or none.
+
+        Args:
+            kind: only items of one kind share a batch.
 
         Raises:
             Overloaded: `queue_full`, with the estimated time until there is room.
@@ -113,7 +117,7 @@ class Batcher:
         if self._queued_tokens and self._queued_tokens + tokens > self._room(key, lane):
             raise Overloaded("queue_full", retry_after_s=self.wait_estimate_s(), limit=self._max_queue_tokens)
         items = [Item(call, index, length, now_s) for index, length in enumerate(lengths)]
-        self._calls[call] = _Call(items, key, lane, is_suspect, len(items))
+        self._calls[call] = _Call(items, key, lane, is_suspect, len(items), kind)
         self._queued_tokens += tokens
         if lane == "interactive":
             self._interactive_tokens += tokens
@@ -122,7 +126,7 @@ class Batcher:
         self._note_deadline(deadline_s, call)
         queue = self._queue(lane, key)
         for item in items:
-            queue.add(item, bucket_of(item.length, call, is_suspect=is_suspect))
+            queue.add(item, bucket_of(item.length, call, is_suspect=is_suspect, kind=kind))
 
     def _note_deadline(self, deadline_s: float, call: int) -> None:
         """Those of calls that have gone are forgotten when they come first, and all at once when they are the most."""
@@ -140,7 +144,8 @@ class Batcher:
         for item in entry.items:
             if not item.is_gone:
                 self._remove(item)
-                queue.oldest_in(bucket_of(item.length, call, is_suspect=entry.is_suspect))  # no batch may ever look there again
+                bucket = bucket_of(item.length, call, is_suspect=entry.is_suspect, kind=entry.kind)
+                queue.oldest_in(bucket)  # no batch may ever look there again
         return True
 
     def expire(self, now_s: float) -> list[int]:
@@ -173,7 +178,7 @@ class Batcher:
         if is_suspect and not is_idle:
             return None
         budget = min(self._max_batch_tokens, max(MIN_SHARED_TOKENS, -(-self._queued_tokens // num_idle)))
-        bucket = bucket_of(head.length, head.call, is_suspect=is_suspect)
+        bucket = bucket_of(head.length, head.call, is_suspect=is_suspect, kind=call.kind)
         filling = Filling(head, self._max_batch_rows, is_padding_bounded=not is_suspect)
         self._is_shared = now_s - self._interactive_s < SHARED_S
         self._take(head)
@@ -260,8 +265,8 @@ class Batcher:
             yield _LANES[1:], gap
 
     def _company(self, bucket: int, lanes: tuple[Lane, ...]) -> Iterator[Item]:
-        """Waiting items by closeness to the head: its bucket, then shorter ones; interactive first; in turns between keys."""
-        buckets = [bucket] if bucket < 0 else range(bucket, -1, -1)
+        """Waiting items by closeness to the head: its bucket, then shorter ones of its kind; interactive first; in turns between keys."""
+        buckets = [bucket] if bucket < 0 else range(bucket, bucket // NUM_BUCKETS * NUM_BUCKETS - 1, -1)
         for near in buckets:
             for lane in lanes:
                 yield from self._turns(self._lanes[lane], near)

@@ -31,6 +31,7 @@ class Counters:
     padded_tokens: int = 0
     truncated_texts: int = 0
     windowed_texts: int = 0
+    written_tokens: int = 0
     engine_s: float = 0.0
     labels: Counter[str] = field(default_factory=Counter)
     latency: list[int] = field(default_factory=new_histogram)
@@ -51,6 +52,7 @@ class Counters:
             "cancelled_total": self.cancelled, "steps_total": self.steps, "rows_total": self.rows, "tokens_total": self.tokens,
             "padded_tokens_total": self.padded_tokens, "engine_seconds_total": self.engine_s,
             "truncated_texts_total": self.truncated_texts, "windowed_texts_total": self.windowed_texts,
+            "written_tokens_total": self.written_tokens,
             "padding_share": 1 - self.tokens / self.padded_tokens if self.padded_tokens else 0.0,
         }  # fmt: skip
 

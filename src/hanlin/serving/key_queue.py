@@ -45,11 +45,14 @@ class KeyQueue:
         return item
 
 
-def bucket_of(length: int, call: int, *, is_suspect: bool) -> int:
-    """Number of the length's bucket; a suspect call has a bucket of its own, below zero."""
+NUM_BUCKETS = len(_EDGES) + 1  # of one kind
+
+
+def bucket_of(length: int, call: int, *, is_suspect: bool, kind: int = 0) -> int:
+    """Number of the length's bucket among those of its kind; a suspect call has a bucket of its own, below zero."""
     if is_suspect:
         return -1 - call
-    return bisect_left(_EDGES, length)
+    return kind * NUM_BUCKETS + bisect_left(_EDGES, length)
 
 
 def _first(queue: deque[Item]) -> Item | None:

@@ -14,8 +14,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from hanlin.engines.base import ENGINES, Session, load_variant, max_batch_rows
+from hanlin.engines.base import ENGINES, Session, WritingSession, load_variant, max_batch_rows
 from hanlin.errors import EngineFailed, HanlinError
+from hanlin.generation import GenerationSettings
 from hanlin.networks.head import Head
 from hanlin.serving import confinement
 from hanlin.serving.loaded import Loaded
@@ -56,6 +57,9 @@ def prepare(engines: Sequence[str]) -> None:
 def warm_up(session: Session, encoder: TextEncoder, *, is_batched: bool, has_types: bool = False) -> None:
     """Run short steps so that the first caller does not pay for lazy set-up. Raises EngineFailed as `load` says."""
     row = encoder.encode(["Good morning. 早上好。"], truncate=True)[0]
+    if isinstance(session, WritingSession):
+        _warm_up_writing(session, row)
+        return
     with ThreadPoolExecutor(session.num_streams) as pool:  # every stream sets itself up for itself
         for rows, length in _WARM_SHAPES:
             filled = (row * (length // len(row) + 1))[: min(length, encoder.max_length)]
@@ -68,6 +72,14 @@ def warm_up(session: Session, encoder: TextEncoder, *, is_batched: bool, has_typ
                 raise EngineFailed("warm_up_failed", details=error.details) from error
             if not all(np.isfinite(values).all() for found in outputs for values in found.values()):
                 raise EngineFailed("warm_up_not_finite")
+
+
+def _warm_up_writing(session: WritingSession, row: list[int]) -> None:
+    for count, beams in ((1, 1), (4, 1), (1, 4)):
+        try:
+            session.generate([row] * count, [GenerationSettings(max_new_tokens=4, num_beams=beams)] * count)
+        except EngineFailed as error:
+            raise EngineFailed("warm_up_failed", details=error.details) from error
 
 
 def describe(loaded: Loaded, *, version: str, variant: str) -> ReplicaInfo:

@@ -13,9 +13,10 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from hanlin.engines.base import check_tokens
+from hanlin.engines.base import check_tokens, writing
 from hanlin.engines.gathering import without_tokens
 from hanlin.errors import DeadlineExceeded, Internal, NotReady
+from hanlin.generation import FINISH_REASONS
 from hanlin.serving.answering import Answering, Reply, Work
 from hanlin.serving.batcher import Batcher
 from hanlin.serving.counters import Counters
@@ -29,6 +30,7 @@ from hanlin.serving.watchdog import WATCHDOG
 from hanlin.serving.wire import Answer, Call, Report
 from hanlin.tasks.base import TaskRequest
 from hanlin.tasks.encoded import Encoded
+from hanlin.tasks.sequences import FINISHES, SEQUENCES
 
 _SHORT_STEP_S = 0.005  # for which reading and refusing may wait
 _INLINE_CHARACTERS = 2000  # shorter requests are encoded on the loop (about 0.2 ms); longer ones on the encoding thread
@@ -94,7 +96,8 @@ class Replica:
         return number
 
     def cancel(self, number: int) -> None:
-        """The caller has gone: drop what waits. A step that runs is not interrupted, its answer is dropped."""
+        """The caller has gone: drop what waits. A step that runs is not interrupted, but for the rows of one that writes; its answer is
+        dropped."""
         is_here = self._work.pop(number, None) is not None
         self._batcher.drop(number)
         if self._encodings.drop(number) or is_here:
@@ -154,12 +157,14 @@ class Replica:
     def _enqueue(self, number: int, call: Call, reply: Reply, *, request: TaskRequest, encoded: Encoded, begun_s: float) -> None:
         if encoded.with_tokens:
             check_tokens(self._loaded.variant, has_tokens=self._loaded.session.has_tokens)
+        if encoded.generation is not None:
+            writing(self._loaded.session, self._loaded.variant)
         now_s = self._clock()
-        lengths = [len(row) for row in encoded.rows]
+        lengths, deadline_s = encoded.costs, begun_s + call.timeout_s
         self._batcher.add(
-            number, lengths, now_s=now_s, deadline_s=begun_s + call.timeout_s, key=call.key, lane=call.lane, is_suspect=call.is_suspect
+            number, lengths, now_s=now_s, deadline_s=deadline_s, key=call.key, lane=call.lane, is_suspect=call.is_suspect, kind=encoded.kind
         )  # fmt: skip
-        self._work[number] = Work(call, reply, request, encoded, now_s, now_s - begun_s, [None] * len(lengths), len(lengths))
+        self._work[number] = Work(call, reply, request, encoded, now_s, now_s - begun_s, [None] * len(lengths), len(lengths), deadline_s)
         if not self._stepper.num_idle:
             self._set_timer(now_s)
         elif not self._will_pump:  # once all that arrived together is queued: it makes one batch
@@ -205,10 +210,17 @@ class Replica:
         expected_s = self._batcher.step_estimate_s(batch.padded_tokens) * self._loaded.session.num_streams  # its share of the speed
         with_tokens = any(work.encoded.with_tokens for work, _ in held)
         step = Step(batch, rows, types, expected_s, has_turn=has_turn, with_tokens=with_tokens)
-        if 0 < expected_s < _SHORT_STEP_S and self._is_all_there_is():
+        step.generation = [work.encoded.generation[index] for work, index in held if work.encoded.generation is not None] or None
+        step.is_wanted = lambda row: self._is_wanted(batch.items[row].call)
+        if step.generation is None and 0 < expected_s < _SHORT_STEP_S and self._is_all_there_is():
             self._stepper.run_here(step)
         else:
             self._stepper.start(step)
+
+    def _is_wanted(self, number: int) -> bool:
+        """Whether a call still waits for its answer, and may. On the engine's thread: it reads only."""
+        work = self._work.get(number)
+        return work is not None and self._clock() < work.deadline_s
 
     def _is_all_there_is(self) -> bool:
         """Nothing runs or waits, and there is no other model in the process."""
@@ -246,6 +258,12 @@ class Replica:
                 del self._work[item.call]
                 self._answering.refuse(work.call, work.reply, step.error or Internal("internal"))
                 continue
+            if SEQUENCES in step.outputs and not self._took_up(step, row, work):
+                self._batcher.drop(item.call)
+                del self._work[item.call]
+                self.counters.expired += 1
+                self._answering.refuse(work.call, work.reply, DeadlineExceeded("deadline_exceeded"))
+                continue
             work.found[item.index] = (step.outputs if work.encoded.with_tokens else plain, row)
             work.num_missing -= 1
             if work.step is not step:  # each step counts once, however many of the call's rows it held
@@ -258,6 +276,12 @@ class Replica:
         self._answering.answer(done)
         if not self._work:  # idle: the cheapest moment to see that nothing was lost or counted twice
             self._batcher.check_integrity()
+
+    def _took_up(self, step: Step, row: int, work: Work) -> bool:
+        """Count what was written for a row; False when it was given up because its deadline passed."""
+        assert step.outputs is not None
+        work.written += int((step.outputs[SEQUENCES][row] >= 0).sum())
+        return FINISH_REASONS[int(step.outputs[FINISHES][row, 0])] != "cancelled"
 
     def close(self) -> None:
         """End the threads and free the model. In-flight calls must have ended."""

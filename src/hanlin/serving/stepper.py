@@ -8,11 +8,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from hanlin.engines.base import Session
+from hanlin.engines.base import Session, writing
 from hanlin.engines.gathering import Outputs
+from hanlin.generation import GenerationSettings
 from hanlin.serving.filling import Batch
 from hanlin.serving.watchdog import WATCHDOG
 from hanlin.tasks.padding import pad
+from hanlin.tasks.sequences import to_arrays
+
+_RENEW_S = 0.2  # how often a step that writes says that it goes on
+_PATIENCE_S = 3.0  # what reading a batch of long rows may be expected to take, before anything of it is known
 
 
 @dataclass(slots=True)
@@ -24,6 +29,8 @@ class Step:
         num_beside: steps that ran when it began, itself among them.
         has_turn: whether it took one, to be given back.
         with_tokens: whether one of its calls wants the vectors of tokens.
+        generation: how each row is written, where the network writes.
+        is_wanted: whether a row, by its place, still is; asked on the engine's thread.
     """
 
     batch: Batch
@@ -33,6 +40,8 @@ class Step:
     num_beside: int = 1
     has_turn: bool = True
     with_tokens: bool = False
+    generation: list[GenerationSettings] | None = None
+    is_wanted: Callable[[int], bool] = lambda row: True
     outputs: Outputs | None = None
     error: Exception | None = None
     seconds: float = 0.0
@@ -96,11 +105,28 @@ class Stepper:
     def _compute(self, step: Step) -> None:
         begun_s = time.perf_counter()
         try:
-            with WATCHDOG.watched(step.expected_s):
-                step.outputs = self._session.run(*pad(step.rows, self._pad_id, step.types).values(), with_tokens=step.with_tokens)
+            if step.generation is None:
+                with WATCHDOG.watched(step.expected_s):
+                    step.outputs = self._session.run(*pad(step.rows, self._pad_id, step.types).values(), with_tokens=step.with_tokens)
+            else:
+                step.outputs = self._write(step, step.generation)
         except Exception as error:
             step.error = error
         step.seconds = time.perf_counter() - begun_s
+
+    def _write(self, step: Step, settings: list[GenerationSettings]) -> Outputs:
+        """A step of many steps: between two of them rows may leave, and the watchdog sees that it goes on."""
+        session, renewed_s = writing(self._session, ""), time.monotonic()
+        with WATCHDOG.watched(_PATIENCE_S) as renew:
+
+            def is_wanted(row: int) -> bool:
+                nonlocal renewed_s
+                if (now_s := time.monotonic()) - renewed_s > _RENEW_S:
+                    renewed_s = now_s
+                    renew()
+                return step.is_wanted(row)
+
+            return to_arrays(session.generate(step.rows, settings, is_wanted=is_wanted))
 
     def _finished(self, step: Step) -> None:
         self._num_running -= 1

@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 TIMES_EXPECTED = 20  # work that is known to be slow may take this many times what it takes
 
@@ -37,16 +37,26 @@ class Watchdog:
             faulthandler.register(signal.SIGALRM, file=sys.stderr, all_threads=True, chain=True)
 
     @contextlib.contextmanager
-    def watched(self, expected_s: float = 0.0) -> Iterator[None]:
-        """The block must end in time. `expected_s`: how long it takes as far as is known."""
+    def watched(self, expected_s: float = 0.0) -> Iterator[Callable[[], None]]:
+        """The block must end in time, or call what it is given, from which on it has the same time again.
+
+        Args:
+            expected_s: how long it takes as far as is known.
+        """
         if not self._limit_s:
-            yield
+            yield _nothing
             return
-        number = self._begin(max(self._limit_s, TIMES_EXPECTED * expected_s))
+        limit_s = max(self._limit_s, TIMES_EXPECTED * expected_s)
+        number = self._begin(limit_s)
         try:
-            yield
+            yield lambda: self._renew(number, limit_s)
         finally:
             self._end(number)
+
+    def _renew(self, number: int, limit_s: float) -> None:
+        with self._lock:
+            self._ends[number] = time.monotonic() + limit_s
+            self._set_timer()
 
     def _begin(self, limit_s: float) -> int:
         with self._lock:
@@ -64,6 +74,10 @@ class Watchdog:
         """To the earliest end; off when nothing is watched."""
         left_s = max(0.001, min(self._ends.values()) - time.monotonic()) if self._ends else 0.0
         signal.setitimer(signal.ITIMER_REAL, left_s)
+
+
+def _nothing() -> None:
+    """There is no limit."""
 
 
 WATCHDOG = Watchdog()  # of this process: it has one such timer

@@ -88,6 +88,7 @@ class Answer(Frame, frozen=True):
     Args:
         truncated: indices of texts that lost their end.
         windows: of each text that was read in more than one window: its index, and how many.
+        written: tokens that a network wrote for it.
     """
 
     id: int
@@ -101,6 +102,7 @@ class Answer(Frame, frozen=True):
     windows: tuple[tuple[int, int], ...] = ()
     decode_ms: float = 0.0
     write_ms: float = 0.0
+    written: int = 0
 
 
 class Refusal(Frame, frozen=True):

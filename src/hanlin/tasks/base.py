@@ -78,8 +78,9 @@ class Scored:
         return {"label": self.label, "score": self.score}
 
 
-# What an imported encoder must have: labels a text, a vector a text, labels a token, or one number a pair of texts.
-HeadKind = Literal["labels", "vectors", "tokens", "pairs"]
+# What an imported network must have: labels a text, a vector a text, labels a token, one number a pair of texts; or it writes: the target
+# of a source, or on from the row itself.
+HeadKind = Literal["labels", "vectors", "tokens", "pairs", "targets", "continuations"]
 
 
 class Quality(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from hanlin.generation import GenerationSettings
 from hanlin.tasks.alignment import Span
 from hanlin.tasks.windows import Window
 
@@ -34,6 +35,7 @@ class Encoded:
         types: token types beside the rows, for a model that reads pairs.
         marks: what the tokens of each text stand for in it, windows or not, where the task points into texts.
         with_tokens: whether the vectors of tokens are wanted instead of the texts'; there are no windows then.
+        generation: how each row is written, for a model that writes; all with the same number of beams.
     """
 
     rows: list[list[int]]
@@ -42,3 +44,16 @@ class Encoded:
     types: list[list[int]] | None = None
     marks: list[Marks] | None = None
     with_tokens: bool = False
+    generation: list[GenerationSettings] | None = None
+
+    @property
+    def costs(self) -> list[int]:
+        """Tokens that each row takes of a batch: its own, and those that may be written for it, by every beam."""
+        if self.generation is None:
+            return [len(row) for row in self.rows]
+        return [len(row) + each.max_new_tokens * each.num_beams for row, each in zip(self.rows, self.generation, strict=True)]
+
+    @property
+    def kind(self) -> int:
+        """Rows of different kinds cannot share a batch: their number of beams."""
+        return self.generation[0].num_beams - 1 if self.generation else 0

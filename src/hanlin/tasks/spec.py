@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from hanlin.errors import InvalidInput
+from hanlin.generation import GenerationSettings
 from hanlin.tasks.text import PLAIN_TEXT, TextSettings
 from hanlin.tasks.vectors import VectorSettings
 from hanlin.types import JsonObject, JsonValue, is_name, shorten
@@ -22,7 +23,7 @@ MAX_LABEL_CHARACTERS = 200
 MAX_LENGTH = 131_072
 MAX_LANGUAGES = 200
 _MAX_FILE_BYTES = 16 * 2**20
-_FIELDS = {"format", "task", "labels", "max_length", "pad_id", "text", "languages", "vectors", "reference", "is_alone", "cuts"}
+_FIELDS = {"format", "task", "labels", "max_length", "pad_id", "text", "languages", "vectors", "generation", "reference", "is_alone", "cuts"}
 _VARIANT = re.compile(r"[a-z0-9]{1,32}-[a-z0-9]{1,16}")
 
 
@@ -83,12 +84,13 @@ class ModelSpec:
 
     Args:
         task: name of the task.
-        labels: in the order of the head's outputs; none for a head that gives vectors.
+        labels: in the order of the head's outputs; none for a head that gives vectors, or writes.
         max_length: tokens a text may have, special tokens included.
         pad_id: token id that fills short rows.
         text: cleaning and segmentation.
         languages: BCP 47 codes such as `zh`; empty when unknown.
         vectors: of a model whose answers are embeddings, or come from them.
+        generation: of a model that writes: how, where a call says nothing.
         reference: the variant that is the trained model itself, of a version without torch weights; empty for the rest.
         cuts: the end at which a long text is cut, where a caller asks for that.
         is_alone: whether a row must not share a step with others, because padding would change its answer.
@@ -104,12 +106,13 @@ class ModelSpec:
     text: TextSettings = PLAIN_TEXT
     languages: tuple[str, ...] = ()
     vectors: VectorSettings | None = None
+    generation: GenerationSettings | None = None
     reference: str = ""
     is_alone: bool = False
     cuts: Literal["end", "start"] = "end"
 
     def __post_init__(self) -> None:
-        if self.vectors is None or self.labels:
+        if (self.vectors is None and self.generation is None) or self.labels:
             check_labels(self.labels)
         if not is_name(self.task):
             raise _invalid("task", "not the name of a task")
@@ -136,6 +139,7 @@ class ModelSpec:
             "languages": list(self.languages),
         }
         stored |= {"vectors": self.vectors.to_json()} if self.vectors else {}
+        stored |= {"generation": self.generation.to_json()} if self.generation is not None else {}
         stored |= {"reference": self.reference} if self.reference else {}
         stored |= {"cuts": self.cuts} if self.cuts != "end" else {}
         return stored | ({"is_alone": True} if self.is_alone else {})
@@ -163,6 +167,7 @@ class ModelSpec:
             reference=_string(value, "reference"),
             is_alone=_flag(value, "is_alone"),
             cuts=cast("Literal['end', 'start']", _string(value, "cuts") or "end"),
+            generation=GenerationSettings.from_json(value["generation"]) if "generation" in value else None,
         )
 
     @classmethod
