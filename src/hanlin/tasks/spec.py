@@ -23,7 +23,20 @@ MAX_LABEL_CHARACTERS = 200
 MAX_LENGTH = 131_072
 MAX_LANGUAGES = 200
 _MAX_FILE_BYTES = 16 * 2**20
-_FIELDS = {"format", "task", "labels", "max_length", "pad_id", "text", "languages", "vectors", "generation", "reference", "is_alone", "cuts"}
+_FIELDS = {
+    "format",
+    "task",
+    "labels",
+    "max_length",
+    "pad_id",
+    "text",
+    "languages",
+    "vectors",
+    "generation",
+    "reference",
+    "is_alone",
+    "cuts",
+}
 _VARIANT = re.compile(r"[a-z0-9]{1,32}-[a-z0-9]{1,16}")
 
 
