@@ -23,6 +23,7 @@ from hanlin.errors import Cancelled, DeadlineExceeded
 
 pytestmark = pytest.mark.e2e
 ROWS = 20_000
+BENCH = Path(__file__).parents[2] / "bench" / "batch_kills.py"
 EMPTY = 1000  # each so-manyth row is empty, and fails
 
 
@@ -191,35 +192,11 @@ def test_what_a_batch_made_is_fetched_later_too(server, tmp_path: Path) -> None:
 
 
 @pytest.mark.soak
-def test_a_million_rows_with_a_kill_every_minute(server, tmp_path: Path) -> None:
-    """The job, a worker and the server in turn; what the job's process holds does not grow with the rows it has done."""
-    rows, kills = 1_000_000, [kill_job, kill_worker, kill_job, kill_server]
-    with server.client() as client:
-        job = client.batches.submit("calm", write(tmp_path / "in.csv", rows), BatchOptions(id="id"))
-    held: list[tuple[int, int]] = []  # rows done, bytes
-    next_s, done = time.monotonic() + 60, 0
-    while True:
-        with server.client() as client:
-            found = client.jobs.get(job.id)
-        if found.has_ended:
-            break
-        if (rss := held_by(server, job)) and found.progress is not None:
-            held.append((found.progress.step, rss))
-        if time.monotonic() > next_s and found.state == "running":
-            done += kills[done % len(kills)](server, job)
-            next_s = time.monotonic() + 60
-        time.sleep(0.5)
-    assert done >= 3
-    with server.client() as client:
-        check(client, client.jobs.wait(job.id, timeout=60), rows, tmp_path)
-    early = max(size for step, size in held if 0 < step < rows // 4)
-    assert max(size for step, size in held if step > rows // 2) < early + 32 * 2**20
-
-
-def held_by(server, job: Job) -> int:
-    """Resident bytes of the job's process; 0 while there is none."""
-    for process in server.tree():
-        with contextlib.suppress(psutil.Error):
-            if job.id in " ".join(process.cmdline()):
-                return process.memory_info().rss
-    return 0
+def test_a_million_rows_through_the_command_with_a_kill_every_minute(tmp_path: Path) -> None:
+    """`bench/batch_kills.py`: an LSTM of ours; gateway, worker, job, server and runner in turn; every row once, in order, memory flat."""
+    command = [sys.executable, str(BENCH), "--home", str(tmp_path / "home"), "--rows", "1000000", "--every", "60"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=2 * 3600)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    told = json.loads(done.stdout.splitlines()[-1])
+    assert (told["answered"], told["failed"], told["wrong"]) == (999_000, 1000, 0)
+    assert len(set(told["killed"])) >= 3

@@ -118,13 +118,44 @@ def test_parameters_and_outputs_are_as_over_rest(channel) -> None:
     assert refusal(channel, infer_request("sentiment", ["good"], nonsense=1)) == ("INVALID_ARGUMENT", "unknown_parameter")
     assert refusal(channel, infer_request("sentiment", ["good"], top_k=0)) == ("INVALID_ARGUMENT", "invalid_parameter")
     assert refusal(channel, infer_request("tags", ["good"], ignore_labels="[")) == ("INVALID_ARGUMENT", "malformed_json")
-    of_tokens = infer_request("vectors", ["good"], output_value="token_embeddings")
-    assert refusal(channel, of_tokens) == ("INVALID_ARGUMENT", "invalid_parameter")
     shared = tensor("text", ["good"], parameters=parameters_of({"shared_memory_region": "a"}))
     assert refusal(channel, pb.ModelInferRequest(model_name="sentiment", inputs=[shared])) == ("INVALID_ARGUMENT", "unknown_parameter")
     asks = infer_request("sentiment", ["good"])
     asks.outputs.add(name="score", parameters=parameters_of({"classification": 1}))
     assert refusal(channel, asks) == ("INVALID_ARGUMENT", "unknown_parameter")
+
+
+def test_vectors_of_tokens_are_a_row_a_token(doors, channel) -> None:
+    made = outputs(call(channel, "ModelInfer", infer_request("vectors", ["good", "bad w9"], output_value="token_embeddings")))
+    body = {"inputs": ["good", "bad w9"], "parameters": {"output_value": "token_embeddings"}}
+    rest = doors.client.post("/models/vectors", json=body).json()
+    assert made["item"] == [number for number, tokens in enumerate(rest) for _ in tokens]
+    np.testing.assert_allclose(np.array(made["embedding"], dtype=float), np.concatenate(rest), atol=1e-6)
+
+
+def test_an_output_that_no_answer_has_is_refused_before_the_model_runs(doors, channel) -> None:
+    def answered() -> float:
+        told = call(channel, "ModelStatistics", pb.ModelStatisticsRequest(name="sentiment")).model_stats[0]
+        return float(told.inference_count)
+
+    before = answered()
+    request = infer_request("sentiment", ["good"])
+    request.outputs.add(name="logits")
+    assert refusal(channel, request) == ("INVALID_ARGUMENT", "unknown_tensor")
+    body = {"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["good"]}], "outputs": [{"name": "logits"}]}
+    assert doors.client.post("/v2/models/sentiment/infer", json=body).json()["code"] == "unknown_tensor"
+    assert answered() == before
+
+
+def test_a_call_belongs_to_the_callers_trace(channel) -> None:
+    method = channel.unary_unary(SERVICE + "ModelInfer", pb.ModelInferRequest.SerializeToString, pb.ModelInferResponse.FromString)
+    parent = ("traceparent", f"00-{'a1' * 16}-{'b2' * 8}-01")
+    _, told = method.with_call(infer_request("sentiment", ["good"]), metadata=(*APP, parent), timeout=30)
+    version, trace, span, flags = dict(told.trailing_metadata())["traceresponse"].split("-")
+    assert (version, trace, flags) == ("00", "a1" * 16, "01")
+    assert span != "b2" * 8
+    _, told = method.with_call(infer_request("sentiment", ["good"]), metadata=(*APP, ("traceparent", "nonsense")), timeout=30)
+    assert dict(told.trailing_metadata())["traceresponse"].split("-")[1] not in {"a1" * 16, "0" * 32}
 
 
 def test_raw_contents_and_ids_are_taken(doors, channel) -> None:
@@ -180,6 +211,12 @@ def test_small_messages_do_not_become_large_work(channel) -> None:
     empty = pb.ModelInferRequest.InferInputTensor(name="text", datatype="BYTES", shape=[120_001])
     empties = pb.ModelInferRequest(model_name="sentiment", inputs=[empty], raw_input_contents=[bytes(4 * 120_001)])
     assert refusal(channel, empties) == ("INVALID_ARGUMENT", "tensor_too_long")
+    for many in (
+        b"\x2a\x00" * 500_000,
+        b"\x28\x00" * 500_000,
+        b"\x2a\xc0\x84\x3d" + b"\x18\x01" * 500_000,
+    ):  # empty, no tensors, one's shape
+        assert refusal(channel, head + many) == ("INVALID_ARGUMENT", "invalid_parameter")
     asks = infer_request("sentiment", ["good"])
     for _ in range(2):
         asks.outputs.add(name="score")

@@ -8,8 +8,9 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
@@ -17,7 +18,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
-from tests.gateway.grpc_calls import APP, SERVICE, call, channel_to, infer_request, refusal
+from tests.gateway.grpc_calls import APP, SERVICE, call, channel_to, infer_request, refusal, verdict
 
 from hanlin.gateway.grpc_server import HEALTH, MAX_IDLERS
 from hanlin.gateway.proto import open_inference_pb2 as pb
@@ -146,6 +147,37 @@ def test_more_calls_than_there_is_room_for_are_refused(make_stack, tmp_path: Pat
             assert found["RESOURCE_EXHAUSTED"] > 0
             assert found["OK"] >= 16
             assert call(one, "ModelInfer", infer_request("sentiment", ["good"])).model_name == "sentiment"
+    finally:
+        stack.close()
+
+
+def test_a_call_without_its_message_is_ended_as_a_body_that_does_not_come(make_stack, tmp_path: Path) -> None:
+    stack = make_stack(tmp_path / "home", body_timeout_s=0.5)
+    try:
+        stack.add_model("m:1")
+        stack.wait_state(stack.deploy("m:1"), "ready")
+        with channel_to(stack.grpc) as channel:
+            held = threading.Event()
+
+            def never() -> Iterator[bytes]:
+                held.wait(30)
+                yield from ()
+
+            opened = channel.stream_unary(SERVICE + "ModelInfer")
+            with pytest.raises(grpc.RpcError) as stranger:
+                opened(never(), timeout=20)
+            assert stranger.value.code().name == "UNAUTHENTICATED"  # on the head alone
+            with pytest.raises(grpc.RpcError) as caught:
+                opened(never(), metadata=APP, timeout=20)
+            assert verdict(caught.value) == ("INVALID_ARGUMENT", "body_timeout")
+            with pytest.raises(grpc.RpcError) as caught:
+                channel.stream_unary(f"/{HEALTH}/Check")(never(), timeout=20)
+            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+            held.set()
+            with pytest.raises(grpc.RpcError) as caught:
+                opened(iter(()), metadata=APP, timeout=20)
+            assert verdict(caught.value) == ("INVALID_ARGUMENT", "malformed_message")
+            assert call(channel, "ModelInfer", infer_request("sentiment", ["good"])).model_name == "sentiment"
     finally:
         stack.close()
 

@@ -6,7 +6,7 @@ import json
 
 import httpx
 import pytest
-from tests.gateway.oip_ways import by_name, of_ranking, of_texts, packed, tensor
+from tests.gateway.oip_ways import BINARY, by_name, of_ranking, of_texts, packed, tensor
 
 IDS = {"name": "input_ids", "datatype": "INT64", "shape": [2, 3], "data": [2, 9, 10, 11, 12, 13]}
 
@@ -249,8 +249,12 @@ def test_an_endpoint_that_may_sleep_is_woken_and_put_to_sleep(own_stack) -> None
     assert infer(own_stack, of_texts(["good"])).status_code == 200, "a call wakes it"
 
 
-def test_vectors_of_tokens_make_no_tensor(doors) -> None:
+def test_vectors_of_tokens_are_a_row_a_token_and_say_whose(doors) -> None:
     body = of_texts(["good", "bad w9"], output_value="token_embeddings")
-    answer = doors.client.post("/v2/models/vectors/infer", json=body)
-    assert (answer.status_code, "output_value" in answer.text) == (422, True)
-    assert doors.client.post("/v2/models/vectors/infer", json=of_texts(["good"], output_value="sentence_embedding")).status_code == 200
+    rest = doors.client.post("/models/vectors", json={"inputs": ["good", "bad w9"], "parameters": body["parameters"]}).json()
+    for parameters in ({}, BINARY):
+        made = by_name(infer(doors, body | {"parameters": {**body["parameters"], **parameters}}, "vectors"))
+        assert made["item"] == [number for number, tokens in enumerate(rest) for _ in tokens]
+        assert made["embedding"] == [pytest.approx(vector, abs=1e-6) for tokens in rest for vector in tokens]
+    whole = infer(doors, of_texts(["good"], output_value="sentence_embedding"), "vectors").json()
+    assert [item["name"] for item in whole["outputs"]] == ["embedding"]

@@ -36,6 +36,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
         task: what the endpoint must do; empty: whatever it does.
         write: the protocol's answer; None: the task's own JSON as it is.
         operation: what is asked: the model, or its tokenizer alone.
+        check: given the task before the model runs, where it is known; raises InvalidInput.
     """
 
     endpoint: str
@@ -44,6 +45,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     task: str = ""
     write: Write | None = None
     operation: CallOperation = "answer"
+    check: Callable[[str], None] | None = None
 
 
 Read = Callable[[bytes, str], Ask]  # of a body and the endpoint in the path; raises InvalidInput

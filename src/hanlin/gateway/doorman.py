@@ -52,7 +52,7 @@ class Doorman:
         ask = _read(door, await read_body(receive, headers, dataplane.settings.max_body_bytes), name, headers)
         if not ask.endpoint:
             ask = msgspec.structs.replace(ask, endpoint=dataplane.default_endpoint(principal, ask.task))
-        if ask.task:
+        if ask.task or ask.check is not None:
             self._check_task(principal, ask)
         state = scope["state"]
         parsed_s = time.perf_counter()
@@ -99,10 +99,14 @@ class Doorman:
         return principal
 
     def _check_task(self, principal: Principal, ask: Ask) -> None:
-        """Raises NotFound, or InvalidInput (`endpoint_has_other_task`) when it is known already."""
+        """Raises NotFound, or InvalidInput (`endpoint_has_other_task`, or the door's own) when it is known already."""
         info = self._dataplane.find(principal, ask.endpoint).info
-        if info is not None and info.task != ask.task:
+        if info is None:
+            return
+        if ask.task and info.task != ask.task:
             raise _other_task(info.task, ask.task)
+        if ask.check is not None:
+            ask.check(info.task)
 
     def _timeout_s(self, headers: dict[bytes, bytes]) -> float:
         """The caller's deadline (`X-Timeout-S`), or the default. Raises InvalidInput (`invalid_timeout`)."""

@@ -59,11 +59,11 @@ class Edge:
         self._access = AccessLog()
         self.valve = Valve(self._turned_away, is_off=is_draining)
 
-    def record(self, method: str, route: str, status: int, seconds: float, request_id: str) -> None:
+    def record(self, method: str, route: str, status: int, seconds: float, request_id: str, *, trace_id: str = "") -> None:
         """Note a call that came through another server of this gateway."""
         self._metrics.begin()
         self._metrics.end(method, route, status, seconds)
-        self._access.add(method, route, status, seconds, request_id)
+        self._access.add(method, route, status, seconds, request_id, trace_id=trace_id)
 
     def close(self) -> None:
         """Write what the log still holds back."""

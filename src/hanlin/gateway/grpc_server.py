@@ -17,7 +17,9 @@ from google.protobuf.message import DecodeError
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection, reflection_pb2, reflection_pb2_grpc
 
+from hanlin.errors import InvalidInput
 from hanlin.gateway.dataplane import Dataplane
+from hanlin.gateway.grpc_caller import message_of
 from hanlin.gateway.grpc_service import SERVICE, InferenceService
 from hanlin.gateway.oip_models import is_server_ready
 
@@ -35,10 +37,10 @@ class GrpcServer:
 
     Args:
         port: of the settings' host; one that is reserved.
-        record: as `Edge.record`.
+        record: `Edge.record`.
     """
 
-    def __init__(self, dataplane: Dataplane, *, port: int, record: Callable[[str, str, int, float, str], None]) -> None:
+    def __init__(self, dataplane: Dataplane, *, port: int, record: Callable[..., None]) -> None:
         self._dataplane = dataplane
         self._port = port
         self._record = partial(record, "gRPC")
@@ -79,8 +81,8 @@ class GrpcServer:
 
     def _health(self) -> Any:
         made = {
-            "Check": grpc.unary_unary_rpc_method_handler(self._check, None, health_pb2.HealthCheckResponse.SerializeToString),
-            "Watch": grpc.unary_stream_rpc_method_handler(self._watch, None, health_pb2.HealthCheckResponse.SerializeToString),
+            "Check": grpc.stream_unary_rpc_method_handler(self._check, None, health_pb2.HealthCheckResponse.SerializeToString),
+            "Watch": grpc.stream_stream_rpc_method_handler(self._watch, None, health_pb2.HealthCheckResponse.SerializeToString),
         }
         return grpc.method_handlers_generic_handler(HEALTH, made)
 
@@ -89,15 +91,15 @@ class GrpcServer:
             return int(_UNKNOWN)
         return int(_SERVING if is_server_ready(self._dataplane) else _NOT_SERVING)
 
-    async def _check(self, raw: bytes, context: Any) -> Any:
-        status = self._status(await _asked(raw, context))
+    async def _check(self, _messages: object, context: Any) -> Any:
+        status = self._status(await self._asked(context))
         if status == _UNKNOWN:
             await context.abort(grpc.StatusCode.NOT_FOUND, "no such service")
         return health_pb2.HealthCheckResponse(status=status)
 
-    async def _watch(self, raw: bytes, context: Any) -> AsyncIterator[Any]:
-        service = await _asked(raw, context)
+    async def _watch(self, _messages: object, context: Any) -> AsyncIterator[Any]:
         async with self._idlers.one(context):
+            service = await self._asked(context)
             told = None
             while not self._idlers.is_closed:
                 status = self._status(service)
@@ -106,14 +108,13 @@ class GrpcServer:
                     yield health_pb2.HealthCheckResponse(status=status)
                 await asyncio.sleep(_LOOK_S)
 
-
-async def _asked(raw: bytes, context: Any) -> str:
-    """The service that is asked for. Ends the call with INVALID_ARGUMENT where the bytes are no request."""
-    try:
-        return str(health_pb2.HealthCheckRequest.FromString(raw).service)
-    except DecodeError:
-        await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the bytes are no HealthCheckRequest")
-        raise AssertionError("abort raises") from None
+    async def _asked(self, context: Any) -> str:
+        """The service that is asked for. Ends the call with INVALID_ARGUMENT where the bytes are no request, or do not come."""
+        try:
+            return str(health_pb2.HealthCheckRequest.FromString(await message_of(context, self._dataplane.settings.body_timeout_s)).service)
+        except (DecodeError, InvalidInput):
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the bytes are no HealthCheckRequest")
+            raise AssertionError("abort raises") from None
 
 
 class _Idlers:

@@ -10,8 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import grpc
 from google.protobuf.json_format import ParseDict
@@ -20,36 +19,29 @@ from google.protobuf.message import DecodeError, Message
 from hanlin.errors import HanlinError, Internal, InvalidInput
 from hanlin.gateway import oip_models, strict_json
 from hanlin.gateway.dataplane import Dataplane, Outcome, check_version, version_of
-from hanlin.gateway.oip_bounds import MAX_NUMBERS, check_length, check_outputs, check_tensors
-from hanlin.gateway.oip_outputs import outputs_of
-from hanlin.gateway.oip_tensors import Given, check_parameters, inputs_of, packed, text_of, unpacked
+from hanlin.gateway.grpc_caller import Caller, abort, caller_of, message_of
+from hanlin.gateway.oip_bounds import MAX_NUMBERS, check_fields, check_length, check_outputs, check_tensors
+from hanlin.gateway.oip_outputs import check_known, outputs_of
+from hanlin.gateway.oip_tensors import Given, inputs_of, packed, text_of, unpacked
 from hanlin.gateway.proto import open_inference_pb2 as pb
-from hanlin.gateway.responses import language_of, request_id_of
-from hanlin.gateway.status import grpc_code, http_status
+from hanlin.gateway.status import http_status
 from hanlin.observe import logs
 from hanlin.serving.routes import EndpointRoute
-from hanlin.types import MAX_TIMEOUT_S, JsonObject, JsonValue, Principal, shorten
+from hanlin.types import JsonObject, JsonValue, Principal, shorten
 
 SERVICE = "inference.GRPCInferenceService"
-Record = Callable[[str, int, float, str], None]  # of a call that has ended: its address, the status as HTTP has it, seconds, request id
 Asked = TypeVar("Asked", bound=Message)
 _CONTENTS = {"INT64": "int64_contents", "INT32": "int_contents"}
-_MAX_TRAILER_CHARACTERS = 1000
+_SMALL_BYTES = 64 * 2**10  # what fits in there becomes a few megabytes at most
 _OPEN = frozenset({"ServerLive", "ServerReady", "ServerMetadata"})  # for whoever has no key too
 
 _log = logging.getLogger("hanlin.gateway")
 
 
-@dataclass(slots=True)
-class Caller:
-    """Who calls, and how: what HTTP has in headers."""
+class Record(Protocol):
+    """Told of a call that has ended: its address, the status as HTTP has it, how long it took, and its names."""
 
-    authorization: str | None
-    language: str
-    request_id: str
-    timeout_s: float | None
-    trailers: list[tuple[str, str]]
-    principal: Principal | None = None
+    def __call__(self, route: str, status: int, seconds: float, request_id: str, /, *, trace_id: str) -> None: ...  # noqa: D102
 
 
 class InferenceService:
@@ -74,23 +66,28 @@ class InferenceService:
             "RepositoryModelLoad": (pb.RepositoryModelLoadRequest, self._load),
             "RepositoryModelUnload": (pb.RepositoryModelUnloadRequest, self._unload),
         }  # fmt: skip
-        made = {name: grpc.unary_unary_rpc_method_handler(self._guarded(name, *method)) for name, method in methods.items()}
+        made = {name: grpc.stream_unary_rpc_method_handler(self._guarded(name, *method)) for name, method in methods.items()}
         return grpc.method_handlers_generic_handler(SERVICE, made)
 
     def _guarded(
         self, name: str, kind: type[Asked], method: Callable[[Asked, Caller], Awaitable[Message]]
-    ) -> Callable[[bytes, Any], Awaitable[bytes]]:  # fmt: skip
-        """The method as gRPC calls it: the outermost handler, where whatever escapes becomes a status."""
+    ) -> Callable[[object, Any], Awaitable[bytes]]:  # fmt: skip
+        """The method as gRPC calls it: the outermost handler, where whatever escapes becomes a status.
 
-        route = f"/{SERVICE}/{name}"
+        To the library it is one with a stream of messages, of which it takes the first: it begins with the head alone, so that the key is
+        known before a message takes memory, and a message that does not come is waited for no longer than a body over HTTP.
+        """
 
-        async def answer(raw: bytes, context: Any) -> bytes:
+        route, body_timeout_s = f"/{SERVICE}/{name}", self._dataplane.settings.body_timeout_s
+
+        async def answer(_messages: object, context: Any) -> bytes:
             begun_s, status = time.perf_counter(), 499
-            caller = _caller(context)
+            caller = caller_of(context)
             try:
                 with logs.request_id(caller.request_id):
-                    if name not in _OPEN:  # before the bytes are parsed: that may cost memory
+                    if name not in _OPEN:
                         caller.principal = self._dataplane.authenticate(caller.authorization)
+                    raw = await message_of(context, body_timeout_s)
                     made = (await method(_parsed(kind, raw), caller)).SerializeToString()
                 status = 200
                 context.set_trailing_metadata(caller.trailers)
@@ -99,15 +96,15 @@ class InferenceService:
                 status = http_status(error)
                 if error.details:
                     _log.warning(error.code, extra={"details": error.details})
-                return await _abort(context, error, caller)
+                return await abort(context, error, caller)
             except asyncio.CancelledError:  # the caller has gone, or its deadline has passed
                 raise
             except Exception:
                 status = 500
                 _log.exception("a method failed")
-                return await _abort(context, Internal("internal"), caller)
+                return await abort(context, Internal("internal"), caller)
             finally:
-                self._record(route, status, time.perf_counter() - begun_s, caller.request_id)
+                self._record(route, status, time.perf_counter() - begun_s, caller.request_id, trace_id=caller.trace_id)
 
         return answer
 
@@ -159,12 +156,14 @@ class InferenceService:
         return pb.RepositoryModelUnloadResponse()
 
     async def _infer(self, request: pb.ModelInferRequest, caller: Caller) -> Message:
-        principal, _ = self._find(caller, request.model_name, request.model_version)
+        principal, route = self._find(caller, request.model_name, request.model_version)
         _check_outputs(request)
+        if route.info is not None:
+            check_known(route.info.task, [output.name for output in request.outputs])
         outcome = await self._dataplane.predict(
             principal, request.model_name, inputs_of(_tensors(request)), _parameters(request.parameters),
             timeout_s=caller.timeout_s or self._dataplane.settings.request_timeout_s, language=caller.language,
-            request_id=caller.request_id,
+            request_id=caller.request_id, trace_id=caller.trace_id,
         )  # fmt: skip
         caller.trailers += _told(outcome)
         return _answer(request, outcome)
@@ -175,35 +174,14 @@ def _who(caller: Caller) -> Principal:
     return caller.principal
 
 
-def _caller(context: Any) -> Caller:
-    sent = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
-    left_s = context.time_remaining()
-    request_id = request_id_of(sent.get("x-request-id"))
-    return Caller(
-        sent.get("authorization"), language_of(sent.get("accept-language")), request_id,
-        None if left_s is None else min(max(left_s, 0.001), MAX_TIMEOUT_S), [("x-request-id", request_id)],
-    )  # fmt: skip
-
-
 def _parsed(kind: type[Asked], raw: bytes) -> Asked:
-    """Raises InvalidInput (`malformed_message`), for a string that is not UTF-8 too."""
+    """Raises InvalidInput (`malformed_message`, for a string that is not UTF-8 too; `invalid_parameter` for fields without end)."""
+    if len(raw) > _SMALL_BYTES:
+        check_fields(raw)
     try:
         return kind.FromString(raw)
     except DecodeError:
         raise InvalidInput("malformed_message", name=kind.DESCRIPTOR.name) from None
-
-
-async def _abort(context: Any, error: HanlinError, caller: Caller) -> bytes:
-    """Ends the call: the message as its details, the code and what belongs to it as trailing metadata."""
-    wire = error.to_wire(caller.language)
-    trailers = [*caller.trailers, ("x-hanlin-code", error.code)]
-    if error.retry_after_s is not None:
-        trailers.append(("retry-after", f"{error.retry_after_s:g}"))
-    if "index" in wire:
-        trailers.append(("x-hanlin-index", str(wire["index"])))
-    text = f"{wire['message']}: {wire['next']}" if wire.get("next") else str(wire["message"])
-    await context.abort(grpc.StatusCode[grpc_code(error)], text[:_MAX_TRAILER_CHARACTERS], tuple(trailers))
-    raise AssertionError("abort raises")
 
 
 def _tensors(request: pb.ModelInferRequest) -> list[Given]:
@@ -239,7 +217,6 @@ def _parameters(sent: Mapping[str, pb.InferParameter]) -> JsonObject:
         kind = parameter.WhichOneof("parameter_choice")
         value: JsonValue = getattr(parameter, kind) if kind else None
         found[name] = strict_json.parse(value.encode()) if isinstance(value, str) and value.startswith("[") else value
-    check_parameters(found)
     return found
 
 

@@ -7,6 +7,7 @@ configuration, statistics, model repository.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import cast
 
 import msgspec
@@ -19,8 +20,8 @@ from hanlin.gateway.dataplane import Dataplane, Outcome, version_of
 from hanlin.gateway.door import Act, Ask, Door, Framed, Manner, Write
 from hanlin.gateway.fields import flag
 from hanlin.gateway.fields import text as text_field
-from hanlin.gateway.oip_outputs import outputs_of
-from hanlin.gateway.oip_tensors import Given, Made, check_parameters, inputs_of, packed, unpacked
+from hanlin.gateway.oip_outputs import check_known, outputs_of
+from hanlin.gateway.oip_tensors import Given, Made, inputs_of, packed, unpacked
 from hanlin.gateway.operation import Operation
 from hanlin.gateway.responses import flat_error_body
 from hanlin.serving.routes import EndpointRoute
@@ -43,11 +44,11 @@ def read_infer(body: bytes, endpoint: str, headers: Mapping[bytes, bytes]) -> As
     parameters = _object(value, "parameters")
     is_binary = flag(parameters, "binary_data_output", default=False)
     rest = {name: item for name, item in parameters.items() if name != "binary_data_output"}
-    check_parameters(rest)
     request_id = text_field(value, "id") if value.get("id") is not None else ""
     asked = _outputs(value, is_binary=is_binary)
     inputs = inputs_of(_inputs(value["inputs"], body, length))
-    return Ask(endpoint, inputs, rest, write=_writer(endpoint, request_id, asked, is_binary=is_binary))
+    check = partial(check_known, asked=tuple(asked)) if asked else None
+    return Ask(endpoint, inputs, rest, write=_writer(endpoint, request_id, asked, is_binary=is_binary), check=check)
 
 
 def _head_length(headers: Mapping[bytes, bytes], size: int) -> int:

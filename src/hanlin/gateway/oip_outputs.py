@@ -35,6 +35,7 @@ class _Ranked(msgspec.Struct, gc=False):
 
 _labels = msgspec.json.Decoder(list[list[_Label]])
 _entities = msgspec.json.Decoder(list[list[_Entity]])
+_tokens = msgspec.json.Decoder(list[list[msgspec.Raw]])
 _ranks = msgspec.json.Decoder(list[_Ranked])
 
 
@@ -57,6 +58,14 @@ def outputs_of(outcome: Outcome, asked: Sequence[str] = ()) -> list[Made]:
     return [known[name] for name in asked]
 
 
+def check_known(task: str, asked: Sequence[str]) -> None:
+    """Before the model runs. Raises InvalidInput (`unknown_tensor`) for a name that no answer of the task has."""
+    known = [name for name, _, _ in OUTPUTS.get(task, _JSON)] + _SOMETIMES.get(task, [])
+    for name in asked:
+        if name not in known:
+            raise InvalidInput("unknown_tensor", name=shorten(name), choices=", ".join(known))
+
+
 def _of_labels(outcome: Outcome) -> list[Made]:
     rows = _labels.decode(outcome.body)
     shape = [len(rows), len(rows[0])]
@@ -67,10 +76,16 @@ def _of_labels(outcome: Outcome) -> list[Made]:
 
 
 def _of_vectors(outcome: Outcome) -> list[Made]:
-    """Numbers hold no brackets: what is left of `[[…],[…]]` without them is the flat list (54 us of 32 vectors; `replace` takes 158)."""
+    """Numbers hold no brackets: what is left of `[[…],[…]]` without them is the flat list (54 us of 32 vectors; `replace` takes 158).
+
+    Vectors of tokens are one row a token, for texts have several lengths; `item` says whose it is.
+    """
     body = outcome.body
-    flat = body.translate(None, b"[]")
-    return [Made("embedding", "FP32", [outcome.items, body.count(b",", 0, body.index(b"]")) + 1], msgspec.Raw(b"[%s]" % flat))]
+    flat, width = msgspec.Raw(b"[%s]" % body.translate(None, b"[]")), body.count(b",", 0, body.index(b"]")) + 1
+    if not body.startswith(b"[[["):
+        return [Made("embedding", "FP32", [outcome.items, width], flat)]
+    texts = [number for number, tokens in enumerate(_tokens.decode(body)) for _ in tokens]
+    return [Made("item", "INT64", [len(texts)], texts), Made("embedding", "FP32", [len(texts), width], flat)]
 
 
 def _of_entities(outcome: Outcome) -> list[Made]:
@@ -116,11 +131,13 @@ OUTPUTS: dict[str, list[tuple[str, str, list[int]]]] = {
     ],
     "reranking": [("index", "INT64", [-1]), ("score", "FP32", [-1])],
 }  # fmt: skip
+_JSON: list[tuple[str, str, list[int]]] = [("json", "BYTES", [1])]
+_SOMETIMES = {"reranking": ["text"], "embedding": ["item"]}  # where parameters ask for it
 
 
 def tensors_of(task: str) -> tuple[list[JsonObject], list[JsonObject]]:
     """Inputs and outputs of an endpoint of `task`, as metadata has them."""
-    sides = INPUTS.get(task, [(TEXT, "BYTES", [-1])]), OUTPUTS.get(task, [("json", "BYTES", [1])])
+    sides = INPUTS.get(task, [(TEXT, "BYTES", [-1])]), OUTPUTS.get(task, _JSON)
     inputs, outputs = ([_told(*tensor) for tensor in side] for side in sides)
     return inputs, outputs
 

@@ -17,7 +17,7 @@ import orjson
 
 from hanlin.errors import InvalidInput
 from hanlin.gateway.oip_bounds import MAX_NUMBERS, MAX_RANK, check_length
-from hanlin.types import TOKEN_IDS, JsonObject, JsonValue, json_type, shorten
+from hanlin.types import TOKEN_IDS, JsonValue, json_type, shorten
 
 TEXT, QUERY, IDS, MASK = "text", "query", "input_ids", "attention_mask"
 _TAKEN = (TEXT, QUERY, IDS, MASK)
@@ -42,13 +42,6 @@ class Made(msgspec.Struct, gc=False):
     datatype: str
     shape: list[int]
     values: list[str] | list[float] | list[int] | msgspec.Raw
-
-
-def check_parameters(parameters: JsonObject) -> None:
-    """Raises InvalidInput (`invalid_parameter`) for a task's parameters whose answer would be no tensor."""
-    if parameters.get("output_value") == "token_embeddings":
-        expected = "absent: the tokens of texts of several lengths make no tensor"
-        raise InvalidInput("invalid_parameter", name="output_value", expected=expected, found="token_embeddings")
 
 
 def inputs_of(tensors: Sequence[Given]) -> JsonValue:
