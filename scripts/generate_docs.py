@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Writes docs/cli.md, docs/sdk-reference.md and docs/settings.md from the code; `--check` only compares and says what differs.
+"""Writes docs/cli.md, docs/sdk-reference.md, docs/settings.md and docs/corpora.md (.zh.md) from the code; `--check` only compares and says what differs.
 
 Nothing is told twice: commands come from the command line's own tree, the SDK from its signatures and docstrings,
-settings from `hanlin.settings.Settings`.
+settings from `hanlin.settings.Settings`, corpora from their registry and their measured figures.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import is_dataclass
 from pathlib import Path
 
+import corpora_pages
 import typer
 
 from hanlin import client
@@ -28,7 +29,7 @@ from hanlin.control.job_schemas import EXAMPLES
 from hanlin.settings import CLIENT_VARIABLES, Settings
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-NOTE = "<!-- Written by scripts/generate_docs.py; `make docs` renews it. -->"
+NOTE = corpora_pages.NOTE
 EXIT_STATUSES = [
     "0 done",
     "1 failed: the model, the job or the server is at fault",
@@ -171,7 +172,10 @@ def settings_page() -> str:
     return "\n".join([*lines, ""])
 
 
-PAGES = {"cli.md": cli_page, "sdk-reference.md": sdk_page, "settings.md": settings_page}
+PAGES = {
+    "cli.md": cli_page, "sdk-reference.md": sdk_page, "settings.md": settings_page, "corpora.md": corpora_pages.english_page,
+    "corpora.zh.md": corpora_pages.chinese_page,
+}  # fmt: skip
 
 
 def main() -> int:
