@@ -10,6 +10,8 @@ from hanlin.errors import InvalidInput
 from hanlin.tasks import Column, Task
 from hanlin.types import shorten
 
+GROUP = Column("group", "text", aliases=("分组",), is_optional=True)
+
 
 @dataclass(frozen=True, slots=True)
 class ColumnChoice:
@@ -35,14 +37,26 @@ def choose_columns(header: Sequence[str], task: Task, options: ReadOptions, *, f
         InvalidInput: `column_not_found` or `column_ambiguous`, listing the columns found; `unknown_column` for an option that names none.
     """
     names = tuple(name.strip().lstrip("\ufeff") for name in header)
-    columns = task.examples.columns
+    columns = columns_of(task)
     asked = _asked(columns, options)
     places: dict[str, int] = {}
     for column in columns:
+        if column is GROUP and _place_of_group(names, asked, file) in places.values():
+            continue  # the user calls a label so
         if not column.is_optional or asked.get(column.name) or _has(names, column):
             places[column.name] = _find(names, column, asked.get(column.name, ""), file)
     _check_apart(places, names, file)
     return ColumnChoice(places, names)
+
+
+def columns_of(task: Task) -> tuple[Column, ...]:
+    """The task's own columns and, unless it has one of that name, `group`: what must not stand in two splits, for every task."""
+    own = task.examples.columns
+    return own if any(column.name == GROUP.name for column in own) else (*own, GROUP)
+
+
+def _place_of_group(names: tuple[str, ...], asked: Mapping[str, str], file: str) -> int | None:
+    return _find(names, GROUP, "", file) if GROUP.name not in asked and _has(names, GROUP) else None
 
 
 def find_column(header: Sequence[str], column: Column, asked: str, *, file: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
-from hanlin.datasets.columns import ColumnChoice, choose_columns
+from hanlin.datasets.columns import ColumnChoice, choose_columns, columns_of
 from hanlin.datasets.formats import FIELD_FORMATS
 from hanlin.datasets.lines import Meter, read_lines
 from hanlin.datasets.read_csv import read_records
@@ -43,7 +43,7 @@ class Reading:
     def choose_keys(self, keys: Sequence[str], file: SourceFile) -> dict[str, str]:
         """The key of each column in JSON objects, also of those that the first object lacks."""
         headers = self.choose(keys, file).headers
-        return headers | {column.name: column.name for column in self.task.examples.columns if column.name not in headers}
+        return headers | {column.name: column.name for column in columns_of(self.task) if column.name not in headers}
 
     def encoding(self, file: SourceFile) -> Encoding:
         """The encoding of a file, remembered for the report."""

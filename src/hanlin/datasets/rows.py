@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hanlin.datasets.columns import GROUP
 from hanlin.datasets.values import BadRow, Row
 from hanlin.errors import InvalidInput
 from hanlin.tasks import BadExample, Example, ExampleForm
@@ -19,9 +20,13 @@ class RowChecker:
     def check(self, row: Row) -> Example | BadRow:
         """The example; its text stays as it came, to the last space."""
         try:
-            return self._form.read(row.fields)
+            example = self._form.read(row.fields)
         except BadExample as error:
             return BadRow(row.line, error.problem)
+        group = row.fields.get(GROUP.name)
+        if not example.group and isinstance(group, str) and group.strip():
+            return example._replace(group=group)
+        return example
 
     def number(self, label: str) -> int:
         """The label's position in `labels`. Raises InvalidInput (`too_many_classes`)."""

@@ -7,7 +7,9 @@ from collections import Counter
 
 import pytest
 
+from hanlin.datasets import ReadOptions, SourceFile, ingest, read_split
 from hanlin.datasets.corpora import CORPORA, library, write
+from hanlin.tasks import TASKS
 
 ROWS = {
     "newspaper-entities": 18_994, "newspaper-pos": 18_999, "newspaper-questions": 5_770, "home-intents-en": 10_108,
@@ -96,3 +98,19 @@ def test_brown_reads_like_text(rows_of):
 def test_a_corpus_is_the_same_every_time(source, tmp_path, name):
     first, again = (write(CORPORA.get(name), source, tmp_path / folder) for folder in "ab")
     assert first.sha256 == again.sha256 == hashlib.sha256(again.path.read_bytes()).hexdigest()
+
+
+def test_a_corpus_is_read_as_a_dataset_with_its_groups(rows_of, source, tmp_path):
+    written = write(CORPORA.get("brown-genres"), source, tmp_path)
+    options = ReadOptions()
+    report = ingest(
+        [SourceFile(written.path.name, written.path)], task=TASKS.get("text-classification"), options=options, out=tmp_path / "out"
+    )
+    assert report.rows_kept > 6_000
+    documents = {row["text"]: row["group"] for row in rows_of("brown-genres")}
+    found: dict[str, set[str]] = {}
+    for split in ("train", "validation", "test"):
+        for text in read_split(tmp_path / "out", split).texts:
+            found.setdefault(documents[text], set()).add(split)
+    assert len(found) > 400
+    assert all(len(splits) == 1 for splits in found.values())
