@@ -177,20 +177,20 @@ def headings(source: Source) -> Rows:
 @corpus(
     "help-questions-en", task="question-answering", languages="en", nature="synthetic", source=_SOURCE, licence=_LICENCE,
     columns="id question context answers group", formats="jsonl squad",
-    zh="由英文帮助合成的抽取式问答：问题是标题，答案是其下第一句；三分之一无答案；同一页面在同一划分中。",
+    zh="由英文帮助合成的抽取式问答：问题是标题，答案是其下第一句；五分之一无答案；同一页面在同一划分中。",
 )  # fmt: skip
 def questions_english(source: Source) -> Rows:
-    """Made of English help: the question is a heading, the answer the first sentence below it; a third has none; pages stay together."""
+    """Made of English help: the question is a heading, the answer the first sentence below it; a fifth has none; pages stay together."""
     return _questions(source, "en")
 
 
 @corpus(
     "help-questions-zh", task="question-answering", languages="zh", nature="synthetic", source=_SOURCE, licence=_LICENCE,
     columns="id question context answers group", formats="jsonl squad",
-    zh="由中文帮助合成的抽取式问答：问题是标题，答案是其下第一句；三分之一无答案；同一页面在同一划分中。",
+    zh="由中文帮助合成的抽取式问答：问题是标题，答案是其下第一句；五分之一无答案；同一页面在同一划分中。",
 )  # fmt: skip
 def questions_chinese(source: Source) -> Rows:
-    """Made of Chinese help: the question is a heading, the answer the first sentence below it; a third has none; pages stay together."""
+    """Made of Chinese help: the question is a heading, the answer the first sentence below it; a fifth has none; pages stay together."""
     return _questions(source, "zh")
 
 
