@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/cli.md, docs/sdk-reference.md, docs/settings.md and docs/corpora.md (.zh.md) from the code; `--check` only compares and says what differs.
+"""Writes docs/cli.md, sdk-reference.md, settings.md and corpora.md from the code; `--check` only compares and says what differs.
 
 Nothing is told twice: commands come from the command line's own tree, the SDK from its signatures and docstrings,
 settings from `hanlin.settings.Settings`, corpora from their registry and their measured figures.
