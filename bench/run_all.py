@@ -16,6 +16,7 @@ BENCHES: tuple[tuple[str, ...], ...] = (
     ("training_accuracy.py", "--only", "lstm"),
     ("training_accuracy.py", "--only", "minilm"),
     ("training_accuracy.py", "--only", "e5"),
+    ("corpora.py",),
     ("training_throughput.py",),
     ("variants.py", "--model", "minilm", "--target", "throughput"),
     ("variants.py", "--model", "lstm", "--target", "latency"),

@@ -1,4 +1,4 @@
-"""docs/corpora.md and docs/corpora.zh.md: an introduction, the registered corpora, the figures of bench/corpora.json. For generate_docs.py."""
+"""docs/corpora.md and docs/corpora.zh.md: an introduction, the registered corpora, the figures of bench/corpora.json."""
 
 from __future__ import annotations
 
