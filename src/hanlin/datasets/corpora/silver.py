@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import heapq
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,13 +79,16 @@ def model(source: Source) -> Any:
 
 def _model_folder(source: Source) -> Path:
     folder = source.cache / "en_core_web_md"
-    if not folder.is_dir():
-        aside = source.cache / f".en_core_web_md-{id(source)}"
-        for name, content in source.members(SPACY_MODEL, _FOLDER + "*"):
-            path = aside / name.removeprefix(_FOLDER)
+    if folder.is_dir():
+        return folder
+    members = source.members(SPACY_MODEL, _FOLDER + "*")
+    with tempfile.TemporaryDirectory(prefix=".unpack-", dir=source.cache) as aside:
+        whole = Path(aside) / "whole"
+        for name, content in members:
+            path = whole / name.removeprefix(_FOLDER)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
-        publish(aside, folder)
+        publish(whole, folder)
     return folder
 
 
