@@ -39,7 +39,7 @@ def register(app: typer.Typer) -> None:
 
 def import_(  # noqa: PLR0917  # Typer passes them by name
     name: Annotated[str, typer.Argument(help=say("option.model_name"))],
-    source: Annotated[Path, typer.Argument(metavar="DIR", help=say("option.model_folder"))],
+    source: Annotated[str, typer.Argument(metavar="DIR|hf:ORG/NAME", help=say("option.model_folder"))],
     task: Task = "text-classification",
     rows: Annotated[str | None, typer.Option("--rows", help=say("option.rows"), metavar="DATASET[:N]")] = None,
     label: Annotated[list[str] | None, typer.Option("--label", help=say("option.output_label"))] = None,
@@ -49,7 +49,7 @@ def import_(  # noqa: PLR0917  # Typer passes them by name
 ) -> None:
     """See `help.model_import`."""
     with connect() as hanlin:
-        with uploading(source) as bar:
+        with uploading(Path(source)) as bar:
             job = hanlin.models.add(name, source, task=task, rows=rows, labels=label or None, publish=publish_, on_bytes=bar)
         if ended := see_through(hanlin, job, wait=wait, json=json):
             show_model.result(hanlin, ended)

@@ -201,7 +201,7 @@ class Models(Part):
 
         Args:
             name: of the model.
-            source: the folder.
+            source: the folder, or a model on a hub (`hf:org/name@revision`, `modelscope:org/name`), which is fetched here first.
             task: what the model is for.
             rows: name of a dataset to certify with.
             labels: names of the model's outputs, in their order, where the folder has none worth keeping.
@@ -209,7 +209,7 @@ class Models(Part):
             on_bytes: told of the upload's progress.
         """
         check_name(name, kind="model")  # before a byte is sent
-        files = self._core.driver.run(transfer.upload(Path(source), self._core.policy, on_bytes=on_bytes))
+        files = self._core.driver.run(transfer.upload_model(source, self._core.policy, on_bytes=on_bytes))
         config = transfer.import_config(name, task, files, rows=rows, labels=labels, publish=publish)
         return self._core.call(calls.submit_job("import", config, idempotency_key=None))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from hanlin.client import calls, replies
+from hanlin.client import calls, hub, hub_source, replies
 from hanlin.client.files import LocalFile, describe_files, digest_file, read_piece
 from hanlin.client.flows import Policy, exchange, step_of
 from hanlin.client.steps import Broken, Flow, Reply, Sleep, read, send, work
@@ -44,6 +44,14 @@ def upload(source: Path, policy: Policy, *, on_bytes: OnBytes | None = None) -> 
         done += file.size_bytes
         report(file.size_bytes)
     return [UploadedFile(path=file.path, sha256=file.sha256, size_bytes=file.size_bytes) for file in files]
+
+
+def upload_model(source: str | Path, policy: Policy, *, on_bytes: OnBytes | None = None) -> Flow[list[UploadedFile]]:
+    """Send a model: of a folder, or of a hub, from which it is fetched to this machine first. Raises as `upload` and `hub.fetch` do."""
+    if isinstance(source, str) and hub_source.is_hub_name(source):
+        named = hub_source.parse(source)
+        source = yield from work(lambda: hub.fetch(named, on_bytes=on_bytes))
+    return (yield from upload(Path(source), policy, on_bytes=on_bytes))
 
 
 def _upload_file(file: LocalFile, policy: Policy, report: Callable[[int], None]) -> Flow[None]:
