@@ -8,6 +8,7 @@ from collections import Counter
 import pytest
 
 from hanlin.datasets import ReadOptions, SourceFile, ingest, read_split
+from hanlin.datasets.columns import choose_columns
 from hanlin.datasets.corpora import CORPORA, library, write
 from hanlin.tasks import TASKS
 
@@ -28,6 +29,15 @@ def test_rows(rows_of, name):
     assert all(tuple(row) == corpus.columns for row in rows)
     texts = [json.dumps(row, ensure_ascii=False) for row in rows]
     assert len(set(texts)) == len(texts)
+
+
+@pytest.mark.parametrize("name", [name for name in ROWS if not name.startswith("library-queries")])
+def test_tasks_read_them_without_options(rows_of, name):
+    corpus, rows = CORPORA.get(name), rows_of(name)[:200]
+    if corpus.task in TASKS.names() and (form := TASKS.get(corpus.task).examples).has_answers:
+        choice = choose_columns(corpus.columns, TASKS.get(corpus.task), ReadOptions(), file=name)
+        for row in rows:
+            assert form.read({column: row[header] for column, header in choice.headers.items()}).annotation
 
 
 @pytest.mark.parametrize("name", ["newspaper-entities", "home-intents-en", "home-intents-zh"])
