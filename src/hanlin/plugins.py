@@ -30,12 +30,14 @@ class PluginRegistry(Generic[T]):
         kind: the word used in messages, such as `task`.
         package: the folder whose modules register the built-ins.
         group: entry-point group for outsiders; each entry point names a module or object whose import registers.
+        rename: our own name for one that others have; asked only for what is not registered.
     """
 
-    def __init__(self, kind: str, *, package: str, group: str) -> None:
+    def __init__(self, kind: str, *, package: str, group: str, rename: Callable[[str], str] = str) -> None:
         self.kind = kind
         self._package = package
         self._group = group
+        self._rename = rename
         self._found: dict[str, T] = {}
         self._is_complete = False
         self._lock = threading.RLock()
@@ -56,7 +58,7 @@ class PluginRegistry(Generic[T]):
         """The plugin called `name`. Raises InvalidInput (`unknown_plugin`) with the choices."""
         self._discover()
         try:
-            return self._found[name]
+            return self._found[name if name in self._found else self._rename(name)]
         except KeyError:
             raise InvalidInput("unknown_plugin", kind=self.kind, name=shorten(name), choices=", ".join(self.names())) from None
 

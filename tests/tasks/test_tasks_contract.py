@@ -62,7 +62,7 @@ def specs_of(task):
     """Every kind of version that the task serves."""
     vectors = ModelSpec(task.name, (), 128, 0, vectors=VectorSettings(6))
     return {
-        "labels": [ModelSpec(task.name, ("a", "b", "c"), 128, 0)],
+        "labels": [ModelSpec(task.name, ("a", "b", "c"), 128, 0, scale=(-1.0, 0.0, 1.0) if task.name == "sentiment" else ())],
         "tokens": [ModelSpec(task.name, ("O", "B-X", "I-X"), 128, 0)],
         "vectors": [vectors],
         "pairs": [ModelSpec(task.name, ("LABEL_0",), 128, 0), vectors],
@@ -102,7 +102,7 @@ def test_columns_are_distinct_lower_case_words(task):
 def test_example_passes_its_own_check_and_has_the_shape_of_real_answers(task, tokenizer):
     request, response = task.example["request"], task.example["response"]
     for whole in specs_of(task):
-        spec = replace(whole, labels=whole.labels[:2] if task.head == "labels" else whole.labels)
+        spec = replace(whole, labels=whole.labels[:2], scale=whole.scale[:2]) if task.head == "labels" else whole
         answer = answered(task, spec, TextEncoder(tokenizer, spec), request["inputs"], request["parameters"] | more_of(task))
         if task.head == "tokens":  # how many entities a text has is the network's to say
             assert all(shape_of(entity) == shape_of(response[0]) for entity in answer)

@@ -35,6 +35,7 @@ def add(  # noqa: PLR0917  # Typer passes them by name
     text: Annotated[str | None, typer.Option("--text", help=say("option.text"), metavar="COLUMN")] = None,
     label: Annotated[str | None, typer.Option("--label", help=say("option.label"), metavar="COLUMN")] = None,
     columns: Annotated[str | None, typer.Option("--columns", help=say("option.columns"), metavar="COLUMN=HEADER,…")] = None,
+    separator: Annotated[str | None, typer.Option("--separator", help=say("option.separator"), metavar="SIGN")] = None,
     format: Annotated[str | None, typer.Option("--format", help=say("option.format"))] = None,  # noqa: A002  # the option's own name
     encoding: Annotated[str | None, typer.Option("--encoding", help=say("option.encoding"))] = None,
     bad_bytes: Annotated[str | None, typer.Option("--bad-bytes", metavar="refuse|skip", help=say("option.bad_bytes"))] = None,
@@ -46,7 +47,7 @@ def add(  # noqa: PLR0917  # Typer passes them by name
     """See `help.dataset_add`."""
     given: JsonObject = {
         "text": text, "label": label, "columns": columns, "format": format, "encoding": encoding, "bad_bytes": bad_bytes, "split": split,
-        "leaks": leaks,
+        "leaks": leaks, "separator": separator,
     }  # fmt: skip
     options: JsonObject = {key: value for key, value in given.items() if value is not None}
     with connect() as hanlin:

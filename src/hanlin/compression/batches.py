@@ -19,9 +19,9 @@ def spread(lengths: Sequence[int], count: int) -> list[int]:
 
 
 def rectangle(
-    rows: Sequence[Sequence[int]], pad_id: int, *, extra: int = 0, has_types: bool = False
+    rows: Sequence[Sequence[int]], pad_id: int, *, extra: int = 0, has_types: bool = False, types: Sequence[Sequence[int]] = ()
 ) -> dict[str, npt.NDArray[np.int64]]:  # fmt: skip
-    """The arrays of a step, `(rows, longest + extra) int64`, padded on the right; token types, where they are read, all 0."""
-    arrays = pad(rows, pad_id, [[0] * len(row) for row in rows] if has_types else None)
+    """The arrays of a step, `(rows, longest + extra) int64`, padded on the right; token types, where they are read: as given, else 0."""
+    arrays = pad(rows, pad_id, (types or [[0] * len(row) for row in rows]) if has_types else None)
     more = ((0, 0), (0, extra))
     return {name: np.pad(array, more, constant_values=pad_id if name == "input_ids" else 0) for name, array in arrays.items()}

@@ -5,7 +5,7 @@ crash cost one variant instead of the search. Commands come on stdin; answers le
 cannot reach because file descriptor 1 points to stderr.
 
     {"op": "load", "folder", "variant", "threads", "pad_id"}      → {"load_s"}
-    {"op": "rows", "rows": [[ids]…]}                               → {}
+    {"op": "rows", "rows": [[ids]…], "types": [[…]…] or []}        → {}
     {"op": "score", "indices", "max_tokens", "max_rows", "path"}   → {"seconds"}
     {"op": "latency", "indices"}                                   → {"ms": […]}
     {"op": "neighbours", "indices", "others", "path"}              → {}
@@ -42,6 +42,7 @@ class Bench:
     def __init__(self) -> None:
         self.baseline = resident_bytes()
         self.rows: list[list[int]] = []
+        self.types: list[list[int]] = []
         self.pad_id = 0
         self.has_types = False
         self.session: Session | None = None
@@ -65,18 +66,20 @@ class Bench:
     def keep(self, command: JsonObject) -> JsonObject:
         """Take over rows."""
         self.rows = cast("list[list[int]]", command["rows"])
+        self.types = cast("list[list[int]]", command["types"])
         return {}
 
     def score(self, command: JsonObject) -> JsonObject:
         """Outputs of rows in serving order, and the time it took."""
-        rows = [self.rows[i] for i in cast("list[int]", command["indices"])]
+        indices = cast("list[int]", command["indices"])
+        rows = [self.rows[i] for i in indices]
         max_rows = cast("int | None", command["max_rows"])
         batches = by_length([len(row) for row in rows], max_tokens=cast("int", command["max_tokens"]), max_rows=max_rows)
         found: list[np.ndarray] = [np.empty(0)] * len(rows)
         seconds = 0.0
         for batch in batches:
             start = time.perf_counter()
-            arrays = rectangle([rows[i] for i in batch], self.pad_id, has_types=self.has_types)
+            arrays = self._arrays([indices[i] for i in batch])
             outputs = self._run(arrays)
             seconds += time.perf_counter() - start
             for index, values in zip(batch, outputs, strict=True):
@@ -87,7 +90,7 @@ class Bench:
     def latency(self, command: JsonObject) -> JsonObject:
         """Milliseconds of single rows, each at its own length; the first is run once more to wake the threads up."""
         indices = cast("list[int]", command["indices"])
-        steps = [rectangle([self.rows[i]], self.pad_id, has_types=self.has_types) for i in [*indices[:1], *indices]]
+        steps = [self._arrays([i]) for i in [*indices[:1], *indices]]
         times: list[float] = []
         for arrays in steps:
             start = time.perf_counter()
@@ -110,6 +113,10 @@ class Bench:
     def memory(self, command: JsonObject) -> JsonObject:
         """Resident bytes beyond what Python and numpy had before the engine came."""
         return {"bytes": max(0, resident_bytes() - self.baseline)}
+
+    def _arrays(self, indices: list[int]) -> dict[str, np.ndarray]:
+        types = [self.types[i] for i in indices] if self.types else []
+        return rectangle([self.rows[i] for i in indices], self.pad_id, has_types=self.has_types, types=types)
 
     def _last(self, rows: list[list[int]], *, extra: int = 0) -> np.ndarray:
         outputs = self._run(rectangle(rows, self.pad_id, extra=extra, has_types=self.has_types))

@@ -48,10 +48,11 @@ class BenchClient:
         self._pending = b""
         self._send({"op": "load", "folder": str(folder), "variant": variant, "threads": threads, "pad_id": pad_id})
 
-    def wait_loaded(self, rows: Sequence[Sequence[int]]) -> float:
-        """Seconds the load took; gives the child its rows."""
+    def wait_loaded(self, rows: Sequence[Sequence[int]], types: Sequence[Sequence[int]] = ()) -> float:
+        """Seconds the load took; gives the child its rows, and their token types where they have some."""
         seconds = cast("float", self._receive()["load_s"])
-        self._ask({"op": "rows", "rows": cast("JsonValue", [list(row) for row in rows])})
+        given = {"rows": [list(row) for row in rows], "types": [list(row) for row in types]}
+        self._ask({"op": "rows", **cast("JsonObject", given)})
         return seconds
 
     def score(self, indices: Sequence[int], *, max_tokens: int) -> tuple[Scores, float]:

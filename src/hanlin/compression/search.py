@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,7 @@ from hanlin.engines import REFERENCE, TRAINED_FILES, max_batch_rows, reference_o
 from hanlin.errors import Cancelled, EngineFailed, HanlinError, InvalidInput
 from hanlin.messages.said import Plain, Said
 from hanlin.tasks.base import TASKS
+from hanlin.tasks.problems import HALF, likeness_of, main_metric_of, thresholds_of
 from hanlin.tasks.spec import FILE_NAME, ModelSpec
 from hanlin.training.ports import Progress
 
@@ -38,10 +40,15 @@ AGREEMENT = "agreement"  # the metric where there is no gold: closeness to the t
 
 @dataclass(frozen=True, slots=True)
 class EncodedSplit:
-    """Rows of a split as token ids, and their gold label indices `(rows,)`; None where there is no gold, only texts."""
+    """Rows of a split as token ids, and what is right of them as `Task.metrics` takes it; None where there is no gold, only texts.
+
+    Args:
+        types: token types of the rows, for a model that reads them; empty: all 0.
+    """
 
     ids: Sequence[Sequence[int]]
-    gold: npt.NDArray[np.integer] | None = None
+    gold: npt.NDArray[Any] | None = None
+    types: Sequence[Sequence[int]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +67,14 @@ class Plan:
     rounds: int
     max_tokens: int
     more: Sequence[Sequence[int]]
+    more_types: Sequence[Sequence[int]] = ()
 
 
 def search(
     folder: Path, *, spec: ModelSpec, validation: EncodedSplit, test: EncodedSplit, calibration: Sequence[Sequence[int]],
     budget_points: float, target: Target, variants: Sequence[str], threads: int, progress: Progress, out: Path | None = None,
     rounds: int = 3, max_batch_tokens: int = BATCH_TOKENS, more: Sequence[Sequence[int]] = (),
+    more_types: Sequence[Sequence[int]] = (),
 ) -> CompressionReport:  # fmt: skip
     """Find the variant of `folder` that serves best within the budget, on this machine.
 
@@ -78,6 +87,7 @@ def search(
         max_batch_tokens: token budget of a batch, padding included, as in serving.
         more: rows besides validation on which likeness to the trained model is judged, so that a tolerance stands on enough of them;
             calibration must not have seen them.
+        more_types: their token types, where validation rows have some.
 
     Raises:
         InvalidInput: `unknown_variant`, `invalid_search`, `judging_rows_missing`, `calibration_empty`.
@@ -85,7 +95,21 @@ def search(
         Cancelled: from `progress`.
     """
     names = tuple(dict.fromkeys([reference_of(folder), *_runnable(folder, variants)]))
-    plan = Plan(folder, out or folder, spec, validation, test, calibration, names, budget_points, threads, rounds, max_batch_tokens, more)
+    plan = Plan(
+        folder,
+        out or folder,
+        spec,
+        validation,
+        test,
+        calibration,
+        names,
+        budget_points,
+        threads,
+        rounds,
+        max_batch_tokens,
+        more,
+        more_types,
+    )
     _check(plan, target)
     running = _Search(plan, progress)
     try:
@@ -121,8 +145,8 @@ class _Search:
         self.folder, self.out, self.spec = plan.folder, plan.out, plan.spec
         self.validation, self.test = plan.validation, plan.test
         self.task = TASKS.get(plan.spec.task)
-        self.likeness = self.task.likeness
-        self.metric = AGREEMENT if plan.validation.gold is None else self.task.main_metric
+        self.likeness = likeness_of(self.task, plan.spec)
+        self.metric = AGREEMENT if plan.validation.gold is None else main_metric_of(self.task, plan.spec)
         self.original = plan.names[0]
         is_alone = plan.spec.is_alone
         self.evidence = {n: VariantEvidence(n, "ok", batch_invariant=max_batch_rows(n, is_alone=is_alone) is None) for n in plan.names}
@@ -174,12 +198,13 @@ class _Search:
 
     def _load(self) -> None:
         rows = [*self.validation.ids, *self.test.ids, *self.plan.more]
+        types = [*self.validation.types, *self.test.types, *self.plan.more_types]
         for name in self._alive():
             self.clients[name] = BenchClient(
                 self._home(name), name, threads=self.plan.threads, pad_id=self.spec.pad_id, is_alone=self.spec.is_alone
             )
         for name in self._alive():
-            self._try(name, lambda client: self._note(client.variant, load_s=client.wait_loaded(rows)))  # also sends the rows
+            self._try(name, lambda client: self._note(client.variant, load_s=client.wait_loaded(rows, types)))  # also sends the rows
         self._tick("variants_loaded")
 
     def _judge(self) -> None:
@@ -262,8 +287,10 @@ class _Search:
         """The main metric with its interval; without gold how close the answers are to the reference's (None: its own)."""
         if rows.gold is None:
             return (1.0 if reference is None else self.likeness.closeness(scores, reference)), None
+        if self.spec.problem == "multi-label":  # a half stands for every label's own threshold
+            scores = np.clip(scores - thresholds_of(self.spec) + HALF, 0, 1)
         metrics = self.task.metrics(scores, rows.gold, self.spec.labels)
-        return metrics.get(self.task.main_metric), metrics.interval
+        return metrics.get(self.metric), metrics.interval
 
     def _require_reference(self) -> None:
         row = self.evidence[self.original]

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 from hanlin.control.field_problems import field_error
 from hanlin.errors import HanlinError, InvalidInput
 from hanlin.jobs.values import Lane
+from hanlin.tasks.names import canonical
 from hanlin.types import JsonObject, ModelRef, check_name, is_digest, shorten
 
 _DATASET_REF = re.compile(r"[^:]+(:[0-9]{1,9})?")
@@ -62,6 +63,7 @@ def _digest(text: str) -> str:
     return text
 
 
+TaskName = Annotated[str, AfterValidator(canonical)]
 NewDataset = Annotated[str, AfterValidator(_dataset_name)]
 NewModel = Annotated[str, AfterValidator(_model_name)]
 ModelName = Annotated[str, AfterValidator(_model_ref)]
@@ -95,10 +97,11 @@ class Ingest(JobKind):
     kind = "ingest"
     lane = "light"
     dataset: NewDataset
-    task: str = "text-classification"
+    task: TaskName = "text-classification"
     files: list[FileItem] = Field(min_length=1, max_length=10_000)
     options: dict[str, JsonValue] = Field(
-        default_factory=dict, description="format, encoding, text, label, columns, split, leaks, bad_bytes; what is left out is found out"
+        default_factory=dict,
+        description="format, encoding, text, label, columns, separator, split, leaks, bad_bytes; what is left out is found out",
     )
 
 
@@ -106,7 +109,7 @@ class Train(JobKind):
     """A dataset version becomes a model version."""
 
     kind = "train"
-    task: str = "text-classification"
+    task: TaskName = "text-classification"
     dataset: DatasetName
     model: str = Field(
         min_length=1, max_length=140, description="a network of our own (lstm, gru, rnn, transformer) or an imported encoder"
@@ -149,7 +152,7 @@ class Import(JobKind):
     kind = "import"
     lane = "light"
     name: NewModel
-    task: str = "text-classification"
+    task: TaskName = "text-classification"
     files: list[FileItem] = Field(min_length=1, max_length=1_000)
     rows: DatasetName | None = Field(None, description="dataset whose test rows certify the import")
     labels: list[Label] | None = Field(None, min_length=2, max_length=1_000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hanlin.datasets.values import ReadOptions
 from hanlin.errors import InvalidInput
@@ -11,23 +11,38 @@ from hanlin.tasks import Column, Task
 from hanlin.types import shorten
 
 GROUP = Column("group", "text", aliases=("分组",), is_optional=True)
+JOINT = "+"  # between the headers of columns that make one
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnChoice:
-    """Where each of the task's columns stands in a header, and the names found there. Columns that the file lacks are not there."""
+    """Where each of the task's columns stands in a header, and the names found there. Columns that the file lacks are not there.
+
+    Args:
+        parts: of a column that is made of several, `label=toxic+insult`, where each of them stands.
+    """
 
     places: Mapping[str, int]
     names: tuple[str, ...]
+    parts: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def headers(self) -> dict[str, str]:
-        """The header of each column."""
-        return {name: self.names[place] for name, place in self.places.items()}
+        """The header of each column; of one that is made of several, all of them."""
+        found = {name: self.names[place] for name, place in self.places.items()}
+        return found | {name: JOINT.join(self.names[place] for place in places) for name, places in self.parts.items()}
 
-    def fields(self, values: Sequence[object]) -> dict[str, object]:
-        """The fields of a row of a table, by column."""
-        return {name: values[place] for name, place in self.places.items()}
+    @property
+    def wanted(self) -> list[str]:
+        """The headers that are read, each once."""
+        return [self.names[place] for place in dict.fromkeys([*self.places.values(), *(at for part in self.parts.values() for at in part)])]
+
+    def fields(self, values: Mapping[str, object]) -> dict[str, object]:
+        """The fields of a row by column, out of its values by header; headers that the row lacks are left out."""
+        found = {name: values[self.names[at]] for name, at in self.places.items() if self.names[at] in values}
+        for name, places in self.parts.items():
+            found[name] = {self.names[at]: values.get(self.names[at]) for at in places}
+        return found
 
 
 def choose_columns(header: Sequence[str], task: Task, options: ReadOptions, *, file: str) -> ColumnChoice:
@@ -40,13 +55,17 @@ def choose_columns(header: Sequence[str], task: Task, options: ReadOptions, *, f
     columns = columns_of(task)
     asked = _asked(columns, options)
     places: dict[str, int] = {}
+    parts: dict[str, tuple[int, ...]] = {}
     for column in columns:
         if column is GROUP and _place_of_group(names, asked, file) in places.values():
             continue  # the user calls a label so
-        if not column.is_optional or asked.get(column.name) or _has(names, column):
-            places[column.name] = _find(names, column, asked.get(column.name, ""), file)
+        header = asked.get(column.name, "")
+        if JOINT in header and header not in names:
+            parts[column.name] = tuple(_find(names, column, part.strip(), file) for part in header.split(JOINT))
+        elif header or _is_needed(names, column, columns, asked):
+            places[column.name] = _find(names, column, header, file)
     _check_apart(places, names, file)
-    return ColumnChoice(places, names)
+    return ColumnChoice(places, names, parts)
 
 
 def columns_of(task: Task) -> tuple[Column, ...]:
@@ -78,6 +97,17 @@ def _asked(columns: Sequence[Column], options: ReadOptions) -> dict[str, str]:
         if header and column is not None:
             asked.setdefault(column.name, header)
     return asked
+
+
+def _is_needed(names: tuple[str, ...], column: Column, columns: Sequence[Column], asked: Mapping[str, str]) -> bool:
+    """Whether a column that no option names is looked for: always, but for optional ones, and those in whose stead another one stands."""
+    if _has(names, column):
+        other = next((item for item in columns if item.stand_in == column.name), None)
+        return other is None or not (asked.get(other.name) or _has(names, other))  # it is there anyway: nothing stands in
+    stand_in = next((item for item in columns if item.name == column.stand_in), None)
+    if stand_in is not None and (asked.get(stand_in.name) or _has(names, stand_in)):
+        return False
+    return not column.is_optional
 
 
 def _has(names: tuple[str, ...], column: Column) -> bool:

@@ -29,6 +29,7 @@ from hanlin.datasets.twins import DROPPED, RECORD, TwinFinder, Verdict
 from hanlin.datasets.values import PROBLEMS, BadRow, ReadOptions, ReadProgress, SourceFile
 from hanlin.errors import InvalidInput
 from hanlin.tasks import Example, Task
+from hanlin.tasks.labelled import read_gold
 from hanlin.types import shorten
 
 _BATCH_ROWS = 8192
@@ -80,6 +81,7 @@ class _Ingest:
         self._bad: list[BadRowReport] = []
         self._num_bad = 0
         self._moved = 0
+        self._is_classified = task.examples.is_classified  # until a row comes that has not exactly one label
 
     def run(self) -> DatasetReport:
         finder = TwinFinder(self._work)
@@ -102,6 +104,7 @@ class _Ingest:
                 if len(self._bad) < MAX_LISTED:
                     self._bad.append(BadRowReport(Place(self._files[index].name[:200], checked.line), checked.problem))
                 continue
+            self._is_classified &= _has_one_label(checked)
             batch.append(_Row(checked, [self._checker.number(label) for label in checked.labels], index, row.line))
             characters += len(checked.text) + len(checked.annotation)
             if len(batch) >= _BATCH_ROWS or characters >= _BATCH_CHARACTERS:
@@ -138,7 +141,7 @@ class _Ingest:
 
     def _answer(self, row: _Row) -> int:
         """A number that tells answers to the same question apart."""
-        if self._form.is_classified:
+        if self._form.is_classified and _has_one_label(row.example):
             return row.labels[0]
         return int.from_bytes(hashlib.blake2b(row.example.annotation.encode("utf-8"), digest_size=4).digest(), "little", signed=True)
 
@@ -198,9 +201,9 @@ class _Ingest:
 
     def _refuse_untrainable(self, labels: list[tuple[str, tuple[int, int, int]]], rows: dict[str, int], conflicts: int) -> None:
         for split, count in rows.items():
-            if not count and not self._form.is_classified:
+            if not count and not self._is_classified:
                 raise InvalidInput("dataset_split_empty", split=split, rows=sum(rows.values()))
-        if not self._form.is_classified:
+        if not self._is_classified:
             return
         if len(labels) < 2:
             raise InvalidInput("dataset_one_class", labels=len(labels), rows=sum(rows.values()), bad=self._num_bad, conflicts=conflicts)
@@ -212,6 +215,11 @@ class _Ingest:
         for split, count in rows.items():
             if not count:
                 raise InvalidInput("dataset_split_empty", split=split, rows=sum(rows.values()))
+
+
+def _has_one_label(example: Example) -> bool:
+    """Whether an example of a classification has one label and cannot have more."""
+    return len(example.labels) == 1 and read_gold(example.annotation).problem == "single-label"
 
 
 def shorten_label(label: str) -> str:

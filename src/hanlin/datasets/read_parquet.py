@@ -30,15 +30,15 @@ def read_parquet(file: SourceFile, choose: Callable[[Sequence[str]], ColumnChoic
     try:
         with pq.ParquetFile(file.path) as table:
             choice = choose(table.schema_arrow.names)
-            headers = choice.headers
-            names = {column: _class_names(table, header) for column, header in headers.items()}
-            _check_size(table, set(headers.values()), file)
+            headers = choice.wanted
+            names = {header: _class_names(table, header) for header in headers}
+            _check_size(table, set(headers), file)
             number = 0
-            for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=[*headers.values()]):
-                values = {column: _named(batch.column(header).to_pylist(), names[column]) for column, header in headers.items()}
+            for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=headers):
+                values = {header: _named(batch.column(header).to_pylist(), names[header]) for header in headers}
                 for row in zip(*values.values(), strict=True):
                     number += 1
-                    yield Row(number, dict(zip(values, row, strict=True)))
+                    yield Row(number, choice.fields(dict(zip(values, row, strict=True))))
                 meter.show(0)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InvalidInput("parquet_unreadable", file=file.name[:200], details=str(error)[:500]) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from hanlin.datasets.columns import ColumnChoice, choose_columns, columns_of
@@ -40,10 +40,19 @@ class Reading:
         self.choice = choose_columns(header, self.task, self.options, file=file.name[:200])
         return self.choice
 
-    def choose_keys(self, keys: Sequence[str], file: SourceFile) -> dict[str, str]:
-        """The key of each column in JSON objects, also of those that the first object lacks."""
-        headers = self.choose(keys, file).headers
-        return headers | {column.name: column.name for column in columns_of(self.task) if column.name not in headers}
+    def choose_keys(self, keys: Sequence[str], file: SourceFile) -> ColumnChoice:
+        """The columns in JSON objects, also those that the first object lacks: under their own names."""
+        choice = self.choose(keys, file)
+        headers = choice.headers
+        lacking = [column.name for column in columns_of(self.task) if column.name not in headers and column.name not in choice.names]
+        places = dict(choice.places) | {name: len(choice.names) + number for number, name in enumerate(lacking)}
+        return replace(choice, places=places, names=(*choice.names, *lacking))
+
+    def row(self, line: int, fields: dict[str, object]) -> Row:
+        """A row with its labels apart, where the options say what stands between them."""
+        if self.options.separator and isinstance(labels := fields.get("label"), str):
+            fields["label"] = [label.strip() for label in labels.split(self.options.separator) if label.strip()]
+        return Row(line, fields)
 
     def encoding(self, file: SourceFile) -> Encoding:
         """The encoding of a file, remembered for the report."""
@@ -115,23 +124,24 @@ def _read_table(file: SourceFile, reading: Reading, *, is_tsv: bool) -> Iterator
         if len(fields) != width and (len(fields) < width or any(fields[width:])):
             yield BadRow(line, "columns")
         else:
-            yield Row(line, choice.fields(fields))
+            yield reading.row(line, choice.fields(dict(zip(choice.names, fields, strict=False))))
 
 
 def _read_objects(file: SourceFile, reading: Reading, *, is_lines: bool) -> Iterator[Row | BadRow]:
     read = read_jsonl if is_lines else read_json
-    headers: dict[str, str] = {}
+    choice: ColumnChoice | None = None
     for record in read(file, reading.encoding(file), reading.meter):
         if isinstance(record, BadRow):
             yield record
             continue
         line, value = record
-        headers = headers or reading.choose_keys(list(value), file)  # the first object's keys stand for all
-        yield Row(line, {name: value[header] for name, header in headers.items() if header in value})
+        choice = choice or reading.choose_keys(list(value), file)  # the first object's keys stand for all
+        yield reading.row(line, choice.fields(value))
 
 
 def _read_parquet(file: SourceFile, reading: Reading) -> Iterator[Row | BadRow]:
-    yield from read_parquet(file, lambda names: reading.choose(names, file), reading.meter)
+    for row in read_parquet(file, lambda names: reading.choose(names, file), reading.meter):
+        yield reading.row(row.line, dict(row.fields))
 
 
 def _read_label_file(file: SourceFile, reading: Reading) -> Iterator[Row | BadRow]:

@@ -6,7 +6,8 @@ from hanlin.datasets.columns import GROUP
 from hanlin.datasets.values import BadRow, Row
 from hanlin.errors import InvalidInput
 from hanlin.tasks import BadExample, Example, ExampleForm
-from hanlin.tasks.spec import MAX_LABELS
+from hanlin.tasks.labelled import read_gold
+from hanlin.tasks.spec import MAX_LABELS, Problem
 
 
 class RowChecker:
@@ -14,6 +15,7 @@ class RowChecker:
 
     def __init__(self, form: ExampleForm) -> None:
         self._form = form
+        self._problem: Problem | None = None  # of the first row that was read
         self.labels: list[str] = []
         self._numbers: dict[str, int] = {}
 
@@ -21,11 +23,23 @@ class RowChecker:
         """The example; its text stays as it came, to the last space."""
         try:
             example = self._form.read(row.fields)
+            if self._form.is_classified:
+                example = self._alike(example)
         except BadExample as error:
             return BadRow(row.line, error.problem)
         group = row.fields.get(GROUP.name)
         if isinstance(group, str) and group.strip():
             return example._replace(group=group)  # whoever made the file knows better than the task
+        return example
+
+    def _alike(self, example: Example) -> Example:
+        """The example as the first row has it: where that has a list of labels, one label is a list too. Raises BadExample."""
+        gold = read_gold(example.annotation)
+        self._problem = self._problem or gold.problem
+        if self._problem == "multi-label" and gold.problem == "single-label":
+            return example._replace(annotation=gold._replace(problem="multi-label").annotation)
+        if gold.problem != self._problem:
+            raise BadExample("score" if self._problem == "regression" else "label")
         return example
 
     def number(self, label: str) -> int:

@@ -42,6 +42,7 @@ class ReadOptions:
         text: header of the text column.
         label: header of the label column.
         columns: headers of any of the task's columns, such as `source=en, target=zh`.
+        separator: what stands between the labels of a text that may have several, such as `|`; empty: a field holds one label.
         split: percents of train/validation/test, such as `80/10/10`, or of train/test, such as `80/20` (validation is a tenth of train).
         bad_bytes: `refuse` a file with bytes that are not of its encoding, or `skip` the rows that hold them.
         leaks: `report` counts near-twins that stand in two splits; `move` splits by folded text, so that there are none.
@@ -52,6 +53,7 @@ class ReadOptions:
     text: str = ""
     label: str = ""
     columns: str = ""
+    separator: str = ""
     split: str = "80/10/10"
     leaks: str = "report"
     bad_bytes: str = "refuse"
@@ -99,7 +101,8 @@ class ReadOptions:
 _WORDS = {
     "format": "form of the files; empty finds it out", "encoding": "encoding of the files; empty finds it out",
     "text": "header of the text column; empty finds it out", "label": "header of the label column; empty finds it out",
-    "columns": "headers of any of the task's columns, such as `source=en, target=zh`",
+    "columns": "headers of the task's columns, such as `source=en, target=zh`; `label=toxic+insult` makes one of several 0/1 columns",
+    "separator": "what stands between the labels of a text that may have several, such as `|`; empty: a field holds one label",
     "split": "percents of train/validation/test that make 100; of two, such as 80/20, the second is test and validation a tenth of train",
     "leaks": "report counts near-twins that stand in two splits; move splits by folded text, so that there are none",
     "bad_bytes": "refuse a file with bytes that are not of its encoding, or skip the rows that hold them",
@@ -147,6 +150,8 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "text_unicode": "the text has a lone surrogate",
         "label_missing": "the label is missing",
         "label": "the label is not 1 to 200 characters without control characters",
+        "score": "the score is not a number",
+        "flag": "a column of a label holds neither 0 nor 1",
         "json_field": "a field that must be a list or an object is not JSON",
     }.items()
 }

@@ -21,6 +21,7 @@ from hanlin.serving.router import Request, Router
 from hanlin.serving.routes import EndpointRoute, RoutesWatcher, route_key
 from hanlin.serving.wire import CallOperation, Lane
 from hanlin.settings import Settings
+from hanlin.tasks.names import serves
 from hanlin.types import JsonObject, JsonValue, Principal, is_name
 
 _REST_S, _REST_TURNS = 5.0, 100  # how long an endpoint has to fall asleep, and how often it is looked at meanwhile
@@ -122,7 +123,7 @@ class Dataplane:
         Raises:
             NotFound: `no_default_endpoint`.
         """
-        fit = [name for name, route in self.endpoints(principal) if not task or route.info is None or route.info.task == task]
+        fit = [name for name, route in self.endpoints(principal) if not task or route.info is None or serves(route.info.task, task)]
         if (chosen := self.settings.default_endpoint) in fit:
             return chosen
         if len(fit) != 1:

@@ -20,6 +20,7 @@ from hanlin.gateway.door import Ask, Door, Framed
 from hanlin.gateway.doors import Doors, Found, configured
 from hanlin.gateway.rate_limits import rate_limit_headers
 from hanlin.gateway.responses import header_text
+from hanlin.tasks.names import serves
 from hanlin.types import MAX_TIMEOUT_S, Principal
 
 _JSON = [(b"content-type", b"application/json")]
@@ -68,7 +69,7 @@ class Doorman:
             trace_id=state["trace"].trace_id,
         )
         outcome = await until_gone(call, scope, receive)
-        if ask.task and outcome.task != ask.task:  # it was asleep when asked, or serves something else since
+        if ask.task and not serves(outcome.task, ask.task):  # it was asleep when asked, or serves something else since
             raise _other_task(outcome.task, ask.task)
         body = outcome.body if ask.write is None else ask.write(outcome)
         more = rate_limit_headers(dataplane.limits(principal, ask.endpoint))
@@ -103,7 +104,7 @@ class Doorman:
         info = self._dataplane.find(principal, ask.endpoint).info
         if info is None:
             return
-        if ask.task and info.task != ask.task:
+        if ask.task and not serves(info.task, ask.task):
             raise _other_task(info.task, ask.task)
         if ask.check is not None:
             ask.check(info.task)

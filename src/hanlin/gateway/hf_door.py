@@ -12,6 +12,7 @@ from hanlin.gateway.dataplane import Outcome
 from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.fields import choice, truncation
 from hanlin.gateway.hf_operations import hf_inference
+from hanlin.tasks.names import serves
 from hanlin.types import JsonObject
 
 _OPTIONS = ("normalize", "prompt_name", "dimensions")
@@ -40,7 +41,7 @@ def _parameters(value: JsonObject) -> JsonObject:
 
 
 def _write_single(outcome: Outcome) -> bytes:
-    return b"[%s]" % outcome.body if outcome.task == "text-classification" else outcome.body
+    return b"[%s]" % outcome.body if serves(outcome.task, "text-classification") else outcome.body
 
 
 DOORS = (Door("/hf/{endpoint}", read=read, post=hf_inference),)

@@ -63,7 +63,10 @@ def _text(item: JsonValue, index: int) -> JsonValue:
 
 def _result(row: list[dict[str, Any]], harmful: frozenset[str], threshold: float) -> JsonObject:
     scores = {item["label"]: item["score"] for item in row}
-    categories: JsonObject = {label: label in harmful and score >= threshold for label, score in scores.items()}
+    # A model of several labels has thresholds of its own, tuned on its validation rows.
+    categories: JsonObject = {
+        item["label"]: item["label"] in harmful and bool(item.get("passes", item["score"] >= threshold)) for item in row
+    }  # fmt: skip
     applied: JsonObject = {label: ["text"] for label in scores}
     return {
         "flagged": any(categories.values()), "categories": categories, "category_scores": scores, "category_applied_input_types": applied,

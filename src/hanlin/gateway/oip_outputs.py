@@ -15,6 +15,8 @@ from hanlin.types import JsonObject, JsonValue, shorten
 class _Label(msgspec.Struct, gc=False):
     label: str
     score: float
+    passes: bool | None = None
+    value: float | None = None
 
 
 class _Entity(msgspec.Struct, gc=False):
@@ -69,10 +71,15 @@ def check_known(task: str, asked: Sequence[str]) -> None:
 def _of_labels(outcome: Outcome) -> list[Made]:
     rows = _labels.decode(outcome.body)
     shape = [len(rows), len(rows[0])]
-    return [
+    made = [
         Made("label", "BYTES", shape, [item.label for row in rows for item in row]),
         Made("score", "FP32", shape, [item.score for row in rows for item in row]),
     ]
+    if rows[0][0].passes is not None:
+        made.append(Made("passes", "INT64", shape, [int(bool(item.passes)) for row in rows for item in row]))
+    if rows[0][0].value is not None:
+        made.append(Made("value", "FP32", [len(rows)], [row[0].value or 0.0 for row in rows]))
+    return made
 
 
 def _of_vectors(outcome: Outcome) -> list[Made]:
@@ -118,12 +125,14 @@ def _whole(outcome: Outcome) -> list[Made]:
 
 
 _OUTPUTS: dict[str, Callable[[Outcome], list[Made]]] = {
-    "text-classification": _of_labels, "embedding": _of_vectors, "token-classification": _of_entities, "reranking": _of_ranks,
+    "text-classification": _of_labels, "sentiment": _of_labels,
+    "embedding": _of_vectors, "token-classification": _of_entities, "reranking": _of_ranks,
 }  # fmt: skip
 # What the metadata of an endpoint of each task says: name, datatype, shape (-1: any length).
 INPUTS: dict[str, list[tuple[str, str, list[int]]]] = {"reranking": [(QUERY, "BYTES", [1]), (TEXT, "BYTES", [-1])]}
 OUTPUTS: dict[str, list[tuple[str, str, list[int]]]] = {
     "text-classification": [("label", "BYTES", [-1, -1]), ("score", "FP32", [-1, -1])],
+    "sentiment": [("label", "BYTES", [-1, -1]), ("score", "FP32", [-1, -1]), ("value", "FP32", [-1])],
     "embedding": [("embedding", "FP32", [-1, -1])],
     "token-classification": [
         ("item", "INT64", [-1]), ("entity", "BYTES", [-1]), ("score", "FP32", [-1]), ("word", "BYTES", [-1]), ("start", "INT64", [-1]),

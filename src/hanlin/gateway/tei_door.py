@@ -135,10 +135,11 @@ def _several(inputs: JsonValue) -> JsonValue:
 
 
 def _sequences(inputs: JsonValue) -> JsonValue:
-    """Texts of `"text"`, `["text"]` (the same) or `[["text"], …]` (several). Whatever else it is, the task judges.
+    """Texts or pairs of `"text"`, `["text"]` (the same), `["text", "other"]` (a pair) or a list of such lists. Whatever else it is, the
+    task judges.
 
     Raises:
-        InvalidInput: `text_pairs_not_taken`, `sequence_malformed`.
+        InvalidInput: `sequence_malformed`.
     """
     if not isinstance(inputs, list) or not inputs:
         return inputs
@@ -149,7 +150,7 @@ def _sequences(inputs: JsonValue) -> JsonValue:
 
 def _only(sequence: list[JsonValue], index: int = 0) -> JsonValue:
     if len(sequence) == 2:
-        raise InvalidInput("text_pairs_not_taken", index=index)
+        return {"text": sequence[0], "text_pair": sequence[1]}
     if len(sequence) != 1:
         raise InvalidInput("sequence_malformed", index=index, items=len(sequence))
     return sequence[0]
@@ -163,6 +164,7 @@ def _model_type(info: ReplicaInfo) -> JsonValue:
     known: dict[str, JsonObject] = {
         "embedding": {"embedding": {"pooling": "unknown"}},  # workers do not tell
         "text-classification": {"classifier": names},
+        "sentiment": {"classifier": names},
         "reranking": {"reranker": names},
     }
     return known.get(info.task, {info.task: names})

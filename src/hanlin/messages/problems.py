@@ -68,6 +68,8 @@ _TEXTS = tuple(
         (r"the text is larger than 1 MiB", "文本超过 1 MiB"),
         (r"the text has a lone surrogate", "文本含有孤立的代理码"),
         (r"the label is missing", "缺少标签"),
+        (r"the score is not a number", "分数不是数"),
+        (r"a column of a label holds neither 0 nor 1", "标签列的值既不是 0 也不是 1"),
         (r"a field that must be a list or an object is not JSON", "应为列表或对象的字段不是 JSON"),
         (r"the label is not 1 to 200 characters without control characters", "标签应为 1 至 200 个字符且不含控制字符"),
     )

@@ -11,13 +11,18 @@ from hanlin.models.sentence_folder import SentenceParts, read_parts
 from hanlin.models.weights_file import Tensor
 from hanlin.networks.head import CLASSIFIER, KEY, Head
 from hanlin.tasks.base import HeadKind
-from hanlin.tasks.spec import labels_from_config
+from hanlin.tasks.spec import PairForm, Problem, labels_from_config
 from hanlin.tasks.vectors import VectorSettings
-from hanlin.types import JsonObject
+from hanlin.types import JsonObject, shorten
 
 HEAD = ("classifier.", "pre_classifier.", "score.")
 NO_LABELS = ("LABEL_0", "LABEL_1")  # what a base without a head carries until it is fine-tuned
 PAIR_LABEL = "LABEL_0"
+PAIR_LABELS = frozenset({"entailment", "not_entailment", "contradiction", "duplicate", "not_duplicate", "equivalent", "not_equivalent"})
+# Words of transformers for what labels mean.
+PROBLEM_TYPES: dict[Problem, str] = {
+    "single-label": "single_label_classification", "multi-label": "multi_label_classification", "regression": "regression",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,7 @@ class Heading:
     """A head and what belongs to it.
 
     Attributes:
+        problem, pairs: what its labels mean, and whether it reads two texts, as `ModelSpec` has them.
         is_base: it has no head of its own yet.
         is_assumed: how its vectors are made is our assumption.
         max_length: the folder's own limit for texts, where a head comes with one.
@@ -33,6 +39,8 @@ class Heading:
     head: Head
     labels: tuple[str, ...] = ()
     vectors: VectorSettings | None = None
+    problem: Problem = "single-label"
+    pairs: PairForm = "none"
     is_base: bool = False
     is_assumed: bool = False
     max_length: int | None = None
@@ -56,13 +64,36 @@ def choose(
         return Heading(CLASSIFIER, NO_LABELS, is_base=True)
     labels = _labels(config, tensors, given)
     if kind == "labels":
-        return Heading(CLASSIFIER, labels)
+        pairs = _pair_form(config, labels)
+        return Heading(
+            Head("logits", has_types=True) if pairs == "typed" else CLASSIFIER, labels, problem=_problem(config, labels), pairs=pairs
+        )
     if kind == "tokens":
         return Heading(Head("token_logits"), labels)
     if len(labels) != 1:
         raise InvalidInput("invalid_labels", problem=f"{len(labels)} labels, where a pair of texts has 1 score")
     types = config.get("type_vocab_size")
     return Heading(Head("logits", has_types=isinstance(types, int) and types > 1), labels)
+
+
+def _problem(config: JsonObject, labels: Sequence[str]) -> Problem:
+    """What transformers' pipeline makes of the head: a single output without a word of its meaning goes through a sigmoid there."""
+    stated = config.get("problem_type")
+    if stated is None:
+        return "multi-label" if len(labels) == 1 else "single-label"
+    for problem, word in PROBLEM_TYPES.items():
+        if word == stated and (problem != "regression" or len(labels) == 1):
+            return problem
+    raise InvalidInput("invalid_labels", problem=f"problem_type {shorten(str(stated))} with {len(labels)} labels")
+
+
+def _pair_form(config: JsonObject, labels: Sequence[str]) -> PairForm:
+    """A head for entailment, or of one output that is no label, judges two texts; of others nothing tells."""
+    names = {label.casefold() for label in labels}
+    if not names & PAIR_LABELS and not (len(labels) == 1 and config.get("problem_type") == "regression"):
+        return "none"
+    kinds = config.get("type_vocab_size")
+    return "typed" if isinstance(kinds, int) and kinds > 1 else "joined"
 
 
 def _vectors(source: Path, config: JsonObject) -> Heading:

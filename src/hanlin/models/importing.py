@@ -78,13 +78,20 @@ def import_folder(
     try:
         found = _write_tokenizer(source, out)
         heading = heads.choose(TASKS.get(task).head, source, config, tensors, labels)
+        if told and told.pairs != heading.pairs:  # only who made it knows what it was taught to read
+            head = Head(heading.head.output, heading.head.pooling, heading.head.is_normalized, told.has_types)
+            heading = replace(heading, pairs=told.pairs, head=head)
         if told and not heading.is_base and labels is None and told.labels != heading.labels:
             raise InvalidInput("invalid_model_spec", field="labels", problem="≠ id2label (config.json)")
         limit = _length_limit(source, config, max_length or (told.max_length if told else None), heading.max_length)
         pad_id = told.pad_id if told else _pad_id(config, found)
         spec = ModelSpec(task=task, labels=heading.labels, max_length=limit, pad_id=pad_id, vectors=heading.vectors)
+        spec = replace(spec, problem=told.problem if told else heading.problem, pairs=heading.pairs)
         if told:
-            spec = replace(spec, text=told.text, languages=told.languages, vectors=told.vectors or heading.vectors)
+            spec = replace(
+                spec, text=told.text, languages=told.languages, vectors=told.vectors or heading.vectors, thresholds=told.thresholds,
+                scale=told.scale,
+            )  # fmt: skip
         _check_fit(config, found, spec)
         _write_config(config, heading, out)
         shutil.copyfile(source / allowed.WEIGHTS, out / allowed.WEIGHTS)

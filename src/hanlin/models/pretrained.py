@@ -11,21 +11,27 @@ from torch import nn
 
 from hanlin.errors import InvalidInput
 from hanlin.models.allowed import MODEL_TYPES
+from hanlin.models.heads import PROBLEM_TYPES
 from hanlin.networks.config import read_config
+from hanlin.networks.head import KEY, Head
 from hanlin.networks.heads import PretrainedClassifier
 from hanlin.networks.loading import Attention, quiet_transformers
+from hanlin.tasks.spec import Problem
 from hanlin.types import shorten
 
 _LAYER = re.compile(r"\.layers?\.(\d+)\.")
 
 
 def build_from_base(
-    folder: Path, labels: Sequence[str], *, attention: Attention = "eager", dropout: float | None = None
-) -> PretrainedClassifier:
+    folder: Path, labels: Sequence[str], *, attention: Attention = "eager", dropout: float | None = None, problem: Problem = "single-label",
+    has_types: bool = False,
+) -> PretrainedClassifier:  # fmt: skip
     """The encoder in `folder` with a classification head for `labels`; a head that fits them is kept, else a new one is drawn.
 
     Args:
         dropout: of head and hidden states, when given. Attention then drops nothing: that costs time and brings no accuracy on short texts.
+        problem: what its labels will mean, which its config.json tells other readers.
+        has_types: whether it will be given token types.
 
     Raises:
         InvalidInput: `unsupported_architecture`, `weights_do_not_fit`.
@@ -41,6 +47,10 @@ def build_from_base(
                 folder, local_files_only=True, trust_remote_code=False, num_labels=len(labels), id2label=dict(enumerate(labels)),
                 label2id={label: number for number, label in enumerate(labels)},
             )  # fmt: skip
+            config.problem_type = PROBLEM_TYPES[problem]
+            config.update({KEY: Head("logits", has_types=True).to_json()} if has_types else {})
+            if not has_types and hasattr(config, KEY):
+                delattr(config, KEY)  # of the vectors that it gave
             if dropout is not None:
                 _set_dropout(config, dropout)
             model = AutoModelForSequenceClassification.from_pretrained(

@@ -9,23 +9,26 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors, trainers
 
 from hanlin.errors import InvalidInput
 
 TokenizerKind = Literal["character", "word", "bpe", "wordpiece"]
 KINDS: tuple[TokenizerKind, ...] = ("character", "word", "bpe", "wordpiece")
-PAD, UNKNOWN = "[PAD]", "[UNK]"
+PAD, UNKNOWN, BETWEEN = "[PAD]", "[UNK]", "[SEP]"
 SPECIALS = [PAD, UNKNOWN]  # ids 0 and 1
 MAX_VOCAB_SIZE = 1_000_000
 
 
-def train_tokenizer(texts: Iterable[str], kind: TokenizerKind, vocab_size: int, *, min_count: int = 2) -> Tokenizer:
+def train_tokenizer(
+    texts: Iterable[str], kind: TokenizerKind, vocab_size: int, *, min_count: int = 2, has_pairs: bool = False
+) -> Tokenizer:  # fmt: skip
     """A tokenizer whose vocabulary is the most frequent pieces of `texts`; `[PAD]` is 0, `[UNK]` is 1.
 
     Args:
-        vocab_size: upper bound, the two specials included.
+        vocab_size: upper bound, the specials included.
         min_count: pieces seen fewer times are unknown, so that the unknown vector is trained too.
+        has_pairs: whether two texts may be one row: `[SEP]`, which is 2, stands between them then.
 
     Raises:
         InvalidInput: `unknown_plugin` for another kind, `invalid_training_option` for a vocabulary that is too small or too large.
@@ -34,8 +37,14 @@ def train_tokenizer(texts: Iterable[str], kind: TokenizerKind, vocab_size: int, 
         raise InvalidInput("invalid_training_option", name="tokenizer.vocab_size", value=str(vocab_size), right=f"3 to {MAX_VOCAB_SIZE}")
     if kind not in KINDS:
         raise InvalidInput("unknown_plugin", kind="tokenizer", name=str(kind)[:48], choices=", ".join(KINDS))
-    tokenizer, trainer = _parts(kind, vocab_size, min_count)
+    specials = [*SPECIALS, BETWEEN] if has_pairs else SPECIALS
+    tokenizer, trainer = _parts(kind, vocab_size, min_count, specials)
     tokenizer.train_from_iterator(texts, trainer)
+    if has_pairs:
+        place = tokenizer.token_to_id(BETWEEN)
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single="$A", pair=f"$A {BETWEEN}:1 $B:1", special_tokens=[(BETWEEN, place)]
+        )  # fmt: skip
     return tokenizer
 
 
@@ -44,23 +53,23 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     (folder / "tokenizer.json").write_text(tokenizer.to_str(), encoding="utf-8")
 
 
-def _parts(kind: TokenizerKind, vocab_size: int, min_count: int) -> tuple[Tokenizer, trainers.Trainer]:
+def _parts(kind: TokenizerKind, vocab_size: int, min_count: int, specials: list[str]) -> tuple[Tokenizer, trainers.Trainer]:
     if kind in ("character", "word"):
         tokenizer = Tokenizer(models.WordLevel({PAD: 0, UNKNOWN: 1}, unk_token=UNKNOWN))
         every_character = pre_tokenizers.Split(Regex(r"[\s\S]"), behavior="isolated")
         tokenizer.pre_tokenizer = every_character if kind == "character" else pre_tokenizers.WhitespaceSplit()
         return tokenizer, trainers.WordLevelTrainer(
-            vocab_size=vocab_size, min_frequency=min_count, special_tokens=SPECIALS, show_progress=False
+            vocab_size=vocab_size, min_frequency=min_count, special_tokens=specials, show_progress=False
         )
     if kind == "bpe":
         tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         alphabet = max(1, vocab_size // 2)
         return tokenizer, trainers.BpeTrainer(
-            vocab_size=vocab_size, min_frequency=min_count, special_tokens=SPECIALS, limit_alphabet=alphabet, show_progress=False
+            vocab_size=vocab_size, min_frequency=min_count, special_tokens=specials, limit_alphabet=alphabet, show_progress=False
         )
     tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN, max_input_chars_per_word=64))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     return tokenizer, trainers.WordPieceTrainer(
-        vocab_size=vocab_size, min_frequency=min_count, special_tokens=SPECIALS, limit_alphabet=max(1, vocab_size // 2), show_progress=False
+        vocab_size=vocab_size, min_frequency=min_count, special_tokens=specials, limit_alphabet=max(1, vocab_size // 2), show_progress=False
     )

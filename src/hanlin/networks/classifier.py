@@ -65,6 +65,12 @@ class TextClassifier(nn.Module):
         self.config = replace(self.config, wide_sizes=road.sizes, wide_buckets=road.buckets)
         self.wide = road
 
+    @torch.no_grad()
+    def rescale(self, factor: float, offset: float) -> None:
+        """Take all outputs times `factor` and add `offset`."""
+        torch._foreach_mul_([*self.classifier.parameters()], factor)
+        self.classifier.bias.add_(offset)
+
     def from_vectors(self, vectors: Tensor, attention_mask: Tensor) -> Tensor:
         """The logits without the wide road's: (batch, length, embedding_size), (batch, length) → (batch, labels)."""
         hidden = self.encoder(self.embedding_dropout(vectors), attention_mask)

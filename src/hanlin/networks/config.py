@@ -75,7 +75,7 @@ class NetworkConfig:
         _check(max(self.ngram_sizes, default=0) * self.ngram_buckets < 2**24, "ngram_buckets", self.ngram_buckets)
         check_wide(self.wide_sizes, self.wide_buckets)
         _check(0 <= self.pad_token_id < self.vocab_size, "pad_token_id", self.pad_token_id)
-        _check(len(self.labels) >= 2 or self.is_generator, "labels", len(self.labels))
+        _check(len(self.labels) >= 1 or self.is_generator, "labels", len(self.labels))
         _check(self.positions in POSITIONS, "positions", self.positions)
         _check(self.pooling in POOLINGS, "pooling", self.pooling)
         self._check_attention()

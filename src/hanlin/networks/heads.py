@@ -61,11 +61,22 @@ class PretrainedClassifier(PretrainedModule):
     @torch.no_grad()
     def widen(self, road: WideRoad, *, deep: float) -> None:
         """Add `road` to the logits, which are first taken times `deep`."""
+        torch._foreach_mul_([*self._last.parameters()], deep)
+        self.wide = road
+
+    @torch.no_grad()
+    def rescale(self, factor: float, offset: float) -> None:
+        """Take all outputs times `factor` and add `offset`."""
+        torch._foreach_mul_([*self._last.parameters()], factor)
+        self._last.bias.add_(offset)
+
+    @property
+    def _last(self) -> nn.Linear:
+        """The layer that gives the logits."""
         layers = dict(self.model.named_modules())
         head = layers.get("classifier.out_proj", layers.get("classifier"))
         assert isinstance(head, nn.Linear), "every head that we allow ends in one of these"
-        torch._foreach_mul_([*head.parameters()], deep)
-        self.wide = road
+        return head
 
 
 class PretrainedEmbedder(PretrainedModule):

@@ -35,6 +35,7 @@ from hanlin.tasks.base import TASKS, Task
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.likeness import Likeness, Numbers
 from hanlin.tasks.metrics import wilson_interval
+from hanlin.tasks.problems import likeness_of
 from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonObject, JsonValue, utc_now
 
@@ -99,6 +100,7 @@ def certify(context: JobContext, version: ModelVersion, variant: str, *, dataset
     folder = platform.registry.materialize(version, platform.artifact_cache, variants=(variant,))
     spec = ModelSpec.load(folder)
     task = TASKS.get(spec.task)
+    likeness = likeness_of(task, spec)
     questions = _held_out(context, dataset, task, rows)
     context.progress.message("certifying", variant=variant, version=str(version), rows=len(questions))
     trained = _one(trained_answers(folder, questions, threads=context.threads))
@@ -110,7 +112,7 @@ def certify(context: JobContext, version: ModelVersion, variant: str, *, dataset
         alone = _one([asking.answers([question])[0] for question in _watched(context, questions)])
         crowded = _one(_among_neighbours(context, asking, questions))
     tolerance = declared_tolerance(context, version, variant)
-    compared = {name: Comparison.of(found, trained, task.likeness) for name, found in (("alone", alone), ("neighbours", crowded))}
+    compared = {name: Comparison.of(found, trained, likeness) for name, found in (("alone", alone), ("neighbours", crowded))}
     worst = min(compared.values(), key=lambda item: item.agreement)
     is_passed = all(item.agreement >= tolerance.agreement and item.max_difference <= tolerance.difference for item in compared.values())
     report: JsonObject = {
@@ -120,7 +122,7 @@ def certify(context: JobContext, version: ModelVersion, variant: str, *, dataset
         "tolerance": {"label_agreement": tolerance.agreement, "max_score_difference": tolerance.difference},
         "alone": compared["alone"].to_json(),
         "neighbours": {**compared["neighbours"].to_json(), "count": NUM_NEIGHBOURS},
-        "alone_to_neighbours": float(task.likeness.differ(alone, crowded).max()),
+        "alone_to_neighbours": float(likeness.differ(alone, crowded).max()),
         "is_passed": is_passed, "is_agreement_only": dataset is None,
         "dataset": str(dataset) if dataset else None, "dataset_digest": dataset.digest if dataset else None,
         "machine": machine(), "versions": versions(), "seconds": round(time.monotonic() - began_s, 2), "created": utc_now().isoformat(),

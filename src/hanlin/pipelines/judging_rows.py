@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-
-import numpy as np
 
 from hanlin.compression.base import MAX_CALIBRATION_ROWS
 from hanlin.compression.search import EncodedSplit
@@ -16,9 +14,11 @@ from hanlin.pipelines.data import questions_of
 from hanlin.pipelines.odd_texts import varied_texts
 from hanlin.registry.values import DatasetVersion
 from hanlin.tasks.base import TASKS
+from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
-from hanlin.tasks.examples import label_positions
+from hanlin.tasks.labelled import read_gold
 from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.text_classification import gold_array
 from hanlin.types import JsonValue
 
 MAX_JUDGING_ROWS = 10_000
@@ -35,6 +35,7 @@ class JudgingRows:
     test: EncodedSplit
     calibration: list[list[int]]
     more: list[list[int]]
+    more_types: list[list[int]] = field(default_factory=list)
 
 
 def dataset_rows(folder: Path, dataset: DatasetVersion, spec: ModelSpec, encoder: TextEncoder) -> JudgingRows:
@@ -45,12 +46,15 @@ def dataset_rows(folder: Path, dataset: DatasetVersion, spec: ModelSpec, encoder
     has_gold = dataset.task == spec.task and task.examples.is_classified
 
     def encoded(rows: Split) -> EncodedSplit:
-        gold = np.array(label_positions(rows.labels[:limit], spec.labels), dtype=np.int64) if has_gold else None
-        return EncodedSplit(rows_of(questions_of(rows, dataset, task)[:limit], spec, encoder), gold)
+        golds = [read_gold(annotation) for annotation in rows.labels[:limit]] if has_gold else []
+        gold = gold_array(golds, spec.labels, is_several=spec.problem == "multi-label") if has_gold else None
+        found = encoded_of(questions_of(rows, dataset, task)[:limit], spec, encoder)
+        return EncodedSplit(found.rows, gold, found.types or ())
 
     validation, test = encoded(read_split(folder, "validation")), encoded(read_split(folder, "test"))
     used, others = _dealt(questions_of(read_split(folder, "train"), dataset, task), LIKENESS_ROWS - len(validation.ids))
-    return JudgingRows(validation, test, rows_of(used, spec, encoder), rows_of(others, spec, encoder))
+    more = encoded_of(others, spec, encoder)
+    return JudgingRows(validation, test, rows_of(used, spec, encoder), more.rows, more.types or [])
 
 
 def made_rows(spec: ModelSpec, encoder: TextEncoder) -> JudgingRows:
@@ -62,10 +66,15 @@ def made_rows(spec: ModelSpec, encoder: TextEncoder) -> JudgingRows:
 
 def rows_of(questions: Sequence[JsonValue], spec: ModelSpec, encoder: TextEncoder) -> list[list[int]]:
     """The rows that the task makes of questions when it is asked about them one by one."""
+    return encoded_of(questions, spec, encoder).rows
+
+
+def encoded_of(questions: Sequence[JsonValue], spec: ModelSpec, encoder: TextEncoder) -> Encoded:
+    """The same with their token types, where the model reads some."""
     if not questions:
-        return []
+        return Encoded([])
     task = TASKS.get(spec.task)
-    return task.encode(task.check(*task.probe(questions), limits=NO_LIMITS), encoder, spec).rows
+    return task.encode(task.check(*task.probe(questions), limits=NO_LIMITS), encoder, spec)
 
 
 def _dealt(questions: Sequence[JsonValue], count: int) -> tuple[list[JsonValue], list[JsonValue]]:

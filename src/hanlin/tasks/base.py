@@ -14,6 +14,7 @@ from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import ExampleForm
 from hanlin.tasks.likeness import Likeness, Numbers
+from hanlin.tasks.names import canonical
 from hanlin.tasks.shapes import Shape
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.token_ids import Item
@@ -68,14 +69,26 @@ class TaskRequest:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One label of one text with its score in 0..1 (any real number when no function is applied)."""
+    """One label of one text with its score in 0..1 (any real number when no function is applied).
+
+    Args:
+        passes: whether it reaches its label's threshold, where several labels may apply.
+        value: the place of the whole text on the scale of the labels, where they have one.
+    """
 
     label: str
     score: float
+    passes: bool | None = None
+    value: float | None = None
 
     def to_json(self) -> JsonObject:
         """The wire form."""
-        return {"label": self.label, "score": self.score}
+        found: JsonObject = {"label": self.label, "score": self.score}
+        if self.passes is not None:
+            found["passes"] = self.passes
+        if self.value is not None:
+            found["value"] = self.value
+        return found
 
 
 # What an imported network must have: labels a text, a vector a text, labels a token, one number a pair of texts; or it writes: the target
@@ -195,7 +208,7 @@ class Task(Protocol):
         ...
 
 
-TASKS: PluginRegistry[Task] = PluginRegistry("task", package="hanlin.tasks", group="hanlin.tasks")
+TASKS: PluginRegistry[Task] = PluginRegistry("task", package="hanlin.tasks", group="hanlin.tasks", rename=canonical)
 
 
 def encode_texts(request: TaskRequest, encoder: TextEncoder, *, long_text: LongText, max_windows: int | None) -> Encoded:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hanlin.generation import GenerationSettings
 from hanlin.tasks.alignment import Span
-from hanlin.tasks.windows import Window
+from hanlin.tasks.windows import Window, check_windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +57,12 @@ class Encoded:
     def kind(self) -> int:
         """Rows of different kinds cannot share a batch: their number of beams."""
         return self.generation[0].num_beams - 1 if self.generation else 0
+
+
+def in_a_row(parts: Sequence[Encoded], max_windows: int | None) -> Encoded:
+    """Texts that were encoded one by one, together. Raises InvalidInput (`too_many_windows`)."""
+    windows = {index: part.windows[0] for index, part in enumerate(parts) if part.windows}
+    check_windows(windows, max_windows)
+    rows = [row for part in parts for row in part.rows]
+    types = [kinds for part in parts for kinds in part.types or [[0] * len(row) for row in part.rows]]
+    return Encoded(rows, tuple(index for index, part in enumerate(parts) if part.cut), windows, types=types)

@@ -6,13 +6,13 @@ engine and no task; what a tokenizer is by itself stands in `tokenizer.py`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.alignment import Span, Traced, prepare
-from hanlin.tasks.encoded import Encoded, Marks
+from hanlin.tasks.encoded import Encoded, Marks, in_a_row
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import is_blank
 from hanlin.tasks.token_ids import Item, TokenIds, check_vocabulary
@@ -190,28 +190,42 @@ class TextEncoder:
         longest = self._longest(long_text)
         begin, least = self._prepare_first(first)
         ends = [self._prepare(text, index, longest)[0] for index, text in enumerate(seconds)]
-        rows: list[list[int]] = []
-        types: list[list[int]] = []
-        cut: list[int] = []
-        windows: dict[int, tuple[Window, ...]] = {}
-        for index, whole in enumerate(encodings_of(self._tokenizer, [(begin, end) for end in ends])):
-            found = whole
+        parts = self._pairs_of([(begin, end) for end in ends], range(len(ends)), long_text, least=least)
+        return in_a_row([*parts], max_windows)
+
+    def encode_each(self, firsts: Sequence[str], seconds: Sequence[str], long_text: LongText, *, max_windows: int | None = None) -> Encoded:
+        """Rows of each text with the one beside it, or alone where that is empty; otherwise as `encode_pairs`.
+
+        Raises:
+            InvalidInput: as `plan`.
+        """
+        longest = self._longest(long_text)
+        together = [index for index, second in enumerate(seconds) if second]
+        ready = [(self._prepare(firsts[index], index, longest)[0], self._prepare(seconds[index], index, longest)[0]) for index in together]
+        parts = dict(zip(together, self._pairs_of(ready, together, long_text), strict=True))
+        for index, text in enumerate(firsts):
+            if index not in parts:
+                row = ids_of(self._tokenizer, [self._prepare(text, index, longest)[0]])[0]
+                parts[index] = self._fit([row], long_text, longest, None, first=index)
+        return in_a_row([parts[index] for index in range(len(firsts))], max_windows)
+
+    def _pairs_of(
+        self, pairs: Sequence[tuple[str, str]], places: Sequence[int], long_text: LongText, *, least: int = 0
+    ) -> Iterator[Encoded]:
+        """Each pair by itself; `places` are the indices that refusals name, `least` the tokens of a pair with an empty second text."""
+        for index, pair, whole in zip(places, pairs, encodings_of(self._tokenizer, list(pairs)), strict=True):
             if len(whole.ids) <= least:
                 raise InvalidInput("empty_text", index=index)
-            if len(whole.ids) > self.max_length and long_text == "window":
-                windows[index], tail = self._pair_windows(whole, index)
-                rows += framed(whole.ids, windows[index], tail)
-                types += framed(whole.type_ids, windows[index], tail)
-                continue
-            if len(whole.ids) > self.max_length:
+            if len(whole.ids) <= self.max_length:
+                yield Encoded([whole.ids], types=[whole.type_ids])
+            elif long_text == "window":
+                windows, tail = self._pair_windows(whole, index)
+                yield Encoded(framed(whole.ids, windows, tail), windows={0: windows}, types=framed(whole.type_ids, windows, tail))
+            else:
                 if long_text == "refuse":
                     self._check_length(len(whole.ids), index, self.max_length)
-                found = self._cut_pair(begin, ends[index], index)
-                cut.append(index)
-            rows.append(found.ids)
-            types.append(found.type_ids)
-        check_windows(windows, max_windows)
-        return Encoded(rows, tuple(cut), windows, types=types)
+                found = self._cut_pair(*pair, index)
+                yield Encoded([found.ids], (0,), types=[found.type_ids])
 
     def _prepare_first(self, first: str) -> tuple[str, int]:
         """The prepared first text of pairs, and the tokens of a pair in which nothing stands beside it."""
@@ -282,19 +296,19 @@ class TextEncoder:
             return head + values[len(values) - self.max_length + len(head) :]
         return values[: self.max_length - len(tail)] + tail
 
-    def _fit(self, rows: list[list[int]], long_text: LongText, longest: int, max_windows: int | None) -> Encoded:
-        """Rows of which at least one is longer than the model takes."""
+    def _fit(self, rows: list[list[int]], long_text: LongText, longest: int, max_windows: int | None, *, first: int = 0) -> Encoded:
+        """Rows as the model takes them; `first` is the index that refusals name for the first of them."""
         fitted: list[list[int]] = []
         cut: list[int] = []
         windows: dict[int, tuple[Window, ...]] = {}
         for index, row in enumerate(rows):
             if len(row) <= self.max_length:
-                fitted.append(self._check_some(row, index))
+                fitted.append(self._check_some(row, first + index))
             elif long_text == "truncate":
                 cut.append(index)
                 fitted.append(self._cut(row, self._head, self._tail))
             elif long_text == "refuse" or len(row) > longest:
-                raise InvalidInput("text_too_long", index=index, length=len(row), unit="tokens", limit=longest)
+                raise InvalidInput("text_too_long", index=first + index, length=len(row), unit="tokens", limit=longest)
             else:
                 windows[index] = cut_windows(len(row) - self._num_special, self._room, place=len(self._head))
                 fitted += framed(row, windows[index], len(self._tail))

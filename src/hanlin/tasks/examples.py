@@ -29,12 +29,14 @@ class Column:
         kind: what the values are; `json` stands for lists and objects, which tables hold as JSON text.
         aliases: headers that mean this column, lower case; `name` itself always does.
         is_optional: whether a file may lack it.
+        stand_in: another column in whose presence a file may lack this one.
     """
 
     name: str
-    kind: Literal["text", "label", "json"]
+    kind: Literal["text", "label", "json", "number"]
     aliases: tuple[str, ...] = ()
     is_optional: bool = False
+    stand_in: str = ""
 
 
 class Example(NamedTuple):

@@ -102,4 +102,44 @@ class ScoreLikeness:
         return VECTORS.closeness(found, reference) if found.shape[1] > 1 else float(1 - np.abs(found - reference).mean())
 
 
-LABELS, VECTORS, SCORES = LabelLikeness(), VectorLikeness(), ScoreLikeness()
+class FlagLikeness:
+    """Probabilities of labels that apply each by itself: the same ones beyond a half or less than a hundredth from it, the largest gap."""
+
+    def numbers(self, raw: Raw) -> Numbers:
+        """The sigmoid of every value, safe against overflow."""
+        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * raw.astype(np.float64))))
+
+    def agree(self, found: Numbers, reference: Numbers) -> npt.NDArray[np.bool_]:
+        """See `Likeness`."""
+        return np.asarray((((found >= 0.5) == (reference >= 0.5)) | (np.abs(found - reference) < 0.01)).all(axis=1))
+
+    def differ(self, found: Numbers, reference: Numbers) -> Numbers:
+        """See `Likeness`."""
+        return LABELS.differ(found, reference)
+
+    def closeness(self, found: Numbers, reference: Numbers) -> float:
+        """The share of rows that agree."""
+        return float(self.agree(found, reference).mean())
+
+
+class ValueLikeness:
+    """One number a row without bounds: gaps relative to its size, where that is beyond one; a twentieth is still the same."""
+
+    def numbers(self, raw: Raw) -> Numbers:
+        """The values themselves."""
+        return raw.astype(np.float64)
+
+    def agree(self, found: Numbers, reference: Numbers) -> npt.NDArray[np.bool_]:
+        """See `Likeness`."""
+        return np.asarray(self.differ(found, reference) < 0.05)
+
+    def differ(self, found: Numbers, reference: Numbers) -> Numbers:
+        """See `Likeness`."""
+        return np.asarray((np.abs(found - reference) / np.maximum(1.0, np.abs(reference))).max(axis=1, initial=0.0))
+
+    def closeness(self, found: Numbers, reference: Numbers) -> float:
+        """One less the mean gap."""
+        return float(1 - self.differ(found, reference).mean())
+
+
+LABELS, VECTORS, SCORES, FLAGS, VALUES = LabelLikeness(), VectorLikeness(), ScoreLikeness(), FlagLikeness(), ValueLikeness()

@@ -37,7 +37,7 @@ def pair_metrics(similarity: Values, gold: Values) -> ScalarMetrics:
     """How the similarities of pairs `(pairs,)` follow the given ones."""
     assert len(similarity) > 1, "a correlation needs two pairs"
     values = {"spearman": correlation(ranks(similarity), ranks(gold)), "pearson": correlation(similarity, gold)}
-    interval = _interval(len(gold), lambda drawn: correlation(ranks(similarity[drawn]), ranks(gold[drawn])))
+    interval = resampled(len(gold), lambda drawn: correlation(ranks(similarity[drawn]), ranks(gold[drawn])))
     return ScalarMetrics(len(gold), values, interval)
 
 
@@ -50,7 +50,7 @@ def ranking_metrics(scores: Values, relevance: Values) -> ScalarMetrics:
     ndcg = np.array([_ndcg(found, true) for found, true in rows])
     rank = np.array([_reciprocal_rank(found, true) for found, true in rows])
     values = {"ndcg": float(ndcg.mean()), "mrr": float(rank.mean())}
-    return ScalarMetrics(len(rows), values, _interval(len(rows), lambda drawn: float(ndcg[drawn].mean())))
+    return ScalarMetrics(len(rows), values, resampled(len(rows), lambda drawn: float(ndcg[drawn].mean())))
 
 
 def ranks(values: Values) -> Values:
@@ -82,7 +82,8 @@ def _reciprocal_rank(scores: Values, relevance: Values) -> float:
     return float(1 / (right[0] + 1)) if len(right) else 0.0
 
 
-def _interval(rows: int, figure: Callable[[npt.NDArray[np.int64]], float], *, seed: int = 0) -> tuple[float, float]:
+def resampled(rows: int, figure: Callable[[npt.NDArray[np.int64]], float], *, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of a figure of rows drawn by their numbers, from 1,000 resamples with a fixed seed."""
     chance = np.random.default_rng(seed)
     found = [figure(chance.integers(0, rows, rows)) for _ in range(RESAMPLES)]
     low, high = np.quantile(found, (TAIL, 1 - TAIL))

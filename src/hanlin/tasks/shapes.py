@@ -19,7 +19,12 @@ RANKING: JsonObject = {
 }  # fmt: skip
 NUMBERS: JsonObject = {"type": "array", "items": {"type": "number"}}
 SCORED: JsonObject = {
-    "type": "object", "required": ["label", "score"], "properties": {"label": {"type": "string"}, "score": {"type": "number"}},
+    "type": "object", "required": ["label", "score"],
+    "properties": {
+        "label": {"type": "string"}, "score": {"type": "number"},
+        "passes": {"type": "boolean", "description": "whether the label applies, where several may: its score reaches its own threshold"},
+        "value": {"type": "number", "description": "where the text stands on the scale of the labels, where they have one"},
+    },
 }  # fmt: skip
 _PLACE: JsonObject = {
     "score": {"type": "number"},

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 from hanlin.errors import InvalidInput
 from hanlin.generation import GenerationSettings
@@ -36,8 +37,17 @@ _FIELDS = {
     "reference",
     "is_alone",
     "cuts",
+    "problem",
+    "thresholds",
+    "pairs",
+    "scale",
 }
 _VARIANT = re.compile(r"[a-z0-9]{1,32}-[a-z0-9]{1,16}")
+
+# What a head of labels says of a text: one of them, those that apply, or a number. Hugging Face's `problem_type`.
+Problem = Literal["single-label", "multi-label", "regression"]
+# How a model reads two texts: not at all, one behind the other, or with token types that tell them apart.
+PairForm = Literal["none", "joined", "typed"]
 
 
 def normalize_label(label: str) -> str:
@@ -107,6 +117,10 @@ class ModelSpec:
         reference: the variant that is the trained model itself, of a version without torch weights; empty for the rest.
         cuts: the end at which a long text is cut, where a caller asks for that.
         is_alone: whether a row must not share a step with others, because padding would change its answer.
+        problem: what the labels mean.
+        thresholds: what scores must reach, tuned on validation rows: one a label where several may apply, else as the task says.
+        pairs: how the model reads a text beside another.
+        scale: the number that each label stands for, where labels have an order.
 
     Raises:
         InvalidInput: `invalid_model_spec`, `invalid_labels`, `invalid_label`.
@@ -123,6 +137,10 @@ class ModelSpec:
     reference: str = ""
     is_alone: bool = False
     cuts: Literal["end", "start"] = "end"
+    problem: Problem = "single-label"
+    thresholds: tuple[float, ...] = ()
+    pairs: PairForm = "none"
+    scale: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.vectors is None and self.generation is None) or self.labels:
@@ -139,6 +157,21 @@ class ModelSpec:
             raise _invalid("reference", "not the name of a variant")
         if self.cuts not in ("end", "start"):
             raise _invalid("cuts", "not end or start")
+        if self.problem not in get_args(Problem):
+            raise _invalid("problem", f"not one of {', '.join(get_args(Problem))}")
+        if self.problem == "regression" and len(self.labels) != 1:
+            raise _invalid("problem", f"regression has 1 label, not {len(self.labels)}")
+        if self.pairs not in get_args(PairForm):
+            raise _invalid("pairs", f"not one of {', '.join(get_args(PairForm))}")
+        if self.problem == "multi-label" and self.thresholds and len(self.thresholds) != len(self.labels):
+            raise _invalid("thresholds", f"{len(self.thresholds)} for {len(self.labels)} labels")
+        if self.scale and len(self.scale) != len(self.labels):
+            raise _invalid("scale", f"{len(self.scale)} for {len(self.labels)} labels")
+
+    @property
+    def has_types(self) -> bool:
+        """Whether rows come with token types."""
+        return self.pairs == "typed"
 
     def to_json(self) -> JsonObject:
         """The stored form."""
@@ -155,7 +188,11 @@ class ModelSpec:
         stored |= {"generation": self.generation.to_json()} if self.generation is not None else {}
         stored |= {"reference": self.reference} if self.reference else {}
         stored |= {"cuts": self.cuts} if self.cuts != "end" else {}
-        return stored | ({"is_alone": True} if self.is_alone else {})
+        stored |= {"is_alone": True} if self.is_alone else {}
+        # What is as it ever was is left out: equal specs stay equal bytes.
+        more: JsonObject = {"thresholds": list(self.thresholds), "scale": list(self.scale)}
+        more |= {"problem": self.problem if self.problem != "single-label" else "", "pairs": self.pairs if self.pairs != "none" else ""}
+        return stored | {name: value for name, value in more.items() if value}
 
     @classmethod
     def from_json(cls, value: JsonValue) -> ModelSpec:
@@ -181,6 +218,10 @@ class ModelSpec:
             is_alone=_flag(value, "is_alone"),
             cuts=cast("Literal['end', 'start']", _string(value, "cuts") or "end"),
             generation=GenerationSettings.from_json(value["generation"]) if "generation" in value else None,
+            problem=cast("Problem", value.get("problem", "single-label")),
+            thresholds=_numbers(value, "thresholds"),
+            pairs=cast("PairForm", value.get("pairs", "none")),
+            scale=_numbers(value, "scale"),
         )
 
     @classmethod
@@ -226,6 +267,14 @@ def _flag(value: JsonObject, name: str) -> bool:
     if not isinstance(found, bool):
         raise _invalid(name, "not true or false")
     return found
+
+
+def _numbers(value: JsonObject, name: str) -> tuple[float, ...]:
+    found = value.get(name, [])
+    is_right = isinstance(found, list) and all(isinstance(item, int | float) and not isinstance(item, bool) for item in found)
+    if not is_right or not all(math.isfinite(item) for item in cast("list[float]", found)):
+        raise _invalid(name, "not a list of numbers")
+    return tuple(float(item) for item in cast("list[float]", found))
 
 
 def _strings(value: JsonObject, name: str) -> tuple[str, ...]:

@@ -1,29 +1,34 @@
-"""Text classification: one label out of a closed set for each text. Wire shapes of Hugging Face's task API."""
+"""Text classification: one label of a closed set for each text or pair of texts, or all that apply, or a score.
+
+Wire shapes of Hugging Face's task API.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from hanlin.errors import EngineFailed
-from hanlin.tasks.base import TASKS, HeadKind, Limits, Parameter, Row, Scored, TaskOptions, TaskRequest, encode_texts
-from hanlin.tasks.checks import check_items, read_long_text
+from hanlin.errors import EngineFailed, InvalidInput
+from hanlin.tasks.base import TASKS, HeadKind, Limits, Parameter, Quality, Row, Scored, TaskOptions, TaskRequest
+from hanlin.tasks.checks import read_long_text
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
-from hanlin.tasks.examples import Column, ExampleForm, LabelledTexts, label_positions
+from hanlin.tasks.examples import Column, ExampleForm, label_positions
+from hanlin.tasks.label_metrics import multi_label_metrics, score_metrics
+from hanlin.tasks.labelled import AnsweredTexts, Gold, problem_of, read_gold
 from hanlin.tasks.likeness import LABELS, Likeness, Numbers
-from hanlin.tasks.metrics import Metrics, classification_metrics
-from hanlin.tasks.parameters import LONG_TEXT, check_names, choice, integer
-from hanlin.tasks.shapes import ONE_OR_MORE, SCORED, Shape, each, rows
+from hanlin.tasks.metrics import classification_metrics
+from hanlin.tasks.pairs import PAIRS_OR_MORE, check_pairs, encode_singles_or_pairs
+from hanlin.tasks.parameters import LONG_TEXT, check_names, integer, maybe_choice
+from hanlin.tasks.problems import FUNCTIONS, HALF, Function, scores_of, thresholds_of
+from hanlin.tasks.shapes import SCORED, Shape, each, rows
 from hanlin.tasks.spec import MAX_LABELS, ModelSpec
 from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText
-
-Function = Literal["softmax", "sigmoid", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,41 +37,50 @@ class ClassificationOptions(TaskOptions):
 
     Args:
         top_k: how many labels to answer, best first; None means all.
-        function: what turns logits into scores.
+        function: what turns logits into scores; None: what suits the model's problem.
+        pairs: the text beside each text, empty where there is none.
     """
 
     top_k: int | None = None
-    function: Function = "softmax"
+    function: Function | None = None
+    pairs: tuple[str, ...] = ()
 
 
 _TOP_K = integer("top_k", "how many labels to answer, best first; left out, all", low=1, high=MAX_LABELS, example=3)
-_FUNCTION: Parameter[Function] = choice(
-    "function_to_apply", "what turns the model's numbers into scores: softmax makes them sum to 1, sigmoid judges each label by itself",
-    choices=get_args(Function), default="softmax", example="sigmoid",
+_FUNCTION: Parameter[Function | None] = maybe_choice(
+    "function_to_apply", "what turns the model's numbers into scores: softmax makes them sum to 1, sigmoid judges each label by itself; "
+    "left out, what suits the model: softmax for one label, sigmoid for several, none for a score",
+    choices=get_args(Function), example="sigmoid",
+)  # fmt: skip
+
+
+_TEXT_HEADERS = (
+    "sentence", "sentence1", "premise", "review", "content", "comment", "message", "document", "body", "input", "inputs", "text_a", "文本",
+    "内容", "评论", "句子", "正文", "评价", "文章",
+)  # fmt: skip
+_LABEL_HEADERS = (
+    "labels", "class", "category", "sentiment", "target", "topic", "intent", "tag", "label_text", "标签", "类别", "分类", "情感",
+    "类目", "主题",
 )  # fmt: skip
 
 
 @TASKS.register("text-classification")
 class TextClassification:
-    """One label out of a closed set for each text."""
+    """One label of a closed set for each text or pair of texts; all that apply, where the model is made so; or a score."""
 
     name = "text-classification"
     main_metric = "accuracy"
-    figures: tuple[str, ...] = ("accuracy", "macro_f1", "micro_f1")
+    figures: tuple[str, ...] = ("accuracy", "macro_f1", "micro_f1", "map", "auc", "spearman", "pearson")
     head: HeadKind = "labels"
     likeness: Likeness = LABELS
     is_row_by_row = True
-    examples: ExampleForm = LabelledTexts((
-        Column(
-            "text", "text", aliases=("sentence", "review", "content", "comment", "message", "document", "body", "input", "inputs", "text_a",
-                                     "文本", "内容", "评论", "句子", "正文", "评价", "文章"),
-        ),
-        Column(
-            "label", "label", aliases=("labels", "class", "category", "sentiment", "target", "topic", "intent", "tag", "label_text",
-                                       "标签", "类别", "分类", "情感", "类目", "主题"),
-        ),
+    examples: ExampleForm = AnsweredTexts((
+        Column("text", "text", aliases=_TEXT_HEADERS),
+        Column("label", "label", aliases=_LABEL_HEADERS, stand_in="score"),
+        Column("text_pair", "text", aliases=("sentence2", "text_b", "hypothesis", "文本2", "句子2"), is_optional=True),
+        Column("score", "number", aliases=("similarity", "分数", "相似度"), is_optional=True),
     ))  # fmt: skip
-    shape = Shape(ONE_OR_MORE, each(rows(SCORED)))
+    shape = Shape(PAIRS_OR_MORE, each(rows(SCORED)))
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
         "request": {"inputs": "The food was wonderful.", "parameters": {"top_k": 2}},
         "response": [{"label": "positive", "score": 0.98}, {"label": "negative", "score": 0.02}],
@@ -77,17 +91,20 @@ class TextClassification:
     def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
         """See `Task.check`."""
         check_names(parameters, self.parameters)
-        texts, is_single = check_items(inputs, limits)
+        texts, pairs, is_single = check_pairs(inputs, limits)
         options = ClassificationOptions(
-            long_text=read_long_text(parameters), top_k=_TOP_K.read(parameters), function=_FUNCTION.read(parameters)
+            long_text=read_long_text(parameters), top_k=_TOP_K.read(parameters), function=_FUNCTION.read(parameters), pairs=pairs
         )
         return TaskRequest(texts, is_single, options)
 
     def encode(
         self, request: TaskRequest, encoder: TextEncoder, spec: ModelSpec, *, long_text: LongText = "refuse", max_windows: int | None = None
     ) -> Encoded:
-        """See `Task.encode`."""
-        return encode_texts(request, encoder, long_text=long_text, max_windows=max_windows)
+        """See `Task.encode`: pairs only for a model that reads them. Raises InvalidInput (`text_pairs_not_taken`) besides."""
+        options = request.options
+        assert isinstance(options, ClassificationOptions), "options of another task"
+        policy = options.long_text or long_text
+        return encode_singles_or_pairs(encoder, spec, request.texts, options.pairs, policy, max_windows=max_windows)
 
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
         """See `Task.merge`: the mean of the logits, each window weighted by its own tokens."""
@@ -105,12 +122,14 @@ class TextClassification:
             raise EngineFailed("model_output_invalid", details=f"logits of shape {None if logits is None else logits.shape}")
         if not np.isfinite(logits).all():
             raise EngineFailed("model_output_invalid", details="NaN or infinity in the logits")
-        scores = scores_of(logits, options.function)
+        scores = scores_of(logits, options.function or FUNCTIONS[spec.problem])
+        has_verdict = spec.problem == "multi-label" and options.function in {None, "sigmoid"}
+        passes = (scores >= thresholds_of(spec)).tolist() if has_verdict else None
         order = np.argsort(-scores, axis=1, kind="stable")[:, : options.top_k]  # ties keep the order of the labels
         best = np.take_along_axis(scores, order, axis=1)
         return [
-            [Scored(spec.labels[index], score) for index, score in zip(indices, values, strict=True)]
-            for indices, values in zip(order.tolist(), best.tolist(), strict=True)
+            [Scored(spec.labels[at], score, passes[row][at] if passes else None) for at, score in zip(indices, values, strict=True)]
+            for row, (indices, values) in enumerate(zip(order.tolist(), best.tolist(), strict=True))
         ]
 
     def answer(self, rows: Sequence[Sequence[Scored]], request: TaskRequest) -> JsonValue:
@@ -118,9 +137,17 @@ class TextClassification:
         answers: list[JsonValue] = [[item.to_json() for item in row] for row in rows]
         return answers[0] if request.is_single else answers
 
-    def metrics(self, probabilities: npt.NDArray[np.floating], gold: npt.NDArray[np.integer], labels: Sequence[str]) -> Metrics:
-        """See `Task.metrics`."""
-        return classification_metrics(probabilities, gold, labels)
+    def metrics(self, probabilities: npt.NDArray[np.floating], gold: npt.NDArray[Any], labels: Sequence[str]) -> Quality:
+        """See `Task.metrics`: against `(rows, labels)` truths where several labels may apply, against numbers `(rows,)` where scores do.
+
+        Without the model's spec the former pass from a half on; `quality` has the thresholds' own verdicts.
+        """
+        scores = np.asarray(probabilities, dtype=np.float64)
+        if gold.ndim == 2:
+            return multi_label_metrics(scores, scores >= HALF, gold.astype(bool), labels)
+        if np.issubdtype(gold.dtype, np.floating):
+            return score_metrics(scores.reshape(-1), gold)
+        return classification_metrics(scores, gold, labels)
 
     def probe(self, questions: Sequence[JsonValue]) -> tuple[JsonValue, JsonObject]:
         """See `Task.probe`."""
@@ -135,19 +162,35 @@ class TextClassification:
         """See `Task.ask`: every label's score is wanted."""
         return question, {"truncation": True}
 
-    def quality(self, answers: Sequence[JsonValue], gold: Sequence[str], labels: Sequence[str]) -> Metrics:
+    def quality(self, answers: Sequence[JsonValue], gold: Sequence[str], labels: Sequence[str]) -> Quality:
         """See `Task.quality`."""
-        rows = [{item["label"]: item["score"] for item in row} for row in cast("list[list[dict[str, Any]]]", answers)]
-        probabilities = np.array([[row[label] for label in labels] for row in rows], dtype=np.float64)
-        return self.metrics(probabilities, np.array(label_positions(gold, labels), dtype=np.int64), labels)
+        rows = [{item["label"]: item for item in row} for row in cast("list[list[dict[str, Any]]]", answers)]
+        scores = np.array([[row[label]["score"] for label in labels] for row in rows], dtype=np.float64)
+        is_several = "passes" in rows[0][labels[0]]
+        truth = gold_array([read_gold(annotation) for annotation in gold], labels, is_several=is_several)
+        if truth.ndim == 2:
+            passes = np.array([[row[label].get("passes", row[label]["score"] >= HALF) for label in labels] for row in rows])
+            return multi_label_metrics(scores, passes, truth.astype(bool), labels)
+        return self.metrics(scores, truth, labels)
 
 
-def scores_of(logits: npt.NDArray[np.floating], function: Function) -> npt.NDArray[np.float64]:
-    """Scores `(rows, labels)` of logits in float64, safe against overflow."""
-    values = logits.astype(np.float64)
-    if function == "none":
-        return values
-    if function == "sigmoid":
-        return np.asarray(0.5 * (1.0 + np.tanh(0.5 * values)))
-    shifted = np.exp(values - values.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True))
+def gold_array(golds: Sequence[Gold], labels: Sequence[str], *, is_several: bool = False) -> npt.NDArray[Any]:
+    """What is right: indices `(rows,)`, truths `(rows, labels)` where several labels may apply, or scores `(rows,)` float64.
+
+    Args:
+        is_several: whether the model may answer several labels even where each of these texts has one.
+
+    Raises:
+        InvalidInput: `foreign_label`; `mixed_answers` for scores among labels, or against a model of labels.
+    """
+    problem = problem_of(golds)
+    if problem == "regression":
+        if len(labels) != 1:
+            raise InvalidInput("mixed_answers")
+        return np.array([gold.score for gold in golds], dtype=np.float64)
+    if problem == "single-label" and not is_several:
+        return np.array(label_positions([gold.labels[0] for gold in golds], labels), dtype=np.int64)
+    truth = np.zeros((len(golds), len(labels)), dtype=bool)
+    for row, gold in enumerate(golds):
+        truth[row, label_positions(gold.labels, labels)] = True
+    return truth

@@ -52,7 +52,6 @@ def plan_evaluation(lengths: Sequence[int], *, batch_tokens: int = 16_384, batch
     return pack(sorted(range(len(lengths)), key=lambda row: lengths[row]), lengths, batch_tokens=batch_tokens, batch_size=batch_size)
 
 
-def collate(rows: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
-    """Token ids and mask, (batch, length) int64 both, padded on the right to the longest row."""
-    arrays = pad(rows, pad_id)
-    return torch.from_numpy(arrays["input_ids"]), torch.from_numpy(arrays["attention_mask"])
+def collate(rows: Sequence[Sequence[int]], pad_id: int, types: Sequence[Sequence[int]] | None = None) -> tuple[Tensor, ...]:
+    """Token ids and mask, and token types where they are given: (batch, length) int64 each, padded on the right to the longest row."""
+    return tuple(torch.from_numpy(array) for array in pad(rows, pad_id, types).values())

@@ -26,6 +26,7 @@ class TrainConfig:
         schedule: `constant`, `linear`, `cosine` or `onecycle`; warmup: share of all steps that the rate rises.
         class_weights: `none`, or `balanced` to weigh every class alike whatever its rows.
         patience: end after this many evaluations without a better metric; 0 runs all epochs.
+        scale: the labels of sentiment in their order, `bad<fair<good`; empty: numbers and usual words tell theirs themselves.
         average: decay of the running mean of the weights that is evaluated and saved; 0 saves the last weights themselves.
         precision: `fp32`, `bf16`, or `auto`: the faster of the two, measured on this machine before the first step.
         evaluations: evaluations on the validation rows per epoch.
@@ -54,6 +55,7 @@ class TrainConfig:
     class_weights: str = "none"
     patience: int = 0
     metric: str = "accuracy"
+    scale: str = ""
     evaluations: int = 1
     average: float = 0.0
     precision: str = "auto"
@@ -146,6 +148,8 @@ def watched(task: str) -> tuple[str, ...]:
 def preset(model: str, task: str = CLASSIFICATION) -> TrainConfig:
     """What works well for `model` when nothing else is said. Figures: docs/benchmarks.md."""
     found = _of_classification(model)
+    if task == "sentiment":
+        return replace(found, task=task)
     return found if task == CLASSIFICATION else replace(found, task=task, metric=TASKS.get(task).main_metric, wide=False)
 
 

@@ -19,6 +19,7 @@ from hanlin.networks.head import Head
 from hanlin.networks.loading import Dtype
 from hanlin.tasks.base import TASKS, Quality
 from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.problems import Function, scores_of
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.batches import collate, plan_evaluation
 from hanlin.training.ports import Progress, Rows, Silent
@@ -76,8 +77,11 @@ def _judge(session: Session, max_rows: int | None, folder: Path, split: Rows, to
     return Evaluation(asked.answers, spec.labels, metrics, len(questions) / asked.seconds, asked.tokens / asked.seconds)
 
 
-def predict(module: nn.Module, rows: Sequence[Sequence[int]], pad_id: int, *, progress: Progress | None = None) -> npt.NDArray[np.float64]:
-    """Probabilities of every row, (rows, labels) float64. The module is in eval mode afterwards."""
+def predict(
+    module: nn.Module, rows: Sequence[Sequence[int]], pad_id: int, *, types: Sequence[Sequence[int]] | None = None,
+    function: Function = "softmax", progress: Progress | None = None,
+) -> npt.NDArray[np.float64]:  # fmt: skip
+    """Scores of every row, (rows, labels) float64: probabilities, unless `function` says else. The module is in eval mode then."""
     progress = progress or Silent()
     module.eval()
     found: list[npt.NDArray[np.float64]] = [np.empty(0)] * len(rows)
@@ -85,9 +89,8 @@ def predict(module: nn.Module, rows: Sequence[Sequence[int]], pad_id: int, *, pr
     with torch.inference_mode():
         for batch in plan_evaluation([len(row) for row in rows]):
             progress.check_cancelled()
-            ids, mask = collate([rows[index] for index in batch], pad_id)
-            scores = module(ids, mask).double().softmax(-1).numpy()
-            for index, score in zip(batch, scores, strict=True):
+            arrays = collate([rows[index] for index in batch], pad_id, [types[index] for index in batch] if types else None)
+            for index, score in zip(batch, scores_of(module(*arrays).double().numpy(), function), strict=True):
                 found[index] = score
             done += len(batch)
             progress.report(done, len(rows), {})

@@ -12,7 +12,8 @@ from hanlin.models.vectors import Vectors
 from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.config import NetworkConfig
 from hanlin.networks.loading import build
-from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.labelled import SCORE
+from hanlin.tasks.spec import ModelSpec, PairForm, Problem
 from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.training.config import TrainConfig
 from hanlin.training.examples import TrainData
@@ -20,19 +21,29 @@ from hanlin.training.examples import TrainData
 NGRAMS = (2, 3)
 
 
-def write_tokenizer(config: TrainConfig, data: TrainData, folder: Path, more: Iterable[str] = ()) -> None:
-    """Train a tokenizer on the training rows, and on `more` prepared texts, and write `tokenizer.json`."""
-    texts = (config.text.prepare(text) for text in data.train.texts)
-    save_tokenizer(train_tokenizer(chain(texts, more), config.tokenizer, config.vocab_size, min_count=config.min_count), folder)  # type: ignore[arg-type]  # checked by TrainConfig
+def write_tokenizer(config: TrainConfig, data: TrainData, folder: Path, more: Iterable[str] = (), pairs: Iterable[str] = ()) -> None:
+    """Train a tokenizer on the training rows, on the texts beside them, and on `more` prepared texts, and write `tokenizer.json`."""
+    seconds = [pair for pair in pairs if pair]
+    texts = (config.text.prepare(text) for text in chain(data.train.texts, seconds))
+    found = train_tokenizer(chain(texts, more), config.tokenizer, config.vocab_size, min_count=config.min_count, has_pairs=bool(seconds))  # type: ignore[arg-type]  # checked by TrainConfig
+    save_tokenizer(found, folder)
 
 
-def write_spec(config: TrainConfig, data: TrainData, folder: Path, *, base: Path | None) -> ModelSpec:
+def write_spec(
+    config: TrainConfig, data: TrainData, folder: Path, *, base: Path | None, problem: Problem = "single-label", pairs: PairForm = "none",
+    scale: tuple[float, ...] = (),
+) -> ModelSpec:  # fmt: skip
     """Write `hanlin.json`. A base brings its padding id and text settings, and its length is an upper bound."""
+    labels = (SCORE,) if problem == "regression" else data.labels
     if config.is_scratch or base is None:
-        spec = ModelSpec(task=config.task, labels=data.labels, max_length=config.max_length, pad_id=0, text=config.text)
+        spec = ModelSpec(task=config.task, labels=labels, max_length=config.max_length, pad_id=0, text=config.text)
     else:
         known = ModelSpec.load(base)
-        spec = replace(known, task=config.task, labels=data.labels, max_length=min(config.max_length, known.max_length))
+        spec = ModelSpec(
+            task=config.task, labels=labels, max_length=min(config.max_length, known.max_length), pad_id=known.pad_id, text=known.text,
+            languages=known.languages, vectors=known.vectors,
+        )  # fmt: skip
+    spec = replace(spec, problem=problem, pairs=pairs, scale=scale)
     spec.save(folder)
     return spec
 

@@ -1,34 +1,38 @@
-"""Text classification: cross-entropy over the labels, and a linear road over runs of tokens beside the network."""
+"""Classifying texts and pairs: what the labels mean decides the loss; a linear road over runs of tokens may stand beside the network."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from hanlin.models.pretrained import build_from_base, rate_scales
 from hanlin.models.vectors import Vectors, read_vectors
 from hanlin.networks.classifier import TextClassifier
+from hanlin.networks.config import read_config
 from hanlin.networks.dropout import replace_dropout
 from hanlin.networks.heads import PretrainedClassifier
 from hanlin.networks.loading import save_network
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.label_metrics import tuned_thresholds
+from hanlin.tasks.labelled import Gold, problem_of, read_gold
 from hanlin.tasks.metrics import Metrics
-from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.problems import FIGURES, FUNCTIONS, HALF
+from hanlin.tasks.sentiment import SENTIMENT, scale_of
+from hanlin.tasks.spec import ModelSpec, PairForm
 from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.training.batches import collate
 from hanlin.training.compaction import Compaction, compact
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import Evaluation, predict
-from hanlin.training.examples import Examples, check_data, class_weights, encode
+from hanlin.training.examples import Examples, check_data, encode
+from hanlin.training.goals import Goal, watching
 from hanlin.training.lesson import LESSONS, Picture, Setting
 from hanlin.training.pictures import confusion_svg
 from hanlin.training.ports import Progress
@@ -37,36 +41,46 @@ from hanlin.training.scratch import new_network, write_spec, write_tokenizer
 from hanlin.training.wide import add_wide_road
 
 
-@LESSONS.register("text-classification")
-class TextClassificationLesson:
-    """One label a text."""
+class _Classifying:
+    """What the tasks that classify texts teach."""
 
     def prepare(self, setting: Setting) -> ClassificationCourse:
         """See `Lesson.prepare`."""
-        config, data, out = setting.config, setting.data, setting.out
-        check_data(data)
-        lay_out_tokenizer(setting)
-        spec = write_spec(config, data, out, base=setting.base)
+        golds, held = ([read_gold(item) for item in rows.labels] for rows in (setting.data.train, setting.data.validation))
+        check_data(setting.data, golds)
+        problem, pairs = problem_of([*golds, *held]), _pair_form(setting, golds)
+        config = watching(setting.config, problem)
+        lay_out_tokenizer(setting, [gold.pair for gold in golds])
+        scale = scale_of(config.scale, setting.data.labels) if config.task == SENTIMENT else ()
+        spec = write_spec(config, setting.data, setting.out, base=setting.base, problem=problem, pairs=pairs, scale=scale)
         module: nn.Module = (
-            new_network(config, data.labels, out, _vectors(setting))
+            new_network(config, spec.labels, setting.out, _vectors(setting))
             if config.is_scratch or setting.base is None
-            else build_from_base(setting.base, data.labels, dropout=config.dropout)
+            else build_from_base(setting.base, spec.labels, dropout=config.dropout, problem=problem, has_types=spec.has_types)
         )
         replace_dropout(module)
-        train, validation = _encode(setting, spec)
+        train, validation = _encode(setting, spec, golds, held)
         compaction = None if config.is_scratch else compact(module, train.rows + validation.rows, spec.pad_id)
         if compaction:
-            train = Examples(compaction.translate(train.rows), train.gold)
-            validation = Examples(compaction.translate(validation.rows), validation.gold)
+            train, validation = (replace(part, rows=compaction.translate(part.rows)) for part in (train, validation))
         scales = {} if config.is_scratch else rate_scales(module, layer_decay=config.layer_decay, head_rate=config.head_rate)
-        weights = class_weights(train.gold, len(data.labels)) if config.class_weights == "balanced" else None
-        return ClassificationCourse(config, module, scales, spec, train, validation, weights, compaction, out, setting.progress)
+        goal = Goal.of(problem, train, is_balanced=config.class_weights == "balanced", smoothing=config.label_smoothing)
+        return ClassificationCourse(config, module, scales, spec, train, validation, goal, compaction, setting.out, setting.progress)
 
     def pictures(self, found: Evaluation) -> dict[str, Picture]:
-        """See `Lesson.pictures`: the confusion of labels."""
+        """See `Lesson.pictures`: the confusion of labels, where a text has one."""
         metrics = found.metrics
-        assert isinstance(metrics, Metrics), "what the task gives"
-        return {"confusion": lambda language: confusion_svg(metrics, language=language)}
+        return {"confusion": lambda language: confusion_svg(metrics, language=language)} if isinstance(metrics, Metrics) else {}
+
+
+@LESSONS.register("text-classification")
+class TextClassificationLesson(_Classifying):
+    """One label a text or several, or a score."""
+
+
+@LESSONS.register("sentiment")
+class SentimentLesson(_Classifying):
+    """Labels with an order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +93,7 @@ class ClassificationCourse:
     spec: ModelSpec
     train: Examples
     validation: Examples
-    weights: Tensor | None  # of the classes
+    goal: Goal
     compaction: Compaction | None
     out: Path
     progress: Progress
@@ -91,29 +105,38 @@ class ClassificationCourse:
 
     def loss(self, module: nn.Module, rows: Sequence[int]) -> Tensor:
         """See `Course.loss`."""
-        ids, mask = collate([self.train.rows[row] for row in rows], self.spec.pad_id)
-        gold = torch.tensor([self.train.gold[row] for row in rows])
-        logits = module(ids, mask).float()
-        return functional.cross_entropy(logits, gold, weight=self.weights, label_smoothing=self.config.label_smoothing)
+        types = [self.train.types[row] for row in rows] if self.train.types else None
+        logits = module(*collate([self.train.rows[row] for row in rows], self.spec.pad_id, types)).float()
+        return self.goal.loss(logits, self.goal.target(self.train, rows))
 
     def judge(self) -> dict[str, float]:
         """See `Course.judge`."""
-        return self._figures(predict(self.module, self.validation.rows, self.spec.pad_id))
+        return self._figures(self._scores())
 
     def finish(self, best: float) -> float:
-        """See `Course.finish`: the whole vocabulary back in its place, the wide road fitted."""
+        """See `Course.finish`: thresholds chosen, the whole vocabulary back, the wide road fitted, scores in their own unit."""
+        if self.spec.problem == "multi-label":
+            assert self.validation.truth is not None
+            thresholds = tuned_thresholds(self._scores(), self.validation.truth.numpy() > HALF)
+            replace(self.spec, thresholds=thresholds).save(self.out)
         if self.compaction:
             self.compaction.restore(self.module)
         self.module.eval()
-        if self.config.wide and isinstance(self.module, TextClassifier | PretrainedClassifier):
+        has_road = self.config.wide and self.spec.problem == "single-label" and not self.spec.has_types
+        if has_road and isinstance(self.module, TextClassifier | PretrainedClassifier):
             best = self._widen(self.module, before=best)
+        self.goal.unscale(self.module)
         save_network(self.module, self.out)
         return best
+
+    def _scores(self) -> npt.NDArray[np.float64]:
+        found, function = self.validation, FUNCTIONS[self.spec.problem]
+        return predict(self.module, found.rows, self.spec.pad_id, types=found.types, function=function)
 
     def _widen(self, module: TextClassifier | PretrainedClassifier, *, before: float) -> float:
         config, train, validation = self.config, self.train, self.validation
         if self.compaction:  # the road's runs are numbered by the tokenizer's ids
-            train, validation = (Examples(self.compaction.original(part.rows), part.gold) for part in (train, validation))
+            train, validation = (replace(part, rows=self.compaction.original(part.rows)) for part in (train, validation))
         self.progress.message("fitting_wide_road", rows=len(train.rows))
         found = add_wide_road(module, train, validation, pad_id=self.spec.pad_id, seed=config.seed)
         after = self._figures(found.probabilities)[config.metric]
@@ -122,22 +145,30 @@ class ClassificationCourse:
         )
         return after
 
-    def _figures(self, probabilities: npt.NDArray[np.float64]) -> dict[str, float]:
-        gold = np.array(self.validation.gold, dtype=np.int64)
-        task = TASKS.get(self.config.task)
-        metrics = task.metrics(probabilities, gold, self.spec.labels)
-        loss = -float(np.log(np.clip(probabilities[np.arange(len(gold)), gold], 1e-12, None)).mean())
-        return {name: metrics.get(name) for name in task.figures} | {"loss": loss}
+    def _figures(self, scores: npt.NDArray[np.float64]) -> dict[str, float]:
+        found = self.validation
+        gold = np.array(found.gold, dtype=np.int64) if found.truth is None else found.truth.numpy().astype(np.float64)
+        truth = gold.reshape(-1) if self.spec.problem == "regression" else gold
+        metrics = TASKS.get(self.config.task).metrics(scores, truth, self.spec.labels)
+        return {name: metrics.get(name) for name in FIGURES[self.spec.problem]} | {"loss": self.goal.loss_of(scores, gold)}
 
 
-def lay_out_tokenizer(setting: Setting) -> None:
+def _pair_form(setting: Setting, golds: Sequence[Gold]) -> PairForm:
+    """How the network will read pairs, where there are any: with token types, if its base was taught with more than one."""
+    if not any(gold.pair for gold in golds):
+        return "none"
+    kinds = read_config(setting.base).get("type_vocab_size") if setting.base else None
+    return "typed" if isinstance(kinds, int) and kinds > 1 else "joined"
+
+
+def lay_out_tokenizer(setting: Setting, pairs: Sequence[str] = ()) -> None:
     """`tokenizer.json` in the artifact: the checkpoint's, the base's, or one trained on the rows."""
     config, target = setting.config, setting.out / "tokenizer.json"
     if setting.found is not None:
         shutil.copyfile(setting.found / "tokenizer.json", target)
     elif config.is_scratch:
         more = read_texts(setting.raw_text, config) if setting.raw_text else ()
-        write_tokenizer(config, setting.data, setting.out, more)
+        write_tokenizer(config, setting.data, setting.out, more, pairs)
     else:
         assert setting.base is not None, "fine-tuning needs a base"
         shutil.copyfile(setting.base / "tokenizer.json", target)
@@ -152,9 +183,9 @@ def _vectors(setting: Setting) -> Vectors | None:
     return learn_vectors(setting.raw_text, setting.config, setting.out, setting.progress)
 
 
-def _encode(setting: Setting, spec: ModelSpec) -> tuple[Examples, Examples]:
+def _encode(setting: Setting, spec: ModelSpec, golds: Sequence[Gold], held: Sequence[Gold]) -> tuple[Examples, Examples]:
     encoder, data = TextEncoder.load(setting.out), setting.data
     encoder.max_length = min(spec.max_length, setting.config.train_length)
-    train = encode(data.train, data.labels, encoder)
+    train = encode(data.train, golds, spec, encoder)
     encoder.max_length = spec.max_length
-    return train, encode(data.validation, data.labels, encoder)
+    return train, encode(data.validation, held, spec, encoder)
