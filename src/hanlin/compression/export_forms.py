@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from hanlin.compression.export_runs import RunsForm, WideForm
-from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.heads import PretrainedClassifier, PretrainedEmbedder, WithTokens
+from hanlin.networks.loading import Reader
 from hanlin.networks.pooling import gather_rows, reverse_index
 from hanlin.networks.recurrent import RecurrentEncoder
 
@@ -32,9 +32,9 @@ _FIRST_TOKEN_ENCODERS = frozenset(f"{name}Model" for name in _FAMILIES)
 
 def for_export(module: nn.Module, flavour: Flavour, *inputs: Tensor) -> nn.Module:
     """`module` changed into its fastest form for `flavour`, where one is known that gives the same answers for `inputs`."""
-    if isinstance(module, TextClassifier) and isinstance(module.encoder, RecurrentEncoder) and len(module.encoder.backwards):
+    if isinstance(module, Reader) and isinstance(module.encoder, RecurrentEncoder) and len(module.encoder.backwards):
         module.encoder = cast("RecurrentEncoder", RecurrentForm(module.encoder, flavour))
-    if isinstance(module, TextClassifier) and module.config.ngram_sizes:
+    if isinstance(module, Reader) and module.config.ngram_sizes:
         # Only recurrences have a graph for each engine: all others share one, which must be right for both.
         has_own = isinstance(module.encoder, RecurrentForm)
         return RunsForm(module, has_remainder=has_own and flavour != "openvino", is_one_row=has_own and flavour == "onnxruntime-one-row")

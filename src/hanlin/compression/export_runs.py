@@ -17,6 +17,8 @@ from torch.nn import functional
 
 from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.heads import PretrainedClassifier
+from hanlin.networks.loading import Reader
+from hanlin.networks.tagger import TokenTagger
 from hanlin.networks.wide import WideRoad
 
 
@@ -29,7 +31,7 @@ class Run:
 
 
 class RunsForm(nn.Module):
-    """A text classifier with n-grams, and with a wide road or without. Not for training.
+    """A text classifier or tagger with n-grams, and with a wide road or without. Not for training.
 
     Args:
         classifier: the network; its encoder may be in another form already.
@@ -37,10 +39,10 @@ class RunsForm(nn.Module):
         is_one_row: whether it will see one row without padding only, so that no operator needs to know of padding.
     """
 
-    def __init__(self, classifier: TextClassifier, *, has_remainder: bool = False, is_one_row: bool = False) -> None:
+    def __init__(self, classifier: Reader, *, has_remainder: bool = False, is_one_row: bool = False) -> None:
         super().__init__()
         self.classifier, self.is_one_row = classifier, is_one_row
-        embedding, wide = classifier.embedding, classifier.wide
+        embedding, wide = classifier.embedding, classifier.wide if isinstance(classifier, TextClassifier) else None
         deep = [_single(embedding.tokens)]
         deep += [
             Run(embedding.get_buffer(f"codes{size}"), _table(table)) for size, table in zip(embedding.sizes, embedding.ngrams, strict=True)
@@ -50,10 +52,12 @@ class RunsForm(nn.Module):
         self.register_buffer("deep_rows", _joined(deep))
         self.sums = WideSums(wide) if wide else None
 
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        """(batch, length) int64 both, padding on the right → (batch, labels) logits."""
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
+        """(batch, length) int64 each, padding on the right → (batch, labels) logits, or a tagger's (batch, length, labels)."""
         rows = self.runs(input_ids)  # (batch, length, runs)
         vectors = functional.embedding(rows[:, :, : self.num_deep], self.get_buffer("deep_rows")).sum(2)
+        if isinstance(self.classifier, TokenTagger):
+            return self.classifier.from_vectors(vectors, attention_mask, token_type_ids)
         logits = self._logits_of_one(vectors, attention_mask) if self.is_one_row else self.classifier.from_vectors(vectors, attention_mask)
         if self.sums is not None:
             wide = rows[:, :, self.num_deep :]

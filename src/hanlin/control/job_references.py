@@ -95,7 +95,7 @@ def _check_dataset(platform: Platform, principal: Principal, reference: str, tas
 
 
 def _check_trainable(task: str) -> None:
-    if TASKS.get(task).head != "labels":
+    if not TASKS.get(task).examples.has_answers:
         raise InvalidInput("task_not_trained_here", task=task)
 
 

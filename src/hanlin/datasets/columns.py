@@ -53,7 +53,7 @@ def choose_columns(header: Sequence[str], task: Task, options: ReadOptions, *, f
     """
     names = tuple(name.strip().lstrip("\ufeff") for name in header)
     columns = columns_of(task)
-    asked = _asked(columns, options)
+    asked = asked_headers(columns, options)
     places: dict[str, int] = {}
     parts: dict[str, tuple[int, ...]] = {}
     for column in columns:
@@ -83,8 +83,8 @@ def find_column(header: Sequence[str], column: Column, asked: str, *, file: str)
     return _find(tuple(name.strip().lstrip("\ufeff") for name in header), column, asked, file)
 
 
-def _asked(columns: Sequence[Column], options: ReadOptions) -> dict[str, str]:
-    """Headers by column name: `text` and `label` mean the first column of that kind."""
+def asked_headers(columns: Sequence[Column], options: ReadOptions) -> dict[str, str]:
+    """Headers by column name: `text` and `label` mean the first column of that kind. Raises InvalidInput (`unknown_column`)."""
     asked = options.headers()
     known = {column.name for column in columns}
     for name in asked:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from hanlin.datasets.columns import ColumnChoice, choose_columns, columns_of
-from hanlin.datasets.formats import FIELD_FORMATS
+from hanlin.datasets.columns import ColumnChoice, asked_headers, choose_columns, columns_of
+from hanlin.datasets.formats import FIELD_FORMATS, companion_of
 from hanlin.datasets.lines import Meter, read_lines
 from hanlin.datasets.read_csv import read_records
 from hanlin.datasets.read_json import read_json, read_jsonl
@@ -17,6 +17,7 @@ from hanlin.encodings import MARK, Encoding, detect
 from hanlin.errors import InvalidInput
 from hanlin.tasks import Task
 from hanlin.tasks.examples import MAX_TEXT_BYTES
+from hanlin.types import shorten
 
 _SUFFIXES = {
     ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
@@ -72,7 +73,8 @@ def find_format(files: Sequence[SourceFile], asked: str) -> str:
     if suffixes == {".txt"} and len(files) > 1:
         return "folder"
     known = _SUFFIXES | {suffix: name for name in FIELD_FORMATS.names() for suffix in FIELD_FORMATS.get(name).suffixes}
-    formats = {known.get(PurePosixPath(file.name).suffix.lower()) or _sniff(file) for file in files}
+    beside = {companion_of(known[suffix]) for suffix in suffixes if suffix in known}
+    formats = {known.get(suffix) or _sniff(file) for file in files if (suffix := PurePosixPath(file.name).suffix.lower()) not in beside}
     if len(formats) > 1:
         raise InvalidInput("mixed_formats", formats=", ".join(sorted(formats)))
     return formats.pop()
@@ -98,8 +100,13 @@ def read_rows(files: Sequence[SourceFile], kind: str, reading: Reading) -> Itera
         InvalidInput: what makes a whole file unreadable: encoding, columns, syntax, format.
     """
     read = _READERS.get(kind) or _read_format(kind, reading)
+    companion = companion_of(kind)
+    pairs = {file.name: file.path for file in files if companion and file.name.lower().endswith(companion)}
     for index, file in enumerate(files):
-        for row in read(file, reading):
+        if file.name in pairs:
+            continue
+        own = replace(file, beside=pairs.get(str(PurePosixPath(file.name).with_suffix(companion)))) if pairs else file
+        for row in read(own, reading):
             yield index, row
         reading.meter.finish(file.path.stat().st_size)
 
@@ -171,7 +178,19 @@ def _read_format(kind: str, reading: Reading) -> Callable[[SourceFile, Reading],
     if kind not in reading.task.examples.formats:
         choices = ", ".join((*FORMATS, *reading.task.examples.formats))
         raise InvalidInput("format_of_another_task", format=kind, task=reading.task.name, choices=choices)
-    return lambda file, reading: form.read(file, reading.encoding(file), reading.meter)
+    return lambda file, reading: (
+        row if isinstance(row, BadRow) else _chosen(row, reading, file) for row in form.read(file, reading.encoding(file), reading.meter)
+    )
+
+
+def _chosen(row: Row, reading: Reading, file: SourceFile) -> Row:
+    """The row with the columns that the options name. Raises InvalidInput (`column_not_found`, `unknown_column`)."""
+    asked = asked_headers(columns_of(reading.task), reading.options)
+    for name, header in asked.items():
+        if header not in row.fields:
+            columns = ", ".join(row.fields)
+            raise InvalidInput("column_not_found", file=file.name[:200], column=shorten(header), kind=shorten(name), columns=columns)
+    return Row(row.line, {**row.fields, **{name: row.fields[header] for name, header in asked.items()}}) if asked else row
 
 
 _READERS: dict[str, Callable[[SourceFile, Reading], Iterator[Row | BadRow]]] = {

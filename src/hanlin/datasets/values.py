@@ -26,10 +26,12 @@ class SourceFile:
     Args:
         name: path the user gave it, `/` between parts; shown in reports, never opened.
         path: where its bytes are.
+        beside: the bytes of the file that belongs to it, in forms that come in pairs of files.
     """
 
     name: str
     path: Path
+    beside: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,16 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "label": "the label is not 1 to 200 characters without control characters",
         "score": "the score is not a number",
         "flag": "a column of a label holds neither 0 nor 1",
+        "tokens_type": "the tokens are not a list of strings",
+        "tags_type": "the tags are not a list of strings",
+        "tokens_empty": "there are no tokens, or one is empty",
+        "tags_number": "there are not as many tags as tokens",
+        "entities_type": "the entities are not a list of start, end and label",
+        "entities_range": "an entity does not lie within the text",
+        "entities_overlap": "entities overlap or lie inside each other, which taggers cannot learn",
+        "conll_columns": "the line has fewer columns than the first of the file",
+        "brat_text": "the .txt file of this .ann file is missing",
+        "brat_line": "not a span of characters in one piece: T1, tab, name, start, end, tab, words",
         "json_field": "a field that must be a list or an object is not JSON",
     }.items()
 }

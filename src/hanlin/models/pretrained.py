@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 from torch import nn
@@ -13,18 +14,21 @@ from hanlin.errors import InvalidInput
 from hanlin.models.allowed import MODEL_TYPES
 from hanlin.models.heads import PROBLEM_TYPES
 from hanlin.networks.config import read_config
-from hanlin.networks.head import KEY, Head
+from hanlin.networks.head import CLASSIFIER, KEY, Head, Output
 from hanlin.networks.heads import PretrainedClassifier
 from hanlin.networks.loading import Attention, quiet_transformers
 from hanlin.tasks.spec import Problem
 from hanlin.types import shorten
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
 
 _LAYER = re.compile(r"\.layers?\.(\d+)\.")
 
 
 def build_from_base(
     folder: Path, labels: Sequence[str], *, attention: Attention = "eager", dropout: float | None = None, problem: Problem = "single-label",
-    has_types: bool = False,
+    has_types: bool = False, output: Output = "logits",
 ) -> PretrainedClassifier:  # fmt: skip
     """The encoder in `folder` with a classification head for `labels`; a head that fits them is kept, else a new one is drawn.
 
@@ -32,11 +36,12 @@ def build_from_base(
         dropout: of head and hidden states, when given. Attention then drops nothing: that costs time and brings no accuracy on short texts.
         problem: what its labels will mean, which its config.json tells other readers.
         has_types: whether it will be given token types.
+        output: `logits` of the text, or `token_logits`.
 
     Raises:
         InvalidInput: `unsupported_architecture`, `weights_do_not_fit`.
     """
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+    from transformers import AutoConfig, AutoModelForSequenceClassification, AutoModelForTokenClassification
 
     model_type = str(read_config(folder).get("model_type"))
     if model_type not in MODEL_TYPES:
@@ -48,18 +53,25 @@ def build_from_base(
                 label2id={label: number for number, label in enumerate(labels)},
             )  # fmt: skip
             config.problem_type = PROBLEM_TYPES[problem]
-            config.update({KEY: Head("logits", has_types=True).to_json()} if has_types else {})
-            if not has_types and hasattr(config, KEY):
-                delattr(config, KEY)  # of the vectors that it gave
+            _set_head(config, Head(output, has_types=has_types))
             if dropout is not None:
                 _set_dropout(config, dropout)
-            model = AutoModelForSequenceClassification.from_pretrained(
+            kind = AutoModelForTokenClassification if output == "token_logits" else AutoModelForSequenceClassification
+            model = kind.from_pretrained(
                 folder, config=config, attn_implementation=attention, local_files_only=True, trust_remote_code=False, use_safetensors=True,
                 ignore_mismatched_sizes=True, dtype="float32",
             )  # fmt: skip
         except (ValueError, OSError, RuntimeError, KeyError, SafetensorError) as error:
             raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names="model.safetensors") from error
     return PretrainedClassifier(model)
+
+
+def _set_head(config: PreTrainedConfig, head: Head) -> None:
+    """What the new head answers, as `networks/head.py` reads it; nothing where it is the usual one."""
+    if hasattr(config, KEY):
+        delattr(config, KEY)  # of the vectors that it gave
+    if head != CLASSIFIER:
+        config.update({KEY: head.to_json()})
 
 
 def _set_dropout(config: object, rate: float) -> None:

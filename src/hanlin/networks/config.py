@@ -13,7 +13,9 @@ MODEL_TYPES = ("hanlin-rnn", "hanlin-lstm", "hanlin-gru", "hanlin-transformer") 
 GENERATOR_TYPES = ("hanlin-decoder", "hanlin-seq2seq")  # they write one
 POSITIONS = ("sinusoidal", "learned", "rotary")
 POOLINGS = ("max-mean", "attention", "max-mean-attention")
+OUTPUTS = ("logits", "token_logits")  # one answer a text, one a token
 ARCHITECTURES = {"hanlin-decoder": "CausalDecoder", "hanlin-seq2seq": "EncoderDecoder"}
+HEAD_KEY = "hanlin_head"  # what `networks/head.py` reads
 MAX_POSITIONS = 2**20
 MAX_CONFIG_BYTES = 8 * 2**20
 
@@ -35,6 +37,8 @@ class NetworkConfig:
         tie_word_embeddings: whether one table of token vectors serves source, target and output of a network that writes.
         bos_token_id: what a target begins with.
         eos_token_id: what ends it.
+        output: whether the network that reads answers once a text (`logits`) or once a token (`token_logits`).
+        num_types: kinds of tokens that a row tells apart, such as the predicate and all others; 0 for a network that is told none.
         labels: none where a network writes.
     """
 
@@ -62,6 +66,8 @@ class NetworkConfig:
     tie_word_embeddings: bool = True
     bos_token_id: int = 0
     eos_token_id: int = 0
+    output: str = "logits"
+    num_types: int = 0
 
     def __post_init__(self) -> None:
         sizes = {"vocab_size": self.vocab_size, "embedding_size": self.embedding_size, "hidden_size": self.hidden_size}
@@ -78,6 +84,8 @@ class NetworkConfig:
         _check(len(self.labels) >= 1 or self.is_generator, "labels", len(self.labels))
         _check(self.positions in POSITIONS, "positions", self.positions)
         _check(self.pooling in POOLINGS, "pooling", self.pooling)
+        _check(self.output in OUTPUTS and not (self.is_tagger and (self.is_generator or self.wide_sizes)), "output", self.output)
+        _check(0 <= self.num_types <= 16 and (self.is_tagger or not self.num_types), "num_types", self.num_types)
         self._check_attention()
         self._check_generator()
         for name, rate in {
@@ -91,6 +99,14 @@ class NetworkConfig:
     def is_generator(self) -> bool:
         """Whether it writes sequences of tokens."""
         return self.model_type in GENERATOR_TYPES
+
+    @property
+    def is_tagger(self) -> bool:
+        """Whether it answers for every token."""
+        return self.output == "token_logits"
+
+    def _head(self) -> dict[str, object]:
+        return {"output": self.output, "pooling": "", "is_normalized": False, "has_types": self.num_types > 0}
 
     def _check_attention(self) -> None:
         if not (self.is_generator or self.model_type == "hanlin-transformer"):
@@ -120,7 +136,9 @@ class NetworkConfig:
                 "label2id": {name: i for i, name in enumerate(labels)},
             }
             values["num_labels"] = len(labels)
-        values["architectures"] = [ARCHITECTURES.get(self.model_type, "TextClassifier")]
+        values["architectures"] = ["TokenTagger" if self.is_tagger else ARCHITECTURES.get(self.model_type, "TextClassifier")]
+        if self.is_tagger:
+            values[HEAD_KEY] = self._head()
         text = json.dumps(values, ensure_ascii=False, indent=2, sort_keys=True)
         (folder / "config.json").write_text(text + "\n", encoding="utf-8")
 
@@ -134,15 +152,18 @@ class NetworkConfig:
         _check(sorted(id2label) == sorted(str(i) for i in range(len(id2label))), "id2label", len(id2label))
         for name in ("label2id", "num_labels", "architectures"):
             values.pop(name, None)
+        head = values.pop(HEAD_KEY, None)
         known = {field.name: field for field in fields(cls)}
         for name, value in values.items():
             _check(name in known, name, value)
         values = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         labels = tuple(str(id2label[str(i)]) for i in range(len(id2label)))
         try:
-            return cls(labels=labels, **values)  # type: ignore[arg-type]  # checked field by field in __post_init__
+            found = cls(labels=labels, **values)  # type: ignore[arg-type]  # checked field by field in __post_init__
         except TypeError as error:
             raise InvalidInput("invalid_network_config", name="config.json", value=shorten(str(error))) from error
+        _check(head == (found._head() if found.is_tagger else None), HEAD_KEY, head)
+        return found
 
 
 def check_wide(sizes: tuple[int, ...], buckets: int) -> None:

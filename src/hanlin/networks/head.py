@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from hanlin.errors import InvalidInput
-from hanlin.networks.config import GENERATOR_TYPES, read_config
+from hanlin.networks.config import GENERATOR_TYPES, HEAD_KEY, read_config
 from hanlin.types import JsonObject, shorten
 
-KEY = "hanlin_head"
+KEY = HEAD_KEY
 Output = Literal["logits", "embeddings", "token_logits", "sequences"]
 Pooling = Literal["", "mean", "cls", "max"]
 TOKENS = "token_embeddings"  # the second array beside `embeddings`: the vectors of tokens (batch, length, size) as they were pooled

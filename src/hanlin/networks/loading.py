@@ -22,6 +22,7 @@ from hanlin.networks.decoder import CausalDecoder
 from hanlin.networks.head import Head
 from hanlin.networks.heads import PretrainedClassifier, PretrainedEmbedder, PretrainedModule
 from hanlin.networks.seq2seq import EncoderDecoder
+from hanlin.networks.tagger import TokenTagger
 from hanlin.networks.wide import WideShape, load_wide, save_wide
 
 if TYPE_CHECKING:
@@ -33,11 +34,12 @@ TORCH_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 Generator = CausalDecoder | EncoderDecoder  # our networks that write
+Reader = TextClassifier | TokenTagger  # those that read
 
 
-def build(config: NetworkConfig) -> TextClassifier:
-    """A new classifier with random weights (torch's generator)."""
-    return TextClassifier(config)
+def build(config: NetworkConfig) -> Reader:
+    """A new network that reads, with random weights (torch's generator)."""
+    return TokenTagger(config) if config.is_tagger else TextClassifier(config)
 
 
 def build_generator(config: NetworkConfig) -> Generator:
@@ -53,7 +55,7 @@ def tied_names(module: nn.Module) -> set[str]:
 def save_network(module: nn.Module, folder: Path) -> None:
     """Write config.json and model.safetensors of a network, ours or pretrained; its wide road beside it when it is pretrained."""
     inner = module.model if isinstance(module, PretrainedModule) else module
-    if isinstance(inner, TextClassifier | CausalDecoder | EncoderDecoder):
+    if isinstance(inner, TextClassifier | TokenTagger | CausalDecoder | EncoderDecoder):
         inner.config.save(folder)
     else:
         _save_pretrained_config(module, inner, folder)
@@ -76,8 +78,8 @@ def _save_pretrained_config(module: nn.Module, inner: nn.Module, folder: Path) -
     config.to_json_file(folder / "config.json")
 
 
-def load_network(folder: Path) -> TextClassifier:
-    """One of our classifiers, fp32, in eval mode. Raises InvalidInput (`invalid_network_config`, `weights_do_not_fit`)."""
+def load_network(folder: Path) -> Reader:
+    """One of our networks that read, fp32, in eval mode. Raises InvalidInput (`invalid_network_config`, `weights_do_not_fit`)."""
     module = build(NetworkConfig.load(folder))
     _fill(module, folder)
     return module.eval()

@@ -55,18 +55,19 @@ class _Piece:
     index: int
 
 
-def entities(scores: Scores, marks: Marks, labels: Sequence[str], strategy: Strategy) -> list[Entity]:
+def entities(scores: Scores, marks: Marks, labels: Sequence[str], strategy: Strategy, path: Sequence[int] | None = None) -> list[Entity]:
     """The entities of one text in order.
 
     Args:
         scores: probabilities `(tokens, labels)`, special tokens included.
+        path: the label of each token, where another than the most probable may be right; special tokens' mean nothing.
     """
     tokens = [index for index, span in enumerate(marks.spans) if span is not None]
     if strategy in ("none", "simple"):
-        pieces = [_piece(scores[index], [index], marks) for index in tokens]
+        pieces = [_piece(scores[index], [index], marks, path) for index in tokens]
     else:
         words = [list(group) for _, group in groupby(tokens, key=lambda index: (marks.words[index], marks.words[index] is None and index))]
-        pieces = [_piece(_of_word(scores[word], strategy), word, marks) for word in words]
+        pieces = [_piece(_of_word(scores[word], strategy), word, marks, path if strategy == "first" else None) for word in words]
     if marks.text is None:
         assert strategy == "none", "the task refuses others"
         return [Entity(labels[p.label], p.score, None, None, None, p.index) for p in pieces]
@@ -82,9 +83,9 @@ def _of_word(scores: Scores, strategy: Strategy) -> Scores:
     return np.asarray(scores[0] if strategy == "first" else scores[scores.max(axis=1).argmax()])
 
 
-def _piece(scores: Scores, tokens: list[int], marks: Marks) -> _Piece:
+def _piece(scores: Scores, tokens: list[int], marks: Marks, path: Sequence[int] | None) -> _Piece:
     spans = [span for index in tokens if (span := marks.spans[index]) is not None]
-    best = int(scores.argmax())
+    best = int(scores.argmax()) if path is None else path[tokens[0]]
     return _Piece(best, float(scores[best]), spans[0][0], spans[-1][1], tokens[0])
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import eq
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +18,7 @@ from hanlin.types import JsonObject, JsonValue
 
 NOT_JUDGED, ROW_END = -1, -2  # gold of a later piece of a word, and of what stands between rows (special tokens)
 OUTSIDE = "O"
-Span = tuple[str, int, int]  # name, first token, token after the last
+Span = tuple[str, int, int]  # name, first token (or character), the one after the last
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +60,33 @@ class SpanMetrics:
         }  # fmt: skip
 
 
+class SpanRow(NamedTuple):
+    """One row: the spans that were found and the true ones, and how many of its tokens got the right label."""
+
+    found: set[Span]
+    true: set[Span]
+    num_right: int
+    num_tokens: int
+
+
 def span_metrics(predicted: npt.NDArray[np.integer], gold: npt.NDArray[np.integer], labels: Sequence[str]) -> SpanMetrics:
     """Metrics of label indices `(tokens,)` against gold ones, in which `NOT_JUDGED` and `ROW_END` are no labels."""
-    rows = _rows(predicted, gold, labels)
+    return metrics_of(
+        SpanRow(spans(found), spans(true), sum(map(eq, found, true)), len(true)) for found, true in _rows(predicted, gold, labels)
+    )
+
+
+def metrics_of(found: Iterable[SpanRow]) -> SpanMetrics:
+    """Metrics of rows, at least one."""
+    rows = list(found)
     assert rows, "metrics of no rows mean nothing"
-    counts = [_counts(found, true) for found, true in rows]  # each {name: (right, found, true)}
+    counts = [_counts(row.found, row.true) for row in rows]  # each {name: (right, found, true)}
     names = sorted({name for row in counts for name in row})
     table = np.array([[row.get(name, (0, 0, 0)) for name in names] for row in counts]).reshape(len(rows), len(names), 3)
     total = table.sum(axis=0)  # (names, 3)
     classes = tuple(ClassScore(name, *_scores(*total[place]), support=int(total[place, 2])) for place, name in enumerate(names))
     precision, recall, f1 = _scores(*total.sum(axis=0))
-    judged = gold >= 0
-    accuracy = float((predicted[judged] == gold[judged]).mean()) if judged.any() else 0.0
+    accuracy = sum(row.num_right for row in rows) / max(1, sum(row.num_tokens for row in rows))
     macro = float(np.mean([item.f1 for item in classes])) if classes else 0.0
     return SpanMetrics(len(rows), precision, recall, f1, macro, accuracy, _interval(table.sum(axis=1)), classes)
 
@@ -108,8 +125,7 @@ def _rows(predicted: npt.NDArray[np.integer], gold: npt.NDArray[np.integer], lab
     return rows
 
 
-def _counts(found: list[str], true: list[str]) -> dict[str, tuple[int, int, int]]:
-    one, other = spans(found), spans(true)
+def _counts(one: set[Span], other: set[Span]) -> dict[str, tuple[int, int, int]]:
     right, guessed, wanted = (Counter(name for name, _, _ in part) for part in (one & other, one, other))
     return {name: (right[name], guessed[name], wanted[name]) for name in guessed.keys() | wanted.keys()}
 

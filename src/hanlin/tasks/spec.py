@@ -13,6 +13,7 @@ from typing import Literal, cast, get_args
 
 from hanlin.errors import InvalidInput
 from hanlin.generation import GenerationSettings
+from hanlin.tasks.label_chain import LabelChain
 from hanlin.tasks.text import PLAIN_TEXT, TextSettings
 from hanlin.tasks.vectors import VectorSettings
 from hanlin.types import JsonObject, JsonValue, is_name, shorten
@@ -41,6 +42,7 @@ _FIELDS = {
     "thresholds",
     "pairs",
     "scale",
+    "chain",
 }
 _VARIANT = re.compile(r"[a-z0-9]{1,32}-[a-z0-9]{1,16}")
 
@@ -121,6 +123,7 @@ class ModelSpec:
         thresholds: what scores must reach, tuned on validation rows: one a label where several may apply, else as the task says.
         pairs: how the model reads a text beside another.
         scale: the number that each label stands for, where labels have an order.
+        chain: of a tagger in which neighbouring labels care for each other.
 
     Raises:
         InvalidInput: `invalid_model_spec`, `invalid_labels`, `invalid_label`.
@@ -141,6 +144,7 @@ class ModelSpec:
     thresholds: tuple[float, ...] = ()
     pairs: PairForm = "none"
     scale: tuple[float, ...] = ()
+    chain: LabelChain | None = None
 
     def __post_init__(self) -> None:
         if (self.vectors is None and self.generation is None) or self.labels:
@@ -189,6 +193,7 @@ class ModelSpec:
         stored |= {"reference": self.reference} if self.reference else {}
         stored |= {"cuts": self.cuts} if self.cuts != "end" else {}
         stored |= {"is_alone": True} if self.is_alone else {}
+        stored |= {"chain": self.chain.to_json()} if self.chain else {}
         # What is as it ever was is left out: equal specs stay equal bytes.
         more: JsonObject = {"thresholds": list(self.thresholds), "scale": list(self.scale)}
         more |= {"problem": self.problem if self.problem != "single-label" else "", "pairs": self.pairs if self.pairs != "none" else ""}
@@ -206,9 +211,10 @@ class ModelSpec:
         task = value.get("task")
         if not isinstance(task, str):
             raise _invalid("task", "not a string")
+        labels = _strings(value, "labels")
         return cls(
             task=task,
-            labels=_strings(value, "labels"),
+            labels=labels,
             max_length=_integer(value, "max_length"),
             pad_id=_integer(value, "pad_id"),
             text=TextSettings.from_json(value.get("text", {})),
@@ -222,6 +228,7 @@ class ModelSpec:
             thresholds=_numbers(value, "thresholds"),
             pairs=cast("PairForm", value.get("pairs", "none")),
             scale=_numbers(value, "scale"),
+            chain=LabelChain.from_json(value["chain"], num_labels=len(labels)) if "chain" in value else None,
         )
 
     @classmethod

@@ -28,6 +28,12 @@ _HIDDEN_BLOCK = re.compile(r"<(?:!--|(?:script|style)\b[^<>]*>)", re.IGNORECASE)
 _LONG_NUMBER = re.compile(r"&#([0-9]{20,});?")
 WIDE = re.compile("[\uff00-\uffef\u3000]+")
 IDEOGRAPH = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_WIDE_MARK = re.compile("[\u3000-\u303f\uff01-\uff60]")  # punctuation that brings its own space
+
+
+def is_wide(character: str) -> bool:
+    """Whether a character is of a script that writes no space between words: Chinese, Japanese, and their punctuation."""
+    return IDEOGRAPH.match(character) is not None or _WIDE_MARK.match(character) is not None
 
 
 def is_blank(text: str) -> bool:

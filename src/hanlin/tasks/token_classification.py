@@ -15,15 +15,16 @@ import numpy.typing as npt
 from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.tasks.base import TASKS, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
 from hanlin.tasks.checks import check_items, read_long_text
-from hanlin.tasks.encoded import Encoded
+from hanlin.tasks.encoded import Encoded, Marks
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.entities import Entity, Strategy, entities
-from hanlin.tasks.examples import Column, ExampleForm, PlainTexts
+from hanlin.tasks.examples import ExampleForm
 from hanlin.tasks.likeness import LABELS, Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, check_names, choice, words
 from hanlin.tasks.shapes import ENTITY, ONE_OR_MORE, Shape, each, rows
 from hanlin.tasks.span_metrics import SpanMetrics, span_metrics
 from hanlin.tasks.spec import MAX_LABELS, ModelSpec
+from hanlin.tasks.tagged_texts import TaggedTexts, quality_of
 from hanlin.tasks.token_ids import TokenIds
 from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText
@@ -61,10 +62,7 @@ class TokenClassification:
     head: HeadKind = "tokens"
     likeness: Likeness = LABELS
     is_row_by_row = False
-    examples: ExampleForm = PlainTexts((
-        Column("tokens", "text", aliases=("words", "text", "sentence", "文本", "词")),
-        Column("tags", "label", aliases=("labels", "ner_tags", "pos_tags", "标签")),
-    ))  # fmt: skip
+    examples: ExampleForm = TaggedTexts()
     shape = Shape(ONE_OR_MORE, each(rows(ENTITY)))
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
         "request": {"inputs": "Ada Lovelace lived in London.", "parameters": {"aggregation_strategy": "simple"}},
@@ -118,7 +116,7 @@ class TokenClassification:
             own = values[: len(marks.spans)]
             if not np.isfinite(own).all():
                 raise EngineFailed("model_output_invalid", details="NaN or infinity in the token_logits")
-            read = entities(LABELS.numbers(own), marks, spec.labels, options.strategy)
+            read = _read(own, marks, spec, options.strategy)
             found.append([item for item in read if item.label not in options.ignored])
         return found
 
@@ -147,10 +145,22 @@ class TokenClassification:
         return found
 
     def ask(self, question: JsonValue) -> tuple[JsonValue, JsonObject]:
-        """See `Task.ask`."""
-        inputs, parameters = self.probe([question])
-        return inputs, parameters
+        """See `Task.ask`: every token with its label, long texts in windows."""
+        return [question], {"aggregation_strategy": "none", "ignore_labels": [], "long_text": "window"}
 
     def quality(self, answers: Sequence[JsonValue], gold: Sequence[str], labels: Sequence[str]) -> SpanMetrics:
-        """See `Task.quality`: texts alone have no right answer."""
-        raise InvalidInput("not_judged", task=self.name)
+        """See `Task.quality`: entities over the tokens of the gold rows where they have any, else over the model's own."""
+        rows = [cast("list[list[dict[str, Any]]]", answer)[0] for answer in answers]
+        return quality_of([[(item["start"], item["end"], item["entity"]) for item in row] for row in rows], gold, labels)
+
+
+def _read(logits: npt.NDArray[np.floating], marks: Marks, spec: ModelSpec, strategy: Strategy) -> list[Entity]:
+    """The entities of one text; where the version has a chain, by the best row of labels, each as sure as it is beside all the others."""
+    if spec.chain is None:
+        return entities(LABELS.numbers(logits), marks, spec.labels, strategy)
+    own = [place for place, span in enumerate(marks.spans) if span is not None]
+    scores, path = np.zeros(logits.shape), [0] * len(logits)
+    best, scores[own] = spec.chain.read(logits[own])
+    for place, label in zip(own, best, strict=True):
+        path[place] = label
+    return entities(scores, marks, spec.labels, strategy, path)

@@ -11,9 +11,10 @@ from hanlin.tasks.base import TASKS
 from hanlin.tasks.text import TextSettings
 from hanlin.types import JsonObject, JsonValue, nearest, shorten
 
-CLASSIFICATION = "text-classification"
+CLASSIFICATION, TAGGING = "text-classification", "token-classification"
 SCRATCH_MODELS = ("rnn", "lstm", "gru", "transformer")
 DEFAULT_TEXT = TextSettings(("html", "control", "width", "simplify", "lower", "space"))
+TAGGED_TEXT = TextSettings(("control", "width", "simplify", "space"))  # capitals tell names; a span may stand in what looks like HTML
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class TrainConfig:
         wide: whether the network gets a linear model over runs of tokens beside it, as strong as the validation rows choose.
         layer_decay: each layer below the head learns by this factor slower (fine-tuning).
         head_rate: factor on the rate of the new head (fine-tuning).
+        tags: how runs of tokens are told apart by a tagger: `bio`, or `bioes`, which also marks last and single tokens.
+        crf: whether a tagger learns which labels follow each other, and answers with the best row of labels.
         seed, threads: the same two give the same weights, bit for bit.
     """
 
@@ -78,6 +81,8 @@ class TrainConfig:
     positions: str = "sinusoidal"
     layer_decay: float = 1.0
     head_rate: float = 1.0
+    tags: str = "bio"
+    crf: bool = True
     seed: int = 0
     threads: int = 0
 
@@ -136,6 +141,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "precision": ("auto", "fp32", "bf16"),
     "tokenizer": ("character", "word", "bpe", "wordpiece"),
     "positions": ("sinusoidal", "learned"),
+    "tags": ("bio", "bioes"),
 }
 _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
@@ -150,7 +156,16 @@ def preset(model: str, task: str = CLASSIFICATION) -> TrainConfig:
     found = _of_classification(model)
     if task == "sentiment":
         return replace(found, task=task)
+    if task == TAGGING:
+        return _of_tagging(found)
     return found if task == CLASSIFICATION else replace(found, task=task, metric=TASKS.get(task).main_metric, wide=False)
+
+
+def _of_tagging(like: TrainConfig) -> TrainConfig:
+    found = replace(like, task=TAGGING, metric="f1", wide=False, label_smoothing=0.0)
+    if like.model == "base":
+        return found
+    return replace(found, text=TAGGED_TEXT, epochs=8, batch_size=32, rate=2e-3, embedding_size=100, hidden_size=160, ngram_dropout=0.3)
 
 
 def _of_classification(model: str) -> TrainConfig:

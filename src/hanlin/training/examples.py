@@ -49,12 +49,18 @@ class Examples:
         return [len(row) for row in self.rows]
 
 
+def check_rows(data: TrainData) -> None:
+    """Raises InvalidInput (`nothing_to_learn`) when a split has no row."""
+    if not data.train.texts or not data.validation.texts:
+        train, validation = len(data.train.texts), len(data.validation.texts)
+        raise InvalidInput("nothing_to_learn", problem="a split has no rows", train=train, validation=validation)
+
+
 def check_data(data: TrainData, golds: Sequence[Gold]) -> None:
     """Raises InvalidInput (`nothing_to_learn`) when there is no row, or nothing that differs among the training rows."""
+    check_rows(data)
     problem, kinds = "", problem_of(golds)
-    if not data.train.texts or not data.validation.texts:
-        problem = "a split has no rows"
-    elif kinds == "regression" and len({gold.score for gold in golds}) < 2:
+    if kinds == "regression" and len({gold.score for gold in golds}) < 2:
         problem = "the training rows have one score only"
     elif kinds != "regression" and len({label for gold in golds for label in gold.labels}) < (1 if kinds == "multi-label" else 2):
         problem = "the training rows have one label only"

@@ -1,22 +1,24 @@
-"""The start of a run from random weights: tokenizer, spec and network."""
+"""The start of a run: tokenizer and spec; from random weights the network and what its token table starts from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
 from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
-from hanlin.models.vectors import Vectors
-from hanlin.networks.classifier import TextClassifier
+from hanlin.models.vectors import Vectors, read_vectors
 from hanlin.networks.config import NetworkConfig
-from hanlin.networks.loading import build
+from hanlin.networks.loading import Reader, build
 from hanlin.tasks.labelled import SCORE
 from hanlin.tasks.spec import ModelSpec, PairForm, Problem
 from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.training.config import TrainConfig
 from hanlin.training.examples import TrainData
+from hanlin.training.lesson import Setting
+from hanlin.training.raw_text import learn_vectors, read_texts
 
 NGRAMS = (2, 3)
 
@@ -48,7 +50,15 @@ def write_spec(
     return spec
 
 
-def new_network(config: TrainConfig, labels: tuple[str, ...], folder: Path, vectors: Vectors | None = None) -> TextClassifier:
+def new_network(
+    config: TrainConfig,
+    labels: tuple[str, ...],
+    folder: Path,
+    vectors: Vectors | None = None,
+    *,
+    output: str = "logits",
+    num_types: int = 0,
+) -> Reader:
     """The network for the tokenizer in `folder`, random weights from torch's generator.
 
     With `vectors` the token table starts from them and takes their width; tokens they do not have start at random.
@@ -63,8 +73,32 @@ def new_network(config: TrainConfig, labels: tuple[str, ...], folder: Path, vect
         intermediate_size=4 * config.hidden_size, max_position_embeddings=config.max_length if config.model == "transformer" else 0,
         positions=config.positions, ngram_buckets=config.ngram_buckets if has_ngrams else 0, ngram_sizes=NGRAMS if has_ngrams else (),
         dropout=config.dropout, embedding_dropout=config.embedding_dropout, ngram_dropout=config.ngram_dropout,
+        output=output, num_types=num_types,
     )  # fmt: skip
     module = build(network)
     if vectors:
         vectors.fill(module.embedding.tokens.weight, vocabulary)
     return module
+
+
+def lay_out_tokenizer(setting: Setting, pairs: Sequence[str] = ()) -> None:
+    """`tokenizer.json` in the artifact: the checkpoint's, the base's, or one trained on the rows."""
+    config, target = setting.config, setting.out / "tokenizer.json"
+    if setting.found is not None:
+        shutil.copyfile(setting.found / "tokenizer.json", target)
+    elif config.is_scratch:
+        more = read_texts(setting.raw_text, config) if setting.raw_text else ()
+        write_tokenizer(config, setting.data, setting.out, more, pairs)
+    else:
+        assert setting.base is not None, "fine-tuning needs a base"
+        shutil.copyfile(setting.base / "tokenizer.json", target)
+
+
+def start_vectors(setting: Setting) -> Vectors | None:
+    """What the token table starts from, where the run was given a file of vectors or raw text to learn them from."""
+    if setting.vectors is not None:
+        vocabulary = load_tokenizer(setting.out / "tokenizer.json").get_vocab(with_added_tokens=True)
+        return read_vectors(setting.vectors, set(vocabulary))
+    if setting.raw_text is None or setting.found is not None:  # a checkpoint holds what was learnt
+        return None
+    return learn_vectors(setting.raw_text, setting.config, setting.out, setting.progress)

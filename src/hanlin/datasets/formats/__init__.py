@@ -15,7 +15,7 @@ from hanlin.plugins import PluginRegistry
 
 
 class FieldFormat(Protocol):
-    """One form of file.
+    """One form of file. One whose files come in pairs has `companion`, the ending of the second: `read` finds it at `file.beside`.
 
     Attributes:
         suffixes: endings of file names that mean it, such as `.conll`, lower case.
@@ -30,6 +30,11 @@ class FieldFormat(Protocol):
             InvalidInput: what makes the whole file unreadable.
         """
         ...
+
+
+def companion_of(name: str) -> str:
+    """The ending of the files that stand beside those of a form; empty for most."""
+    return str(getattr(FIELD_FORMATS.get(name), "companion", "")) if name in FIELD_FORMATS.names() else ""
 
 
 FIELD_FORMATS: PluginRegistry[FieldFormat] = PluginRegistry("format", package="hanlin.datasets.formats", group="hanlin.formats")

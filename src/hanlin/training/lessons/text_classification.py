@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +11,6 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from hanlin.models.pretrained import build_from_base, rate_scales
-from hanlin.models.vectors import Vectors, read_vectors
 from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.config import read_config
 from hanlin.networks.dropout import replace_dropout
@@ -26,7 +24,6 @@ from hanlin.tasks.metrics import Metrics
 from hanlin.tasks.problems import FIGURES, FUNCTIONS, HALF
 from hanlin.tasks.sentiment import SENTIMENT, scale_of
 from hanlin.tasks.spec import ModelSpec, PairForm
-from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.training.batches import collate
 from hanlin.training.compaction import Compaction, compact
 from hanlin.training.config import TrainConfig
@@ -36,8 +33,7 @@ from hanlin.training.goals import Goal, watching
 from hanlin.training.lesson import LESSONS, Picture, Setting
 from hanlin.training.pictures import confusion_svg
 from hanlin.training.ports import Progress
-from hanlin.training.raw_text import learn_vectors, read_texts
-from hanlin.training.scratch import new_network, write_spec, write_tokenizer
+from hanlin.training.scratch import lay_out_tokenizer, new_network, start_vectors, write_spec
 from hanlin.training.wide import add_wide_road
 
 
@@ -54,7 +50,7 @@ class _Classifying:
         scale = scale_of(config.scale, setting.data.labels) if config.task == SENTIMENT else ()
         spec = write_spec(config, setting.data, setting.out, base=setting.base, problem=problem, pairs=pairs, scale=scale)
         module: nn.Module = (
-            new_network(config, spec.labels, setting.out, _vectors(setting))
+            new_network(config, spec.labels, setting.out, start_vectors(setting))
             if config.is_scratch or setting.base is None
             else build_from_base(setting.base, spec.labels, dropout=config.dropout, problem=problem, has_types=spec.has_types)
         )
@@ -159,28 +155,6 @@ def _pair_form(setting: Setting, golds: Sequence[Gold]) -> PairForm:
         return "none"
     kinds = read_config(setting.base).get("type_vocab_size") if setting.base else None
     return "typed" if isinstance(kinds, int) and kinds > 1 else "joined"
-
-
-def lay_out_tokenizer(setting: Setting, pairs: Sequence[str] = ()) -> None:
-    """`tokenizer.json` in the artifact: the checkpoint's, the base's, or one trained on the rows."""
-    config, target = setting.config, setting.out / "tokenizer.json"
-    if setting.found is not None:
-        shutil.copyfile(setting.found / "tokenizer.json", target)
-    elif config.is_scratch:
-        more = read_texts(setting.raw_text, config) if setting.raw_text else ()
-        write_tokenizer(config, setting.data, setting.out, more, pairs)
-    else:
-        assert setting.base is not None, "fine-tuning needs a base"
-        shutil.copyfile(setting.base / "tokenizer.json", target)
-
-
-def _vectors(setting: Setting) -> Vectors | None:
-    if setting.vectors is not None:
-        vocabulary = load_tokenizer(setting.out / "tokenizer.json").get_vocab(with_added_tokens=True)
-        return read_vectors(setting.vectors, set(vocabulary))
-    if setting.raw_text is None or setting.found is not None:  # a checkpoint holds what was learnt
-        return None
-    return learn_vectors(setting.raw_text, setting.config, setting.out, setting.progress)
 
 
 def _encode(setting: Setting, spec: ModelSpec, golds: Sequence[Gold], held: Sequence[Gold]) -> tuple[Examples, Examples]:

@@ -1,0 +1,128 @@
+"""Taggers trained here, on rows they never saw: entity F1 on a Chinese newspaper, and its words and parts of speech.
+
+usage: python bench/token_classification.py [entities|pos|words] [--rows N] [--set NAME=VALUE …] [--vectors FILE]
+
+Corpora as `hanlin dataset sample` has them (gold). Each text once; the last digit of a text's SHA-256 as a number decides: 9 is test, the
+rest learns, but for every fortieth that picks the best weights. A text's figures count spans of characters: no given words help.
+Yardstick: the longest match in a dictionary of the training rows' spans, each under its most frequent name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+
+from hanlin.datasets import Split
+from hanlin.datasets.corpora import CORPORA, Source
+from hanlin.messages.said import Plain, Said
+from hanlin.tasks import TASKS
+from hanlin.tasks.tagged_texts import quality_of, read_tagging
+from hanlin.tasks.tags import Named, expand
+from hanlin.training.checkpoints import FolderCheckpoints
+from hanlin.training.config import TrainConfig
+from hanlin.training.evaluation import evaluate
+from hanlin.training.examples import TrainData
+from hanlin.training.ports import Silent
+from hanlin.training.train import train
+from hanlin.types import JsonValue
+from training_data import CACHE
+
+TASK = "token-classification"
+CORPUS = {"entities": "newspaper-entities", "pos": "newspaper-pos", "words": "newspaper-pos"}
+OPTIONS: dict[str, dict[str, JsonValue]] = {"entities": {}, "pos": {"crf": False, "epochs": 3}, "words": {"tags": "bioes", "epochs": 3}}
+
+
+class Told(Silent):
+    """One line an evaluation."""
+
+    def __init__(self) -> None:
+        self.began_s = time.perf_counter()
+
+    def report(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
+        """See `Progress`."""
+        if "validation_loss" in metrics or step in (20, 100):
+            shown = {name: round(value, 4) for name, value in metrics.items()}
+            print(json.dumps({"step": step, "of": total, "seconds": round(time.perf_counter() - self.began_s)} | shown), flush=True)
+
+    def message(self, code: str, /, **params: Plain | Said) -> None:
+        """See `Progress`."""
+        print(code, params, flush=True)
+
+
+def rows_of(kind: str, most: int | None) -> list[tuple[str, str]]:
+    """Text and annotation of each row."""
+    form = TASKS.get(TASK).examples
+    found: dict[str, str] = {}
+    for row in CORPORA.get(CORPUS[kind]).rows(Source(CACHE)):
+        example = form.read({"segmented": " ".join(row["tokens"])} if kind == "words" else row)  # type: ignore[arg-type]  # a list of words
+        found.setdefault(example.text, example.annotation)
+    return list(found.items())[:most]
+
+
+def splits(rows: list[tuple[str, str]]) -> tuple[Split, Split, Split]:
+    """Training, validation and test rows."""
+    parts: tuple[list[tuple[str, str]], ...] = ([], [], [])
+    for text, annotation in rows:
+        digest = int(hashlib.sha256(text.encode()).hexdigest(), 16)
+        parts[2 if digest % 10 == 9 else 1 if digest // 10 % 40 == 0 else 0].append((text, annotation))
+    train_rows, validation, test = (Split([text for text, _ in part], [annotation for _, annotation in part]) for part in parts)
+    return train_rows, validation, test
+
+
+def yardstick(rows: Split, test: Split, labels: tuple[str, ...]) -> float:
+    """F1 of the longest match."""
+    names: dict[str, Counter[str]] = defaultdict(Counter)
+    for text, annotation in zip(rows.texts, rows.labels, strict=True):
+        for start, end, name in read_tagging(annotation).entities:
+            names[text[start:end]][name] += 1
+    known = {words: count.most_common(1)[0][0] for words, count in names.items()}
+    longest = max(map(len, known))
+    return quality_of([_matched(text, known, longest) for text in test.texts], test.labels, expand(labels, "bio")).f1
+
+
+def _matched(text: str, known: Mapping[str, str], longest: int) -> list[Named]:
+    tags: list[Named] = []
+    at = 0
+    while at < len(text):
+        end = next((end for end in range(min(len(text), at + longest), at, -1) if text[at:end] in known), None)
+        if end is None:
+            tags.append((at, at + 1, "O"))
+        else:
+            tags += [(place, place + 1, f"{'B' if place == at else 'I'}-{known[text[at:end]]}") for place in range(at, end)]
+        at = end or at + 1
+    return tags
+
+
+def main() -> None:
+    """One training and its figures."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("kind", nargs="?", default="entities", choices=[*CORPUS])
+    parser.add_argument("--model", default="lstm")
+    parser.add_argument("--rows", type=int)
+    parser.add_argument("--set", action="append", default=[])
+    parser.add_argument("--vectors", type=Path)
+    asked = parser.parse_args()
+    rows, validation, test = splits(rows_of(asked.kind, asked.rows))
+    labels = tuple(sorted({name for annotation in rows.labels for _, _, name in read_tagging(annotation).entities}))
+    print(f"{len(rows)} / {len(validation)} / {len(test)} rows; yardstick F1 {yardstick(rows, test, labels):.4f}", flush=True)
+    more = {name: json.loads(value) for name, _, value in (item.partition("=") for item in asked.set)}
+    config = TrainConfig.from_json({**OPTIONS[asked.kind], **more}, model=asked.model, task=TASK)
+    with tempfile.TemporaryDirectory() as work:
+        out, began = Path(work) / "out", time.perf_counter()
+        data, checkpoints = TrainData(rows, validation, labels), FolderCheckpoints(Path(work) / "checkpoints")
+        report = train(config, data, out=out, progress=Told(), checkpoints=checkpoints, vectors=asked.vectors)
+        seconds = time.perf_counter() - began
+        found = evaluate(out, test)
+    figures = found.metrics.to_json() | {"seconds": round(seconds), "precision": report.precision, "threads": report.threads}
+    figures["per_class"] = [item for item in figures["per_class"] if item["support"] >= 20]  # type: ignore[index,union-attr]  # a list of objects
+    print(json.dumps({"kind": asked.kind, "options": more} | figures, ensure_ascii=False), flush=True)
+
+
+if __name__ == "__main__":
+    main()
