@@ -72,3 +72,8 @@ def test_arguments_never_overlap_and_never_hold_their_predicate():
             assert len(places) == len(set(places))
             assert frame["predicate"] not in places
             assert all(a["start"] <= a["head"] < a["end"] for a in frame["arguments"])
+
+
+def test_an_order_that_is_quoted_takes_no_subject_from_who_quotes_it():
+    quoted = "Hold/hold/VB/ccomp/3 fire/fire/NN/dobj/0 he/he/PRP/nsubj/3 said/say/VBD/ROOT/3"
+    assert told(quoted)["hold.01"] == {"ARG1": "fire"}

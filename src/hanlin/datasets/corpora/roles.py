@@ -148,7 +148,7 @@ def _controller(tree: Tree, at: int) -> int | None:
     node = tree.nodes[at]
     if node.dep == "acl" and node.tag in {"VBG", "VBN"}:
         return node.head
-    if node.dep not in {"xcomp", "conj", "advcl", "ccomp"} or tree.nodes[node.head].tag not in _VERBS or node.head == at:
+    if node.dep not in {"xcomp", "conj", "advcl"} or tree.nodes[node.head].tag not in _VERBS or node.head == at:
         return None
     above = node.head
     if node.dep == "xcomp" and (obj := tree.child(above, "dobj", "dative")) is not None:
