@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from hanlin.errors import InvalidInput
-from hanlin.types import Isolation, nearest, shorten
+from hanlin.types import MAX_IDLE_S, Isolation, nearest, shorten
 
 # Variables the client reads; they are not settings of the server.
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
@@ -86,6 +86,13 @@ class Settings(BaseModel):
     max_batch_file_bytes: int = Field(2 * 2**30, ge=1024, description="largest file of a batch")
     max_files: int = Field(10_000, ge=1, description="files that a team may keep, those that batches made included")
     file_ttl_s: float = Field(30 * 86_400.0, gt=0, description="files of batches, results included, are removed after this time")
+    max_fine_tuned: int = Field(64, ge=1, description="endpoints of fine-tunings through `/v1/fine_tuning/jobs` that a team may have")
+    fine_tuned_idle_s: float = Field(
+        600.0,
+        ge=0,
+        le=MAX_IDLE_S,
+        description="such an endpoint sleeps after this time without a call; 0: only when others need the memory",
+    )
     cors_origins: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         (), max_length=100, description="origins whose web pages may read answers, such as `https://app.example`; with commas between"
     )

@@ -97,6 +97,16 @@ def _is_name(text: str) -> bool:
     return bool(_NAME.fullmatch(text)) and not text.endswith(".") and not _RESERVED.fullmatch(text)
 
 
+def endpoint_of_model(model: str) -> str:
+    """The endpoint behind a model's id at OpenAI's doors: `ft:base:team:suffix:id` is the endpoint `ft--base--team--suffix--id`."""
+    return model.replace(":", "--") if model.startswith("ft:") else model
+
+
+def model_of_endpoint(endpoint: str) -> str:
+    """The id under which OpenAI's doors show an endpoint."""
+    return endpoint.replace("--", ":") if endpoint.startswith("ft--") else endpoint
+
+
 def check_name(name: str, *, kind: str) -> str:
     """The name itself. Raises InvalidInput (`invalid_name`)."""
     if not is_name(name):

@@ -1,4 +1,7 @@
-"""Files that a team keeps for a while: inputs of batches that came through `/v1/files`, and what batch jobs made. Bytes are blobs."""
+"""Files that a team keeps for a while: inputs of batches and fine-tunings that came through `/v1/files`, and what batch jobs made.
+
+Bytes are blobs.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from hanlin.storage.database import find_or_add
 from hanlin.storage.tables import FileRow
 from hanlin.types import Digest, JsonObject, Principal, TeamId, shorten, utc_now
 
-Purpose = Literal["batch", "batch_output", "batch_errors"]
+Purpose = Literal["batch", "batch_output", "batch_errors", "fine-tune"]
 MAX_LISTED = 10_000
 ARRIVING = ".form-"
 _MAX_NAME = 255
@@ -66,8 +69,10 @@ def keep(
         return _value(row)
 
 
-def add(platform: Platform, principal: Principal, path: Path, *, name: str, ttl_s: float | None = None) -> StoredFile:
-    """Stores the input of a batch. Raises InvalidInput (`too_many_files`, `batch_file_too_large`, `empty_file`)."""
+def add(
+    platform: Platform, principal: Principal, path: Path, *, name: str, purpose: Purpose = "batch", ttl_s: float | None = None
+) -> StoredFile:  # fmt: skip
+    """Stores the input of a batch or of a fine-tuning. Raises InvalidInput (`too_many_files`, `batch_file_too_large`, `empty_file`)."""
     principal.require("write")
     size_bytes, limit = path.stat().st_size, platform.settings.max_batch_file_bytes
     if not size_bytes:
@@ -75,7 +80,7 @@ def add(platform: Platform, principal: Principal, path: Path, *, name: str, ttl_
     if size_bytes > limit:
         raise InvalidInput("batch_file_too_large", size_bytes=size_bytes, limit=limit)
     check_room(platform, principal)
-    return keep(platform, principal.team_id, path, name=name, purpose="batch", ttl_s=ttl_s)
+    return keep(platform, principal.team_id, path, name=name, purpose=purpose, ttl_s=ttl_s)
 
 
 def check_room(platform: Platform, principal: Principal) -> None:

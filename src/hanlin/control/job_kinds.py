@@ -137,6 +137,25 @@ class Tune(Train):
     pruner: Literal["asha", "hyperband", "none"] = Field("asha", description="which trials end early")
 
 
+class FineTune(JobKind):
+    """A file of examples becomes a model that answers at once, as `/v1/fine_tuning/jobs` asks for it."""
+
+    kind = "fine-tune"
+    task: str = "text-classification"
+    model: str = Field(
+        min_length=1, max_length=140, description="a network of our own (lstm, gru, rnn, transformer) or an imported encoder"
+    )
+    name: NewModel = Field(description="of the dataset, the model and the endpoint that are made")
+    training_file: FileItem
+    validation_file: FileItem | None = None
+    seed: int = Field(0, ge=0, lt=2**31)
+    options: dict[str, JsonValue] = Field(default_factory=dict, description="fields of the training configuration")
+    file_ids: list[Annotated[str, Field(max_length=100)]] = Field(default_factory=list, max_length=2)
+    hyperparameters: dict[Literal["n_epochs", "batch_size", "learning_rate_multiplier"], float | None] = Field(default_factory=dict)
+    suffix: str = Field("", max_length=64)
+    metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] = Field(default_factory=dict, max_length=16)
+
+
 class Evaluate(JobKind):
     """A model version is measured on a dataset's test rows."""
 
@@ -210,7 +229,9 @@ class Batch(JobKind):
         return self
 
 
-JOB_KINDS: dict[str, type[JobKind]] = {model.kind: model for model in (Ingest, Train, Tune, Evaluate, Import, Compress, Certify, Batch)}
+JOB_KINDS: dict[str, type[JobKind]] = {
+    model.kind: model for model in (Ingest, Train, Tune, FineTune, Evaluate, Import, Compress, Certify, Batch)
+}
 
 
 def check_job(kind: str, config: JsonObject) -> JobKind:

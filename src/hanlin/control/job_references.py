@@ -36,6 +36,10 @@ def check_references(platform: Platform, principal: Principal, job: job_kinds.Jo
             _check_dataset(platform, principal, job.dataset, job.task)
             _check_training(platform, principal, job)
             _check_vectors(platform, principal, job)
+        case job_kinds.FineTune():
+            _check_trainable(job.task)
+            _check_files(platform, principal, [file for file in (job.training_file, job.validation_file) if file])
+            _check_training(platform, principal, job)
         case job_kinds.Batch():
             check_batch(platform, principal, job)
         case job_kinds.Evaluate() | job_kinds.Compress() | job_kinds.Certify():
@@ -107,7 +111,7 @@ def _check_texts(platform: Platform, principal: Principal, reference: str, task:
         platform.registry.resolve_dataset(principal.team_id, reference)
 
 
-def _check_training(platform: Platform, principal: Principal, job: job_kinds.Train) -> None:
+def _check_training(platform: Platform, principal: Principal, job: job_kinds.Train | job_kinds.FineTune) -> None:
     from hanlin.training.config import SCRATCH_MODELS, TrainConfig
     from hanlin.training.search.space import Space
 

@@ -14,6 +14,7 @@ EXAMPLES: dict[str, JsonObject] = {
     "ingest": {"dataset": "reviews", "files": [_FILE], "options": {"text": "review", "label": "sentiment"}},
     "train": {"dataset": "reviews", "model": "lstm", "name": "sentiment", "options": {"epochs": 5, "hidden_size": 128}},
     "tune": {"dataset": "reviews", "model": "lstm", "name": "mood", "trials": 9, "space": {"layers": [1, 2]}},
+    "fine-tune": {"model": "lstm", "name": "mood", "training_file": {**_FILE, "path": "rows.jsonl"}, "options": {"epochs": 5}},
     "evaluate": {"model": "sentiment:1", "dataset": "reviews"},
     "import": {"name": "encoder", "task": "embedding", "files": [{**_FILE, "path": "config.json"}]},
     "compress": {"model": "sentiment:1", "budget": 0.5, "target": "latency"},
@@ -28,6 +29,7 @@ def job_schemas() -> dict[str, JsonObject]:
     _options(found["ingest"])["properties"] = cast("JsonObject", ReadOptions.describe())
     _options(found["train"])["properties"] = _training_options()
     _options(found["tune"])["properties"] = _training_options()
+    _options(found["fine-tune"])["properties"] = _training_options()
     return found
 
 

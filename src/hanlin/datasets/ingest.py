@@ -37,12 +37,19 @@ _BATCH_CHARACTERS = 8 * 2**20
 
 
 def ingest(
-    source: Sequence[SourceFile], *, task: Task, options: ReadOptions, out: Path, progress: ReadProgress | None = None
+    source: Sequence[SourceFile],
+    *,
+    task: Task,
+    options: ReadOptions,
+    out: Path,
+    progress: ReadProgress | None = None,
+    validation: Sequence[int] = (),
 ) -> DatasetReport:
     """Read, check and split `source` into `out`: `{train,validation,test}.parquet` and `manifest.json`.
 
     Args:
         out: an empty or missing folder; also holds the temporary files.
+        validation: positions of the files whose rows are the validation split; no other row is then.
 
     Raises:
         InvalidInput: what makes the files unreadable or untrainable, with file, line and reason.
@@ -50,7 +57,7 @@ def ingest(
     work = out / ".work"
     work.mkdir(parents=True)
     try:
-        return _Ingest(source, task=task, options=options, out=out, work=work, progress=progress).run()
+        return _Ingest(source, task=task, options=options, out=out, work=work, progress=progress, validation=validation).run()
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -68,9 +75,18 @@ class _Ingest:
     """The state of one run."""
 
     def __init__(
-        self, source: Sequence[SourceFile], *, task: Task, options: ReadOptions, out: Path, work: Path, progress: ReadProgress | None
+        self,
+        source: Sequence[SourceFile],
+        *,
+        task: Task,
+        options: ReadOptions,
+        out: Path,
+        work: Path,
+        progress: ReadProgress | None,
+        validation: Sequence[int],
     ) -> None:
         self._files = source
+        self._validation = frozenset(validation)
         self._form = task.examples
         self._options = options
         self._out = out
@@ -127,7 +143,7 @@ class _Ingest:
                 self._moved += plain != split
             hashes += digest[:16]
             folds += hashlib.blake2b(folded.encode("utf-8"), digest_size=8).digest()
-            splits.append(split)
+            splits.append(self._by_file(row.file, split))
         pairs = np.frombuffer(bytes(hashes), dtype="<u8").reshape(-1, 2)  # (rows, 2)
         records["row"] = np.arange(first, first + len(batch))
         records["high"], records["low"] = pairs[:, 0], pairs[:, 1]
@@ -135,6 +151,12 @@ class _Ingest:
         records["label"] = [self._answer(row) for row in batch]
         records["split"] = np.frombuffer(bytes(splits), dtype=np.uint8)
         return records
+
+    def _by_file(self, file: int, split: int) -> int:
+        """Where files say what is validated on, hashes do not."""
+        if not self._validation:
+            return split
+        return 1 if file in self._validation else 0 if split == 1 else split
 
     def _split(self, group: str) -> int:
         return split_index(hashlib.sha256(group.encode("utf-8")).digest(), group, self._options.split)

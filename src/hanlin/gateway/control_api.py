@@ -1,4 +1,4 @@
-"""The control API under `/api/v1`, and OpenAI's files and batches: thin routes over `control/`, each with its declared scope.
+"""The control API under `/api/v1`, and OpenAI's files, batches and fine-tunings: thin routes over `control/`, each with its declared scope.
 
 `create_control_router(platform)` gives the whole of it.
 """
@@ -15,6 +15,7 @@ from hanlin.gateway import (
     control_api_serving,
     openai_batches,
     openai_files,
+    openai_fine_tuning,
     uploads,
 )
 from hanlin.gateway.dataplane import Dataplane
@@ -31,4 +32,5 @@ def create_control_router(platform: Platform, dataplane: Dataplane | None = None
         router.include_router(module.routes(platform))
     router.include_router(control_api_jobs.routes(platform, lambda: dataplane is not None and dataplane.is_draining))
     router.include_router(control_api_serving.routes(platform, dataplane))
+    router.include_router(openai_fine_tuning.routes(platform, dataplane))
     return router

@@ -22,7 +22,7 @@ from hanlin.serving.routes import EndpointRoute, RoutesWatcher, route_key
 from hanlin.serving.wire import CallOperation, Lane
 from hanlin.settings import Settings
 from hanlin.tasks.names import serves
-from hanlin.types import JsonObject, JsonValue, Principal, is_name
+from hanlin.types import JsonObject, JsonValue, Principal, endpoint_of_model, is_name
 
 _REST_S, _REST_TURNS = 5.0, 100  # how long an endpoint has to fall asleep, and how often it is looked at meanwhile
 CacheUse = Literal["", "hit", "miss"]
@@ -222,7 +222,8 @@ class Dataplane:
         self.router.poison.refuse(told.mark)
 
     def _key(self, principal: Principal, endpoint: str) -> str:
-        """Private endpoints begin with a dot and are for `admin` keys of their own team."""
+        """A fine-tuned model may be named as OpenAI does. Private endpoints begin with a dot and are for `admin` keys of their own team."""
+        endpoint = endpoint_of_model(endpoint)
         is_private = endpoint.startswith(".")
         if not is_name(endpoint.removeprefix(".")) or (is_private and "admin" not in principal.scopes):
             raise NotFound("endpoint_not_found")

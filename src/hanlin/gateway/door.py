@@ -76,6 +76,7 @@ class Door:
     """One address of a protocol.
 
     Args:
+        elsewhere: methods of this address that the control API answers.
         is_default: whether `show` tells of the default endpoint where the address names none.
         path: its address, also its label in metrics and logs; may hold `{endpoint}`.
         read: what POST asks for.
@@ -103,6 +104,7 @@ class Door:
     post: Told | None = None
     get: Told | None = None
     is_default: bool = False
+    elsewhere: tuple[str, ...] = ()
     is_named: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -111,7 +113,7 @@ class Door:
     @property
     def allowed(self) -> str:
         """Its methods, for `Allow`."""
-        return ", ".join([*(["GET, HEAD"] if self.has_get else []), *(["POST"] if self.has_post else [])])
+        return ", ".join([*(["GET, HEAD"] if self.has_get else []), *(["POST"] if self.has_post else []), *self.elsewhere])
 
     @property
     def has_get(self) -> bool:

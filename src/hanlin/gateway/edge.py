@@ -118,7 +118,7 @@ class Edge:
         except InvalidInput:
             self._speak_as_asked(scope)
             raise
-        if found is None:
+        if found is None or scope["method"] in found.door.elsewhere:
             await self._inner(scope, receive, answer.send)
             return
         door = found.door

@@ -31,16 +31,17 @@ def doors(settings: Settings) -> tuple[Door, ...]:
     def read(body: bytes, _: str) -> Ask:
         value = strict_json.parse_object(body, allowed=_FIELDS, required=("input",))
         model = "" if value.get("model") is None else text(value, "model")
-        if not endpoint:
+        asked = model if model.startswith("ft:") else endpoint  # a fine-tuned classifier is named, and needs no choice of the operator's
+        if not asked:
             raise NotFound("no_moderation_endpoint")
-        if model and model != endpoint and not model.startswith(_OPENAI):
+        if model and model != asked and not model.startswith(_OPENAI):
             raise NotFound("endpoint_not_found")
 
         def write(outcome: Outcome) -> bytes:
             results = [_result(row, harmful, threshold) for row in msgspec.json.decode(outcome.body)]
-            return msgspec.json.encode({"id": f"modr-{uuid4().hex}", "model": endpoint, "results": results})
+            return msgspec.json.encode({"id": f"modr-{uuid4().hex}", "model": asked, "results": results})
 
-        return Ask(endpoint, _texts(value["input"]), {}, "text-classification", write)
+        return Ask(asked, _texts(value["input"]), {}, "text-classification", write)
 
     return (Door(PATH, read=read, post=operations.MODERATIONS),)
 

@@ -17,7 +17,7 @@ from hanlin.gateway import strict_json
 from hanlin.gateway.dataplane import Dataplane, Outcome
 from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.fields import choice, text
-from hanlin.types import TOKEN_IDS, JsonObject, JsonValue, Principal
+from hanlin.types import TOKEN_IDS, JsonObject, JsonValue, Principal, model_of_endpoint
 
 _FIELDS = ("input", "model", "encoding_format", "dimensions", "user")
 _FORMATS = ("float", "base64")
@@ -55,7 +55,7 @@ def show_model(dataplane: Dataplane, principal: Principal, endpoint: str) -> Res
 
 def _model(endpoint: str, principal: Principal) -> JsonObject:
     """`created` is required there; gateways do not know when an endpoint was made."""
-    return {"id": endpoint, "object": "model", "created": 0, "owned_by": principal.team_id}
+    return {"id": model_of_endpoint(endpoint), "object": "model", "created": 0, "owned_by": principal.team_id}
 
 
 def _items(inputs: JsonValue) -> JsonValue:
@@ -95,6 +95,6 @@ def _packed(body: bytes) -> list[bytes]:
 
 DOORS = (
     Door("/v1/models", show=list_models, get=operations.LIST_MODELS),
-    Door("/v1/models/{endpoint}", show=show_model, get=operations.SHOW_MODEL),
+    Door("/v1/models/{endpoint}", show=show_model, get=operations.SHOW_MODEL, elsewhere=("DELETE",)),
     Door("/v1/embeddings", read=read_embeddings, post=operations.EMBEDDINGS),
 )

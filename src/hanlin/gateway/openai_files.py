@@ -1,9 +1,9 @@
-"""OpenAI's files: inputs of batches, and what batches made. Source: its reference of `/v1/files`."""
+"""OpenAI's files: inputs of batches and fine-tunings, and what batches made. Source: its reference of `/v1/files`."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
@@ -28,7 +28,7 @@ _FORM = {
             "schema": {
                 "type": "object", "required": ["file", "purpose"],
                 "properties": {
-                    "file": {"type": "string", "format": "binary"}, "purpose": {"type": "string", "enum": ["batch"]},
+                    "file": {"type": "string", "format": "binary"}, "purpose": {"type": "string", "enum": ["batch", "fine-tune"]},
                     "expires_after[anchor]": {"type": "string", "enum": ["created_at"]},
                     "expires_after[seconds]": {"type": "integer", "minimum": _MIN_TTL_S, "maximum": _MAX_TTL_S},
                 },
@@ -36,7 +36,8 @@ _FORM = {
         }
     },
 }  # fmt: skip
-Purpose = Literal["batch", "batch_output"]
+Purpose = Literal["batch", "batch_output", "fine-tune"]
+_INPUTS: dict[str, files.Purpose] = {"batch": "batch", "fine-tune": "fine-tune"}
 
 
 class FileAnswer(Answer):
@@ -56,7 +57,7 @@ class FileAnswer(Answer):
         """Of a stored file; what a batch made is output, its errors too."""
         return cls(
             id=file.id, bytes=file.size_bytes, created_at=int(file.created_at.timestamp()), expires_at=int(file.expires_at.timestamp()),
-            filename=file.name, purpose="batch" if file.purpose == "batch" else "batch_output",
+            filename=file.name, purpose=_shown(file),
         )  # fmt: skip
 
 
@@ -84,7 +85,7 @@ def routes(platform: Platform) -> APIRouter:
 
     @data.add("POST", "/files", "write", openapi_extra={"requestBody": _FORM})
     async def create_batch_file(caller: Caller, request: Request) -> FileAnswer:
-        """Uploads the input of a batch, as a form with `file` and `purpose` (`batch`)."""
+        """Uploads the input of a batch or of a fine-tuning, as a form with `file` and `purpose` (`batch`, `fine-tune`)."""
         await asyncio.to_thread(files.check_room, platform, caller)
         limit = platform.settings.max_batch_file_bytes
         form = await read_form(request, files.arrivals(platform), limit=limit, prefix=files.ARRIVING)
@@ -134,9 +135,17 @@ def _keep(platform: Platform, caller: Principal, form: Form) -> StoredFile:
         raise InvalidInput("missing_field", name="file")
     if "purpose" not in form.fields:
         raise InvalidInput("missing_field", name="purpose")
-    if form.fields["purpose"] != "batch":
-        raise InvalidInput("invalid_parameter", name="purpose", expected="one of batch", found=shorten(form.fields["purpose"]))
-    return files.add(platform, caller, form.path, name=_name(form.file_name), ttl_s=_ttl_s(form))
+    purpose = _INPUTS.get(form.fields["purpose"])
+    if purpose is None:
+        raise InvalidInput(
+            "invalid_parameter", name="purpose", expected="one of batch and fine-tune", found=shorten(form.fields["purpose"])
+        )
+    return files.add(platform, caller, form.path, name=_name(form.file_name), purpose=purpose, ttl_s=_ttl_s(form))
+
+
+def _shown(file: StoredFile) -> Purpose:
+    """As OpenAI has it: errors are output too."""
+    return "batch_output" if file.purpose in {"batch_output", "batch_errors"} else cast("Purpose", file.purpose)
 
 
 def _name(text: str) -> str:

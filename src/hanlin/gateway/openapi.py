@@ -66,7 +66,9 @@ def describe(schema: JsonObject, doors: Sequence[Door] = ALL) -> JsonObject:
     components["schemas"] = schemas
     components["securitySchemes"] = {"key": _KEY}
     info: JsonObject = {**cast("JsonObject", schema.get("info", {})), "description": _ABOUT}
-    paths: JsonObject = {**_of_doors(doors), **control}
+    paths: JsonObject = _of_doors(doors)
+    for path, methods in control.items():  # one address may have methods here and there
+        paths[path] = {**cast("JsonObject", paths.get(path, {})), **cast("JsonObject", methods)}
     return {**schema, "info": info, "paths": paths, "components": components, "security": [{"key": []}]}
 
 

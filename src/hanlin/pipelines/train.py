@@ -63,14 +63,19 @@ class Training:
         """All steps; the job's result."""
         if (found := self._find_twin()) is not None:
             return self.result(found, is_reused=True)
+        version = self.make()
+        result = self.result(version, is_reused=False)
+        shutil.rmtree(self.context.workdir, ignore_errors=True)
+        return result
+
+    def make(self) -> ModelVersion:
+        """The version, all steps but those behind it."""
         self.context.step("train", self._train)
         evaluated = self.context.step("evaluate", self._evaluate)
         version = self._register(evaluated)
         if self.asked.publish:
             version = certify_and_publish(self.context, version, REFERENCE, dataset=self.dataset)
-        result = self.result(version, is_reused=False)
-        shutil.rmtree(self.context.workdir, ignore_errors=True)
-        return result
+        return version
 
     def result(self, version: ModelVersion, *, is_reused: bool) -> JsonObject:
         """The job's result."""
