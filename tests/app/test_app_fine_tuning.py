@@ -43,10 +43,10 @@ def file_id(client) -> str:
 @pytest.fixture(scope="module")
 def tuned(client, file_id: str) -> FineTuningJob:
     """A fine-tuning that has succeeded: chats of one turn validate what rows teach."""
-    chats = [
-        {"messages": [{"role": "system", "content": "s"}, {"role": "user", "content": f"{row['text']}！"}, {"role": "assistant", "content": row["label"]}]}
-        for row in ROWS[:30]
-    ]  # fmt: skip
+    chats = []
+    for row in ROWS[:30]:
+        user, assistant = {"role": "user", "content": f"{row['text']}！"}, {"role": "assistant", "content": row["label"]}
+        chats.append({"messages": [{"role": "system", "content": "Which mood?"}, user, assistant]})
     validation = client.files.create(file=("chats.jsonl", jsonl(chats)), purpose="fine-tune")
     assert validation.purpose == "fine-tune"
     supervised = {"hyperparameters": {"n_epochs": 2, "batch_size": 16, "learning_rate_multiplier": 10}}

@@ -69,7 +69,7 @@ class FineTuningAnswer(Answer):
     trained_tokens: int | None = None
     training_file: str
     validation_file: str | None = None
-    integrations: list[JsonObject] = Field(default_factory=list, max_length=0)
+    integrations: list[dict[str, str]] = Field(default_factory=list, max_length=0)
     metadata: dict[str, str] | None = None
 
 
