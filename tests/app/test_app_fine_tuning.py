@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import openai
@@ -24,7 +26,7 @@ def jsonl(rows: list[dict[str, object]]) -> bytes:
 
 @pytest.fixture(scope="module")
 def server(make_server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    found = make_server(tmp_path_factory.mktemp("tuning") / "home", HANLIN_MAX_FINE_TUNED="1").start()
+    found = make_server(tmp_path_factory.mktemp("tuning") / "home", HANLIN_MAX_FINE_TUNED="2").start()
     yield found
     found.stop()
 
@@ -109,10 +111,13 @@ def test_events_tell_the_story_newest_first(client, tuned) -> None:
 
 async def test_the_asynchronous_client_lists_and_cancels(server, tuned, file_id: str) -> None:
     with server.client() as hanlin:
-        hanlin.deployments.undeploy(tuned.fine_tuned_model.replace(":", "--"))
+        hanlin.deployments.delete(tuned.fine_tuned_model.replace(":", "--"))
     async with openai.AsyncOpenAI(base_url=f"{server.url}/v1", api_key=server.key, max_retries=0) as client:
         jobs = [await client.fine_tuning.jobs.create(model="gru", training_file=file_id) for _ in range(2)]
         assert jobs[0].hyperparameters.n_epochs == "auto"
+        with pytest.raises(openai.ConflictError) as full:
+            await client.fine_tuning.jobs.create(model="gru", training_file=file_id)
+        assert (full.value.code, "DELETE /v1/models" in full.value.body["next"]) == ("too_many_fine_tuned", True)
         for job in jobs:
             await client.fine_tuning.jobs.cancel(job.id)
         listed = [job.id async for job in client.fine_tuning.jobs.list(limit=1)]
@@ -131,24 +136,21 @@ async def test_the_asynchronous_client_lists_and_cancels(server, tuned, file_id:
 
 def test_what_is_wrong_is_refused_by_name(client, tuned, file_id: str) -> None:
     create = client.fine_tuning.jobs.create
-    with pytest.raises(openai.ConflictError, match="DELETE /v1/models") as full:
-        create(model="lstm", training_file=file_id)
-    assert full.value.code == "too_many_fine_tuned"
     with pytest.raises(openai.NotFoundError):
         client.fine_tuning.jobs.retrieve("ftjob-none")
     for wrong in (
         {"method": {"type": "dpo"}}, {"hyperparameters": {"n_epochs": 0}}, {"integrations": [{"type": "wandb", "wandb": {"project": "p"}}]},
         {"suffix": "x" * 65}, {"seed": -1},
     ):  # fmt: skip
-        with pytest.raises(openai.BadRequestError):
+        with pytest.raises(openai.UnprocessableEntityError):
             create(model="lstm", training_file=file_id, **wrong)
-    with pytest.raises(openai.BadRequestError, match="purpose"):
+    with pytest.raises(openai.UnprocessableEntityError, match="purpose"):
         client.files.create(file=("rows.jsonl", b"{}"), purpose="assistants")
 
 
 def test_the_end_of_a_model(client, server, tuned, file_id: str) -> None:
     with server.client() as hanlin:
-        with pytest.raises(openai.BadRequestError) as refused:
+        with pytest.raises(openai.UnprocessableEntityError) as refused:
             client.models.delete("lstm")
         assert refused.value.code == "model_not_fine_tuned"
         gone = client.models.delete(tuned.fine_tuned_model)
@@ -162,7 +164,16 @@ def test_the_end_of_a_model(client, server, tuned, file_id: str) -> None:
         with pytest.raises(error):
             client.fine_tuning.jobs.create(**{"model": "lstm", "training_file": file_id, **wrong})
     batch = client.files.create(file=("lines.jsonl", b"{}"), purpose="batch").id
-    with pytest.raises(openai.BadRequestError, match="fine-tune"):
+    with pytest.raises(openai.UnprocessableEntityError, match="fine-tune"):
         client.fine_tuning.jobs.create(model="lstm", training_file=batch)
-    with pytest.raises(openai.BadRequestError, match="task"):
+    with pytest.raises(openai.UnprocessableEntityError, match="task"):
         client.fine_tuning.jobs.create(model="lstm", training_file=file_id, metadata={"task": "reranking"})
+
+
+def test_what_the_page_shows_runs(server, client, capsys: pytest.CaptureFixture[str]) -> None:
+    """Last, for it takes the room of another."""
+    page = (Path(__file__).parents[2] / "docs" / "clients" / "fine-tuning.md").read_text(encoding="utf-8")
+    snippet = page.partition("```python\n")[2].partition("```")[0]
+    exec(snippet.replace("http://127.0.0.1:8000", server.url).replace("hl_…", server.key), {})
+    assert re.fullmatch(r"ft:lstm:default:mood:[a-z0-9]{8} dict_keys\(\['bad', 'good'\]\)\n", capsys.readouterr().out)
+    assert list(client.models.list()) == []

@@ -59,10 +59,12 @@ def create(
 
 
 def check_room(platform: Platform, principal: Principal) -> None:
-    """Raises Conflict (`too_many_fine_tuned`) when the team has as many such endpoints as it may."""
+    """Raises Conflict (`too_many_fine_tuned`) when the team has as many such endpoints as it may, those to come included."""
     mine = select(func.count()).select_from(EndpointRow).where(EndpointRow.team_id == principal.team_id)
     with platform.database.read() as session:
         count = session.scalar(mine.where(EndpointRow.name.startswith(_STARTS), EndpointRow.deployment_id.is_not(None))) or 0
+    for state in ("queued", "running"):
+        count += sum(job.kind == KIND for job in platform.jobs.list(principal.team_id, state=state, limit=1000))
     if count >= platform.settings.max_fine_tuned:
         raise Conflict("too_many_fine_tuned", limit=platform.settings.max_fine_tuned)
 

@@ -1,0 +1,66 @@
+"""Files of a fine-tuning: chats become rows, and a validation file decides what is validated on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hanlin.datasets import ReadOptions, SourceFile, ingest, read_split
+from hanlin.errors import InvalidInput
+from hanlin.pipelines.fine_tune import _plain
+from hanlin.tasks.base import TASKS
+
+TASK = "text-classification"
+
+
+def chat(*turns: tuple[str, object]) -> str:
+    return json.dumps({"messages": [{"role": role, "content": content} for role, content in turns]}) + "\n"
+
+
+def test_chats_of_one_turn_are_rows(tmp_path: Path) -> None:
+    path = tmp_path / "chats.jsonl"
+    path.write_text(chat(("system", "s"), ("user", "好"), ("assistant", "good")) + "\n" + chat(("user", "差"), ("assistant", "bad")))
+    rows = [json.loads(line) for line in _plain(path, TASK).read_text(encoding="utf-8").splitlines()]
+    assert rows == [{"text": "好", "label": "good"}, {"text": "差", "label": "bad"}]
+
+
+def test_other_files_stay_as_they_are(tmp_path: Path) -> None:
+    for name, content in (("rows.jsonl", '{"text": "a", "label": "b"}\n'), ("rows.csv", "text,label\n"), ("broken.jsonl", "{")):
+        path = tmp_path / name
+        path.write_text(content)
+        assert _plain(path, TASK) == path
+    chats = tmp_path / "chats.jsonl"
+    chats.write_text(chat(("user", "a"), ("assistant", "b")))
+    assert _plain(chats, "embedding") == chats
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        chat(("user", "a")), chat(("user", "a"), ("assistant", "b"), ("user", "c")), chat(("assistant", "a"), ("user", "b")),
+        chat(("user", "a"), ("assistant", None)), '{"messages": 3}\n', "{\n", '{"messages": [{"role": "user"}]}\n', "3\n",
+    ],
+)  # fmt: skip
+def test_a_chat_of_another_form_is_refused_by_its_line(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "chats.jsonl"
+    path.write_text(chat(("user", "a"), ("assistant", "b")) + line)
+    with pytest.raises(InvalidInput, match="line 2") as caught:
+        _plain(path, TASK)
+    assert caught.value.code == "chat_line_wrong"
+
+
+def test_rows_of_a_validation_file_are_the_validation_split(tmp_path: Path) -> None:
+    rows = {name: [f"{name} {number}" for number in range(count)] for name, count in (("train", 90), ("validation", 20))}
+    files = []
+    for name, texts in rows.items():
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(json.dumps({"text": text, "label": "ab"[number % 2]}) + "\n" for number, text in enumerate(texts)))
+        files.append(SourceFile(path.name, path))
+    out = tmp_path / "out"
+    ingest(files, task=TASKS.get(TASK), options=ReadOptions(), out=out, validation=(1,))
+    assert sorted(read_split(out, "validation").texts) == sorted(rows["validation"])
+    learnt, held = read_split(out, "train").texts, read_split(out, "test").texts
+    assert sorted(learnt + held) == sorted(rows["train"])
+    assert learnt and held
