@@ -125,8 +125,9 @@ def _jobs() -> list[str]:
     lines += ["`datasets.add` and `models.add` upload and submit in one call.", "", "```python"]
     lines.append('files = [file.model_dump() for file in hanlin.blobs.upload("reviews.csv")]')
     for kind, config in EXAMPLES.items():
-        shown = config | {name: name for name in ("files", "file") if name in config}
-        said = json.dumps(shown).replace('"files": "files"', '"files": files').replace('"file": "file"', '"file": files[0]')
+        shown = config | {name: name for name in ("files", "file", "training_file") if name in config}
+        said = json.dumps(shown).replace('"files": "files"', '"files": files')
+        said = said.replace('"file": "file"', '"file": files[0]').replace('"training_file": "training_file"', '"training_file": files[0]')
         lines.append(f"hanlin.jobs.submit({json.dumps(kind)}, {said})")
     return [*lines, "```", ""]
 
