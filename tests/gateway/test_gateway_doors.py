@@ -69,7 +69,7 @@ def test_every_door_wants_a_key(stack) -> None:
             assert stack.client.get(door.path, headers={"authorization": ""}).status_code == 200
             continue
         path = door.path.replace("{endpoint}", "sentiment")
-        for method in door.allowed.split(", "):
+        for method in set(door.allowed.split(", ")) - {*door.elsewhere}:  # the control API asks for itself
             for key in ("", "Bearer hl_wrong"):
                 answer = stack.client.request(method, path, headers={"authorization": key})
                 assert answer.status_code == 401

@@ -118,7 +118,7 @@ class Edge:
         except InvalidInput:
             self._speak_as_asked(scope)
             raise
-        if found is None or scope["method"] in found.door.elsewhere:
+        if found is None:
             await self._inner(scope, receive, answer.send)
             return
         door = found.door
@@ -131,6 +131,8 @@ class Edge:
             await self._doorman.call(found, scope, receive, answer.send_whole, headers=headers)
         elif method in ("GET", "HEAD") and door.has_get:
             await (await self._doorman.show(found, headers))(scope, receive, answer.send)
+        elif method in door.elsewhere:
+            await self._inner(scope, receive, answer.send)
         else:
             raise InvalidInput("method_not_allowed", allowed=door.allowed)
 
