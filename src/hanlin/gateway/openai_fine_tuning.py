@@ -144,7 +144,7 @@ def routes(platform: Platform, dataplane: Dataplane | None = None) -> APIRouter:
         """The weights that were kept: those of the best evaluation, once it has succeeded."""
         return checkpoints_of(fine_tuning.get(platform, caller, fine_tuning_job_id), after=after)
 
-    @data.add("DELETE", "/models/{endpoint}", "write", responses=refused(400, 409))
+    @data.add("DELETE", "/models/{endpoint}", "write")
     async def delete_fine_tuned_model(caller: Caller, endpoint: str) -> ModelDeletedAnswer:
         """Takes away a model that a fine-tuning made, with its endpoint; nothing else is deleted here."""
         done = await run_in_threadpool(fine_tuning.delete_model, platform, caller, endpoint)
