@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ class Stack:
         self.reconciler = subprocess.Popen([sys.executable, STACK, "reconciler", self.home])
 
     def add_model(
-        self, version: str, *, labels: tuple[str, ...] = ("negative", "positive"), task: str = "text-classification", **fake: object
+        self, version: str, *, labels: tuple[str, ...] = ("negative", "positive"), task: str = "text-classification",
+        spec_more: Mapping[str, object] | None = None, **fake: object
     ) -> None:  # fmt: skip
         folder = self.home / "models" / version
         folder.mkdir(parents=True)
@@ -91,6 +93,7 @@ class Stack:
         tokenizer.save(str(folder / "tokenizer.json"))
         vectors = VectorSettings(int(str(fake["dimensions"])), is_normalized=False) if "dimensions" in fake else None
         spec = ModelSpec(task=task, labels=labels, max_length=64, pad_id=0, text=TextSettings(), languages=("en",), vectors=vectors)
+        spec = replace(spec, **(spec_more or {}))  # type: ignore[arg-type]
         spec.save(folder)
         (folder / "fake.json").write_text(json.dumps({"crash_token": 4, "nan_token": 5, "fail_token": 6, **fake}))
 

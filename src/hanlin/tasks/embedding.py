@@ -20,12 +20,13 @@ from hanlin.tasks.examples import Column, ExampleForm, PlainTexts
 from hanlin.tasks.likeness import VECTORS, Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, check_names, choice, integer, maybe, word
 from hanlin.tasks.ranking_metrics import ScalarMetrics, pair_metrics
-from hanlin.tasks.shapes import NUMBERS, ONE_OR_MORE, Shape, rows
+from hanlin.tasks.shapes import NUMBERS, ONE_OR_MORE, SCORED, Shape, rows
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.token_ids import TokenIds
 from hanlin.tasks.token_vectors import MAX_TOKEN_NUMBERS, OutputValue, check_no_windows, plan_tokens, token_vectors_of
 from hanlin.tasks.vectors import MAX_DIMENSIONS, VectorSettings
 from hanlin.tasks.windows import Window
+from hanlin.tasks.zero_shot import PARAMETERS, ZeroShot, check_alone, read_zero_shot
 from hanlin.types import JsonObject, JsonValue, LongText
 
 Vectors = npt.NDArray[np.float32]  # (texts, dimensions)
@@ -40,6 +41,7 @@ class EmbeddingOptions(TaskOptions):
         dimensions: values of each vector to keep; None means all.
         prompt_name: whose words go before each text; None means the model's default prompt.
         is_compared: whether the first text is compared with the others, and no vectors are answered.
+        zero_shot: the labels that texts are put under, instead of vectors.
         output_value: a vector for each text, or the vectors of its tokens, special ones included, as they are before pooling.
     """
 
@@ -48,6 +50,7 @@ class EmbeddingOptions(TaskOptions):
     prompt_name: str | None = None
     is_compared: bool = False
     output_value: OutputValue = "sentence_embedding"
+    zero_shot: ZeroShot | None = None
 
     @property
     def with_tokens(self) -> bool:
@@ -79,13 +82,15 @@ class Embedding:
     likeness: Likeness = VECTORS
     is_row_by_row = True
     examples: ExampleForm = PlainTexts((Column("text", "text", aliases=("sentence", "sentence1", "content", "document", "文本", "句子")),))
-    shape = Shape({"anyOf": [ONE_OR_MORE, COMPARED]}, {"anyOf": [NUMBERS, rows(NUMBERS), rows(rows(NUMBERS))]})
+    shape = Shape(
+        {"anyOf": [ONE_OR_MORE, COMPARED]}, {"anyOf": [NUMBERS, rows(NUMBERS), rows(rows(NUMBERS)), rows(SCORED), rows(rows(SCORED))]}
+    )
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
         "request": {"inputs": ["How do I return a parcel?", "Sending goods back"], "parameters": {"dimensions": 4}},
         "response": [[0.5, -0.5, 0.5, 0.5], [0.7, -0.1, 0.5, 0.5]],
     }
 
-    parameters: tuple[Parameter[Any], ...] = (_NORMALIZE, _DIMENSIONS, _PROMPT, _OUTPUT_VALUE, *LONG_TEXT)
+    parameters: tuple[Parameter[Any], ...] = (_NORMALIZE, _DIMENSIONS, _PROMPT, _OUTPUT_VALUE, *PARAMETERS, *LONG_TEXT)
 
     def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
         """See `Task.check`."""
@@ -93,6 +98,11 @@ class Embedding:
         is_compared = is_comparison(inputs)
         if is_compared:
             check_nothing_else(parameters, "normalize", "dimensions", "prompt_name", "output_value")
+        zero_shot = read_zero_shot(parameters, limits)
+        if zero_shot is not None:
+            check_alone(parameters, ("normalize", "dimensions", "output_value"))
+        if zero_shot is not None and is_compared:
+            raise InvalidInput("invalid_parameter", name="candidate_labels", expected="absent beside `sentences`", found="both of them")
         texts, is_single = check_items(as_list(inputs) if is_compared else inputs, limits)
         options = EmbeddingOptions(
             long_text=read_long_text(parameters),
@@ -101,10 +111,11 @@ class Embedding:
             prompt_name=_PROMPT.read(parameters),
             is_compared=is_compared,
             output_value=_OUTPUT_VALUE.read(parameters),
+            zero_shot=zero_shot,
         )
         if options.with_tokens:
             check_no_windows(options.long_text)
-        return TaskRequest(texts, is_single, options)
+        return TaskRequest((*texts, *zero_shot.hypotheses) if zero_shot else texts, is_single, options)
 
     def encode(
         self, request: TaskRequest, encoder: TextEncoder, spec: ModelSpec, *, long_text: LongText = "refuse", max_windows: int | None = None
@@ -157,6 +168,9 @@ class Embedding:
         if options.with_tokens:
             return msgspec.Raw(json_numbers(rows[0]) if request.is_single else b"[%s]" % b",".join(map(json_numbers, rows)))
         vectors = np.asarray(rows, dtype=np.float32)
+        if options.zero_shot is not None:
+            scored = options.zero_shot.answer(normalized(vectors))
+            return msgspec.Raw(msgspec.json.encode(scored[0] if request.is_single else scored))
         if options.is_compared:
             return msgspec.Raw(json_numbers(similarities(normalized(vectors))))
         return msgspec.Raw(json_numbers(vectors[0] if request.is_single else vectors))
