@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.errors import InvalidInput
-from hanlin.tasks.base import Parameter
-from hanlin.tasks.checks import Limits, check_text, read_names
+from hanlin.tasks.base import Limits, Parameter
+from hanlin.tasks.checks import check_text, read_names
 from hanlin.tasks.parameters import boolean, words
 from hanlin.tasks.problems import scores_of
 from hanlin.types import JsonObject, JsonValue, json_type, shorten
