@@ -41,8 +41,8 @@ def test_the_body_of_a_call_names_the_parameters_of_each_task() -> None:
 
 
 def test_a_default_is_shown_where_there_is_one() -> None:
-    shown = page(SCHEMA).partition('id="parameters-text-classification"')[2].partition("</table>")[0]
-    assert "<code>&quot;softmax&quot;</code>" in shown
+    shown = page(SCHEMA).partition('id="parameters-token-classification"')[2].partition("</table>")[0]
+    assert "<code>&quot;none&quot;</code>" in shown
     assert "<code>null</code>" not in shown
 
 
