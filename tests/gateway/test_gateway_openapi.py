@@ -12,7 +12,9 @@ from hanlin.gateway.operation import Operation
 from hanlin.types import JsonObject
 
 SCHEMA = describe({"openapi": "3.1.0", "info": {"title": "Hanlin", "version": "1"}, "paths": {}})
-ENDPOINTS = {"text-classification": "sentiment", "embedding": "vectors", "reranking": "ranks", "token-classification": "tags"}
+ENDPOINTS = {
+    "text-classification": "sentiment", "sentiment": "sentiment", "embedding": "vectors", "reranking": "ranks", "token-classification": "tags",
+}  # fmt: skip
 
 
 def made(told: object) -> Operation:

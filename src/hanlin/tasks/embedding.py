@@ -26,7 +26,7 @@ from hanlin.tasks.token_ids import TokenIds
 from hanlin.tasks.token_vectors import MAX_TOKEN_NUMBERS, OutputValue, check_no_windows, plan_tokens, token_vectors_of
 from hanlin.tasks.vectors import MAX_DIMENSIONS, VectorSettings
 from hanlin.tasks.windows import Window
-from hanlin.tasks.zero_shot import PARAMETERS, ZeroShot, check_alone, read_zero_shot
+from hanlin.tasks.zero_shot import HYPOTHESIS, MULTI, PARAMETERS, TEMPLATE, ZeroShot, check_alone, read_zero_shot
 from hanlin.types import JsonObject, JsonValue, LongText
 
 Vectors = npt.NDArray[np.float32]  # (texts, dimensions)
@@ -41,6 +41,7 @@ class EmbeddingOptions(TaskOptions):
         dimensions: values of each vector to keep; None means all.
         prompt_name: whose words go before each text; None means the model's default prompt.
         is_compared: whether the first text is compared with the others, and no vectors are answered.
+        hypothesis_template, is_multi: how labels are asked about, where there are any.
         zero_shot: the labels that texts are put under, instead of vectors.
         output_value: a vector for each text, or the vectors of its tokens, special ones included, as they are before pooling.
     """
@@ -51,6 +52,8 @@ class EmbeddingOptions(TaskOptions):
     is_compared: bool = False
     output_value: OutputValue = "sentence_embedding"
     zero_shot: ZeroShot | None = None
+    hypothesis_template: str = TEMPLATE
+    is_multi: bool = False
 
     @property
     def with_tokens(self) -> bool:
@@ -112,6 +115,8 @@ class Embedding:
             is_compared=is_compared,
             output_value=_OUTPUT_VALUE.read(parameters),
             zero_shot=zero_shot,
+            hypothesis_template=HYPOTHESIS.read(parameters),
+            is_multi=MULTI.read(parameters),
         )
         if options.with_tokens:
             check_no_windows(options.long_text)

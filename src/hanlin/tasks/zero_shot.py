@@ -42,13 +42,13 @@ def read_template(parameters: JsonObject) -> str:
     return value
 
 
-_TEMPLATE: Parameter[str] = Parameter(
+HYPOTHESIS: Parameter[str] = Parameter(
     "hypothesis_template",
     {"type": "string", "default": TEMPLATE, "example": "It is about {}.", "description": "the sentence that a label becomes, at its `{}`"},
     read_template,
 )
-_MULTI = boolean("multi_label", "whether several candidate labels may apply: each is judged by itself, and scores do not sum to 1")
-PARAMETERS: tuple[Parameter[Any], ...] = (_CANDIDATES, _TEMPLATE, _MULTI)
+MULTI = boolean("multi_label", "whether several candidate labels may apply: each is judged by itself, and scores do not sum to 1")
+PARAMETERS: tuple[Parameter[Any], ...] = (_CANDIDATES, HYPOTHESIS, MULTI)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +83,16 @@ def read_zero_shot(parameters: JsonObject, limits: Limits) -> ZeroShot | None:
     Raises:
         InvalidInput: `invalid_parameter`; `empty_text` and others for a label that is no text.
     """
-    if parameters.get("candidate_labels") is None:
-        for name in ("hypothesis_template", "multi_label"):
-            if parameters.get(name) is not None:
-                raise InvalidInput("invalid_parameter", name=name, expected="absent without `candidate_labels`", found="one of both")
+    template, is_multi = HYPOTHESIS.read(parameters), MULTI.read(parameters)
+    if parameters.get("candidate_labels") in (None, []):
         return None
     said = parameters["candidate_labels"]
     given = {"candidate_labels": [part.strip() for part in said.split(",")]} if isinstance(said, str) else parameters
     labels = read_names(given, "candidate_labels", default=(), limit=MAX_CANDIDATES)  # type: ignore[arg-type]  # checked there
-    if not labels or len(set(labels)) < len(labels):
-        found = "a label twice" if labels else "none"
-        raise InvalidInput("invalid_parameter", name="candidate_labels", expected="different labels", found=found)
-    template = _TEMPLATE.read(parameters)
+    if len(set(labels)) < len(labels):
+        raise InvalidInput("invalid_parameter", name="candidate_labels", expected="different labels", found="a label twice")
     hypotheses = [template.replace("{}", check_text(label, index, limits)) for index, label in enumerate(labels)]
-    return ZeroShot(tuple(labels), (*hypotheses, template.replace("{}", _NEUTRAL)), _MULTI.read(parameters))
+    return ZeroShot(tuple(labels), (*hypotheses, template.replace("{}", _NEUTRAL)), is_multi)
 
 
 def check_alone(parameters: JsonObject, names: Sequence[str]) -> None:
