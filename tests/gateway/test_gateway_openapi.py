@@ -13,8 +13,15 @@ from hanlin.types import JsonObject
 
 SCHEMA = describe({"openapi": "3.1.0", "info": {"title": "Hanlin", "version": "1"}, "paths": {}})
 ENDPOINTS = {
-    "text-classification": "sentiment", "sentiment": "sentiment", "embedding": "vectors", "reranking": "ranks", "token-classification": "tags",
+    "text-classification": "sentiment", "sentiment": "mood", "embedding": "vectors", "reranking": "ranks", "token-classification": "tags",
 }  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def mood(doors) -> None:
+    """An endpoint of sentiment beside the others."""
+    doors.add_model("mood:1", task="sentiment", spec_more={"scale": (-1.0, 1.0)})
+    doors.wait_state(doors.deploy("mood:1", "mood"), "ready")
 
 
 def made(told: object) -> Operation:

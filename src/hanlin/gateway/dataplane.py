@@ -123,7 +123,9 @@ class Dataplane:
         Raises:
             NotFound: `no_default_endpoint`.
         """
-        fit = [name for name, route in self.endpoints(principal) if not task or route.info is None or serves(route.info.task, task)]
+        known = self.endpoints(principal)
+        fit = [name for name, route in known if not task or route.info is None or route.info.task == task]
+        fit = fit or [name for name, route in known if route.info is not None and serves(route.info.task, task)]
         if (chosen := self.settings.default_endpoint) in fit:
             return chosen
         if len(fit) != 1:
