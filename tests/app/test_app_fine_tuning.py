@@ -175,6 +175,8 @@ def test_what_the_page_shows_runs(server, client, capsys: pytest.CaptureFixture[
     """Last, for it takes the room of another."""
     page = (Path(__file__).parents[2] / "docs" / "clients" / "fine-tuning.md").read_text(encoding="utf-8")
     snippet = page.partition("```python\n")[2].partition("```")[0]
-    exec(snippet.replace("http://127.0.0.1:8000", server.url).replace("hl_…", server.key), {})
+    shown: dict[str, openai.OpenAI] = {}
+    exec(snippet.replace("http://127.0.0.1:8000", server.url).replace("hl_…", server.key), shown)
+    shown["client"].close()
     assert re.fullmatch(r"ft:lstm:default:mood:[a-z0-9]{8} \['bad', 'good'\]\n", capsys.readouterr().out)
     assert list(client.models.list()) == []
