@@ -41,6 +41,12 @@ class LabelChain:
         """Labels that it knows."""
         return len(self.start)
 
+    def without(self, label: int, handicap: float) -> LabelChain:
+        """The same with `handicap` taken from the score of one label wherever it stands."""
+        taken = np.zeros(self.num_labels)
+        taken[label] = handicap
+        return LabelChain(np.maximum(self.start - taken, FORBIDDEN), np.maximum(self.between - taken, FORBIDDEN), self.end)
+
     def best(self, scores: npt.NDArray[np.floating]) -> list[int]:
         """The best row of labels; arguments as of `read`."""
         return viterbi(scores.astype(np.float64), self.between, self.start, self.end)

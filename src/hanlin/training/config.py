@@ -11,7 +11,7 @@ from hanlin.tasks.base import TASKS
 from hanlin.tasks.text import TextSettings
 from hanlin.types import JsonObject, JsonValue, nearest, shorten
 
-CLASSIFICATION, TAGGING = "text-classification", "token-classification"
+CLASSIFICATION, TAGGING, ROLES = "text-classification", "token-classification", "semantic-role-labelling"
 SCRATCH_MODELS = ("rnn", "lstm", "gru", "transformer")
 DEFAULT_TEXT = TextSettings(("html", "control", "width", "simplify", "lower", "space"))
 TAGGED_TEXT = TextSettings(("control", "width", "simplify", "space"))  # capitals tell names; a span may stand in what looks like HTML
@@ -156,16 +156,20 @@ def preset(model: str, task: str = CLASSIFICATION) -> TrainConfig:
     found = _of_classification(model)
     if task == "sentiment":
         return replace(found, task=task)
-    if task == TAGGING:
-        return _of_tagging(found)
+    if task in (TAGGING, ROLES):
+        return _of_tagging(found, task)
     return found if task == CLASSIFICATION else replace(found, task=task, metric=TASKS.get(task).main_metric, wide=False)
 
 
-def _of_tagging(like: TrainConfig) -> TrainConfig:
-    found = replace(like, task=TAGGING, metric="f1", wide=False, label_smoothing=0.0)
+def _of_tagging(like: TrainConfig, task: str) -> TrainConfig:
+    found = replace(like, task=task, metric="f1", wide=False, label_smoothing=0.0)
     if like.model == "base":
         return found
-    return replace(found, text=TAGGED_TEXT, epochs=8, batch_size=32, rate=2e-3, embedding_size=100, hidden_size=160, ngram_dropout=0.3)
+    found = replace(
+        found, text=TAGGED_TEXT, epochs=7, batch_size=96, rate=3e-3, embedding_size=100, hidden_size=160, ngram_buckets=2**16, dropout=0.5,
+        embedding_dropout=0.35, ngram_dropout=0.6,
+    )  # fmt: skip
+    return replace(found, tags="bioes") if task == TAGGING else replace(found, tokenizer="wordpiece")
 
 
 def _of_classification(model: str) -> TrainConfig:
