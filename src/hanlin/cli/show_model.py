@@ -76,14 +76,13 @@ def headline(model: Model, version: ModelVersion) -> None:
     SCREEN.show(title, cell(" · ".join(item for item in about if item), "dim"))
 
 
+_FIGURES = ("accuracy", "macro_f1", "ndcg", "mrr", "recall_1", "recall_10", "spearman", "pearson")
+
+
 def metrics(found: object, labels: Sequence[str]) -> None:
     """Main figures, per-class table, confusion matrix."""
     found = part(found, "test") if isinstance(part(found, "test"), dict) else found
-    line = [
-        f"{say(f'metric.{name}')} {percent(part(found, name))}"
-        for name in ("accuracy", "macro_f1")
-        if number(part(found, name)) is not None
-    ]
+    line = [f"{say(f'metric.{name}')} {percent(part(found, name))}" for name in _FIGURES if number(part(found, name)) is not None]
     if line:
         line[0] += _between(part(found, "interval"))
     if (ece := number(part(found, "ece"))) is not None:

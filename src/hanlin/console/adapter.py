@@ -24,6 +24,7 @@ from hanlin.gateway.dataplane import Dataplane
 from hanlin.jobs.values import Job, JobEvent
 from hanlin.messages.said import Said
 from hanlin.registry.values import ModelVersion, Variant
+from hanlin.tasks import TASKS
 from hanlin.types import JsonObject, KeyId, Principal, subject_of
 
 
@@ -167,9 +168,17 @@ def _model(item: ControlModel) -> ModelView:
     return ModelView(item.name, item.task, aliases, tuple(_version(version) for version in item.versions))
 
 
+def figures_of(task: str) -> tuple[str, ...]:
+    """Names of a task's figures, the main one first; none of a task whose plug-in is gone."""
+    if task not in TASKS.names():
+        return ()
+    found = TASKS.get(task)
+    return (found.main_metric, *found.figures)
+
+
 def _release(version: ModelVersion) -> VersionView:
     """A version by name, without what hangs on it."""
-    metrics = reading.read_metrics(version.metrics)
+    metrics = reading.read_metrics(version.metrics, figures_of(version.task))
     return VersionView(version.model, version.number, version.state, version.task, metrics=metrics, created_at=version.created_at)
 
 
@@ -186,7 +195,7 @@ def _version(item: ControlVersion) -> VersionView:
         task=version.task,
         is_base=version.is_base,
         labels=version.labels,
-        metrics=reading.read_metrics(version.metrics),
+        metrics=reading.read_metrics(version.metrics, figures_of(version.task)),
         created_at=version.created_at,
         published_at=version.published_at,
         lineage=reading.read_lineage(version.lineage),

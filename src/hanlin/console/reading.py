@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from hanlin.console.views import CertificateView, CurveView, EndpointSettings, LabelScores, MetricsView, SideView, TrialView, VariantView
@@ -13,6 +13,7 @@ from hanlin.messages.said import Said
 from hanlin.types import JsonObject, JsonValue
 
 MAIN_METRIC = "accuracy"
+_APART = frozenset({"macro_f1", "micro_f1"})  # shown in places of their own, or not at all
 _MAX_VALUE = 200  # characters of one line of lineage
 
 
@@ -43,16 +44,22 @@ def text(data: JsonObject, name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def read_metrics(data: JsonObject) -> MetricsView | None:
-    """The stored evaluation; None when the version was never measured."""
+def read_metrics(data: JsonObject, figures: Sequence[str] = ()) -> MetricsView | None:
+    """The stored evaluation; None when the version was never measured.
+
+    Args:
+        figures: names of the task's figures, the main one first; the first that was measured stands for the version.
+    """
     found = child(data, "test") or data
-    value = real(found, MAIN_METRIC)
-    if value is None:
+    measured = [(name, value) for name in dict.fromkeys((MAIN_METRIC, *figures)) if (value := real(found, name)) is not None]
+    if not measured:
         return None
+    (name, value), *others = measured
     scores = tuple(_label_scores(item) for item in objects(found.get("per_class")))
     confusion = _matrix(found.get("confusion"), len(scores))
+    more = tuple(item for item in others if item[0] not in _APART)
     return MetricsView(
-        MAIN_METRIC, value, _interval(found.get("interval")), real(found, "macro_f1"), real(found, "ece"), scores, confusion
+        name, value, _interval(found.get("interval")), real(found, "macro_f1"), real(found, "ece"), scores, confusion, more
     )  # fmt: skip
 
 

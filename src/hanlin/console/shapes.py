@@ -10,6 +10,11 @@ from hanlin.types import JsonValue
 ABSENT = "–"
 
 
+def share(value: float | None) -> str:
+    """A figure of quality: percents, or a plain number where it is none of a whole, such as a perplexity."""
+    return percent(value) if value is None or abs(value) <= 1 else number(value, 2)
+
+
 def percent(value: float | None, digits: int = 1) -> str:
     """A share of 1 as per cent."""
     return ABSENT if value is None else f"{value * 100:.{digits}f}\u202f%"
@@ -75,6 +80,7 @@ FILTERS = {
     "option": option,
     "pretty": pretty,
     "percent": percent,
+    "share": share,
     "number": number,
     "ms": milliseconds,
     "size": size,

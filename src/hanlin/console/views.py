@@ -29,7 +29,8 @@ class LabelScores:
 
 @dataclass(frozen=True, slots=True)
 class MetricsView:
-    """The stored evaluation of a version. `confusion[gold][predicted]` counts rows, in the order of `per_class`."""
+    """The stored evaluation of a version. `confusion[gold][predicted]` counts rows, in the order of `per_class`; `more` are the task's
+    other figures by name."""
 
     name: str
     value: float
@@ -38,6 +39,7 @@ class MetricsView:
     ece: float | None = None
     per_class: tuple[LabelScores, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
+    more: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

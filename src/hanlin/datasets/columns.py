@@ -64,6 +64,8 @@ def choose_columns(header: Sequence[str], task: Task, options: ReadOptions, *, f
             parts[column.name] = tuple(_find(names, column, part.strip(), file) for part in header.split(JOINT))
         elif header or _is_needed(names, column, columns, asked):
             places[column.name] = _find(names, column, header, file)
+    if not places and not parts:  # all are optional, but a file must have one
+        _find(names, columns[0], "", file)
     _check_apart(places, names, file)
     return ColumnChoice(places, names, parts)
 

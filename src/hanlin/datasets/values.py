@@ -164,6 +164,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "conll_columns": "the line has fewer columns than the first of the file",
         "brat_text": "the .txt file of this .ann file is missing",
         "brat_line": "not a span of characters in one piece: T1, tab, name, start, end, tab, words",
+        "too_many_negatives": "more than 100 unrelated texts",
         "json_field": "a field that must be a list or an object is not JSON",
     }.items()
 }

@@ -83,6 +83,7 @@ _TEXTS = tuple(
             r"not a span of characters in one piece: T1, tab, name, start, end, tab, words",
             "不是一段连续的字符：T1、制表符、名称、起点、终点、制表符、原文",
         ),
+        (r"more than 100 unrelated texts", "不相关文本超过 100 个"),
         (r"a field that must be a list or an object is not JSON", "应为列表或对象的字段不是 JSON"),
         (r"the label is not 1 to 200 characters without control characters", "标签应为 1 至 200 个字符且不含控制字符"),
     )

@@ -15,7 +15,7 @@ from hanlin.models.allowed import MODEL_TYPES
 from hanlin.models.heads import PROBLEM_TYPES
 from hanlin.networks.config import read_config
 from hanlin.networks.head import CLASSIFIER, KEY, Head, Output
-from hanlin.networks.heads import PretrainedClassifier
+from hanlin.networks.heads import PretrainedClassifier, PretrainedEmbedder
 from hanlin.networks.loading import Attention, quiet_transformers
 from hanlin.tasks.spec import Problem
 from hanlin.types import shorten
@@ -79,6 +79,35 @@ def _set_dropout(config: object, rate: float) -> None:
     for name, value in (rates | {"attention_probs_dropout_prob": 0.0, "attention_dropout": 0.0}).items():
         if hasattr(config, name):
             setattr(config, name, value)
+
+
+def build_embedder(folder: Path, head: Head, *, attention: Attention = "eager", dropout: float | None = None) -> PretrainedEmbedder:
+    """The encoder in `folder` with vectors as `head` pools them. Raises as `build_from_base`."""
+    from transformers import AutoConfig, AutoModel
+
+    model_type = str(read_config(folder).get("model_type"))
+    if model_type not in MODEL_TYPES:
+        raise InvalidInput("unsupported_architecture", architecture=shorten(model_type), choices=", ".join(MODEL_TYPES))
+    with quiet_transformers():
+        try:
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            if dropout is not None:
+                _set_dropout(config, dropout)
+            model = AutoModel.from_pretrained(
+                folder, config=config, attn_implementation=attention, local_files_only=True, trust_remote_code=False, use_safetensors=True,
+                dtype="float32",
+            )  # fmt: skip
+        except (ValueError, OSError, RuntimeError, KeyError, SafetensorError) as error:
+            raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names="model.safetensors") from error
+    return embedder_of(model, head)
+
+
+def embedder_of(model: nn.Module, head: Head) -> PretrainedEmbedder:
+    """The bare encoder with vectors as `head` pools them; its config says so."""
+    if hasattr(model, "pooler"):
+        model.pooler = None  # type: ignore[assignment]  # ours stands behind it
+    model.config.update({KEY: head.to_json()})  # type: ignore[union-attr,operator]  # transformers configs are untyped here
+    return PretrainedEmbedder(model, head)
 
 
 def rate_scales(module: nn.Module, *, layer_decay: float, head_rate: float) -> dict[str, float]:

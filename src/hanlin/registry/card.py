@@ -13,7 +13,7 @@ from hanlin.registry.card_words import LIMITS, VECTOR_LIMITS, word
 from hanlin.registry.values import Certificate, DatasetVersion, Model, ModelVersion, Variant, certified_digest
 from hanlin.types import JsonObject
 
-_SCORES = ("accuracy", "macro_f1", "micro_f1", "ece")
+_SCORES = ("accuracy", "ndcg", "mrr", "recall_1", "recall_10", "spearman", "pearson", "macro_f1", "micro_f1", "ece")
 
 
 def write_card(
@@ -142,10 +142,10 @@ def _write_metrics(card: _Card, metrics: JsonObject) -> None:
     if not metrics:
         return card.text(card.word("no_metrics"))
     interval = as_list(metrics.get("interval"))
-    rows = []
+    rows: list[list[str]] = []
     for name in _SCORES:
         if (score := number(metrics, name)) is not None:
-            span = f"{percent(interval[0])} – {percent(interval[1])}" if name == "accuracy" and len(interval) == 2 else NONE
+            span = f"{percent(interval[0])} – {percent(interval[1])}" if not rows and len(interval) == 2 else NONE  # of the main one
             rows.append([card.word(name), percent(score), span])
     card.table(["metric", "value", "interval"], rows)
     if (count := number(metrics, "rows")) is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -205,6 +205,23 @@ class Task(Protocol):
         Raises:
             InvalidInput: `foreign_label` for an annotation that the model cannot give.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """The calls that examine a model on a whole split, and what their answers, one a call, are worth."""
+
+    calls: Sequence[tuple[JsonValue, JsonObject]]
+    judge: Callable[[Sequence[JsonValue]], Quality]
+
+
+@runtime_checkable
+class SetsExams(Protocol):
+    """A task whose examples cannot be judged one by one: a search is good or bad among all texts of a split."""
+
+    def exam(self, questions: Sequence[JsonValue], spec: ModelSpec) -> Exam:
+        """The exam on these questions. Raises InvalidInput (`not_judged`) where they have no answers."""
         ...
 
 

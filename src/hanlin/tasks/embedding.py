@@ -11,15 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.errors import EngineFailed, InvalidInput
-from hanlin.tasks.base import TASKS, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
+from hanlin.tasks.base import TASKS, Exam, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
 from hanlin.tasks.checks import check_items, read_long_text
 from hanlin.tasks.comparing import COMPARED, as_list, check_nothing_else, is_comparison, similarities
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
-from hanlin.tasks.examples import Column, ExampleForm, PlainTexts
+from hanlin.tasks.examples import Column, ExampleForm
 from hanlin.tasks.likeness import VECTORS, Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, check_names, choice, integer, maybe, word
 from hanlin.tasks.ranking_metrics import ScalarMetrics, pair_metrics
+from hanlin.tasks.related import Related, RelatedTexts
+from hanlin.tasks.search_exam import vector_exam
 from hanlin.tasks.shapes import NUMBERS, ONE_OR_MORE, SCORED, Shape, rows
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.token_ids import TokenIds
@@ -79,12 +81,26 @@ class Embedding:
     """One vector for each text; texts that mean the same have vectors that point the same way."""
 
     name = "embedding"
-    main_metric = "spearman"
-    figures: tuple[str, ...] = ("spearman",)
+    main_metric = "ndcg"  # of examples with scores it is spearman
+    figures: tuple[str, ...] = ("ndcg", "mrr", "recall_1", "recall_10", "spearman")
     head: HeadKind = "vectors"
     likeness: Likeness = VECTORS
     is_row_by_row = True
-    examples: ExampleForm = PlainTexts((Column("text", "text", aliases=("sentence", "sentence1", "content", "document", "文本", "句子")),))
+    examples: ExampleForm = RelatedTexts((
+        Column(
+            "anchor", "text", is_optional=True,
+            aliases=("query", "question", "title", "sentence", "sentence1", "text1", "text_a", "premise", "source_sentence",
+                     "句子", "句子1", "查询", "问题", "问句", "标题"),
+        ),
+        Column(
+            "positive", "text", is_optional=True,
+            aliases=("pos", "answer", "passage", "text", "document", "body", "content", "sentence2", "text2", "text_b", "hypothesis",
+                     "文本", "句子2", "答案", "回答", "段落", "正文", "内容"),
+        ),
+        Column("negative", "json", is_optional=True, aliases=("neg", "negatives", "hard_negative", "hard_negatives", "负例", "反例")),
+        Column("score", "label", is_optional=True, aliases=("similarity", "similarity_score", "相似度", "分数", "得分")),
+        Column("group", "label", is_optional=True, aliases=("page", "分组", "页面")),
+    ))  # fmt: skip
     shape = Shape(
         {"anyOf": [ONE_OR_MORE, COMPARED]}, {"anyOf": [NUMBERS, rows(NUMBERS), rows(rows(NUMBERS)), rows(SCORED), rows(rows(SCORED))]}
     )
@@ -185,8 +201,8 @@ class Embedding:
         return pair_metrics(np.asarray(probabilities, dtype=np.float64).reshape(-1), np.asarray(gold, dtype=np.float64))
 
     def probe(self, questions: Sequence[JsonValue]) -> tuple[JsonValue, JsonObject]:
-        """See `Task.probe`."""
-        return list(questions), {"truncation": True}
+        """See `Task.probe`: of an example the first text."""
+        return [Related.asked(question).first for question in questions], {"truncation": True}
 
     def read(self, answer: JsonValue, spec: ModelSpec) -> list[Numbers]:
         """See `Task.read`: one unit vector a text."""
@@ -194,10 +210,14 @@ class Embedding:
 
     def ask(self, question: JsonValue) -> tuple[JsonValue, JsonObject]:
         """See `Task.ask`."""
-        return question, {"truncation": True}
+        return Related.asked(question).first, {"truncation": True}
+
+    def exam(self, questions: Sequence[JsonValue], spec: ModelSpec) -> Exam:
+        """See `SetsExams.exam`: the vector of every text, for a search among all of them or for the similarity of scored pairs."""
+        return vector_exam(questions, spec, task=self.name)
 
     def quality(self, answers: Sequence[JsonValue], gold: Sequence[str], labels: Sequence[str]) -> ScalarMetrics:
-        """See `Task.quality`: texts alone say nothing of how alike they are."""
+        """See `Task.quality`: one text alone says nothing of how alike texts are; `exam` asks for all of them."""
         raise InvalidInput("not_judged", task=self.name)
 
 

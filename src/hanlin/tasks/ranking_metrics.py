@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +14,9 @@ from hanlin.types import JsonObject
 
 Values = npt.NDArray[np.float64]
 DEPTH = 10
+RECALL_DEPTHS = (1, 10)
+_BLOCK = 256  # queries whose similarities are held at once
+_TIE = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,28 @@ def ranking_metrics(scores: Values, relevance: Values) -> ScalarMetrics:
     rank = np.array([_reciprocal_rank(found, true) for found, true in rows])
     values = {"ndcg": float(ndcg.mean()), "mrr": float(rank.mean())}
     return ScalarMetrics(len(rows), values, resampled(len(rows), lambda drawn: float(ndcg[drawn].mean())))
+
+
+def search_metrics(queries: Values, texts: Values, relevant: Sequence[Sequence[int]]) -> ScalarMetrics:
+    """How well vectors `(queries, size)` find their relevant ones among all `(texts, size)`, both of length 1.
+
+    Of texts that are equally near, those that are not relevant count as found first: vectors that are all alike find nothing.
+    """
+    ndcg, reciprocal = np.empty(len(queries)), np.empty(len(queries))
+    recall = {depth: np.empty(len(queries)) for depth in RECALL_DEPTHS}
+    for start in range(0, len(queries), _BLOCK):
+        for row, scores in enumerate(queries[start : start + _BLOCK] @ texts.T, start):
+            own = np.sort(scores[list(relevant[row])])[::-1]
+            others = np.delete(scores, list(relevant[row]))
+            places = (others[None, :] >= own[:, None] - _TIE).sum(1) + np.arange(len(own))  # from 0, best first
+            gains = 1 / np.log2(np.arange(2, DEPTH + 2))
+            ndcg[row] = gains[places[places < DEPTH]].sum() / gains[: len(own)].sum()
+            reciprocal[row] = 1 / (places[0] + 1)
+            for depth, found in recall.items():
+                found[row] = (places < depth).sum() / len(own)
+    values = {"ndcg": float(ndcg.mean()), "mrr": float(reciprocal.mean())}
+    values |= {f"recall_{depth}": float(found.mean()) for depth, found in recall.items()}
+    return ScalarMetrics(len(queries), values, _interval(len(queries), lambda drawn: float(ndcg[drawn].mean())))
 
 
 def ranks(values: Values) -> Values:

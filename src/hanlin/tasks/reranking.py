@@ -114,9 +114,7 @@ class Reranking:
         policy = options.long_text or long_text
         if spec.vectors is None:
             return encoder.encode_pairs(options.query, _texts(request), policy, max_windows=max_windows)
-        prompts = dict(spec.vectors.prompts)
-        ask = next((prompts[name] for name in ("query", "search_query") if name in prompts), "")
-        tell = next((prompts[name] for name in ("passage", "document", "search_document") if name in prompts), "")
+        ask, tell = spec.vectors.role_words("query"), spec.vectors.role_words("passage")
         try:
             query = encoder.encode([ask + options.query], truncate=policy == "truncate")
         except InvalidInput as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from hanlin.errors import InvalidInput
 from hanlin.types import JsonObject, JsonValue, shorten
@@ -10,6 +11,9 @@ from hanlin.types import JsonObject, JsonValue, shorten
 MAX_DIMENSIONS = 65_536
 MAX_PROMPTS = 100
 MAX_PROMPT_CHARACTERS = 2_000
+Role = Literal["query", "passage"]
+# Names under which models keep the words before what is searched for, and before what is found.
+_ROLES: dict[Role, tuple[str, ...]] = {"query": ("query", "search_query"), "passage": ("passage", "document", "search_document")}
 _FIELDS = {"dimensions", "is_normalized", "prompts", "default_prompt"}
 
 
@@ -48,6 +52,15 @@ class VectorSettings:
             choices = ", ".join(map(shorten, found)) or "absent: this model has no prompts"
             raise InvalidInput("invalid_parameter", name="prompt_name", expected=f"one of {choices}"[:300], found=shorten(name))
         return found[name]
+
+    def role(self, role: Role) -> str | None:
+        """The name of the prompt for a text of this role in a search; None where the model has none."""
+        names = [name for name, _ in self.prompts]
+        return next((name for name in _ROLES[role] if name in names), None)
+
+    def role_words(self, role: Role) -> str:
+        """The words that go before a text of this role; none where the model has no such prompt."""
+        return dict(self.prompts).get(self.role(role) or "", "")
 
     def to_json(self) -> JsonObject:
         """The stored form."""

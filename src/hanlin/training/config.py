@@ -13,6 +13,7 @@ from hanlin.types import JsonObject, JsonValue, nearest, shorten
 
 CLASSIFICATION, TAGGING, ROLES = "text-classification", "token-classification", "semantic-role-labelling"
 SCRATCH_MODELS = ("rnn", "lstm", "gru", "transformer")
+RELATED = ("embedding", "reranking")
 DEFAULT_TEXT = TextSettings(("html", "control", "width", "simplify", "lower", "space"))
 TAGGED_TEXT = TextSettings(("control", "width", "simplify", "space"))  # capitals tell names; a span may stand in what looks like HTML
 
@@ -39,6 +40,12 @@ class TrainConfig:
         head_rate: factor on the rate of the new head (fine-tuning).
         tags: how runs of tokens are told apart by a tagger: `bio`, or `bioes`, which also marks last and single tokens.
         crf: whether a tagger learns which labels follow each other, and answers with the best row of labels.
+        loss: of embeddings and rankings; `auto` chooses by the examples, see docs/training.md.
+        temperature: of in-batch negatives and CoSENT; margin: of triplets; symmetric: whether texts also look for their queries.
+        matryoshka: numbers of leading dimensions that are trained to stand alone; matryoshka_weights: their weights, all alike when empty.
+        pooling: `mean` or `cls`; empty leaves it to the base.
+        query_prompt, passage_prompt: words that go before the two sides of a search; empty leaves them to the base.
+        negatives: texts beside each right one that are looked up among all others where the examples bring none (reranking).
         seed, threads: the same two give the same weights, bit for bit.
     """
 
@@ -83,6 +90,16 @@ class TrainConfig:
     head_rate: float = 1.0
     tags: str = "bio"
     crf: bool = True
+    loss: str = "auto"
+    temperature: float = 0.05
+    margin: float = 0.3
+    symmetric: bool = True
+    matryoshka: tuple[int, ...] = ()
+    matryoshka_weights: tuple[float, ...] = ()
+    pooling: str = ""
+    query_prompt: str = ""
+    passage_prompt: str = ""
+    negatives: int = 4
     seed: int = 0
     threads: int = 0
 
@@ -94,8 +111,19 @@ class TrainConfig:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise _wrong(name, getattr(self, name), ", ".join(choices))
+        for name in ("query_prompt", "passage_prompt"):
+            if len(getattr(self, name)) > MAX_PROMPT:
+                raise _wrong(name, getattr(self, name), f"at most {MAX_PROMPT} characters")
+        self._check_matryoshka()
         if self.metric not in watched(self.task):
             raise _wrong("metric", self.metric, ", ".join(watched(self.task)))
+
+    def _check_matryoshka(self) -> None:
+        dims, weights = self.matryoshka, self.matryoshka_weights
+        if len(dims) > MAX_DIMS or len(set(dims)) < len(dims) or not all(2 <= size <= 65_536 for size in dims):
+            raise _wrong("matryoshka", dims, f"a list of at most {MAX_DIMS} different numbers, 2 to 65536")
+        if weights and (len(weights) != len(dims) or not all(0 < weight <= 1000 for weight in weights)):
+            raise _wrong("matryoshka_weights", weights, "as many numbers above 0 as matryoshka has, or none")
 
     @property
     def is_scratch(self) -> bool:
@@ -131,7 +159,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "evaluations": (1, 100), "average": (0, 0.99999), "max_length": (4, 131_072), "train_length": (4, 131_072),
     "vocab_size": (3, 1_000_000), "min_count": (1, 1_000_000), "embedding_size": (2, 4096), "hidden_size": (2, 4096), "layers": (1, 48),
     "heads": (1, 64), "dropout": (0, 0.95), "embedding_dropout": (0, 0.95), "ngram_buckets": (16, 2**22), "ngram_dropout": (0, 0.95),
-    "layer_decay": (0.1, 1), "head_rate": (0.01, 1000), "seed": (0, 2**63 - 1), "threads": (0, 256),
+    "layer_decay": (0.1, 1), "head_rate": (0.01, 1000), "temperature": (0.001, 10),
+    "margin": (0, 2), "negatives": (0, 100), "seed": (0, 2**63 - 1), "threads": (0, 256),
 }  # fmt: skip
 _CHOICES: dict[str, tuple[str, ...]] = {
     "model": (*SCRATCH_MODELS, "base"),
@@ -142,8 +171,12 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "tokenizer": ("character", "word", "bpe", "wordpiece"),
     "positions": ("sinusoidal", "learned"),
     "tags": ("bio", "bioes"),
+    "loss": ("auto", "contrastive", "triplet", "cosent", "mse", "bce", "listwise"),
+    "pooling": ("", "mean", "cls"),
 }
-_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string"}
+_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", tuple: "array"}
+MAX_PROMPT = 200  # characters
+MAX_DIMS = 16
 
 
 def watched(task: str) -> tuple[str, ...]:
@@ -154,11 +187,21 @@ def watched(task: str) -> tuple[str, ...]:
 def preset(model: str, task: str = CLASSIFICATION) -> TrainConfig:
     """What works well for `model` when nothing else is said. Figures: docs/benchmarks.md."""
     found = _of_classification(model)
-    if task == "sentiment":
+    if task in (CLASSIFICATION, "sentiment"):
         return replace(found, task=task)
     if task in (TAGGING, ROLES):
         return _of_tagging(found, task)
     return found if task == CLASSIFICATION else replace(found, task=task, metric=TASKS.get(task).main_metric, wide=False)
+    found = replace(found, task=task, metric=TASKS.get(task).main_metric, wide=False)
+    return _of_related(found) if task in RELATED else found
+
+
+def _of_related(found: TrainConfig) -> TrainConfig:
+    """Embedding and reranking: a rate that leaves a good base what it knows; many rows a batch, for each is the others' negative."""
+    found = replace(found, label_smoothing=0.0, train_length=128)
+    if found.is_scratch:
+        return replace(found, embedding_size=128, hidden_size=128, layers=2, dropout=0.1, average=0.0, rate=1e-3, batch_size=64)
+    return replace(found, rate=5e-5, batch_size=64, batch_tokens=8192, epochs=3, max_length=512)
 
 
 def _of_tagging(like: TrainConfig, task: str) -> TrainConfig:
@@ -202,7 +245,11 @@ def describe_options() -> dict[str, JsonObject]:
 
 
 def _typed(name: str, value: JsonValue, default: object) -> object:
-    if isinstance(default, bool):
+    if isinstance(default, tuple):
+        kind = float if name == "matryoshka_weights" else int
+        if isinstance(value, list | tuple):  # as `to_json` keeps it
+            return tuple(_typed(name, item, kind()) for item in value)
+    elif isinstance(default, bool):
         if isinstance(value, bool):
             return value
     elif isinstance(default, str):
@@ -213,7 +260,11 @@ def _typed(name: str, value: JsonValue, default: object) -> object:
             return float(value)
         if isinstance(value, int):
             return value
-    raise _wrong(name, value, {bool: "true or false", str: "a word", int: "a whole number", float: "a number"}[type(default)])
+    raise _wrong(
+        name,
+        value,
+        {bool: "true or false", str: "a word", int: "a whole number", float: "a number", tuple: "a list of numbers"}[type(default)],
+    )
 
 
 def _wrong(name: str, value: object, right: str) -> InvalidInput:

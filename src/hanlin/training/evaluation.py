@@ -17,7 +17,7 @@ from hanlin.engines.torch_engine import TorchSession
 from hanlin.engines.trained import trained_session
 from hanlin.networks.head import Head
 from hanlin.networks.loading import Dtype
-from hanlin.tasks.base import TASKS, Quality
+from hanlin.tasks.base import TASKS, Exam, Quality, SetsExams, Task
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.problems import Function, scores_of
 from hanlin.tasks.spec import ModelSpec
@@ -31,7 +31,7 @@ class Evaluation:
     """What a model does on a split.
 
     Attributes:
-        answers: in their wire form, one an example, in the order of the split.
+        answers: in their wire form, one an example, in the order of the split; one a call where the task sets an exam.
         labels: the model's.
         rows_per_s, tokens_per_s: of the network alone, at the split's own lengths; tokens without padding.
     """
@@ -70,11 +70,19 @@ def _judge(session: Session, max_rows: int | None, folder: Path, split: Rows, to
 
     def on_done(done: int) -> None:
         told.check_cancelled()
-        told.report(done, len(questions), {})
+        told.report(done, len(exam.calls), {})
 
-    asked = Questioner(session, task, spec, encoder, max_rows=max_rows).ask([task.ask(question) for question in questions], on_done=on_done)
-    metrics = task.quality(asked.answers, split.labels, spec.labels)
+    exam = exam_of(task, questions, split.labels, spec)
+    asked = Questioner(session, task, spec, encoder, max_rows=max_rows).ask(exam.calls, on_done=on_done)
+    metrics = exam.judge(asked.answers)
     return Evaluation(asked.answers, spec.labels, metrics, len(questions) / asked.seconds, asked.tokens / asked.seconds)
+
+
+def exam_of(task: Task, questions: Sequence[JsonValue], gold: Sequence[str], spec: ModelSpec) -> Exam:
+    """The calls that judge a model on these examples: one an example, unless the task sets an exam of its own."""
+    if isinstance(task, SetsExams):
+        return task.exam(questions, spec)
+    return Exam([task.ask(question) for question in questions], lambda answers: task.quality(answers, gold, spec.labels))
 
 
 def predict(
