@@ -78,7 +78,7 @@ class RelatedTexts:
     has_answers: bool = True
 
     def read(self, fields: Mapping[str, object]) -> Example:
-        """See `ExampleForm.read`: all pairs of one group, else of one first text, stay in one split. A lone text is an example without an answer."""
+        """See `ExampleForm.read`: pairs of one group, else of one first text, stay in one split. A lone text has no answer."""
         first, second, negatives, score, group = (column.name for column in self.columns)
         given = [fields[name] for name in (first, second) if name in fields]
         if len(given) < 2:
