@@ -75,7 +75,7 @@ def search_metrics(queries: Values, texts: Values, relevant: Sequence[Sequence[i
                 found[row] = (places < depth).sum() / len(own)
     values = {"ndcg": float(ndcg.mean()), "mrr": float(reciprocal.mean())}
     values |= {f"recall_{depth}": float(found.mean()) for depth, found in recall.items()}
-    return ScalarMetrics(len(queries), values, _interval(len(queries), lambda drawn: float(ndcg[drawn].mean())))
+    return ScalarMetrics(len(queries), values, resampled(len(queries), lambda drawn: float(ndcg[drawn].mean())))
 
 
 def ranks(values: Values) -> Values:
