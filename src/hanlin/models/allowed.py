@@ -6,6 +6,9 @@ import re
 
 # Encoders whose transformers classes read ids and mask alone, have a sequence-classification head and run no code from the folder.
 MODEL_TYPES = ("albert", "bert", "camembert", "deberta-v2", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta")
+# Networks that write a target for a source, and those that continue their row: with their class of transformers, as above.
+SEQ2SEQ_TYPES = ("bart", "m2m_100", "marian", "mbart", "mt5", "pegasus", "t5")
+CAUSAL_TYPES = ("gemma", "gpt2", "gpt_neox", "llama", "mistral", "olmo2", "opt", "phi", "phi3", "qwen2", "qwen3", "smollm3")
 WEIGHTS = "model.safetensors"
 NEEDED = frozenset({"config.json", WEIGHTS})
 OWN_FILES = frozenset({"hanlin.json", "wide.safetensors"})  # in what `hanlin model export` wrote
@@ -39,13 +42,72 @@ _DEBERTA = """
 attention_head_size max_relative_positions norm_rel_ebd pos_att_type position_biased_input position_buckets relative_attention share_att_key
 conv_act conv_kernel_size pooler_dropout pooler_hidden_act pooler_hidden_size legacy
 """
+_SEQ2SEQ = """
+d_model d_kv d_ff num_layers num_decoder_layers num_heads relative_attention_max_distance dropout_rate layer_norm_epsilon initializer_factor
+feed_forward_proj dense_act_fn is_gated_act scale_decoder_outputs n_positions encoder_layers encoder_ffn_dim encoder_attention_heads
+decoder_layers decoder_ffn_dim decoder_attention_heads encoder_layerdrop decoder_layerdrop activation_function activation_dropout init_std
+scale_embedding decoder_start_token_id decoder_vocab_size share_encoder_decoder_embeddings classif_dropout add_bias_logits
+add_final_layer_norm extra_pos_embeddings normalize_before normalize_embedding static_position_embeddings
+force_bos_token_to_be_generated tokenizer_class num_hidden_layers
+"""
+_CAUSAL = """
+n_embd n_layer n_head n_inner n_ctx resid_pdrop embd_pdrop attn_pdrop summary_proj_to_labels summary_first_dropout scale_attn_weights
+scale_attn_by_inverse_layer_idx reorder_and_upcast_attn num_key_value_heads rms_norm_eps pretraining_tp attention_bias mlp_bias head_dim
+rope_theta rope_scaling rope_parameters sliding_window use_sliding_window max_window_layers layer_types hidden_dropout rotary_pct
+rotary_emb_base use_parallel_residual partial_rotary_factor qk_layernorm original_max_position_embeddings ffn_dim do_layer_norm_before
+_remove_final_layer_norm word_embed_proj_dim layerdrop enable_bias layer_norm_elementwise_affine hidden_activation
+use_bidirectional_attention no_rope_layers no_rope_layer_interval
+"""
 _OWN = "wide_sizes wide_buckets hanlin_head"
 CONFIG_KEYS = frozenset(f"{_COMMON} {_DISTILBERT} {_ELECTRA} {_ALBERT} {_DEBERTA} {_OWN} relative_attention_num_buckets".split())
+WRITER_KEYS = CONFIG_KEYS | frozenset(f"{_SEQ2SEQ} {_CAUSAL}".split())
+# How rotary positions are stretched: the only object in a config that we read.
+_ROTARY = """
+rope_theta rope_type type factor low_freq_factor high_freq_factor original_max_position_embeddings partial_rotary_factor attention_factor
+beta_fast beta_slow short_factor long_factor
+"""
+ROTARY_KEYS = frozenset(_ROTARY.split())
 DROPPED_KEYS = frozenset({"_name_or_path", "transformers_version", "torch_dtype", "dtype", "architectures", "problem_type", "num_labels"})
-ACTIVATIONS = frozenset({"gelu", "gelu_new", "gelu_fast", "gelu_python", "gelu_pytorch_tanh", "relu", "silu", "swish", "tanh"})
+ACTIVATIONS = frozenset(
+    {"gelu", "gelu_new", "gelu_fast", "gelu_python", "gelu_pytorch_tanh", "relu", "silu", "swish", "tanh", "gated-gelu"}
+)
 MUST_BE_FALSE = frozenset({"is_decoder", "is_encoder_decoder", "add_cross_attention", "output_attentions", "output_hidden_states"})
 BOUNDS = {
-    "vocab_size": 2_000_000, "hidden_size": 16_384, "dim": 16_384, "num_hidden_layers": 128, "n_layers": 128, "num_attention_heads": 256,
-    "n_heads": 256, "intermediate_size": 65_536, "hidden_dim": 65_536, "max_position_embeddings": 131_072, "type_vocab_size": 1024,
+    "vocab_size": 2_000_000,
+    "hidden_size": 16_384,
+    "dim": 16_384,
+    "num_hidden_layers": 128,
+    "n_layers": 128,
+    "num_attention_heads": 256,
+    "n_heads": 256,
+    "intermediate_size": 65_536,
+    "hidden_dim": 65_536,
+    "max_position_embeddings": 131_072,
+    "type_vocab_size": 1024,
     "embedding_size": 16_384,
-}  # fmt: skip
+    "d_model": 16_384,
+    "d_kv": 4096,
+    "d_ff": 65_536,
+    "num_layers": 128,
+    "num_decoder_layers": 128,
+    "num_heads": 256,
+    "encoder_layers": 128,
+    "decoder_layers": 128,
+    "encoder_ffn_dim": 65_536,
+    "decoder_ffn_dim": 65_536,
+    "encoder_attention_heads": 256,
+    "decoder_attention_heads": 256,
+    "n_embd": 16_384,
+    "n_layer": 128,
+    "n_head": 256,
+    "n_inner": 65_536,
+    "n_positions": 131_072,
+    "num_key_value_heads": 256,
+    "head_dim": 4096,
+    "sliding_window": 1_048_576,
+    "ffn_dim": 65_536,
+    "word_embed_proj_dim": 16_384,
+    "decoder_vocab_size": 2_000_000,
+    "original_max_position_embeddings": 1_048_576,
+}
+MAY_BE_NULL = frozenset({"n_inner", "num_key_value_heads", "head_dim", "sliding_window", "num_decoder_layers"})  # fmt: skip

@@ -1,4 +1,4 @@
-"""Which head an imported encoder gets: its own, if the task can use it, or one that needs no weights, or none (a base)."""
+"""Which head an imported network gets: its own, if the task can use it, or one that needs no weights, or none (a base)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hanlin.errors import InvalidInput
+from hanlin.generation import MAX_NEW_TOKENS, GenerationSettings
+from hanlin.models import writers
 from hanlin.models.sentence_folder import SentenceParts, read_parts
 from hanlin.models.weights_file import Tensor
-from hanlin.networks.head import CLASSIFIER, KEY, Head
+from hanlin.networks.head import CLASSIFIER, KEY, WRITER, Head
 from hanlin.tasks.base import HeadKind
 from hanlin.tasks.spec import PairForm, Problem, labels_from_config
 from hanlin.tasks.vectors import VectorSettings
@@ -34,6 +36,7 @@ class Heading:
         is_base: it has no head of its own yet.
         is_assumed: how its vectors are made is our assumption.
         max_length: the folder's own limit for texts, where a head comes with one.
+        generation: how it writes, where it does.
     """
 
     head: Head
@@ -44,12 +47,13 @@ class Heading:
     is_base: bool = False
     is_assumed: bool = False
     max_length: int | None = None
+    generation: GenerationSettings | None = None
 
 
 def choose(
     kind: HeadKind, source: Path, config: JsonObject, tensors: Mapping[str, Tensor], given: Sequence[str] | None
 ) -> Heading:  # fmt: skip
-    """The head that an encoder gets for a task.
+    """The head that a network gets for a task.
 
     Args:
         given: names for the outputs, when config.json has none worth keeping.
@@ -57,6 +61,10 @@ def choose(
     Raises:
         InvalidInput: `invalid_labels`, `unsupported_pooling` and others naming what does not fit.
     """
+    if kind in ("targets", "continuations"):
+        is_seq2seq = kind == "targets"
+        settings = writers.settings_of(writers.told(source, config), is_seq2seq=is_seq2seq, positions=positions_of(config))
+        return Heading(WRITER, generation=settings)
     has_head = any(name.startswith(HEAD) for name in tensors)
     if kind == "vectors" or (kind == "pairs" and not has_head):
         return _vectors(source, config)
@@ -94,6 +102,12 @@ def _pair_form(config: JsonObject, labels: Sequence[str]) -> PairForm:
         return "none"
     kinds = config.get("type_vocab_size")
     return "typed" if isinstance(kinds, int) and kinds > 1 else "joined"
+
+
+def positions_of(config: JsonObject) -> int:
+    """Most tokens that a network that writes can count, on either side; those that know distances only count as far as we let them."""
+    stated = config.get("max_position_embeddings", config.get("n_positions"))
+    return stated if isinstance(stated, int) and config.get("model_type") not in ("t5", "mt5") else MAX_NEW_TOKENS
 
 
 def _vectors(source: Path, config: JsonObject) -> Heading:

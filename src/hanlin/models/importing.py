@@ -6,33 +6,39 @@ Of Hugging Face folders nothing is run; files that need a library to be read (ON
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-from torch import nn
-
 from hanlin.errors import InvalidInput
-from hanlin.models import allowed, heads, keras_folder, label_files, onnx_folder, own_folder, slow_tokenizers, strict_json, weights_file
+from hanlin.models import (
+    allowed,
+    heads,
+    keras_folder,
+    label_files,
+    onnx_folder,
+    own_folder,
+    slow_tokenizers,
+    strict_json,
+    weights_file,
+    writers,
+)  # fmt: skip
 from hanlin.models.child import Guard, plain_guard
 from hanlin.models.foreign_config import check_config
 from hanlin.models.tokenizer_probe import Probe, probe
+from hanlin.models.trial import check_size, try_out
 from hanlin.networks.config import MAX_CONFIG_BYTES
-from hanlin.networks.head import CLASSIFIER, KEY, Head
-from hanlin.networks.loading import load_model
+from hanlin.networks.head import CLASSIFIER, KEY, WRITER, Head
 from hanlin.networks.wide import WIDE_FILE
-from hanlin.tasks.base import TASKS
+from hanlin.tasks.base import TASKS, HeadKind
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonObject, shorten
 
 MAX_FILES = 200
 MAX_LENGTH = 512
-_UNSAVED = 10_000_000  # parameters that honest files may lack, such as a pooler
-MAX_TRIED_LENGTH = 4096  # a longer row would only cost time
+MAX_CONTINUED_LENGTH = 4096  # of a row that is continued
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +76,14 @@ def import_folder(
         return _import_graph(graph, source, out, task=task, labels=labels, max_length=max_length, guard=guard)
     check_model_folder(source)
     tensors = weights_file.read_header(source / allowed.WEIGHTS)
-    told = own_folder.read_spec(source, task=task)
+    told, kind = own_folder.read_spec(source, task=task), TASKS.get(task).head
     if own_folder.is_own(strict_json.read_object(source / "config.json", max_bytes=MAX_CONFIG_BYTES)):
-        return _import_own(source, out, tensors, told=told, labels=labels)
-    config = check_config(source)
+        return _import_own(source, out, tensors, told=told, labels=labels, kind=kind)
+    config = check_config(source, kind)
     out.mkdir(parents=True)
     try:
         found = _write_tokenizer(source, out)
-        heading = heads.choose(TASKS.get(task).head, source, config, tensors, labels)
+        heading = heads.choose(kind, source, config, tensors, labels)
         if told and told.pairs != heading.pairs:  # only who made it knows what it was taught to read
             head = Head(heading.head.output, heading.head.pooling, heading.head.is_normalized, told.has_types)
             heading = replace(heading, pairs=told.pairs, head=head)
@@ -85,22 +91,24 @@ def import_folder(
             raise InvalidInput("invalid_model_spec", field="labels", problem="≠ id2label (config.json)")
         limit = _length_limit(source, config, max_length or (told.max_length if told else None), heading.max_length)
         pad_id = told.pad_id if told else _pad_id(config, found)
-        spec = ModelSpec(task=task, labels=heading.labels, max_length=limit, pad_id=pad_id, vectors=heading.vectors)
+        spec = ModelSpec(
+            task=task, labels=heading.labels, max_length=limit, pad_id=pad_id, vectors=heading.vectors, generation=heading.generation
+        )  # fmt: skip
         spec = replace(spec, problem=told.problem if told else heading.problem, pairs=heading.pairs)
         if told:
             spec = replace(
                 spec, text=told.text, languages=told.languages, vectors=told.vectors or heading.vectors, thresholds=told.thresholds,
-                scale=told.scale,
+                scale=told.scale, generation=told.generation or heading.generation,
             )  # fmt: skip
         _check_fit(config, found, spec)
-        _write_config(config, heading, out)
+        _write_config(writers.config_of(source, config, kind), heading, out)
         shutil.copyfile(source / allowed.WEIGHTS, out / allowed.WEIGHTS)
         if own_folder.check_wide(source, config, heading.labels, is_base=heading.is_base):
             shutil.copyfile(source / WIDE_FILE, out / WIDE_FILE)
         spec.save(out)
         TextEncoder.load(out)
-        _check_size(out, tensors)
-        size = _try(out, spec, heading)
+        check_size(out, tensors, kind)
+        size = try_out(out, spec, heading)
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)
         raise
@@ -108,12 +116,15 @@ def import_folder(
 
 
 def _import_own(
-    source: Path, out: Path, tensors: dict[str, weights_file.Tensor], *, told: ModelSpec | None, labels: Sequence[str] | None
-) -> Imported:
+    source: Path, out: Path, tensors: dict[str, weights_file.Tensor], *, told: ModelSpec | None, labels: Sequence[str] | None,
+    kind: HeadKind,
+) -> Imported:  # fmt: skip
     """One of our own networks: the same files again, byte for byte where they are right, and nothing else."""
     if (source / WIDE_FILE).is_file():  # our own networks hold their road among their weights
         raise InvalidInput("unexpected_file", file=WIDE_FILE)
     config = own_folder.read_network(source, labels)
+    writers.check_own(config.model_type, kind)
+    head = WRITER if config.is_generator else CLASSIFIER
     own_folder.check_weights(config, tensors)
     out.mkdir(parents=True)
     try:
@@ -122,11 +133,11 @@ def _import_own(
         shutil.copyfile(source / allowed.WEIGHTS, out / allowed.WEIGHTS)
         spec.save(out)
         TextEncoder.load(out)
-        size = _try(out, spec, heads.Heading(CLASSIFIER, spec.labels))
+        size = try_out(out, spec, heads.Heading(head, spec.labels))
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)
         raise
-    return Imported(spec, False, size)
+    return Imported(spec, False, size, head)
 
 
 def _import_graph(
@@ -197,13 +208,16 @@ def _write_tokenizer(source: Path, out: Path) -> Probe:
 def _length_limit(source: Path, config: JsonObject, wanted: int | None, usual: int | None) -> int:
     positions = config.get("max_position_embeddings", MAX_LENGTH)
     assert isinstance(positions, int)
+    if config["model_type"] in allowed.SEQ2SEQ_TYPES + allowed.CAUSAL_TYPES:
+        positions = heads.positions_of(config)
     if config["model_type"] in ("roberta", "xlm-roberta", "camembert", "mpnet"):
         positions -= 2  # they count from the padding id on
     stated = _stated_length(source)
     for length in (stated, wanted):
         if length is not None and not 1 <= length <= positions:
             raise InvalidInput("tokenizer_does_not_fit", problem=f"texts of {length} tokens for {positions} positions")
-    return wanted or min(positions, stated or MAX_LENGTH, usual or MAX_LENGTH, MAX_LENGTH)
+    most = MAX_CONTINUED_LENGTH if config["model_type"] in allowed.CAUSAL_TYPES else MAX_LENGTH
+    return wanted or min(positions, stated or most, usual or most, most)
 
 
 def _stated_length(source: Path) -> int | None:
@@ -229,7 +243,8 @@ def _check_fit(config: JsonObject, found: Probe, spec: ModelSpec) -> None:
         raise InvalidInput("tokenizer_does_not_fit", problem=f"token id {max(found.largest_id, spec.pad_id)} for {rows} embedding rows")
     for name in ("pad_token_id", "bos_token_id", "eos_token_id", "cls_token_id", "sep_token_id", "unk_token_id"):
         stated = config.get(name)
-        if stated is not None and not (isinstance(stated, int) and 0 <= stated < rows):
+        ids = stated if isinstance(stated, list) and name == "eos_token_id" else [] if stated is None else [stated]
+        if not all(isinstance(one, int) and 0 <= one < rows for one in ids):
             raise InvalidInput("tokenizer_does_not_fit", problem=f"{name} for {rows} embedding rows")
 
 
@@ -241,37 +256,3 @@ def _write_config(config: JsonObject, heading: heads.Heading, out: Path) -> None
     if heading.head != CLASSIFIER:
         kept[KEY] = heading.head.to_json()
     (out / "config.json").write_text(json.dumps(kept, ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-
-
-def _check_size(folder: Path, tensors: dict[str, weights_file.Tensor]) -> None:
-    """A config may declare a network a thousand times its weights: counted on paper, before any memory is asked for."""
-    from transformers import AutoConfig, AutoModel
-
-    there = sum(math.prod(tensor.shape) for tensor in tensors.values())
-    try:
-        config = AutoConfig.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
-        with torch.device("meta"):
-            declared = sum(item.numel() for item in AutoModel.from_config(config).parameters())
-    except Exception as error:  # the library's own complaints about sizes, of any kind
-        raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names="config.json") from error
-    if declared > 2 * there + _UNSAVED:
-        raise InvalidInput("weights_do_not_fit", names=f"{declared:,} ≫ {there:,}")
-
-
-def _try(folder: Path, spec: ModelSpec, heading: heads.Heading) -> int:
-    """Load the model and run it once on its longest text. Returns the number of parameters."""
-    from hanlin.models.pretrained import build_from_base
-
-    module: nn.Module = build_from_base(folder, spec.labels) if heading.is_base else load_model(folder)
-    ids = torch.full((1, min(spec.max_length, MAX_TRIED_LENGTH)), spec.pad_id, dtype=torch.long)
-    arrays = (ids, torch.ones_like(ids), torch.zeros_like(ids))[: len(heading.head.inputs)]
-    try:
-        with torch.inference_mode():
-            found = module.eval()(*arrays)
-    except Exception as error:  # whatever a network of strange sizes raises when it runs means the same
-        raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names=allowed.WEIGHTS) from error
-    width = spec.vectors.dimensions if heading.head.output == "embeddings" and spec.vectors else len(spec.labels)
-    shape = (*ids.shape, width) if heading.head.output == "token_logits" and not heading.is_base else (1, width)
-    if found.shape != shape or not bool(found.isfinite().all()):
-        raise InvalidInput("weights_do_not_fit", names="the model's answer has a wrong shape or is not finite")
-    return sum(parameter.numel() for parameter in module.parameters())

@@ -16,8 +16,8 @@ from hanlin.errors import InvalidInput
 from hanlin.models import allowed, strict_json, weights_file
 from hanlin.models.tokenizer_probe import Probe
 from hanlin.models.weights_file import Tensor
-from hanlin.networks.config import MAX_CONFIG_BYTES, MODEL_TYPES, NetworkConfig
-from hanlin.networks.loading import build
+from hanlin.networks.config import GENERATOR_TYPES, MAX_CONFIG_BYTES, MODEL_TYPES, NetworkConfig
+from hanlin.networks.loading import build, build_generator, tied_names
 from hanlin.networks.wide import WIDE_FILE, WideRoad, WideShape
 from hanlin.tasks.spec import FILE_NAME, ModelSpec, labels_from_config
 from hanlin.types import JsonObject, shorten
@@ -30,7 +30,7 @@ _FLOATS = frozenset({"F32", "F16", "BF16"})
 
 def is_own(config: JsonObject) -> bool:
     """Whether config.json describes one of our own networks."""
-    return config.get("model_type") in MODEL_TYPES
+    return config.get("model_type") in MODEL_TYPES + GENERATOR_TYPES
 
 
 def read_spec(folder: Path, *, task: str) -> ModelSpec | None:
@@ -55,6 +55,8 @@ def read_network(folder: Path, given: Sequence[str] | None = None) -> NetworkCon
     for key, value in config.items():
         if key not in _BESIDE_FIELDS and not _is_right(known.get(key, ""), key, value):
             raise InvalidInput("forbidden_config_key", key=shorten(key))
+    if config.get("model_type") in GENERATOR_TYPES:
+        return NetworkConfig.load(folder)
     labels = labels_from_config(config)
     network = replace(NetworkConfig.load(folder), labels=labels)
     if given is None:
@@ -66,7 +68,9 @@ def read_network(folder: Path, given: Sequence[str] | None = None) -> NetworkCon
 def check_weights(config: NetworkConfig, tensors: Mapping[str, Tensor]) -> None:
     """Names, shapes and types of the weights against the network. Raises InvalidInput (`weights_do_not_fit`)."""
     with torch.device("meta"):
-        wanted = {name: tuple(tensor.shape) for name, tensor in build(config).state_dict().items()}
+        module = build_generator(config) if config.is_generator else build(config)
+        tied = tied_names(module)
+        wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items() if name not in tied}
     _compare(wanted, tensors)
 
 
