@@ -69,6 +69,7 @@ CALLERS: dict[str, tuple[Any, str, tuple[str, str]]] = {
     "private endpoint": (APP, ".sentiment", ("NOT_FOUND", "endpoint_not_found")),
     "no name": (APP, "Not_A_Name", ("NOT_FOUND", "endpoint_not_found")),
     "no endpoint": (APP, "", ("NOT_FOUND", "endpoint_not_found")),
+    "NUL in a name": (APP, "sentiment\0", ("NOT_FOUND", "endpoint_not_found")),
     "a path": (APP, "../sentiment", ("NOT_FOUND", "endpoint_not_found")),
 }
 
@@ -156,6 +157,21 @@ def test_a_call_belongs_to_the_callers_trace(channel) -> None:
     assert span != "b2" * 8
     _, told = method.with_call(infer_request("sentiment", ["good"]), metadata=(*APP, ("traceparent", "nonsense")), timeout=30)
     assert dict(told.trailing_metadata())["traceresponse"].split("-")[1] not in {"a1" * 16, "0" * 32}
+
+
+@pytest.mark.parametrize("value", [True, "1", 1.0, 0, -1, 10**9, 2**62, "[1]", "[" * 100])
+def test_c142_a_parameter_of_another_type_is_refused_as_over_rest(channel, value: object) -> None:
+    found = refusal(channel, infer_request("sentiment", ["good"], top_k=value))
+    assert found in {
+        ("INVALID_ARGUMENT", "invalid_parameter"),
+        ("INVALID_ARGUMENT", "malformed_json"),
+        ("INVALID_ARGUMENT", "nested_too_deeply"),
+    }
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_c142_numbers_that_are_none_are_refused_as_over_rest(channel, number: float) -> None:
+    assert refusal(channel, infer_request("sentiment", ["good"], top_k=number)) == ("INVALID_ARGUMENT", "invalid_parameter")
 
 
 def test_raw_contents_and_ids_are_taken(doors, channel) -> None:

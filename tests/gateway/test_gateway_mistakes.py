@@ -72,6 +72,9 @@ INPUTS: dict[str, tuple[object, VERDICT]] = {
     "one text too many, others empty": (["good"] + [""] * 32, (413, "batch_too_large")),
     "tabs": (["\t\t"], (422, "empty_text")),
     "no-break space": (["\u00a0"], (422, "empty_text")),
+    "combining marks alone": (["\u0301\u0302"], (422, "empty_text")),
+    "control characters alone": (["\x01\x02\x7f"], (422, "empty_text")),
+    "zero width alone": (["\u200b\u200d"], (422, "empty_text")),
     "line separator": (["\u2028"], (422, "empty_text")),
 }
 ALONE: dict[str, object] = {
