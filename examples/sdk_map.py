@@ -52,5 +52,7 @@ def embed_all(hanlin: Hanlin, endpoint: str, texts: list[str]) -> list[list[floa
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python examples/sdk_map.py ENDPOINT FILE")
     with Hanlin() as connection:
         sys.exit(min(1, label_file(connection, sys.argv[1], Path(sys.argv[2]))))

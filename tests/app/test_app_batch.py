@@ -160,15 +160,42 @@ def test_the_command_writes_results_and_errors_where_it_is_told(server, tmp_path
     path = write(tmp_path / "in.csv", 100)
     environ = {**os.environ, "HANLIN_URL": server.url, "HANLIN_KEY": server.key, "HANLIN_LANG": "zh"}
     command = [sys.executable, "-m", "hanlin", "batch", "calm", str(path), "--text", "text", "--id", "id", "--out", str(tmp_path / "a.csv")]
-    shown = subprocess.run([*command, "--set", "top_k=1"], env=environ, check=True, capture_output=True, text=True).stdout
-    assert "共 100 行：成功 99，失败 1" in shown
+
+    def run(*options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*command, *options], env=environ, check=False, capture_output=True, text=True)
+
+    done = run("--set", "top_k=1")
+    assert (done.returncode, "共 100 行：成功 99，失败 1" in done.stdout) == (1, True), done.stderr
     with (tmp_path / "a.csv").open(newline="") as stream:
         table = list(csv.DictReader(stream))
     assert [row["id"] for row in table] == [str(number) for number in range(100) if number != 7]
     assert {row["label"] for row in table} <= {"calm", "storm"}
     assert "文本为空" in read(tmp_path / "in.errors.jsonl")[0]["error"]["message"]
-    told = subprocess.run([*command, "--json"], env=environ, check=True, capture_output=True, text=True).stdout
-    assert json.loads(told)["result"]["completed"] == 99
+    refused = run("--json")
+    assert refused.returncode == 1
+    assert "batch_file_exists" in refused.stdout + refused.stderr
+    told = run("--json", "--overwrite")
+    assert json.loads(told.stdout)["result"]["completed"] == 99
+    unknown = subprocess.run(
+        [*command[:4], "none-such", *command[5:], "--overwrite"], env=environ, check=False, capture_output=True, text=True
+    )
+    assert unknown.returncode == 1
+
+
+def test_the_same_batch_again_follows_the_first(server, tmp_path: Path) -> None:
+    with server.client() as client:
+        path = write(tmp_path / "in.csv", 10 * ROWS)
+        one = client.batches.submit("calm", path, BatchOptions(id="id"))
+        assert client.batches.submit("calm", path, BatchOptions(id="id"), follow=True).id == one.id
+        other = client.batches.submit("calm", path, BatchOptions(id="id", parameters={"top_k": 1}), follow=True)
+        assert other.id != one.id
+        for job in (one, other):
+            client.jobs.cancel(job.id)
+            with pytest.raises(Cancelled):
+                client.jobs.wait(job.id, timeout=60)
+        again = client.batches.submit("calm", path, BatchOptions(id="id"), follow=True)
+        assert again.id not in {one.id, other.id}
+        client.jobs.cancel(again.id)
 
 
 def test_what_a_batch_made_is_fetched_later_too(server, tmp_path: Path) -> None:

@@ -73,6 +73,12 @@ def test_options_that_make_no_sense_are_refused(hanlin, option) -> None:
     assert caught.value.code == "map_option_too_small"
 
 
+def test_an_option_that_is_none_is_named_with_those_there_are(hanlin) -> None:
+    with pytest.raises(errors.InvalidInput, match=r"concurency.*concurrency") as caught:
+        hanlin.map("sentiment", ["a"], concurency=4)
+    assert caught.value.code == "map_option_unknown"
+
+
 def test_the_source_is_read_as_far_as_needed(hanlin) -> None:
     read = 0
 

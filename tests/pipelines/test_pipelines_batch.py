@@ -16,7 +16,7 @@ from hanlin.datasets.inputs import InputColumns
 from hanlin.errors import EngineFailed, HanlinError, InvalidInput, NotFound
 from hanlin.pipelines.batch_calls import Answered
 from hanlin.pipelines.batch_forms import GROUP_BYTES, RowsForm
-from hanlin.pipelines.batch_pace import MOST, START, Pace
+from hanlin.pipelines.batch_pace import MOST, START, Turns
 from hanlin.pipelines.batch_results import Mark, Results
 from hanlin.pipelines.batch_source import row_lines
 from hanlin.pipelines.batch_spool import Row, Spool, build_spool, find_spool
@@ -200,7 +200,7 @@ def test_groups_are_bounded_by_rows_and_bytes() -> None:
 
 def test_the_pace_grows_by_answers_and_halves_once_a_round() -> None:
     now = [0.0]
-    pace = Pace(clock=lambda: now[0])
+    pace = Turns(clock=lambda: now[0])
     for _ in range(10_000):
         pace.taken()
     assert pace.allowed == MOST
@@ -215,7 +215,7 @@ def test_the_pace_grows_by_answers_and_halves_once_a_round() -> None:
 
 
 async def test_no_more_calls_are_in_flight_than_the_pace_allows() -> None:
-    pace, most = Pace(), 0
+    pace, most = Turns(), 0
 
     async def call() -> None:
         nonlocal most

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from hanlin.cli.screen import SCREEN
 from hanlin.cli.shape import figure, part, words
 from hanlin.cli.waiting import uploading, wait_for
 from hanlin.cli.words import name_of, say
-from hanlin.errors import HanlinError, InvalidInput
+from hanlin.errors import Conflict, HanlinError, InvalidInput
 from hanlin.messages import terminal_language
 from hanlin.types import shorten
 
@@ -37,27 +38,47 @@ def batch(  # noqa: PLR0917  # Typer passes them by name
     format: Annotated[str | None, typer.Option("--format", help=say("option.batch_format"), metavar="|".join(FORMATS))] = None,  # noqa: A002
     more: Annotated[list[str] | None, typer.Option("--set", help=say("option.batch_set"), metavar="NAME=VALUE")] = None,
     within: Annotated[float | None, typer.Option("--within", help=say("option.batch_within"), min=1, max=30 * 24, metavar="HOURS")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help=say("option.batch_overwrite"))] = False,
     wait: Wait = True,
     json: JsonFlag = False,
 ) -> None:
-    """See `help.batch`."""
+    """See `help.batch`. Exit status 1 where a row failed."""
     from hanlin.client.batches import BatchOptions
 
     out_format = _format(format, out)
     target = out or file.with_name(f"{file.stem}.results.{out_format}")
+    failures = errors or file.with_name(f"{file.stem}.errors.jsonl")
+    _refuse_to_overwrite(() if overwrite or not wait else (target, failures))
     options = BatchOptions(
         text=text, id=id, parameters=named_values(more or []), out_format=out_format,
         window_s=None if within is None else within * 3600, language=terminal_language(),
     )  # fmt: skip
     with connect() as hanlin:
+        hanlin.describe(endpoint)  # whether there is one, before a large file is sent
         with uploading(file) as bar:
-            job = hanlin.batches.submit(endpoint, file, options, on_bytes=bar)
+            job = hanlin.batches.submit(endpoint, file, options, follow=True, on_bytes=bar)
+        if job.started_at is not None and not json:
+            SCREEN.note(say("wait.batch_followed", job=job.id))
         if wait:
-            job = _follow(hanlin, job, target, errors or file.with_name(f"{file.stem}.errors.jsonl"), is_quiet=json)
+            job = _follow(hanlin, job, target, failures, is_quiet=json)
         elif not json:
             SCREEN.line(say("wait.batch_queued", job=job.id))
         if json:
             SCREEN.document(job.model_dump(mode="json"))
+    _end(job)
+
+
+def _refuse_to_overwrite(paths: Iterable[Path]) -> None:
+    """Raises Conflict (`batch_file_exists`)."""
+    for path in paths:
+        if path.exists():
+            raise Conflict("batch_file_exists", path=shorten(str(path), 200))
+
+
+def _end(job: Job) -> None:
+    """Exit status 1 where rows failed: whoever runs this in a script shall notice."""
+    if part(job.result, "failed"):
+        raise typer.Exit(1)
 
 
 def results(
@@ -76,6 +97,7 @@ def results(
         job = _follow(hanlin, job, target, errors or Path(f"{stem}.errors.jsonl"), is_quiet=json)
     if json:
         SCREEN.document(job.model_dump(mode="json"))
+    _end(job)
 
 
 def _follow(hanlin: Hanlin, job: Job, target: Path, errors: Path, *, is_quiet: bool) -> Job:

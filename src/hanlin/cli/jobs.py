@@ -55,7 +55,7 @@ def list_(
         for job in found
     ]  # fmt: skip
     columns = [say(f"column.{name}") for name in ("job", "kind", "subject", "state", "progress", "created", "took")]
-    SCREEN.show(grid(columns, rows, whole=(0,)))
+    SCREEN.show(grid(columns, rows, whole=(0, 3, 4, 5, 6)))
 
 
 def show(job_id: JobId, json: JsonFlag = False) -> None:

@@ -76,7 +76,7 @@ def list_(json: JsonFlag = False) -> None:
                 state = say("certificate.agreement", state=state)
             rows.append((f"{model.name}:{version.number}", alias, state, accuracy, chosen, moment(version.created_at)))
     columns = [say(f"column.{name}") for name in ("model", "alias", "state", "accuracy", "chosen", "created")]
-    SCREEN.show(grid(columns, rows, right=(3,)))
+    SCREEN.show(grid(columns, rows, right=(3,), whole=(3, 5)))
 
 
 def show(reference: Reference, json: JsonFlag = False) -> None:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
+_PIPED_COLUMNS = 400  # tables are as wide as what they hold: whoever reads them is a program, or a file
+
+
 class Screen:
     """The terminal of this process. `is_json` is set by the `--json` option of the running command."""
 
@@ -40,7 +43,7 @@ class Screen:
         """A rich console; no markup is read from data."""
         from rich.console import Console
 
-        width = None if (sys.stderr if is_error else sys.stdout).isatty() else 120
+        width = None if (sys.stderr if is_error else sys.stdout).isatty() else _PIPED_COLUMNS
         return Console(stderr=is_error, highlight=False, markup=False, emoji=False, width=width)
 
 

@@ -173,7 +173,7 @@ VARIANT_COLUMNS = ("variant", "metric", "drop", "p50", "p99", "throughput", "mem
 
 
 def _variant_grid(rows: Sequence[Sequence[object]]) -> RenderableType:
-    return grid(["", *(say(f"column.{name}") for name in VARIANT_COLUMNS)], rows, right=range(2, 9), whole=(1,))
+    return grid(["", *(say(f"column.{name}") for name in VARIANT_COLUMNS)], rows, right=range(2, 9), whole=range(1, 9))
 
 
 def _variant_row(row: object, name: str, is_chosen: bool, size_bytes: int | None) -> list[object]:

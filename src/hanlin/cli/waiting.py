@@ -88,7 +88,7 @@ def _view(title: str) -> Iterator[View]:
     from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
-        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=30), TaskProgressColumn(), TimeElapsedColumn(),
+        SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(bar_width=20), TaskProgressColumn(), TimeElapsedColumn(),
         TimeRemainingColumn(), TextColumn("{task.fields[figures]}", markup=False),
     )  # fmt: skip
     with Progress(*columns, console=SCREEN.console(is_error=True)) as progress:
@@ -114,6 +114,7 @@ class _Lines:
         self._title = title
         self._tenth = -1
         self._shown_at = float("-inf")
+        SCREEN.note(f"{title}: {say('wait.waits')}")
 
     def event(self, event: JobEvent) -> None:
         for line in event.message.splitlines():
@@ -130,4 +131,9 @@ class _Lines:
 def figures(metrics: Mapping[str, float], limit: int = 6) -> str:
     """Live figures in one line: losses and qualities first, then rates."""
     names = sorted(metrics, key=lambda name: not any(word in name for word in ("loss", "accuracy", "f1")))
-    return "  ".join(f"{clean(name_of('metric', name))} {metrics[name]:.4g}" for name in names[:limit])
+    return "  ".join(f"{clean(name_of('metric', name))} {_number(metrics[name])}" for name in names[:limit])
+
+
+def _number(value: float) -> str:
+    """Four digits, and never a power of ten for what people count."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"

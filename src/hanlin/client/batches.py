@@ -16,6 +16,9 @@ from hanlin.client.values import Job, UploadedFile
 from hanlin.errors import InvalidInput
 from hanlin.types import check_name, shorten
 
+_LOOKED_AT = 100  # jobs of a state, for one that does the same
+_SAME = ("endpoint", "file", "text", "id", "parameters", "out_format", "language")
+
 
 @dataclass(frozen=True, slots=True)
 class BatchOptions:
@@ -50,15 +53,33 @@ class BatchOptions:
 
 
 def submit(
-    endpoint: str, source: Path, options: BatchOptions, policy: Policy, *, idempotency_key: str | None, on_bytes: transfer.OnBytes | None
-) -> Flow[Job]:
+    endpoint: str, source: Path, options: BatchOptions, policy: Policy, *, follow: bool = False, idempotency_key: str | None,
+    on_bytes: transfer.OnBytes | None,
+) -> Flow[Job]:  # fmt: skip
     """Sends the file, unless the server has it, and queues the job. Raises InvalidInput (`file_not_one`) for a folder."""
     check_name(endpoint, kind="endpoint")  # before a byte is sent
     if source.is_dir():
         raise InvalidInput("file_not_one", path=shorten(str(source), 200))
     files = yield from transfer.upload(source, policy, on_bytes=on_bytes)
+    if follow and (under_way := (yield from _under_way(options.config(endpoint, files[0]), policy))) is not None:
+        return under_way
     call: Call[Job] = calls.submit_job("batch", options.config(endpoint, files[0]), idempotency_key=idempotency_key)
     return (yield from flows.exchange(call, policy))
+
+
+def _under_way(config: JsonObject, policy: Policy) -> Flow[Job | None]:
+    """The job of the same batch that has not ended; None where there is none."""
+    for state in ("running", "queued"):
+        for job in (yield from flows.exchange(calls.list_jobs(state=state, limit=_LOOKED_AT), policy)):
+            if job.kind == "batch" and all(_asked(job.config, name) == _asked(config, name) for name in _SAME):
+                return job
+    return None
+
+
+def _asked(config: JsonObject, name: str) -> JsonValue:
+    """What a batch was asked for; of its file, what it holds: the name may differ."""
+    found = config.get(name)
+    return found.get("sha256") if name == "file" and isinstance(found, dict) else found or None
 
 
 def file_of(job: Job, name: str) -> UploadedFile | None:
@@ -82,13 +103,17 @@ class Batches(Part):
     """Files of rows for an endpoint."""
 
     def submit(
-        self, endpoint: str, source: str | Path, options: BatchOptions | None = None, *, idempotency_key: str | None = None,
-        on_bytes: transfer.OnBytes | None = None,
+        self, endpoint: str, source: str | Path, options: BatchOptions | None = None, *, follow: bool = False,
+        idempotency_key: str | None = None, on_bytes: transfer.OnBytes | None = None,
     ) -> Job:  # fmt: skip
-        """Sends a file and queues its batch; `jobs.wait` the job that is returned, then `fetch` what it made."""
+        """Sends a file and queues its batch; `jobs.wait` the job that is returned, then `fetch` what it made.
+
+        `follow`: where the same batch is queued or running, its job is returned and no second one begun.
+        """
         core = self._core
         found = submit(
-            endpoint, Path(source), options or BatchOptions(), core.policy, idempotency_key=idempotency_key, on_bytes=on_bytes
+            endpoint, Path(source), options or BatchOptions(), core.policy, follow=follow, idempotency_key=idempotency_key,
+            on_bytes=on_bytes,
         )  # fmt: skip
         return core.driver.run(found)
 
@@ -101,13 +126,17 @@ class AsyncBatches(AsyncPart):
     """The same for asyncio."""
 
     async def submit(
-        self, endpoint: str, source: str | Path, options: BatchOptions | None = None, *, idempotency_key: str | None = None,
-        on_bytes: transfer.OnBytes | None = None,
+        self, endpoint: str, source: str | Path, options: BatchOptions | None = None, *, follow: bool = False,
+        idempotency_key: str | None = None, on_bytes: transfer.OnBytes | None = None,
     ) -> Job:  # fmt: skip
-        """Sends a file and queues its batch; `jobs.wait` the job that is returned, then `fetch` what it made."""
+        """Sends a file and queues its batch; `jobs.wait` the job that is returned, then `fetch` what it made.
+
+        `follow`: where the same batch is queued or running, its job is returned and no second one begun.
+        """
         core = self._core
         found = submit(
-            endpoint, Path(source), options or BatchOptions(), core.policy, idempotency_key=idempotency_key, on_bytes=on_bytes
+            endpoint, Path(source), options or BatchOptions(), core.policy, follow=follow, idempotency_key=idempotency_key,
+            on_bytes=on_bytes,
         )  # fmt: skip
         return await core.driver.run(found)
 

@@ -6,7 +6,7 @@ source ─▶ Grouper ─▶ Board ─▶ (a request, by a driver) ─▶ Board 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Generic, Literal, TypedDict, TypeVar
 
@@ -20,6 +20,7 @@ from hanlin.client.questions import Question
 from hanlin.client.steps import Flow, Reply
 from hanlin.client.texts import Grouper
 from hanlin.errors import HanlinError, Internal, InvalidInput, from_wire
+from hanlin.types import shorten
 
 T = TypeVar("T")
 OnError = Literal["raise", "return"]
@@ -62,6 +63,15 @@ class MapPlan:
         for name, value in (("concurrency", self.concurrency), ("group_size", self.group_size)):
             if value < 1:
                 raise InvalidInput("map_option_too_small", name=name, value=value)
+
+
+def plan_of(options: MapOptions) -> MapPlan:
+    """The plan. Raises InvalidInput (`map_option_unknown`, `map_option_too_small`)."""
+    known = [field.name for field in fields(MapPlan)]
+    for name in options:
+        if name not in known:
+            raise InvalidInput("map_option_unknown", name=shorten(name), choices=", ".join(known))
+    return MapPlan(**options)
 
 
 @dataclass(frozen=True, slots=True)

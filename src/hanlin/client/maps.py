@@ -8,7 +8,7 @@ from typing import Literal, TypeVar, Unpack, overload
 from hanlin.client import map_tasks, map_threads
 from hanlin.client.core import AsyncCore, Core
 from hanlin.client.map_tables import Table, TableMap
-from hanlin.client.mapping import MapOptions, Mapping, MapPlan, OnError
+from hanlin.client.mapping import MapOptions, Mapping, OnError, plan_of
 from hanlin.client.questions import Classify, Question
 from hanlin.client.texts import aiterate, check_source, iterate, length_of
 from hanlin.client.values import Prediction
@@ -51,7 +51,9 @@ class Maps:
 
         Args:
             on_error: what becomes of a text that is refused: `raise` its error, after the answers before it; or `return` it in its place.
-            options: see MapOptions.
+            options: `concurrency` (8) requests in flight at most; `group_size` (128) texts a request; `checkpoint`, a file from which a
+                second run goes on; `progress` True for a bar, or a function of rows done and in all; `total` rows, for the bar;
+                `patience` (120) seconds for a server that is away. See MapOptions.
         """
         return (
             self._map(endpoint, texts, Classify(), on_error, options)
@@ -61,7 +63,7 @@ class Maps:
 
     def _map(self, endpoint: str, texts: Texts, question: Question[T], on_error: OnError, options: MapOptions) -> Iterator[T | HanlinError]:
         check_source(texts)
-        plan = MapPlan(**options)
+        plan = plan_of(options)
 
         def begin() -> Mapping[T]:
             return Mapping(endpoint, question, plan, self._core.policy, on_error=on_error, total=length_of(texts))
@@ -122,7 +124,7 @@ class AsyncMaps:
         self, endpoint: str, texts: AnyTexts, question: Question[T], on_error: OnError, options: MapOptions
     ) -> AsyncIterator[T | HanlinError]:
         check_source(texts)
-        plan = MapPlan(**options)
+        plan = plan_of(options)
 
         def begin() -> Mapping[T]:
             return Mapping(endpoint, question, plan, self._core.policy, on_error=on_error, total=length_of(texts))

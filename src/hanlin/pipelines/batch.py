@@ -24,7 +24,7 @@ from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.batch_calls import Caller
 from hanlin.pipelines.batch_forms import Form, OpenAIForm, RowsForm
 from hanlin.pipelines.batch_loop import End, Loop
-from hanlin.pipelines.batch_pace import Pace
+from hanlin.pipelines.batch_pace import Turns
 from hanlin.pipelines.batch_results import Results
 from hanlin.pipelines.batch_source import Requests, row_lines
 from hanlin.pipelines.batch_spool import Spool, build_spool, find_spool
@@ -67,7 +67,7 @@ class BatchPipeline:
         ends_at = context.job.created_at + timedelta(seconds=asked.window_s)
         key = private_endpoints.batch_key(context.platform, context.principal, owner=context.job.id, expires_at=ends_at + _KEY_GRACE)
         with key as secret, _terminate_later():
-            caller = Caller(context.server_url, secret, Pace(), asked.language)
+            caller = Caller(context.server_url, secret, Turns(), asked.language)
             loop = Loop(context, _form(context, asked), spool, results, ends_at=ends_at)
             return asyncio.run(loop.run(caller))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from hanlin.bench.connection import Connection, Reply, Target
 from hanlin.errors import HanlinError, Internal, NotReady, from_wire
-from hanlin.pipelines.batch_pace import Pace
+from hanlin.pipelines.batch_pace import Turns
 
 CALL_S = 120.0  # for an answer: a batch waits while others are served
 _MARGIN_S = 10.0
@@ -40,7 +40,7 @@ class Caller:
 
     url: str
     key: str
-    pace: Pace
+    pace: Turns
     language: str = "en"
     _failed: int = 0
     _idle: list[Connection] = field(default_factory=list)

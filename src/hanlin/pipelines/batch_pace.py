@@ -15,7 +15,7 @@ START = 2.0
 MOST = 64.0
 
 
-class Pace:
+class Turns:
     """Belongs to one event loop.
 
     Args:
