@@ -80,7 +80,9 @@ def test_the_server_is_asked_in_the_callers_language(run, world, monkeypatch) ->
 
 
 def test_every_word_is_there_in_both_languages() -> None:
-    source = "\n".join(path.read_text(encoding="utf-8") for path in (Path(__file__).parents[2] / "src" / "hanlin" / "cli").glob("*.py"))
+    package = Path(__file__).parents[2] / "src" / "hanlin"
+    files = (*(package / "cli").glob("*.py"), package / "datasets" / "corpora" / "base.py")  # which has the natures of corpora
+    source = "\n".join(path.read_text(encoding="utf-8") for path in files)
     for key, (english, chinese) in table().items():
         assert english and chinese, key
         assert set(re.findall(r"{(\w+)}", english)) == set(re.findall(r"{(\w+)}", chinese)), key
