@@ -172,14 +172,14 @@ def test_the_command_writes_results_and_errors_where_it_is_told(server, tmp_path
     assert {row["label"] for row in table} <= {"calm", "storm"}
     assert "文本为空" in read(tmp_path / "in.errors.jsonl")[0]["error"]["message"]
     refused = run("--json")
-    assert refused.returncode == 1
+    assert refused.returncode == 4
     assert "batch_file_exists" in refused.stdout + refused.stderr
     told = run("--json", "--overwrite")
     assert json.loads(told.stdout)["result"]["completed"] == 99
-    unknown = subprocess.run(
-        [*command[:4], "none-such", *command[5:], "--overwrite"], env=environ, check=False, capture_output=True, text=True
-    )
-    assert unknown.returncode == 1
+    command[4] = "none-such"
+    unknown = run("--json", "--overwrite")
+    assert unknown.returncode
+    assert "endpoint_not_found" in unknown.stdout + unknown.stderr
 
 
 def test_the_same_batch_again_follows_the_first(server, tmp_path: Path) -> None:
