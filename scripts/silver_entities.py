@@ -23,6 +23,7 @@ OWN = re.compile(r'"(spacy|spacy-legacy)\.[A-Za-z0-9_.]+"')
 FACTORIES = frozenset(
     {"tok2vec", "tagger", "morphologizer", "parser", "senter", "sentencizer", "attribute_ruler", "lemmatizer", "ner", "entity_ruler"}
 )
+UNUSED = frozenset({"training", "pretraining", "corpora", "paths", "system"})  # parts of a config that loading builds nothing of
 MAX_CHARACTERS = 100_000
 
 
@@ -39,6 +40,8 @@ def problem_of(folder: Path) -> str:
     except (configparser.Error, UnicodeDecodeError) as error:
         return f"config.cfg: {type(error).__name__}"
     for section in config.sections():
+        if section.partition(".")[0] in UNUSED:
+            continue
         for key, value in config.items(section):
             if key.startswith("@") and not OWN.fullmatch(value):
                 return f"config.cfg names {value[:60]}, which is not spaCy's own"
