@@ -114,7 +114,7 @@ def test_a_folder_of_sentence_transformers_keeps_its_parts(tmp_path: Path, pooli
 def test_vectors_that_cannot_be_served_are_refused(tmp_path: Path, pooling: dict, parts: list[str]) -> None:
     with pytest.raises(InvalidInput) as caught:
         import_folder(sentence_folder(tmp_path / "source", pooling, parts), tmp_path / "out", task="embedding")
-    assert caught.value.code in {"unsupported_pooling", "missing_file"}
+    assert caught.value.code in {"unsupported_pooling", "unexpected_file"}
     assert not (tmp_path / "out").exists()
 
 

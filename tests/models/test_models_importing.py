@@ -96,6 +96,17 @@ def test_every_architecture_comes_in_with_the_same_answers(tmp_path: Path, model
     torch.testing.assert_close(found, alone, atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("model_type", ["deberta-v2", "mpnet"])
+def test_an_architecture_without_fused_attention_is_served_too(tmp_path: Path, model_type: str) -> None:
+    from hanlin.engines import load_variant
+
+    out = take(folder_of(tmp_path / "source", model_type), tmp_path)
+    ids, mask = collate([[2, 5, 6, 3], [2, 7, 3]], 0)
+    found = load_variant(out, "torch-fp32", threads=1).run(ids.numpy(), mask.numpy())["logits"]
+    with torch.inference_mode():
+        torch.testing.assert_close(torch.from_numpy(found), load_model(out)(ids, mask), atol=1e-5, rtol=0)
+
+
 def test_an_encoder_without_head_is_a_base_and_takes_new_labels(tmp_path: Path) -> None:
     source = folder_of(tmp_path / "source", with_head=False)
     imported = import_folder(source, tmp_path / "out", task="text-classification")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
 from safetensors import SafetensorError
@@ -121,6 +121,16 @@ def load_model(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = "e
     return module.eval()
 
 
+def with_attention(kind: Any, folder: Path, attention: Attention, **options: object) -> Any:
+    """`kind.from_pretrained`, eager where the architecture has no fused attention (DeBERTa, MPNet and others say so then)."""
+    try:
+        return kind.from_pretrained(folder, attn_implementation=attention, **options)
+    except ValueError as error:
+        if attention == "eager" or "attention implementation" not in str(error):
+            raise
+    return kind.from_pretrained(folder, attn_implementation="eager", **options)
+
+
 def load_pretrained(folder: Path, head: Head, *, dtype: Dtype = "fp32", attention: Attention = "eager") -> nn.Module:
     """The transformers model in `folder` that `head` needs. Raises InvalidInput (`weights_do_not_fit`)."""
     import transformers
@@ -133,10 +143,10 @@ def load_pretrained(folder: Path, head: Head, *, dtype: Dtype = "fp32", attentio
     }
     try:
         with quiet_transformers():
-            model, info = kinds[head.output].from_pretrained(
-            folder, dtype=TORCH_DTYPES[dtype], attn_implementation=attention, local_files_only=True, trust_remote_code=False,
-            use_safetensors=True, output_loading_info=True,
-        )  # fmt: skip
+            model, info = with_attention(
+                kinds[head.output], folder, attention, dtype=TORCH_DTYPES[dtype], local_files_only=True, trust_remote_code=False,
+                use_safetensors=True, output_loading_info=True,
+            )  # fmt: skip
     except Exception as error:  # it checks a stranger's config nowhere: a division by zero and its own kinds of errors are all it says
         raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names="config.json, model.safetensors") from error
     if head.output == "embeddings" and hasattr(model, "pooler"):
