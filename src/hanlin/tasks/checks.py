@@ -99,6 +99,19 @@ def read_integer(parameters: JsonObject, name: str, *, low: int, high: int) -> i
     return value
 
 
+def read_number(parameters: JsonObject, name: str, *, low: float, high: float) -> float | None:
+    """A number in `low..high`; missing or null means None. Raises InvalidInput (`invalid_parameter`)."""
+    value = parameters.get(name)
+    if value is None:
+        return None
+    expected = f"a number from {low:g} to {high:g}"
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise InvalidInput("invalid_parameter", name=name, expected=expected, found=json_type(value))
+    if not low <= value <= high:  # also false for NaN
+        raise InvalidInput("invalid_parameter", name=name, expected=expected, found="one out of range")
+    return float(value)
+
+
 def read_choice(parameters: JsonObject, name: str, *, choices: Sequence[Choice], default: Choice) -> Choice:
     """A parameter out of a closed set; missing or null means `default`. Raises InvalidInput (`invalid_parameter`)."""
     value = parameters.get(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hanlin.generation import GenerationSettings
@@ -35,6 +35,7 @@ class Encoded:
         types: token types beside the rows, for a model that reads pairs.
         marks: what the tokens of each text stand for in it, windows or not, where the task points into texts.
         with_tokens: whether the vectors of tokens are wanted instead of the texts'; there are no windows then.
+        spell: the text of ids that were written, for a model that writes.
         generation: how each row is written, for a model that writes; all with the same number of beams.
     """
 
@@ -45,6 +46,7 @@ class Encoded:
     marks: list[Marks] | None = None
     with_tokens: bool = False
     generation: list[GenerationSettings] | None = None
+    spell: Callable[[Sequence[int]], str] | None = None
 
     @property
     def costs(self) -> list[int]:

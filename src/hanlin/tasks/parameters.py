@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 from hanlin.tasks.base import Parameter, Task
-from hanlin.tasks.checks import Choice, check_parameters, read_bool, read_choice, read_integer, read_name, read_names
+from hanlin.tasks.checks import Choice, check_parameters, read_bool, read_choice, read_integer, read_name, read_names, read_number
 from hanlin.types import JsonObject, JsonValue, LongText
 
 
@@ -14,6 +14,12 @@ def integer(name: str, about: str, *, low: int, high: int, example: int) -> Para
     """A whole number in `low..high`; None when it is not sent."""
     schema = _schema("integer", about, None, example) | {"minimum": low, "maximum": high}
     return Parameter(name, schema, lambda parameters: read_integer(parameters, name, low=low, high=high))
+
+
+def number(name: str, about: str, *, low: float, high: float, example: float) -> Parameter[float | None]:
+    """A number in `low..high`; None when it is not sent."""
+    schema = _schema("number", about, None, example) | {"minimum": low, "maximum": high}
+    return Parameter(name, schema, lambda parameters: read_number(parameters, name, low=low, high=high))
 
 
 def boolean(name: str, about: str, *, default: bool = False) -> Parameter[bool]:
