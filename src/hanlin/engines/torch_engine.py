@@ -140,4 +140,9 @@ class TorchEngine:
             raise
         except Exception as error:  # torch, safetensors and transformers raise whatever they like
             raise load_failed(variant, "its weights or configuration cannot be read", details=f"{type(error).__name__}: {error}") from error
-        return TorchWriter(module.eval(), variant) if output == "sequences" else TorchSession(module.eval(), variant, output=output)
+        return torch_session(module, variant, output=output)
+
+
+def torch_session(module: nn.Module, variant: str, *, output: str) -> TorchSession | TorchWriter:
+    """A module in memory as a session, by what it answers with; it is in eval mode afterwards."""
+    return TorchWriter(module.eval(), variant) if output == "sequences" else TorchSession(module.eval(), variant, output=output)

@@ -21,7 +21,7 @@ def trained_session(folder: Path, *, threads: int, dtype: Dtype = "fp32") -> tup
     """
     import torch
 
-    from hanlin.engines.torch_engine import TorchSession
+    from hanlin.engines.torch_engine import torch_session
     from hanlin.networks.loading import load_model
 
     reference = reference_of(folder)
@@ -30,4 +30,4 @@ def trained_session(folder: Path, *, threads: int, dtype: Dtype = "fp32") -> tup
         return session, max_batch_rows(reference, is_alone=ModelSpec.load(folder).is_alone)
     if threads:
         torch.set_num_threads(threads)
-    return TorchSession(load_model(folder, dtype=dtype).eval(), REFERENCE, output=Head.load(folder).output), None
+    return torch_session(load_model(folder, dtype=dtype), REFERENCE, output=Head.load(folder).output), None

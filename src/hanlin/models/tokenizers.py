@@ -1,5 +1,7 @@
 """Tokenizers trained on the data: character, word, BPE and WordPiece, all saved as one `tokenizer.json`.
 
+`byte-bpe` is for what is written: it knows every byte, so that its tokens spell the very text again.
+
 Texts arrive cleaned and segmented (`TextSettings.prepare`), so nothing is normalised here: the same text gives the same ids when serving.
 """
 
@@ -9,14 +11,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from tokenizers import Regex, Tokenizer, models, pre_tokenizers, processors, trainers
+from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from hanlin.errors import InvalidInput
 
-TokenizerKind = Literal["character", "word", "bpe", "wordpiece"]
-KINDS: tuple[TokenizerKind, ...] = ("character", "word", "bpe", "wordpiece")
+TokenizerKind = Literal["character", "word", "bpe", "wordpiece", "byte-bpe"]
+KINDS: tuple[TokenizerKind, ...] = ("character", "word", "bpe", "wordpiece", "byte-bpe")
 PAD, UNKNOWN, BETWEEN = "[PAD]", "[UNK]", "[SEP]"
 SPECIALS = [PAD, UNKNOWN]  # ids 0 and 1
+BEGIN, END = "[BOS]", "[EOS]"  # of what is written; ids 2 and 3 of a byte-bpe tokenizer
+MIN_BYTES = 256 + 4  # its least vocabulary: every byte and the specials
 MAX_VOCAB_SIZE = 1_000_000
 
 
@@ -61,6 +65,18 @@ def _parts(kind: TokenizerKind, vocab_size: int, min_count: int, specials: list[
         return tokenizer, trainers.WordLevelTrainer(
             vocab_size=vocab_size, min_frequency=min_count, special_tokens=specials, show_progress=False
         )
+    if kind == "byte-bpe":
+        if vocab_size < MIN_BYTES:
+            raise InvalidInput(
+                "invalid_training_option", name="vocab_size", value=str(vocab_size), right=f"{MIN_BYTES} to {MAX_VOCAB_SIZE}"
+            )
+        tokenizer = Tokenizer(models.BPE())
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        tokenizer.decoder = decoders.ByteLevel()
+        return tokenizer, trainers.BpeTrainer(
+            vocab_size=vocab_size, min_frequency=min_count, special_tokens=[*SPECIALS, BEGIN, END], show_progress=False,
+            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        )  # fmt: skip
     if kind == "bpe":
         tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()

@@ -97,6 +97,11 @@ class TextEncoder:
             return Encoded([self._check_some(row, index) for index, row in enumerate(rows)])
         return self._fit(rows, long_text, longest, max_windows)
 
+    def size(self, text: str) -> int:
+        """Tokens of a text, special ones included, however long it is. Raises as `encode`."""
+        prepared, rest = self._prepare(text, 0, self.max_length)
+        return len(ids_of(self._tokenizer, [self._text.segment(rest) if rest else prepared])[0])
+
     def encode_marked(self, texts: Sequence[Item], long_text: LongText, *, max_windows: int | None = None) -> Encoded:
         """Like `plan`, with what every token stands for in its text as it was sent; a text in windows is marked as a whole.
 

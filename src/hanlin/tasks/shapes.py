@@ -14,6 +14,7 @@ TOKEN_IDS: JsonObject = {
 }  # fmt: skip
 ITEMS: JsonObject = {"type": "array", "items": {"anyOf": [TEXT, TOKEN_IDS]}, "minItems": 1}
 ONE_OR_MORE: JsonObject = {"anyOf": [TEXT, TOKEN_IDS, ITEMS]}
+ONE_OR_MORE_TEXTS: JsonObject = {"anyOf": [TEXT, TEXTS]}
 RANKING: JsonObject = {
     "type": "object", "required": ["query", "texts"], "additionalProperties": False, "properties": {"query": TEXT, "texts": TEXTS},
 }  # fmt: skip

@@ -22,7 +22,7 @@ class Summarization(TextWriting):
     name = "summarization"
     key = _KEY
     main_metric = "rouge_l"
-    figures = ("rouge_l", "rouge_1", "rouge_2")
+    figures: tuple[str, ...] = ("rouge_l", "rouge_1", "rouge_2")
     examples: ExampleForm = WrittenTexts(
         (
             Column("text", "text", aliases=("document", "article", "dialogue", "source", "content", "文本", "正文", "原文")),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, cast
+from itertools import pairwise
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +25,9 @@ from hanlin.tasks.sequences import FINISHES, SCORES, SEQUENCES, from_arrays, to_
 from hanlin.tasks.shapes import ONE_OR_MORE_TEXTS, Shape, each
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text_likeness import TEXTS
-from hanlin.tasks.windows import Window
+from hanlin.tasks.windows import Window, check_windows
 from hanlin.tasks.written_parameters import WRITING, read_writing, settled
+from hanlin.tasks.written_texts import target_of
 from hanlin.types import JsonObject, JsonValue, LongText
 
 
@@ -59,8 +61,8 @@ def writing_shape(key: str) -> Shape:
 class TextWriting:
     """A text for each text. Subclasses say what it is called and how it is judged."""
 
-    name: ClassVar[str]
-    key: ClassVar[str]  # of the answer
+    name: str
+    key: str  # of the answer
     main_metric: str
     figures: tuple[str, ...]
     examples: ExampleForm
@@ -138,8 +140,6 @@ class TextWriting:
 
     def quality(self, answers: Sequence[JsonValue], gold: Sequence[str], labels: Sequence[str]) -> ScalarMetrics:
         """See `Task.quality`."""
-        from hanlin.tasks.written_texts import target_of
-
         return self.judge([str(cast("JsonObject", item)[self.key]) for item in answers], [target_of(item) for item in gold])
 
 
@@ -150,7 +150,6 @@ def default_settings(max_new_tokens: int) -> GenerationSettings:
 
 def _in_pieces(texts: list[str], encoder: TextEncoder, max_windows: int | None) -> tuple[list[str], dict[int, tuple[Window, ...]]]:
     """All pieces in a row, and for each text of more than one its windows, counted in tokens."""
-    from hanlin.tasks.windows import check_windows
 
     def sizes(parts: Sequence[str]) -> list[int]:
         return [encoder.size(part) for part in parts]
@@ -161,7 +160,7 @@ def _in_pieces(texts: list[str], encoder: TextEncoder, max_windows: int | None) 
         own = [text] if encoder.size(text) <= encoder.max_length else chunks(text, sizes, encoder.max_length)
         if len(own) > 1:
             ends = np.cumsum([0, *sizes(own)]).tolist()
-            windows[index] = tuple(Window(start, end, start, end) for start, end in zip(ends, ends[1:], strict=False))
+            windows[index] = tuple(Window(start, end, start, end) for start, end in pairwise(ends))
         pieces += own
     check_windows(windows, max_windows)
     return pieces, windows

@@ -22,7 +22,7 @@ class Translation(TextWriting):
     name = "translation"
     key = _KEY
     main_metric = "chrf"
-    figures = ("chrf", "bleu")
+    figures: tuple[str, ...] = ("chrf", "bleu")
     examples: ExampleForm = WrittenTexts(
         (
             Column("source", "text", aliases=("src", "source_text", "原文", "源文本")),

@@ -20,7 +20,8 @@ def translation_metrics(written: Sequence[str], gold: Sequence[str]) -> ScalarMe
 
     Source: Popović, chrF (2015); Post, A Call for Clarity in Reporting BLEU Scores (2018).
     """
-    from sacrebleu.metrics import BLEU, CHRF
+    from sacrebleu.metrics.bleu import BLEU
+    from sacrebleu.metrics.chrf import CHRF
 
     assert gold, "metrics of no rows mean nothing"
     is_chinese = sum(map(bool, map(_CHINESE.search, gold))) > len(gold) / 2
@@ -34,8 +35,8 @@ def translation_metrics(written: Sequence[str], gold: Sequence[str]) -> ScalarMe
 
 def _interval(chrf: object, written: Sequence[str], gold: Sequence[str]) -> tuple[float, float]:
     """95 % of resamples, from each row's counts."""
-    counts = np.array([chrf._extract_corpus_statistics([one], [[other]])[0] for one, other in zip(written, gold, strict=True)])  # type: ignore[attr-defined]  # noqa: SLF001  # the only way to count once
+    counts = np.array([chrf._extract_corpus_statistics([one], [[other]])[0] for one, other in zip(written, gold, strict=True)])  # type: ignore[attr-defined]  # the only way to count once
     draws = np.random.default_rng(0).integers(0, len(gold), size=(_RESAMPLES, len(gold)))
-    scores = [chrf._compute_f_score(counts[rows].sum(axis=0).tolist()) for rows in draws]  # type: ignore[attr-defined]  # noqa: SLF001
+    scores = [chrf._compute_f_score(counts[rows].sum(axis=0).tolist()) for rows in draws]  # type: ignore[attr-defined]
     low, high = np.quantile(scores, (TAIL, 1 - TAIL))
     return float(low) / 100, float(high) / 100

@@ -31,14 +31,29 @@ _OBJECT: JsonObject = {
     "type": "object", "description": "the same parameters once more, as Hugging Face's clients send them", "default": None,
     "example": {"num_beams": 4},
 }  # fmt: skip
-WRITING: tuple[Parameter[Any], ...] = (
+_PLAIN: tuple[Parameter[Any], ...] = (
     _LENGTH, _LEAST, _BEAMS, _PENALTY, _EARLY, _SAMPLE, _WARMTH, _TOP_K, _TOP_P, _SEED, _REPEAT, _NGRAM,
-    Parameter(NESTED, _OBJECT, lambda parameters: _nested(parameters)),
 )  # fmt: skip
-_NAMES = {
+_NAMES: dict[str, Parameter[Any]] = {
     "max_new_tokens": _LENGTH, "min_new_tokens": _LEAST, "num_beams": _BEAMS, "length_penalty": _PENALTY, "top_k": _TOP_K, "top_p": _TOP_P,
     "seed": _SEED, "repetition_penalty": _REPEAT, "no_repeat_ngram": _NGRAM,
 }  # fmt: skip
+
+
+def _nested(parameters: JsonObject) -> JsonObject:
+    value: JsonValue = parameters.get(NESTED)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise InvalidInput("invalid_parameter", name=NESTED, expected="an object", found=json_type(value))
+    known = [each.name for each in _PLAIN]
+    for name in value:
+        if name not in known:
+            raise InvalidInput("unknown_parameter", name=shorten(f"{NESTED}.{name}"), choices=", ".join(known))
+    return value
+
+
+WRITING: tuple[Parameter[Any], ...] = (*_PLAIN, Parameter(NESTED, _OBJECT, _nested))
 
 
 def read_writing(parameters: JsonObject) -> dict[str, object]:
@@ -72,16 +87,3 @@ def settled(stored: GenerationSettings, asked: dict[str, object], *, longest: in
         changes["temperature"] = 0.0
     changes["max_new_tokens"] = min(int(str(changes.get("max_new_tokens", stored.max_new_tokens))), longest)
     return replace(stored, **changes)  # type: ignore[arg-type]  # as their parameters read them
-
-
-def _nested(parameters: JsonObject) -> JsonObject:
-    value: JsonValue = parameters.get(NESTED)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise InvalidInput("invalid_parameter", name=NESTED, expected="an object", found=json_type(value))
-    known = [each.name for each in WRITING if each.name != NESTED]
-    for name in value:
-        if name not in known:
-            raise InvalidInput("unknown_parameter", name=shorten(f"{NESTED}.{name}"), choices=", ".join(known))
-    return value

@@ -27,7 +27,9 @@ class WrittenTexts:
         source, target = (check_text(fields.get(column.name)) for column in self.columns[:2])
         group = fields.get("group")
         identity = f"{source}\0{target}"
-        return Example(source, canonical({"target": target}), identity=identity, group=group if isinstance(group, str) and group else source)
+        return Example(
+            source, canonical({"target": target}), identity=identity, group=group if isinstance(group, str) and group else source
+        )
 
     def question(self, text: str, annotation: str) -> JsonValue:
         """See `ExampleForm.question`: the source."""

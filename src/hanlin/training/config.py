@@ -36,6 +36,8 @@ class TrainConfig:
         vocab_size, tokenizer, min_count: of the tokenizer trained on the data; a base brings its own.
         ngrams: whether our networks also look at hashed runs of 2 and 3 tokens; ngram_dropout: share of these vectors dropped.
         wide: whether the network gets a linear model over runs of tokens beside it, as strong as the validation rows choose.
+        decoder_layers: layers of the part that writes; of networks that write only.
+        max_target_length: tokens of an answer that is written, the one that ends it included; longer ones are cut when training.
         layer_decay: each layer below the head learns by this factor slower (fine-tuning).
         head_rate: factor on the rate of the new head (fine-tuning).
         tags: how runs of tokens are told apart by a tagger: `bio`, or `bioes`, which also marks last and single tokens.
@@ -86,6 +88,8 @@ class TrainConfig:
     ngram_dropout: float = 0.5
     wide: bool = True
     positions: str = "sinusoidal"
+    decoder_layers: int = 3
+    max_target_length: int = 128
     layer_decay: float = 1.0
     head_rate: float = 1.0
     tags: str = "bio"
@@ -160,7 +164,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "vocab_size": (3, 1_000_000), "min_count": (1, 1_000_000), "embedding_size": (2, 4096), "hidden_size": (2, 4096), "layers": (1, 48),
     "heads": (1, 64), "dropout": (0, 0.95), "embedding_dropout": (0, 0.95), "ngram_buckets": (16, 2**22), "ngram_dropout": (0, 0.95),
     "layer_decay": (0.1, 1), "head_rate": (0.01, 1000), "temperature": (0.001, 10),
-    "margin": (0, 2), "negatives": (0, 100), "seed": (0, 2**63 - 1), "threads": (0, 256),
+    "margin": (0, 2), "negatives": (0, 100),
+    "decoder_layers": (1, 48), "max_target_length": (2, 32_768), "seed": (0, 2**63 - 1), "threads": (0, 256),
 }  # fmt: skip
 _CHOICES: dict[str, tuple[str, ...]] = {
     "model": (*SCRATCH_MODELS, "base"),
@@ -168,7 +173,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "schedule": ("constant", "linear", "cosine", "onecycle"),
     "class_weights": ("none", "balanced"),
     "precision": ("auto", "fp32", "bf16"),
-    "tokenizer": ("character", "word", "bpe", "wordpiece"),
+    "tokenizer": ("character", "word", "bpe", "wordpiece", "byte-bpe"),
     "positions": ("sinusoidal", "learned"),
     "tags": ("bio", "bioes"),
     "loss": ("auto", "contrastive", "triplet", "cosent", "mse", "bce", "listwise"),
@@ -186,6 +191,8 @@ def watched(task: str) -> tuple[str, ...]:
 
 def preset(model: str, task: str = CLASSIFICATION) -> TrainConfig:
     """What works well for `model` when nothing else is said. Figures: docs/benchmarks.md."""
+    if TASKS.get(task).head == "targets":
+        return _of_writing(model, task)
     found = _of_classification(model)
     if task in (CLASSIFICATION, "sentiment"):
         return replace(found, task=task)
@@ -213,6 +220,23 @@ def _of_tagging(like: TrainConfig, task: str) -> TrainConfig:
         embedding_dropout=0.35, ngram_dropout=0.6,
     )  # fmt: skip
     return replace(found, tags="bioes") if task == TAGGING else replace(found, tokenizer="wordpiece")
+
+
+def _of_writing(model: str, task: str) -> TrainConfig:
+    """A text for a text. The loss is watched: the figures of so few answers as can be written between epochs are less steady."""
+    plain = TextSettings(("control", "space"))
+    shared = {"task": task, "metric": "loss", "ngrams": False, "wide": False, "label_smoothing": 0.1, "dropout": 0.1}
+    if model == "base":
+        found = TrainConfig(
+            model, epochs=4, batch_size=32, batch_tokens=4096, rate=3e-4, weight_decay=0.01, max_length=256, train_length=256
+        )
+        return replace(found, text=TextSettings(), average=0.0, **shared)  # type: ignore[arg-type]  # each of its field's type
+    found = TrainConfig(
+        model, epochs=10, batch_size=128, batch_tokens=8192, rate=1e-3, warmup=0.1, layers=3, decoder_layers=3, embedding_size=256,
+        hidden_size=256, heads=4, tokenizer="byte-bpe", vocab_size=8000, max_length=256, train_length=128, embedding_dropout=0.1,
+        average=0.995, text=plain,
+    )  # fmt: skip
+    return replace(found, **shared)  # type: ignore[arg-type]  # as above
 
 
 def _of_classification(model: str) -> TrainConfig:

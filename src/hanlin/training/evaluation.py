@@ -13,9 +13,9 @@ from torch import nn
 
 from hanlin.engines import REFERENCE, Session
 from hanlin.engines.asking import Questioner
-from hanlin.engines.torch_engine import TorchSession
+from hanlin.engines.torch_engine import torch_session
 from hanlin.engines.trained import trained_session
-from hanlin.networks.head import Head
+from hanlin.networks.head import Output
 from hanlin.networks.loading import Dtype
 from hanlin.tasks.base import TASKS, Exam, Quality, SetsExams, Task
 from hanlin.tasks.encoding import TextEncoder
@@ -55,15 +55,22 @@ def evaluate(folder: Path, split: Rows, *, dtype: Dtype = "fp32", threads: int =
         Cancelled: when `progress` says so.
     """
     session, max_rows = trained_session(folder, threads=threads, dtype=dtype)
-    return _judge(session, max_rows, folder, split, progress or Silent())
+    return _judge(session, max_rows, folder, split, progress or Silent(), {})
 
 
-def judge_answers(module: nn.Module, folder: Path, split: Rows, *, progress: Progress | None = None) -> Evaluation:
-    """The same of a module in memory whose tokenizer and spec are in `folder`; it is in eval mode afterwards. Raises as `evaluate`."""
-    return _judge(TorchSession(module.eval(), REFERENCE, output=Head.load(folder).output), None, folder, split, progress or Silent())
+def judge_answers(
+    module: nn.Module, folder: Path, split: Rows, *, output: Output, parameters: JsonObject | None = None, progress: Progress | None = None
+) -> Evaluation:  # fmt: skip
+    """The same of a module in memory whose tokenizer and spec are in `folder`; it is in eval mode afterwards. Raises as `evaluate`.
+
+    Args:
+        output: what the module answers with.
+        parameters: of every call, besides those of the task's own question.
+    """
+    return _judge(torch_session(module, REFERENCE, output=output), None, folder, split, progress or Silent(), parameters or {})
 
 
-def _judge(session: Session, max_rows: int | None, folder: Path, split: Rows, told: Progress) -> Evaluation:
+def _judge(session: Session, max_rows: int | None, folder: Path, split: Rows, told: Progress, more: JsonObject) -> Evaluation:  # noqa: PLR0917  # its callers are above
     spec, encoder = ModelSpec.load(folder), TextEncoder.load(folder)
     task = TASKS.get(spec.task)
     questions = [task.examples.question(text, gold) for text, gold in zip(split.texts, split.labels, strict=True)]
@@ -73,7 +80,8 @@ def _judge(session: Session, max_rows: int | None, folder: Path, split: Rows, to
         told.report(done, len(exam.calls), {})
 
     exam = exam_of(task, questions, split.labels, spec)
-    asked = Questioner(session, task, spec, encoder, max_rows=max_rows).ask(exam.calls, on_done=on_done)
+    calls = [(inputs, parameters | more) for inputs, parameters in exam.calls]
+    asked = Questioner(session, task, spec, encoder, max_rows=max_rows).ask(calls, on_done=on_done)
     metrics = exam.judge(asked.answers)
     return Evaluation(asked.answers, spec.labels, metrics, len(questions) / asked.seconds, asked.tokens / asked.seconds)
 

@@ -1,0 +1,164 @@
+"""Translation and summarization: the next token of a target, from its source and the tokens before it.
+
+Source: Vaswani et al., Attention Is All You Need (2017): label smoothing, one table of tokens, and teacher forcing.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hanlin.errors import InvalidInput
+from hanlin.models.tokenizers import BEGIN, END, PAD, save_tokenizer, train_tokenizer
+from hanlin.networks.config import NetworkConfig
+from hanlin.networks.dropout import replace_dropout
+from hanlin.networks.loading import build_generator, load_model, save_network
+from hanlin.tasks.base import TASKS
+from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.text_writing import default_settings
+from hanlin.tasks.tokenizer import load_tokenizer
+from hanlin.tasks.written_texts import target_of
+from hanlin.training.batches import plan_evaluation
+from hanlin.training.config import TrainConfig
+from hanlin.training.evaluation import Evaluation, judge_answers
+from hanlin.training.lesson import LESSONS, Picture, Setting
+from hanlin.training.ports import Rows
+from hanlin.training.written import IGNORED, Marks, WrittenRows, marks_of, scores_of, written_rows
+
+JUDGED_ROWS = 100  # that are written out at each evaluation; all of them take minutes
+
+
+class _Few(NamedTuple):
+    texts: Sequence[str]
+    labels: Sequence[str]
+
+
+class WritingLesson:
+    """A text for a text."""
+
+    def prepare(self, setting: Setting) -> WritingCourse:
+        """See `Lesson.prepare`."""
+        config, data, out = setting.config, setting.data, setting.out
+        if not data.train.texts or not data.validation.texts:
+            raise InvalidInput(
+                "nothing_to_learn", problem="a split has no rows", train=len(data.train.texts), validation=len(data.validation.texts)
+            )
+        _lay_out_tokenizer(setting)
+        module = _network(setting)
+        marks = marks_of(module)
+        replace_dropout(module)
+        settings = default_settings(min(2 * config.max_target_length, config.max_length))
+        spec = ModelSpec(config.task, (), config.max_length, marks.pad, text=config.text, generation=settings)
+        spec.save(out)
+        encoder, tokenizer = TextEncoder.load(out), load_tokenizer(out / "tokenizer.json")
+        encoder.max_length = min(spec.max_length, config.train_length)
+        train, validation = (
+            written_rows(rows, encoder, tokenizer, config.text, end=marks.end, longest=config.max_target_length)
+            for rows in (data.train, data.validation)
+        )
+        return WritingCourse(config, module, marks, train, validation, data.validation, out)
+
+    def pictures(self, found: Evaluation) -> dict[str, Picture]:
+        """See `Lesson.pictures`: none."""
+        return {}
+
+
+@LESSONS.register("translation")
+class TranslationLesson(WritingLesson):
+    """Pairs of texts in two languages."""
+
+
+@LESSONS.register("summarization")
+class SummarizationLesson(WritingLesson):
+    """Texts and what they say in short."""
+
+
+@dataclass(frozen=True, slots=True)
+class WritingCourse:
+    """See `Course`."""
+
+    config: TrainConfig
+    module: nn.Module
+    marks: Marks
+    train: WrittenRows
+    validation: WrittenRows
+    held: Rows
+    out: Path
+
+    @property
+    def scales(self) -> Mapping[str, float]:
+        """See `Course`: all learn alike."""
+        return {}
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """See `Course`."""
+        return self.train.lengths
+
+    def loss(self, module: nn.Module, rows: Sequence[int]) -> Tensor:
+        """See `Course.loss`: the mean over target tokens."""
+        scores, gold = scores_of(module, self.train, rows, self.marks)
+        return functional.cross_entropy(
+            scores.flatten(0, 1), gold.flatten(), ignore_index=IGNORED, label_smoothing=self.config.label_smoothing
+        )
+
+    def judge(self) -> dict[str, float]:
+        """See `Course.judge`: the loss of all validation examples, the task's figures of the first hundred, written greedily."""
+        self.module.eval()
+        total, tokens = 0.0, 0
+        with torch.inference_mode():
+            for batch in plan_evaluation(self.validation.lengths):
+                scores, gold = scores_of(self.module, self.validation, batch, self.marks)
+                total += float(functional.cross_entropy(scores.flatten(0, 1), gold.flatten(), ignore_index=IGNORED, reduction="sum"))
+                tokens += int((gold != IGNORED).sum())
+        few = _Few(self.held.texts[:JUDGED_ROWS], self.held.labels[:JUDGED_ROWS])
+        found = judge_answers(self.module, self.out, few, output="sequences", parameters={"num_beams": 1}).metrics
+        return {name: found.get(name) for name in TASKS.get(self.config.task).figures} | {"loss": total / max(1, tokens)}
+
+    def finish(self, best: float) -> float:
+        """See `Course.finish`."""
+        save_network(self.module, self.out)
+        return best
+
+
+def _lay_out_tokenizer(setting: Setting) -> None:
+    """The checkpoint's, the base's, or one trained on both sides of the examples: what is written shares its tokens with what is read."""
+    config, data, target = setting.config, setting.data, setting.out / "tokenizer.json"
+    if setting.found is not None:
+        shutil.copyfile(setting.found / "tokenizer.json", target)
+    elif setting.base is not None:
+        shutil.copyfile(setting.base / "tokenizer.json", target)
+    else:
+        both = chain(data.train.texts, map(target_of, data.train.labels))
+        texts = (config.text.prepare(text) for text in both)
+        save_tokenizer(train_tokenizer(texts, config.tokenizer, config.vocab_size, min_count=config.min_count), setting.out)  # type: ignore[arg-type]  # checked by TrainConfig
+
+
+def _network(setting: Setting) -> nn.Module:
+    config = setting.config
+    if setting.base is not None:
+        return load_model(setting.base)
+    if config.model != "transformer" or config.tokenizer != "byte-bpe":
+        raise InvalidInput(
+            "network_for_another_task", model=f"{config.model}/{config.tokenizer}", task=config.task, choices="transformer/byte-bpe"
+        )
+    vocabulary = load_tokenizer(setting.out / "tokenizer.json").get_vocab(with_added_tokens=True)
+    return build_generator(
+        NetworkConfig(
+            model_type="hanlin-seq2seq", vocab_size=max(vocabulary.values()) + 1, embedding_size=config.hidden_size,
+            hidden_size=config.hidden_size, num_hidden_layers=config.layers, num_decoder_layers=config.decoder_layers,
+            num_attention_heads=config.heads, intermediate_size=4 * config.hidden_size,
+            max_position_embeddings=max(config.max_length, 2 * config.max_target_length), positions=config.positions,
+            dropout=config.dropout, embedding_dropout=config.embedding_dropout, pad_token_id=vocabulary[PAD],
+            bos_token_id=vocabulary[BEGIN], eos_token_id=vocabulary[END],
+        )
+    )  # fmt: skip
