@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from hanlin.errors import EngineFailed, InvalidInput
+from hanlin.generation import Generated, GenerationSettings
 from hanlin.tasks import TASKS, Encoded, Limits, ModelSpec, VectorSettings
 from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.sequences import to_arrays
 from hanlin.types import is_name
 
 LIMITS = Limits(max_items=4, max_text_bytes=1000)
@@ -66,11 +68,15 @@ def specs_of(task):
         "tokens": [ModelSpec(task.name, ("O", "B-X", "I-X"), 128, 0)],
         "vectors": [vectors],
         "pairs": [ModelSpec(task.name, ("LABEL_0",), 128, 0), vectors],
+        "targets": [ModelSpec(task.name, (), 128, 0, generation=GenerationSettings(num_beams=2))],
     }[task.head]
 
 
 def outputs_of(task, spec, encoded: Encoded, *, seed: int = 0):
     """What an engine might answer: numbers that hang on nothing but the row."""
+    if task.head == "targets":
+        drawn = [np.random.default_rng([seed, *row]).integers(1, 5, size=3) for row in encoded.rows]
+        return to_arrays([Generated(tuple(ids.tolist()), "stop") for ids in drawn])
     width = spec.vectors.dimensions if spec.vectors else len(spec.labels)
     name = "embeddings" if spec.vectors else "token_logits" if task.head == "tokens" else "logits"
     longest = max(map(len, encoded.rows))
@@ -177,7 +183,8 @@ def test_a_single_text_is_answered_without_the_list(task, tokenizer):
 def test_likeness_knows_the_same_from_another(task):
     for spec in specs_of(task):
         chance = np.random.default_rng(1)
-        raw = chance.normal(size=(50, spec.vectors.dimensions if spec.vectors else len(spec.labels))).astype(np.float32)
+        width = spec.vectors.dimensions if spec.vectors else len(spec.labels) or 6
+        raw = chance.normal(size=(50, width)).astype(np.float32)
         same, other = task.likeness.numbers(raw), task.likeness.numbers(np.roll(raw, 1, axis=0))
         assert task.likeness.agree(same, same).all()
         assert task.likeness.differ(same, same).max() < 1e-7

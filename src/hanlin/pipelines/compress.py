@@ -22,6 +22,7 @@ from hanlin.pipelines.pictures import write_pictures
 from hanlin.pipelines.publication import publish_once, refreshed
 from hanlin.registry.values import ModelVersion, Variant
 from hanlin.storage.manifest import Manifest, materialize, pack_folder
+from hanlin.tasks.base import TASKS, WRITING_HEADS
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonObject, JsonValue, ModelRef
@@ -49,6 +50,8 @@ class _Compressing:
         self.version: ModelVersion = registry.resolve(context.job.team_id, ModelRef.parse(asked.model))
         if self.version.is_base:
             raise Conflict("base_has_no_head", version=str(self.version))
+        if TASKS.get(self.version.task).head in WRITING_HEADS:
+            raise Conflict("writers_not_compressed", version=str(self.version), task=self.version.task)
         self.dataset = dataset_of(context, self.version, asked.dataset) if asked.dataset or self.version.lineage.get("dataset") else None
         self.names = asked.variants or measured_unasked()
         self.made = context.workdir / "made"

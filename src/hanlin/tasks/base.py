@@ -94,6 +94,7 @@ class Scored:
 # What an imported network must have: labels a text, a vector a text, labels a token, one number a pair of texts; or it writes: the target
 # of a source, or on from the row itself.
 HeadKind = Literal["labels", "vectors", "tokens", "pairs", "targets", "continuations"]
+WRITING_HEADS: frozenset[HeadKind] = frozenset({"targets", "continuations"})
 
 
 class Quality(Protocol):

@@ -109,8 +109,8 @@ class TextWriting:
     ) -> list[Written]:
         """See `Task.decode`."""
         assert encoded is not None and encoded.spell is not None, "words come from the version's own tokenizer"
-        if SEQUENCES not in outputs:
-            raise EngineFailed("model_output_invalid", details="no sequences")
+        if not {SEQUENCES, FINISHES, SCORES} <= outputs.keys() or not all(np.isfinite(values).all() for values in outputs.values()):
+            raise EngineFailed("model_output_invalid", details="no sequences, or numbers that are not finite")
         return [Written(encoded.spell(one.ids).strip(), one.finish == "length") for one in from_arrays(outputs)]
 
     def answer(self, rows: Sequence[Any], request: TaskRequest) -> JsonValue:

@@ -1,0 +1,84 @@
+"""Networks that write learn pairs, are saved, and answer the same; a run that was cut off goes on as if it had not been."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from hanlin.datasets import Split
+from hanlin.errors import Cancelled, InvalidInput
+from hanlin.tasks.examples import canonical
+from hanlin.tasks.written_texts import target_of
+from hanlin.training.checkpoints import FolderCheckpoints
+from hanlin.training.config import TrainConfig, preset
+from hanlin.training.evaluation import evaluate
+from hanlin.training.examples import TrainData
+from hanlin.training.ports import Silent
+from hanlin.training.train import TrainReport, train
+
+WORDS = {"red": "红", "green": "绿", "fox": "狐", "house": "屋", "big": "大", "runs": "跑"}
+TINY = {
+    "epochs": 40, "hidden_size": 32, "layers": 1, "decoder_layers": 1, "heads": 2, "vocab_size": 280, "batch_size": 16, "rate": 0.004,
+    "max_length": 64, "max_target_length": 16, "precision": "fp32", "threads": 1, "average": 0.0, "dropout": 0.0, "embedding_dropout": 0.0,
+    "label_smoothing": 0.0, "evaluations": 1, "train_length": 64,
+}  # fmt: skip
+
+
+def pairs(count: int, seed: int) -> Split:
+    chance = random.Random(seed)
+    said = [[chance.choice(list(WORDS)) for _ in range(chance.randint(1, 3))] for _ in range(count)]
+    return Split([" ".join(row) for row in said], [canonical({"target": "".join(WORDS[word] for word in row)}) for row in said])
+
+
+DATA = TrainData(pairs(96, 1), pairs(24, 2), ())
+
+
+class Stopped(Silent):
+    """Cancels once, after so many steps."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    def check_cancelled(self) -> None:
+        self.left -= 1
+        if not self.left:
+            raise Cancelled("job_cancelled")
+
+
+def run(folder: Path, task: str, progress: Silent | None = None, **options: object) -> TrainReport:
+    config = TrainConfig.from_json({**TINY, **options}, model="transformer", task=task)  # type: ignore[dict-item]
+    return train(config, DATA, out=folder / "out", progress=progress or Silent(), checkpoints=FolderCheckpoints(folder / "checkpoints"))
+
+
+@pytest.mark.parametrize("task", ["translation", "summarization"])
+def test_a_network_that_writes_learns_and_answers_the_same(tmp_path: Path, task: str) -> None:
+    run(tmp_path, task)
+    key = {"translation": "translation_text", "summarization": "summary_text"}[task]
+    found = evaluate(tmp_path / "out", DATA.train)
+    right = [answer[key] == target_of(gold) for answer, gold in zip(found.answers, DATA.train.labels, strict=True)]  # type: ignore[index,call-overload]
+    assert sum(right) / len(right) > 0.9
+    assert found.answers == evaluate(tmp_path / "out", DATA.train).answers
+
+
+def test_a_run_that_was_cut_off_is_the_run_that_was_not(tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", "translation", epochs=3)
+    with pytest.raises(Cancelled):
+        run(tmp_path / "cut", "translation", Stopped(8), epochs=3)
+    resumed = run(tmp_path / "cut", "translation", epochs=3)
+    assert [point.validation for point in resumed.history] == [point.validation for point in whole.history]
+    weights = [(tmp_path / name / "out" / "model.safetensors").read_bytes() for name in ("whole", "cut")]
+    assert weights[0] == weights[1]
+
+
+def test_only_networks_that_write_are_trained_to_write(tmp_path: Path) -> None:
+    config = TrainConfig.from_json(TINY, model="lstm", task="translation")  # type: ignore[arg-type]
+    with pytest.raises(InvalidInput) as refused:
+        train(config, DATA, out=tmp_path / "out", progress=Silent(), checkpoints=FolderCheckpoints(tmp_path / "checkpoints"))
+    assert refused.value.code == "network_for_another_task"
+
+
+def test_the_preset_watches_the_loss() -> None:
+    found = preset("transformer", "translation")
+    assert (found.metric, found.tokenizer, found.decoder_layers) == ("loss", "byte-bpe", 3)
