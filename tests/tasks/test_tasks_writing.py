@@ -71,9 +71,11 @@ def test_parameters_by_hugging_faces_names() -> None:
 @pytest.mark.parametrize(
     ("parameters", "code"),
     [
-        ({"num_beams": 99}, "invalid_parameter"), ({"temperature": "hot"}, "invalid_parameter"), ({"top_p": float("nan")}, "invalid_parameter"),
+        ({"num_beams": 99}, "invalid_parameter"), ({"temperature": "hot"}, "invalid_parameter"),
+        ({"top_p": float("nan")}, "invalid_parameter"),
         ({"num_beams": 2, "temperature": 0.7}, "invalid_parameter"), ({"generate_parameters": []}, "invalid_parameter"),
-        ({"generate_parameters": {"speed": 1}}, "unknown_parameter"), ({"generate_parameters": {"generate_parameters": {}}}, "unknown_parameter"),
+        ({"generate_parameters": {"speed": 1}}, "unknown_parameter"),
+        ({"generate_parameters": {"generate_parameters": {}}}, "unknown_parameter"),
         ({"max_length": 3}, "unknown_parameter"),
     ],
 )  # fmt: skip

@@ -55,4 +55,4 @@ def _longest(found: list[str], gold: list[str]) -> float:
 
 
 def _f1(right: int, found: int, gold: int) -> float:
-    return 2 * right / (found + gold) if found and gold else float(found == gold)
+    return 2 * right / (found + gold) if found and gold else 0.0
