@@ -92,8 +92,8 @@ class Stack:
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         tokenizer.save(str(folder / "tokenizer.json"))
         vectors = VectorSettings(int(str(fake["dimensions"])), is_normalized=False) if "dimensions" in fake else None
-        spec = ModelSpec(task=task, labels=labels, max_length=64, pad_id=0, text=TextSettings(), languages=("en",), vectors=vectors)
-        spec = replace(spec, **(spec_more or {}))  # type: ignore[arg-type]
+        more = {"vectors": vectors, **(spec_more or {})}
+        spec = ModelSpec(task=task, labels=labels, max_length=64, pad_id=0, text=TextSettings(), languages=("en",), **more)  # type: ignore[arg-type]
         spec.save(folder)
         (folder / "fake.json").write_text(json.dumps({"crash_token": 4, "nan_token": 5, "fail_token": 6, **fake}))
 

@@ -9,19 +9,24 @@ from hanlin.gateway.door import Door
 from hanlin.gateway.doors import ALL
 from hanlin.gateway.openapi import describe
 from hanlin.gateway.operation import Operation
+from hanlin.generation import GenerationSettings
 from hanlin.types import JsonObject
 
 SCHEMA = describe({"openapi": "3.1.0", "info": {"title": "Hanlin", "version": "1"}, "paths": {}})
 ENDPOINTS = {
     "text-classification": "sentiment", "sentiment": "mood", "embedding": "vectors", "reranking": "ranks", "token-classification": "tags",
+    "translation": "tongue", "summarization": "gist",
 }  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
 def mood(doors) -> None:
-    """An endpoint of sentiment beside the others."""
+    """Endpoints of the tasks that have none among the shared doors."""
     doors.add_model("mood:1", task="sentiment", spec_more={"scale": (-1.0, 1.0)})
     doors.wait_state(doors.deploy("mood:1", "mood"), "ready")
+    for task, endpoint in (("translation", "tongue"), ("summarization", "gist")):
+        doors.add_model(f"{endpoint}:1", task=task, labels=(), spec_more={"generation": GenerationSettings(max_new_tokens=8)}, writes=True)
+        doors.wait_state(doors.deploy(f"{endpoint}:1", endpoint), "ready")
 
 
 def made(told: object) -> Operation:

@@ -41,7 +41,9 @@ def _parameters(value: JsonObject) -> JsonObject:
 
 
 def _write_single(outcome: Outcome) -> bytes:
-    return b"[%s]" % outcome.body if serves(outcome.task, "text-classification") else outcome.body
+    return b"[%s]" % outcome.body if serves(outcome.task, "text-classification") or outcome.task in _LISTED else outcome.body
 
+
+_LISTED = frozenset({"translation", "summarization"})  # whose clients want a list even for one text
 
 DOORS = (Door("/hf/{endpoint}", read=read, post=hf_inference),)
