@@ -46,7 +46,7 @@ def test_a_default_is_shown_where_there_is_one() -> None:
     assert "<code>null</code>" not in shown
 
 
-KINDS = {"integer": int, "boolean": bool, "string": str, "array": list}
+KINDS = {"integer": int, "number": (int, float), "boolean": bool, "string": str, "array": list, "object": dict}
 
 
 @pytest.mark.parametrize("name", TASKS.names())
