@@ -8,7 +8,7 @@ from typing import Any
 from hanlin.errors import InvalidInput
 from hanlin.generation import MAX_NEW_TOKENS, GenerationSettings
 from hanlin.tasks.base import Parameter
-from hanlin.tasks.parameters import boolean, integer, number
+from hanlin.tasks.parameters import boolean, integer, maybe, number
 from hanlin.types import JsonObject, JsonValue, json_type, shorten
 
 MAX_BEAMS_ASKED = 8  # of one call: every beam costs as much as a row
@@ -18,7 +18,7 @@ _LENGTH = integer("max_new_tokens", "most tokens of the answer", low=1, high=MAX
 _LEAST = integer("min_new_tokens", "least tokens of the answer", low=0, high=MAX_NEW_TOKENS, example=4)
 _BEAMS = integer("num_beams", "answers that are written side by side, of which the best is kept", low=1, high=MAX_BEAMS_ASKED, example=4)
 _PENALTY = number("length_penalty", "beams only: above 0 longer answers gain", low=-10, high=10, example=1.0)
-_EARLY = boolean("early_stopping", "beams only: end at the first answers that are complete")
+_EARLY = maybe("early_stopping", "beams only: end at the first answers that are complete")
 _SAMPLE = boolean("do_sample", "whether tokens are drawn by chance instead of taking the likeliest")
 _WARMTH = number("temperature", "of the draws: the higher the freer", low=0.01, high=100, example=0.7)
 _TOP_K = integer("top_k", "draw from so many likeliest tokens", low=1, high=100_000, example=50)
@@ -35,7 +35,7 @@ _PLAIN: tuple[Parameter[Any], ...] = (
     _LENGTH, _LEAST, _BEAMS, _PENALTY, _EARLY, _SAMPLE, _WARMTH, _TOP_K, _TOP_P, _SEED, _REPEAT, _NGRAM,
 )  # fmt: skip
 _NAMES: dict[str, Parameter[Any]] = {
-    "max_new_tokens": _LENGTH, "min_new_tokens": _LEAST, "num_beams": _BEAMS, "length_penalty": _PENALTY, "top_k": _TOP_K, "top_p": _TOP_P,
+    "max_new_tokens": _LENGTH, "min_new_tokens": _LEAST, "num_beams": _BEAMS, "length_penalty": _PENALTY, "early_stopping": _EARLY, "top_k": _TOP_K, "top_p": _TOP_P,
     "seed": _SEED, "repetition_penalty": _REPEAT, "no_repeat_ngram": _NGRAM,
 }  # fmt: skip
 
@@ -64,8 +64,6 @@ def read_writing(parameters: JsonObject) -> dict[str, object]:
     """
     asked = {name: value for name, value in parameters.items() if name != NESTED} | _nested(parameters)
     found: dict[str, object] = {name: value for name, each in _NAMES.items() if (value := each.read(asked)) is not None}
-    if _EARLY.name in asked:
-        found["early_stopping"] = _EARLY.read(asked)
     warmth = _WARMTH.read(asked)
     if _SAMPLE.read(asked) or (_SAMPLE.name not in asked and warmth is not None):
         found["temperature"] = 1.0 if warmth is None else warmth
