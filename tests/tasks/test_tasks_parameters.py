@@ -29,7 +29,7 @@ def test_example_and_default_are_taken(name: str, item: Parameter) -> None:
 @pytest.mark.parametrize(("name", "item"), DECLARED, ids=IDS)
 def test_what_the_schema_does_not_allow_is_refused(name: str, item: Parameter) -> None:
     schema = item.schema
-    wrong: list = [{"a": 1}, 1.5]
+    wrong: list = [[] if schema["type"] == "object" else {"a": 1}, "x" if schema["type"] == "number" else 1.5]
     if "minimum" in schema:
         wrong += [schema["minimum"] - 1, schema["maximum"] + 1, "1", True]
         assert check(TASKS.get(name), {item.name: schema["maximum"]})

@@ -35,8 +35,8 @@ _PLAIN: tuple[Parameter[Any], ...] = (
     _LENGTH, _LEAST, _BEAMS, _PENALTY, _EARLY, _SAMPLE, _WARMTH, _TOP_K, _TOP_P, _SEED, _REPEAT, _NGRAM,
 )  # fmt: skip
 _NAMES: dict[str, Parameter[Any]] = {
-    "max_new_tokens": _LENGTH, "min_new_tokens": _LEAST, "num_beams": _BEAMS, "length_penalty": _PENALTY, "early_stopping": _EARLY, "top_k": _TOP_K, "top_p": _TOP_P,
-    "seed": _SEED, "repetition_penalty": _REPEAT, "no_repeat_ngram": _NGRAM,
+    "max_new_tokens": _LENGTH, "min_new_tokens": _LEAST, "num_beams": _BEAMS, "length_penalty": _PENALTY, "early_stopping": _EARLY,
+    "top_k": _TOP_K, "top_p": _TOP_P, "seed": _SEED, "repetition_penalty": _REPEAT, "no_repeat_ngram": _NGRAM,
 }  # fmt: skip
 
 
