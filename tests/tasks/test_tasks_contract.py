@@ -16,6 +16,7 @@ from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.generation import Generated, GenerationSettings
 from hanlin.tasks import TASKS, Encoded, Limits, ModelSpec, VectorSettings
 from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.predicates import PredicateFinder
 from hanlin.tasks.sequences import to_arrays
 from hanlin.types import is_name
 
@@ -66,6 +67,7 @@ def specs_of(task):
     return {
         "labels": [ModelSpec(task.name, ("a", "b", "c"), 128, 0, scale=(-1.0, 0.0, 1.0) if task.name == "sentiment" else ())],
         "tokens": [ModelSpec(task.name, ("O", "B-X", "I-X"), 128, 0)],
+        "roles": [ModelSpec(task.name, ("B-V", "B-A"), 128, 0, finder=PredicateFinder(frozenset({"fox", "wrote", "lives"})))],
         "vectors": [vectors],
         "pairs": [ModelSpec(task.name, ("LABEL_0",), 128, 0), vectors],
         "targets": [ModelSpec(task.name, (), 128, 0, generation=GenerationSettings(num_beams=2))],
@@ -78,12 +80,12 @@ def outputs_of(task, spec, encoded: Encoded, *, seed: int = 0):
         drawn = [np.random.default_rng([seed, *row]).integers(1, 5, size=3) for row in encoded.rows]
         return to_arrays([Generated(tuple(ids.tolist()), "stop") for ids in drawn])
     width = spec.vectors.dimensions if spec.vectors else len(spec.labels)
-    name = "embeddings" if spec.vectors else "token_logits" if task.head == "tokens" else "logits"
+    name = "embeddings" if spec.vectors else "token_logits" if task.head in {"tokens", "roles"} else "logits"
     longest = max(map(len, encoded.rows))
     rows = []
     for row in encoded.rows:
         chance = np.random.default_rng([seed, *row])
-        rows.append(chance.normal(size=(longest, width) if task.head == "tokens" else width).astype(np.float32))
+        rows.append(chance.normal(size=(longest, width) if task.head in {"tokens", "roles"} else width).astype(np.float32))
     return {name: np.stack(rows)}
 
 
@@ -110,7 +112,7 @@ def test_example_passes_its_own_check_and_has_the_shape_of_real_answers(task, to
     for whole in specs_of(task):
         spec = replace(whole, labels=whole.labels[:2], scale=whole.scale[:2]) if task.head == "labels" else whole
         answer = answered(task, spec, TextEncoder(tokenizer, spec), request["inputs"], request["parameters"] | more_of(task))
-        if task.head == "tokens":  # how many entities a text has is the network's to say
+        if task.head in {"tokens", "roles"}:  # how many entities a text has is the network's to say
             assert all(shape_of(entity) == shape_of(response[0]) for entity in answer)
             assert answer
         else:
@@ -124,7 +126,10 @@ def more_of(task):
 
 def shape_of(value):
     if isinstance(value, list):
-        return [shape_of(item) for item in value]
+        shapes = [shape_of(item) for item in value]
+        return (
+            shapes[:1] if all(isinstance(item, dict) and shape == shapes[0] for item, shape in zip(value, shapes, strict=True)) else shapes
+        )
     return {name: shape_of(item) for name, item in value.items()} if isinstance(value, dict) else type(value)
 
 

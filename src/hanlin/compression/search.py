@@ -219,7 +219,7 @@ class _Search:
         first = texts + len(self.test.ids)
         judged = [*range(texts), *range(first, first + len(self.plan.more))]
         scores = self._score(client, judged)
-        held = sum(map(len, self.validation.ids)) if self.task.head == "tokens" else texts
+        held = sum(map(len, self.validation.ids)) if self.task.head in ("tokens", "roles") else texts
         strays = 0.0
         if self.evidence[name].batch_invariant:
             sample = spread([len(row) for row in self.validation.ids], NEIGHBOUR_ROWS)

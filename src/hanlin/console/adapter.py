@@ -159,6 +159,8 @@ class PlatformPort:
             return replace(said, vector=answers.read_vector(outcome.body))
         if task == "token-classification":
             return replace(said, pieces=answers.read_pieces(outcome.body, text))
+        if task == "semantic-role-labelling":
+            return replace(said, frames=answers.read_frames(outcome.body, text))
         read = answers.read_ranking(outcome.body, inputs) if task == "reranking" else answers.read_scores(outcome.body)
         return replace(said, scores=read)
 

@@ -27,6 +27,20 @@ class _Entity(msgspec.Struct, frozen=True):
     entity_group: str
 
 
+class _Argument(msgspec.Struct, frozen=True):
+    score: float
+    start: int
+    end: int
+    role: str
+
+
+class _Frame(msgspec.Struct, frozen=True):
+    score: float
+    start: int
+    end: int
+    arguments: list[_Argument]
+
+
 class _Ranked(msgspec.Struct, frozen=True):
     index: int
     score: float
@@ -35,6 +49,7 @@ class _Ranked(msgspec.Struct, frozen=True):
 _SCORES = msgspec.json.Decoder(list[_Score])
 _VECTOR = msgspec.json.Decoder(list[float])
 _ENTITIES = msgspec.json.Decoder(list[_Entity])
+_FRAMES = msgspec.json.Decoder(list[_Frame])
 _RANKED = msgspec.json.Decoder(list[_Ranked])
 
 
@@ -64,14 +79,26 @@ def read_ranking(body: bytes, inputs: JsonValue) -> tuple[tuple[str, float], ...
 
 def read_pieces(body: bytes, text: str) -> tuple[Piece, ...]:
     """The whole text in pieces, those of entities with their label."""
+    return _pieces([(item.start, item.end, item.entity_group, item.score) for item in _decoded(_ENTITIES, body)], text)
+
+
+def read_frames(body: bytes, text: str) -> tuple[tuple[Piece, ...], ...]:
+    """The whole text in pieces, once for each predicate: itself as `V`, its arguments with their roles."""
+    return tuple(
+        _pieces([(frame.start, frame.end, "V", frame.score), *((one.start, one.end, one.role, one.score) for one in frame.arguments)], text)
+        for frame in _decoded(_FRAMES, body)
+    )
+
+
+def _pieces(marks: Sequence[tuple[int, int, str, float]], text: str) -> tuple[Piece, ...]:
     pieces: list[Piece] = []
     done = 0
-    for item in sorted(_decoded(_ENTITIES, body), key=lambda entity: entity.start):
-        if not done <= item.start < item.end <= len(text):
+    for start, end, label, score in sorted(marks):
+        if not done <= start < end <= len(text):
             continue
-        pieces += [Piece(text[done : item.start])] if item.start > done else []
-        pieces.append(Piece(text[item.start : item.end], item.entity_group, item.score))
-        done = item.end
+        pieces += [Piece(text[done:start])] if start > done else []
+        pieces.append(Piece(text[start:end], label, score))
+        done = end
     return (*pieces, Piece(text[done:])) if done < len(text) else tuple(pieces)
 
 

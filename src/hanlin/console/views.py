@@ -291,6 +291,7 @@ class Prediction:
         scores: labels, or the texts of a ranking, by falling score.
         pieces: the text with its entities, where the task finds them.
         vector: the text's embedding, where the task makes one.
+        frames: the text once for each predicate, with its roles, where the task finds them.
     """
 
     scores: tuple[tuple[str, float], ...]
@@ -304,3 +305,4 @@ class Prediction:
     num_windows: int = 1
     pieces: tuple[Piece, ...] = ()
     vector: tuple[float, ...] = ()
+    frames: tuple[tuple[Piece, ...], ...] = ()

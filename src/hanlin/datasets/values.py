@@ -165,6 +165,12 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "brat_text": "the .txt file of this .ann file is missing",
         "brat_line": "not a span of characters in one piece: T1, tab, name, start, end, tab, words",
         "too_many_negatives": "more than 100 unrelated texts",
+        "frames_type": "the frames are not a list of predicate and arguments",
+        "frames_range": "a predicate or an argument does not lie within the tokens",
+        "frames_twice": "two frames have the same predicate",
+        "frames_overlap": "arguments of a predicate overlap or lie inside each other, which taggers cannot learn",
+        "tokens_elsewhere": "the tokens do not stand in the text in their order",
+        "props_brackets": "the brackets of a column of roles do not close",
         "json_field": "a field that must be a list or an object is not JSON",
     }.items()
 }

@@ -84,6 +84,15 @@ _TEXTS = tuple(
             "不是一段连续的字符：T1、制表符、名称、起点、终点、制表符、原文",
         ),
         (r"more than 100 unrelated texts", "不相关文本超过 100 个"),
+        (r"the frames are not a list of predicate and arguments", "frames 应为由 predicate 与 arguments 组成的列表"),
+        (r"a predicate or an argument does not lie within the tokens", "有谓词或论元超出词的范围"),
+        (r"two frames have the same predicate", "两个框架的谓词相同"),
+        (
+            r"arguments of a predicate overlap or lie inside each other, which taggers cannot learn",
+            "同一谓词的论元互相重叠或嵌套，标注模型无法学习",
+        ),
+        (r"the tokens do not stand in the text in their order", "各词未按顺序出现在文本中"),
+        (r"the brackets of a column of roles do not close", "角色列的括号未闭合"),
         (r"a field that must be a list or an object is not JSON", "应为列表或对象的字段不是 JSON"),
         (r"the label is not 1 to 200 characters without control characters", "标签应为 1 至 200 个字符且不含控制字符"),
     )

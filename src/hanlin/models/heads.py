@@ -76,8 +76,8 @@ def choose(
         return Heading(
             Head("logits", has_types=True) if pairs == "typed" else CLASSIFIER, labels, problem=_problem(config, labels), pairs=pairs
         )
-    if kind == "tokens":
-        return Heading(Head("token_logits"), labels)
+    if kind in ("tokens", "roles"):
+        return Heading(Head("token_logits", has_types=kind == "roles"), labels)
     if len(labels) != 1:
         raise InvalidInput("invalid_labels", problem=f"{len(labels)} labels, where a pair of texts has 1 score")
     types = config.get("type_vocab_size")

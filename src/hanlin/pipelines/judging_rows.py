@@ -42,7 +42,7 @@ def dataset_rows(folder: Path, dataset: DatasetVersion, spec: ModelSpec, encoder
     """Rows of a dataset. One that was labelled for another task lends its texts only; where an answer is more than a label, variants
     are judged by their likeness to the trained model."""
     task = TASKS.get(spec.task)
-    limit = MAX_JUDGING_ROWS_OF_TOKENS if task.head == "tokens" else MAX_JUDGING_ROWS
+    limit = MAX_JUDGING_ROWS_OF_TOKENS if task.head in ("tokens", "roles") else MAX_JUDGING_ROWS
     has_gold = dataset.task == spec.task and task.examples.is_classified
 
     def encoded(rows: Split) -> EncodedSplit:

@@ -91,9 +91,9 @@ class Scored:
         return found
 
 
-# What an imported network must have: labels a text, a vector a text, labels a token, one number a pair of texts; or it writes: the target
-# of a source, or on from the row itself.
-HeadKind = Literal["labels", "vectors", "tokens", "pairs", "targets", "continuations"]
+# What an imported network must have: labels a text, a vector a text, labels a token, one number a pair of texts, labels a token around a
+# predicate that is told apart; or it writes: the target of a source, or on from the row itself.
+HeadKind = Literal["labels", "vectors", "tokens", "pairs", "roles", "targets", "continuations"]
 WRITING_HEADS: frozenset[HeadKind] = frozenset({"targets", "continuations"})
 
 

@@ -34,6 +34,7 @@ class Encoded:
         windows: those of each text that has more than one, by its index.
         types: token types beside the rows, for a model that reads pairs.
         marks: what the tokens of each text stand for in it, windows or not, where the task points into texts.
+        texts: which text each row is of, where a text has several beside each other that are no windows.
         with_tokens: whether the vectors of tokens are wanted instead of the texts'; there are no windows then.
         spell: the text of ids that were written, for a model that writes.
         generation: how each row is written, for a model that writes; all with the same number of beams.
@@ -44,6 +45,7 @@ class Encoded:
     windows: Mapping[int, tuple[Window, ...]] = field(default_factory=dict)
     types: list[list[int]] | None = None
     marks: list[Marks] | None = None
+    texts: list[int] | None = None
     with_tokens: bool = False
     generation: list[GenerationSettings] | None = None
     spell: Callable[[Sequence[int]], str] | None = None

@@ -37,6 +37,18 @@ _PLACE: JsonObject = {
     "index": {"type": "integer", "description": "of a single token"},
 }  # fmt: skip
 ENTITY: JsonObject = {"type": "object", "required": ["score", "word", "start", "end"], "properties": _PLACE}
+_RUN: JsonObject = {name: _PLACE[name] for name in ("score", "start", "end")}
+_ARGUMENT: JsonObject = {
+    "type": "object", "required": ["role", "word", "start", "end", "score"],
+    "properties": _RUN | {"role": {"type": "string"}, "word": {"type": "string"}},
+}  # fmt: skip
+FRAME: JsonObject = {
+    "type": "object",
+    "properties": _RUN | {
+        "predicate": {"type": "string"}, "arguments": {"type": "array", "items": _ARGUMENT},
+        "tags": {"type": "array", "items": SCORED, "description": "of each token, where `return_tags` is set"},
+    },
+}  # fmt: skip
 RANKED: JsonObject = {
     "type": "object", "required": ["index", "score"],
     "properties": {"index": {"type": "integer"}, "score": {"type": "number"}, "text": {"type": "string"}},

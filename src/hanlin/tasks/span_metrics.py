@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from operator import eq
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -63,8 +63,8 @@ class SpanMetrics:
 class SpanRow(NamedTuple):
     """One row: the spans that were found and the true ones, and how many of its tokens got the right label."""
 
-    found: set[Span]
-    true: set[Span]
+    found: Set[tuple[Any, ...]]  # each begins with its name
+    true: Set[tuple[Any, ...]]
     num_right: int
     num_tokens: int
 
@@ -125,8 +125,8 @@ def _rows(predicted: npt.NDArray[np.integer], gold: npt.NDArray[np.integer], lab
     return rows
 
 
-def _counts(one: set[Span], other: set[Span]) -> dict[str, tuple[int, int, int]]:
-    right, guessed, wanted = (Counter(name for name, _, _ in part) for part in (one & other, one, other))
+def _counts(one: Set[tuple[Any, ...]], other: Set[tuple[Any, ...]]) -> dict[str, tuple[int, int, int]]:
+    right, guessed, wanted = (Counter(str(name) for name, *_ in part) for part in (one & other, one, other))
     return {name: (right[name], guessed[name], wanted[name]) for name in guessed.keys() | wanted.keys()}
 
 

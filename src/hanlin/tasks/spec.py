@@ -14,6 +14,7 @@ from typing import Literal, cast, get_args
 from hanlin.errors import InvalidInput
 from hanlin.generation import GenerationSettings
 from hanlin.tasks.label_chain import LabelChain
+from hanlin.tasks.predicates import PredicateFinder
 from hanlin.tasks.text import PLAIN_TEXT, TextSettings
 from hanlin.tasks.vectors import VectorSettings
 from hanlin.types import JsonObject, JsonValue, is_name, shorten
@@ -43,6 +44,7 @@ _FIELDS = {
     "pairs",
     "scale",
     "chain",
+    "finder",
 }
 _VARIANT = re.compile(r"[a-z0-9]{1,32}-[a-z0-9]{1,16}")
 
@@ -124,6 +126,7 @@ class ModelSpec:
         pairs: how the model reads a text beside another.
         scale: the number that each label stands for, where labels have an order.
         chain: of a tagger in which neighbouring labels care for each other.
+        finder: of a model that labels the roles around predicates.
 
     Raises:
         InvalidInput: `invalid_model_spec`, `invalid_labels`, `invalid_label`.
@@ -145,6 +148,7 @@ class ModelSpec:
     pairs: PairForm = "none"
     scale: tuple[float, ...] = ()
     chain: LabelChain | None = None
+    finder: PredicateFinder | None = None
 
     def __post_init__(self) -> None:
         if (self.vectors is None and self.generation is None) or self.labels:
@@ -194,6 +198,7 @@ class ModelSpec:
         stored |= {"cuts": self.cuts} if self.cuts != "end" else {}
         stored |= {"is_alone": True} if self.is_alone else {}
         stored |= {"chain": self.chain.to_json()} if self.chain else {}
+        stored |= {"finder": self.finder.to_json()} if self.finder else {}
         # What is as it ever was is left out: equal specs stay equal bytes.
         more: JsonObject = {"thresholds": list(self.thresholds), "scale": list(self.scale)}
         more |= {"problem": self.problem if self.problem != "single-label" else "", "pairs": self.pairs if self.pairs != "none" else ""}
@@ -229,6 +234,7 @@ class ModelSpec:
             pairs=cast("PairForm", value.get("pairs", "none")),
             scale=_numbers(value, "scale"),
             chain=LabelChain.from_json(value["chain"], num_labels=len(labels)) if "chain" in value else None,
+            finder=PredicateFinder.from_json(value["finder"]) if "finder" in value else None,
         )
 
     @classmethod

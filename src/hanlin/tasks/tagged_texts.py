@@ -56,8 +56,8 @@ class TaggedTexts:
             text, places = join(words)
             return _stored(text, [(start, end, WORD) for start, end in places], None)
         if fields.get("tokens") is not None:
-            tokens = _strings(fields["tokens"], "tokens_type")
-            return _example(*join(tokens), _runs(tokens, _strings(fields.get("tags"), "tags_type")))
+            tokens = strings_of(fields["tokens"], "tokens_type")
+            return _example(*join(tokens), _runs(tokens, strings_of(fields.get("tags"), "tags_type")))
         text = check_text(fields.get("text"))
         return _stored(text, _entities(fields.get("entities"), text), None)
 
@@ -152,7 +152,8 @@ def _runs(tokens: Sequence[str], tags: Sequence[str]) -> list[Named]:
     return sorted((first, end, name) for name, first, end in spans(clean))
 
 
-def _strings(value: object, problem: str) -> list[str]:
+def strings_of(value: object, problem: str) -> list[str]:
+    """A list of strings, as it is, as JSON text, or apart by spaces. Raises BadExample (`problem`)."""
     found = value.split() if isinstance(value, str) and not value.lstrip().startswith("[") else read_json_field(value)
     if not isinstance(found, Iterable) or isinstance(found, str | bytes | Mapping):
         raise BadExample(problem)

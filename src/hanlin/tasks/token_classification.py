@@ -155,12 +155,25 @@ class TokenClassification:
 
 
 def _read(logits: npt.NDArray[np.floating], marks: Marks, spec: ModelSpec, strategy: Strategy) -> list[Entity]:
-    """The entities of one text; where the version has a chain, by the best row of labels, each as sure as it is beside all the others."""
     if spec.chain is None:
         return entities(LABELS.numbers(logits), marks, spec.labels, strategy)
+    scores, path = best_labels(logits, marks, spec)
+    return entities(scores, marks, spec.labels, strategy, path)
+
+
+def best_labels(logits: npt.NDArray[np.floating], marks: Marks, spec: ModelSpec) -> tuple[Numbers, list[int]]:
+    """Scores (tokens, labels) of a row and the label of each token; those of special tokens mean nothing.
+
+    Where the version has a chain, the best row of labels, and each score is the label's chance beside all the others.
+    """
+    if spec.chain is None:
+        numbers = LABELS.numbers(logits)
+        return numbers, [int(label) for label in numbers.argmax(axis=1)]
     own = [place for place, span in enumerate(marks.spans) if span is not None]
     scores, path = np.zeros(logits.shape), [0] * len(logits)
+    if not own:
+        return scores, path
     best, scores[own] = spec.chain.read(logits[own])
     for place, label in zip(own, best, strict=True):
         path[place] = label
-    return entities(scores, marks, spec.labels, strategy, path)
+    return scores, path

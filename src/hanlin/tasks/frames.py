@@ -1,0 +1,166 @@
+"""Examples of semantic role labelling: who does what to whom, a frame for each predicate. And how answers about them are judged.
+
+    {"frames": [{"arguments": [{"end": 3, "role": "ARG0", "start": 0}], "predicate": [4, 10]}]}
+
+Places are characters of the text, whatever the file counted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from hanlin.tasks.alignment import Span
+from hanlin.tasks.examples import BadExample, Column, Example, canonical, check_label, check_text, read_json_field
+from hanlin.tasks.span_metrics import SpanMetrics, SpanRow, metrics_of
+from hanlin.tasks.tagged_texts import join, strings_of
+from hanlin.tasks.tags import Named
+from hanlin.types import JsonObject, JsonValue
+
+VERB = "V"  # the name of a predicate among the roles of its own row
+_GOES_ON = "C-"  # a further piece of an argument
+
+
+class Frame(NamedTuple):
+    """A predicate's characters and its arguments, apart from each other and in order."""
+
+    predicate: Span
+    arguments: list[Named]
+
+
+@dataclass(frozen=True, slots=True)
+class FramedTexts:
+    """Tokens with frames, whose places count tokens; `text` beside them says how the tokens are written."""
+
+    columns: tuple[Column, ...] = (
+        Column("tokens", "json", aliases=("words", "词")),
+        Column("frames", "json", aliases=("predicates", "谓词", "框架")),
+        Column("text", "text", aliases=("sentence", "文本", "句子"), is_optional=True),
+    )
+    formats: tuple[str, ...] = ("conll2009", "props")
+    is_classified: bool = False
+    has_answers: bool = True
+
+    def read(self, fields: Mapping[str, object]) -> Example:
+        """See `ExampleForm.read`."""
+        tokens = strings_of(fields.get("tokens"), "tokens_type")
+        text, places = join(tokens) if fields.get("text") is None else _placed(tokens, check_text(fields["text"]))
+        found = read_json_field(fields.get("frames"))
+        if not isinstance(found, Iterable) or isinstance(found, str | bytes | Mapping):
+            raise BadExample("frames_type")
+        frames = sorted(_frame(item, places) for item in found)
+        if len({frame.predicate for frame in frames}) < len(frames):
+            raise BadExample("frames_twice")
+        roles = tuple(sorted({role for frame in frames for _, _, role in frame.arguments}))
+        return Example(text, canonical({"frames": [_stored(frame) for frame in frames]}), roles)
+
+    def question(self, text: str, annotation: str) -> JsonValue:
+        """See `ExampleForm.question`: the text alone."""
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class RoleMetrics:
+    """Quality of arguments, as CoNLL-2005's scorer counts them, and of the predicates themselves."""
+
+    arguments: SpanMetrics
+    predicates: SpanMetrics
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Of the arguments' F1."""
+        return self.arguments.interval
+
+    def get(self, name: str) -> float:
+        """One single-number metric by name. Raises KeyError."""
+        return self.predicates.f1 if name == "predicate_f1" else self.arguments.get(name)
+
+    def to_json(self) -> JsonObject:
+        """The stored form."""
+        found = {name: value for name, value in self.arguments.to_json().items() if name != "accuracy"}
+        return found | {"predicate_f1": self.predicates.f1}
+
+
+def read_frames(annotation: str) -> list[Frame]:
+    """What `FramedTexts.read` stored."""
+    return [
+        Frame((item["predicate"][0], item["predicate"][1]), [(one["start"], one["end"], one["role"]) for one in item["arguments"]])
+        for item in json.loads(annotation)["frames"]
+    ]
+
+
+def role_metrics(found: Sequence[Sequence[Frame]], gold: Sequence[Sequence[Frame]]) -> RoleMetrics:
+    """Metrics of the frames of texts, at least one.
+
+    An argument is right when its predicate, its role and all its pieces are; pieces `C-X` belong to the `X` before them, predicates
+    themselves do not count. Arguments of a predicate that was not found are missed, those of a wrong one are wrong.
+    Source: CoNLL-2005's srl-eval.pl, which is given the predicates; CoNLL-2012 counts so with found ones.
+    """
+    arguments = [SpanRow(_whole(one), _whole(other), 0, 0) for one, other in zip(found, gold, strict=True)]
+    predicates = [SpanRow(_predicates(one), _predicates(other), 0, 0) for one, other in zip(found, gold, strict=True)]
+    return RoleMetrics(metrics_of(arguments), metrics_of(predicates))
+
+
+def _predicates(frames: Sequence[Frame]) -> set[tuple[Any, ...]]:
+    return {(VERB, *frame.predicate) for frame in frames}
+
+
+def _whole(frames: Sequence[Frame]) -> set[tuple[Any, ...]]:
+    """(role, predicate, pieces) of every argument."""
+    found: set[tuple[Any, ...]] = set()
+    for frame in frames:
+        pieces: list[tuple[str, list[Span]]] = []
+        for start, end, role in frame.arguments:
+            before = next((own for name, own in reversed(pieces) if name == role.removeprefix(_GOES_ON)), None)
+            if role.startswith(_GOES_ON) and before is not None:
+                before.append((start, end))
+            else:
+                pieces.append((role, [(start, end)]))
+        found |= {(role, frame.predicate, tuple(own)) for role, own in pieces}
+    return found
+
+
+def _placed(tokens: Sequence[str], text: str) -> tuple[str, list[Span]]:
+    """Where each token stands in the text. Raises BadExample."""
+    places: list[Span] = []
+    at = 0
+    for token in tokens:
+        start = text.find(token, at) if token else -1
+        if start < 0:
+            raise BadExample("tokens_elsewhere")
+        at = start + len(token)
+        places.append((start, at))
+    return text, places
+
+
+def _frame(item: object, places: Sequence[Span]) -> Frame:
+    if not isinstance(item, Mapping):
+        raise BadExample("frames_type")
+    at, arguments = item.get("predicate"), item.get("arguments")
+    if not isinstance(at, int) or isinstance(at, bool) or not 0 <= at < len(places):
+        raise BadExample("frames_range")
+    if not isinstance(arguments, Iterable) or isinstance(arguments, str | bytes | Mapping):
+        raise BadExample("frames_type")
+    found = sorted({_argument(one, places) for one in arguments})
+    if any(one[1] > other[0] for one, other in pairwise(found)):
+        raise BadExample("frames_overlap")
+    return Frame(places[at], found)
+
+
+def _argument(item: object, places: Sequence[Span]) -> Named:
+    if not isinstance(item, Mapping):
+        raise BadExample("frames_type")
+    start, end = item.get("start"), item.get("end")
+    if not isinstance(start, int) or not isinstance(end, int) or not 0 <= start < end <= len(places):
+        raise BadExample("frames_range")
+    return places[start][0], places[end - 1][1], check_label(item.get("role"))
+
+
+def _stored(frame: Frame) -> JsonObject:
+    return {
+        "predicate": [*frame.predicate],
+        "arguments": [{"start": start, "end": end, "role": role} for start, end, role in frame.arguments],
+    }

@@ -1,0 +1,93 @@
+"""Role labelling: what rows mean, which words are proposed, and figures worked by hand as CoNLL-2005's scorer counts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hanlin.errors import InvalidInput
+from hanlin.tasks import TASKS, BadExample
+from hanlin.tasks.frames import Frame, read_frames, role_metrics
+from hanlin.tasks.predicates import PredicateFinder, learn_finder
+
+TASK = TASKS.get("semantic-role-labelling")
+TOKENS = ["He", "'s", "sold", "it", "."]
+FRAMES = [
+    {
+        "predicate": 2,
+        "sense": "sell.01",
+        "arguments": [{"start": 0, "end": 1, "role": "ARG0", "head": 0}, {"start": 3, "end": 4, "role": "ARG1"}],
+    }
+]
+
+
+def test_places_are_characters_of_the_text_as_it_is_written() -> None:
+    example = TASK.examples.read({"tokens": TOKENS, "frames": FRAMES, "text": "He's sold it."})
+    assert (example.text, example.labels) == ("He's sold it.", ("ARG0", "ARG1"))
+    assert read_frames(example.annotation) == [Frame((5, 9), [(0, 2, "ARG0"), (10, 12, "ARG1")])]
+    assert TASK.examples.read({"tokens": json.dumps(TOKENS), "frames": json.dumps(FRAMES)}).text == "He 's sold it ."
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({"frames": [{"predicate": 9, "arguments": []}]}, "frames_range"),
+        ({"frames": [{"predicate": 1, "arguments": [{"start": 2, "end": 9, "role": "A"}]}]}, "frames_range"),
+        (
+            {"frames": [{"predicate": 1, "arguments": [{"start": 2, "end": 4, "role": "A"}, {"start": 3, "end": 5, "role": "B"}]}]},
+            "frames_overlap",
+        ),
+        ({"frames": [{"predicate": 1, "arguments": []}, {"predicate": 1, "arguments": []}]}, "frames_twice"),
+        ({"frames": [{"predicate": 1}]}, "frames_type"),
+        ({"frames": FRAMES, "text": "He sold it."}, "tokens_elsewhere"),
+        ({"frames": {}}, "frames_type"),
+    ],
+)
+def test_bad_rows_are_told_by_what_is_wrong(fields: dict[str, object], problem: str) -> None:
+    with pytest.raises(BadExample) as caught:
+        TASK.examples.read({"tokens": TOKENS, **fields})
+    assert caught.value.problem == problem
+
+
+def test_arguments_count_with_their_predicate_role_and_all_pieces() -> None:
+    gold = [[Frame((3, 7), [(0, 2, "ARG0"), (8, 12, "ARG1"), (20, 24, "C-ARG1")]), Frame((30, 34), [(26, 29, "ARG0")])]]
+    found = [[Frame((3, 7), [(0, 2, "ARG0"), (8, 12, "ARG1")]), Frame((40, 44), [(26, 29, "ARG0")])]]
+    metrics = role_metrics(found, gold)  # right: ARG0 of the first; the split ARG1 is not whole; the others hang on another predicate
+    assert (metrics.get("precision"), metrics.get("recall")) == (pytest.approx(1 / 3), pytest.approx(1 / 3))
+    assert metrics.get("predicate_f1") == pytest.approx(0.5)
+    assert metrics.to_json()["predicate_f1"] == pytest.approx(0.5)
+    assert {item["label"]: item["support"] for item in metrics.to_json()["per_class"]} == {"ARG0": 2, "ARG1": 1}  # type: ignore[index,union-attr]
+    assert role_metrics(gold, gold).get("f1") == 1.0
+
+
+def test_predicates_do_not_count_as_arguments() -> None:
+    only = [[Frame((3, 7), [])]]
+    assert role_metrics(only, only).get("f1") == 0.0
+    assert role_metrics(only, only).get("predicate_f1") == 1.0
+
+
+def test_an_unknown_role_is_foreign() -> None:
+    annotation = TASK.examples.read({"tokens": TOKENS, "frames": FRAMES}).annotation
+    with pytest.raises(InvalidInput) as caught:
+        TASK.quality([[[]]], [annotation], ("O", "B-ARG0", "I-ARG0"))
+    assert caught.value.code == "foreign_label"
+
+
+def test_known_words_and_unseen_ones_with_their_endings_are_proposed() -> None:
+    texts = ["she painted it", "he jumped up", "we walked on", "a wicked red bed"]
+    finder = learn_finder(texts, [[(4, 11)], [(3, 9)], [(3, 9)], []])
+    assert finder.find("She Painted.") == [(4, 11)]
+    assert PredicateFinder(frozenset({"买", "购买"})).find("他购买了书") == [(1, 3), (2, 3)]
+    assert PredicateFinder(frozenset({"go"}), frozenset({"thing"}), frozenset({"ing"})).find("a thing singing goes") == [(8, 15)]
+    again = PredicateFinder.from_json(json.loads(json.dumps(finder.to_json())))
+    assert again == finder
+
+
+@pytest.mark.parametrize(
+    "value", [[], {"words": []}, {"words": [1], "others": [], "endings": []}, {"words": "a", "others": [], "endings": []}]
+)
+def test_a_broken_finder_is_refused(value: object) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        PredicateFinder.from_json(value)  # type: ignore[arg-type]
+    assert caught.value.code == "invalid_model_spec"
