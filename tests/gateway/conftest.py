@@ -16,6 +16,7 @@ import grpc
 import httpx
 import pytest
 from tests.gateway.grpc_calls import channel_to
+from tests.gateway.ways import FINDER
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from hanlin.gateway.acceptor import new_tally
@@ -184,7 +185,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Shared by a module: endpoints `sentiment`, `vectors`, `ranks` and `tags` of team default, one of each task."""
+    """Shared by a module: endpoints `sentiment`, `vectors`, `ranks`, `tags` and `roles` of team default, one of each task."""
     found = Stack(
         tmp_path_factory.mktemp("doors") / "home",
         moderation_endpoint="sentiment",
@@ -219,11 +220,13 @@ def open_doors(stack: Stack) -> None:
     stack.add_model("v:1", task="embedding", labels=(), dimensions=8)
     stack.add_model("r:1", task="reranking", labels=("relevance",))
     stack.add_model("t:1", task="token-classification", labels=("O", "B-good"), per_token=True)
+    stack.add_model("roles:1", task="semantic-role-labelling", labels=("O", "B-V"), per_token=True, spec_more={"finder": FINDER})
     numbers = [stack.deploy("m:1"), stack.deploy("v:1", "vectors"), stack.deploy("r:1", "ranks"), stack.deploy("t:1", "tags")]
+    numbers += [stack.deploy("roles:1", "roles")]
     for number in numbers:
         stack.wait_state(number, "ready")
     ranking = {"query": "good", "texts": ["bad"]}
-    for endpoint, inputs in (("sentiment", "good"), ("vectors", "good"), ("ranks", ranking), ("tags", "good")):
+    for endpoint, inputs in (("sentiment", "good"), ("vectors", "good"), ("ranks", ranking), ("tags", "good"), ("roles", "good")):
         assert stack.post(inputs, endpoint).status_code == 200
 
 

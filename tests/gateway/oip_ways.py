@@ -9,6 +9,7 @@ import numpy as np
 
 BINARY = {"binary_data_output": True}
 ALL_TAGS = {"ignore_labels": []}
+ROLES_TAGS = {"return_tags": True}
 
 
 def tensor(name: str, values: object) -> dict[str, object]:
@@ -76,3 +77,13 @@ def spans_of_tensors(outputs: dict[str, list]) -> list[list[float]]:
     for item, *values in zip(outputs["item"], outputs["score"], outputs["start"], outputs["end"], strict=True):
         rows.setdefault(item, []).append(dict(zip(("score", "start", "end"), values, strict=True)))
     return spans([rows.get(item, []) for item in range(1 + max(rows, default=-1))])
+
+
+def proposed(answer: list) -> list[list[float]]:
+    """Of each text: how many predicates were proposed, how many tags they have, the sum of their scores."""
+    rows = [[tag["score"] for proposal in row for tag in proposal["tags"]] for row in answer]
+    return [[len(row), len(scores), sum(scores)] for row, scores in zip(answer, rows, strict=True)]
+
+
+def proposed_of_tensors(outputs: dict[str, list]) -> list[list[float]]:
+    return proposed(json.loads(outputs["json"][0]))

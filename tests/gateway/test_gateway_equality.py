@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
-from tests.gateway.ways import ENDPOINTS, WAYS
+from tests.gateway.ways import ENDPOINTS, FINDER, WAYS
 
 from hanlin.datasets import bundled
 from hanlin.models.importing import import_folder
+from hanlin.tasks.spec import ModelSpec
 
 PACKAGES = Path(__file__).parents[2] / "build" / "packages"
 CHUNK = 32  # what a request of this server may hold
@@ -72,6 +74,7 @@ def real(make_stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[objec
     heads = {
         "text-classification": (AutoModelForSequenceClassification, ("negative", "positive")),
         "token-classification": (AutoModelForTokenClassification, ("O", "B-good")),
+        "semantic-role-labelling": (AutoModelForTokenClassification, ("O", "B-V")),
     }
     sources = dict.fromkeys(ENDPOINTS, folder)
     for task, (kind, labels) in heads.items():
@@ -88,6 +91,8 @@ def real(make_stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[objec
         for task, endpoint in ENDPOINTS.items():
             place = stack.home / "models" / f"{endpoint}:1"
             import_folder(sources[task], place, task=task)
+            if task == "semantic-role-labelling":  # what it learns beside its network
+                replace(ModelSpec.load(place), finder=FINDER).save(place)
             stack.wait_state(stack.deploy(f"{endpoint}:1", endpoint, variant="torch-fp32"), "ready")
         yield stack
     finally:

@@ -10,7 +10,7 @@ import grpc
 import numpy as np
 import pytest
 from tests.gateway.grpc_calls import APP, SERVICE, call, infer_request, outputs, parameters_of, refusal, tensor
-from tests.gateway.oip_ways import packed, scores_by_label, scores_by_place, spans_of_tensors
+from tests.gateway.oip_ways import packed, proposed_of_tensors, scores_by_label, scores_by_place, spans_of_tensors
 from tests.gateway.test_gateway_equality import CHUNK, TEXTS
 from tests.gateway.test_gateway_mistakes import INPUTS
 from tests.gateway.ways import ENDPOINTS, QUERY, WAYS
@@ -21,9 +21,11 @@ from hanlin.gateway.status import STATUS
 
 NUMBERS = {
     "text-classification": scores_by_label, "embedding": lambda made: made["embedding"], "reranking": scores_by_place,
-    "token-classification": spans_of_tensors,
+    "token-classification": spans_of_tensors, "semantic-role-labelling": proposed_of_tensors,
 }  # fmt: skip
-OPTIONS = {"embedding": {"normalize": True}, "token-classification": {"ignore_labels": "[]"}}
+OPTIONS = {
+    "embedding": {"normalize": True}, "token-classification": {"ignore_labels": "[]"}, "semantic-role-labelling": {"return_tags": True},
+}  # fmt: skip
 NOT_UTF8 = b"\x01\0\0\0\xff"
 IDS = pb.ModelInferRequest.InferInputTensor(
     name="input_ids", datatype="INT64", shape=[1, 3], contents=pb.InferTensorContents(int64_contents=[2, 9, 10])

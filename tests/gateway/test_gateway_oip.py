@@ -186,7 +186,7 @@ def test_what_the_server_is_anyone_may_ask(doors) -> None:
     assert refused(doors.client.get("/v2/models/sentiment/ready", headers=nobody)) == (401, "unauthenticated")
 
 
-@pytest.mark.parametrize("endpoint", ["sentiment", "vectors", "ranks", "tags"])
+@pytest.mark.parametrize("endpoint", ["sentiment", "vectors", "ranks", "tags", "roles"])
 def test_the_metadata_are_those_of_the_answers(doors, endpoint: str) -> None:
     told = doors.client.get(f"/v2/models/{endpoint}").json()
     body = of_ranking("good", ["good", "bad"]) if endpoint == "ranks" else of_texts(["good", "bad"])
@@ -204,7 +204,7 @@ def test_the_metadata_are_those_of_the_answers(doors, endpoint: str) -> None:
 def test_the_index_has_the_endpoints_of_the_team(doors) -> None:
     index = doors.client.post("/v2/repository/index").json()
     assert {(item["name"], item["version"], item["state"]) for item in index} == {
-        (name, "1", "READY") for name in ("sentiment", "vectors", "ranks", "tags")
+        (name, "1", "READY") for name in ("sentiment", "vectors", "ranks", "tags", "roles")
     }
     assert doors.client.post("/v2/repository/index", json={"ready": True}).json() == index
     assert doors.client.post("/v2/repository/index", headers={"authorization": "Bearer hl_other"}).json() == []

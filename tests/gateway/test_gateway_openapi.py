@@ -16,6 +16,7 @@ SCHEMA = describe({"openapi": "3.1.0", "info": {"title": "Hanlin", "version": "1
 ENDPOINTS = {
     "text-classification": "sentiment", "sentiment": "mood", "embedding": "vectors", "reranking": "ranks", "token-classification": "tags",
     "translation": "tongue", "summarization": "gist",
+    "semantic-role-labelling": "roles",
 }  # fmt: skip
 
 

@@ -11,16 +11,22 @@ import numpy as np
 from tests.gateway.oip_ways import (
     ALL_TAGS,
     BINARY,
+    ROLES_TAGS,
     by_name,
     of_ranking,
     of_texts,
+    proposed,
+    proposed_of_tensors,
     scores_by_label,
     scores_by_place,
     spans,
     spans_of_tensors,
 )
 
+from hanlin.tasks.predicates import PredicateFinder
+
 QUERY = "good w20"
+FINDER = PredicateFinder(frozenset({"wrote", "is", "was", *(f"w{number}" for number in range(9, 15))}))
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,10 @@ class Through:
         return self.wrap(inputs) | ({"model": endpoint or ENDPOINTS[self.task]} if self.is_in_body else {})
 
 
-ENDPOINTS = {"text-classification": "sentiment", "embedding": "vectors", "reranking": "ranks", "token-classification": "tags"}
+ENDPOINTS = {
+    "text-classification": "sentiment", "embedding": "vectors", "reranking": "ranks", "token-classification": "tags",
+    "semantic-role-labelling": "roles",
+}  # fmt: skip
 
 
 def labels(answer: object) -> list[list[float]]:
@@ -113,6 +122,10 @@ WAYS = (
             places("relevance_score", "results"), is_in_body=True),
     Through("task", "token-classification", "/models/{endpoint}", lambda x: {"inputs": x, "parameters": ALL_TAGS}, spans),
     Through("hf", "token-classification", "/hf/{endpoint}", lambda x: {"inputs": x, "parameters": ALL_TAGS}, spans),
+    Through("task", "semantic-role-labelling", "/models/{endpoint}", lambda x: {"inputs": x, "parameters": ROLES_TAGS}, proposed),
+    Through("hf", "semantic-role-labelling", "/hf/{endpoint}", lambda x: {"inputs": x, "parameters": ROLES_TAGS}, proposed),
+    Through("oip", "semantic-role-labelling", OIP, lambda x: of_texts(x, **ROLES_TAGS), proposed_of_tensors, read=by_name),
+    Through("oip-binary", "semantic-role-labelling", OIP, lambda x: of_texts(x, **BINARY, **ROLES_TAGS), proposed_of_tensors, read=by_name),
     Through("oip", "text-classification", OIP, of_texts, scores_by_label, read=by_name),
     Through("oip-binary", "text-classification", OIP, lambda x: of_texts(x, **BINARY), scores_by_label, read=by_name),
     Through("oip", "embedding", OIP, lambda x: of_texts(x, **UNIT), lambda made: made["embedding"], read=by_name),

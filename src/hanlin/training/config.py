@@ -198,7 +198,6 @@ def preset(model: str, task: str = CLASSIFICATION) -> TrainConfig:
         return replace(found, task=task)
     if task in (TAGGING, ROLES):
         return _of_tagging(found, task)
-    return found if task == CLASSIFICATION else replace(found, task=task, metric=TASKS.get(task).main_metric, wide=False)
     found = replace(found, task=task, metric=TASKS.get(task).main_metric, wide=False)
     return _of_related(found) if task in RELATED else found
 
