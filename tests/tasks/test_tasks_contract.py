@@ -18,6 +18,7 @@ from hanlin.tasks import TASKS, Encoded, Limits, ModelSpec, VectorSettings
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.predicates import PredicateFinder
 from hanlin.tasks.sequences import to_arrays
+from hanlin.tasks.meanings import MeaningSchema, Slot
 from hanlin.types import is_name
 
 LIMITS = Limits(max_items=4, max_text_bytes=1000)
@@ -42,6 +43,7 @@ NAMES = [
     "ignore_labels",
 ]
 PARAMETERS = st.dictionaries(st.sampled_from([*NAMES, "return_text", "raw_scores"]) | st.text(max_size=8), JSON, max_size=3)
+MEANINGS = MeaningSchema({"turn_on": {"room": Slot(is_spoken=True), "kind": Slot(("light",))}})
 TEXTS = ["A red fox.", "Ada lives in London, they say", "x"]
 
 
@@ -64,6 +66,8 @@ def tokenizer():
 def specs_of(task):
     """Every kind of version that the task serves."""
     vectors = ModelSpec(task.name, (), 128, 0, vectors=VectorSettings(6))
+    if task.name == "semantic-parsing":
+        return [ModelSpec(task.name, ("O", "B-room", "I-room", "intent=turn_on", "kind=", "kind=light"), 128, 0, meanings=MEANINGS)]
     return {
         "labels": [ModelSpec(task.name, ("a", "b", "c"), 128, 0, scale=(-1.0, 0.0, 1.0) if task.name == "sentiment" else ())],
         "tokens": [ModelSpec(task.name, ("O", "B-X", "I-X"), 128, 0)],
@@ -113,6 +117,10 @@ def test_example_passes_its_own_check_and_has_the_shape_of_real_answers(task, to
         spec = replace(whole, labels=whole.labels[:2], scale=whole.scale[:2]) if task.head == "labels" else whole
         answer = answered(task, spec, TextEncoder(tokenizer, spec), request["inputs"], request["parameters"] | more_of(task))
         if task.head in {"tokens", "roles"}:  # how many entities a text has is the network's to say
+        if task.name == "semantic-parsing":  # which slots a text has is the network's to say
+            assert set(answer) == set(response)
+            assert {str(type(answer[name])) for name in response} == {str(type(response[name])) for name in response}
+        elif task.head == "tokens":  # how many entities a text has is the network's to say
             assert all(shape_of(entity) == shape_of(response[0]) for entity in answer)
             assert answer
         else:
@@ -121,7 +129,7 @@ def test_example_passes_its_own_check_and_has_the_shape_of_real_answers(task, to
 
 
 def more_of(task):
-    return {"ignore_labels": []} if task.head == "tokens" else {}
+    return {"ignore_labels": []} if task.name == "token-classification" else {}
 
 
 def shape_of(value):

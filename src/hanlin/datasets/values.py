@@ -171,6 +171,9 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "frames_overlap": "arguments of a predicate overlap or lie inside each other, which taggers cannot learn",
         "tokens_elsewhere": "the tokens do not stand in the text in their order",
         "props_brackets": "the brackets of a column of roles do not close",
+        "slots": "the slots are not an object of plain values by slot name",
+        "slot_spans": "a slot span is not [slot, start, end] within the text",
+        "slot_spans_overlap": "two slot spans overlap",
         "json_field": "a field that must be a list or an object is not JSON",
     }.items()
 }

@@ -93,6 +93,9 @@ _TEXTS = tuple(
         ),
         (r"the tokens do not stand in the text in their order", "各词未按顺序出现在文本中"),
         (r"the brackets of a column of roles do not close", "角色列的括号未闭合"),
+        (r"the slots are not an object of plain values by slot name", "slots 应为以槽位名为键、以简单值为值的对象"),
+        (r"a slot span is not \[slot, start, end\] within the text", "槽位区间应为文本之内的 [槽位, 起, 止]"),
+        (r"two slot spans overlap", "两个槽位区间重叠"),
         (r"a field that must be a list or an object is not JSON", "应为列表或对象的字段不是 JSON"),
         (r"the label is not 1 to 200 characters without control characters", "标签应为 1 至 200 个字符且不含控制字符"),
     )

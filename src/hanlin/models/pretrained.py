@@ -33,6 +33,7 @@ def build_from_base(
     """The encoder in `folder` with a classification head for `labels`; a head that fits them is kept, else a new one is drawn.
 
     Args:
+        output: whether the head answers once a text or once a token.
         dropout: of head and hidden states, when given. Attention then drops nothing: that costs time and brings no accuracy on short texts.
         problem: what its labels will mean, which its config.json tells other readers.
         has_types: whether it will be given token types.

@@ -15,6 +15,7 @@ from hanlin.errors import InvalidInput
 from hanlin.generation import GenerationSettings
 from hanlin.tasks.label_chain import LabelChain
 from hanlin.tasks.predicates import PredicateFinder
+from hanlin.tasks.meanings import MeaningSchema
 from hanlin.tasks.text import PLAIN_TEXT, TextSettings
 from hanlin.tasks.vectors import VectorSettings
 from hanlin.types import JsonObject, JsonValue, is_name, shorten
@@ -45,6 +46,7 @@ _FIELDS = {
     "scale",
     "chain",
     "finder",
+    "meanings",
 }
 _VARIANT = re.compile(r"[a-z0-9]{1,32}-[a-z0-9]{1,16}")
 
@@ -127,6 +129,7 @@ class ModelSpec:
         scale: the number that each label stands for, where labels have an order.
         chain: of a tagger in which neighbouring labels care for each other.
         finder: of a model that labels the roles around predicates.
+        meanings: of a model that parses: the intents and slots it may answer with.
 
     Raises:
         InvalidInput: `invalid_model_spec`, `invalid_labels`, `invalid_label`.
@@ -149,6 +152,7 @@ class ModelSpec:
     scale: tuple[float, ...] = ()
     chain: LabelChain | None = None
     finder: PredicateFinder | None = None
+    meanings: MeaningSchema | None = None
 
     def __post_init__(self) -> None:
         if (self.vectors is None and self.generation is None) or self.labels:
@@ -199,6 +203,7 @@ class ModelSpec:
         stored |= {"is_alone": True} if self.is_alone else {}
         stored |= {"chain": self.chain.to_json()} if self.chain else {}
         stored |= {"finder": self.finder.to_json()} if self.finder else {}
+        stored |= {"meanings": self.meanings.to_json()} if self.meanings else {}
         # What is as it ever was is left out: equal specs stay equal bytes.
         more: JsonObject = {"thresholds": list(self.thresholds), "scale": list(self.scale)}
         more |= {"problem": self.problem if self.problem != "single-label" else "", "pairs": self.pairs if self.pairs != "none" else ""}
@@ -235,6 +240,7 @@ class ModelSpec:
             scale=_numbers(value, "scale"),
             chain=LabelChain.from_json(value["chain"], num_labels=len(labels)) if "chain" in value else None,
             finder=PredicateFinder.from_json(value["finder"]) if "finder" in value else None,
+            meanings=MeaningSchema.from_json(value["meanings"]) if "meanings" in value else None,
         )
 
     @classmethod

@@ -26,6 +26,7 @@ from hanlin.tasks.span_metrics import SpanMetrics, span_metrics
 from hanlin.tasks.spec import MAX_LABELS, ModelSpec
 from hanlin.tasks.tagged_texts import TaggedTexts, quality_of
 from hanlin.tasks.token_ids import TokenIds
+from hanlin.tasks.token_rows import merge_token_rows
 from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText
 
@@ -93,13 +94,7 @@ class TokenClassification:
 
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
         """See `Task.merge`: each token from the window whose own it is, special tokens from the first and the last."""
-        first, last = windows[0], windows[-1]
-        values = [row["token_logits"] for row in rows]
-        own = [
-            row[window.place + window.own_start - window.start : window.place + window.own_end - window.start]
-            for window, row in zip(windows, values, strict=True)
-        ]
-        return {"token_logits": np.concatenate([values[0][: first.place], *own, values[-1][last.place + last.end - last.start :]])}
+        return merge_token_rows(windows, rows)
 
     def decode(
         self, outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, options: TaskOptions, encoded: Encoded | None = None

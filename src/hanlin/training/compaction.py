@@ -34,6 +34,10 @@ class Compaction:
         kept = array("i", self.kept.tolist())
         return [array("i", [kept[token] for token in row]) for row in rows]
 
+    def read(self, module: nn.Module) -> nn.Module:
+        """The compact module as one that takes the old ids."""
+        return _Renumbered(module, self)
+
     @torch.no_grad()
     def restore(self, module: nn.Module) -> None:
         """Put the full table, with the trained rows in it, back into the module."""
@@ -41,6 +45,21 @@ class Compaction:
         full = self.full.clone()
         full[self.kept] = embedding.weight.detach().to(full.dtype)
         _set_rows(embedding, full)
+
+
+class _Renumbered(nn.Module):
+    """A compact module behind its old ids; those that were not kept become padding."""
+
+    def __init__(self, module: nn.Module, compaction: Compaction) -> None:
+        super().__init__()
+        self.module = module
+        self.numbers = torch.zeros(len(compaction.full), dtype=torch.int64)
+        self.numbers[compaction.kept] = torch.arange(len(compaction.kept))
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, *more: Tensor) -> Tensor:
+        """As the module's own."""
+        found: Tensor = self.module(self.numbers[input_ids], attention_mask, *more)
+        return found
 
 
 def compact(module: nn.Module, rows: Iterable[Sequence[int]], pad_id: int) -> Compaction | None:
