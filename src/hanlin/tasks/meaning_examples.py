@@ -39,7 +39,7 @@ class MeaningExamples:
     def read(self, fields: Mapping[str, object]) -> Example:
         """See `ExampleForm.read`."""
         text, intent = check_text(fields.get("text")), check_label(fields.get("intent"))
-        slots = _slots(read_json_field(fields.get("slots") or {}))
+        slots = _slots({} if fields.get("slots") in (None, "") else read_json_field(fields["slots"]))
         given = fields.get("spans")
         spans = _found(text, slots) if given is None else _spans(read_json_field(given), text, slots)
         annotation = canonical({"intent": intent, "slots": dict(slots), "spans": [[*span] for span in spans]})
