@@ -109,7 +109,7 @@ class ParsingCourse:
     def judge(self) -> dict[str, float]:
         """See `Course.judge`."""
         module = self.compaction.read(self.module) if self.compaction else self.module
-        metrics = judge_answers(module, self.out, self.held).metrics
+        metrics = judge_answers(module, self.out, self.held, output="token_logits").metrics
         batches = plan_evaluation(self.validation.lengths)
         with torch.inference_mode():
             losses = [float(self._loss(self.module, self.validation, batch)) * len(batch) for batch in batches]
