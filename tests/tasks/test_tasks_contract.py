@@ -19,6 +19,7 @@ from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.predicates import PredicateFinder
 from hanlin.tasks.sequences import to_arrays
 from hanlin.tasks.meanings import MeaningSchema, Slot
+from hanlin.tasks.sequences import to_arrays
 from hanlin.types import is_name
 
 LIMITS = Limits(max_items=4, max_text_bytes=1000)

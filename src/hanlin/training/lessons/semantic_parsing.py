@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hanlin.errors import InvalidInput
+from hanlin.models.pretrained import build_from_base, rate_scales
 from hanlin.networks.dropout import replace_dropout
 from hanlin.networks.loading import save_network
 from hanlin.tasks.encoding import TextEncoder
@@ -25,12 +25,11 @@ from hanlin.training.batches import collate, plan_evaluation
 from hanlin.training.compaction import Compaction, compact
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import Evaluation, judge_answers
+from hanlin.training.examples import check_rows
 from hanlin.training.lesson import LESSONS, Picture, Setting
-from hanlin.training.lessons.text_classification import lay_out_tokenizer
 from hanlin.training.meanings import field_words, labels_of, learn_schema, tags_of
 from hanlin.training.ports import Rows
-from hanlin.training.scratch import write_spec
-from hanlin.training.tagging import new_or_tuned_tagger
+from hanlin.training.scratch import lay_out_tokenizer, new_network, start_vectors, write_spec
 
 _IGNORED = -100
 
@@ -56,17 +55,19 @@ class SemanticParsingLesson:
     def prepare(self, setting: Setting) -> ParsingCourse:
         """See `Lesson.prepare`."""
         config, data, out = setting.config, setting.data, setting.out
-        if not data.train.texts or not data.validation.texts:
-            raise InvalidInput(
-                "nothing_to_learn", problem="a split has no rows", train=len(data.train.texts), validation=len(data.validation.texts)
-            )
+        check_rows(data)
         schema = learn_schema(data.train.texts, data.train.labels)
         labels = labels_of(schema)
         lay_out_tokenizer(setting)
         spec = replace(write_spec(config, replace(data, labels=labels), out, base=setting.base), meanings=schema)
         spec.save(out)
-        module, scales = new_or_tuned_tagger(setting, labels)
+        module: nn.Module = (
+            new_network(config, labels, out, start_vectors(setting), output="token_logits")
+            if config.is_scratch or setting.base is None
+            else build_from_base(setting.base, labels, dropout=config.dropout, output="token_logits")
+        )
         replace_dropout(module)
+        scales = {} if config.is_scratch else rate_scales(module, layer_decay=config.layer_decay, head_rate=config.head_rate)
         layout, encoder = Layout.of(labels), TextEncoder.load(out)
         encoder.max_length = min(spec.max_length, config.train_length)
         train = _encode(data.train, layout, encoder)
