@@ -10,13 +10,14 @@ from hanlin.gateway.doors import ALL
 from hanlin.gateway.openapi import describe
 from hanlin.gateway.operation import Operation
 from hanlin.generation import GenerationSettings
+from hanlin.tasks.meanings import MeaningSchema, Slot
 from hanlin.types import JsonObject
 
 SCHEMA = describe({"openapi": "3.1.0", "info": {"title": "Hanlin", "version": "1"}, "paths": {}})
 ENDPOINTS = {
     "text-classification": "sentiment", "sentiment": "mood", "embedding": "vectors", "reranking": "ranks", "token-classification": "tags",
     "translation": "tongue", "summarization": "gist",
-    "semantic-role-labelling": "roles",
+    "semantic-role-labelling": "roles", "semantic-parsing": "meanings",
 }  # fmt: skip
 
 
@@ -28,6 +29,10 @@ def mood(doors) -> None:
     for task, endpoint in (("translation", "tongue"), ("summarization", "gist")):
         doors.add_model(f"{endpoint}:1", task=task, labels=(), spec_more={"generation": GenerationSettings(max_new_tokens=8)}, writes=True)
         doors.wait_state(doors.deploy(f"{endpoint}:1", endpoint), "ready")
+    labels = ("O", "B-room", "I-room", "intent=turn_on", "kind=", "kind=light")
+    schema = MeaningSchema({"turn_on": {"room": Slot(is_spoken=True), "kind": Slot(("light",))}})
+    doors.add_model("meanings:1", task="semantic-parsing", labels=labels, spec_more={"meanings": schema}, per_token=True)
+    doors.wait_state(doors.deploy("meanings:1", "meanings"), "ready")
 
 
 def made(told: object) -> Operation:

@@ -14,8 +14,8 @@ from typing import Literal, cast, get_args
 from hanlin.errors import InvalidInput
 from hanlin.generation import GenerationSettings
 from hanlin.tasks.label_chain import LabelChain
-from hanlin.tasks.predicates import PredicateFinder
 from hanlin.tasks.meanings import MeaningSchema
+from hanlin.tasks.predicates import PredicateFinder
 from hanlin.tasks.text import PLAIN_TEXT, TextSettings
 from hanlin.tasks.vectors import VectorSettings
 from hanlin.types import JsonObject, JsonValue, is_name, shorten
