@@ -17,7 +17,7 @@ from hanlin.gateway.dataplane import Dataplane
 DIGEST = "a" * 64
 EXAMPLES = {
     "name": "mood", "number": "1", "alias": "production", "picture": "confusion", "job_id": "job_x", "sha256": DIGEST, "endpoint": "live",
-    "key_id": "key_x", "deployment_id": "dep-x", "file_id": "file-x", "batch_id": "batch_x",
+    "key_id": "key_x", "deployment_id": "dep-x", "file_id": "file-x", "batch_id": "batch_x", "fine_tuning_job_id": "ftjob-x",
 }  # fmt: skip
 BODIES = {
     "/api/v1/jobs": {"kind": "evaluate", "config": {"model": "mood"}},
