@@ -15,7 +15,7 @@ from hanlin.engines import REFERENCE, Session
 from hanlin.engines.asking import Questioner
 from hanlin.engines.torch_engine import torch_session
 from hanlin.engines.trained import trained_session
-from hanlin.networks.head import Output
+from hanlin.networks.head import Head, Output
 from hanlin.networks.loading import Dtype
 from hanlin.tasks.base import TASKS, Exam, Quality, SetsExams, Task
 from hanlin.tasks.encoding import TextEncoder
@@ -59,15 +59,17 @@ def evaluate(folder: Path, split: Rows, *, dtype: Dtype = "fp32", threads: int =
 
 
 def judge_answers(
-    module: nn.Module, folder: Path, split: Rows, *, output: Output, parameters: JsonObject | None = None, progress: Progress | None = None
+    module: nn.Module, folder: Path, split: Rows, *, output: Output | None = None, parameters: JsonObject | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:  # fmt: skip
     """The same of a module in memory whose tokenizer and spec are in `folder`; it is in eval mode afterwards. Raises as `evaluate`.
 
     Args:
-        output: what the module answers with.
+        output: what the module answers with; None: what config.json in `folder` says.
         parameters: of every call, besides those of the task's own question.
     """
-    return _judge(torch_session(module, REFERENCE, output=output), None, folder, split, progress or Silent(), parameters or {})
+    session = torch_session(module, REFERENCE, output=output or Head.load(folder).output)
+    return _judge(session, None, folder, split, progress or Silent(), parameters or {})
 
 
 def _judge(session: Session, max_rows: int | None, folder: Path, split: Rows, told: Progress, more: JsonObject) -> Evaluation:  # noqa: PLR0917  # its callers are above
