@@ -166,7 +166,7 @@ async def test_the_async_client_does_the_same(server) -> None:
 
 
 @pytest.mark.parametrize(
-    ("purpose", "content", "status"), [("fine-tune", b"{}", 422), ("batch", b"", 422), ("batch", b"x" * 4_000_001, 413)]
+    ("purpose", "content", "status"), [("assistants", b"{}", 422), ("batch", b"", 422), ("batch", b"x" * 4_000_001, 413)]
 )
 def test_what_is_no_input_of_a_batch_is_refused(client, purpose: str, content: bytes, status: int) -> None:
     with pytest.raises(openai.APIStatusError) as caught:
