@@ -156,3 +156,8 @@ def json_type(value: JsonValue) -> JsonType:
 def utc_now() -> datetime:
     """The present moment, with time zone."""
     return datetime.now(UTC)
+
+
+def serves(task: str, needed: str) -> bool:
+    """Whether an endpoint of `task` can be asked as one of `needed`: sentiment answers in the shape of a classification."""
+    return task == needed or (task, needed) == ("sentiment", "text-classification")

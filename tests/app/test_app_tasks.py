@@ -172,4 +172,5 @@ def test_a_graph_is_its_own_trained_model(client, tmp_path) -> None:
     assert {item.label for item in client.classify("graph", "good morning")} == {"bad", "good"}
     with pytest.raises(InvalidInput) as caught:
         client.jobs.submit("compress", {"model": "graph", "variants": ["torch-bf16"]})
-    assert (caught.value.code, caught.value.params["reference"]) == ("no_torch_weights", "onnxruntime-fp32")
+    assert caught.value.code == "no_torch_weights"
+    assert "onnxruntime-fp32" in caught.value.message

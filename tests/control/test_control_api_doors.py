@@ -27,10 +27,11 @@ BODIES = {
     "/api/v1/keys": {"name": "k", "scopes": ["read"]},
     "/api/v1/endpoints/{endpoint}": {"long_text": "refuse"},
     "/api/v1/endpoints/{endpoint}/scale": {"min_replicas": 1},
+    "/v1/fine_tuning/jobs": {"model": "lstm", "training_file": "file-x"},
     "/v1/batches": {"input_file_id": "file-x", "endpoint": "/v1/embeddings", "completion_window": "24h"},
 }
 NAMES_NOTHING = {f"/api/v1/{name}" for name in ("datasets", "tasks", "keys", "models", "endpoints", "deployments", "jobs")}
-NAMES_NOTHING |= {"/v1/files", "/v1/batches"}
+NAMES_NOTHING |= {"/v1/files", "/v1/batches", "/v1/fine_tuning/jobs"}
 
 
 def routes(platform) -> list[tuple[str, str, APIRoute]]:
@@ -88,7 +89,7 @@ async def test_a_scope_is_needed(http, platform) -> None:
 async def test_another_teams_things_look_like_nothing(http, platform, make_version, owner) -> None:
     """C042: with the other team's key every path with an id answers byte for byte as if the id were unknown."""
     make_version()
-    from hanlin.control import batches, deployments, files, jobs
+    from hanlin.control import batches, deployments, files, fine_tuning, jobs
 
     endpoint = deployments.deploy(platform, owner, model="mood", endpoint="live")
     job = jobs.submit(platform, owner, kind="evaluate", config={"model": "mood", "dataset": None})
@@ -96,7 +97,12 @@ async def test_another_teams_things_look_like_nothing(http, platform, make_versi
     (platform.settings.home / "lines").write_text("{}")
     file = files.add(platform, owner, platform.settings.home / "lines", name="lines.jsonl")
     batch = batches.create(platform, owner, file_id=file.id, url="/v1/embeddings", metadata={})
+    rows = files.add(platform, owner, platform.settings.home / "lines", name="rows.jsonl", purpose="fine-tune")
+    tuning = fine_tuning.create(
+        platform, owner, model="lstm", training_file=rows.id, validation_file=None, suffix="", seed=1, hyperparameters={}, metadata={}
+    )
     theirs = {"job_id": job.id, "deployment_id": endpoint.id, "key_id": key.id, "file_id": file.id, "batch_id": batches.batch_id(batch)}
+    theirs["fine_tuning_job_id"] = fine_tuning.tuning_id(tuning)
     theirs["sha256"] = platform.registry.get_model(owner.team_id, "mood").versions[0].manifest.find("model.safetensors").sha256
     stranger = http.key(team="other")
     async with http.client(stranger) as client:
@@ -107,13 +113,15 @@ async def test_another_teams_things_look_like_nothing(http, platform, make_versi
                 or path in {"/api/v1/keys", "/v1/files"}
             ):
                 continue
-            known = await client.request(method, fill(path, **theirs), json=BODIES.get(path), headers={"x-request-id": "r"})
+            is_tuned = path == "/v1/models/{endpoint}"  # which takes names of fine-tunings only, whoever has them
+            own = {"endpoint": f"ft:{tuning.config['name'][4:].replace('--', ':')}"} if is_tuned else {}
+            known = await client.request(method, fill(path, **theirs, **own), json=BODIES.get(path), headers={"x-request-id": "r"})
             assert known.status_code == 404, f"{method} {path} {known.text}"
             if method == "HEAD":
                 continue
             unknown_body = json.loads(json.dumps(BODIES.get(path)).replace("mood", "nope")) if path in BODIES else None
             no_ids = {key: value[:-1] + "0" for key, value in theirs.items()}
-            url = fill(path, name="nope", endpoint="nope", **no_ids)
+            url = fill(path, name="nope", endpoint="ft:lstm:default::nope" if is_tuned else "nope", **no_ids)
             unknown = await client.request(method, url, json=unknown_body, headers={"x-request-id": "r"})
             assert unknown.status_code == 404
             assert known.json()["error"].keys() == unknown.json()["error"].keys()

@@ -21,8 +21,7 @@ from hanlin.serving.router import Request, Router
 from hanlin.serving.routes import EndpointRoute, RoutesWatcher, route_key
 from hanlin.serving.wire import CallOperation, Lane
 from hanlin.settings import Settings
-from hanlin.tasks.names import serves
-from hanlin.types import JsonObject, JsonValue, Principal, endpoint_of_model, is_name
+from hanlin.types import JsonObject, JsonValue, Principal, endpoint_of_model, is_name, serves
 
 _REST_S, _REST_TURNS = 5.0, 100  # how long an endpoint has to fall asleep, and how often it is looked at meanwhile
 CacheUse = Literal["", "hit", "miss"]

@@ -20,8 +20,7 @@ from hanlin.gateway.door import Ask, Door, Framed
 from hanlin.gateway.doors import Doors, Found, configured
 from hanlin.gateway.rate_limits import rate_limit_headers
 from hanlin.gateway.responses import header_text
-from hanlin.tasks.names import serves
-from hanlin.types import MAX_TIMEOUT_S, Principal
+from hanlin.types import MAX_TIMEOUT_S, Principal, serves
 
 _JSON = [(b"content-type", b"application/json")]
 SendWhole = Callable[[int, list[tuple[bytes, bytes]], bytes], Awaitable[None]]

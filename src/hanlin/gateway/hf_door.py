@@ -12,8 +12,7 @@ from hanlin.gateway.dataplane import Outcome
 from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.fields import choice, truncation
 from hanlin.gateway.hf_operations import hf_inference
-from hanlin.tasks.names import serves
-from hanlin.types import JsonObject
+from hanlin.types import JsonObject, serves
 
 _OPTIONS = ("normalize", "prompt_name", "dimensions")
 _FIELDS = ("inputs", "parameters", *_OPTIONS, "truncate", "truncation_direction", "encoding_format")

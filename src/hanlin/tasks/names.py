@@ -34,8 +34,6 @@ ELSEWHERE = {
     "video-classification", "mask-generation", "image-feature-extraction", "tabular-classification", "tabular-regression",
     "time-series-forecasting", "reinforcement-learning", "any-to-any",
 ), "")  # fmt: skip
-# Tasks that answer in the shape of another: its doors are theirs.
-FAMILIES = {"sentiment": "text-classification"}
 _TRANSLATION = re.compile(r"translation_[a-z_]{2,20}_to_[a-z_]{2,20}")
 
 
@@ -49,8 +47,3 @@ def canonical(name: str) -> str:
     if _TRANSLATION.fullmatch(folded):
         return "translation"
     return ALIASES.get(folded, name)
-
-
-def serves(task: str, needed: str) -> bool:
-    """Whether an endpoint of `task` can be asked as one of `needed`."""
-    return needed in {task, FAMILIES.get(task)}

@@ -7,6 +7,7 @@ values that they had told. What is proposed depends on the seed and on the trial
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 import warnings
 from collections.abc import Iterator
@@ -54,10 +55,11 @@ class Study:
         self._distributions = {name: item.distribution() for name, item in space.options.items()}
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         try:
-            self._study = optuna.create_study(
-                storage=f"sqlite:///{path}", study_name="study", direction="minimize" if metric == "loss" else "maximize",
-                pruner=_pruner(pruner, space), load_if_exists=True,
-            )  # fmt: skip
+            with _quietly():
+                self._study = optuna.create_study(
+                    storage=f"sqlite:///{path}", study_name="study", direction="minimize" if metric == "loss" else "maximize",
+                    pruner=_pruner(pruner, space), load_if_exists=True,
+                )  # fmt: skip
             known = self._study.user_attrs.setdefault("request", request)
         except (SQLAlchemyError, ValueError, RuntimeError) as error:
             raise DataCorrupt("study_unusable", details=str(error)[:500]) from error
@@ -216,7 +218,16 @@ def _most_evaluations(space: Space) -> int:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without Optuna's remarks on what is new in it."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Without Optuna's remarks on what is new in it, and with the process's loggers as they were: its migrations configure logging anew."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    loggers = {name: item.disabled for name, item in root.manager.loggerDict.items() if isinstance(item, logging.Logger)}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        for name, is_disabled in loggers.items():
+            logging.getLogger(name).disabled = is_disabled

@@ -19,7 +19,7 @@ assert.deepEqual(few.data.map((item) => item.embedding.length), [3, 3, 3]);
 
 const names = [];
 for await (const model of client.models.list()) names.push(model.id);
-assert.deepEqual(names, ["ranks", "sentiment", "tags", "vectors"]);
+assert.deepEqual(names, ["ranks", "roles", "sentiment", "tags", "vectors"]);
 assert.equal((await client.models.retrieve("vectors")).id, "vectors");
 
 const codes = [
