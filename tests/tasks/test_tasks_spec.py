@@ -4,7 +4,7 @@ import pytest
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks import ModelSpec, TextSettings
-from hanlin.tasks.spec import labels_from_config, normalize_label
+from hanlin.tasks.labels import labels_from_config, normalize_label
 
 SPEC = ModelSpec("text-classification", ("坏", "good"), 128, 0, TextSettings(("html", "space"), "words"), ("zh", "en"))
 

@@ -201,6 +201,7 @@ class _Ingest:
             columns=tuple(choice.headers.items()) if choice else (),
             rows_read=spill.rows + self._num_bad,
             rows_kept=sum(rows.values()),
+            rows=(rows["train"], rows["validation"], rows["test"]),
             bad_rows=Counted(self._num_bad, tuple(self._bad)),
             duplicates=verdict.num_duplicates,
             conflicts=Counted(verdict.num_conflicts, tuple(places[row] for row in verdict.conflicts)),

@@ -67,6 +67,7 @@ class DatasetReport:
     `rows_read = rows_kept + bad rows + duplicates + conflict_rows`.
 
     Args:
+        rows: those kept, for each split.
         duplicates: rows dropped because text and label stood there before.
         conflicts: texts that had more than one label; all their rows (`conflict_rows`) are dropped.
         leaks: rows of validation or test whose folded twin stands in an earlier split; they stay, unless moved.
@@ -83,6 +84,7 @@ class DatasetReport:
     columns: tuple[tuple[str, str], ...]
     rows_read: int
     rows_kept: int
+    rows: tuple[int, int, int]
     bad_rows: Counted[BadRowReport]
     duplicates: int
     conflicts: Counted[Place]
@@ -98,8 +100,7 @@ class DatasetReport:
     def to_json(self) -> JsonObject:
         """The stored form."""
         labels: JsonObject = {label: dict(zip(SPLITS, counts, strict=True)) for label, counts in self.labels}
-        sums = {name: sum(counts[index] for _, counts in self.labels) for index, name in enumerate(SPLITS)}
-        rows: JsonObject = dict(sums)
+        rows: JsonObject = dict(zip(SPLITS, self.rows, strict=True))
         return {
             "task": self.task,
             "format": self.format,
@@ -119,7 +120,7 @@ class DatasetReport:
             "split": self.split,
             "language": self.language,
             "digest": self.digest,
-            "warnings": stored(few_validation_rows(sums["validation"]), few_test_rows(sums["test"])),
+            "warnings": stored(few_validation_rows(self.rows[1]), few_test_rows(self.rows[2])),
         }
 
 

@@ -7,7 +7,8 @@ from hanlin.datasets.values import BadRow, Row
 from hanlin.errors import InvalidInput
 from hanlin.tasks import BadExample, Example, ExampleForm
 from hanlin.tasks.labelled import read_gold
-from hanlin.tasks.spec import MAX_LABELS, Problem
+from hanlin.tasks.labels import MAX_LABELS
+from hanlin.tasks.spec import Problem
 
 
 class RowChecker:

@@ -13,7 +13,8 @@ from hanlin.models.sentence_folder import SentenceParts, read_parts
 from hanlin.models.weights_file import Tensor
 from hanlin.networks.head import CLASSIFIER, KEY, WRITER, Head
 from hanlin.tasks.base import HeadKind
-from hanlin.tasks.spec import PairForm, Problem, labels_from_config
+from hanlin.tasks.labels import labels_from_config
+from hanlin.tasks.spec import PairForm, Problem
 from hanlin.tasks.vectors import VectorSettings
 from hanlin.types import JsonObject, shorten
 

@@ -33,7 +33,7 @@ def fused() -> Iterator[None]:
 
 
 def _unsupported(*_arguments: Any, **_options: Any) -> Any:
-    raise NotImplementedError
+    raise NotImplementedError  # Keras's own sign that a backend has no fused kernel: it then runs the steps one by one
 
 
 def _lstm(

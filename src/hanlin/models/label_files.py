@@ -7,7 +7,7 @@ from pathlib import Path
 from hanlin.errors import InvalidInput
 from hanlin.models import strict_json
 from hanlin.networks.config import MAX_CONFIG_BYTES
-from hanlin.tasks.spec import MAX_LABELS, check_labels, labels_from_config
+from hanlin.tasks.labels import MAX_LABELS, check_labels, labels_from_config
 from hanlin.types import JsonValue, shorten
 
 TEXT_FILES = ("labels.txt", "classes.txt")

@@ -19,7 +19,8 @@ from hanlin.models.weights_file import Tensor
 from hanlin.networks.config import GENERATOR_TYPES, MAX_CONFIG_BYTES, MODEL_TYPES, NetworkConfig
 from hanlin.networks.loading import build, build_generator, tied_names
 from hanlin.networks.wide import WIDE_FILE, WideRoad, WideShape
-from hanlin.tasks.spec import FILE_NAME, ModelSpec, labels_from_config
+from hanlin.tasks.labels import labels_from_config
+from hanlin.tasks.spec import FILE_NAME, ModelSpec
 from hanlin.types import JsonObject, shorten
 
 MAX_SPEC_BYTES = 16 * 2**20

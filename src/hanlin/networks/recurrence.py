@@ -7,6 +7,7 @@ Weights have the names and shapes of torch's layers, so that either form loads w
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 State = tuple[Tensor, ...]  # (batch, hidden_size) each: what a step hands to the next, its output first
 
 
-class Recurrence(nn.Module):
+class Recurrence(nn.Module, ABC):
     """What the three share: one matrix reads the input, one the state, each with a bias.
 
     Args:
@@ -45,9 +46,9 @@ class Recurrence(nn.Module):
             outputs.append(state[0])
         return torch.stack(outputs, 1), state
 
+    @abstractmethod
     def step(self, x: Tensor, state: State) -> State:
         """The state after reading `x` (batch, input_size)."""
-        raise NotImplementedError
 
     def _read(self, x: Tensor, hidden: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
         """What the input and what the state say to each gate, (batch, hidden_size) each."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
 
 from hanlin.errors import InvalidInput
-from hanlin.tasks.spec import normalize_label
+from hanlin.tasks.labels import normalize_label
 from hanlin.tasks.text import is_blank
 from hanlin.types import JsonValue, shorten
 

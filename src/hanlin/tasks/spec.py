@@ -1,12 +1,10 @@
-"""`ModelSpec`: what a version's folder says about itself beside weights and tokenizer (`hanlin.json`); rules for labels."""
+"""`ModelSpec`: what a version's folder says about itself beside weights and tokenizer (`hanlin.json`)."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
@@ -14,6 +12,7 @@ from typing import Literal, cast, get_args
 from hanlin.errors import InvalidInput
 from hanlin.generation import GenerationSettings
 from hanlin.tasks.label_chain import LabelChain
+from hanlin.tasks.labels import check_labels
 from hanlin.tasks.meanings import MeaningSchema
 from hanlin.tasks.predicates import PredicateFinder
 from hanlin.tasks.text import PLAIN_TEXT, TextSettings
@@ -22,8 +21,6 @@ from hanlin.types import JsonObject, JsonValue, is_name, shorten
 
 FILE_NAME = "hanlin.json"
 FORMAT = 1
-MAX_LABELS = 10_000
-MAX_LABEL_CHARACTERS = 200
 MAX_LENGTH = 131_072
 MAX_LANGUAGES = 200
 _MAX_FILE_BYTES = 16 * 2**20
@@ -54,57 +51,6 @@ _VARIANT = re.compile(r"[a-z0-9]{1,32}-[a-z0-9]{1,16}")
 Problem = Literal["single-label", "multi-label", "regression"]
 # How a model reads two texts: not at all, one behind the other, or with token types that tell them apart.
 PairForm = Literal["none", "joined", "typed"]
-
-
-def normalize_label(label: str) -> str:
-    """The label stripped, in NFC. Raises InvalidInput (`invalid_label`) when it is empty, too long or has control characters."""
-    if len(label) > 4 * MAX_LABEL_CHARACTERS:  # before any work on a megabyte of label
-        raise InvalidInput("invalid_label", label=shorten(label), limit=MAX_LABEL_CHARACTERS)
-    clean = unicodedata.normalize("NFC", label.strip())
-    is_printable = not any(unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for character in clean)
-    if not clean or len(clean) > MAX_LABEL_CHARACTERS or not is_printable:
-        raise InvalidInput("invalid_label", label=shorten(label), limit=MAX_LABEL_CHARACTERS)
-    return clean
-
-
-def check_labels(labels: Sequence[str]) -> tuple[str, ...]:
-    """The labels themselves. Raises InvalidInput (`invalid_labels`, `invalid_label`) for none, too many, twins or unclean ones."""
-    if not 1 <= len(labels) <= MAX_LABELS:
-        raise InvalidInput("invalid_labels", problem=f"{len(labels)} labels, where 1 to {MAX_LABELS:,} are allowed")
-    for label in labels:
-        if normalize_label(label) != label:
-            raise InvalidInput("invalid_label", label=shorten(label), limit=MAX_LABEL_CHARACTERS)
-    if len(set(labels)) < len(labels):
-        twice = next(label for index, label in enumerate(labels) if label in labels[:index])
-        raise InvalidInput("invalid_labels", problem=f"label {shorten(twice)} stands there twice")
-    return tuple(labels)
-
-
-def labels_from_config(config: JsonObject, *, num_outputs: int | None = None) -> tuple[str, ...]:
-    """The labels of a Hugging Face `config.json` in the order of its head.
-
-    Args:
-        num_outputs: rows of the classification head, when known.
-
-    Raises:
-        InvalidInput: `invalid_labels` for a map with gaps, duplicates, foreign types, a `label2id` or head that does not fit.
-    """
-    id2label = config.get("id2label")
-    if not isinstance(id2label, dict) or not id2label:
-        raise InvalidInput("invalid_labels", problem="config.json has no id2label")
-    if len(id2label) > MAX_LABELS:
-        raise InvalidInput("invalid_labels", problem=f"{len(id2label)} labels, where 1 to {MAX_LABELS:,} are allowed")
-    if not all(isinstance(label, str) for label in id2label.values()):
-        raise InvalidInput("invalid_labels", problem="id2label has a label that is not a string")
-    if set(id2label) != {str(index) for index in range(len(id2label))}:
-        raise InvalidInput("invalid_labels", problem=f"the ids of id2label are not 0 to {len(id2label) - 1} without gaps")
-    labels = check_labels([cast("str", id2label[str(index)]) for index in range(len(id2label))])
-    label2id = config.get("label2id")
-    if label2id is not None and label2id != {label: index for index, label in enumerate(labels)}:
-        raise InvalidInput("invalid_labels", problem="label2id is not the inverse of id2label")
-    if num_outputs is not None and num_outputs != len(labels):
-        raise InvalidInput("invalid_labels", problem=f"{len(labels)} labels for a head of {num_outputs} outputs")
-    return labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.examples import Column, ExampleForm
-from hanlin.tasks.ranking_metrics import ScalarMetrics
 from hanlin.tasks.rouge import rouge_metrics
 from hanlin.tasks.text_writing import TextWriting, writing_shape
 from hanlin.tasks.written_texts import GROUP, WrittenTexts
@@ -21,6 +18,7 @@ class Summarization(TextWriting):
 
     name = "summarization"
     key = _KEY
+    judge = staticmethod(rouge_metrics)
     main_metric = "rouge_l"
     figures: tuple[str, ...] = ("rouge_l", "rouge_1", "rouge_2")
     examples: ExampleForm = WrittenTexts(
@@ -35,7 +33,3 @@ class Summarization(TextWriting):
         "request": {"inputs": "This package has the tools that draw graphs from text files. It reads the dot language.", "parameters": {}},
         "response": {"summary_text": "tools to draw graphs", "finish_reason": "stop"},
     }
-
-    def judge(self, written: Sequence[str], gold: Sequence[str]) -> ScalarMetrics:
-        """ROUGE, see `rouge_metrics`."""
-        return rouge_metrics(written, gold)

@@ -20,13 +20,14 @@ from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import Column, ExampleForm, label_positions
 from hanlin.tasks.label_metrics import multi_label_metrics, score_metrics
 from hanlin.tasks.labelled import AnsweredTexts, Gold, problem_of, read_gold
+from hanlin.tasks.labels import MAX_LABELS
 from hanlin.tasks.likeness import LABELS, Likeness, Numbers
 from hanlin.tasks.metrics import classification_metrics
 from hanlin.tasks.pairs import PAIRS_OR_MORE, check_pairs, encode_singles_or_pairs
 from hanlin.tasks.parameters import LONG_TEXT, check_names, integer, maybe_choice
 from hanlin.tasks.problems import FUNCTIONS, HALF, Function, scores_of, thresholds_of
 from hanlin.tasks.shapes import SCORED, Shape, each, rows
-from hanlin.tasks.spec import MAX_LABELS, ModelSpec
+from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, cast
@@ -63,6 +63,7 @@ class TextWriting:
 
     name: str
     key: str  # of the answer
+    judge: Callable[[Sequence[str], Sequence[str]], ScalarMetrics]  # the field's figures of what was written against gold texts
     main_metric: str
     figures: tuple[str, ...]
     examples: ExampleForm
@@ -121,10 +122,6 @@ class TextWriting:
     def metrics(self, probabilities: npt.NDArray[np.floating], gold: npt.NDArray[Any], labels: Sequence[str]) -> ScalarMetrics:
         """See `Task.metrics`: texts (rows,) of objects, written against gold."""
         return self.judge([str(text) for text in probabilities], [str(text) for text in gold])
-
-    def judge(self, written: Sequence[str], gold: Sequence[str]) -> ScalarMetrics:
-        """The field's metrics of texts against texts."""
-        raise NotImplementedError
 
     def probe(self, questions: Sequence[JsonValue]) -> tuple[JsonValue, JsonObject]:
         """See `Task.probe`: the likeliest tokens, a few of them, so that one that is a tie does not change all behind it."""

@@ -19,11 +19,12 @@ from hanlin.tasks.encoded import Encoded, Marks
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.entities import Entity, Strategy, entities
 from hanlin.tasks.examples import ExampleForm
+from hanlin.tasks.labels import MAX_LABELS
 from hanlin.tasks.likeness import LABELS, Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, check_names, choice, words
 from hanlin.tasks.shapes import ENTITY, ONE_OR_MORE, Shape, each, rows
 from hanlin.tasks.span_metrics import SpanMetrics, span_metrics
-from hanlin.tasks.spec import MAX_LABELS, ModelSpec
+from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.tagged_texts import TaggedTexts, quality_of
 from hanlin.tasks.token_ids import TokenIds
 from hanlin.tasks.token_rows import merge_token_rows

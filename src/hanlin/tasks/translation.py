@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.examples import Column, ExampleForm
-from hanlin.tasks.ranking_metrics import ScalarMetrics
 from hanlin.tasks.text_writing import TextWriting, writing_shape
 from hanlin.tasks.translation_metrics import translation_metrics
 from hanlin.tasks.written_texts import GROUP, WrittenTexts
@@ -21,6 +18,7 @@ class Translation(TextWriting):
 
     name = "translation"
     key = _KEY
+    judge = staticmethod(translation_metrics)
     main_metric = "chrf"
     figures: tuple[str, ...] = ("chrf", "bleu")
     examples: ExampleForm = WrittenTexts(
@@ -36,7 +34,3 @@ class Translation(TextWriting):
         "request": {"inputs": "Inserts a new row above the cursor.", "parameters": {"num_beams": 4}},
         "response": {"translation_text": "在光标上方插入新行。", "finish_reason": "stop"},
     }
-
-    def judge(self, written: Sequence[str], gold: Sequence[str]) -> ScalarMetrics:
-        """chrF and BLEU, 0..1, see `translation_metrics`."""
-        return translation_metrics(written, gold)
