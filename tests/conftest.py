@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from sqlalchemy.engine import make_url
@@ -19,6 +20,9 @@ from hanlin.storage.database import Database
 from hanlin.storage.tables import Table
 
 NUMBERS = itertools.count()
+
+hypothesis.settings.register_profile("hanlin", deadline=None)  # machines are noisy: how long a case takes is no property of it
+hypothesis.settings.load_profile("hanlin")
 
 
 class PostgresServer:
