@@ -10,6 +10,8 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,20 @@ MAX_WRITTEN_STEPS = 400  # of a recurrence that is written out step by step
 _ROWS = 8
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without what Keras and torch say on the way; the process's logging is as before then."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+@_quietly()
 def convert(path: Path, arguments: JsonObject) -> tuple[bytes, JsonObject]:
     """The model as a graph, and what `onnx_child.convert` says of it.
 
@@ -63,8 +79,6 @@ def convert(path: Path, arguments: JsonObject) -> tuple[bytes, JsonObject]:
 def _load(path: Path) -> Any:
     os.environ["KERAS_BACKEND"] = "torch"
     os.environ["KERAS_HOME"] = str(path.parent)  # it looks for settings there; none is written
-    warnings.simplefilter("ignore")
-    logging.disable(logging.WARNING)
     try:
         import keras
     except ModuleNotFoundError as error:
