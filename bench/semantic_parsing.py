@@ -1,0 +1,87 @@
+"""Whole meanings on templates that training never saw: what is said to a home, in English and Chinese (synthetic).
+
+usage: python bench/semantic_parsing.py [--only en|zh] [--model lstm|minilm] [--set option=value …]
+
+Rows and splits are those of `hanlin dataset sample home-intents-…` and `hanlin dataset add`: the sentences of one template stay together.
+The test rows are read once. `valid` is the share of answers that keep to the version's own schema of meanings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from pathlib import Path
+
+from hanlin.datasets import Split, bundled, ingest, read_split
+from hanlin.datasets.corpora import CORPORA
+from hanlin.datasets.corpora.base import Source
+from hanlin.datasets.corpora.writing import write
+from hanlin.datasets.values import ReadOptions, SourceFile
+from hanlin.models.importing import import_folder
+from hanlin.tasks import TASKS
+from hanlin.tasks.spec import ModelSpec
+from hanlin.training.checkpoints import FolderCheckpoints
+from hanlin.training.config import TrainConfig
+from hanlin.training.evaluation import evaluate
+from hanlin.training.examples import TrainData
+from hanlin.training.ports import Silent
+from hanlin.training.train import train
+from hanlin.types import JsonObject
+from training_data import CACHE
+
+TASK = "semantic-parsing"
+FIGURES = ("exact_match", "intent_accuracy", "slot_f1")
+
+
+def splits(language: str, work: Path) -> tuple[Split, Split, Split]:
+    """The rows of the corpus as `hanlin dataset add` divides them."""
+    file = write(CORPORA.get(f"home-intents-{language}"), Source(CACHE), work).path
+    ingest([SourceFile(file.name, file)], task=TASKS.get(TASK), options=ReadOptions(), out=work / "rows")
+    found = (read_split(work / "rows", name) for name in ("train", "validation", "test"))
+    return next(found), next(found), next(found)
+
+
+def reading(language: str, model: str, options: JsonObject) -> JsonObject:
+    """Train and read the test rows once."""
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        rows, validation, test = splits(language, work)
+        base = None
+        if model == "minilm":
+            base = work / "base"
+            import_folder(bundled.minilm(CACHE), base, task="text-classification")
+        config = TrainConfig.from_json(options, model="base" if base else model, task=TASK)
+        began_s = time.perf_counter()
+        report = train(
+            config, TrainData(rows, validation, ()), base=base, out=work / "out", progress=Silent(),
+            checkpoints=FolderCheckpoints(work / "checkpoints"),
+        )  # fmt: skip
+        seconds = time.perf_counter() - began_s
+        found = evaluate(work / "out", test)
+        schema = ModelSpec.load(work / "out").meanings
+        assert schema is not None, "specs of this task have them"
+        valid = sum(map(schema.is_valid, found.answers)) / len(found.answers)
+        return {
+            "corpus": f"home-intents-{language}", "model": model, "rows": {"train": len(rows), "test": len(test)},
+            "validation": report.best,
+            **{name: round(found.metrics.get(name), 4) for name in FIGURES}, "interval": list(found.metrics.interval), "valid": valid,
+            "seconds": round(seconds),
+        }  # fmt: skip
+
+
+def main() -> None:
+    """Prints one JSON object a language."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", choices=("en", "zh"))
+    parser.add_argument("--model", choices=("lstm", "gru", "minilm"), default="lstm")
+    parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of the training, its value as JSON")
+    chosen = parser.parse_args()
+    options = {name: json.loads(value) for name, _, value in (item.partition("=") for item in chosen.set)}
+    for language in [chosen.only] if chosen.only else ["en", "zh"]:
+        print(json.dumps(reading(language, chosen.model, options), ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()
