@@ -24,7 +24,7 @@ SCHEMA = MeaningSchema(
         },
         "ask_time": {},
     },
-    {"color": {"红色": "red", "crimson": "red"}},
+    {"color": {"红色": ("red",), "crimson": ("red",)}},
 )  # fmt: skip
 LABELS = (
     "O", "B-area", "I-area", "B-color", "I-color", "B-level", "I-level", "intent=ask_time", "intent=set_light", "domain=", "domain=light",
@@ -56,14 +56,26 @@ def test_words_without_a_number(words: str) -> None:
 
 
 def test_words_become_values_by_lexicon_digits_or_themselves() -> None:
-    assert SCHEMA.value("set_light", "color", " 红色") == "red"
-    assert SCHEMA.value("set_light", "color", "BLUE") == "blue", "a value however it is written"
-    assert SCHEMA.value("set_light", "color", "green") is None
-    assert SCHEMA.value("set_light", "level", "五十") == 50
-    assert SCHEMA.value("set_light", "level", "full") is None
-    assert SCHEMA.value("set_light", "area", "Kitchen") == "Kitchen"
-    assert SCHEMA.value("ask_time", "area", "Kitchen") is None, "not a slot of this intent"
-    assert SCHEMA.value("set_light", "domain", "light") is None, "no words say it"
+    assert SCHEMA.values("set_light", "color", " 红色") == ("red",)
+    assert SCHEMA.values("set_light", "color", "BLUE") == ("blue",), "a value however it is written"
+    assert SCHEMA.values("set_light", "color", "green") == ()
+    assert SCHEMA.values("set_light", "level", "五十") == (50,)
+    assert SCHEMA.values("set_light", "level", "full") == ()
+    assert SCHEMA.values("set_light", "area", "Kitchen") == ("Kitchen",)
+    assert SCHEMA.values("ask_time", "area", "Kitchen") == (), "not a slot of this intent"
+    assert SCHEMA.values("set_light", "domain", "light") == (), "no words say it"
+
+
+def test_a_word_of_several_meanings_is_told_apart_by_the_sentence() -> None:
+    schema = MeaningSchema({"ask": {"state": Slot(is_spoken=True, values=("on", "open"))}}, {"state": {"打开": ("on", "open")}})
+    assert schema.is_told_apart == {"state"}
+    labels = ("O", "B-state", "I-state", "intent=ask", "state=", "state=on", "state=open")
+    marks = Marks("门打开", [(0, 1), (1, 2), (2, 3)], [0, 1, 2])
+    for value in ("on", "open"):
+        numbers = np.zeros((3, len(labels)))
+        numbers[[0, 1, 2], [0, 1, 2]] = 9.0
+        numbers[0, labels.index(f"state={value}")] = 5.0
+        assert read_meaning(numbers, marks, Layout.of(labels), schema).to_json()["slots"] == {"state": value}
 
 
 def test_a_schema_is_stored_and_read_as_it_was() -> None:

@@ -74,7 +74,7 @@ def test_the_schema_is_what_training_rows_show() -> None:
     assert schema.intents["light"]["color"] == Slot(is_spoken=True, values=("blue", "red"))
     assert schema.intents["light"]["kind"] == Slot(("light",))
     assert schema.intents["level"]["level"] == Slot(is_spoken=True, is_number=True)
-    assert schema.lexicon == {"color": {"crimson": "red"}}
+    assert schema.lexicon == {"color": {"crimson": ("red",)}}
     labels = labels_of(schema)
     assert {"O", "B-room", "I-color", "intent=time", "kind=", "kind=light"} <= set(labels)
     assert "B-kind" not in labels

@@ -130,7 +130,7 @@ class _Reader:
         assert marks.text is not None, "the task takes texts only"
         tokens = [(index, span) for index, span in enumerate(marks.spans) if span is not None]
         self.text = marks.text
-        self.layout, self.schema = layout, schema
+        self.layout, self.schema, self.told_apart = layout, schema, schema.is_told_apart
         self.places = [span for _, span in tokens]
         self.tags = _log_softmax(logits[[index for index, _ in tokens]][:, layout.tags])  # (text tokens, tags)
         self.fields = {name: _log_softmax(logits[:1, list(places.values())])[0] for name, places in layout.fields.items()}
@@ -149,6 +149,8 @@ class _Reader:
         total = float(score)
         implied: dict[str, tuple[Value, float]] = {}
         for name in self.layout.fields.keys() - {INTENT}:
+            if name in self.told_apart and not (name in self.schema.intents[intent] and self.schema.intents[intent][name].implied):
+                continue  # it only says what spoken words mean
             own, value = self._field(intent, name)
             total += own
             if value is not None:
@@ -169,12 +171,19 @@ class _Reader:
         words, own = max(((words, own) for words, own in scored if not words or words in allowed), key=lambda item: item[1])
         return float(own), allowed.get(words)
 
+    def _likeliest(self, slot: str, values: Sequence[Value]) -> Value | None:
+        """Of what words may mean, what the sentence as a whole makes likeliest."""
+        if len(values) < 2 or slot not in self.layout.fields:
+            return values[0] if values else None
+        scores = dict(zip(self.layout.fields[slot], self.fields[slot], strict=True))
+        return max(values, key=lambda value: scores.get(words_of(value), -np.inf))
+
     def _spoken(self, reading: _Reading) -> tuple[SpokenSlot, ...]:
         """The slots that runs of tags mark, each at most once: the surest."""
         found: dict[str, SpokenSlot] = {}
         for first, last in _runs(reading.path, self.layout):
             slot, start, end = self.layout.slots[reading.path[first]], self.places[first][0], self.places[last][1]
-            value = self.schema.value(reading.intent, slot, self.text[start:end])
+            value = self._likeliest(slot, self.schema.values(reading.intent, slot, self.text[start:end]))
             own = self.tags[np.arange(first, last + 1), reading.path[first : last + 1]]
             score = float(np.exp(own.mean()))
             if value is not None and (slot not in found or found[slot].score < score):

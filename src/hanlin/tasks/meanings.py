@@ -67,14 +67,14 @@ class MeaningSchema:
 
     Args:
         intents: the slots of each intent by name.
-        lexicon: for each slot what words mean, folded by `folded`.
+        lexicon: for each slot what words may mean, folded by `folded`; one that means several things is told apart by the sentence.
 
     Raises:
         InvalidInput: `invalid_model_spec`.
     """
 
     intents: Mapping[str, Mapping[str, Slot]]
-    lexicon: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    lexicon: Mapping[str, Mapping[str, tuple[Value, ...]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check(1 <= len(self.intents) <= MAX_INTENTS, "intents", f"{len(self.intents)} intents, where 1 to {MAX_INTENTS:,} are allowed")
@@ -82,19 +82,24 @@ class MeaningSchema:
         _check(len(names) <= MAX_SLOTS and all(map(SLOT_NAME.fullmatch, names)), "intents", "too many slots, or a name that is none")
         _check(sum(map(len, self.lexicon.values())) <= MAX_WORDS, "lexicon", f"more than {MAX_WORDS:,} words")
 
-    def value(self, intent: str, slot: str, words: str) -> Value | None:
-        """What `words` of a text mean in this slot; None when it takes nothing like it."""
+    @property
+    def is_told_apart(self) -> frozenset[str]:
+        """Slots with words that mean several things, such as “open”: a state of a door, another of a lamp."""
+        return frozenset(slot for slot, words in self.lexicon.items() if any(len(values) > 1 for values in words.values()))
+
+    def values(self, intent: str, slot: str, words: str) -> tuple[Value, ...]:
+        """What `words` of a text may mean in this slot; nothing when it takes nothing like it."""
         rule = self.intents[intent].get(slot)
         if rule is None or not rule.is_spoken:
-            return None
-        known = self.lexicon.get(slot, {}).get(folded(words))
-        if known is not None and rule.hears(known):
+            return ()
+        if known := tuple(value for value in self.lexicon.get(slot, {}).get(folded(words), ()) if rule.hears(value)):
             return known
         if rule.is_number:
-            return number_of(words)
+            number = number_of(words)
+            return () if number is None else (number,)
         if rule.values:  # words that are a value themselves, however they are written
-            return next((item for item in rule.values if isinstance(item, str) and folded(item) == folded(words)), None)
-        return words
+            return tuple(item for item in rule.values if isinstance(item, str) and folded(item) == folded(words))[:1]
+        return (words,)
 
     def is_valid(self, meaning: JsonValue) -> bool:
         """Whether a meaning keeps to the schema: a known intent, its slots only, each with a value that it takes."""
@@ -132,7 +137,7 @@ class MeaningSchema:
                 }
                 for name, rules in self.intents.items()
             },
-            "lexicon": {slot: dict(words) for slot, words in self.lexicon.items()},
+            "lexicon": {slot: {said: [*values] for said, values in words.items()} for slot, words in self.lexicon.items()},
         }  # fmt: skip
 
     @classmethod
@@ -194,10 +199,11 @@ def _is_among(value: object, items: Sequence[Value]) -> bool:
     return any(value == item and isinstance(value, bool) == isinstance(item, bool) for item in items)
 
 
-def _words(value: JsonValue) -> dict[str, Value]:
+def _words(value: JsonValue) -> dict[str, tuple[Value, ...]]:
     words = _object(value, "lexicon")
-    _check(all(isinstance(item, Value) for item in words.values()), "lexicon", "values that are no plain values")
-    return cast("dict[str, Value]", words)
+    for values in words.values():
+        _check(isinstance(values, list) and bool(values) and all(isinstance(item, Value) for item in values), "lexicon", "no plain values")
+    return {said: tuple(values) for said, values in cast("dict[str, list[Value]]", words).items()}
 
 
 def _object(value: JsonValue, name: str) -> JsonObject:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -61,17 +61,21 @@ def labels_of(schema: MeaningSchema) -> tuple[str, ...]:
     rules = [(slot, rule) for slots in schema.intents.values() for slot, rule in slots.items()]
     tags = [label for slot in sorted({slot for slot, rule in rules if rule.is_spoken}) for label in (f"B-{slot}", f"I-{slot}")]
     fields = [f"{INTENT}={intent}" for intent in schema.intents]
-    for name in sorted({slot for slot, rule in rules if rule.implied}):
+    for name in sorted({slot for slot, rule in rules if rule.implied} | schema.is_told_apart):
         values = {words_of(value) for slot, rule in rules if slot == name for value in rule.implied}
+        if name in schema.is_told_apart:
+            values |= {words_of(value) for words in schema.lexicon[name].values() for value in words}
         fields += [f"{name}={words}" for words in ["", *sorted(values)]]
     return (OUTSIDE, *tags, *fields)
 
 
-def field_words(meaning: JsonObject) -> dict[str, str]:
-    """The words of every field that has a value: the intent and the slots that no words of the text stand for."""
+def field_words(meaning: JsonObject, told_apart: Collection[str] = ()) -> dict[str, str]:
+    """The words of every field that has a value: the intent, the slots that no words of the text stand for, and those in `told_apart`."""
     spoken = {span.slot for span in spans_of(meaning)}
     slots = cast("dict[str, Value]", meaning["slots"])
-    return {INTENT: str(meaning["intent"])} | {slot: words_of(value) for slot, value in slots.items() if slot not in spoken}
+    return {INTENT: str(meaning["intent"])} | {
+        slot: words_of(value) for slot, value in slots.items() if slot not in spoken or slot in told_apart
+    }
 
 
 def tags_of(spans: Sequence[SlotSpan], places: Sequence[tuple[int, int] | None]) -> list[str | None]:
@@ -98,11 +102,14 @@ def _sorted(values: set[Value]) -> tuple[Value, ...]:
     return tuple(sorted(values, key=lambda value: (type(value).__name__, str(value))))
 
 
-def _lexicon(seen: _Seen) -> dict[str, Value]:
-    """What words mean where they do not say it themselves."""
-    found: dict[str, Value] = {}
+def _lexicon(seen: _Seen) -> dict[str, tuple[Value, ...]]:
+    """What words mean where they do not say it themselves, or do not always."""
+    found: dict[str, Counter[Value]] = defaultdict(Counter)
+    own: set[str] = set()
     for words, value in seen.spoken:
-        is_own = value == words if isinstance(value, str) else not isinstance(value, bool) and number_of(words) == value
-        if not is_own:
-            found.setdefault(folded(words), value)
-    return found
+        found[folded(words)][value] += 1
+        if value == words if isinstance(value, str) else not isinstance(value, bool) and number_of(words) == value:
+            own.add(folded(words))
+    return {
+        words: tuple(value for value, _ in values.most_common()) for words, values in found.items() if len(values) > 1 or words not in own
+    }

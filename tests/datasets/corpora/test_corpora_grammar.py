@@ -23,6 +23,7 @@ def draw_all(template, rules=None, n=200):
         ("turn on", {"turn on"}),
         ("lamp[s]", {"lamp", "lamps"}),
         ("(set|make) it", {"set it", "make it"}),
+        ("now|at once", {"now", "at once"}),
         ("[the|my] lamp", {"the lamp", "my lamp", "lamp"}),
         ("(a;b)", {"a b", "b a"}),
         ("(up|down) (x|y)", {"up x", "up y", "down x", "down y"}),

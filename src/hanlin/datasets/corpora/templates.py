@@ -90,7 +90,7 @@ def _group(text: str, at: int, closing: str) -> tuple[Part, int]:
     mark = "|"
     while at < len(text) and text[at] != closing:
         character = text[at]
-        if character in "|;" and closing:
+        if character == "|" or (character == ";" and closing):
             mark = character
             branches.append([])
             at += 1

@@ -6,7 +6,7 @@ Source: Liu and Lane, Attention-based RNN models for joint intent detection and 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,9 +70,10 @@ class SemanticParsingLesson:
         scales = {} if config.is_scratch else rate_scales(module, layer_decay=config.layer_decay, head_rate=config.head_rate)
         layout, encoder = Layout.of(labels), TextEncoder.load(out)
         encoder.max_length = min(spec.max_length, config.train_length)
-        train = _encode(data.train, layout, encoder)
+        told_apart = schema.is_told_apart
+        train = _encode(data.train, layout, encoder, told_apart)
         encoder.max_length = spec.max_length
-        validation = _encode(data.validation, layout, encoder)
+        validation = _encode(data.validation, layout, encoder, told_apart)
         compaction = None if config.is_scratch else compact(module, train.rows + validation.rows, spec.pad_id)
         if compaction:
             train, validation = (replace(part, rows=compaction.translate(part.rows)) for part in (train, validation))
@@ -143,7 +144,7 @@ class ParsingCourse:
         return loss
 
 
-def _encode(rows: Rows, layout: Layout, encoder: TextEncoder) -> Parsed:
+def _encode(rows: Rows, layout: Layout, encoder: TextEncoder, told_apart: Collection[str]) -> Parsed:
     """Ids of every example, cut to the encoder's length. Labels that training never saw count for nothing in the loss."""
     tag_numbers = {layout.labels[place]: number for number, place in enumerate(layout.tags)}
     value_numbers = {name: {words: number for number, words in enumerate(places)} for name, places in layout.fields.items()}
@@ -153,7 +154,7 @@ def _encode(rows: Rows, layout: Layout, encoder: TextEncoder) -> Parsed:
         encoded = encoder.encode_marked([text], "truncate")
         assert encoded.marks is not None, "asked for"
         tags = tags_of(spans_of(meaning), encoded.marks[0].spans)
-        words = field_words(meaning)
+        words = field_words(meaning, told_apart)
         found.rows.append(array("i", encoded.rows[0]))
         found.tags.append(array("i", [_IGNORED if tag is None else tag_numbers.get(tag, _IGNORED) for tag in tags]))
         found.fields.append(array("i", [numbers.get(words.get(name, ""), _IGNORED) for name, numbers in value_numbers.items()]))
