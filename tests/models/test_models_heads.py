@@ -114,7 +114,7 @@ def test_a_folder_of_sentence_transformers_keeps_its_parts(tmp_path: Path, pooli
 def test_vectors_that_cannot_be_served_are_refused(tmp_path: Path, pooling: dict, parts: list[str]) -> None:
     with pytest.raises(InvalidInput) as caught:
         import_folder(sentence_folder(tmp_path / "source", pooling, parts), tmp_path / "out", task="embedding")
-    assert caught.value.code in {"unsupported_pooling", "unexpected_file"}
+    assert caught.value.code in {"unsupported_pooling", "missing_file"}
     assert not (tmp_path / "out").exists()
 
 
@@ -144,10 +144,70 @@ def test_a_cross_encoder_reads_token_types_and_an_encoder_without_head_ranks_by_
     assert (plain.head.output, plain.spec.vectors.dimensions) == ("embeddings", 16)
     with pytest.raises(InvalidInput) as caught:
         import_folder(folder_of(tmp_path / "two", "BertForSequenceClassification"), tmp_path / "no", task="reranking")
-    assert caught.value.code == "invalid_labels"
+    assert (caught.value.code, caught.value.params["count"]) == ("not_a_reranker", 3)
 
 
-@pytest.mark.parametrize("head", [{"output": "poems"}, {"output": "embeddings"}, {"pooling": "mean"}, {"has_types": 1}, {"odd": 1}, 7])
+def dense_folder(path: Path, *, activation: str = "torch.nn.modules.activation.Tanh", size: int = 16, end: str = "Normalize") -> Path:
+    from safetensors.torch import save_file
+
+    source = sentence_folder(path, MEAN, ["Transformer", "Pooling", "Dense", *([end] if end else [])])
+    (source / "2_Dense").mkdir()
+    told = {"in_features": size, "out_features": 6, "bias": True, "activation_function": activation}
+    (source / "2_Dense" / "config.json").write_text(json.dumps(told))
+    torch.manual_seed(9)
+    save_file({"linear.weight": torch.randn(6, size), "linear.bias": torch.randn(6)}, source / "2_Dense" / "model.safetensors")
+    return source
+
+
+@pytest.mark.parametrize("end", ["Normalize", ""])
+def test_a_dense_layer_stands_behind_pooling(tmp_path: Path, end: str) -> None:
+    from safetensors.torch import load_file
+
+    from hanlin.compression.base import convert as make
+    from hanlin.engines import load_variant
+
+    source, out = dense_folder(tmp_path / "source", end=end), tmp_path / "out"
+    found = import_folder(source, out, task="embedding")
+    assert (found.head.dense, found.spec.vectors.dimensions) == (("tanh",), 6)
+    weights = load_file(source / "2_Dense" / "model.safetensors")
+    wanted = torch.tanh(weights["linear.weight"] @ hidden_of(source, out, "good a").mean(0) + weights["linear.bias"])
+    wanted = torch.nn.functional.normalize(wanted, dim=0) if end else wanted
+    torch.testing.assert_close(vectors(out, ["good a", "bad"])[0], wanted, atol=1e-5, rtol=0)
+    again = import_folder(out, tmp_path / "again", task="embedding")
+    assert (again.head, again.spec) == (found.head, found.spec)
+    make(out, "onnxruntime-fp32", calibration=[])
+    row = pad(TextEncoder.load(out).encode(["good a"]), 0)
+    served = load_variant(out, "onnxruntime-fp32", threads=1).run(*row.values())["embeddings"]
+    torch.testing.assert_close(torch.from_numpy(served[0]), wanted, atol=1e-5, rtol=0)
+
+
+def test_a_dense_layer_that_does_not_fit_is_refused(tmp_path: Path) -> None:
+    cases = {
+        "unsupported_pooling": dense_folder(tmp_path / "odd", activation="os.system"),
+        "weights_do_not_fit": dense_folder(tmp_path / "size", size=12),
+        "unsupported_format": dense_folder(tmp_path / "pickle"),
+        "missing_file": dense_folder(tmp_path / "empty"),
+    }
+    (tmp_path / "pickle" / "2_Dense" / "model.safetensors").rename(tmp_path / "pickle" / "2_Dense" / "pytorch_model.bin")
+    (tmp_path / "empty" / "2_Dense" / "model.safetensors").unlink()
+    for code, source in cases.items():
+        with pytest.raises(InvalidInput) as caught:
+            import_folder(source, tmp_path / "out", task="embedding")
+        assert caught.value.code == code
+
+
+def test_how_a_cross_encoder_showed_its_scores_is_not_our_affair(tmp_path: Path) -> None:
+    source = folder_of(tmp_path / "source", "BertForSequenceClassification", labels=("LABEL_0",))
+    config = json.loads((source / "config.json").read_text())
+    shown = {"sentence_transformers": {"activation_fn": "torch.nn.modules.activation.Sigmoid", "version": "5.1.0"}}
+    (source / "config.json").write_text(json.dumps(config | shown | {"sbert_ce_default_activation_function": "x"}))
+    import_folder(source, tmp_path / "out", task="reranking")
+    assert "sentence_transformers" not in json.loads((tmp_path / "out" / "config.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "head", [{"output": "poems"}, {"output": "embeddings"}, {"pooling": "mean"}, {"has_types": 1}, {"dense": ["tanh"]}, {"odd": 1}, 7]
+)
 def test_a_head_that_is_none_is_refused(tmp_path: Path, head: object) -> None:
     source = folder_of(tmp_path / "source")
     config = json.loads((source / "config.json").read_text())

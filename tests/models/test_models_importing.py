@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from hanlin.errors import HanlinError, InvalidInput
 from hanlin.models.heads import NO_LABELS
 from hanlin.models.importing import import_folder
-from hanlin.models.pretrained import MODEL_TYPES, build_from_base, rate_scales
+from hanlin.models.pretrained import build_from_base, rate_scales
 from hanlin.models.slow_tokenizers import convert
 from hanlin.models.tokenizer_probe import probe
 from hanlin.networks.loading import load_model
@@ -76,8 +76,8 @@ def take(source: Path, tmp_path: Path, **options: object) -> Path:
     return out
 
 
-@pytest.mark.parametrize("model_type", MODEL_TYPES)
-def test_every_architecture_comes_in_with_the_same_answers(tmp_path: Path, model_type: str) -> None:
+@pytest.mark.parametrize("model_type", ["bert", "distilbert", "xlm-roberta"])
+def test_a_foreign_folder_comes_in_with_the_same_answers(tmp_path: Path, model_type: str) -> None:
     from transformers import AutoModelForSequenceClassification
 
     source = folder_of(tmp_path / "source", model_type)
@@ -94,17 +94,6 @@ def test_every_architecture_comes_in_with_the_same_answers(tmp_path: Path, model
         torch.testing.assert_close(found, theirs(input_ids=ids, attention_mask=mask).logits, atol=1e-5, rtol=0)
         alone = torch.cat([load_model(out)(*collate([row], 0)) for row in rows])
     torch.testing.assert_close(found, alone, atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("model_type", ["deberta-v2", "mpnet"])
-def test_an_architecture_without_fused_attention_is_served_too(tmp_path: Path, model_type: str) -> None:
-    from hanlin.engines import load_variant
-
-    out = take(folder_of(tmp_path / "source", model_type), tmp_path)
-    ids, mask = collate([[2, 5, 6, 3], [2, 7, 3]], 0)
-    found = load_variant(out, "torch-fp32", threads=1).run(ids.numpy(), mask.numpy())["logits"]
-    with torch.inference_mode():
-        torch.testing.assert_close(torch.from_numpy(found), load_model(out)(ids, mask), atol=1e-5, rtol=0)
 
 
 def test_an_encoder_without_head_is_a_base_and_takes_new_labels(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ BAD = {
     "hanlin.json is missing": (lambda folder: (folder / "hanlin.json").unlink(), "missing_file", "hanlin.json"),
     "hanlin.json has more": (change("hanlin.json", code="x"), "invalid_model_spec", "code"),
     "hanlin.json twice": (put("hanlin.json", b'{"format": 1, "format": 1}'), "not_strict_json", "format"),
-    "another task": (change("hanlin.json", task="translation"), "invalid_model_spec", "task"),
+    "another task": (change("hanlin.json", task="translation"), "exported_for_another_task", "translation"),
     "another padding": (change("hanlin.json", pad_id=1), "invalid_model_spec", "pad_id"),
     "labels": (change("hanlin.json", labels=["a", "b", "c"]), "invalid_model_spec", "labels"),
     "other labels": (change("hanlin.json", labels=["good", "bad"]), "invalid_model_spec", "labels"),

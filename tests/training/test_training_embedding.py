@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,8 @@ from safetensors.torch import load_file
 
 from hanlin.datasets import Split
 from hanlin.errors import InvalidInput
+from hanlin.networks.head import KEY
+from hanlin.networks.projection import PROJECTION_FILE, Projection, save_projection
 from hanlin.tasks import ModelSpec
 from hanlin.tasks.related import Related
 from hanlin.training.checkpoints import FolderCheckpoints
@@ -127,6 +131,23 @@ def test_prompts_stand_before_texts_as_callers_send_them_and_a_base_is_tuned_on(
     assert ModelSpec.load(tmp_path / "again/out").vectors == spec.vectors
     whole, tuned = (load_file(tmp_path / name / "out/model.safetensors") for name in ("first", "again"))
     assert {name: value.shape for name, value in whole.items()} == {name: value.shape for name, value in tuned.items()}
+
+
+def test_dense_layers_of_a_base_learn_with_it(tmp_path: Path) -> None:
+    base = tmp_path / "base/out"
+    fit(pairs(), tmp_path / "base", epochs=1)
+    config = json.loads((base / "config.json").read_text())
+    config[KEY]["dense"] = ["tanh"]
+    (base / "config.json").write_text(json.dumps(config))
+    save_projection(Projection([32, 6], ("tanh",), [True]), base)
+    spec = ModelSpec.load(base)
+    replace(spec, vectors=replace(spec.vectors, dimensions=6)).save(base)
+    tuned = fit(pairs(), tmp_path / "tuned", base=base, layer_decay=1.0)
+    found = evaluate(tmp_path / "tuned/out", pairs())
+    assert found.metrics.get("ndcg") == pytest.approx(tuned.best, abs=1e-6)
+    assert tuned.best > 0.9
+    before, after = (load_file(folder / PROJECTION_FILE) for folder in (base, tmp_path / "tuned/out"))
+    assert not torch.equal(before["layers.0.weight"], after["layers.0.weight"])
 
 
 def test_a_killed_run_ends_in_the_bits_of_an_unbroken_one(tmp_path: Path, in_child: InChild, kill_at: type[Silent]) -> None:

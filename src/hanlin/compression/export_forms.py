@@ -45,7 +45,7 @@ def for_export(module: nn.Module, flavour: Flavour, *inputs: Tensor) -> nn.Modul
             _shorten_last(module, layers, *inputs)
     if isinstance(module, PretrainedClassifier) and module.wide is not None and max(module.wide.sizes) > 1:
         return WideForm(module, module.wide)
-    return WithTokens(module) if isinstance(module, PretrainedEmbedder) and not _is_shortened(module) else module
+    return WithTokens(module) if isinstance(module, PretrainedEmbedder) and module.has_tokens and not _is_shortened(module) else module
 
 
 def has_tokens(module: nn.Module) -> bool:

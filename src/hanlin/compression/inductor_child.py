@@ -30,7 +30,7 @@ def compile_network(folder: Path, precision: Literal["fp32", "bf16"], package: P
     from hanlin.networks.loading import load_model
 
     module = load_model(folder, dtype=precision, attention="sdpa").eval().requires_grad_(requires_grad=False)
-    module = WithTokens(module) if isinstance(module, PretrainedEmbedder) else module
+    module = WithTokens(module) if isinstance(module, PretrainedEmbedder) and module.has_tokens else module
     mask = torch.ones(EXAMPLE_SHAPE, dtype=torch.int64)
     mask[1, 5:] = 0
     inputs = (mask.clone(), mask, torch.zeros_like(mask))[: len(Head.load(folder).inputs)]

@@ -137,7 +137,8 @@ class Engine(Protocol):
 # The trained model itself, with which every other variant is compared. A version that came without torch weights names another one.
 REFERENCE = "torch-fp32"
 
-TRAINED_FILES = ("model.safetensors", "wide.safetensors")  # what a variant without files of its own loads; the second beside some models
+# What a variant without files of its own loads; the others stand beside some models.
+TRAINED_FILES = ("model.safetensors", "wide.safetensors", "projection.safetensors")
 
 ENGINES: PluginRegistry[Engine] = PluginRegistry("engine", package="hanlin.engines", group="hanlin.engines")
 

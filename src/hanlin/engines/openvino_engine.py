@@ -218,10 +218,15 @@ class OpenvinoEngine:
             raise load_failed(variant, "model.xml or model.bin is damaged or not a valid model", details=str(error)) from error
         head = Head.load(folder)
         outputs = set().union(*(o.names for o in whole.outputs))
-        check_names(variant, head, set().union(*(i.names for i in whole.inputs)), outputs)
+        check_names(variant, head, {_known_name(i.names, head) for i in whole.inputs}, outputs)
         return OpenvinoSession(
             whole, pieces, variant, output=head.output, threads=threads, max_length=_longest(folder), has_tokens=TOKENS in outputs
         )  # fmt: skip
+
+
+def _known_name(names: set[str], head: Head) -> str:
+    """The one that we call an input by: where a graph only converts it, what comes out of that is the same to OpenVINO."""
+    return next((name for name in head.inputs if name in names), min(names))
 
 
 def _longest(folder: Path) -> int:

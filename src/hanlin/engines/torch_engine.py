@@ -44,7 +44,7 @@ class TorchSession:
         self._module: nn.Module | None = module
         self._variant = variant
         self._output = output
-        self.has_tokens = hasattr(module, "both")
+        self.has_tokens = getattr(module, "has_tokens", False)
 
     def run(
         self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None, *, with_tokens: bool = False

@@ -5,18 +5,30 @@ from __future__ import annotations
 import re
 
 # Encoders whose transformers classes read ids and mask alone, have a sequence-classification head and run no code from the folder.
-MODEL_TYPES = ("albert", "bert", "camembert", "deberta-v2", "distilbert", "electra", "mpnet", "roberta", "xlm-roberta")
+# Each encoder passes import, training and export to every engine on tiny random weights (tests/models/test_models_architectures.py).
+MODEL_TYPES = (
+    "albert", "bert", "camembert", "deberta", "deberta-v2", "distilbert", "electra", "ernie", "eurobert", "gte", "megatron-bert",
+    "modernbert", "mpnet", "nomic_bert", "rembert", "roberta", "roberta-prelayernorm", "roformer", "xlm-roberta", "xlm-roberta-xl",
+)  # fmt: skip
+PAD_OFFSET = (
+    "camembert",
+    "mpnet",
+    "roberta",
+    "roberta-prelayernorm",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+)  # count positions from the padding id on
 # Networks that write a target for a source, and those that continue their row: with their class of transformers, as above.
 SEQ2SEQ_TYPES = ("bart", "m2m_100", "marian", "mbart", "mt5", "pegasus", "t5")
 CAUSAL_TYPES = ("gemma", "gpt2", "gpt_neox", "llama", "mistral", "olmo2", "opt", "phi", "phi3", "qwen2", "qwen3", "smollm3")
 WEIGHTS = "model.safetensors"
 NEEDED = frozenset({"config.json", WEIGHTS})
-OWN_FILES = frozenset({"hanlin.json", "wide.safetensors"})  # in what `hanlin model export` wrote
+OWN_FILES = frozenset({"hanlin.json", "wide.safetensors", "projection.safetensors"})  # in what `hanlin model export` wrote
 TOKENIZER_FILES = frozenset({"tokenizer.json", "vocab.txt", "vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"})
 # Companions that are common in such folders; they are never opened. What we export beside the model is among them.
 IGNORED = re.compile(
     r"(readme|license|notice|changelog)(\.(md|txt))?|\.gitattributes|modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json"
-    r"|data_config\.json|added_tokens\.json|generation_config\.json|trainer_state\.json|1_pooling|2_normalize|onnx|openvino|variants|pictures",
+    r"|data_config\.json|training_args\.json|eval|similarity_evaluation_[\w-]*\.csv|added_tokens\.json|generation_config\.json|trainer_state\.json|[0-9]_(pooling|normalize|dense)|onnx|openvino|variants|pictures",
     re.IGNORECASE,
 )
 # Formats that run code when they are opened, or that we do not read.
@@ -58,15 +70,26 @@ rotary_emb_base use_parallel_residual partial_rotary_factor qk_layernorm origina
 _remove_final_layer_norm word_embed_proj_dim layerdrop enable_bias layer_norm_elementwise_affine hidden_activation
 use_bidirectional_attention no_rope_layers no_rope_layer_interval
 """
+# ModernBERT, EuroBERT, GTE, NomicBERT, RoFormer, RemBERT, ERNIE.
+_NEWER = """
+attention_bias classifier_activation classifier_bias classifier_pooling decoder_bias deterministic_flash_attn embedding_dropout
+hidden_activation initializer_cutoff_factor layer_types local_attention mlp_bias mlp_dropout norm_bias norm_eps rope_parameters
+sparse_pred_ignore_index sparse_prediction global_attn_every_n_layers global_rope_theta local_rope_theta repad_logits_with_grad
+reference_compile compile_mlp rope_theta rope_scaling head_dim num_key_value_heads rms_norm_eps pretraining_tp mask_token_id
+rotary_value input_embedding_size output_embedding_size task_type_vocab_size use_task_id bos_token eos_token
+pad_token mask_token
+"""
 _OWN = "wide_sizes wide_buckets hanlin_head"
-CONFIG_KEYS = frozenset(f"{_COMMON} {_DISTILBERT} {_ELECTRA} {_ALBERT} {_DEBERTA} {_OWN} relative_attention_num_buckets".split())
+CONFIG_KEYS = frozenset(f"{_COMMON} {_DISTILBERT} {_ELECTRA} {_ALBERT} {_DEBERTA} {_NEWER} {_OWN} relative_attention_num_buckets".split())
 WRITER_KEYS = CONFIG_KEYS | frozenset(f"{_SEQ2SEQ} {_CAUSAL}".split())
-# How rotary positions are stretched: the only object in a config that we read.
+# How rotary positions are stretched, for all layers or for each kind of layer: the only object in a config that we read.
 _ROTARY = """
 rope_theta rope_type type factor low_freq_factor high_freq_factor original_max_position_embeddings partial_rotary_factor attention_factor
-beta_fast beta_slow short_factor long_factor
+beta_fast beta_slow mixed_b short_factor long_factor
 """
 ROTARY_KEYS = frozenset(_ROTARY.split())
+LAYER_TYPES = frozenset({"full_attention", "sliding_attention"})
+CROSS_ENCODER_KEYS = frozenset({"sentence_transformers", "sbert_ce_default_activation_function"})  # how its scores were shown; never read
 DROPPED_KEYS = frozenset({"_name_or_path", "transformers_version", "torch_dtype", "dtype", "architectures", "problem_type", "num_labels"})
 ACTIVATIONS = frozenset(
     {"gelu", "gelu_new", "gelu_fast", "gelu_python", "gelu_pytorch_tanh", "relu", "silu", "swish", "tanh", "gated-gelu"}
@@ -110,4 +133,4 @@ BOUNDS = {
     "decoder_vocab_size": 2_000_000,
     "original_max_position_embeddings": 1_048_576,
 }
-MAY_BE_NULL = frozenset({"n_inner", "num_key_value_heads", "head_dim", "sliding_window", "num_decoder_layers"})  # fmt: skip
+MAY_BE_NULL = frozenset({"n_inner", "num_key_value_heads", "head_dim", "sliding_window", "num_decoder_layers", "hidden_activation"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from hanlin.errors import InvalidInput
 from hanlin.models import allowed, strict_json, writers
@@ -14,6 +15,15 @@ from hanlin.types import JsonObject, JsonValue, shorten
 _PLAIN_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./")
 
 
+_ACTIVATIONS = (
+    "hidden_act",
+    "activation",
+    "hidden_activation",
+    "classifier_activation",
+    "activation_function",
+    "feed_forward_proj",
+    "dense_act_fn",
+)
 _TYPES = {"targets": allowed.SEQ2SEQ_TYPES, "continuations": allowed.CAUSAL_TYPES}
 MAX_LAYERS = 128
 
@@ -37,7 +47,7 @@ def check_config(folder: Path, kind: HeadKind = "labels") -> JsonObject:
             _check(_is_plain_name(value), key)
         elif kind in _TYPES and key in writers.KEYS:
             kept[key] = value  # read by `writers` alone, and dropped
-        else:
+        elif key not in allowed.CROSS_ENCODER_KEYS:
             _check(key in keys, key)
             kept[key] = _checked(key, value, is_seq2seq=kind == "targets")
     return kept
@@ -53,8 +63,8 @@ def _checked(key: str, value: object, *, is_seq2seq: bool) -> JsonValue:
     if key in ("rope_scaling", "rope_parameters") and isinstance(value, dict):
         return {name: _rotary(key, name, one) for name, one in value.items()}
     if key in ("layer_types", "no_rope_layers") and isinstance(value, list):
-        _check(len(value) <= MAX_LAYERS, key)
-        return [_checked("", item, is_seq2seq=is_seq2seq) for item in value]
+        _check(0 < len(value) <= MAX_LAYERS and all(item in (*allowed.LAYER_TYPES, 0, 1) for item in value), key)
+        return cast("JsonValue", value)
     if isinstance(value, list):
         _check(len(value) <= 16 and all(isinstance(item, str | int) and len(str(item)) <= 100 for item in value), key)
         return [item for item in value if isinstance(item, str | int)]
@@ -63,12 +73,14 @@ def _checked(key: str, value: object, *, is_seq2seq: bool) -> JsonValue:
     _check(key not in allowed.MUST_BE_FALSE or not value or (key == "is_encoder_decoder" and is_seq2seq), key)
     if key in allowed.BOUNDS and not (value is None and key in allowed.MAY_BE_NULL):
         _check(isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= allowed.BOUNDS[key], key)
-    if key in ("hidden_act", "activation", "activation_function", "feed_forward_proj", "dense_act_fn"):
-        _check(value in allowed.ACTIVATIONS, key)
+    if key in _ACTIVATIONS:
+        _check(value in allowed.ACTIVATIONS or (value is None and key in allowed.MAY_BE_NULL), key)
     return value
 
 
 def _rotary(key: str, name: str, value: object) -> JsonValue:
+    if name in allowed.LAYER_TYPES and isinstance(value, dict):
+        return {inner: _rotary(key, inner, one) for inner, one in value.items() if _check(inner not in allowed.LAYER_TYPES, key) is None}
     _check(name in allowed.ROTARY_KEYS, key)
     if isinstance(value, list):
         _check(len(value) <= 4096 and all(type(item) in (int, float) for item in value), key)

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from hanlin.errors import InvalidInput
 from hanlin.generation import MAX_NEW_TOKENS, GenerationSettings
-from hanlin.models import writers
-from hanlin.models.sentence_folder import SentenceParts, read_parts
+from hanlin.models import weights_file, writers
+from hanlin.models.sentence_folder import SentenceParts, read_dense, read_parts
 from hanlin.models.weights_file import Tensor
 from hanlin.networks.head import CLASSIFIER, KEY, WRITER, Head
+from hanlin.networks.projection import PROJECTION_FILE, Projection, read_projection
 from hanlin.tasks.base import HeadKind
 from hanlin.tasks.labels import labels_from_config
 from hanlin.tasks.spec import PairForm, Problem
@@ -36,6 +37,7 @@ class Heading:
         problem, pairs: what its labels mean, and whether it reads two texts, as `ModelSpec` has them.
         is_base: it has no head of its own yet.
         is_assumed: how its vectors are made is our assumption.
+        projection: the dense layers behind pooling.
         max_length: the folder's own limit for texts, where a head comes with one.
         generation: how it writes, where it does.
     """
@@ -49,6 +51,7 @@ class Heading:
     is_assumed: bool = False
     max_length: int | None = None
     generation: GenerationSettings | None = None
+    projection: Projection | None = None
 
 
 def choose(
@@ -60,7 +63,7 @@ def choose(
         given: names for the outputs, when config.json has none worth keeping.
 
     Raises:
-        InvalidInput: `invalid_labels`, `unsupported_pooling` and others naming what does not fit.
+        InvalidInput: `invalid_labels`, `not_a_reranker`, `unsupported_pooling` and others naming what does not fit.
     """
     if kind in ("targets", "continuations"):
         is_seq2seq = kind == "targets"
@@ -80,7 +83,7 @@ def choose(
     if kind in ("tokens", "roles"):
         return Heading(Head("token_logits", has_types=kind == "roles"), labels)
     if len(labels) != 1:
-        raise InvalidInput("invalid_labels", problem=f"{len(labels)} labels, where a pair of texts has 1 score")
+        raise InvalidInput("not_a_reranker", count=len(labels))
     types = config.get("type_vocab_size")
     return Heading(Head("logits", has_types=isinstance(types, int) and types > 1), labels)
 
@@ -117,8 +120,29 @@ def _vectors(source: Path, config: JsonObject) -> Heading:
         raise InvalidInput("weights_do_not_fit", names="hidden_size (config.json)")
     # In a folder that we exported, hanlin.json says the rest.
     parts = SentenceParts(Head.of(config), False) if KEY in config else read_parts(source)
-    vectors = VectorSettings(size, parts.head.is_normalized, parts.prompts, parts.default_prompt)
-    return Heading(parts.head, (), vectors, is_assumed=parts.is_assumed, max_length=parts.max_length)
+    projection = _projection(source, parts, size)
+    vectors = VectorSettings(projection.size if projection else size, parts.head.is_normalized, parts.prompts, parts.default_prompt)
+    return Heading(
+        parts.head, (), vectors, is_assumed=parts.is_assumed, max_length=parts.max_length, projection=projection
+    )  # fmt: skip
+
+
+def _projection(source: Path, parts: SentenceParts, size: int) -> Projection | None:
+    """The dense layers of a folder, which take vectors of `size`."""
+    if not parts.head.dense:
+        if (source / PROJECTION_FILE).is_file():
+            raise InvalidInput("unexpected_file", file=PROJECTION_FILE)
+        return None
+    if not parts.dense:
+        weights_file.read_header(source / PROJECTION_FILE) if (source / PROJECTION_FILE).is_file() else _missing()
+    found = read_dense(parts) if parts.dense else read_projection(source, parts.head.dense)
+    if found.input_size != size:
+        raise InvalidInput("weights_do_not_fit", names=f"{found.input_size} ≠ {size} (Dense)")
+    return found
+
+
+def _missing() -> None:
+    raise InvalidInput("missing_file", file=PROJECTION_FILE)
 
 
 def _labels(config: JsonObject, tensors: Mapping[str, Tensor], given: Sequence[str] | None) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ from hanlin.models.tokenizer_probe import Probe, probe
 from hanlin.models.trial import check_size, try_out
 from hanlin.networks.config import MAX_CONFIG_BYTES
 from hanlin.networks.head import CLASSIFIER, KEY, WRITER, Head
+from hanlin.networks.projection import save_projection
 from hanlin.networks.wide import WIDE_FILE
 from hanlin.tasks.base import TASKS, HeadKind
 from hanlin.tasks.encoding import TextEncoder
@@ -105,6 +106,8 @@ def import_folder(
         shutil.copyfile(source / allowed.WEIGHTS, out / allowed.WEIGHTS)
         if own_folder.check_wide(source, config, heading.labels, is_base=heading.is_base):
             shutil.copyfile(source / WIDE_FILE, out / WIDE_FILE)
+        if heading.projection is not None:
+            save_projection(heading.projection, out)
         spec.save(out)
         TextEncoder.load(out)
         check_size(out, tensors, kind)
@@ -210,8 +213,8 @@ def _length_limit(source: Path, config: JsonObject, wanted: int | None, usual: i
     assert isinstance(positions, int)
     if config["model_type"] in allowed.SEQ2SEQ_TYPES + allowed.CAUSAL_TYPES:
         positions = heads.positions_of(config)
-    if config["model_type"] in ("roberta", "xlm-roberta", "camembert", "mpnet"):
-        positions -= 2  # they count from the padding id on
+    if config["model_type"] in allowed.PAD_OFFSET:
+        positions -= 2
     stated = _stated_length(source)
     for length in (stated, wanted):
         if length is not None and not 1 <= length <= positions:

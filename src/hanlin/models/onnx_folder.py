@@ -85,6 +85,8 @@ def import_graph(
     kind = TASKS.get(task).head
     names = tuple(labels) if labels is not None else label_files.read_labels(source)
     parts = read_parts(source) if kind == "vectors" else None
+    if parts is not None and parts.dense:  # a graph holds its layers itself
+        raise InvalidInput("unsupported_pooling", found="Dense, ONNX")
     wanted = _wanted(kind, names, parts)
     lengths = _lengths(source, max_length, parts)
     asked = Asked(wanted, _OUTPUTS[kind], lengths, found.largest_id, found.pad_id or 0, kind == "pairs", sheet)

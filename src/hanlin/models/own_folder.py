@@ -35,13 +35,13 @@ def is_own(config: JsonObject) -> bool:
 
 
 def read_spec(folder: Path, *, task: str) -> ModelSpec | None:
-    """`hanlin.json` of a folder that has one. Raises InvalidInput (`not_strict_json`, `invalid_model_spec`, …)."""
+    """`hanlin.json` of a folder that has one. Raises InvalidInput (`not_strict_json`, `exported_for_another_task`, …)."""
     path = folder / FILE_NAME
     if not path.is_file():
         return None
     spec = ModelSpec.from_json(strict_json.read_object(path, max_bytes=MAX_SPEC_BYTES))
     if spec.task != task:
-        raise InvalidInput("invalid_model_spec", field="task", problem=f"{spec.task} ≠ {shorten(task)}")
+        raise InvalidInput("exported_for_another_task", task=spec.task, asked=shorten(task))
     return spec
 
 

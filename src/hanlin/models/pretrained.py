@@ -16,7 +16,8 @@ from hanlin.models.heads import PROBLEM_TYPES
 from hanlin.networks.config import read_config
 from hanlin.networks.head import CLASSIFIER, KEY, Head, Output
 from hanlin.networks.heads import PretrainedClassifier, PretrainedEmbedder
-from hanlin.networks.loading import Attention, quiet_transformers
+from hanlin.networks.loading import Attention, quiet_transformers, with_attention
+from hanlin.networks.projection import Projection, read_projection
 from hanlin.tasks.spec import Problem
 from hanlin.types import shorten
 
@@ -58,8 +59,8 @@ def build_from_base(
             if dropout is not None:
                 _set_dropout(config, dropout)
             kind = AutoModelForTokenClassification if output == "token_logits" else AutoModelForSequenceClassification
-            model = kind.from_pretrained(
-                folder, config=config, attn_implementation=attention, local_files_only=True, trust_remote_code=False, use_safetensors=True,
+            model = with_attention(
+                kind, folder, attention, config=config, local_files_only=True, trust_remote_code=False, use_safetensors=True,
                 ignore_mismatched_sizes=True, dtype="float32",
             )  # fmt: skip
         except (ValueError, OSError, RuntimeError, KeyError, SafetensorError) as error:
@@ -94,21 +95,21 @@ def build_embedder(folder: Path, head: Head, *, attention: Attention = "eager", 
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             if dropout is not None:
                 _set_dropout(config, dropout)
-            model = AutoModel.from_pretrained(
-                folder, config=config, attn_implementation=attention, local_files_only=True, trust_remote_code=False, use_safetensors=True,
+            model = with_attention(
+                AutoModel, folder, attention, config=config, local_files_only=True, trust_remote_code=False, use_safetensors=True,
                 dtype="float32",
             )  # fmt: skip
         except (ValueError, OSError, RuntimeError, KeyError, SafetensorError) as error:
             raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names="model.safetensors") from error
-    return embedder_of(model, head)
+    return embedder_of(model, head, read_projection(folder, head.dense) if head.dense else None)
 
 
-def embedder_of(model: nn.Module, head: Head) -> PretrainedEmbedder:
+def embedder_of(model: nn.Module, head: Head, projection: Projection | None = None) -> PretrainedEmbedder:
     """The bare encoder with vectors as `head` pools them; its config says so."""
     if hasattr(model, "pooler"):
         model.pooler = None  # type: ignore[assignment]  # ours stands behind it
     model.config.update({KEY: head.to_json()})  # type: ignore[union-attr,operator]  # transformers configs are untyped here
-    return PretrainedEmbedder(model, head)
+    return PretrainedEmbedder(model, head, projection)
 
 
 def rate_scales(module: nn.Module, *, layer_decay: float, head_rate: float) -> dict[str, float]:
@@ -117,13 +118,13 @@ def rate_scales(module: nn.Module, *, layer_decay: float, head_rate: float) -> d
     Source: Howard and Ruder, Universal Language Model Fine-tuning (2018), section 3.2, for slower lower layers.
     """
     names = [name for name, _ in module.named_parameters()]
-    depths = [int(found.group(1)) for name in names if (found := _LAYER.search(name))]
-    top = max(depths, default=0)
+    numbers = {name: int(found.group(1)) for name in names if name.startswith("model.") and (found := _LAYER.search(name))}
+    top = max(numbers.values(), default=0)
     scales: dict[str, float] = {}
     for name in names:
-        if found := _LAYER.search(name):
-            scales[name] = layer_decay ** (top - int(found.group(1)))
-        elif ".embeddings." in name:
+        if name in numbers:
+            scales[name] = layer_decay ** (top - numbers[name])
+        elif ".embeddings." in name or ".embed_tokens." in name:
             scales[name] = layer_decay ** (top + 1)
         else:
             scales[name] = head_rate

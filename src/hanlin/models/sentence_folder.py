@@ -1,6 +1,6 @@
 """What sentence-transformers writes beside an encoder: how token vectors are pooled, whether they are normalised, prompts, length.
 
-Only modules that fit into one exported graph are taken: Transformer, Pooling by mean, first token or maximum, and Normalize.
+Only modules that fit into one exported graph are taken: Transformer, Pooling by mean, first token or maximum, Dense, and Normalize.
 Source: sentence-transformers, `modules.json`, `1_Pooling/config.json`, `config_sentence_transformers.json`, `sentence_bert_config.json`.
 """
 
@@ -11,14 +11,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from safetensors.torch import load_file
+from torch import Tensor
+
 from hanlin.errors import InvalidInput
-from hanlin.models import strict_json
+from hanlin.models import strict_json, weights_file
 from hanlin.networks.config import MAX_CONFIG_BYTES
-from hanlin.networks.head import Head, Pooling
+from hanlin.networks.head import MAX_DENSE, Bend, Head, Pooling
+from hanlin.networks.projection import Projection, projection_of
 from hanlin.types import JsonObject, shorten
 
 _PLAIN_FOLDER = re.compile(r"(\w[\w.-]{0,99})?", re.ASCII)  # empty: the folder itself
-_MODULES = ("Transformer", "Pooling", "Normalize")
+_BENDS: dict[str, Bend] = {
+    "torch.nn.modules.linear.Identity": "identity", "torch.nn.modules.activation.Tanh": "tanh",
+    "torch.nn.modules.activation.ReLU": "relu", "torch.nn.modules.activation.GELU": "gelu",
+}  # fmt: skip
 _MODES: dict[str, Pooling] = {"mean_tokens": "mean", "cls_token": "cls", "max_tokens": "max"}
 _WORDS: dict[str, Pooling] = {"mean": "mean", "cls": "cls", "max": "max"}
 
@@ -29,6 +36,7 @@ class SentenceParts:
 
     Attributes:
         is_assumed: nothing in the folder says how to pool, so mean and length 1 were assumed.
+        dense: folders of the dense layers, in order.
         max_length: tokens a text may have, where the folder says it.
     """
 
@@ -36,6 +44,7 @@ class SentenceParts:
     is_assumed: bool
     prompts: tuple[tuple[str, str], ...] = ()
     default_prompt: str = ""
+    dense: tuple[Path, ...] = ()
     max_length: int | None = None
 
 
@@ -47,14 +56,43 @@ def read_parts(source: Path) -> SentenceParts:
     if not (source / "modules.json").is_file():
         pooling, is_normalized = _pooling(source / "1_Pooling"), True
         head = Head("embeddings", pooling or "mean", is_normalized=is_normalized)
-        return SentenceParts(head, pooling is None, prompts, default, limit)
-    kinds = _modules(source)
-    if tuple(kind for kind, _ in kinds) not in {_MODULES[:2], _MODULES}:
-        raise InvalidInput("unsupported_pooling", found=shorten(", ".join(kind for kind, _ in kinds) or "no modules", 120))
-    found = _pooling(source / kinds[1][1])
+        return SentenceParts(head, pooling is None, prompts, default, max_length=limit)
+    modules = _modules(source)
+    kinds = [kind for kind, _ in modules]
+    ends = kinds[-1:] == ["Normalize"]
+    dense = modules[2 : len(modules) - ends]
+    if kinds[:2] != ["Transformer", "Pooling"] or any(kind != "Dense" for kind, _ in dense) or len(dense) > MAX_DENSE:
+        raise InvalidInput("unsupported_pooling", found=shorten(", ".join(kinds) or "no modules", 120))
+    found = _pooling(source / modules[1][1])
     if found is None:
-        raise InvalidInput("missing_file", file=f"{kinds[1][1]}/config.json")
-    return SentenceParts(Head("embeddings", found, is_normalized=len(kinds) == 3), False, prompts, default, limit)
+        raise InvalidInput("missing_file", file=f"{modules[1][1]}/config.json")
+    folders = tuple(source / path for _, path in dense)
+    head = Head("embeddings", found, is_normalized=ends, dense=tuple(_bend(folder) for folder in folders))
+    return SentenceParts(head, False, prompts, default, folders, limit)
+
+
+def _bend(folder: Path) -> Bend:
+    """The activation of a dense layer. Raises InvalidInput (`missing_file`, `unsupported_format`, `unsupported_pooling`)."""
+    for name in ("config.json", "model.safetensors"):
+        if not (folder / name).is_file() or (folder / name).is_symlink():
+            if (folder / "pytorch_model.bin").exists():
+                raise InvalidInput("unsupported_format", file=f"{folder.name}/pytorch_model.bin")
+            raise InvalidInput("missing_file", file=f"{folder.name}/{name}")
+    named = str(_object(folder / "config.json").get("activation_function", "torch.nn.modules.activation.Tanh"))
+    if named not in _BENDS:
+        raise InvalidInput("unsupported_pooling", found=shorten(named, 120))
+    return _BENDS[named]
+
+
+def read_dense(parts: SentenceParts) -> Projection:
+    """The dense layers of a folder. Raises InvalidInput (`invalid_model_file`, `weights_do_not_fit`)."""
+    state: dict[str, Tensor] = {}
+    for number, folder in enumerate(parts.dense):
+        path = folder / "model.safetensors"
+        if not set(weights_file.read_header(path)) <= {"linear.weight", "linear.bias"}:
+            raise InvalidInput("weights_do_not_fit", names=f"{folder.name}/model.safetensors")
+        state |= {name.replace("linear", f"layers.{number}"): values for name, values in load_file(path).items()}
+    return projection_of(state, parts.head.dense)
 
 
 def _modules(source: Path) -> list[tuple[str, str]]:

@@ -14,6 +14,8 @@ from hanlin.types import JsonObject, shorten
 KEY = HEAD_KEY
 Output = Literal["logits", "embeddings", "token_logits", "sequences"]
 Pooling = Literal["", "mean", "cls", "max"]
+Bend = Literal["identity", "tanh", "relu", "gelu"]
+MAX_DENSE = 4
 TOKENS = "token_embeddings"  # the second array beside `embeddings`: the vectors of tokens (batch, length, size) as they were pooled
 
 
@@ -26,6 +28,7 @@ class Head:
             `sequences`, for it writes.
         pooling: how token vectors become one vector; only embeddings have it.
         is_normalized: whether each embedding has length 1.
+        dense: activations of the linear layers between pooling and normalisation, which stand in `projection.safetensors`.
         has_types: whether it reads `token_type_ids` besides ids and mask, because its rows are pairs of texts.
     """
 
@@ -33,12 +36,15 @@ class Head:
     pooling: Pooling = ""
     is_normalized: bool = False
     has_types: bool = False
+    dense: tuple[Bend, ...] = ()
 
     def __post_init__(self) -> None:
         _check(self.output in get_args(Output), "output", self.output)
         _check(self.pooling in get_args(Pooling) and bool(self.pooling) == (self.output == "embeddings"), "pooling", self.pooling)
         _check(isinstance(self.is_normalized, bool), "is_normalized", self.is_normalized)
         _check(isinstance(self.has_types, bool), "has_types", self.has_types)
+        is_dense = isinstance(self.dense, tuple) and len(self.dense) <= MAX_DENSE and all(bend in get_args(Bend) for bend in self.dense)
+        _check(is_dense and (not self.dense or self.output == "embeddings"), "dense", self.dense)
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -47,7 +53,8 @@ class Head:
 
     def to_json(self) -> JsonObject:
         """The stored form."""
-        return cast("JsonObject", asdict(self))
+        stored = cast("JsonObject", asdict(self) | {"dense": list(self.dense)})
+        return stored if self.dense else {name: value for name, value in stored.items() if name != "dense"}
 
     @classmethod
     def of(cls, config: Mapping[str, object]) -> Head:
@@ -56,6 +63,7 @@ class Head:
         if value is None:
             return WRITER if config.get("model_type") in GENERATOR_TYPES else CLASSIFIER
         _check(isinstance(value, dict) and set(value) <= set(cls.__dataclass_fields__), KEY, value)
+        value = {name: tuple(item) if isinstance(item, list) else item for name, item in cast("dict[str, object]", value).items()}
         return cls(**cast("dict[str, bool]", value))  # type: ignore[arg-type]  # checked field by field in __post_init__
 
     @classmethod

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from hanlin.networks.head import Head
 from hanlin.networks.pooling import masked_max, masked_mean
+from hanlin.networks.projection import Projection
 from hanlin.networks.wide import WideRoad
 
 
@@ -82,12 +83,19 @@ class PretrainedClassifier(PretrainedModule):
 class PretrainedEmbedder(PretrainedModule):
     """An encoder without a head: one vector per row, pooled as its `Head` says.
 
-    Source: sentence-transformers, modules Pooling and Normalize.
+    Source: sentence-transformers, modules Pooling, Dense and Normalize.
     """
 
-    def __init__(self, model: nn.Module, head: Head) -> None:
+    def __init__(self, model: nn.Module, head: Head, projection: Projection | None = None) -> None:
         super().__init__(model)
         self.head = head
+        self.projection = projection
+        self.has_tokens = projection is None  # behind a projection the tokens' own vectors live in another space than the texts'
+
+    @property
+    def size(self) -> int:
+        """Numbers of each vector."""
+        return self.projection.size if self.projection else int(self.model.config.hidden_size)  # type: ignore[union-attr,arg-type]  # as above
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None) -> Tensor:
         """(batch, length) int64 each → (batch, size) float32."""
@@ -101,6 +109,8 @@ class PretrainedEmbedder(PretrainedModule):
             pooled = hidden[:, 0]
         else:
             pooled = masked_max(hidden, attention_mask) if self.head.pooling == "max" else masked_mean(hidden, attention_mask)
+        if self.projection is not None:
+            pooled = self.projection(pooled)
         return (functional.normalize(pooled, dim=1) if self.head.is_normalized else pooled), hidden
 
 

@@ -21,6 +21,7 @@ from hanlin.networks.config import GENERATOR_TYPES, MODEL_TYPES, NetworkConfig, 
 from hanlin.networks.decoder import CausalDecoder
 from hanlin.networks.head import Head
 from hanlin.networks.heads import PretrainedClassifier, PretrainedEmbedder, PretrainedModule
+from hanlin.networks.projection import read_projection, save_projection
 from hanlin.networks.seq2seq import EncoderDecoder
 from hanlin.networks.tagger import TokenTagger
 from hanlin.networks.wide import WideShape, load_wide, save_wide
@@ -53,12 +54,14 @@ def tied_names(module: nn.Module) -> set[str]:
 
 
 def save_network(module: nn.Module, folder: Path) -> None:
-    """Write config.json and model.safetensors of a network, ours or pretrained; its wide road beside it when it is pretrained."""
+    """Write config.json and model.safetensors of a network, ours or pretrained; beside a pretrained one its wide road or dense layers."""
     inner = module.model if isinstance(module, PretrainedModule) else module
     if isinstance(inner, TextClassifier | TokenTagger | CausalDecoder | EncoderDecoder):
         inner.config.save(folder)
     else:
         _save_pretrained_config(module, inner, folder)
+        if isinstance(module, PretrainedEmbedder) and module.projection is not None:
+            save_projection(module.projection, folder)
     tied = tied_names(inner)
     kept = {name: tensor for name, tensor in inner.state_dict().items() if tensor.is_floating_point() and name not in tied}
     state = {name: tensor.detach().float().contiguous() for name, tensor in kept.items()}
@@ -112,7 +115,7 @@ def load_model(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = "e
         return load_own_generator(folder).to(TORCH_DTYPES[dtype])
     model = load_pretrained(folder, head, dtype=dtype, attention=attention)
     if head.output == "embeddings":
-        return PretrainedEmbedder(model, head).eval()
+        return PretrainedEmbedder(model, head, read_projection(folder, head.dense) if head.dense else None).eval()
     if head.output == "sequences":
         return model.eval()
     module = PretrainedClassifier(model)

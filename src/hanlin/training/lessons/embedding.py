@@ -156,7 +156,7 @@ def _network(setting: Setting) -> tuple[nn.Module, ModelSpec]:
     if config.pooling in ("mean", "cls"):
         head = replace(head, pooling=config.pooling)  # type: ignore[arg-type]  # one of both
     module = build_embedder(setting.base, head, dropout=config.dropout)
-    size = int(module.model.config.hidden_size)  # type: ignore[union-attr,arg-type]  # transformers configs are untyped here
+    size = module.size
     vectors = _prompted(known.vectors or VectorSettings(size, head.is_normalized), config)
     limit = min(config.max_length, known.max_length)
     return module, replace(known, task=config.task, labels=(), max_length=limit, vectors=vectors)
