@@ -80,7 +80,8 @@ def _checked(key: str, value: object, *, is_seq2seq: bool) -> JsonValue:
 
 def _rotary(key: str, name: str, value: object) -> JsonValue:
     if name in allowed.LAYER_TYPES and isinstance(value, dict):
-        return {inner: _rotary(key, inner, one) for inner, one in value.items() if _check(inner not in allowed.LAYER_TYPES, key) is None}
+        _check(not allowed.LAYER_TYPES.intersection(value), key)
+        return {inner: _rotary(key, inner, one) for inner, one in value.items()}
     _check(name in allowed.ROTARY_KEYS, key)
     if isinstance(value, list):
         _check(len(value) <= 4096 and all(type(item) in (int, float) for item in value), key)
