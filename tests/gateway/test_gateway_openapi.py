@@ -18,6 +18,7 @@ ENDPOINTS = {
     "text-classification": "sentiment", "sentiment": "mood", "embedding": "vectors", "reranking": "ranks", "token-classification": "tags",
     "translation": "tongue", "summarization": "gist",
     "semantic-role-labelling": "roles", "semantic-parsing": "meanings",
+    "question-answering": "answers",
 }  # fmt: skip
 
 
@@ -26,6 +27,8 @@ def mood(doors) -> None:
     """Endpoints of the tasks that have none among the shared doors."""
     doors.add_model("mood:1", task="sentiment", spec_more={"scale": (-1.0, 1.0)})
     doors.wait_state(doors.deploy("mood:1", "mood"), "ready")
+    doors.add_model("answers:1", task="question-answering", labels=("start", "end"), per_token=True, spec_more={"pairs": "joined"})
+    doors.wait_state(doors.deploy("answers:1", "answers"), "ready")
     for task, endpoint in (("translation", "tongue"), ("summarization", "gist")):
         doors.add_model(f"{endpoint}:1", task=task, labels=(), spec_more={"generation": GenerationSettings(max_new_tokens=8)}, writes=True)
         doors.wait_state(doors.deploy(f"{endpoint}:1", endpoint), "ready")

@@ -95,7 +95,10 @@ def test_every_task_has_its_main_metric():
         "targets": (np.array(["a b", "c"], dtype=object), np.array(["a b", "d"], dtype=object), ()),
     }
     meaning = {"intent": "a", "slots": {"x": 1}}
-    own = {"semantic-parsing": (np.array([meaning, meaning]), np.array([meaning, {"intent": "b", "slots": {}}]), ())}
+    own = {
+        "semantic-parsing": (np.array([meaning, meaning]), np.array([meaning, {"intent": "b", "slots": {}}]), ()),
+        "question-answering": (np.array([[3.0, 7.0], [0.0, 0.0], [5.0, 6.0]]), np.array([[3.0, 5.0], [0.0, 0.0], [0.0, 0.0]]), ()),
+    }
     for name in TASKS.names():
         task = TASKS.get(name)
         metrics = task.metrics(*own.get(name, given[task.head]))

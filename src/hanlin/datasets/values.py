@@ -174,6 +174,8 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "slots": "the slots are not an object of plain values by slot name",
         "slot_spans": "a slot span is not [slot, start, end] within the text",
         "slot_spans_overlap": "two slot spans overlap",
+        "answers": "the answers are not texts, or objects of text and start",
+        "answer_place": "an answer does not stand in its context, or not where it says",
         "json_field": "a field that must be a list or an object is not JSON",
     }.items()
 }

@@ -12,6 +12,7 @@ def hf_inference() -> Operation:
     """`POST /hf/{endpoint}`."""
     from hanlin.tasks.base import TASKS  # here, for it loads numpy, which a gateway needs for its documents only
     from hanlin.tasks.comparing import COMPARED
+    from hanlin.tasks.question_answering import ASKED
     from hanlin.tasks.shapes import ONE_OR_MORE, RANKING
 
     options: dict[str, JsonObject] = {
@@ -29,5 +30,6 @@ def hf_inference() -> Operation:
     return Operation(
         "hf_inference", "hugging face", "The task API as `huggingface_hub.InferenceClient` sends and reads it", any_answer(),
         [[{"label": "positive", "score": 0.98}, {"label": "negative", "score": 0.02}]],
-        body_of("inputs", inputs={"anyOf": [ONE_OR_MORE, COMPARED, RANKING]}, parameters={"type": ["object", "null"]}, **options), examples,
+        body_of("inputs", inputs={"anyOf": [ONE_OR_MORE, COMPARED, RANKING, ASKED]}, parameters={"type": ["object", "null"]}, **options),
+        examples,
     )  # fmt: skip

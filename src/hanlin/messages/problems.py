@@ -96,6 +96,8 @@ _TEXTS = tuple(
         (r"the slots are not an object of plain values by slot name", "slots 应为以槽位名为键、以简单值为值的对象"),
         (r"a slot span is not \[slot, start, end\] within the text", "槽位区间应为文本之内的 [槽位, 起, 止]"),
         (r"two slot spans overlap", "两个槽位区间重叠"),
+        (r"the answers are not texts, or objects of text and start", "答案应为文本，或含 text 与 start 的对象"),
+        (r"an answer does not stand in its context, or not where it says", "答案不在上下文中，或不在所说的位置"),
         (r"a field that must be a list or an object is not JSON", "应为列表或对象的字段不是 JSON"),
         (r"the label is not 1 to 200 characters without control characters", "标签应为 1 至 200 个字符且不含控制字符"),
     )

@@ -76,6 +76,12 @@ def _set_head(config: PreTrainedConfig, head: Head) -> None:
         config.update({KEY: head.to_json()})
 
 
+def has_types(folder: Path) -> bool:
+    """Whether the encoder in `folder` tells two texts of a row apart by token types."""
+    kinds = read_config(folder).get("type_vocab_size")
+    return isinstance(kinds, int) and kinds > 1
+
+
 def _set_dropout(config: object, rate: float) -> None:
     rates = dict.fromkeys(("hidden_dropout_prob", "dropout", "classifier_dropout", "seq_classif_dropout", "classifier_dropout_prob"), rate)
     for name, value in (rates | {"attention_probs_dropout_prob": 0.0, "attention_dropout": 0.0}).items():

@@ -18,7 +18,7 @@ from hanlin.tasks.text import is_blank
 from hanlin.tasks.token_ids import Item, TokenIds, check_vocabulary
 from hanlin.tasks.token_text import MAX_TRACED_CHARACTERS, Token, text_of, tokens_of
 from hanlin.tasks.tokenizer import encodings_of, frame_of, ids_of, shared_tokenizer
-from hanlin.tasks.windows import Window, check_windows, cut_windows, framed, max_tokens
+from hanlin.tasks.windows import Window, check_windows, cut_windows, framed, max_tokens, windows_by_stride
 from hanlin.types import LongText
 
 if TYPE_CHECKING:
@@ -231,6 +231,39 @@ class TextEncoder:
                     self._check_length(len(whole.ids), index, self.max_length)
                 found = self._cut_pair(*pair, index)
                 yield Encoded([found.ids], (0,), types=[found.type_ids])
+
+    def encode_questions(
+        self, questions: Sequence[str], contexts: Sequence[str], *, stride: int | None, max_windows: int | None = None
+    ) -> Encoded:  # fmt: skip
+        """Rows of each question with its context, which is read in windows where it is long, and what every token of it stands for.
+
+        Args:
+            stride: tokens that two windows share; None: a quarter of one.
+
+        Raises:
+            InvalidInput: as `plan`; `text_too_long` for a question that leaves less than a quarter of the row.
+        """
+        parts: list[Encoded] = []
+        marks: list[Marks] = []
+        for index, (question, context) in enumerate(zip(questions, contexts, strict=True)):
+            begin = self._prepare(question, index, self.max_length)[0]
+            traced = self._traced(context, index, "window")
+            whole = encodings_of(self._tokenizer, [(begin, traced.text)])[0]
+            spans = [
+                traced.original(*place) if side == 1 and place[0] < place[1] else None
+                for place, side in zip(whole.offsets, whole.sequence_ids, strict=True)
+            ]
+            marks.append(Marks(context, spans, whole.word_ids))
+            if len(whole.ids) <= self.max_length:
+                parts.append(Encoded([whole.ids], types=[whole.type_ids]))
+                continue
+            windows, tail = self._pair_windows(whole, index)
+            if stride is not None:
+                room = windows[0].end - windows[0].start
+                windows = windows_by_stride(windows[-1].end, room, min(stride, room - 1), place=windows[0].place)
+            parts.append(Encoded(framed(whole.ids, windows, tail), windows={0: windows}, types=framed(whole.type_ids, windows, tail)))
+        found = in_a_row(parts, max_windows)
+        return Encoded(found.rows, windows=found.windows, types=found.types, marks=marks)
 
     def _prepare_first(self, first: str) -> tuple[str, int]:
         """The prepared first text of pairs, and the tokens of a pair in which nothing stands beside it."""

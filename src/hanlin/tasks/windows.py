@@ -55,6 +55,18 @@ def cut_windows(num_tokens: int, room: int, *, place: int = 0) -> tuple[Window, 
     return tuple(Window(start, start + room, own_start, own_end, place) for start, (own_start, own_end) in pieces)
 
 
+def windows_by_stride(num_tokens: int, room: int, shared: int, *, place: int = 0) -> tuple[Window, ...]:
+    """Windows of `room` tokens, neighbours sharing `shared`; the last ends with the text. Raises InvalidInput (`too_many_windows`)."""
+    last = max(0, num_tokens - room)
+    starts = [*range(0, last, room - shared), last]
+    if len(starts) > MAX_WINDOWS:
+        raise InvalidInput("too_many_windows", windows=len(starts), limit=MAX_WINDOWS)
+    borders = [0, *((after + before + room) // 2 for before, after in pairwise(starts)), num_tokens]
+    return tuple(
+        Window(start, min(start + room, num_tokens), *own, place) for start, own in zip(starts, pairwise(borders), strict=True)
+    )  # fmt: skip
+
+
 def num_windows(num_tokens: int, room: int) -> int:
     """How many windows `cut_windows` makes."""
     return 1 + -(-max(0, num_tokens - room) // _step(room))

@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from hanlin.models.pretrained import build_from_base, rate_scales
+from hanlin.models.pretrained import build_from_base, has_types, rate_scales
 from hanlin.networks.classifier import TextClassifier
-from hanlin.networks.config import read_config
 from hanlin.networks.dropout import replace_dropout
 from hanlin.networks.heads import PretrainedClassifier
 from hanlin.networks.loading import save_network
@@ -153,8 +152,7 @@ def _pair_form(setting: Setting, golds: Sequence[Gold]) -> PairForm:
     """How the network will read pairs, where there are any: with token types, if its base was taught with more than one."""
     if not any(gold.pair for gold in golds):
         return "none"
-    kinds = read_config(setting.base).get("type_vocab_size") if setting.base else None
-    return "typed" if isinstance(kinds, int) and kinds > 1 else "joined"
+    return "typed" if setting.base and has_types(setting.base) else "joined"
 
 
 def _encode(setting: Setting, spec: ModelSpec, golds: Sequence[Gold], held: Sequence[Gold]) -> tuple[Examples, Examples]:
