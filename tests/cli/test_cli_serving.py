@@ -79,6 +79,14 @@ def test_predict_shows_vectors_entities_and_rankings(run, world) -> None:
     assert run("predict", "vectors", "abc", "-p", "dimensions").status == 2
 
 
+def test_predict_asks_a_question_about_each_text(run, world) -> None:
+    done = run("predict", "reader", "it is Ada", "nobody", "--question", "Who is it?")
+    assert re.search(r"it is Ada\s+Ada\s+90\.0 %\s+6–9", done.out)
+    assert re.search(r"nobody\s+no answer\s+90\.0 %", done.out)
+    assert run("predict", "reader", "it is Ada", "--question", "Who?", "--json").json()["answer"] == "Ada"
+    assert run("predict", "reader", "x", "--question", "Who?", "--query", "Who?").status == 2
+
+
 def test_predict_texts_file_and_json(run, world, tmp_path: Path) -> None:
     done = run("predict", "sentiment", "质量很好", "太坏了")
     assert re.search(r"质量很好\s+pos\s+90\.0 %", done.out)

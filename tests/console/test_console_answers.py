@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hanlin.console.answers import question, read_pieces, read_ranking, read_scores, read_vector, strokes
+from hanlin.console.answers import question, read_answer, read_pieces, read_ranking, read_scores, read_vector, strokes
 from hanlin.errors import InvalidInput
 
 TEXT = "Ada met Bob <here>."
@@ -34,6 +34,17 @@ def test_a_ranking_takes_the_lines_of_the_text() -> None:
     assert question("text-classification", "x", "") == ("x", {})
 
 
+def test_an_answer_is_marked_in_its_context() -> None:
+    assert question("question-answering", TEXT, "Who?") == ({"question": "Who?", "context": TEXT}, {})
+    found = {"answer": "Bob", "score": 0.9, "start": 8, "end": 11, "no_answer_score": 0.1}
+    pieces, scores = read_answer(json.dumps(found).encode(), TEXT)
+    assert [piece.text for piece in pieces if piece.label] == ["Bob"]
+    assert "".join(piece.text for piece in pieces) == TEXT
+    assert scores == (("Bob", 0.9), ("", 0.1))
+    none = {"answer": "", "score": 0.8, "start": 0, "end": 0, "no_answer_score": 0.8}
+    assert [scores for _, scores in [read_answer(json.dumps(none).encode(), TEXT)]] == [(("", 0.8),)]
+
+
 def test_strokes_fill_the_height_and_stand_on_the_middle() -> None:
     assert strokes([1.0, -0.5, 0.0]) == [(0.0, 50.0), (50.0, 25.0), (50.0, 0.0)]
     assert strokes([]) == []
@@ -43,6 +54,6 @@ def test_strokes_fill_the_height_and_stand_on_the_middle() -> None:
 def test_an_answer_of_another_shape_is_an_error_in_words() -> None:
     assert read_vector(b"[0.5,1]") == (0.5, 1.0)
     assert read_scores(b'[{"label":"a","score":0.5}]') == (("a", 0.5),)
-    for reader in (read_scores, read_vector, lambda body: read_pieces(body, "x")):
+    for reader in (read_scores, read_vector, lambda body: read_pieces(body, "x"), lambda body: read_answer(body, "x")):
         with pytest.raises(InvalidInput, match="cannot show"):
             reader(b'{"odd": 1}')

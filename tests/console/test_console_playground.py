@@ -48,6 +48,17 @@ def test_a_ranking_endpoint_asks_for_a_query(member, port) -> None:
     assert "--query" in page
 
 
+def test_a_reader_is_asked_a_question_about_a_text(member, port) -> None:
+    port.endpoints = [replace(port.endpoints[0], task="question-answering")]
+    page = member.get("/console/endpoints/sentiment").text
+    assert 'name="query"' in page
+    assert "--question" in page
+    port.answer = Prediction((("", 0.7),), "m", 1, pieces=(Piece("It rains."),))
+    fields = {"text": "It rains.", "query": "When?"}
+    headers = {"x-csrf-token": member.token(), "hx-request": "true"}
+    assert "No answer" in member.post("/console/endpoints/sentiment/classify", data=fields, headers=headers).text
+
+
 def test_playground_shows_errors_in_the_visitors_language(member, port) -> None:
     port.failure = InvalidInput("console_task_not_shown")
     headers = {"x-csrf-token": member.token(), "hx-request": "true", "accept-language": "zh-CN,zh;q=0.9"}

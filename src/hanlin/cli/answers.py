@@ -1,4 +1,4 @@
-"""Answers of endpoints on the screen, by what they look like: labels, vectors, entities or a ranking."""
+"""Answers of endpoints on the screen, by what they look like: labels, vectors, entities, answers or a ranking."""
 
 from __future__ import annotations
 
@@ -20,9 +20,12 @@ def show(texts: Sequence[str], answers: Sequence[JsonValue], *, is_ranking: bool
     if is_ranking:
         _ranking(texts, answers)
         return
+    answers = [[answer] if isinstance(answer, dict) else answer for answer in answers]
     firsts = [items(answer)[0] for answer in answers if items(answer)]
     if firsts and number(firsts[0]) is not None:
         _vectors(texts, answers)
+    elif any(part(first, "answer") is not None for first in firsts):
+        _answers(texts, answers)
     elif any(part(first, "word") is not None for first in firsts) or not firsts:
         _entities(texts, answers)
     else:
@@ -60,6 +63,19 @@ def _entities(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:
             shown = ""
     names = [say("column.text"), say("column.word"), say("column.label"), say("column.score"), say("column.place")]
     SCREEN.show(grid(names, rows, right=(3, 4)))
+
+
+def _answers(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:
+    rows = []
+    for text, answer in zip(texts, answers, strict=False):
+        shown = _short(text)
+        for item in items(answer):
+            is_none = not words(part(item, "answer"))
+            place = "" if is_none else f"{words(part(item, 'start'))}–{words(part(item, 'end'))}"
+            told = say("predict.no_answer") if is_none else cell(words(part(item, "answer")), "bold")
+            rows.append((shown, told, percent(part(item, "score")), place))
+            shown = ""
+    SCREEN.show(grid([say("column.text"), say("column.answer"), say("column.score"), say("column.place")], rows, right=(2, 3)))
 
 
 def _ranking(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:

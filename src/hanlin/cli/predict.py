@@ -40,6 +40,7 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
     file: Annotated[Path | None, typer.Option("--file", "-f", help=say("option.predict_file"))] = None,
     encoding: Annotated[str | None, typer.Option("--encoding", help=say("option.encoding"))] = None,
     query: Annotated[str | None, typer.Option("--query", help=say("option.query"))] = None,
+    question: Annotated[str | None, typer.Option("--question", help=say("option.question"))] = None,
     top_k: Annotated[int | None, typer.Option("--top-k", help=say("option.top_k"), min=1)] = None,
     truncate: Annotated[bool, typer.Option("--truncate", help=say("option.truncate"))] = False,
     window: Annotated[bool, typer.Option("--window", help=say("option.window"))] = False,
@@ -49,6 +50,8 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
     """See `help.predict`."""
     if truncate and window:
         raise InvalidInput("truncate_and_window")
+    if query is not None and question is not None:
+        raise InvalidInput("query_and_question")
     wanted = [*(texts or []), *(lines_of(file, encoding or "") if file else [])]
     if not wanted:
         raise InvalidInput("nothing_to_predict")
@@ -58,14 +61,15 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
     if truncate or window:
         parameters["long_text"] = "window" if window else "truncate"
     with connect() as hanlin:
-        found = _ask(hanlin, endpoint, wanted, query, parameters)
+        asked: list[JsonValue] = [*wanted] if question is None else [{"question": question, "context": text} for text in wanted]
+        found = _ask(hanlin, endpoint, asked, query, parameters)
     if not json:
         answers.show(wanted, found, is_ranking=query is not None)
     else:
         SCREEN.document(found[0] if len(wanted) == 1 and file is None and query is None else found)
 
 
-def _ask(hanlin: Hanlin, endpoint: str, texts: list[str], query: str | None, parameters: JsonObject) -> list[JsonValue]:
+def _ask(hanlin: Hanlin, endpoint: str, texts: list[JsonValue], query: str | None, parameters: JsonObject) -> list[JsonValue]:
     """One answer a text, with a bar where there are many; a ranking is one call, because its texts are held against each other."""
     try:
         if query is not None:
@@ -81,7 +85,7 @@ def _ask(hanlin: Hanlin, endpoint: str, texts: list[str], query: str | None, par
         raise _with_deploy(hanlin, error, endpoint) from error
 
 
-def _ask_many(hanlin: Hanlin, endpoint: str, texts: list[str], parameters: JsonObject) -> list[JsonValue]:
+def _ask_many(hanlin: Hanlin, endpoint: str, texts: list[JsonValue], parameters: JsonObject) -> list[JsonValue]:
     """Many requests at once, as many as the server takes."""
     from hanlin.client import Ask
 

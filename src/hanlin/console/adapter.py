@@ -159,6 +159,9 @@ class PlatformPort:
             return replace(said, vector=answers.read_vector(outcome.body))
         if task == "token-classification":
             return replace(said, pieces=answers.read_pieces(outcome.body, text))
+        if task == "question-answering":
+            pieces, scores = answers.read_answer(outcome.body, text)
+            return replace(said, pieces=pieces, scores=scores)
         if task == "semantic-role-labelling":
             return replace(said, frames=answers.read_frames(outcome.body, text))
         read = answers.read_ranking(outcome.body, inputs) if task == "reranking" else answers.read_scores(outcome.body)

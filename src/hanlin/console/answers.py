@@ -46,15 +46,27 @@ class _Ranked(msgspec.Struct, frozen=True):
     score: float
 
 
+class _Answer(msgspec.Struct, frozen=True):
+    answer: str
+    score: float
+    start: int
+    end: int
+    no_answer_score: float
+
+
 _SCORES = msgspec.json.Decoder(list[_Score])
 _VECTOR = msgspec.json.Decoder(list[float])
 _ENTITIES = msgspec.json.Decoder(list[_Entity])
 _FRAMES = msgspec.json.Decoder(list[_Frame])
 _RANKED = msgspec.json.Decoder(list[_Ranked])
+_ANSWERS = msgspec.json.Decoder(list[_Answer])
+ASKS = frozenset({"reranking", "question-answering"})  # tasks that are asked about a text with a line beside it
 
 
 def question(task: str, text: str, query: str) -> tuple[JsonValue, JsonObject]:
     """Inputs and parameters that ask `task` about a text; a ranking takes each line of it."""
+    if task == "question-answering":
+        return {"question": query, "context": text}, {}
     if task == "reranking":
         return {"query": query, "texts": [line for line in text.splitlines() if line.strip()]}, {}
     return text, {"aggregation_strategy": "simple"} if task == "token-classification" else {}
@@ -75,6 +87,14 @@ def read_ranking(body: bytes, inputs: JsonValue) -> tuple[tuple[str, float], ...
     texts = inputs.get("texts") if isinstance(inputs, dict) else []
     assert isinstance(texts, list)
     return tuple((str(texts[item.index]), item.score) for item in _decoded(_RANKED, body) if 0 <= item.index < len(texts))
+
+
+def read_answer(body: bytes, text: str) -> tuple[tuple[Piece, ...], tuple[tuple[str, float], ...]]:
+    """The whole context in pieces, one of them the answer, and the scores of it and of there being none, whose name is empty."""
+    item = _decoded(_ANSWERS, b"[%s]" % body)[0]
+    if not item.answer:
+        return (Piece(text),), (("", item.no_answer_score),)
+    return _pieces([(item.start, item.end, "✓", item.score)], text), ((item.answer, item.score), ("", item.no_answer_score))
 
 
 def read_pieces(body: bytes, text: str) -> tuple[Piece, ...]:

@@ -288,8 +288,8 @@ class Prediction:
     """What an endpoint said about one text, times in milliseconds.
 
     Attributes:
-        scores: labels, or the texts of a ranking, by falling score.
-        pieces: the text with its entities, where the task finds them.
+        scores: labels, or the texts of a ranking, by falling score; an answer, and under an empty name that there is none.
+        pieces: the text with its entities or its answer, where the task finds them.
         vector: the text's embedding, where the task makes one.
         frames: the text once for each predicate, with its roles, where the task finds them.
     """

@@ -20,7 +20,10 @@ CHOICES: Mapping[str, tuple[str, ...]] = {"long_text": get_args(LongText), "isol
 BOUNDS = {
     "cache_ttl_s": MAX_CACHE_TTL_S, "min_replicas": MAX_REPLICAS, "max_replicas": MAX_REPLICAS, "idle_s": int(MAX_IDLE_S),
 }  # fmt: skip
-_BODY, _RANKING_BODY = '{"inputs": "…"}', '{"inputs": {"query": "…", "texts": ["…"]}}'
+_BODY = '{"inputs": "…"}'
+_BODIES = {
+    "reranking": '{"inputs": {"query": "…", "texts": ["…"]}}', "question-answering": '{"inputs": {"question": "…", "context": "…"}}',
+}  # fmt: skip
 
 
 async def show_list(visit: Visit) -> Response:
@@ -32,7 +35,7 @@ async def show(visit: Visit) -> Response:
     """The endpoint, a place to type, and the call that does the same."""
     endpoint = await visit.ask(visit.site.port.get_endpoint, _name(visit))
     base = str(visit.request.base_url).rstrip("/")
-    body = _RANKING_BODY if endpoint.task == "reranking" else _BODY
+    body = _BODIES.get(endpoint.task, _BODY)
     saved = visit.request.query_params.get("saved", "")
     return visit.render(
         "endpoint.html.jinja", endpoint=endpoint, address=f"{base}/models/{endpoint.name}", example_body=body, bounds=BOUNDS,
@@ -75,7 +78,8 @@ async def classify(visit: Visit) -> Response:
     started = time.perf_counter()
     answer = await visit.site.port.classify(visit.who, _name(visit), text, visit.language, query=query or "")
     total_ms = (time.perf_counter() - started) * 1000
-    bars = arrange(answer) if query is None else [(line, score, not place) for place, (line, score) in enumerate(answer.scores)]
+    ranked = [(line or visit.say("play.no_answer"), score, not place) for place, (line, score) in enumerate(answer.scores)]
+    bars = arrange(answer) if query is None else ranked
     return visit.render("_answer.html.jinja", answer=answer, bars=bars, strokes=strokes(answer.vector), total_ms=total_ms)
 
 
