@@ -8,7 +8,10 @@ from __future__ import annotations
 from hanlin.datasets.ingest import ingest
 from hanlin.datasets.report import DatasetReport
 from hanlin.datasets.splits import SPLITS, split_of
-from hanlin.datasets.store import Split, open_split, read_labels, read_split
+from hanlin.datasets.store import Split, StoredSplit, open_split, read_labels, read_split
 from hanlin.datasets.values import ReadOptions, SourceFile
 
-__all__ = ["SPLITS", "DatasetReport", "ReadOptions", "SourceFile", "Split", "ingest", "open_split", "read_labels", "read_split", "split_of"]
+__all__ = [
+    "SPLITS", "DatasetReport", "ReadOptions", "SourceFile", "Split", "StoredSplit", "ingest", "open_split", "read_labels", "read_split",
+    "split_of",
+]  # fmt: skip

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast, overload
 
 from hanlin.datasets.splits import SPLITS
 from hanlin.errors import DataCorrupt, InvalidInput
@@ -62,6 +63,61 @@ def read_split(folder: Path, split: str) -> Split:
         whole.texts.extend(piece.texts)
         whole.labels.extend(piece.labels)
     return whole
+
+
+class StoredColumn(Sequence[str]):
+    """One column of a stored split, read again from the file each time it is gone through: memory holds a piece of it."""
+
+    def __init__(self, folder: Path, split: str, name: Literal["texts", "labels"]) -> None:
+        self._folder, self._split, self._name = folder, split, name
+        self._length = num_rows(folder, split)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[str]:
+        for piece in open_split(self._folder, self._split):
+            yield from getattr(piece, self._name)
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        if isinstance(place, slice):
+            return [self[one] for one in range(*place.indices(len(self)))]
+        if not 0 <= place < len(self):
+            raise IndexError(place)
+        return next(islice(self, place, None))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSplit:
+    """A stored split that may be larger than memory, of the form of `Split`. To be gone through; single places are slow."""
+
+    texts: StoredColumn
+    labels: StoredColumn
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    @classmethod
+    def of(cls, folder: Path, split: str) -> StoredSplit:
+        """The split in `folder`. Raises like `open_split`."""
+        return cls(StoredColumn(folder, split, "texts"), StoredColumn(folder, split, "labels"))
+
+
+def num_rows(folder: Path, split: str) -> int:
+    """Rows of a stored split. Raises like `open_split`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return int(pq.read_metadata(folder / f"{split}.parquet").num_rows)
+    except (pa.ArrowException, OSError) as error:
+        raise DataCorrupt("dataset_corrupt", split=split, details=str(error)[:500]) from error
 
 
 def read_manifest(folder: Path) -> JsonObject:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from hanlin.control.job_kinds import FileItem, Train
-from hanlin.datasets import Split, read_labels, read_split
+from hanlin.datasets import Split, StoredSplit, read_labels, read_split
 from hanlin.engines import REFERENCE
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.data import dataset_folder, fetch_files
@@ -23,6 +23,7 @@ from hanlin.pipelines.pictures import write_pictures
 from hanlin.pipelines.publication import certify_and_publish, version_result
 from hanlin.registry.values import DatasetVersion, ModelVersion
 from hanlin.storage.manifest import pack_folder
+from hanlin.tasks.base import TASKS
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import SCRATCH_MODELS, TrainConfig
@@ -99,7 +100,9 @@ class Training:
         from hanlin.training.train import train
 
         folder = dataset_folder(self.context, self.dataset)
-        rows, validation = read_split(folder, "train"), read_split(folder, "validation")
+        # Of raw text there may be more than fits into memory; lessons on examples with answers look at them in any order.
+        read = read_split if TASKS.get(self.asked.task).examples.has_answers else StoredSplit.of
+        rows, validation = read(folder, "train"), read(folder, "validation")
         data = TrainData(rows, validation, read_labels(folder))
         self.context.progress.message("training_on", rows=len(rows), validation=len(validation))
         report = train(
@@ -181,8 +184,6 @@ class Training:
         return version
 
     def _main_metric(self) -> str:
-        from hanlin.tasks.base import TASKS
-
         return TASKS.get(self.asked.task).main_metric
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -92,6 +92,15 @@ class Course(Protocol):
         Returns:
             The watched figure of what was saved.
         """
+        ...
+
+
+@runtime_checkable
+class PlansBatches(Protocol):
+    """A course whose examples are too many for a list of them: it says itself which go together, see `streams.epoch_batches`."""
+
+    def batches(self, epoch: int) -> Sequence[Sequence[int]]:
+        """The batches of an epoch: numbers of training examples; the same at every call."""
         ...
 
 

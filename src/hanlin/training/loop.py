@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from hanlin.errors import EngineFailed
 from hanlin.training.batches import plan_epoch
-from hanlin.training.lesson import Course
+from hanlin.training.lesson import Course, PlansBatches
 from hanlin.training.schedules import rate_factor
 from hanlin.training.state import Point, RunState
 
 
-def plan(course: Course, epoch: int) -> list[list[int]]:
+def plan(course: Course, epoch: int) -> Sequence[Sequence[int]]:
     """The batches of an epoch: indices of training examples."""
+    if isinstance(course, PlansBatches):
+        return course.batches(epoch)
     config = course.config
     return plan_epoch(course.lengths, seed=config.seed, epoch=epoch, batch_tokens=config.batch_tokens, batch_size=config.batch_size)
 
@@ -33,8 +35,8 @@ def steps(course: Course, state: RunState, total: int) -> Iterator[tuple[int, di
     while place.epoch < config.epochs and not place.is_done:
         batches = plan(course, place.epoch)
         marks = {math.ceil(len(batches) * (number + 1) / config.evaluations) for number in range(config.evaluations)}
-        for batch in batches[place.batch :]:
-            loss, rate = _learn(course, state, batch, total)
+        for number in range(place.batch, len(batches)):
+            loss, rate = _learn(course, state, batches[number], total)
             place.step += 1
             place.batch += 1
             place.loss_sum += loss
@@ -52,7 +54,7 @@ def steps(course: Course, state: RunState, total: int) -> Iterator[tuple[int, di
     place.is_done = True
 
 
-def _learn(course: Course, state: RunState, batch: list[int], total: int) -> tuple[float, float]:
+def _learn(course: Course, state: RunState, batch: Sequence[int], total: int) -> tuple[float, float]:
     """One step on the examples in `batch`. Returns loss and learning rate."""
     config = course.config
     state.module.train()

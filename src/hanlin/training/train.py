@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from hanlin.networks.loading import TORCH_DTYPES
 from hanlin.training.config import TrainConfig
 from hanlin.training.examples import TrainData
-from hanlin.training.lesson import LESSONS, Course, Setting
+from hanlin.training.lesson import LESSONS, Course, PlansBatches, Setting
 from hanlin.training.loop import plan, steps
 from hanlin.training.optimizers import Average, Masters
 from hanlin.training.ports import Checkpoints, Progress
@@ -132,12 +132,14 @@ def _start_state(course: Course, request: str, setting: Setting) -> RunState:
 
 
 def _typical_losses(course: Course) -> list[Callable[[nn.Module], Tensor]]:
-    batches = sorted(plan(course, 0), key=lambda batch: course.lengths[batch[-1]])
+    batches = plan(course, 0)
+    if not isinstance(course, PlansBatches):  # whose are all alike
+        batches = sorted(batches, key=lambda batch: course.lengths[batch[-1]])
     chosen = [batches[len(batches) * quarter // 4] for quarter in (1, 2, 3)]
     return [partial(_loss_of, course, batch) for batch in chosen]
 
 
-def _loss_of(course: Course, batch: list[int], module: nn.Module) -> Tensor:
+def _loss_of(course: Course, batch: Sequence[int], module: nn.Module) -> Tensor:
     return course.loss(module, batch)
 
 
