@@ -91,7 +91,7 @@ class _Ingest:
         self._options = options
         self._out = out
         self._work = work
-        self._kind = find_format(source, options.format)
+        self._kind = find_format(source, options.format, task.examples.formats)
         self._reading = Reading(task, options, Meter(sum(file.path.stat().st_size for file in source), progress))
         self._checker = RowChecker(task.examples)
         self._bad: list[BadRowReport] = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
 from hanlin.datasets.columns import ColumnChoice, asked_headers, choose_columns, columns_of
-from hanlin.datasets.formats import FIELD_FORMATS, companion_of
+from hanlin.datasets.formats import FIELD_FORMATS, companion_of, txt
 from hanlin.datasets.lines import Meter, read_lines
 from hanlin.datasets.read_csv import read_records
 from hanlin.datasets.read_json import read_json, read_jsonl
@@ -63,15 +63,19 @@ class Reading:
         return found
 
 
-def find_format(files: Sequence[SourceFile], asked: str) -> str:
-    """The format of the files by option, suffix or content. Raises InvalidInput (`mixed_formats`, `unknown_format`, `no_files`)."""
+def find_format(files: Sequence[SourceFile], asked: str, of_task: Sequence[str] = ()) -> str:
+    """The format of the files by option, suffix or content. Raises InvalidInput (`mixed_formats`, `unknown_format`, `no_files`).
+
+    Args:
+        of_task: formats of the task: `.txt` is raw text for tasks that learn from it, and a file a label for others.
+    """
     if not files:
         raise InvalidInput("no_files")
     if asked:
         return asked
     suffixes = {PurePosixPath(file.name).suffix.lower() for file in files}
-    if suffixes == {".txt"} and len(files) > 1:
-        return "folder"
+    if suffixes == {".txt"} and (txt.NAME in of_task or len(files) > 1):
+        return txt.NAME if txt.NAME in of_task else "folder"
     known = _SUFFIXES | {suffix: name for name in FIELD_FORMATS.names() for suffix in FIELD_FORMATS.get(name).suffixes}
     beside = {companion_of(known[suffix]) for suffix in suffixes if suffix in known}
     formats = {known.get(suffix) or _sniff(file) for file in files if (suffix := PurePosixPath(file.name).suffix.lower()) not in beside}

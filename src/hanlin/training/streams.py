@@ -36,7 +36,7 @@ class TokenFile:
 
     def __init__(self, folder: Path) -> None:
         self._descriptor, name = tempfile.mkstemp(dir=folder)
-        os.unlink(name)
+        Path(name).unlink()
         weakref.finalize(self, os.close, self._descriptor)
         self._length = 0
 
