@@ -11,14 +11,15 @@ from hanlin.gateway.openapi import describe
 from hanlin.gateway.operation import Operation
 from hanlin.generation import GenerationSettings
 from hanlin.tasks.meanings import MeaningSchema, Slot
+from hanlin.tasks.sql.schema import Column, SqlSchema, Table
+from hanlin.tasks.sql.settings import SqlSettings
 from hanlin.types import JsonObject
 
 SCHEMA = describe({"openapi": "3.1.0", "info": {"title": "Hanlin", "version": "1"}, "paths": {}})
 ENDPOINTS = {
     "text-classification": "sentiment", "sentiment": "mood", "embedding": "vectors", "reranking": "ranks", "token-classification": "tags",
     "translation": "tongue", "summarization": "gist",
-    "semantic-role-labelling": "roles", "semantic-parsing": "meanings",
-    "question-answering": "answers",
+    "semantic-role-labelling": "roles", "semantic-parsing": "meanings", "text-to-sql": "queries", "question-answering": "answers",
 }  # fmt: skip
 
 
@@ -36,6 +37,10 @@ def mood(doors) -> None:
     schema = MeaningSchema({"turn_on": {"room": Slot(is_spoken=True), "kind": Slot(("light",))}})
     doors.add_model("meanings:1", task="semantic-parsing", labels=labels, spec_more={"meanings": schema}, per_token=True)
     doors.wait_state(doors.deploy("meanings:1", "meanings"), "ready")
+    queries = SqlSettings(SqlSchema((Table("books", (Column("pages", "number"),)),)), first=10_000, end=3)
+    more = {"generation": GenerationSettings(), "queries": queries}
+    doors.add_model("queries:1", task="text-to-sql", labels=(), spec_more=more, writes=True)
+    doors.wait_state(doors.deploy("queries:1", "queries"), "ready")
 
 
 def made(told: object) -> Operation:

@@ -19,6 +19,8 @@ from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.meanings import MeaningSchema, Slot
 from hanlin.tasks.predicates import PredicateFinder
 from hanlin.tasks.sequences import to_arrays
+from hanlin.tasks.sql.schema import Column, SqlSchema, Table
+from hanlin.tasks.sql.settings import SqlSettings
 from hanlin.types import is_name
 
 LIMITS = Limits(max_items=4, max_text_bytes=1000)
@@ -44,6 +46,7 @@ NAMES = [
 ]
 PARAMETERS = st.dictionaries(st.sampled_from([*NAMES, "return_text", "raw_scores"]) | st.text(max_size=8), JSON, max_size=3)
 MEANINGS = MeaningSchema({"turn_on": {"room": Slot(is_spoken=True), "kind": Slot(("light",))}})
+QUERIES = SqlSettings(SqlSchema((Table("foxes", (Column("age", "number"), Column("paws", "number"))),)), first=9, end=4)
 TEXTS = ["A red fox.", "Ada lives in London, they say", "x"]
 
 
@@ -66,6 +69,8 @@ def tokenizer():
 def specs_of(task):
     """Every kind of version that the task serves."""
     vectors = ModelSpec(task.name, (), 128, 0, vectors=VectorSettings(6))
+    if task.name == "text-to-sql":
+        return [ModelSpec(task.name, (), 128, 0, generation=GenerationSettings(num_beams=2), queries=QUERIES)]
     if task.name == "semantic-parsing":
         return [ModelSpec(task.name, ("O", "B-room", "I-room", "intent=turn_on", "kind=", "kind=light"), 128, 0, meanings=MEANINGS)]
     return {
@@ -81,6 +86,8 @@ def specs_of(task):
 def outputs_of(task, spec, encoded: Encoded, *, seed: int = 0):
     """What an engine might answer: numbers that hang on nothing but the row."""
     if task.head == "targets":
+        if encoded.generation[0].grammar is not None:
+            return to_arrays([Generated(obeying(settings, seed, row), "stop") for settings, row in zip(encoded.generation, encoded.rows)])
         drawn = [np.random.default_rng([seed, *row]).integers(1, 5, size=3) for row in encoded.rows]
         return to_arrays([Generated(tuple(ids.tolist()), "stop") for ids in drawn])
     width = spec.vectors.dimensions if spec.vectors else len(spec.labels)
@@ -91,6 +98,14 @@ def outputs_of(task, spec, encoded: Encoded, *, seed: int = 0):
         chance = np.random.default_rng([seed, *row])
         rows.append(chance.normal(size=(longest, width) if task.head in {"tokens", "roles"} else width).astype(np.float32))
     return {name: np.stack(rows)}
+
+
+def obeying(settings, seed, row):
+    """Tokens drawn among those that the row's grammar allows."""
+    chance, ids = np.random.default_rng([seed, *row]), []
+    while (token := int(chance.choice(sorted(settings.grammar.allowed(ids, settings.max_new_tokens - len(ids)))))) not in settings.stop_ids:
+        ids.append(token)
+    return tuple(ids)
 
 
 def answered(task, spec, encoder, inputs, parameters):

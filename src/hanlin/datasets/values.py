@@ -176,6 +176,9 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "slot_spans_overlap": "two slot spans overlap",
         "answers": "the answers are not texts, or objects of text and start",
         "answer_place": "an answer does not stand in its context, or not where it says",
+        "sql": "the query is missing, or none over the tables of its schema",
+        "sql_not_supported": "the query has what is not learned: another query in it, brackets, functions, a join by no reference",
+        "sql_schema": "the schema is missing, or no CREATE TABLE statements whose references lead to each other",
         "json_field": "a field that must be a list or an object is not JSON",
     }.items()
 }

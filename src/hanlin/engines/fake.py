@@ -7,7 +7,8 @@ Its artifact folder may hold `fake.json`:
      "memory_token": null}
 
 With `dimensions` it answers embeddings, each the mean of its tokens' vectors, which it gives unless `tokens` is false; else logits, with
-`per_token` those of each token. With `writes` it writes each row backwards, taking `step_ms` a token.
+`per_token` those of each token. With `writes` it writes each row backwards, or the first form that a
+grammar knows, taking `step_ms` a token.
 
 A row holding `crash_token` kills the process, `fail_token` raises, `nan_token` answers NaN, `hang_token` does not come back,
 nor `hold_token`, which holds Python's lock meanwhile; `memory_token` asks for 4 TiB. Needs no library but numpy.
@@ -28,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, check_tokens, load_failed, step_failed
-from hanlin.generation import FinishReason, Generated, GenerationSettings
+from hanlin.generation import FinishReason, Generated, GenerationSettings, Grammar
 from hanlin.networks.head import TOKENS
 
 _HANG_S = 600  # as good as for ever, and yet no process of a broken test stays for ever
@@ -131,6 +132,9 @@ class FakeWriter(FakeSession):
         """See `WritingSession.generate`."""
         targets = [list(row)[::-1][: each.max_new_tokens] for row, each in zip(rows, settings, strict=True)]
         ends: list[FinishReason] = ["stop" if len(row) == len(target) else "length" for row, target in zip(rows, targets, strict=True)]
+        for place, each in enumerate(settings):
+            if each.grammar is not None:
+                targets[place], ends[place] = _obeying(each.grammar, each), "stop"
         for row in rows:
             self._misbehave(np.array([row], dtype=np.int64))
         for step in range(max(map(len, targets))):
@@ -139,6 +143,18 @@ class FakeWriter(FakeSession):
                 if step < len(target) and not is_wanted(place):
                     targets[place], ends[place] = target[:step], "cancelled"
         return [Generated(tuple(target), end) for target, end in zip(targets, ends, strict=True)]
+
+
+def _obeying(grammar: Grammar, settings: GenerationSettings) -> list[int]:
+    """A form that the grammar knows: of the tokens that may come always the first."""
+    written: list[int] = []
+    while len(written) < settings.max_new_tokens:
+        allowed = grammar.allowed(written, settings.max_new_tokens - len(written))
+        token = min(allowed, default=None) if allowed is not None else None
+        if token is None or token in (settings.stop_ids or ()):
+            break
+        written.append(token)
+    return written
 
 
 def _numbers(of: Ids, count: int) -> Ids:

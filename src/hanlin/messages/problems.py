@@ -98,6 +98,15 @@ _TEXTS = tuple(
         (r"two slot spans overlap", "两个槽位区间重叠"),
         (r"the answers are not texts, or objects of text and start", "答案应为文本，或含 text 与 start 的对象"),
         (r"an answer does not stand in its context, or not where it says", "答案不在上下文中，或不在所说的位置"),
+        (r"the query is missing, or none over the tables of its schema", "缺少查询，或它不是对其 schema 中各表的查询"),
+        (
+            r"the query has what is not learned: another query in it, brackets, functions, a join by no reference",
+            "查询含有不学习的部分：子查询、括号、不按外键的连接或函数",
+        ),
+        (
+            r"the schema is missing, or no CREATE TABLE statements whose references lead to each other",
+            "缺少 schema，或它不是外键互相对得上的 CREATE TABLE 语句",
+        ),
         (r"a field that must be a list or an object is not JSON", "应为列表或对象的字段不是 JSON"),
         (r"the label is not 1 to 200 characters without control characters", "标签应为 1 至 200 个字符且不含控制字符"),
     )

@@ -6,6 +6,7 @@ engine and no task; what a tokenizer is by itself stands in `tokenizer.py`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -14,6 +15,7 @@ from hanlin.errors import InvalidInput
 from hanlin.tasks.alignment import Span, Traced, prepare
 from hanlin.tasks.encoded import Encoded, Marks, in_a_row
 from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.spelling import Spelling
 from hanlin.tasks.text import is_blank
 from hanlin.tasks.token_ids import Item, TokenIds, check_vocabulary
 from hanlin.tasks.token_text import MAX_TRACED_CHARACTERS, Token, text_of, tokens_of
@@ -181,6 +183,11 @@ class TextEncoder:
     def text_of(self, ids: Sequence[int], index: int, *, skip_special_tokens: bool) -> str:
         """See `token_text.text_of`."""
         return text_of(self._tokenizer, ids, index, skip_special_tokens=skip_special_tokens)
+
+    @functools.cached_property
+    def spelling(self) -> Spelling:
+        """The bytes of the tokens, of a byte-level tokenizer."""
+        return Spelling.of(self._tokenizer.get_vocab(with_added_tokens=False))
 
     def encode_pairs(self, first: str, seconds: Sequence[str], long_text: LongText, *, max_windows: int | None = None) -> Encoded:
         """Rows of `first` together with each of `seconds`, and the token types that tell them apart.

@@ -21,11 +21,11 @@ ALIASES = {
     "causal-lm": "text-generation", "conversational": "text-generation", "chat": "text-generation",
     "text2text-generation": "translation",
     "srl": "semantic-role-labelling", "semantic-role-labeling": "semantic-role-labelling",
-    "text-to-sql": "semantic-parsing", "nl2sql": "semantic-parsing",
+    "text2sql": "text-to-sql", "nl2sql": "text-to-sql",
 }  # fmt: skip
 # Known elsewhere, with the task of ours that comes nearest; empty: it is not about language alone.
 ELSEWHERE = {
-    "table-question-answering": "semantic-parsing", "document-question-answering": "question-answering",
+    "table-question-answering": "text-to-sql", "document-question-answering": "question-answering",
     "visual-question-answering": "question-answering", "coreference-resolution": "token-classification",
 } | dict.fromkeys((
     "image-classification", "image-segmentation", "image-to-text", "image-text-to-text", "image-to-image", "object-detection",

@@ -15,6 +15,7 @@ from hanlin.tasks.label_chain import LabelChain
 from hanlin.tasks.labels import check_labels
 from hanlin.tasks.meanings import MeaningSchema
 from hanlin.tasks.predicates import PredicateFinder
+from hanlin.tasks.sql.settings import SqlSettings
 from hanlin.tasks.text import PLAIN_TEXT, TextSettings
 from hanlin.tasks.vectors import VectorSettings
 from hanlin.types import JsonObject, JsonValue, is_name, shorten
@@ -44,6 +45,7 @@ _FIELDS = {
     "chain",
     "finder",
     "meanings",
+    "queries",
 }
 _VARIANT = re.compile(r"[a-z0-9]{1,32}-[a-z0-9]{1,16}")
 
@@ -76,6 +78,7 @@ class ModelSpec:
         chain: of a tagger in which neighbouring labels care for each other.
         finder: of a model that labels the roles around predicates.
         meanings: of a model that parses: the intents and slots it may answer with.
+        queries: of a model that writes queries: the tables they may ask.
 
     Raises:
         InvalidInput: `invalid_model_spec`, `invalid_labels`, `invalid_label`.
@@ -99,6 +102,7 @@ class ModelSpec:
     chain: LabelChain | None = None
     finder: PredicateFinder | None = None
     meanings: MeaningSchema | None = None
+    queries: SqlSettings | None = None
 
     def __post_init__(self) -> None:
         if (self.vectors is None and self.generation is None) or self.labels:
@@ -150,6 +154,7 @@ class ModelSpec:
         stored |= {"chain": self.chain.to_json()} if self.chain else {}
         stored |= {"finder": self.finder.to_json()} if self.finder else {}
         stored |= {"meanings": self.meanings.to_json()} if self.meanings else {}
+        stored |= {"queries": self.queries.to_json()} if self.queries else {}
         # What is as it ever was is left out: equal specs stay equal bytes.
         more: JsonObject = {"thresholds": list(self.thresholds), "scale": list(self.scale)}
         more |= {"problem": self.problem if self.problem != "single-label" else "", "pairs": self.pairs if self.pairs != "none" else ""}
@@ -187,6 +192,7 @@ class ModelSpec:
             chain=LabelChain.from_json(value["chain"], num_labels=len(labels)) if "chain" in value else None,
             finder=PredicateFinder.from_json(value["finder"]) if "finder" in value else None,
             meanings=MeaningSchema.from_json(value["meanings"]) if "meanings" in value else None,
+            queries=SqlSettings.from_json(value["queries"]) if "queries" in value else None,
         )
 
     @classmethod

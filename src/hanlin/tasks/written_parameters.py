@@ -11,12 +11,12 @@ from hanlin.tasks.base import Parameter
 from hanlin.tasks.parameters import boolean, integer, maybe, number
 from hanlin.types import JsonObject, JsonValue, json_type, shorten
 
-MAX_BEAMS_ASKED = 8  # of one call: every beam costs as much as a row
+MAXBEAMS_ASKED = 8  # of one call: every beam costs as much as a row
 NESTED = "generate_parameters"
 
 _LENGTH = integer("max_new_tokens", "most tokens of the answer", low=1, high=MAX_NEW_TOKENS, example=64)
 _LEAST = integer("min_new_tokens", "least tokens of the answer", low=0, high=MAX_NEW_TOKENS, example=4)
-_BEAMS = integer("num_beams", "answers that are written side by side, of which the best is kept", low=1, high=MAX_BEAMS_ASKED, example=4)
+BEAMS = integer("num_beams", "answers that are written side by side, of which the best is kept", low=1, high=MAXBEAMS_ASKED, example=4)
 _PENALTY = number("length_penalty", "beams only: above 0 longer answers gain", low=-10, high=10, example=1.0)
 _EARLY = maybe("early_stopping", "beams only: end at the first answers that are complete")
 _SAMPLE = boolean("do_sample", "whether tokens are drawn by chance instead of taking the likeliest")
@@ -32,10 +32,10 @@ _OBJECT: JsonObject = {
     "example": {"num_beams": 4},
 }  # fmt: skip
 _PLAIN: tuple[Parameter[Any], ...] = (
-    _LENGTH, _LEAST, _BEAMS, _PENALTY, _EARLY, _SAMPLE, _WARMTH, _TOP_K, _TOP_P, _SEED, _REPEAT, _NGRAM,
+    _LENGTH, _LEAST, BEAMS, _PENALTY, _EARLY, _SAMPLE, _WARMTH, _TOP_K, _TOP_P, _SEED, _REPEAT, _NGRAM,
 )  # fmt: skip
 _NAMES: dict[str, Parameter[Any]] = {
-    "max_new_tokens": _LENGTH, "min_new_tokens": _LEAST, "num_beams": _BEAMS, "length_penalty": _PENALTY, "early_stopping": _EARLY,
+    "max_new_tokens": _LENGTH, "min_new_tokens": _LEAST, "num_beams": BEAMS, "length_penalty": _PENALTY, "early_stopping": _EARLY,
     "top_k": _TOP_K, "top_p": _TOP_P, "seed": _SEED, "repetition_penalty": _REPEAT, "no_repeat_ngram": _NGRAM,
 }  # fmt: skip
 
@@ -68,7 +68,7 @@ def read_writing(parameters: JsonObject) -> dict[str, object]:
     if _SAMPLE.read(asked) or (_SAMPLE.name not in asked and warmth is not None):
         found["temperature"] = 1.0 if warmth is None else warmth
     if found.get("temperature") and found.get("num_beams", 1) != 1:
-        raise InvalidInput("invalid_parameter", name=_BEAMS.name, expected="1 where tokens are drawn", found=str(found["num_beams"]))
+        raise InvalidInput("invalid_parameter", name=BEAMS.name, expected="1 where tokens are drawn", found=str(found["num_beams"]))
     return found
 
 

@@ -12,6 +12,7 @@ from hanlin.tasks.text import TextSettings
 from hanlin.types import JsonObject, JsonValue, nearest, shorten
 
 CLASSIFICATION, TAGGING, ROLES = "text-classification", "token-classification", "semantic-role-labelling"
+QUERIES = "text-to-sql"
 SCRATCH_MODELS = ("rnn", "lstm", "gru", "transformer")
 RELATED = ("embedding", "reranking")
 DEFAULT_TEXT = TextSettings(("html", "control", "width", "simplify", "lower", "space"))
@@ -192,7 +193,8 @@ def watched(task: str) -> tuple[str, ...]:
 def preset(model: str, task: str = CLASSIFICATION) -> TrainConfig:
     """What works well for `model` when nothing else is said. Figures: docs/benchmarks.md."""
     if TASKS.get(task).head == "targets":
-        return _of_writing(model, task)
+        found = _of_writing(model, task)
+        return _of_queries(found) if task == QUERIES else found
     found = _of_classification(model)
     if task in (CLASSIFICATION, "sentiment"):
         return replace(found, task=task)
@@ -236,6 +238,14 @@ def _of_writing(model: str, task: str) -> TrainConfig:
         average=0.995, text=plain,
     )  # fmt: skip
     return replace(found, **shared)  # type: ignore[arg-type]  # as above
+
+
+def _of_queries(found: TrainConfig) -> TrainConfig:
+    """Few rows, short answers: a small network that is stopped from learning its rows by heart."""
+    return replace(
+        found, epochs=40, batch_size=32, hidden_size=128, layers=2, decoder_layers=2, dropout=0.3, embedding_dropout=0.2, vocab_size=2000,
+        rate=2e-3, metric=TASKS.get(QUERIES).main_metric, average=0.99,
+    )  # fmt: skip
 
 
 def _of_classification(model: str) -> TrainConfig:

@@ -13,13 +13,13 @@ from hanlin.datasets.corpora.base import Row, Rows, Source, corpus, dice
 from hanlin.datasets.corpora.templates import Grammar, Sentence, Value, parse
 
 _SOURCE = "made from templates of this project over a made-up library"
-_COLUMNS = "text sql database group query"
+_COLUMNS = "text sql schema database group pattern"
 _TWINS, _DRAWS = 12, 60
 _BLANK = re.compile(r"\{(\w+)\}")
 
 
 @corpus(
-    "library-queries-en", task="semantic-parsing", languages="en", nature="synthetic", source=_SOURCE, licence="Apache-2.0",
+    "library-queries-en", task="text-to-sql", languages="en", nature="synthetic", source=_SOURCE, licence="Apache-2.0",
     columns=_COLUMNS, beside=(("library-en.sql", lambda: library.script("en")),),
     zh="关于一个小图书馆的英文问题与回答它的 SQL（SQLite，四张表）；同一句式在同一划分中。",
 )  # fmt: skip
@@ -29,7 +29,7 @@ def english(source: Source) -> Rows:  # every corpus is called so
 
 
 @corpus(
-    "library-queries-zh", task="semantic-parsing", languages="zh", nature="synthetic", source=_SOURCE, licence="Apache-2.0",
+    "library-queries-zh", task="text-to-sql", languages="zh", nature="synthetic", source=_SOURCE, licence="Apache-2.0",
     columns=_COLUMNS, beside=(("library-zh.sql", lambda: library.script("zh")),),
     zh="关于一个小图书馆的中文问题与回答它的 SQL（SQLite，四张表）；同一句式在同一划分中。",
 )  # fmt: skip
@@ -64,7 +64,8 @@ def _twins(grammar: Grammar, template: str, draws: random.Random, seen: set[str]
 def _row(sentence: Sentence, query: str, language: str, template: str) -> Row:
     values = {filled.slot: filled.value for filled in sentence.slots}
     sql = _BLANK.sub(lambda blank: library.literal(values[blank[1]]), query)
-    return {"text": sentence.text, "sql": sql, "database": f"library-{language}", "group": template, "query": query}
+    where = {"schema": library.SCHEMA, "database": f"library-{language}"}
+    return {"text": sentence.text, "sql": sql, **where, "group": template, "pattern": query}
 
 
 def _filler(language: str) -> Callable[[str, random.Random], Value]:

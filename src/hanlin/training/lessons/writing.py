@@ -6,7 +6,7 @@ Source: Vaswani et al., Attention Is All You Need (2017): label smoothing, one t
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -52,8 +52,8 @@ class WritingLesson:
             raise InvalidInput(
                 "nothing_to_learn", problem="a split has no rows", train=len(data.train.texts), validation=len(data.validation.texts)
             )
-        _lay_out_tokenizer(setting)
-        module = _network(setting)
+        lay_out_tokenizer(setting, map(target_of, data.train.labels))
+        module = network(setting)
         marks = marks_of(module)
         replace_dropout(module)
         settings = default_settings(min(2 * config.max_target_length, config.max_length))
@@ -130,7 +130,7 @@ class WritingCourse:
         return best
 
 
-def _lay_out_tokenizer(setting: Setting) -> None:
+def lay_out_tokenizer(setting: Setting, written: Iterable[str]) -> None:
     """The checkpoint's, the base's, or one trained on both sides of the examples: what is written shares its tokens with what is read."""
     config, data, target = setting.config, setting.data, setting.out / "tokenizer.json"
     if setting.found is not None:
@@ -138,12 +138,13 @@ def _lay_out_tokenizer(setting: Setting) -> None:
     elif setting.base is not None:
         shutil.copyfile(setting.base / "tokenizer.json", target)
     else:
-        both = chain(data.train.texts, map(target_of, data.train.labels))
+        both = chain(data.train.texts, written)
         texts = (config.text.prepare(text) for text in both)
         save_tokenizer(train_tokenizer(texts, config.tokenizer, config.vocab_size, min_count=config.min_count), setting.out)  # type: ignore[arg-type]  # checked by TrainConfig
 
 
-def _network(setting: Setting) -> nn.Module:
+def network(setting: Setting, *, more: int = 0) -> nn.Module:
+    """The base, or a new network; `more` counts tokens behind those of the tokenizer."""
     config = setting.config
     if setting.base is not None:
         return load_model(setting.base)
@@ -154,7 +155,7 @@ def _network(setting: Setting) -> nn.Module:
     vocabulary = load_tokenizer(setting.out / "tokenizer.json").get_vocab(with_added_tokens=True)
     return build_generator(
         NetworkConfig(
-            model_type="hanlin-seq2seq", vocab_size=max(vocabulary.values()) + 1, embedding_size=config.hidden_size,
+            model_type="hanlin-seq2seq", vocab_size=max(vocabulary.values()) + 1 + more, embedding_size=config.hidden_size,
             hidden_size=config.hidden_size, num_hidden_layers=config.layers, num_decoder_layers=config.decoder_layers,
             num_attention_heads=config.heads, intermediate_size=4 * config.hidden_size,
             max_position_embeddings=max(config.max_length, 2 * config.max_target_length), positions=config.positions,

@@ -1,0 +1,74 @@
+"""Text to SQL: the words of a query, from the question and the words before them. See `hanlin.tasks.sql.words`."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+
+from tokenizers import Tokenizer
+
+from hanlin.errors import InvalidInput
+from hanlin.models.tokenizers import END
+from hanlin.networks.dropout import replace_dropout
+from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.sql.examples import read_annotation
+from hanlin.tasks.sql.query import Query
+from hanlin.tasks.sql.settings import SqlSettings
+from hanlin.tasks.sql.words import numbers_of, spoken
+from hanlin.tasks.text_to_sql import default_settings
+from hanlin.tasks.tokenizer import load_tokenizer
+from hanlin.training.evaluation import Evaluation
+from hanlin.training.lesson import LESSONS, Picture, Setting
+from hanlin.training.lessons.writing import WritingCourse, lay_out_tokenizer, network
+from hanlin.training.ports import Rows
+from hanlin.training.queries import learn_settings, speller, values_of
+from hanlin.training.written import WrittenRows, marks_of
+
+
+@LESSONS.register("text-to-sql")
+class TextToSqlLesson:
+    """Questions over one schema and the queries that answer them."""
+
+    def prepare(self, setting: Setting) -> WritingCourse:
+        """See `Lesson.prepare`."""
+        config, data, out = setting.config, setting.data, setting.out
+        if not data.train.texts or not data.validation.texts:
+            raise InvalidInput(
+                "nothing_to_learn", problem="a split has no rows", train=len(data.train.texts), validation=len(data.validation.texts)
+            )
+        if setting.base is not None:
+            raise InvalidInput("network_for_another_task", model=config.model, task=config.task, choices="transformer/byte-bpe")
+        train, validation = (list(map(read_annotation, part.labels)) for part in (data.train, data.validation))
+        if len({schema for schema, _ in (*train, *validation)}) > 1:
+            raise InvalidInput("many_schemas")
+        schema, queries = train[0][0], [query for _, query in train]
+        lay_out_tokenizer(setting, (value for query in queries for value in values_of(query)))
+        tokenizer = load_tokenizer(out / "tokenizer.json")
+        vocabulary = tokenizer.get_vocab(with_added_tokens=True)
+        settings = learn_settings(schema, data.train.texts, queries, first=max(vocabulary.values()) + 1, end=vocabulary[END])
+        module = network(setting, more=len(settings.lexicon.words))
+        marks = marks_of(module)
+        replace_dropout(module)
+        ModelSpec(
+            config.task, (), config.max_length, marks.pad, text=config.text, generation=default_settings(marks.end), queries=settings
+        ).save(out)
+        encoder = TextEncoder.load(out)
+        encoder.max_length = min(config.max_length, config.train_length)
+        parts = (
+            _rows(rows, [query for _, query in pairs], encoder, tokenizer, settings)
+            for rows, pairs in ((data.train, train), (data.validation, validation))
+        )
+        return WritingCourse(config, module, marks, next(parts), next(parts), data.validation, out)
+
+    def pictures(self, found: Evaluation) -> dict[str, Picture]:
+        """See `Lesson.pictures`: none."""
+        return {}
+
+
+def _rows(rows: Rows, queries: Sequence[Query], encoder: TextEncoder, tokenizer: Tokenizer, settings: SqlSettings) -> WrittenRows:
+    """Questions, and the words of their queries with the token that ends them."""
+    ids, spell = settings.lexicon.ids(), speller(tokenizer)
+    sources = [array("i", row) for row in encoder.encode(rows.texts, truncate=True)]
+    said = (spoken(query, numbers_of(text), spell, ids) for text, query in zip(rows.texts, queries, strict=True))
+    return WrittenRows(sources, [array("i", [*one, settings.end]) for one in said])
