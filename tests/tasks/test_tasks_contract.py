@@ -87,7 +87,8 @@ def outputs_of(task, spec, encoded: Encoded, *, seed: int = 0):
     """What an engine might answer: numbers that hang on nothing but the row."""
     if task.head == "targets":
         if encoded.generation[0].grammar is not None:
-            return to_arrays([Generated(obeying(settings, seed, row), "stop") for settings, row in zip(encoded.generation, encoded.rows)])
+            pairs = zip(encoded.generation, encoded.rows, strict=True)
+            return to_arrays([Generated(obeying(settings, seed, row), "stop") for settings, row in pairs])
         drawn = [np.random.default_rng([seed, *row]).integers(1, 5, size=3) for row in encoded.rows]
         return to_arrays([Generated(tuple(ids.tolist()), "stop") for ids in drawn])
     width = spec.vectors.dimensions if spec.vectors else len(spec.labels)

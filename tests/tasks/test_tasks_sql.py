@@ -21,7 +21,7 @@ from hanlin.tasks.sql.query import render
 from hanlin.tasks.sql.reading import read_query, read_schema
 from hanlin.tasks.sql.settings import SqlSettings
 from hanlin.tasks.sql.suite import finds_the_same
-from hanlin.tasks.sql.words import numbers_of, spoken
+from hanlin.tasks.sql.words import numbers_in, pointer, spoken
 from hanlin.training.queries import learn_settings, speller
 
 DDL = """
@@ -80,8 +80,10 @@ def test_a_query_is_read_and_written_again(sql: str) -> None:
 def test_the_grammar_takes_the_words_of_every_query(sql: str) -> None:
     query, settings = read_query(sql, SCHEMA), settings_of(sql)
     question = "which books of 1950, please?"
-    grammar = SqlGrammar(settings.lexicon, SPELLING, question, settings.values())
-    ids = [*spoken(query, numbers_of(question), speller(TOKENIZER), settings.lexicon.ids()), settings.end]
+    asked = settings.question(question)
+    grammar = SqlGrammar(settings.lexicon, SPELLING, asked, settings.values())
+    point = pointer([one.value for one in asked.mentions], asked.numbers)
+    ids = [*spoken(query, point, speller(TOKENIZER), settings.lexicon.ids()), settings.end]
     for place, token in enumerate(ids):
         assert token in grammar.allowed(ids[:place], 128), f"token {place} of {sql}"
     assert grammar.query(ids[:-1]) == query
@@ -95,7 +97,7 @@ def test_the_grammar_takes_the_words_of_every_query(sql: str) -> None:
 def test_whatever_is_drawn_is_a_query_that_runs(seed: int, room: int, question: str) -> None:
     """The tokens are drawn blindly: validity must come from the grammar alone, and the end in time."""
     settings, chance = settings_of(*QUERIES), random.Random(seed)
-    grammar = SqlGrammar(settings.lexicon, SPELLING, question, settings.values())
+    grammar = SqlGrammar(settings.lexicon, SPELLING, settings.question(question), settings.values(), is_whole=bool(seed % 2))
     ids: list[int] = []
     while len(ids) < room:
         token = chance.choice(sorted(grammar.allowed(ids, room - len(ids))))
@@ -175,8 +177,8 @@ def test_rows_are_read_into_their_usual_form() -> None:
 
 
 def test_numbers_are_heard_in_both_languages() -> None:
-    assert numbers_of("over 300 pages, three of them from 1950") == [300, 3, 1950]
-    assert numbers_of("超过三百页、1950年以后的前5本") == [300, 1950, 5]
+    assert [one for one, _, _ in numbers_in("over 300 pages, three of them from 1950")] == [300, 3, 1950]
+    assert [one for one, _, _ in numbers_in("超过三百页、1950年以后的前5本")] == [300, 1950, 5]
 
 
 @pytest.mark.parametrize(

@@ -189,6 +189,10 @@ class TextEncoder:
         """The bytes of the tokens, of a byte-level tokenizer."""
         return Spelling.of(self._tokenizer.get_vocab(with_added_tokens=False))
 
+    def ids(self, part: str) -> list[int]:
+        """Tokens of a part of a text that is clean already; nothing stands around them."""
+        return list(encodings_of(self._tokenizer, [part])[0].ids)
+
     def encode_pairs(self, first: str, seconds: Sequence[str], long_text: LongText, *, max_windows: int | None = None) -> Encoded:
         """Rows of `first` together with each of `seconds`, and the token types that tell them apart.
 

@@ -25,6 +25,7 @@ from hanlin.tasks.shapes import ONE_OR_MORE_TEXTS, Shape, each
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.sql.examples import QueryExamples
 from hanlin.tasks.sql.grammar import SqlGrammar
+from hanlin.tasks.sql.mentions import Question
 from hanlin.tasks.sql.metrics import query_metrics
 from hanlin.tasks.sql.query import render
 from hanlin.tasks.text_likeness import TEXTS
@@ -90,13 +91,15 @@ class TextToSql:
         policy = request.options.long_text or long_text
         planned = encoder.plan(request.texts, "truncate" if policy == "window" else policy)
         lexicon, known, spelling, is_whole = spec.queries.lexicon, spec.queries.values(), encoder.spelling, spec.queries.is_whole
-        asked = (encoder.text_of(row, 0, skip_special_tokens=True) for row in planned.rows)
-        grammars = [SqlGrammar(lexicon, spelling, question, known, is_whole=is_whole) for question in asked]
+        texts = (encoder.text_of(row, 0, skip_special_tokens=True) for row in planned.rows)
+        questions = [Question.of(lexicon.schema, text, known) for text in texts]
+        grammars = [SqlGrammar(lexicon, spelling, question, known, is_whole=is_whole) for question in questions]
+        rows = [question.source(encoder.ids, lexicon.ids()) for question in questions]
         settings = replace(
             spec.generation, num_beams=request.options.num_beams or spec.generation.num_beams, max_new_tokens=MAX_TOKENS,
             stop_ids=(spec.queries.end,), length_penalty=0.0,
         )  # fmt: skip
-        return Encoded(planned.rows, planned.cut, generation=[replace(settings, grammar=grammar) for grammar in grammars])
+        return Encoded(rows, planned.cut, generation=[replace(settings, grammar=grammar) for grammar in grammars])
 
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
         """See `Task.merge`: there are no windows."""

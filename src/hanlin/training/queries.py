@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from tokenizers import Tokenizer
 
-from hanlin.tasks.sql.mentions import Mentions
 from hanlin.tasks.sql.query import Condition, Query
 from hanlin.tasks.sql.schema import SqlSchema
 from hanlin.tasks.sql.settings import MAX_KNOWN, MAX_VALUE, SqlSettings
@@ -35,8 +34,7 @@ def learn_settings(schema: SqlSchema, questions: Sequence[str], queries: Sequenc
     counts = Counter(value for query in queries if query.having for value in _spelled(query.having))
     known = {table: {name: _most(values) for name, values in columns.items()} for table, columns in seen.items()}
     found = SqlSettings(schema, first, end, known, _most(limits), _most(counts))
-    own = found.values()
-    whole = sum(Mentions.of(schema, text, own).is_whole(query) for text, query in zip(questions, queries, strict=True))
+    whole = sum(found.question(text).is_whole(query) for text, query in zip(questions, queries, strict=True))
     return replace(found, is_whole=whole >= WHOLE * len(queries))
 
 

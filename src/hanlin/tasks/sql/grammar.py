@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from hanlin.tasks.spelling import Spelling
-from hanlin.tasks.sql.mentions import Mentions
+from hanlin.tasks.sql.mentions import Question
 from hanlin.tasks.sql.pieces import Sources
 from hanlin.tasks.sql.query import (
     AGGREGATES,
@@ -26,7 +26,7 @@ from hanlin.tasks.sql.query import (
 )  # fmt: skip
 from hanlin.tasks.sql.schema import ColumnRef
 from hanlin.tasks.sql.state import State
-from hanlin.tasks.sql.words import CLOSE, OPEN, Lexicon, column_word, numbers_of, table_word
+from hanlin.tasks.sql.words import CLOSE, OPEN, Lexicon, column_word, table_word
 
 LIMIT, HAVING = "limit", "having"  # what learned numbers are for that compare with no column
 _NEVER = 10**6
@@ -48,13 +48,13 @@ class SqlGrammar:
     """
 
     def __init__(
-        self, lexicon: Lexicon, spelling: Spelling, question: str, known: Mapping[str, Sequence[str]], *, is_whole: bool = False
+        self, lexicon: Lexicon, spelling: Spelling, question: Question, known: Mapping[str, Sequence[str]], *, is_whole: bool = False
     ) -> None:
         self._schema, self._spelling, self._end = lexicon.schema, spelling, lexicon.end
         self._ids = lexicon.ids()
-        self._numbers = numbers_of(question)
-        self._sources = Sources(question, known)
-        self._mentions = Mentions.of(lexicon.schema, question, known) if is_whole else Mentions()
+        self._question, self._is_whole = question, is_whole
+        self._numbers = question.numbers
+        self._sources = Sources(question.text, known)
         self._enough = _MARGIN + 3 * self._sources.longest  # with so many tokens left any query can be ended
         self._states: dict[tuple[int, ...], State] = {(): State(Query("", (), ()), "start")}
         self._ways: dict[State, dict[int, State]] = {}
@@ -63,9 +63,9 @@ class SqlGrammar:
         """See `Grammar.allowed`."""
         state = self._state(tuple(prefix))
         ways = self._follow(state)
-        if left > self._enough + _MARGIN:  # room for more than the least
-            found = [token for token, after in ways.items() if not self._mentions.leaves_out(state, after)]
-            may_end = self._may_end(state) and not self._mentions.leaves_out(state, None)
+        if self._is_whole and left > self._enough + _MARGIN:  # room for more than the least
+            found = [token for token, after in ways.items() if not self._question.leaves_out(state, after)]
+            may_end = self._may_end(state) and not self._question.leaves_out(state, None)
             if found or may_end:
                 return [*found, self._end] if may_end else found
         found = [token for token, after in ways.items() if self._least(after) < left]
@@ -184,6 +184,9 @@ class SqlGrammar:
             for place, number in enumerate(self._numbers):
                 if state.role != LIMIT or (isinstance(number, int) and number > 0):
                     yield f"#{place}", self._valued(state, number)
+        else:
+            for place, mention in enumerate(self._question.mentions):
+                yield f"@{place}", self._valued(state, mention.value)
         if self._spelled_cost(state) < _NEVER:
             yield OPEN, replace(state, spelled=b"")
 
@@ -258,7 +261,7 @@ class SqlGrammar:
         """The fewest tokens that a value takes here."""
         if not self._is_text(state) and any(state.role != LIMIT or (isinstance(one, int) and one > 0) for one in self._numbers):
             return 1
-        return self._spelled_cost(state)
+        return 1 if self._is_text(state) and self._question.mentions else self._spelled_cost(state)
 
     def _spelled_cost(self, state: State) -> int:
         ways = [self._sources.shortest_known(self._source(state)), self._sources.shortest if self._is_text(state) else 0]

@@ -252,8 +252,11 @@ class _Reader:
         from sqlglot import exp
 
         has_signs = isinstance(told, exp.Escape)
-        _keep(not has_signs or (told.expression.name == ESCAPE and isinstance(told.this, exp.Like)))
+        _keep(not has_signs or told.expression.name == ESCAPE)
         inner = told.this if has_signs else told
+        if isinstance(inner, exp.Not):  # what is escaped is read first
+            inner, is_not = inner.this, not is_not
+        _keep(isinstance(inner, exp.Like))
         pattern = str(_value(inner.expression))
         _keep(len(pattern) > 2 and pattern[0] == pattern[-1] == "%")
         words = like_words(pattern[1:-1], has_signs=has_signs)

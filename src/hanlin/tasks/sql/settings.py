@@ -9,6 +9,7 @@ from typing import cast
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.sql.grammar import HAVING, LIMIT, number_in
+from hanlin.tasks.sql.mentions import Question
 from hanlin.tasks.sql.schema import ColumnRef, SqlSchema, fields_of
 from hanlin.tasks.sql.words import Lexicon, column_word
 from hanlin.types import JsonObject, JsonValue
@@ -59,6 +60,10 @@ class SqlSettings:
         """What is known, by the words of columns, as a grammar takes it."""
         found = {column_word(ref): self.known.get(ref.table, {}).get(ref.column, ()) for ref in self.schema.columns}
         return found | {LIMIT: self.limits, HAVING: self.counts}
+
+    def question(self, text: str) -> Question:
+        """A question with the values and numbers that it names."""
+        return Question.of(self.schema, text, self.values())
 
     def to_json(self) -> JsonObject:
         """The stored form."""

@@ -15,11 +15,12 @@ from hanlin.tasks.sql.query import AGGREGATES, OPERATORS, Condition, Expression,
 from hanlin.tasks.sql.schema import ColumnRef, SqlSchema
 from hanlin.tasks.text import fold_width
 
-MAX_NUMBERS = 10  # of a question that can be pointed at
+MAX_NUMBERS = MAX_VALUES = 10  # of a question that can be pointed at
 OPEN, CLOSE = "'", "’"
 FIXED = (
     "join", "left", "select", "distinct", "unique", "*", "where", "and", "or", "group", "having", "order", "desc", "limit", OPEN, CLOSE,
     *AGGREGATES, *OPERATORS, *(f"#{place}" for place in range(MAX_NUMBERS)),
+    *(f"@{place}" for place in range(MAX_VALUES)),
 )  # fmt: skip
 _SAID = {
     "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11,
@@ -63,32 +64,49 @@ def column_word(ref: ColumnRef) -> str:
     return f"c:{ref.table}\0{ref.column}"
 
 
-def numbers_of(question: str) -> list[int | float]:
-    """The numbers that a question says, in order, each once: digits, Chinese numerals, English words up to twelve."""
-    found: list[int | float] = []
-    for match in _NUMBER.finditer(fold_width(question)):
+def numbers_in(question: str) -> list[tuple[int | float, int, int]]:
+    """The numbers that a question says, each with its place: digits, Chinese numerals, English words up to twelve."""
+    found: list[tuple[int | float, int, int]] = []
+    for match in _NUMBER.finditer(_narrow(question)):
         said = match.group().casefold()
         number = _SAID[said] if said in _SAID else number_of(said)
-        if number is not None and number not in found:
-            found.append(number)
-    return found[:MAX_NUMBERS]
+        if number is not None:
+            found.append((number, match.start(), match.end()))
+    return found
 
 
-def spoken(query: Query, numbers: Sequence[int | float], spell: Callable[[str], Sequence[int]], ids: Mapping[str, int]) -> list[int]:
+def _narrow(text: str) -> str:
+    """Wide signs as narrow ones where no place shifts."""
+    folded = fold_width(text)
+    return folded if len(folded) == len(text) else text
+
+
+def spoken(query: Query, point: Callable[[Value], str | None], spell: Callable[[str], Sequence[int]], ids: Mapping[str, int]) -> list[int]:
     """The tokens of a query, without the one that ends it.
 
     Args:
-        numbers: those of the question, which are pointed at.
+        point: the word that stands for a value which the question names; None for another.
         spell: tokens of any other value.
         ids: of the words.
     """
-    return [ids[token] if isinstance(token, str) else token for token in _tokens(query, numbers, spell)]
+    return [ids[token] if isinstance(token, str) else token for token in _tokens(query, point, spell)]
 
 
-def _tokens(query: Query, numbers: Sequence[int | float], spell: Callable[[str], Sequence[int]]) -> Iterator[str | int]:
+def pointer(values: Sequence[str], numbers: Sequence[int | float]) -> Callable[[Value], str | None]:
+    """Words for the values and numbers that a question names."""
+
+    def point(value: Value) -> str | None:
+        if isinstance(value, str):
+            return f"@{values.index(value)}" if value in values else None
+        return f"#{numbers.index(value)}" if value in numbers else None
+
+    return point
+
+
+def _tokens(query: Query, point: Callable[[Value], str | None], spell: Callable[[str], Sequence[int]]) -> Iterator[str | int]:
     def value(one: Value) -> Iterator[str | int]:
-        if not isinstance(one, str) and one in numbers:
-            yield f"#{numbers.index(one)}"
+        if (word := point(one)) is not None:
+            yield word
         else:
             yield OPEN
             yield from spell(str(one))

@@ -13,9 +13,10 @@ from hanlin.networks.dropout import replace_dropout
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.sql.examples import read_annotation
+from hanlin.tasks.sql.mentions import Question
 from hanlin.tasks.sql.query import Query
 from hanlin.tasks.sql.settings import SqlSettings
-from hanlin.tasks.sql.words import numbers_of, spoken
+from hanlin.tasks.sql.words import pointer, spoken
 from hanlin.tasks.text_to_sql import default_settings
 from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.training.evaluation import Evaluation
@@ -24,6 +25,8 @@ from hanlin.training.lessons.writing import WritingCourse, lay_out_tokenizer, ne
 from hanlin.training.ports import Rows
 from hanlin.training.queries import learn_settings, speller, values_of
 from hanlin.training.written import WrittenRows, marks_of
+
+UNMARKED = 8  # one row of so many has no values marked: the network also learns to spell them
 
 
 @LESSONS.register("text-to-sql")
@@ -69,6 +72,13 @@ class TextToSqlLesson:
 def _rows(rows: Rows, queries: Sequence[Query], encoder: TextEncoder, tokenizer: Tokenizer, settings: SqlSettings) -> WrittenRows:
     """Questions, and the words of their queries with the token that ends them."""
     ids, spell = settings.lexicon.ids(), speller(tokenizer)
-    sources = [array("i", row) for row in encoder.encode(rows.texts, truncate=True)]
-    said = (spoken(query, numbers_of(text), spell, ids) for text, query in zip(rows.texts, queries, strict=True))
-    return WrittenRows(sources, [array("i", [*one, settings.end]) for one in said])
+    known = settings.values()
+    sources: list[array[int]] = []
+    targets: list[array[int]] = []
+    for number, (row, query) in enumerate(zip(encoder.encode(rows.texts, truncate=True), queries, strict=True)):
+        shown = {} if number % UNMARKED == 0 else known  # as a question whose values nobody has seen
+        question = Question.of(settings.schema, encoder.text_of(row, 0, skip_special_tokens=True), shown)
+        point = pointer([one.value for one in question.mentions], question.numbers)
+        sources.append(array("i", question.source(encoder.ids, ids)))
+        targets.append(array("i", [*spoken(query, point, spell, ids), settings.end]))
+    return WrittenRows(sources, targets)
