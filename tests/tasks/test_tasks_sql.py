@@ -59,6 +59,19 @@ def settings_of(*queries: str) -> SqlSettings:
     )
 
 
+def filled() -> sqlite3.Connection:
+    """Rows for which every query finds something, and its negation something else."""
+    database = sqlite3.connect(":memory:")
+    database.executescript(SCHEMA.ddl())
+    names = ["Mei Novak", "Ivan Weiss", "Ada Ray", "Ben Ode"]
+    births = ["Peru", "Peru", "Peru", None]
+    database.executemany("INSERT INTO authors VALUES (?, ?, ?, ?)", [*zip(range(1, 5), names, births, (1960, 1940, None, 1970), strict=True)])
+    titles = ["Red, 'old'", "a sea", "red sea", "5% off"]
+    database.executemany("INSERT INTO books VALUES (?, ?, ?, ?, ?)", [*zip(range(1, 5), titles, (1, 2, 1, 4), (7, -4, 3, 9), (9.5, 2, None, 1), strict=True)])
+    database.executemany("INSERT INTO loans VALUES (?, ?)", [(1, 10), (2, 20), (4, 30)])
+    return database
+
+
 def test_the_schema_is_what_the_statements_say() -> None:
     assert read_schema(SCHEMA.ddl()) == SCHEMA
     assert [len(table.columns) for table in SCHEMA.tables] == [4, 5, 2]
@@ -71,9 +84,10 @@ def test_a_query_is_read_and_written_again(sql: str) -> None:
     query = read_query(sql, SCHEMA)
     written = render(query, SCHEMA)
     assert read_query(written, SCHEMA) == query
-    database = sqlite3.connect(":memory:")
-    database.executescript(SCHEMA.ddl())
-    assert database.execute(written).fetchall() == database.execute(sql).fetchall()
+    database = filled()
+    found = database.execute(written).fetchall()
+    assert found == database.execute(sql).fetchall()
+    assert found
 
 
 @pytest.mark.parametrize("sql", QUERIES)

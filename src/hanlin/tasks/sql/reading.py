@@ -237,6 +237,8 @@ class _Reader:
 
         is_not = isinstance(told, exp.Not)
         inner = told.this if is_not else told
+        if inner.args.get("negate"):  # `x NOT BETWEEN`, where `NOT x BETWEEN` is a Not
+            is_not = not is_not
         if isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null):
             return Condition(self._expression(inner.this), "is not null" if is_not else "is null")
         if isinstance(inner, exp.Like | exp.Escape):
@@ -254,8 +256,8 @@ class _Reader:
         has_signs = isinstance(told, exp.Escape)
         _keep(not has_signs or told.expression.name == ESCAPE)
         inner = told.this if has_signs else told
-        if isinstance(inner, exp.Not):  # what is escaped is read first
-            inner, is_not = inner.this, not is_not
+        if has_signs and inner.args.get("negate"):
+            is_not = not is_not
         _keep(isinstance(inner, exp.Like))
         pattern = str(_value(inner.expression))
         _keep(len(pattern) > 2 and pattern[0] == pattern[-1] == "%")
