@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hanlin.console.answers import question, read_answer, read_pieces, read_ranking, read_scores, read_vector, strokes
+from hanlin.console.answers import question, read_answer, read_pieces, read_ranking, read_scores, read_vector, shown, strokes
 from hanlin.errors import InvalidInput
 
 TEXT = "Ada met Bob <here>."
@@ -45,6 +45,33 @@ def test_an_answer_is_marked_in_its_context() -> None:
     assert [scores for _, scores in [read_answer(json.dumps(none).encode(), TEXT)]] == [(("", 0.8),)]
 
 
+@pytest.mark.parametrize(
+    ("task", "answer", "written", "scores"),
+    [
+        ("translation", {"translation_text": "狐", "finish_reason": "stop"}, "狐", ()),
+        ("summarization", {"summary_text": "short", "finish_reason": "length"}, "short", ()),
+        ("text-to-sql", {"sql": "SELECT 1 < 2", "score": 0.5}, "SELECT 1 < 2", (("sql", 0.5),)),
+    ],
+)
+def test_what_was_written_is_shown(task, answer, written, scores) -> None:
+    assert shown(task, json.dumps(answer).encode(), TEXT, TEXT) == {"written": written, "scores": scores}
+
+
+def test_a_meaning_is_marked_and_listed() -> None:
+    answer = {
+        "intent": "greet", "score": 0.9, "slots": {"who": "Bob", "loud": True}, "implied": {"loud": 0.8},
+        "spans": [{"slot": "who", "word": "Bob", "start": 8, "end": 11, "score": 0.7}],
+    }  # fmt: skip
+    found = shown("semantic-parsing", json.dumps(answer).encode(), TEXT, TEXT)
+    assert [(piece.text, piece.label) for piece in found["pieces"] if piece.label] == [("Bob", "who")]
+    assert (found["scores"], found["facts"]) == ((("greet", 0.9),), (("who", "Bob"), ("loud", "True")))
+
+
+def test_labels_may_bring_more_than_scores() -> None:
+    body = b'[{"label":"a","score":0.9,"passes":true}]'
+    assert shown("text-classification", body, TEXT, TEXT) == {"scores": (("a", 0.9),)}
+
+
 def test_strokes_fill_the_height_and_stand_on_the_middle() -> None:
     assert strokes([1.0, -0.5, 0.0]) == [(0.0, 50.0), (50.0, 25.0), (50.0, 0.0)]
     assert strokes([]) == []
@@ -54,6 +81,12 @@ def test_strokes_fill_the_height_and_stand_on_the_middle() -> None:
 def test_an_answer_of_another_shape_is_an_error_in_words() -> None:
     assert read_vector(b"[0.5,1]") == (0.5, 1.0)
     assert read_scores(b'[{"label":"a","score":0.5}]') == (("a", 0.5),)
-    for reader in (read_scores, read_vector, lambda body: read_pieces(body, "x"), lambda body: read_answer(body, "x")):
+    for reader in (
+        read_scores,
+        read_vector,
+        lambda body: read_pieces(body, "x"),
+        lambda body: read_answer(body, "x"),
+        lambda body: shown("translation", body, "x", "x"),
+    ):
         with pytest.raises(InvalidInput, match="cannot show"):
             reader(b'{"odd": 1}')

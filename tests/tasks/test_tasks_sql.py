@@ -63,11 +63,10 @@ def filled() -> sqlite3.Connection:
     """Rows for which every query finds something, and its negation something else."""
     database = sqlite3.connect(":memory:")
     database.executescript(SCHEMA.ddl())
-    names = ["Mei Novak", "Ivan Weiss", "Ada Ray", "Ben Ode"]
-    births = ["Peru", "Peru", "Peru", None]
-    database.executemany("INSERT INTO authors VALUES (?, ?, ?, ?)", [*zip(range(1, 5), names, births, (1960, 1940, None, 1970), strict=True)])
-    titles = ["Red, 'old'", "a sea", "red sea", "5% off"]
-    database.executemany("INSERT INTO books VALUES (?, ?, ?, ?, ?)", [*zip(range(1, 5), titles, (1, 2, 1, 4), (7, -4, 3, 9), (9.5, 2, None, 1), strict=True)])
+    authors = [(1, "Mei Novak", "Peru", 1960), (2, "Ivan Weiss", "Peru", 1940), (3, "Ada Ray", "Peru", None), (4, "Ben Ode", None, 1970)]
+    books = [(1, "Red, 'old'", 1, 7, 9.5), (2, "a sea", 2, -4, 2), (3, "red sea", 1, 3, None), (4, "5% off", 4, 9, 1)]
+    database.executemany("INSERT INTO authors VALUES (?, ?, ?, ?)", authors)
+    database.executemany("INSERT INTO books VALUES (?, ?, ?, ?, ?)", books)
     database.executemany("INSERT INTO loans VALUES (?, ?)", [(1, 10), (2, 20), (4, 30)])
     return database
 

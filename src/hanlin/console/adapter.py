@@ -155,17 +155,7 @@ class PlatformPort:
             (), model, version, outcome.variant, outcome.queue_ms, outcome.encode_ms, outcome.engine_ms,
             is_truncated=bool(outcome.truncated), num_windows=outcome.windows[0][1] if outcome.windows else 1,
         )  # fmt: skip
-        if task == "embedding":
-            return replace(said, vector=answers.read_vector(outcome.body))
-        if task == "token-classification":
-            return replace(said, pieces=answers.read_pieces(outcome.body, text))
-        if task == "question-answering":
-            pieces, scores = answers.read_answer(outcome.body, text)
-            return replace(said, pieces=pieces, scores=scores)
-        if task == "semantic-role-labelling":
-            return replace(said, frames=answers.read_frames(outcome.body, text))
-        read = answers.read_ranking(outcome.body, inputs) if task == "reranking" else answers.read_scores(outcome.body)
-        return replace(said, scores=read)
+        return replace(said, **answers.shown(task, outcome.body, text, inputs))
 
 
 def _model(item: ControlModel) -> ModelView:

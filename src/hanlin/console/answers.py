@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -15,7 +15,7 @@ _Found = TypeVar("_Found")
 SHOWN_VALUES = 96  # of a vector: as many strokes as a line holds
 
 
-class _Score(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Score(msgspec.Struct, frozen=True):
     label: str
     score: float
 
@@ -41,6 +41,13 @@ class _Frame(msgspec.Struct, frozen=True):
     arguments: list[_Argument]
 
 
+class _Slot(msgspec.Struct, frozen=True):
+    slot: str
+    start: int
+    end: int
+    score: float
+
+
 class _Ranked(msgspec.Struct, frozen=True):
     index: int
     score: float
@@ -54,12 +61,23 @@ class _Answer(msgspec.Struct, frozen=True):
     no_answer_score: float
 
 
+class _Meaning(msgspec.Struct, frozen=True):
+    intent: str
+    score: float
+    slots: dict[str, str | int | float | bool]
+    implied: dict[str, float]
+    spans: list[_Slot]
+
+
 _SCORES = msgspec.json.Decoder(list[_Score])
 _VECTOR = msgspec.json.Decoder(list[float])
 _ENTITIES = msgspec.json.Decoder(list[_Entity])
 _FRAMES = msgspec.json.Decoder(list[_Frame])
 _RANKED = msgspec.json.Decoder(list[_Ranked])
 _ANSWERS = msgspec.json.Decoder(list[_Answer])
+_MEANINGS = msgspec.json.Decoder(list[_Meaning])
+_WRITTEN = msgspec.json.Decoder(list[dict[str, str | float | None]])
+WRITTEN = {"translation": "translation_text", "summarization": "summary_text", "text-to-sql": "sql"}  # the key of a written answer
 ASKS = frozenset({"reranking", "question-answering"})  # tasks that are asked about a text with a line beside it
 
 
@@ -70,6 +88,42 @@ def question(task: str, text: str, query: str) -> tuple[JsonValue, JsonObject]:
     if task == "reranking":
         return {"query": query, "texts": [line for line in text.splitlines() if line.strip()]}, {}
     return text, {"aggregation_strategy": "simple"} if task == "token-classification" else {}
+
+
+def shown(task: str, body: bytes, text: str, inputs: JsonValue) -> dict[str, Any]:
+    """The fields of a `Prediction` that an answer fills. Raises InvalidInput (`console_task_not_shown`)."""
+    if task in WRITTEN:
+        return read_written(body, WRITTEN[task])
+    if task == "semantic-parsing":
+        return read_meaning(body, text)
+    if task == "question-answering":
+        pieces, scores = read_answer(body, text)
+        return {"pieces": pieces, "scores": scores}
+    if task == "reranking":
+        return {"scores": read_ranking(body, inputs)}
+    simple: dict[str, tuple[str, Callable[[], object]]] = {
+        "embedding": ("vector", lambda: read_vector(body)), "token-classification": ("pieces", lambda: read_pieces(body, text)),
+        "semantic-role-labelling": ("frames", lambda: read_frames(body, text)),
+    }  # fmt: skip
+    field, read = simple.get(task, ("scores", lambda: read_scores(body)))
+    return {field: read()}
+
+
+def read_written(body: bytes, key: str) -> dict[str, Any]:
+    """The text that was written, and how sure the model is where it says so."""
+    found = _decoded(_WRITTEN, b"[%s]" % body)[0]
+    text, score = found.get(key), found.get("score")
+    if not isinstance(text, str):
+        raise InvalidInput("console_task_not_shown")
+    return {"written": text, "scores": ((key, float(score)),) if isinstance(score, int | float) else ()}
+
+
+def read_meaning(body: bytes, text: str) -> dict[str, Any]:
+    """The intent as a score, the text with its spoken slots, and every slot with its value."""
+    found = _decoded(_MEANINGS, b"[%s]" % body)[0]
+    pieces = _pieces([(one.start, one.end, one.slot, one.score) for one in found.spans], text)
+    facts = tuple((slot, str(value)) for slot, value in found.slots.items())
+    return {"pieces": pieces, "scores": ((found.intent, found.score),), "facts": facts}
 
 
 def read_scores(body: bytes) -> tuple[tuple[str, float], ...]:

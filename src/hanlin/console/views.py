@@ -292,6 +292,8 @@ class Prediction:
         pieces: the text with its entities or its answer, where the task finds them.
         vector: the text's embedding, where the task makes one.
         frames: the text once for each predicate, with its roles, where the task finds them.
+        written: the text that the model wrote, where it writes.
+        facts: names with values, such as the slots of a meaning.
     """
 
     scores: tuple[tuple[str, float], ...]
@@ -306,3 +308,5 @@ class Prediction:
     pieces: tuple[Piece, ...] = ()
     vector: tuple[float, ...] = ()
     frames: tuple[tuple[Piece, ...], ...] = ()
+    written: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
