@@ -44,7 +44,8 @@ class SqlGrammar:
 
     Args:
         known: values that the version has learned, by the word of their column; numbers of limits and of groups by their own.
-        is_whole: whether a query shall use every number and every learned value that the question says, where it can.
+        is_whole: whether a query shall use every number and every learned value that the question names, where it can, and no words
+            that the question does not say.
     """
 
     def __init__(
@@ -54,7 +55,8 @@ class SqlGrammar:
         self._ids = lexicon.ids()
         self._question, self._is_whole = question, is_whole
         self._numbers = question.numbers
-        self._sources = Sources(question.text, known)
+        words = {column_word(ref) for ref in self._schema.columns if self._schema.column(ref).kind == "text"} if is_whole else set()
+        self._sources = Sources(question.text, {name: values for name, values in known.items() if name not in words})
         self._enough = _MARGIN + 3 * self._sources.longest  # with so many tokens left any query can be ended
         self._states: dict[tuple[int, ...], State] = {(): State(Query("", (), ()), "start")}
         self._ways: dict[State, dict[int, State]] = {}
@@ -186,7 +188,8 @@ class SqlGrammar:
                     yield f"#{place}", self._valued(state, number)
         else:
             for place, mention in enumerate(self._question.mentions):
-                yield f"@{place}", self._valued(state, mention.value)
+                if state.expression.column in mention.columns:
+                    yield f"@{place}", self._valued(state, mention.value)
         if self._spelled_cost(state) < _NEVER:
             yield OPEN, replace(state, spelled=b"")
 
@@ -261,7 +264,8 @@ class SqlGrammar:
         """The fewest tokens that a value takes here."""
         if not self._is_text(state) and any(state.role != LIMIT or (isinstance(one, int) and one > 0) for one in self._numbers):
             return 1
-        return 1 if self._is_text(state) and self._question.mentions else self._spelled_cost(state)
+        is_named = self._is_text(state) and any(state.expression.column in one.columns for one in self._question.mentions)
+        return 1 if is_named else self._spelled_cost(state)
 
     def _spelled_cost(self, state: State) -> int:
         ways = [self._sources.shortest_known(self._source(state)), self._sources.shortest if self._is_text(state) else 0]

@@ -82,8 +82,9 @@ class Question:
         return [one.columns for one in self.mentions if one.value not in used], numbers
 
     def is_whole(self, query: Query) -> bool:
-        """Whether a query uses all of it."""
-        return not any(self.missing(query))
+        """Whether a query uses all of it, and no other words."""
+        words = {value for one in query.where for value in one.values if isinstance(value, str)}
+        return not any(self.missing(query)) and words <= {one.value for one in self.mentions}
 
     def leaves_out(self, state: State, after: State | None) -> bool:
         """Whether to go from a state to another, or to the end, gives up something that could still be used."""
