@@ -32,7 +32,7 @@ def test_a_corpus_is_written_with_its_database(run, tmp_path: Path) -> None:
     assert (tmp_path / "out/library-zh.sql").read_text(encoding="utf-8").startswith("CREATE TABLE authors")
     said = "".join(done.out.split())
     assert "50rows,synthetic" in said
-    assert "--tasksemantic-parsing" in said
+    assert "--tasktext-to-sql" in said
 
 
 def test_it_speaks_chinese(run, tmp_path: Path, monkeypatch) -> None:

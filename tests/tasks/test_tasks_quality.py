@@ -95,7 +95,9 @@ def test_every_task_has_its_main_metric():
         "targets": (np.array(["a b", "c"], dtype=object), np.array(["a b", "d"], dtype=object), ()),
     }
     meaning = {"intent": "a", "slots": {"x": 1}}
+    asked = json.dumps({"sql": "SELECT a FROM t", "schema": "CREATE TABLE t (a INTEGER);"})
     own = {
+        "text-to-sql": (np.array(["SELECT a FROM t", "SELECT"], dtype=object), np.array([asked, asked], dtype=object), ()),
         "semantic-parsing": (np.array([meaning, meaning]), np.array([meaning, {"intent": "b", "slots": {}}]), ()),
         "question-answering": (np.array([[3.0, 7.0], [0.0, 0.0], [5.0, 6.0]]), np.array([[3.0, 5.0], [0.0, 0.0], [0.0, 0.0]]), ()),
     }
