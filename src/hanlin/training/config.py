@@ -12,7 +12,7 @@ from hanlin.tasks.text import TextSettings
 from hanlin.types import JsonObject, JsonValue, nearest, shorten
 
 CLASSIFICATION, TAGGING, ROLES = "text-classification", "token-classification", "semantic-role-labelling"
-QUERIES = "text-to-sql"
+QUERIES, MEANINGS = "text-to-sql", "semantic-parsing"
 SCRATCH_MODELS = ("rnn", "lstm", "gru", "transformer")
 RELATED = ("embedding", "reranking")
 DEFAULT_TEXT = TextSettings(("html", "control", "width", "simplify", "lower", "space"))
@@ -201,6 +201,8 @@ def preset(model: str, task: str = CLASSIFICATION) -> TrainConfig:
     if task in (TAGGING, ROLES):
         return _of_tagging(found, task)
     found = replace(found, task=task, metric=TASKS.get(task).main_metric, wide=False)
+    if task == MEANINGS:
+        return _of_meanings(found)
     return _of_related(found) if task in RELATED else found
 
 
@@ -238,6 +240,15 @@ def _of_writing(model: str, task: str) -> TrainConfig:
         average=0.995, text=plain,
     )  # fmt: skip
     return replace(found, **shared)  # type: ignore[arg-type]  # as above
+
+
+def _of_meanings(found: TrainConfig) -> TrainConfig:
+    """Of our own networks: long enough that words of slots are learnt, which are many and rare."""
+    if found.model == "base":
+        return replace(found, rate=3e-4)
+    if found.model == "transformer":
+        return replace(found, epochs=20, batch_size=32)
+    return replace(found, epochs=20, batch_size=32, rate=3e-3, embedding_size=100, hidden_size=160, average=0.99)
 
 
 def _of_queries(found: TrainConfig) -> TrainConfig:
