@@ -2,8 +2,8 @@
 
 usage: python bench/training_kills.py [--only TASK …] [--kills 10] [--rows 300]
 
-Real rows, few of them: what is compared is not how good a model gets but whether the torn run is the whole one: the weights bit for bit, the curve,
-the answers to validation rows. One JSON object a training.
+Real rows, few of them: what is compared is not how good a model gets but whether the torn run is the whole one: weights bit for bit, curve,
+answers to validation rows. One JSON object a training.
 """
 
 from __future__ import annotations
@@ -133,8 +133,8 @@ def compared(kind: Kind, *, rows: int, kills: int) -> JsonObject:
         digests = [hashlib.sha256((work / name / "out/model.safetensors").read_bytes()).hexdigest() for name in ("whole", "torn")]
         answers = [evaluate(work / name / "out", data.validation).answers for name in ("whole", "torn")]
         return {
-            "task": kind.task, "corpus": kind.corpus, "model": kind.model, "rows": len(data.train.texts), "steps": steps, "kills": sum(died),
-            "best": whole.best, "same_weights": digests[0] == digests[1],  # type: ignore[attr-defined]
+            "task": kind.task, "corpus": kind.corpus, "model": kind.model, "rows": len(data.train.texts), "steps": steps,
+            "kills": sum(died), "best": whole.best, "same_weights": digests[0] == digests[1],  # type: ignore[attr-defined]
             "same_curve": whole.history == torn.history, "same_answers": answers[0] == answers[1],  # type: ignore[attr-defined]
         }  # fmt: skip
 

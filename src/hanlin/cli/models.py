@@ -12,11 +12,12 @@ from hanlin.cli import show_model
 from hanlin.cli.confirming import confirm_deletion
 from hanlin.cli.options import JsonFlag, Publish, Task, Wait, Yes, add_command, connect, group
 from hanlin.cli.screen import SCREEN, grid
-from hanlin.cli.shape import moment, part, percent
+from hanlin.cli.shape import moment, pairs, part
 from hanlin.cli.waiting import see_through, uploading
 from hanlin.cli.warnings import tell_warnings
 from hanlin.cli.words import name_of, say
 from hanlin.errors import InvalidInput
+from hanlin.messages.figures import measured
 from hanlin.types import ModelRef
 
 Reference = Annotated[str, typer.Argument(help=say("option.model"), metavar="MODEL")]
@@ -69,13 +70,15 @@ def list_(json: JsonFlag = False) -> None:
             rows.append((model.name, "", say("model.empty"), "", "", ""))
         for version in model.versions:
             chosen = next((variant.variant for variant in version.variants if variant.is_chosen), "")
-            accuracy = percent(part(version.metrics, "accuracy"))
+            test = part(version.metrics, "test")
+            figures = measured(dict(pairs(test if isinstance(test, dict) else version.metrics)))
+            quality = show_model.figure_words(*figures[0]) if figures else ""
             alias = f"@{aliases[version.number]}" if version.number in aliases else ""
             state = name_of("state", version.state)
             if any(one.variant == chosen and one.is_passed and show_model.is_agreement_only(one) for one in version.certificates):
                 state = say("certificate.agreement", state=state)
-            rows.append((f"{model.name}:{version.number}", alias, state, accuracy, chosen, moment(version.created_at)))
-    columns = [say(f"column.{name}") for name in ("model", "alias", "state", "accuracy", "chosen", "created")]
+            rows.append((f"{model.name}:{version.number}", alias, state, quality, chosen, moment(version.created_at)))
+    columns = [say(f"column.{name}") for name in ("model", "alias", "state", "quality", "chosen", "created")]
     SCREEN.show(grid(columns, rows, right=(3,), whole=(3, 5)))
 
 

@@ -11,6 +11,7 @@ from hanlin.cli.shape import figure, items, moment, number, pairs, part, percent
 from hanlin.cli.warnings import show_warnings
 from hanlin.cli.words import name_of, say
 from hanlin.messages import terminal_language
+from hanlin.messages.figures import figure_name, figure_value, measured
 from hanlin.messages.said import Said
 from hanlin.types import ModelRef
 
@@ -76,18 +77,12 @@ def headline(model: Model, version: ModelVersion) -> None:
     SCREEN.show(title, cell(" · ".join(item for item in about if item), "dim"))
 
 
-_FIGURES = ("accuracy", "macro_f1", "ndcg", "mrr", "recall_1", "recall_10", "spearman", "pearson")
-
-
 def metrics(found: object, labels: Sequence[str]) -> None:
     """Main figures, per-class table, confusion matrix."""
     found = part(found, "test") if isinstance(part(found, "test"), dict) else found
-    line = [f"{say(f'metric.{name}')} {percent(part(found, name))}" for name in _FIGURES if number(part(found, name)) is not None]
+    line = [figure_words(name, value) for name, value in measured(dict(pairs(found)))]
     if line:
         line[0] += _between(part(found, "interval"))
-    if (ece := number(part(found, "ece"))) is not None:
-        line.append(f"{say('metric.ece')} {ece:.3f}")
-    if line:
         SCREEN.show(cell(" · ".join(line)))
     show_warnings(found)
     classes = _classes(part(found, "per_class"))
@@ -95,6 +90,11 @@ def metrics(found: object, labels: Sequence[str]) -> None:
         columns = [say(f"column.{name}") for name in ("label", "precision", "recall", "f1", "support")]
         SCREEN.show(grid(columns, classes, right=(1, 2, 3, 4)))
     confusion(part(found, "confusion"), labels or [row[0] for row in classes])
+
+
+def figure_words(name: str, value: float) -> str:
+    """A figure with its name, in the terminal's language."""
+    return f"{figure_name(name, language=terminal_language())} {figure_value(name, value)}"
 
 
 def _between(interval: object) -> str:

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from hanlin.messages.figures import figure_name, figure_value, measured
 from hanlin.messages.said import Said
 from hanlin.registry.card_figures import NONE, as_list, as_object, figure, megabytes, moment, number, percent, plain
 from hanlin.registry.card_words import LIMITS, VECTOR_LIMITS, word
 from hanlin.registry.values import Certificate, DatasetVersion, Model, ModelVersion, Variant, certified_digest
 from hanlin.types import JsonObject
-
-_SCORES = ("accuracy", "ndcg", "mrr", "recall_1", "recall_10", "spearman", "pearson", "macro_f1", "micro_f1", "ece")
 
 
 def write_card(
@@ -47,11 +46,11 @@ class _Card:
     """Collects lines of Markdown."""
 
     def __init__(self, language: str) -> None:
-        self._language = language
+        self.language = language
         self._lines: list[str] = []
 
     def word(self, name: str) -> str:
-        return word(name, self._language)
+        return word(name, self.language)
 
     def title(self, text: str) -> None:
         self._lines += [f"# {text}", ""]
@@ -68,7 +67,7 @@ class _Card:
         """What a report warns of, in the card's language."""
         for said in map(Said.from_json, as_list(found.get("warnings"))):
             if said is not None and said.code not in without:
-                self.text(f"**{self.word('warning')}**: {escape(said.text(self._language))}")
+                self.text(f"**{self.word('warning')}**: {escape(said.text(self.language))}")
 
     def item(self, text: str) -> None:
         self._lines.append(f"- {text}")
@@ -143,10 +142,10 @@ def _write_metrics(card: _Card, metrics: JsonObject) -> None:
         return card.text(card.word("no_metrics"))
     interval = as_list(metrics.get("interval"))
     rows: list[list[str]] = []
-    for name in _SCORES:
-        if (score := number(metrics, name)) is not None:
-            span = f"{percent(interval[0])} – {percent(interval[1])}" if not rows and len(interval) == 2 else NONE  # of the main one
-            rows.append([card.word(name), percent(score), span])
+    for name, score in measured(metrics):
+        ends = [figure_value(name, float(end), digits=2) for end in interval if isinstance(end, int | float)]
+        span = f"{ends[0]} – {ends[1]}" if not rows and len(ends) == 2 else NONE  # of the main one
+        rows.append([capital(figure_name(name, language=card.language)), figure_value(name, score, digits=2), span])
     card.table(["metric", "value", "interval"], rows)
     if (count := number(metrics, "rows")) is not None:
         card.text(f"{card.word('rows')}: {count:,.0f}")
@@ -244,6 +243,11 @@ def escape(text: str) -> str:
     for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "&#124;"), ("`", "&#96;"), ("[", "&#91;"), ("]", "&#93;")):
         text = text.replace(sign, entity)
     return text
+
+
+def capital(text: str) -> str:
+    """With a capital letter first."""
+    return text[:1].upper() + text[1:]
 
 
 def code(text: str, *, is_cell: bool = True) -> str:

@@ -1,0 +1,60 @@
+"""The figures of evaluations: what they are called, which come first, which are shares. For people; stored results keep their names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+# (English, Chinese) by stored name, the more telling first: the first that was measured stands for a version.
+FIGURES: dict[str, tuple[str, str]] = {
+    "execution_accuracy": ("execution accuracy", "执行准确率"),
+    "exact_match": ("exact match", "完全匹配率"),
+    "intent_accuracy": ("intent accuracy", "意图准确率"),
+    "slot_f1": ("slot F1", "槽位 F1"),
+    "ndcg": ("nDCG@10", "nDCG@10"),
+    "chrf": ("chrF", "chrF"),
+    "bleu": ("BLEU", "BLEU"),
+    "rouge_l": ("ROUGE-L", "ROUGE-L"),
+    "rouge_1": ("ROUGE-1", "ROUGE-1"),
+    "rouge_2": ("ROUGE-2", "ROUGE-2"),
+    "f1": ("F1", "F1"),
+    "exact": ("exact match", "完全匹配率"),
+    "precision": ("precision", "精确率"),
+    "recall": ("recall", "召回率"),
+    "perplexity": ("perplexity", "困惑度"),
+    "bits_per_byte": ("bits per byte", "每字节比特数"),
+    "accuracy": ("accuracy", "准确率"),
+    "top_5": ("top-5 accuracy", "前 5 准确率"),
+    "top_10": ("top-10 accuracy", "前 10 准确率"),
+    "macro_f1": ("macro F1", "宏平均 F1"),
+    "micro_f1": ("micro F1", "微平均 F1"),
+    "map": ("mean average precision", "平均精度均值"),
+    "auc": ("AUC", "AUC"),
+    "mrr": ("reciprocal rank (MRR)", "倒数排名（MRR）"),
+    "recall_1": ("recall@1", "召回率@1"),
+    "recall_10": ("recall@10", "召回率@10"),
+    "spearman": ("Spearman", "Spearman 相关"),
+    "pearson": ("Pearson", "Pearson 相关"),
+    "mse": ("mean squared error", "均方误差"),
+    "mae": ("mean absolute error", "平均绝对误差"),
+    "rmse": ("root mean squared error", "均方根误差"),
+    "ece": ("calibration error (ECE)", "校准误差（ECE）"),
+}
+_PLAIN = frozenset({"perplexity", "bits_per_byte", "mse", "mae", "rmse", "ece"})  # no shares of a hundred
+
+
+def measured(found: Mapping[str, object]) -> list[tuple[str, float]]:
+    """The known figures of a stored evaluation, in their order."""
+    pairs = ((name, found.get(name)) for name in FIGURES)
+    return [(name, float(value)) for name, value in pairs if type(value) in (int, float) and math.isfinite(value)]  # type: ignore[arg-type]  # as checked
+
+
+def figure_name(name: str, *, language: str) -> str:
+    """What a figure is called; an unknown one by its own name."""
+    english, chinese = FIGURES.get(name, (name.replace("_", " "),) * 2)
+    return chinese if language.startswith("zh") else english
+
+
+def figure_value(name: str, value: float, *, digits: int = 1) -> str:
+    """A share as percents, another number with three decimals."""
+    return f"{value:,.3f}" if name in _PLAIN else f"{100 * value:.{digits}f} %"

@@ -1,0 +1,21 @@
+"""Figures of evaluations: told by name and unit, the more telling first."""
+
+from hanlin.messages.figures import FIGURES, figure_name, figure_value, measured
+from hanlin.tasks import TASKS
+
+
+def test_every_figure_of_every_task_has_a_name() -> None:
+    for task in map(TASKS.get, TASKS.names()):
+        assert {task.main_metric, *task.figures} <= FIGURES.keys(), task.name
+
+
+def test_what_was_measured_comes_in_order_and_nothing_else() -> None:
+    found = {"rows": 9, "accuracy": 0.9, "f1": 0.5, "interval": [0.4, 0.6], "ece": float("nan"), "exact": True, "perplexity": 12}
+    assert measured(found) == [("f1", 0.5), ("perplexity", 12.0), ("accuracy", 0.9)]
+
+
+def test_names_and_values_are_told() -> None:
+    assert figure_name("f1", language="en") == "F1"
+    assert figure_name("precision", language="zh-CN") == "精确率"
+    assert figure_name("some_thing", language="en") == "some thing"
+    assert (figure_value("f1", 0.5), figure_value("perplexity", 1234.5)) == ("50.0 %", "1,234.500")
