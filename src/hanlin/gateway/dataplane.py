@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from hanlin.errors import Conflict, NotFound, Overloaded
+from hanlin.gateway.narrowing import Searching, is_searched, narrowed
 from hanlin.gateway.peers import Peers, Poison, Withdraw
 from hanlin.gateway.ports import Authenticator, Journal, Limit, Mask, NoJournal, NoMask, NoQuota, Quota
 from hanlin.gateway.response_cache import ResponseCache, cache_key
@@ -141,6 +142,11 @@ class Dataplane:
             HanlinError: PermissionDenied, NotFound, Overloaded, QuotaExceeded, or as the worker refused it.
         """
         principal.require("predict")
+        if is_searched(inputs, parameters):
+            self.find(principal, endpoint)  # a call that nobody can answer searches nothing
+            search = Searching(self, principal, timeout_s, language, request_id, lane, trace_id)
+            inputs, parameters = await narrowed(inputs, parameters, search)
+            timeout_s = search.left_s
         key = self._key(principal, endpoint)
         route = self.router.route(key)
         self._admit()

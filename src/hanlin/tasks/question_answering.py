@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -19,11 +19,13 @@ from hanlin.tasks.answer_metrics import answer_metrics, place_metrics
 from hanlin.tasks.answered_questions import AnsweredQuestions
 from hanlin.tasks.base import TASKS, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
 from hanlin.tasks.checks import check_text
+from hanlin.tasks.documents import DOCUMENTS, choose_passages, read_documents
 from hanlin.tasks.encoded import Encoded, Marks
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import ExampleForm
+from hanlin.tasks.found_answers import MAX_ANSWER_TOKENS, PASSAGES, Answer, AnsweringOptions, Section, best_answers
 from hanlin.tasks.likeness import FLAGS, Likeness, Numbers, Raw
-from hanlin.tasks.parameters import check_names, integer, maybe
+from hanlin.tasks.parameters import check_names, integer, maybe, word
 from hanlin.tasks.ranking_metrics import ScalarMetrics
 from hanlin.tasks.shapes import TEXT, Shape, each, rows
 from hanlin.tasks.spec import ModelSpec
@@ -32,19 +34,24 @@ from hanlin.types import JsonObject, JsonValue, LongText, json_type
 
 LABELS = ("start", "end")
 PROBE = "What is it about?"
-MAX_ANSWER_TOKENS = 30
 _FIELDS = {"question", "context"}
+_OVER_DOCUMENTS = {"question", "documents"}
 _ASKED: JsonObject = {
     "type": "object", "required": ["question", "context"], "additionalProperties": False,
     "properties": {"question": TEXT, "context": TEXT},
 }  # fmt: skip
-ASKED: JsonObject = {"anyOf": [_ASKED, {"type": "array", "items": _ASKED, "minItems": 1}]}
+_SEARCHED: JsonObject = {
+    "type": "object", "required": ["question", "documents"], "additionalProperties": False,
+    "properties": {"question": TEXT, "documents": DOCUMENTS},
+}  # fmt: skip
+ASKED: JsonObject = {"anyOf": [_ASKED, {"type": "array", "items": _ASKED, "minItems": 1}, _SEARCHED]}
 _FOUND: JsonObject = {
     "type": "object", "required": ["answer", "score", "start", "end"],
     "properties": {
         "answer": {"type": "string", "description": "as it stands in the context; empty where it holds no answer"},
         "score": {"type": "number"}, "start": {"type": "integer", "description": "character of the context"}, "end": {"type": "integer"},
         "no_answer_score": {"type": "number", "description": "of there being none"},
+        "document": {"type": ["string", "integer", "null"], "description": "which one the answer stands in, where documents were sent"},
     },
 }  # fmt: skip
 _TOP_K = integer("top_k", "how many answers to give, best first; left out, one, and no list", low=1, high=100, example=3)
@@ -52,41 +59,21 @@ _LONGEST = integer("max_answer_len", f"tokens that an answer may have; left out,
 _STRIDE = integer(
     "doc_stride", "tokens that the windows of a long context share; left out, a quarter of a window", low=1, high=4096, example=64
 )  # fmt: skip
+_PASSAGES = integer(
+    "passages", f"how many passages of `documents` are read; left out, {PASSAGES}", low=1, high=64, example=8
+)  # fmt: skip
+_CANDIDATES = integer(
+    "candidates", "how many passages the `reranker` judges, where a `retriever` has searched before; left out, 20", low=1, high=256,
+    example=30,
+)  # fmt: skip
+_RETRIEVER = word(
+    "retriever", "the endpoint, of task embedding or reranking, that searches `documents`; left out, words that passages share with the "
+    "question decide", example="faq-search",
+)  # fmt: skip
+_RERANKER = word("reranker", "the endpoint, of task reranking, that puts what was found in a better order", example="ranks")
 _IMPOSSIBLE = maybe(
     "handle_impossible_answer", "whether the answer may be that there is none; left out, as the model was taught: beyond its own threshold"
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class AnsweringOptions(TaskOptions):
-    """Options of a call.
-
-    Args:
-        questions: one a context.
-        is_impossible_allowed: None leaves it to the model.
-    """
-
-    questions: tuple[str, ...] = ()
-    top_k: int | None = None
-    max_answer_tokens: int = MAX_ANSWER_TOKENS
-    stride: int | None = None
-    is_impossible_allowed: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A piece of a context; `start` = `end` = 0: no answer."""
-
-    text: str
-    score: float
-    start: int
-    end: int
-    no_answer: float
-
-    def to_json(self) -> JsonObject:
-        """The wire form."""
-        found: JsonObject = {"answer": self.text, "score": self.score, "start": self.start, "end": self.end}
-        return found | {"no_answer_score": self.no_answer}
 
 
 class AnswerLikeness:
@@ -130,30 +117,33 @@ class QuestionAnswering:
         "response": {"answer": "nine", "score": 0.93, "start": 18, "end": 22, "no_answer_score": 0.01},
     }  # fmt: skip
 
-    parameters: tuple[Parameter[Any], ...] = (_TOP_K, _LONGEST, _STRIDE, _IMPOSSIBLE)
+    parameters: tuple[Parameter[Any], ...] = (
+        _TOP_K, _LONGEST, _STRIDE, _IMPOSSIBLE, _PASSAGES, _RETRIEVER, _RERANKER, _CANDIDATES,
+    )  # fmt: skip
 
     def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:
         """See `Task.check`."""
         check_names(parameters, self.parameters)
+        if isinstance(inputs, dict) and inputs.keys() == _OVER_DOCUMENTS:
+            return _check_search(inputs, parameters, limits)
+        _check_absent(parameters, _PASSAGES, _RETRIEVER, _RERANKER, _CANDIDATES)
         items = inputs if isinstance(inputs, list) else [inputs]
         if not items:
             raise InvalidInput("empty_batch")
         if len(items) > limits.max_items:
             raise InvalidInput("batch_too_large", items=len(items), limit=limits.max_items)
         pairs = [_read_item(item, index, limits) for index, item in enumerate(items)]
-        options = AnsweringOptions(
-            questions=tuple(question for question, _ in pairs), top_k=_TOP_K.read(parameters),
-            max_answer_tokens=_LONGEST.read(parameters) or MAX_ANSWER_TOKENS, stride=_STRIDE.read(parameters),
-            is_impossible_allowed=_IMPOSSIBLE.read(parameters),
-        )  # fmt: skip
+        options = replace(_read_options(parameters), questions=tuple(question for question, _ in pairs))
         return TaskRequest(tuple(context for _, context in pairs), not isinstance(inputs, list), options)
 
     def encode(
         self, request: TaskRequest, encoder: TextEncoder, spec: ModelSpec, *, long_text: LongText = "refuse", max_windows: int | None = None
     ) -> Encoded:
-        """See `Task.encode`: long contexts are always read in windows, the question before each."""
+        """See `Task.encode`: long contexts are always read in windows, the question before each; of documents the best passages."""
         options = request.options
         assert isinstance(options, AnsweringOptions), "options of another task"
+        if options.documents:
+            return _encode_passages(options, encoder, spec, max_windows)
         contexts = cast("tuple[str, ...]", request.texts)  # `check` takes nothing else
         found = encoder.encode_questions(options.questions, contexts, stride=options.stride, max_windows=max_windows)
         return found if spec.has_types else Encoded(found.rows, windows=found.windows, marks=found.marks)
@@ -173,25 +163,29 @@ class QuestionAnswering:
     def decode(
         self, outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, options: TaskOptions, encoded: Encoded | None = None
     ) -> list[list[Answer]]:
-        """See `Task.decode`."""
+        """See `Task.decode`: answers of each context, or of all documents."""
         assert isinstance(options, AnsweringOptions), "options of another task"
         assert encoded is not None and encoded.marks is not None, "places come from the rows"
         logits = outputs.get("token_logits")
         if logits is None or logits.ndim != 3 or logits.shape[2] != len(LABELS) or len(logits) != len(encoded.marks):
             raise EngineFailed("model_output_invalid", details=f"token_logits of shape {None if logits is None else logits.shape}")
-        found = []
-        for values, marks in zip(logits, encoded.marks, strict=True):
+        sections = []
+        for number, (values, marks) in enumerate(zip(logits, encoded.marks, strict=True)):
             own = values[: len(marks.spans)].astype(np.float64)
             if len(own) < len(marks.spans) or not np.isfinite(own).all():
                 raise EngineFailed("model_output_invalid", details="NaN or infinity in the token_logits, or too few of them")
-            found.append(_answers(own, marks, spec, options))
-        return found
+            sections.append(Section(own, marks, options.documents[encoded.texts[number]] if encoded.texts else None))
+        if options.documents:
+            return [best_answers(sections, spec, options)]
+        return [best_answers([section], spec, options) for section in sections]
 
     def answer(self, rows: Sequence[Any], request: TaskRequest) -> JsonValue:
         """See `Task.answer`: an answer for a single question, a list of them where several are asked for."""
         options = cast("AnsweringOptions", request.options)
         is_list = options.top_k is not None and options.top_k > 1
-        answers: list[JsonValue] = [[item.to_json() for item in row] if is_list else row[0].to_json() for row in rows]
+        is_of_documents = bool(options.documents)
+        told = [[item.to_json(is_of_documents=is_of_documents) for item in row] for row in rows]
+        answers: list[JsonValue] = [[*row] if is_list else row[0] for row in told]
         return answers[0] if request.is_single else answers
 
     def metrics(self, probabilities: npt.NDArray[np.floating], gold: npt.NDArray[Any], labels: Sequence[str]) -> ScalarMetrics:
@@ -223,31 +217,45 @@ def _read_item(item: JsonValue, index: int, limits: Limits) -> tuple[str, str]:
     return check_text(item["question"], index, limits), check_text(item["context"], index, limits)
 
 
-def _answers(logits: npt.NDArray[np.float64], marks: Marks, spec: ModelSpec, options: AnsweringOptions) -> list[Answer]:
-    """The best pieces of one context, or no answer. Pieces end where they start or behind it, and are not too long."""
-    places = np.array([0, *(at for at, span in enumerate(marks.spans) if span is not None)])
-    starts, ends = (_softmax(logits[places, side]) for side in (0, 1))
-    null = float(starts[0] * ends[0])
-    text = marks.text or ""
-    num = len(places) - 1
-    best: dict[tuple[int, int], float] = {}
-    for first in np.argsort(-starts[1:], kind="stable")[: max(20, options.top_k or 1)].tolist():
-        reach = ends[1 + first : 1 + min(num, first + options.max_answer_tokens)]
-        for more in np.argsort(-reach, kind="stable")[: options.top_k or 1].tolist():
-            begin, end = (marks.spans[places[1 + at]] for at in (first, first + more))
-            assert begin is not None and end is not None, "a place of the context"
-            score = float(starts[1 + first] * reach[more])
-            best[begin[0], end[1]] = max(best.get((begin[0], end[1]), 0.0), score)
-    ordered = sorted(best.items(), key=lambda item: (-item[1], item[0]))
-    found = [Answer(text[start:end], score, start, end, null) for (start, end), score in ordered]
-    is_allowed = bool(spec.thresholds) if options.is_impossible_allowed is None else options.is_impossible_allowed
-    if is_allowed or not found:
-        gap = np.log(max(null, 1e-300)) - np.log(max(found[0].score if found else 0.0, 1e-300))
-        is_none = not found or gap > (spec.thresholds[0] if spec.thresholds else 0.0)
-        found.insert(0 if is_none else 1, Answer("", null, 0, 0, null))
-    return found[: options.top_k or 1]
+def _read_options(parameters: JsonObject) -> AnsweringOptions:
+    return AnsweringOptions(
+        top_k=_TOP_K.read(parameters), max_answer_tokens=_LONGEST.read(parameters) or MAX_ANSWER_TOKENS, stride=_STRIDE.read(parameters),
+        is_impossible_allowed=_IMPOSSIBLE.read(parameters), num_passages=_PASSAGES.read(parameters) or PASSAGES,
+    )  # fmt: skip
 
 
-def _softmax(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    powers = np.exp(values - values.max())
-    return np.asarray(powers / powers.sum())
+def _check_search(inputs: JsonObject, parameters: JsonObject, limits: Limits) -> TaskRequest:
+    """A question about documents. Other endpoints that search have done so before a worker sees the call: then it names none."""
+    options = _read_options(parameters)
+    _check_absent(parameters, _RETRIEVER, _RERANKER, _CANDIDATES)
+    documents = read_documents(inputs["documents"], limits)
+    try:
+        question = check_text(inputs["question"], 0, limits)
+    except InvalidInput as error:
+        raise InvalidInput("invalid_query", problem=error.code, details=error.message) from error
+    options = replace(options, questions=(question,), documents=documents)
+    return TaskRequest(tuple(document.text for document in documents), True, options)
+
+
+def _check_absent(parameters: JsonObject, *unfit: Parameter[Any]) -> None:
+    """Raises InvalidInput (`invalid_parameter`) for what is of documents alone."""
+    for parameter in unfit:
+        if parameter.read(parameters) is not None:
+            raise InvalidInput("invalid_parameter", name=parameter.name, expected="absent where no documents are searched", found="one")
+
+
+def _encode_passages(options: AnsweringOptions, encoder: TextEncoder, spec: ModelSpec, max_windows: int | None) -> Encoded:
+    """Rows of the best passages, marked by their places in their documents."""
+    (question,) = options.questions
+    passages = choose_passages(question, options.documents, options.num_passages)
+    texts = [passage.text for passage in passages]
+    found = encoder.encode_questions([question] * len(texts), texts, stride=options.stride, max_windows=max_windows)
+    assert found.marks is not None, "questions have marks"
+    marks = [
+        Marks(
+            passage.document.text, [(span[0] + passage.start, span[1] + passage.start) if span else None for span in own.spans], own.words
+        )
+        for passage, own in zip(passages, found.marks, strict=True)
+    ]
+    places = [options.documents.index(passage.document) for passage in passages]
+    return Encoded(found.rows, windows=found.windows, types=found.types if spec.has_types else None, marks=marks, texts=places)

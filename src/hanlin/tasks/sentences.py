@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
-# A run of end marks with the quotes and brackets that close behind it; a Latin full stop ends a sentence only before a space.
-_END = re.compile(r"[。！？；]+[”’』」）)\]]*|[.!?]+[\"'”’)\]]*(?=\s|$)|\n+")
+from hanlin.passages import SENTENCE_END
 
 
 def sentences(text: str) -> list[str]:
     """The sentences of `text` with their marks, without the space between them; never none for a text that is not blank."""
     found: list[str] = []
     start = 0
-    for match in _END.finditer(text):
+    for match in SENTENCE_END.finditer(text):
         found.append(text[start : match.end()].strip())
         start = match.end()
     found.append(text[start:].strip())

@@ -1,0 +1,43 @@
+"""Search by words alone: BM25 over the passages of one call. Chinese and Japanese by characters and their pairs.
+
+Source: Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond (2009), with k1 = 1.2 and b = 0.75.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+_K1, _B = 1.2, 0.75
+_HAN = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_RUN = re.compile(f"([{_HAN}]+)|[^\\W_{_HAN}]+")
+
+
+def order(question: str, passages: Sequence[str]) -> list[int]:
+    """Places of the passages, the best first; equal ones as they came."""
+    asked = set(terms(question))
+    counts = [Counter(terms(passage)) for passage in passages]
+    lengths = [count.total() for count in counts]
+    mean = sum(lengths) / max(1, len(lengths)) or 1.0
+    holding = Counter(term for count in counts for term in asked & count.keys())
+    weights = {term: math.log(1 + (len(passages) - number + 0.5) / (number + 0.5)) for term, number in holding.items()}
+    scores = [
+        sum(
+            weight * count[term] * (_K1 + 1) / (count[term] + _K1 * (1 - _B + _B * length / mean))
+            for term, weight in weights.items()
+            if term in count
+        )
+        for count, length in zip(counts, lengths, strict=True)
+    ]
+    return sorted(range(len(passages)), key=lambda place: -scores[place])
+
+
+def terms(text: str) -> Iterator[str]:
+    """What is looked for: words without case; of scripts without spaces, characters and their pairs."""
+    for match in _RUN.finditer(text.casefold()):
+        yield from match[0] if match[1] else (match[0],)
+        if match[1]:
+            yield from map("".join, pairwise(match[0]))
