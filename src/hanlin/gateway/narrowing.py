@@ -13,7 +13,7 @@ from typing import Protocol
 
 import msgspec
 
-from hanlin.errors import InvalidInput, NotFound, NotReady
+from hanlin.errors import DeadlineExceeded, InvalidInput, NotFound, NotReady
 from hanlin.passages import PASSAGE_BYTES, cut_passages
 from hanlin.serving.routes import EndpointRoute
 from hanlin.serving.wire import Lane, ReplicaInfo
@@ -68,8 +68,10 @@ class Searching:
 
     @property
     def left_s(self) -> float:
-        """Seconds that the call still has; never none, so that a worker says that its time is over."""
-        return max(0.001, self.timeout_s - (time.monotonic() - self.begun_s))
+        """Seconds that the call still has. Raises DeadlineExceeded."""
+        if (left_s := self.timeout_s - (time.monotonic() - self.begun_s)) <= 0:
+            raise DeadlineExceeded("deadline_exceeded")
+        return left_s
 
     async def call(self, endpoint: str, inputs: JsonObject) -> bytes:
         """The answer of an endpoint; texts that are too long for it are cut."""

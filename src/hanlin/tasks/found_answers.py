@@ -97,7 +97,8 @@ def best_answers(sections: Sequence[Section], spec: ModelSpec, options: Answerin
     if is_allowed or not found:
         gap = np.log(max(none, _TINY)) - np.log(max(found[0].score if found else 0.0, _TINY))
         is_none = not found or gap > (spec.thresholds[0] if spec.thresholds else 0.0)
-        found.insert(0 if is_none else 1, Answer("", none, 0, 0, none))
+        behind_better = max(1, sum(answer.score >= none for answer in found))
+        found.insert(0 if is_none else behind_better, Answer("", none, 0, 0, none))
     return found[:num]
 
 

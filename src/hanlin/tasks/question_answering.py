@@ -227,12 +227,14 @@ def _read_options(parameters: JsonObject) -> AnsweringOptions:
 def _check_search(inputs: JsonObject, parameters: JsonObject, limits: Limits) -> TaskRequest:
     """A question about documents. Other endpoints that search have done so before a worker sees the call: then it names none."""
     options = _read_options(parameters)
-    _check_absent(parameters, _RETRIEVER, _RERANKER, _CANDIDATES)
+    searching = [item.name for item in (_RETRIEVER, _RERANKER, _CANDIDATES) if item.read(parameters) is not None]
     documents = read_documents(inputs["documents"], limits)
     try:
         question = check_text(inputs["question"], 0, limits)
     except InvalidInput as error:
         raise InvalidInput("invalid_query", problem=error.code, details=error.message) from error
+    if searching:
+        raise InvalidInput("invalid_parameter", name=searching[0], expected="beside the name of an endpoint that searches", found="alone")
     options = replace(options, questions=(question,), documents=documents)
     return TaskRequest(tuple(document.text for document in documents), True, options)
 
