@@ -85,6 +85,9 @@ def test_predict_asks_a_question_about_each_text(run, world) -> None:
     assert re.search(r"nobody\s+no answer\s+90\.0 %", done.out)
     assert run("predict", "reader", "it is Ada", "--question", "Who?", "--json").json()["answer"] == "Ada"
     assert run("predict", "reader", "x", "--question", "Who?", "--query", "Who?").status == 2
+    done = run("predict", "reader", "nobody", "it is Ada", "--question", "Who is it?", "--documents")
+    assert re.search(r"Who is it\?\s+Ada\s+90\.0 %\s+6–9 \(1\)", done.out)
+    assert run("predict", "reader", "x", "--documents").status == 2
 
 
 def test_predict_texts_file_and_json(run, world, tmp_path: Path) -> None:

@@ -72,6 +72,8 @@ def _answers(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:
         for item in items(answer):
             is_none = not words(part(item, "answer"))
             place = "" if is_none else f"{words(part(item, 'start'))}–{words(part(item, 'end'))}"
+            document = part(item, "document")
+            place += "" if document is None else f" ({document})"
             told = say("predict.no_answer") if is_none else cell(words(part(item, "answer")), "bold")
             rows.append((shown, told, percent(part(item, "score")), place))
             shown = ""

@@ -41,6 +41,7 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
     encoding: Annotated[str | None, typer.Option("--encoding", help=say("option.encoding"))] = None,
     query: Annotated[str | None, typer.Option("--query", help=say("option.query"))] = None,
     question: Annotated[str | None, typer.Option("--question", help=say("option.question"))] = None,
+    documents: Annotated[bool, typer.Option("--documents", help=say("option.documents"))] = False,
     top_k: Annotated[int | None, typer.Option("--top-k", help=say("option.top_k"), min=1)] = None,
     truncate: Annotated[bool, typer.Option("--truncate", help=say("option.truncate"))] = False,
     window: Annotated[bool, typer.Option("--window", help=say("option.window"))] = False,
@@ -52,6 +53,8 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
         raise InvalidInput("truncate_and_window")
     if query is not None and question is not None:
         raise InvalidInput("query_and_question")
+    if documents and question is None:
+        raise InvalidInput("documents_without_question")
     wanted = [*(texts or []), *(lines_of(file, encoding or "") if file else [])]
     if not wanted:
         raise InvalidInput("nothing_to_predict")
@@ -61,10 +64,13 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
     if truncate or window:
         parameters["long_text"] = "window" if window else "truncate"
     with connect() as hanlin:
-        asked: list[JsonValue] = [*wanted] if question is None else [{"question": question, "context": text} for text in wanted]
-        found = _ask(hanlin, endpoint, asked, query, parameters)
+        if documents:
+            found = [hanlin.predict(endpoint, {"question": question, "documents": [*wanted]}, **parameters)]
+        else:
+            asked: list[JsonValue] = [*wanted] if question is None else [{"question": question, "context": text} for text in wanted]
+            found = _ask(hanlin, endpoint, asked, query, parameters)
     if not json:
-        answers.show(wanted, found, is_ranking=query is not None)
+        answers.show([question or ""] if documents else wanted, found, is_ranking=query is not None)
     else:
         SCREEN.document(found[0] if len(wanted) == 1 and file is None and query is None else found)
 

@@ -44,8 +44,11 @@ def rank(inputs: dict, parameters: dict) -> list:
     return [{"index": index, "score": 1 / (place + 1), **extra} for place, (index, extra) in enumerate(zip(order, more, strict=True))]
 
 
-def find(inputs: list[dict], parameters: dict) -> list:
-    """The first capitalised word answers every question."""
+def find(inputs: dict | list[dict], parameters: dict) -> dict | list:
+    """The first capitalised word answers every question; of documents that of the last one."""
+    if isinstance(inputs, dict):
+        (answer,) = find([{"context": inputs["documents"][-1]}], parameters)
+        return {**answer, "document": len(inputs["documents"]) - 1}
     found = []
     for item in inputs:
         words = [word for word in item["context"].split() if word[0].isupper()]
