@@ -128,8 +128,7 @@ def telling(folder: Path, test: Split, golds: Sequence[list[str]]) -> dict[str, 
 
 def vectors(asking: Questioner, texts: Sequence[str], prompt: str) -> np.ndarray:
     """Unit vectors `(texts, dimensions)`."""
-    words = prompt if asking.encoder.max_length and prompt else ""
-    found: list[Any] = asking.ask([(words + text, {"truncation": True}) for text in texts]).answers
+    found: list[Any] = asking.ask([(prompt + text, {"truncation": True}) for text in texts]).answers
     made = np.array(found, dtype=np.float64)
     return np.asarray(made / np.linalg.norm(made, axis=1, keepdims=True))
 
@@ -148,18 +147,17 @@ def searching(language: str, base: Path, reader: Path, test: Split) -> dict[str,
     searcher, reading = asker(base), asker(reader)
     prompts = ("query: ", "passage: ") if language == "zh" else ("", "")
     near = vectors(searcher, questions, prompts[0]) @ vectors(searcher, texts, prompts[1]).T
-    found = {
+    orders_of = {
         "words": [order(question, texts) for question in questions],
         "embedding": [np.argsort(-row, kind="stable").tolist() for row in near],
     }
     figures: dict[str, float] = {"passages": len(places), "searched": len(questions)}
-    for name, orders in found.items():
+    for name, orders in orders_of.items():
         hits = [min((best.index(number) for number in gold), default=len(places)) for best, gold in zip(orders, right, strict=True)]
         figures |= {f"{name}_recall_{depth}": float(np.mean([hit < depth for hit in hits])) for depth in DEPTHS}
-        calls = [
-            ({"question": question, "documents": [texts[number] for number in best[:5]]}, {}) for question, best in zip(questions, orders, strict=True)
-        ]  # fmt: skip
-        answers: list[Any] = reading.ask(calls).answers
+        kept = [[texts[number] for number in best[:5]] for best in orders]
+        pairs = zip(questions, kept, strict=True)
+        answers: list[Any] = reading.ask([({"question": question, "documents": found}, {}) for question, found in pairs]).answers
         told = answer_metrics([item["answer"] for item in answers], [[gold["answers"][0]["text"]] for _, gold in asked])
         figures |= {f"{name}_exact": told.get("exact"), f"{name}_f1": told.get("f1")}
         figures[f"{name}_answered"] = float(np.mean([bool(item["answer"]) for item in answers]))
