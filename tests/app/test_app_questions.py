@@ -6,11 +6,12 @@ import json
 import random
 from pathlib import Path
 
+import httpx
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from hanlin.client import Hanlin
-from hanlin.errors import InvalidInput
+from hanlin.errors import InvalidInput, NotFound
 
 pytestmark = pytest.mark.e2e
 TINY = {"epochs": 25, "batch_size": 16, "rate": 2e-3, "dropout": 0.0, "precision": "fp32", "threads": 1}
@@ -97,6 +98,23 @@ def test_the_answer_is_a_piece_of_the_context_as_it_was_sent(client: Hanlin, rea
     with pytest.raises(InvalidInput) as caught:
         client.predict("reader", [{"question": "where", "context": context}, {"question": "where"}])
     assert (caught.value.code, caught.value.params["index"]) == ("invalid_question", 1)
+
+
+def test_a_stored_set_is_asked_about(client: Hanlin, reader: dict, server) -> None:
+    documents = [{"id": "shop", "text": "w1  where  Paris  w3"}, {"id": "park", "text": "w5  w6"}]
+    content = "\n".join(map(json.dumps, documents)).encode()
+    headers = {"authorization": f"Bearer {server.key}"}
+    form = {"files": {"file": ("set.jsonl", content)}, "data": {"purpose": "user_data"}}
+    kept = httpx.post(f"{server.url}/v1/files", headers=headers, **form).json()
+    assert kept["purpose"] == "user_data"
+    found = client.predict("reader", {"question": "where", "documents": kept["id"]}, passages=1)
+    sent = client.predict("reader", {"question": "where", "documents": [*documents]}, passages=1)
+    assert found == sent
+    assert found["document"] == "shop"
+    assert found["answer"] == "Paris" == documents[0]["text"][found["start"] : found["end"]]
+    httpx.delete(f"{server.url}/v1/files/{kept['id']}", headers=headers).raise_for_status()
+    with pytest.raises(NotFound):
+        client.predict("reader", {"question": "where", "documents": kept["id"]})
 
 
 def test_a_batch_answers_question_by_question(client: Hanlin, reader: dict, tmp_path: Path) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 
 import pytest
 
 from hanlin.control import files, jobs
-from hanlin.errors import InvalidInput
+from hanlin.control.document_files import StoredDocuments
+from hanlin.errors import InvalidInput, NotFound, PermissionDenied
+from hanlin.types import TeamId
 
 
 def test_forms_that_never_arrived_are_swept_away(platform) -> None:
@@ -22,6 +25,22 @@ def test_forms_that_never_arrived_are_swept_away(platform) -> None:
         os.utime(path, (long_ago_s, long_ago_s))
     files.sweep(platform)
     assert [path.exists() for path in (old, new, other)] == [False, True, True]
+
+
+def test_a_set_of_documents_is_its_teams_and_of_its_purpose(platform, owner, tmp_path) -> None:
+    path = tmp_path / "set.jsonl"
+    path.write_bytes(b'"one"')
+    kept = files.add(platform, owner, path, name="set.jsonl", purpose="user_data")
+    other = files.add(platform, owner, path, name="rows.jsonl", purpose="batch")
+    sets = StoredDocuments(platform)
+    asking = replace(owner, scopes=frozenset({"predict"}))
+    assert sets.find(asking, kept.id) == (kept.digest, 5)
+    assert sets.read(kept.digest) == b'"one"'
+    for principal, name in ((asking, other.id), (asking, kept.id + "x"), (asking, "\x00"), (replace(asking, team_id=TeamId("x")), kept.id)):
+        with pytest.raises(NotFound):
+            sets.find(principal, name)
+    with pytest.raises(PermissionDenied):
+        sets.find(replace(owner, scopes=frozenset({"read"})), kept.id)
 
 
 @pytest.mark.parametrize("url", ["/v1/keys", "/v1/embeddings\r\nx: y", "", "http://elsewhere/v1/embeddings", "/v1/embeddings?x"])

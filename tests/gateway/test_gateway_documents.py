@@ -98,7 +98,7 @@ def test_what_cannot_search_is_refused(doors, parameters: dict, code: str) -> No
 @pytest.mark.parametrize(
     ("documents", "question", "code"),
     [
-        ("x", "good", "invalid_documents"),
+        ({}, "good", "invalid_documents"),
         ([], "good", "empty_batch"),
         (["good", " "], "good", "empty_text"),
         (["good", 5], "good", "invalid_inputs"),
@@ -112,6 +112,11 @@ def test_what_cannot_search_is_refused(doors, parameters: dict, code: str) -> No
 def test_what_is_wrong_with_documents_is_told_alike(doors, documents: object, question: object, code: str, retriever) -> None:
     found = ask(doors, documents, question, retriever=retriever)
     assert (found.status_code, found.json()["error"]["code"]) == (422, code), found.text
+
+
+def test_a_set_that_nobody_keeps_is_not_found(doors) -> None:
+    found = ask(doors, "file-x", retriever="ranks")
+    assert (found.status_code, found.json()["error"]["code"]) == (404, "not_found")
 
 
 def test_more_passages_than_endpoints_search_are_refused_before_any_is(doors) -> None:

@@ -89,7 +89,7 @@ def test_the_answer_names_its_document_and_its_place_in_it(encoder: TextEncoder)
     [
         ({"question": "when", "documents": "x"}, {}, "invalid_documents"),
         ({"question": "when", "documents": []}, {}, "empty_batch"),
-        ({"question": "when", "documents": ["x"] * 257}, {}, "batch_too_large"),
+        ({"question": "when", "documents": ["x"] * 4097}, {}, "batch_too_large"),
         ({"question": "when", "documents": ["x", {"text": "x", "title": "y"}]}, {}, "invalid_documents"),
         ({"question": "when", "documents": ["x", {"id": True, "text": "y"}]}, {}, "invalid_documents"),
         ({"question": "when", "documents": ["x", {"id": "\ud800", "text": "y"}]}, {}, "invalid_documents"),

@@ -6,6 +6,7 @@ import socket
 
 from hanlin.app.wiring import open_platform
 from hanlin.console import create_console
+from hanlin.control.document_files import StoredDocuments
 from hanlin.gateway.acceptor import Tally
 from hanlin.gateway.app import create_app
 from hanlin.gateway.control_api import create_control_router
@@ -23,7 +24,7 @@ def run_gateway(settings: Settings, *, socket_fd: int, index: int = 0, tally_fd:
         tally_fd: memory in which all gateways tell how many connections they hold.
     """
     platform = open_platform(settings)
-    dataplane = Dataplane(platform.accounts, settings=settings, index=index)
+    dataplane = Dataplane(platform.accounts, settings=settings, index=index, documents=StoredDocuments(platform))
 
     def is_database_ready() -> bool:
         platform.database.change_counter()

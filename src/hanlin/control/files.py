@@ -22,7 +22,7 @@ from hanlin.storage.database import find_or_add
 from hanlin.storage.tables import FileRow
 from hanlin.types import Digest, JsonObject, Principal, TeamId, shorten, utc_now
 
-Purpose = Literal["batch", "batch_output", "batch_errors", "fine-tune"]
+Purpose = Literal["batch", "batch_output", "batch_errors", "fine-tune", "user_data"]
 MAX_LISTED = 10_000
 ARRIVING = ".form-"
 _MAX_NAME = 255
@@ -72,7 +72,11 @@ def keep(
 def add(
     platform: Platform, principal: Principal, path: Path, *, name: str, purpose: Purpose = "batch", ttl_s: float | None = None
 ) -> StoredFile:  # fmt: skip
-    """Stores the input of a batch or of a fine-tuning. Raises InvalidInput (`too_many_files`, `batch_file_too_large`, `empty_file`)."""
+    """Stores the input of a batch or of a fine-tuning, or a set of documents.
+
+    Raises:
+        InvalidInput: `too_many_files`, `batch_file_too_large`, `empty_file`.
+    """
     principal.require("write")
     size_bytes, limit = path.stat().st_size, platform.settings.max_batch_file_bytes
     if not size_bytes:

@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from hanlin.errors import Conflict, NotFound, Overloaded
+from hanlin.gateway.document_sets import DocumentSets
 from hanlin.gateway.narrowing import Searching, is_searched, narrowed
 from hanlin.gateway.peers import Peers, Poison, Withdraw
-from hanlin.gateway.ports import Authenticator, Journal, Limit, Mask, NoJournal, NoMask, NoQuota, Quota
+from hanlin.gateway.ports import Authenticator, DocumentFiles, Journal, Limit, Mask, NoDocuments, NoJournal, NoMask, NoQuota, Quota
 from hanlin.gateway.response_cache import ResponseCache, cache_key
 from hanlin.serving.demand import DemandSender
 from hanlin.serving.full_disk import FullDisk
@@ -61,13 +62,14 @@ class Dataplane:
 
     def __init__(
         self, authenticator: Authenticator, *, settings: Settings, quota: Quota | None = None, mask: Mask | None = None,
-        journal: Journal | None = None, router: Router | None = None, index: int = 0,
+        journal: Journal | None = None, documents: DocumentFiles | None = None, router: Router | None = None, index: int = 0,
     ) -> None:  # fmt: skip
         self.settings = settings
         self._authenticator = authenticator
         self._quota = quota or NoQuota()
         self._mask = mask or NoMask()
         self._journal = journal or NoJournal()
+        self._documents = DocumentSets(documents or NoDocuments())
         self._follows_routes = router is None
         self._tell = DemandSender(settings.home / "run")
         self.router = router or Router(
@@ -142,8 +144,10 @@ class Dataplane:
             HanlinError: PermissionDenied, NotFound, Overloaded, QuotaExceeded, or as the worker refused it.
         """
         principal.require("predict")
+        if type(inputs) is dict and "documents" in inputs:
+            self.find(principal, endpoint)  # a call that nobody can answer reads and searches nothing
+            inputs = await self._documents.filled(principal, inputs)
         if is_searched(inputs, parameters):
-            self.find(principal, endpoint)  # a call that nobody can answer searches nothing
             search = Searching(self, principal, timeout_s, language, request_id, lane, trace_id)
             inputs, parameters = await narrowed(inputs, parameters, search)
             timeout_s = search.left_s

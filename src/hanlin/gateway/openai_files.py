@@ -1,4 +1,4 @@
-"""OpenAI's files: inputs of batches and fine-tunings, and what batches made. Source: its reference of `/v1/files`."""
+"""OpenAI's files: inputs of batches and fine-tunings, sets of documents, and what batches made. Source: its reference of `/v1/files`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ _FORM = {
             "schema": {
                 "type": "object", "required": ["file", "purpose"],
                 "properties": {
-                    "file": {"type": "string", "format": "binary"}, "purpose": {"type": "string", "enum": ["batch", "fine-tune"]},
+                    "file": {"type": "string", "format": "binary"},
+                    "purpose": {"type": "string", "enum": ["batch", "fine-tune", "user_data"]},
                     "expires_after[anchor]": {"type": "string", "enum": ["created_at"]},
                     "expires_after[seconds]": {"type": "integer", "minimum": _MIN_TTL_S, "maximum": _MAX_TTL_S},
                 },
@@ -36,8 +37,8 @@ _FORM = {
         }
     },
 }  # fmt: skip
-Purpose = Literal["batch", "batch_output", "fine-tune"]
-_INPUTS: dict[str, files.Purpose] = {"batch": "batch", "fine-tune": "fine-tune"}
+Purpose = Literal["batch", "batch_output", "fine-tune", "user_data"]
+_INPUTS: dict[str, files.Purpose] = {"batch": "batch", "fine-tune": "fine-tune", "user_data": "user_data"}
 
 
 class FileAnswer(Answer):
@@ -85,7 +86,8 @@ def routes(platform: Platform) -> APIRouter:
 
     @data.add("POST", "/files", "write", openapi_extra={"requestBody": _FORM})
     async def create_batch_file(caller: Caller, request: Request) -> FileAnswer:
-        """Uploads the input of a batch or of a fine-tuning, as a form with `file` and `purpose` (`batch`, `fine-tune`)."""
+        """Uploads the input of a batch or of a fine-tuning as a form with `file` and `purpose`: `batch`, `fine-tune`, or
+        `user_data`, a set of documents to ask questions about."""
         await asyncio.to_thread(files.check_room, platform, caller)
         limit = platform.settings.max_batch_file_bytes
         form = await read_form(request, files.arrivals(platform), limit=limit, prefix=files.ARRIVING)
@@ -138,7 +140,7 @@ def _keep(platform: Platform, caller: Principal, form: Form) -> StoredFile:
     purpose = _INPUTS.get(form.fields["purpose"])
     if purpose is None:
         raise InvalidInput(
-            "invalid_parameter", name="purpose", expected="one of batch and fine-tune", found=shorten(form.fields["purpose"])
+            "invalid_parameter", name="purpose", expected="one of batch, fine-tune and user_data", found=shorten(form.fields["purpose"])
         )
     return files.add(platform, caller, form.path, name=_name(form.file_name), purpose=purpose, ttl_s=_ttl_s(form))
 

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from hanlin.types import JsonValue, Principal
+from hanlin.errors import NotFound
+from hanlin.types import JsonValue, Principal, shorten
 
 
 class Authenticator(Protocol):
@@ -75,6 +76,30 @@ class Journal(Protocol):
     ) -> None:
         """`trace_id`: of the caller's trace, empty outside of one. `is_cached`: no engine ran for it. Returns once the record is safe."""
         ...
+
+
+class DocumentFiles(Protocol):
+    """Sets of documents that teams keep. Called beside the event loop."""
+
+    def find(self, principal: Principal, file_id: str) -> tuple[str, int]:
+        """Digest and size of a set that the caller's team keeps. Raises NotFound."""
+        ...
+
+    def read(self, digest: str) -> bytes:
+        """The bytes of a set. Raises DataCorrupt."""
+        ...
+
+
+class NoDocuments:
+    """No sets are kept."""
+
+    def find(self, principal: Principal, file_id: str) -> tuple[str, int]:
+        """See `DocumentFiles`."""
+        raise NotFound("not_found", kind="file", name=shorten(file_id))
+
+    def read(self, digest: str) -> bytes:
+        """See `DocumentFiles`."""
+        raise NotFound("not_found", kind="file", name="")
 
 
 class NoQuota:

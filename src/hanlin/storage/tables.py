@@ -278,7 +278,7 @@ class FileRow(Table):
     id: Mapped[str] = mapped_column(primary_key=True)
     team_id: Mapped[str] = mapped_column(ForeignKey("teams.team_id"))
     name: Mapped[str] = mapped_column(Text)
-    purpose: Mapped[str]  # batch, batch_output, batch_errors, fine-tune
+    purpose: Mapped[str]  # batch, batch_output, batch_errors, fine-tune, user_data
     digest: Mapped[str] = mapped_column(index=True)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     job_id: Mapped[str | None]

@@ -21,10 +21,13 @@ _DOCUMENT: dict[str, JsonObject] = {
     "id": {"type": ["string", "integer"], "minLength": 1, "maxLength": MAX_ID, "description": "left out, its place in the list"},
     "start": {"type": "integer", "minimum": 0, "description": "where this piece begins in its document; places are told from there"},
 }
+_OBJECT: JsonObject = {"type": "object", "required": ["text"], "additionalProperties": False, "properties": {**_DOCUMENT}}
 DOCUMENTS: JsonObject = {
-    "type": "array", "minItems": 1,
-    "items": {"anyOf": [TEXT, {"type": "object", "required": ["text"], "additionalProperties": False, "properties": {**_DOCUMENT}}]},
-}  # fmt: skip
+    "anyOf": [
+        {"type": "array", "minItems": 1, "maxItems": MAX_PASSAGES, "items": {"anyOf": [TEXT, _OBJECT]}},
+        {"type": "string", "description": "id of a file of purpose `user_data`: such a text or object a line"},
+    ]
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,8 @@ def read_documents(value: JsonValue, limits: Limits) -> tuple[Document, ...]:
         raise InvalidInput("invalid_documents", found=json_type(value))
     if not value:
         raise InvalidInput("empty_batch")
-    if len(value) > limits.max_items:
-        raise InvalidInput("batch_too_large", items=len(value), limit=limits.max_items)
+    if len(value) > MAX_PASSAGES:
+        raise InvalidInput("batch_too_large", items=len(value), limit=MAX_PASSAGES)
     return tuple(_read_document(item, index, limits) for index, item in enumerate(value))
 
 

@@ -5,6 +5,7 @@ Source: Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and 
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections import Counter
@@ -19,7 +20,7 @@ _RUN = re.compile(f"([{_HAN}]+)|[^\\W_{_HAN}]+")
 def order(question: str, passages: Sequence[str]) -> list[int]:
     """Places of the passages, the best first; equal ones as they came."""
     asked = set(terms(question))
-    counts = [Counter(terms(passage)) for passage in passages]
+    counts = list(map(_counted, passages))
     lengths = [count.total() for count in counts]
     mean = sum(lengths) / max(1, len(lengths)) or 1.0
     holding = Counter(term for count in counts for term in asked & count.keys())
@@ -33,6 +34,11 @@ def order(question: str, passages: Sequence[str]) -> list[int]:
         for count, length in zip(counts, lengths, strict=True)
     ]
     return sorted(range(len(passages)), key=lambda place: -scores[place])
+
+
+@functools.lru_cache(maxsize=2 * 4096)  # of sets that are asked about again and again: some 40 MB
+def _counted(passage: str) -> Counter[str]:
+    return Counter(terms(passage))
 
 
 def terms(text: str) -> Iterator[str]:
