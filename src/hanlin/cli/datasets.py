@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from hanlin.cli import corpora, show_dataset
+from hanlin.cli import corpora, show_check, show_dataset
 from hanlin.cli.confirming import confirm_deletion
 from hanlin.cli.options import JsonFlag, Task, Wait, Yes, add_command, connect, group
 from hanlin.cli.screen import SCREEN, grid
-from hanlin.cli.shape import figure, moment, part, words
-from hanlin.cli.waiting import see_through, uploading
+from hanlin.cli.shape import figure, moment, number, part, words
+from hanlin.cli.waiting import see_through, uploading, wait_for
 from hanlin.cli.words import say
 from hanlin.errors import InvalidInput
 from hanlin.types import JsonObject, is_name, shorten
@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     add_command(dataset, "add", add, "help.dataset_add")
     add_command(dataset, "list", list_, "help.dataset_list")
     add_command(dataset, "show", show, "help.dataset_show")
+    add_command(dataset, "check", check, "help.dataset_check")
     add_command(dataset, "delete", delete, "help.dataset_delete")
     add_command(dataset, "sample", corpora.sample, "help.dataset_sample")
 
@@ -77,16 +78,38 @@ def list_(json: JsonFlag = False) -> None:
 
 def show(name: Annotated[str, typer.Argument(help=say("option.dataset_name"))], json: JsonFlag = False) -> None:
     """See `help.dataset_show`."""
-    plain, number = _parts(name)
+    plain, wanted = _parts(name)
     with connect() as hanlin:
         found = hanlin.datasets.get(plain)
     if json:
         SCREEN.document(found.model_dump(mode="json"))
         return
-    if not found.versions and number is None:
+    if not found.versions and wanted is None:
         SCREEN.line(f"{found.name} · {found.task} · {say('model.empty')}")
         return
-    show_dataset.show(found, number)
+    show_dataset.show(found, wanted)
+
+
+def check(
+    reference: Annotated[str, typer.Argument(metavar="NAME[:N]", help=say("option.dataset_checked"))],
+    model: Annotated[str | None, typer.Option("--model", help=say("option.check_model"), metavar="MODEL")] = None,
+    likeness: Annotated[float, typer.Option("--likeness", help=say("option.likeness"), min=0.5, max=1)] = 0.7,
+    wait: Wait = True,
+    json: JsonFlag = False,
+) -> None:
+    """See `help.dataset_check`."""
+    name, _ = _parts(reference)
+    with connect() as hanlin:
+        job = hanlin.datasets.check(reference, model=model, likeness=likeness)
+        if not wait:
+            see_through(hanlin, job, wait=False, json=json)
+            return
+        ended = wait_for(hanlin, job)
+        found = hanlin.datasets.found(name, int(number(part(ended.result, "version")) or 0))
+    if json:
+        SCREEN.document(found.model_dump(mode="json"))
+    else:
+        show_check.show(found)
 
 
 def delete(
@@ -96,12 +119,12 @@ def delete(
     json: JsonFlag = False,
 ) -> None:
     """See `help.dataset_delete`."""
-    name, number = _parts(reference)
-    confirm_deletion(reference, is_whole=number is None, yes=yes, json=json)
+    name, version = _parts(reference)
+    confirm_deletion(reference, is_whole=version is None, yes=yes, json=json)
     with connect() as hanlin:
-        hanlin.datasets.delete(name, number, force=force)
+        hanlin.datasets.delete(name, version, force=force)
     if json:
-        SCREEN.document({"name": name, "version": number, "state": "deleted"})
+        SCREEN.document({"name": name, "version": version, "state": "deleted"})
     else:
         SCREEN.line(say("model.deleted", model=reference))
 

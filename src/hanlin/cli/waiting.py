@@ -54,7 +54,7 @@ def see_through(hanlin: Hanlin, job: Job, *, wait: bool, json: bool) -> Job | No
     return job
 
 
-KINDS = ("ingest", "train", "tune", "fine-tune", "evaluate", "compress", "import", "certify", "batch")
+KINDS = ("ingest", "check", "train", "tune", "fine-tune", "evaluate", "compress", "import", "certify", "batch")
 
 
 @contextmanager

@@ -11,7 +11,19 @@ from hanlin.client import replies
 from hanlin.client.building import get, path_of, send
 from hanlin.client.steps import Call, Reply
 from hanlin.client.value import JsonObject
-from hanlin.client.values import Dataset, Deployment, Endpoint, Job, Key, Model, ModelVersion, Rollback, Task, UploadedFile  # fmt: skip
+from hanlin.client.values import (  # fmt: skip
+    Dataset,
+    DatasetCheck,
+    Deployment,
+    Endpoint,
+    Job,
+    Key,
+    Model,
+    ModelVersion,
+    Rollback,
+    Task,
+    UploadedFile,
+)
 from hanlin.errors import Internal
 from hanlin.types import LongText, Scope, is_digest
 
@@ -64,6 +76,17 @@ def list_datasets() -> Call[list[Dataset]]:
 def get_dataset(name: str) -> Call[Dataset]:
     """One dataset with its versions."""
     return get(path_of("api", "v1", "datasets", name), replies.one(Dataset))
+
+
+def get_check(name: str, number: int) -> Call[DatasetCheck]:
+    """What the newest check of a version found."""
+    return get(path_of("api", "v1", "datasets", name, "versions", number, "check"), replies.one(DatasetCheck))
+
+
+def check_config(dataset: str, *, model: str | None, likeness: float) -> JsonObject:
+    """What a job of kind `check` must be told."""
+    config: JsonObject = {"dataset": dataset, "likeness": likeness}
+    return config | ({"model": model} if model else {})
 
 
 def delete_dataset(name: str, number: int | None, *, force: bool) -> Call[None]:

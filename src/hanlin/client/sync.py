@@ -20,7 +20,7 @@ from hanlin.client.inference import Inference
 from hanlin.client.serving import Deployments, Endpoints
 from hanlin.client.sse import Message
 from hanlin.client.value import JsonObject
-from hanlin.client.values import Dataset, Job, JobEvent, Key, Model, ModelVersion, Task, UploadedFile
+from hanlin.client.values import Dataset, DatasetCheck, Job, JobEvent, Key, Model, ModelVersion, Task, UploadedFile
 from hanlin.types import ModelRef, Scope, check_name
 
 OnEvent = Callable[[JobEvent], None]
@@ -160,6 +160,15 @@ class Datasets(Part):
         check_name(name, kind="dataset")  # before a byte is sent
         files = self._core.driver.run(transfer.upload(Path(source), self._core.policy, on_bytes=on_bytes))
         return self._core.call(calls.submit_job("ingest", transfer.ingest_config(name, task, files, options), idempotency_key=None))
+
+    def check(self, dataset: str, *, model: str | None = None, likeness: float = 0.7) -> Job:
+        """Queue a look through `name` or `name:3`: near-twins, leaks, doubted labels, lengths in tokens of `model`, languages."""
+        config = calls.check_config(dataset, model=model, likeness=likeness)
+        return self._core.call(calls.submit_job("check", config, idempotency_key=None))
+
+    def found(self, name: str, number: int) -> DatasetCheck:
+        """What the newest check of a version found. Raises NotFound (`dataset_not_checked`)."""
+        return self._core.call(calls.get_check(name, number))
 
     def delete(self, name: str, number: int | None = None, *, force: bool = False) -> None:
         """Delete a version, or without a number all of it. Refused while a model version was trained on it, unless `force`."""

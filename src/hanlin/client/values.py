@@ -94,6 +94,14 @@ class DatasetVersion(Value):
     report: JsonObject = Field(default_factory=dict)
 
 
+class DatasetCheck(Value):
+    """What looking through a dataset version found; docs/honest-data.md names what stands in `found`."""
+
+    name: str
+    number: int
+    found: JsonObject = Field(default_factory=dict)
+
+
 class Dataset(Value):
     """A named table of examples for a task; versions newest first."""
 

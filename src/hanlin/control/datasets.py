@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from hanlin.control.platform import Platform
 from hanlin.control.values import DatasetView
+from hanlin.errors import NotFound
 from hanlin.registry.values import DatasetVersion, ModelVersion
-from hanlin.types import Principal
+from hanlin.types import JsonObject, Principal
 
 
 def list_datasets(platform: Platform, principal: Principal) -> list[DatasetView]:
@@ -21,6 +22,15 @@ def get_dataset(platform: Platform, principal: Principal, name: str) -> DatasetV
     principal.require("read")
     item = platform.registry.get_dataset(principal.team_id, name)
     return DatasetView(item.name, item.task, item.versions)
+
+
+def get_check(platform: Platform, principal: Principal, name: str, number: int) -> JsonObject:
+    """What the newest check of a version found. Raises NotFound (also `dataset_not_checked`)."""
+    principal.require("read")
+    version = platform.registry.resolve_dataset(principal.team_id, f"{name}:{number}")
+    if version.check is None:
+        raise NotFound("dataset_not_checked", dataset=str(version))
+    return version.check
 
 
 def delete_dataset(platform: Platform, principal: Principal, name: str, number: int | None = None, *, is_forced: bool = False) -> None:

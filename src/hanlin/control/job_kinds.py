@@ -156,6 +156,16 @@ class FineTune(JobKind):
     metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] = Field(default_factory=dict, max_length=16)
 
 
+class Check(JobKind):
+    """A dataset version is looked through: near-twins, leaks between splits, label-noise suspects, lengths, languages."""
+
+    kind = "check"
+    lane = "light"
+    dataset: DatasetName
+    model: ModelName | None = Field(None, description="whose tokenizer and longest text count; null: characters of Chinese and words")
+    likeness: float = Field(0.7, ge=0.5, le=1, description="from which on two texts are near-twins: shared shingles over all (Jaccard)")
+
+
 class Evaluate(JobKind):
     """A model version is measured on a dataset's test rows."""
 
@@ -230,7 +240,7 @@ class Batch(JobKind):
 
 
 JOB_KINDS: dict[str, type[JobKind]] = {
-    model.kind: model for model in (Ingest, Train, Tune, FineTune, Evaluate, Import, Compress, Certify, Batch)
+    model.kind: model for model in (Ingest, Check, Train, Tune, FineTune, Evaluate, Import, Compress, Certify, Batch)
 }
 
 

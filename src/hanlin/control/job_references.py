@@ -26,6 +26,10 @@ def check_references(platform: Platform, principal: Principal, job: job_kinds.Jo
             _check_trainable(job.task)
             ReadOptions.from_json(job.options)
             _check_files(platform, principal, job.files)
+        case job_kinds.Check():
+            platform.registry.resolve_dataset(principal.team_id, job.dataset)
+            if job.model is not None:
+                platform.registry.resolve(principal.team_id, ModelRef.parse(job.model))
         case job_kinds.Import():
             TASKS.get(job.task)
             _check_files(platform, principal, job.files)

@@ -12,6 +12,7 @@ _FILE: JsonObject = {"path": "reviews.csv", "sha256": "9f" * 32, "size_bytes": 4
 # One request of each kind; a test checks every one as if it were sent.
 EXAMPLES: dict[str, JsonObject] = {
     "ingest": {"dataset": "reviews", "files": [_FILE], "options": {"text": "review", "label": "sentiment"}},
+    "check": {"dataset": "reviews", "model": "sentiment:1", "likeness": 0.8},
     "train": {"dataset": "reviews", "model": "lstm", "name": "sentiment", "options": {"epochs": 5, "hidden_size": 128}},
     "tune": {"dataset": "reviews", "model": "lstm", "name": "mood", "trials": 9, "space": {"layers": [1, 2]}},
     "fine-tune": {"model": "lstm", "name": "mood", "training_file": {**_FILE, "path": "rows.jsonl"}, "options": {"epochs": 5}},

@@ -38,8 +38,7 @@ class Shingles(NamedTuple):
 
 def shingles_of(texts: Sequence[str]) -> Shingles:
     """The shingles of each text; none of a text without letters. Memory: about 100 bytes a character of all texts together."""
-    codes, owners = _letters(texts)
-    units, texts_of, are_words = _units(codes, owners)
+    units, texts_of, are_words = units_of(texts)
     neighbours = texts_of[:-1] == texts_of[1:]
     pairs = _mixed(units[:-1] * _ODD + units[1:])[neighbours]
     is_alone = np.bincount(texts_of, minlength=len(texts))[texts_of] == 1
@@ -48,6 +47,11 @@ def shingles_of(texts: Sequence[str]) -> Shingles:
     keys = distinct((owners_of << np.uint64(32)) | (np.concatenate([pairs, units[lonely]]) >> np.uint64(32)))
     starts = np.searchsorted(keys, np.arange(len(texts) + 1, dtype=np.uint64) << np.uint64(32))
     return Shingles(keys.astype(np.uint32), starts.astype(np.int64))
+
+
+def units_of(texts: Sequence[str]) -> tuple[_Wide, Numbers, npt.NDArray[np.bool_]]:
+    """(hash, position of its text, whether it is a word) of the units of all texts, in order."""
+    return _units(*_letters(texts))
 
 
 def distinct(values: _Wide) -> _Wide:
@@ -91,7 +95,7 @@ def _mixed(values: _Wide) -> _Wide:
 @functools.cache
 def _powers() -> _Wide:
     with np.errstate(over="ignore"):
-        return np.cumprod(np.full(_PLACES, _ODD, dtype=np.uint64))
+        return np.cumprod(np.full(_PLACES, _ODD, dtype=np.uint64), dtype=np.uint64)
 
 
 @functools.cache

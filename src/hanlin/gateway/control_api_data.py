@@ -9,6 +9,7 @@ from hanlin.control.platform import Platform
 from hanlin.gateway.control_api_routing import Caller, Number, Routes
 from hanlin.gateway.control_api_wire import (
     DatasetAnswer,
+    DatasetCheckAnswer,
     DatasetsAnswer,
     KeyAnswer,
     KeyRequest,
@@ -42,6 +43,11 @@ def routes(platform: Platform) -> APIRouter:
     def delete_dataset_version(caller: Caller, name: str, number: Number, force: bool = False) -> None:
         """Deletes one version of a dataset; 409 as for the whole."""
         datasets.delete_dataset(platform, caller, name, number, is_forced=force)
+
+    @data.add("GET", "/datasets/{name}/versions/{number}/check", "read")
+    def get_dataset_check(caller: Caller, name: str, number: Number) -> DatasetCheckAnswer:
+        """What the newest job of kind `check` found in a version; 404 where there was none."""
+        return DatasetCheckAnswer(name=name, number=number, found=datasets.get_check(platform, caller, name, number))
 
     @data.add("GET", "/tasks", "read")
     def list_tasks(caller: Caller) -> TasksAnswer:

@@ -34,7 +34,7 @@ class Answer(BaseModel):
 class JobRequest(Sent):
     """A job to queue."""
 
-    kind: str = Field(max_length=40, description="ingest, train, evaluate, import, compress or certify")
+    kind: str = Field(max_length=40, description="ingest, check, train, evaluate, import, compress or certify")
     config: Json = Field(description="what the job must be told; depends on the kind")
     idempotency_key: str | None = Field(None, max_length=200, description="the same key with the same request answers the first job")
 
@@ -114,6 +114,14 @@ class DatasetAnswer(Answer):
     def of(cls, view: DatasetView) -> Self:
         """From control's value."""
         return cls(name=view.name, task=view.task, versions=[DatasetVersionAnswer.of(item) for item in view.versions])
+
+
+class DatasetCheckAnswer(Answer):
+    """What looking through a dataset version found."""
+
+    name: str
+    number: int
+    found: Json = Field(description="near-twins, leaks, doubted labels, lengths and languages; docs/honest-data.md names each field")
 
 
 class DatasetsAnswer(Answer):

@@ -69,6 +69,16 @@ class DatasetRecords:
             found = session.scalars(select(DatasetRow).where(DatasetRow.team_id == team_id).order_by(DatasetRow.name)).all()
             return [_value(session, row) for row in found]
 
+    def keep_check(self, version: DatasetVersion, found: JsonObject) -> None:
+        """See `Registry.keep_check`."""
+        with self._database.write() as session:
+            dataset = rows.find_dataset(session, version.team_id, version.name)
+            query = select(DatasetVersionRow).where(DatasetVersionRow.dataset_id == dataset.id, DatasetVersionRow.number == version.number)
+            row = session.scalar(query.where(DatasetVersionRow.digest == version.digest))
+            if row is None:
+                raise NotFound("not_found", kind="dataset version", name=str(version))
+            row.report = {**row.report, rows.CHECK: found}
+
     def made_of(self, team_id: TeamId, versions: Iterable[DatasetVersion]) -> dict[str, tuple[ModelVersion, ...]]:
         """See `Registry.made_of`."""
         digests = {str(version): version.digest for version in versions}

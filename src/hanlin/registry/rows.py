@@ -11,7 +11,9 @@ from hanlin.errors import NotFound
 from hanlin.registry.values import Alias, Certificate, DatasetVersion, ModelVersion, Variant, VersionState
 from hanlin.storage.manifest import Manifest
 from hanlin.storage.tables import AliasRow, CertificateRow, DatasetRow, DatasetVersionRow, ModelRow, ModelVersionRow, VariantRow
-from hanlin.types import Digest, JobId, TeamId, shorten
+from hanlin.types import Digest, JobId, JsonObject, TeamId, shorten
+
+CHECK = "check"  # under which the findings of a check are stored in the report of a dataset version
 
 
 def find_dataset(session: Session, team_id: str, name: str, *, is_locked: bool = False) -> DatasetRow:
@@ -45,7 +47,8 @@ def dataset_version(dataset: DatasetRow, row: DatasetVersionRow) -> DatasetVersi
     """The value of a row."""
     return DatasetVersion(
         team_id=TeamId(row.team_id), name=dataset.name, task=dataset.task, number=row.number, digest=Digest(row.digest),
-        manifest=Manifest.from_json(row.manifest), report=row.report, created_at=row.created_at,
+        manifest=Manifest.from_json(row.manifest), report={name: value for name, value in row.report.items() if name != CHECK},
+        created_at=row.created_at, check=cast("JsonObject | None", row.report.get(CHECK)),
     )  # fmt: skip
 
 

@@ -54,6 +54,10 @@ class Registry:
         """All datasets, by name."""
         return self._datasets.list(team_id)
 
+    def keep_check(self, version: DatasetVersion, found: JsonObject) -> None:
+        """What looking through a dataset version found, instead of what was found before. Raises NotFound when it is gone."""
+        self._datasets.keep_check(version, found)
+
     def made_of(self, team_id: TeamId, versions: Iterable[DatasetVersion]) -> dict[str, tuple[ModelVersion, ...]]:
         """The model versions that were trained on these dataset versions, by `name:number`, oldest first."""
         return self._datasets.made_of(team_id, versions)

@@ -24,6 +24,7 @@ class DatasetVersion:
     manifest: Manifest
     report: JsonObject
     created_at: datetime
+    check: JsonObject | None = None  # what looking through it found, where anybody has
 
     def __str__(self) -> str:
         return f"{self.name}:{self.number}"
