@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hanlin.console.reading import child, objects, read_warnings, text, whole
+from hanlin.console.reading_check import read_check
 from hanlin.console.views import VersionView
 from hanlin.console.views_data import SPLITS, DatasetVersionView, Found, LabelRows, Place
 from hanlin.registry.values import DatasetVersion
@@ -38,6 +39,7 @@ def read_dataset_version(item: DatasetVersion, trained: Sequence[VersionView]) -
         facts=tuple((name, fact) for name in _FACTS if (fact := text(report, name))),
         warnings=read_warnings(report),
         trained=tuple(trained),
+        check=read_check(item.check),
     )
 
 

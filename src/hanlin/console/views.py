@@ -257,7 +257,7 @@ class JobView:
     def result_dataset(self) -> tuple[str, int] | None:
         """The dataset version that this job read in, if it did."""
         name, number = self.result.get("dataset"), self.result.get("version")
-        if self.kind == "ingest" and isinstance(name, str) and is_name(name) and isinstance(number, int):
+        if self.kind in {"ingest", "check"} and isinstance(name, str) and is_name(name) and isinstance(number, int):
             return name, number
         return None
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import BinaryIO
 
 from hanlin.console.views import VersionView
+from hanlin.console.views_check import CheckView
 from hanlin.messages.said import Said
 
 SPLITS = ("train", "validation", "test")
@@ -61,6 +62,7 @@ class DatasetVersionView:
         conflict_rows: rows dropped because their text had several labels.
         facts: format, encoding, language and the like, as (name, value).
         trained: versions that were trained on it, newest first.
+        check: what looking through it found, where anybody has.
     """
 
     name: str
@@ -79,6 +81,7 @@ class DatasetVersionView:
     facts: tuple[tuple[str, str], ...] = ()
     warnings: tuple[Said, ...] = ()
     trained: tuple[VersionView, ...] = ()
+    check: CheckView | None = None
 
 
 @dataclass(frozen=True, slots=True)

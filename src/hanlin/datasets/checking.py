@@ -89,7 +89,10 @@ def look_through(
     sizes, golds, done = dict.fromkeys(SPLITS, 0), list[Gold](), 0
     for split, piece in read_rows(folder):
         found = [read_gold(annotation) for annotation in piece.labels] if is_classified else []
-        finder.add([f"{text}\n{gold.pair}" if gold.pair else text for text, gold in zip(piece.texts, found, strict=True)] or piece.texts)
+        whole = (
+            [f"{text}\n{gold.pair}" if gold.pair else text for text, gold in zip(piece.texts, found, strict=True)] if found else piece.texts
+        )
+        finder.add(whole)
         for place, (text, tokens) in enumerate(zip(piece.texts, (count or _units)(piece.texts), strict=True)):
             profile.add(text, tokens, found[place].labels if found else ())
         golds += [gold._replace(pair="") for gold in found]  # of pairs the texts are read again
@@ -109,7 +112,7 @@ def twins_report(found: Found, rows: dict[int, Row]) -> JsonObject:
     labels = _labels_differ(found)
     return {
         "rows": twins.rows, "groups": twins.groups, "largest_group": twins.largest, "other_labels": int(labels.sum()),
-        "leaks": {"total": len(leaking), **{split: count for split, count in zip(SPLITS[1:], by_split[1:], strict=True)}},
+        "leaks": {"total": len(leaking), **dict(zip(SPLITS[1:], by_split[1:], strict=True))},
         "pairs": [_pair(pair, rows) for pair in shown_pairs(found)],
     }  # fmt: skip
 

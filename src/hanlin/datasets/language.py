@@ -1,4 +1,4 @@
-"""A guess at the language of a text, and of a dataset, by scripts and small words. Knows no model: it is as good on three words as on none."""
+"""A guess at the language of a text, and of a dataset, by scripts and small words. Knows no model."""
 
 from __future__ import annotations
 
