@@ -139,7 +139,7 @@ def _chances(matter: _Matter, given: Positions, classes: int, told: Told, *, beg
         told(begun * FOLDS + fold, of * FOLDS)
         is_held = matter.folds == fold
         known = np.unique(given[~is_held])
-        if not is_held.any() or len(known) < 2:
+        if not is_held.any() or len(known) < 2 or not matter.grams.shape[1]:
             continue
         plain = LogisticRegression(C=_SOFTNESS, solver="liblinear", random_state=0)
         model = plain if len(known) == 2 else OneVsRestClassifier(plain)

@@ -19,14 +19,16 @@ _ODD = np.uint64(0x9E3779B97F4A7C15)
 
 
 def weighted_grams(texts: Sequence[str]) -> csr_matrix:
-    """(texts, COLUMNS) float32 rows of length 1: 1 + log(count), times the rarity of the n-gram (TF-IDF).
+    """(texts, n-grams that two texts have) float32 rows of length 1: 1 + log(count), times the rarity of the n-gram (TF-IDF).
 
     A unit is what `datasets/shingles.py` means by it, so runs of 1 to 3 characters of Chinese and of 1 to 3 words of other languages.
     """
     from scipy.sparse import diags, vstack
 
     counts = vstack([_counts(texts[low : low + _AT_ONCE]) for low in range(0, len(texts), _AT_ONCE)], format="csr")
-    rarity = np.log((1 + len(texts)) / (1 + np.bincount(counts.indices, minlength=COLUMNS))) + 1
+    spread = np.bincount(counts.indices, minlength=COLUMNS)
+    counts, spread = counts[:, spread > 1].tocsr(), spread[spread > 1]  # what one text alone has tells nothing of another
+    rarity = np.log((1 + len(texts)) / (1 + spread)) + 1
     counts.data = (1 + np.log(counts.data)) * rarity[counts.indices].astype(np.float32)
     lengths = np.sqrt(np.asarray(counts.multiply(counts).sum(axis=1)).ravel())
     return diags(1 / np.maximum(lengths, 1e-9)).dot(counts).astype(np.float32).tocsr()
