@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -53,6 +54,29 @@ def test_few_rows_are_warned_of_beside_the_figures(run, world, standin, language
     told = run("compress", "sentiment-zh", "--budget", "0.5").out.replace("\n", " ")
     assert told.count(head) == 2
     assert head + few.text(language) in told
+
+
+def test_a_check_is_told_in_both_languages_and_as_json(run, world, language: str) -> None:
+    world.results["check"] = {"dataset": "reviews-zh", "version": 3}
+    row = {"split": "test", "row": 12, "text": "房间很脏", "answer": "pos"}
+    world.results["found"] = {
+        "rows": 900, "likeness": 0.7,
+        "twins": {
+            "rows": 31, "groups": 14, "largest_group": 9, "other_labels": 2, "leaks": {"total": 5, "validation": 2, "test": 3},
+            "pairs": [{"likeness": 0.87, "first": row, "second": {**row, "row": 40}}],
+        },
+        "doubts": {"rows": 900, "suspects": 43, "right": 0.8347, "plain": 0.5187, "first": [{**row, "given": "pos", "seems": "neg"}]},
+        "characters": {"p50": 29}, "tokens": {"p50": 27, "limit": 512, "cut": 9, "by": "units"},
+        "languages": [{"language": "zh", "rows": 891}],
+        "labels": [{"label": "pos", "rows": 450, "characters": {"p50": 29, "p95": 180}, "cut": 1, "languages": []}],
+    }  # fmt: skip
+    told = run("dataset", "check", "reviews-zh", "--likeness", "0.7").out
+    words = {"en": ("in 14 groups", "validation 2, test 3", "guesses 83.5 % right"), "zh": ("共 14 组", "验证 2，测试 3", "猜对 83.5 %")}
+    for shown in (*words[language], "zh 99.0 %", "0.87", "房间很脏", "neg", "29 / 180", "43"):
+        assert shown in told.replace("\n", "")
+    assert json.loads(run("dataset", "check", "reviews-zh:3", "--json").out)["found"]["doubts"]["suspects"] == 43
+    world.results["found"]["doubts"] = {"rows": 900, "suspects": 0, "right": 0.5, "plain": 0.5187, "first": []}
+    assert "51.9 %" in run("dataset", "check", "reviews-zh").out
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 import pytest
 
 from hanlin.console.pages.datasets import SHOWN_LABELS, stack
+from hanlin.console.reading_check import read_check
 from hanlin.console.reading_data import read_dataset_version
 from hanlin.console.views_data import DatasetView, Found, LabelRows, Place
 from hanlin.registry.values import DatasetVersion
 from hanlin.storage.manifest import Manifest
-from hanlin.types import Digest, TeamId
+from hanlin.types import Digest, JsonObject, TeamId
 
 PATH = "/console/datasets/reviews-zh"
 
@@ -40,6 +41,65 @@ def test_a_version_shows_all_that_reading_found(member, language: str, words: tu
     page = member.get(f"{PATH}/2", headers={"accept-language": language}).text
     for shown in (*words, "hotels.csv:77", "films.csv:9", "gb18030", "61.7", "480", 'href="/console/models/sentiment-zh/2"', "9f2c61d0"):
         assert shown in page
+
+
+FOUND: JsonObject = {
+    "rows": 12_000, "likeness": 0.7,
+    "twins": {
+        "rows": 31, "groups": 14, "largest_group": 9, "other_labels": 2, "leaks": {"total": 5, "validation": 2, "test": 3},
+        "pairs": [{
+            "likeness": 0.8712, "first": {"split": "train", "row": 1204, "text": "早餐一般 <b>"},
+            "second": {"split": "test", "row": 7, "text": "早餐很一般"},
+        }],
+    },
+    "doubts": {
+        "rows": 12_000, "suspects": 431, "right": 0.8347, "plain": 0.5187,
+        "first": [{"split": "train", "row": 88, "text": "房间很脏", "given": "pos", "seems": "neg"}],
+    },
+    "tokens": {
+        "limit": 40, "cut": 61, "by": "units",
+        "bars": [{"up_to": 20, "rows": 9000}, {"up_to": 40, "rows": 2939}, {"up_to": 0, "rows": 61}],
+    },
+    "languages": [{"language": "zh", "rows": 11_880}, {"language": "und-Latn", "rows": 120}],
+    "labels": [{"label": "pos", "rows": 7400, "characters": {"p50": 29, "p95": 180}, "cut": 12, "languages": []}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        (
+            "en",
+            (
+                "Near-twins",
+                "14 groups, the largest of 9",
+                "83.5\u202f%",
+                "leak",
+                "Train 1\u202f204",
+                "Latin letters",
+                "&gt; 40",
+                "99.0\u202f%",
+            ),
+        ),
+        ("zh", ("近似重复", "14 组，最大一组 9 行", "83.5\u202f%", "泄漏", "训练 1\u202f204", "拉丁字母", "&gt; 40", "99.0\u202f%")),
+    ],
+)
+def test_a_version_shows_what_a_check_found(member, port, language: str, words: tuple[str, ...]) -> None:
+    whole, small = port.datasets[0].versions
+    port.datasets[0] = replace(port.datasets[0], versions=(replace(whole, check=read_check(FOUND)), small))
+    page = member.get(f"{PATH}/2", headers={"accept-language": language}).text
+    for shown in (*words, "431", "早餐一般 &lt;b&gt;", "房间很脏", "29 / 180", 'class="bar-over"'):
+        assert shown in page
+    assert "hanlin dataset check" not in page
+    assert "hanlin dataset check reviews-zh:1" in member.get(f"{PATH}/1").text
+
+
+@pytest.mark.parametrize(
+    "found", [None, {}, {"twins": 7, "doubts": [], "tokens": "x", "languages": [3], "labels": {"a": 1}, "rows": "many"}]
+)
+def test_odd_findings_are_left_out(found) -> None:
+    view = read_check(found)
+    assert view is None or (view.pairs, view.doubts, view.bars, view.languages, view.labels) == ((), None, (), (), ())
 
 
 def test_a_clean_small_version_says_so_and_how_to_go_on(member) -> None:

@@ -79,10 +79,16 @@ def routes(world: World) -> list[Route]:
         world.blobs.setdefault(digest, FILE)
         return JSONResponse({"files": [{"path": "variants/a/model.bin", "sha256": digest, "size_bytes": len(FILE)}]})
 
+    async def check(request: Request) -> Response:
+        if (found := world.results.get("found")) is None:
+            return error(404, "NotFound", "dataset_not_checked", "nobody has looked", "")
+        return JSONResponse({"name": request.path_params["name"], "number": request.path_params["number"], "found": found})
+
     version = "/api/v1/models/{name}/versions/{number:int}"
     return [
         Route("/api/v1/datasets", datasets),
         Route("/api/v1/datasets/{name}", dataset),
+        Route("/api/v1/datasets/{name}/versions/{number:int}/check", check),
         Route("/api/v1/models", models),
         Route("/api/v1/models/{name}", model),
         Route(version + "/publish", publish, methods=["POST"]),
