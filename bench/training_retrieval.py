@@ -1,13 +1,15 @@
 """Search before and after fine-tuning: nDCG@10 on held-out pairs, of the base as it is and of what `hanlin train` makes of it.
 
-usage: python bench/training_retrieval.py [--only NAME] [--rows N] [--epochs N]
+usage: python bench/training_retrieval.py [--only NAME] [--rows N] [--set '{"rate": 1e-4}'] [--validation]
 
     packages   MiniLM, synopsis of a package → its description (English, silver)
     answers    MiniLM, question → answer (English, gold)
-    help       e5-small, heading of a help section → the text below it (Chinese, silver)
+    help-en    MiniLM, heading of a help section → the text below it (English, silver)
+    help-zh    e5-small, the same in Chinese (silver)
 
 Splits are those of `hanlin dataset add` (by group: one question, one package, one help page); the test rows are read once before and
-once after. A search among all different texts of the test rows, see docs/retrieval.md.
+once after. A search among all different texts of the test rows, see docs/retrieval.md. With `--validation` the test rows are not read
+at all: options are chosen so.
 """
 
 from __future__ import annotations
@@ -55,16 +57,17 @@ class Case:
 
 CASES = {
     "packages": Case("package-retrieval", "minilm", {"epochs": 1, "train_length": 96}, 4_000),
-    "answers": Case("question-answers-en", "minilm", {"epochs": 4, "train_length": 48}, 4_000),
-    "help": Case("help-retrieval-zh", "e5", {"epochs": 2, "train_length": 96}, 4_000),
+    "answers": Case("question-answers-en", "minilm", {"epochs": 8, "rate": 1e-4, "train_length": 48}, 4_000),
+    "help-en": Case("help-retrieval-en", "minilm", {"epochs": 2, "train_length": 64}, 5_000),
+    "help-zh": Case("help-retrieval-zh", "e5", {"epochs": 2, "train_length": 64}, 4_000),
 }
 
 
-def splits(case: Case, rows: int, work: Path) -> tuple[Split, Split, Split]:
+def splits(case: Case, rows: int, work: Path, *, task: str = "embedding") -> tuple[Split, Split, Split]:
     """The rows of a corpus as `hanlin dataset add` divides them."""
     written = write(CORPORA.get(case.corpus), Source(CACHE), work, rows=rows)
     file = written.path
-    ingest([SourceFile(file.name, file)], task=TASKS.get("embedding"), options=ReadOptions(), out=work / "rows")
+    ingest([SourceFile(file.name, file)], task=TASKS.get(task), options=ReadOptions(), out=work / "rows")
     train_rows, validation, test = (read_split(work / "rows", name) for name in ("train", "validation", "test"))
     return train_rows, validation, test
 
@@ -83,27 +86,27 @@ def base_of(case: Case, rows: list[Split], work: Path) -> Path:
     return out
 
 
-def one(name: str, case: Case, rows: int, epochs: int) -> dict[str, object]:
-    """Figures of a case before and after."""
+def one(name: str, case: Case, rows: int, more: JsonObject, *, is_choosing: bool) -> dict[str, object]:
+    """Figures of a case before and after; of the validation rows where options are being chosen."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         train_rows, validation, test = splits(case, rows or case.rows, work)
         base = base_of(case, [train_rows, validation, test], work)
-        before = evaluate(base, test).metrics
+        judged = validation if is_choosing else test
+        before = evaluate(base, judged).metrics
         began_s = time.perf_counter()
-        options = case.options | ({"epochs": epochs} if epochs else {})
-        config = TrainConfig.from_json(options, model="base", task="embedding")
+        config = TrainConfig.from_json(case.options | more, model="base", task="embedding")
         data = TrainData(train_rows, validation, ())
         report = train(
             config, data, base=base, out=work / "out", progress=Silent(), checkpoints=FolderCheckpoints(work / "checkpoints")
         )  # fmt: skip
         seconds = time.perf_counter() - began_s
-        after = evaluate(work / "out", test).metrics
+        after = evaluate(work / "out", judged).metrics
     assert isinstance(before, ScalarMetrics)
     assert isinstance(after, ScalarMetrics)
     print(f"  {name}: {before.values} → {after.values} in {seconds:.0f} s", flush=True)
     return {
-        "rows": [len(train_rows), len(test)], "before": before.to_json(), "after": after.to_json(), "seconds": round(seconds),
+        "rows": [len(train_rows), len(judged)], "before": before.to_json(), "after": after.to_json(), "seconds": round(seconds),
         "precision": report.precision, "base": case.base, "corpus": case.corpus,
     }  # fmt: skip
 
@@ -113,9 +116,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", choices=sorted(CASES))
     parser.add_argument("--rows", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=0)
+    parser.add_argument("--set", type=json.loads, default={})
+    parser.add_argument("--validation", action="store_true")
     options = parser.parse_args()
-    found = {name: one(name, CASES[name], options.rows, options.epochs) for name in ([options.only] if options.only else CASES)}
+    names = [options.only] if options.only else [*CASES]
+    found = {name: one(name, CASES[name], options.rows, options.set, is_choosing=options.validation) for name in names}
     print("\n| corpus | base | rows train / test | nDCG@10 before | after (95 %) | MRR | recall@10 | training |")
     print("|---|---|---|---|---|---|---|---|")
     for item in found.values():

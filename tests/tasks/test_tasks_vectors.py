@@ -238,3 +238,12 @@ def test_a_bad_text_is_named_by_its_index_and_a_bad_query_as_the_query():
         with pytest.raises(InvalidInput) as caught:
             RERANKING.check(inputs, {}, limits=Limits())
         assert (caught.value.code, caught.value.params.get("index")) == (code, index)
+
+
+def test_a_reranker_is_probed_under_the_query_of_its_example():
+    example = {"first": "how much", "text": "ten", "negatives": ["red"]}
+    assert RERANKING.probe([example])[0] == {"query": "how much", "texts": ["ten"]}
+    assert RERANKING.probe(["lone", example])[0] == {"query": "how much", "texts": ["lone", "ten"]}  # as beside its neighbours
+    lone = RERANKING.probe(["lone", "other"])[0]
+    assert lone["texts"] == ["lone", "other"]
+    assert lone["query"] == RERANKING.probe(["third"])[0]["query"]

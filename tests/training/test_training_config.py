@@ -115,3 +115,13 @@ def test_collate_pads_on_the_right() -> None:
     ids, mask = collate([[5], [6, 7, 8]], 3)
     assert ids.tolist() == [[5, 3, 3], [6, 7, 8]]
     assert mask.tolist() == [[1, 0, 0], [1, 1, 1]]
+
+
+@pytest.mark.parametrize("task", ["embedding", "reranking"])
+def test_rankings_have_presets_of_their_own_and_no_recurrent_networks(task: str) -> None:
+    found = preset("base", task)
+    assert (found.batch_size, found.metric, found.wide) == (64, "ndcg", False)
+    assert preset("transformer", task).layers == 2
+    with pytest.raises(InvalidInput) as caught:
+        TrainConfig.from_json({}, model="lstm", task=task)
+    assert (caught.value.code, task in caught.value.message) == ("network_for_another_task", True)

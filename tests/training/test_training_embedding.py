@@ -27,6 +27,7 @@ from hanlin.training.contrast import Batch, Contrastive, CoSent, Nested, Triplet
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
 from hanlin.training.ports import Silent
+from hanlin.training.related import with_negatives
 from hanlin.training.train import TrainReport, train
 
 InChild = Callable[[Callable[[], object]], int]
@@ -101,8 +102,14 @@ def test_beginnings_of_vectors_are_weighed() -> None:
     assert float(found) == pytest.approx((3 * float(plain(anchors, texts, batch)) + float(plain(anchors[:, :2], texts[:, :2], batch))) / 4)
 
 
+def test_wrong_texts_are_looked_up_where_there_are_none() -> None:
+    examples = [Related("red fox", "the red fox"), Related("red fox", "a fox"), Related("red car", "a red car"), Related("sea", "sea", ("car",))]
+    found = with_negatives(examples, 2)
+    assert [example.negatives for example in found] == [("a red car",), ("a red car",), ("the red fox",), ("car",)]
+
+
 @pytest.mark.parametrize(
-    "options", [{}, {"loss": "triplet", "epochs": 40}, {"matryoshka": [8, 4], "matryoshka_weights": [1, 0.5]}, {"pooling": "cls"}]
+    "options", [{}, {"loss": "triplet", "epochs": 40}, {"matryoshka": [8, 4], "matryoshka_weights": [1, 0.5]}, {"pooling": "cls"}, {"negatives": 2}]
 )
 def test_pairs_are_learnt_by_heart(tmp_path: Path, options: dict[str, object]) -> None:
     rows = pairs(negatives="pooling" in options)

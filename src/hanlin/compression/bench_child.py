@@ -31,6 +31,7 @@ from hanlin.compression.batches import rectangle
 from hanlin.engines import Session, load_variant
 from hanlin.engines.asking import by_length
 from hanlin.networks.head import Head
+from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonObject
 
 PADDING = 7  # odd on purpose
@@ -44,6 +45,7 @@ class Bench:
         self.rows: list[list[int]] = []
         self.types: list[list[int]] = []
         self.pad_id = 0
+        self.max_length = 0
         self.has_types = False
         self.session: Session | None = None
 
@@ -59,8 +61,9 @@ class Bench:
         """Load the variant."""
         start = time.perf_counter()
         self.pad_id = cast("int", command["pad_id"])
-        self.has_types = Head.load(Path(str(command["folder"]))).has_types
-        self.session = load_variant(Path(str(command["folder"])), str(command["variant"]), threads=cast("int", command["threads"]))
+        folder = Path(str(command["folder"]))
+        self.has_types, self.max_length = Head.load(folder).has_types, ModelSpec.load(folder).max_length
+        self.session = load_variant(folder, str(command["variant"]), threads=cast("int", command["threads"]))
         return {"load_s": time.perf_counter() - start}
 
     def keep(self, command: JsonObject) -> JsonObject:
@@ -105,7 +108,7 @@ class Bench:
         np.savez(
             str(command["path"]),
             alone=np.concatenate([self._last([row]) for row in rows]),
-            padded=np.concatenate([self._last([row], extra=PADDING) for row in rows]),
+            padded=np.concatenate([self._last([row], extra=self._room(row)) for row in rows]),
             among=np.concatenate([self._last([*others, row]) for row in rows]),
         )
         return {}
@@ -117,6 +120,10 @@ class Bench:
     def _arrays(self, indices: list[int]) -> dict[str, np.ndarray]:
         types = [self.types[i] for i in indices] if self.types else []
         return rectangle([self.rows[i] for i in indices], self.pad_id, has_types=self.has_types, types=types)
+
+    def _room(self, row: list[int]) -> int:
+        """Padding that a row can take: a network with a table of positions knows none beyond its length."""
+        return max(0, min(PADDING, self.max_length - len(row)))
 
     def _last(self, rows: list[list[int]], *, extra: int = 0) -> np.ndarray:
         outputs = self._run(rectangle(rows, self.pad_id, extra=extra, has_types=self.has_types))

@@ -74,7 +74,11 @@ def encoded_of(questions: Sequence[JsonValue], spec: ModelSpec, encoder: TextEnc
     if not questions:
         return Encoded([])
     task = TASKS.get(spec.task)
-    return task.encode(task.check(*task.probe(questions), limits=NO_LIMITS), encoder, spec)
+    has_queries = task.head == "pairs" and spec.vectors is None  # each question its own, where a call has one
+    calls = [task.probe([question]) for question in questions] if has_queries else [task.probe(questions)]
+    found = [task.encode(task.check(*call, limits=NO_LIMITS), encoder, spec) for call in calls]
+    types = [row for item in found for row in item.types or []]
+    return Encoded([row for item in found for row in item.rows], types=types or None)
 
 
 def _dealt(questions: Sequence[JsonValue], count: int) -> tuple[list[JsonValue], list[JsonValue]]:

@@ -53,6 +53,7 @@ def ranking_metrics(scores: Values, relevance: Values) -> ScalarMetrics:
     ndcg = np.array([_ndcg(found, true) for found, true in rows])
     rank = np.array([_reciprocal_rank(found, true) for found, true in rows])
     values = {"ndcg": float(ndcg.mean()), "mrr": float(rank.mean())}
+    values |= {f"recall_{depth}": float(np.mean([_recall(found, true, depth) for found, true in rows])) for depth in RECALL_DEPTHS}
     return ScalarMetrics(len(rows), values, resampled(len(rows), lambda drawn: float(ndcg[drawn].mean())))
 
 
@@ -105,6 +106,11 @@ def _ndcg(scores: Values, relevance: Values) -> float:
 def _reciprocal_rank(scores: Values, relevance: Values) -> float:
     right = np.flatnonzero(relevance[np.argsort(-scores, kind="stable")] > 0)
     return float(1 / (right[0] + 1)) if len(right) else 0.0
+
+
+def _recall(scores: Values, relevance: Values, depth: int) -> float:
+    right = relevance[np.argsort(-scores, kind="stable")] > 0
+    return float(right[:depth].sum() / right.sum()) if right.any() else 0.0
 
 
 def resampled(rows: int, figure: Callable[[npt.NDArray[np.int64]], float], *, seed: int = 0) -> tuple[float, float]:

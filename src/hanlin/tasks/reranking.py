@@ -13,15 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.errors import EngineFailed, InvalidInput
-from hanlin.tasks.base import TASKS, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
+from hanlin.tasks.base import TASKS, Exam, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
 from hanlin.tasks.checks import check_text, check_texts, read_long_text
 from hanlin.tasks.embedding import merged_vectors, normalized, vectors_of
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
-from hanlin.tasks.examples import Column, ExampleForm, PlainTexts
+from hanlin.tasks.examples import Column, ExampleForm
 from hanlin.tasks.likeness import SCORES, Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, boolean, check_names, integer
+from hanlin.tasks.ranking_exam import ranking_exam
 from hanlin.tasks.ranking_metrics import ScalarMetrics, ranking_metrics
+from hanlin.tasks.related import Related, RelatedTexts
 from hanlin.tasks.shapes import RANKED, RANKING, Shape, rows
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.windows import Window
@@ -67,13 +69,23 @@ class Reranking:
 
     name = "reranking"
     main_metric = "ndcg"
-    figures: tuple[str, ...] = ("ndcg",)
+    figures: tuple[str, ...] = ("ndcg", "mrr")
     head: HeadKind = "pairs"
     likeness: Likeness = SCORES
     is_row_by_row = False
-    examples: ExampleForm = PlainTexts((
-        Column("query", "text", aliases=("question", "search", "查询", "问题")),
-        Column("text", "text", aliases=("passage", "document", "answer", "文本", "段落")),
+    examples: ExampleForm = RelatedTexts((
+        Column(
+            "query", "text", is_optional=True,
+            aliases=("question", "search", "anchor", "title", "sentence1", "text1", "查询", "问题", "问句", "标题"),
+        ),
+        Column(
+            "text", "text", is_optional=True,
+            aliases=("positive", "passage", "document", "answer", "content", "body", "sentence2", "text2",
+                     "文本", "段落", "答案", "回答", "正文", "内容"),
+        ),
+        Column("negatives", "json", is_optional=True, aliases=("negative", "neg", "hard_negative", "hard_negatives", "负例", "反例")),
+        Column("score", "label", is_optional=True, aliases=("label", "relevance", "grade", "相关", "相关度", "分数", "得分", "标签")),
+        Column("group", "label", is_optional=True, aliases=("page", "分组", "页面")),
     ))  # fmt: skip
     shape = Shape(RANKING, rows(RANKED))
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
@@ -156,8 +168,11 @@ class Reranking:
         return ranking_metrics(np.asarray(probabilities, dtype=np.float64), np.asarray(gold, dtype=np.float64))
 
     def probe(self, questions: Sequence[JsonValue]) -> tuple[JsonValue, JsonObject]:
-        """See `Task.probe`: always the same query, so that a text's score does not hang on its company."""
-        return {"query": PROBE_QUERY, "texts": list(questions)}, {"truncation": True}
+        """See `Task.probe`: under the query of the first example that has one; lone texts all get the same, whatever their company."""
+        examples = [Related.asked(question) for question in questions]
+        query = next((example.first for example in examples if example.second), PROBE_QUERY)
+        texts: list[JsonValue] = [example.second or example.first for example in examples]
+        return {"query": query, "texts": texts}, {"truncation": True}
 
     def read(self, answer: JsonValue, spec: ModelSpec) -> list[Numbers]:
         """See `Task.read`: one number a text."""
@@ -169,8 +184,12 @@ class Reranking:
         inputs, parameters = self.probe([question])
         return inputs, parameters
 
+    def exam(self, questions: Sequence[JsonValue], spec: ModelSpec) -> Exam:
+        """See `SetsExams.exam`: each query with all its texts."""
+        return ranking_exam(questions, task=self.name)
+
     def quality(self, answers: Sequence[JsonValue], gold: Sequence[str], labels: Sequence[str]) -> ScalarMetrics:
-        """See `Task.quality`: texts alone have no right answer."""
+        """See `Task.quality`: one text of a query says nothing of a ranking; `exam` asks for all of them."""
         raise InvalidInput("not_judged", task=self.name)
 
 

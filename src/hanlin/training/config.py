@@ -48,7 +48,7 @@ class TrainConfig:
         matryoshka: numbers of leading dimensions that are trained to stand alone; matryoshka_weights: their weights, all alike when empty.
         pooling: `mean` or `cls`; empty leaves it to the base.
         query_prompt, passage_prompt: words that go before the two sides of a search; empty leaves them to the base.
-        negatives: texts beside each right one that are looked up among all others where the examples bring none (reranking).
+        negatives: texts beside each right one that are looked up among all others where the examples bring none (embedding, reranking).
         seed, threads: the same two give the same weights, bit for bit.
     """
 
@@ -141,7 +141,13 @@ class TrainConfig:
 
     @classmethod
     def from_json(cls, options: Mapping[str, JsonValue], *, model: str, task: str = CLASSIFICATION) -> TrainConfig:
-        """The preset with `options` on top. Raises InvalidInput (`unknown_training_option`, `invalid_training_option`)."""
+        """The preset with `options` on top.
+
+        Raises:
+            InvalidInput: `unknown_training_option`, `invalid_training_option`, `network_for_another_task`.
+        """
+        if task in RELATED and model in SCRATCH_MODELS and model != "transformer":
+            raise InvalidInput("network_for_another_task", model=model, task=task, choices="transformer")
         config = preset(model, task)
         known = {field.name: field for field in fields(cls)}
         changes: dict[str, object] = {}
@@ -208,7 +214,7 @@ def preset(model: str, task: str = CLASSIFICATION) -> TrainConfig:
 
 def _of_related(found: TrainConfig) -> TrainConfig:
     """Embedding and reranking: a rate that leaves a good base what it knows; many rows a batch, for each is the others' negative."""
-    found = replace(found, label_smoothing=0.0, train_length=128)
+    found = replace(found, label_smoothing=0.0, train_length=128, negatives=found.negatives if found.task == "reranking" else 0)
     if found.is_scratch:
         return replace(found, embedding_size=128, hidden_size=128, layers=2, dropout=0.1, average=0.0, rate=1e-3, batch_size=64)
     return replace(found, rate=5e-5, batch_size=64, batch_tokens=8192, epochs=3, max_length=512)

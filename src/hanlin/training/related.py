@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.word_index import WordIndex
 from hanlin.tasks.related import Related
 from hanlin.tasks.search_exam import is_scored
 from hanlin.training.contrast import Batch
@@ -115,7 +116,18 @@ def check_related(data: TrainData) -> tuple[list[Related], list[Related], bool]:
     return parts[0], parts[1], has_scores
 
 
+def with_negatives(examples: Sequence[Related], count: int) -> list[Related]:
+    """The same, with the `count` nearest texts of others by words beside those that bring no unrelated ones."""
+    texts = list(dict.fromkeys(example.second for example in examples))
+    places, index = {text: place for place, text in enumerate(texts)}, WordIndex(texts)
+    own: dict[str, set[int]] = {}
+    for example in examples:
+        own.setdefault(example.first, set()).add(places[example.second])
+    found = {first: tuple(texts[place] for place in index.nearest(first, count, besides=right)) for first, right in own.items()}
+    return [example if example.negatives else replace(example, negatives=found[example.first]) for example in examples]
+
+
 def score_scale(examples: Sequence[Related]) -> float:
     """What scores are divided by to come to 1 at most: the least of the usual scales that holds them all, else the largest score."""
-    largest = max((abs(example.score or 0.0) for example in examples), default=1.0)
+    largest = max((abs(example.score or 0.0) for example in examples), default=1.0) or 1.0
     return next((scale for scale in SCALES if largest <= scale), largest)

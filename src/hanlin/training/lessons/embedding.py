@@ -28,7 +28,7 @@ from hanlin.training.contrast import Contrastive, CoSent, CosineError, Loss, Nes
 from hanlin.training.encoders import bert_config, check_setting, lay_out_tokenizer, read_rows, run_rows, vocabulary_size
 from hanlin.training.evaluation import Evaluation
 from hanlin.training.lesson import LESSONS, Picture, Setting
-from hanlin.training.related import Pairs, Texts, check_related, score_scale
+from hanlin.training.related import Pairs, Texts, check_related, score_scale, with_negatives
 
 MAX_JUDGED = 2_000  # validation examples, evenly from all of them
 _SCORED, _PLAIN = ("cosent", "mse"), ("contrastive", "triplet")
@@ -44,6 +44,8 @@ class EmbeddingLesson:
         train, validation, has_scores = check_related(setting.data)
         validation = spread(validation, MAX_JUDGED)
         config = _settled(setting.config, has_scores=has_scores)
+        if config.negatives and not has_scores:
+            train = with_negatives(train, config.negatives)
         lay_out_tokenizer(setting, (text for example in train for text in (example.first, example.second, *example.negatives)))
         module, spec = _network(replace(setting, config=config))
         spec.save(setting.out)
