@@ -20,10 +20,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from hanlin.datasets import Split
-from hanlin.tasks.word_index import WordIndex
 from hanlin.tasks.ranking_exam import CANDIDATES, groups_of, judge_groups
 from hanlin.tasks.ranking_metrics import ScalarMetrics
 from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.word_index import WordIndex
 from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate

@@ -103,13 +103,19 @@ def test_beginnings_of_vectors_are_weighed() -> None:
 
 
 def test_wrong_texts_are_looked_up_where_there_are_none() -> None:
-    examples = [Related("red fox", "the red fox"), Related("red fox", "a fox"), Related("red car", "a red car"), Related("sea", "sea", ("car",))]
+    examples = [
+        Related("red fox", "the red fox"),
+        Related("red fox", "a fox"),
+        Related("red car", "a red car"),
+        Related("sea", "sea", ("car",)),
+    ]
     found = with_negatives(examples, 2)
     assert [example.negatives for example in found] == [("a red car",), ("a red car",), ("the red fox",), ("car",)]
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"loss": "triplet", "epochs": 40}, {"matryoshka": [8, 4], "matryoshka_weights": [1, 0.5]}, {"pooling": "cls"}, {"negatives": 2}]
+    "options",
+    [{}, {"loss": "triplet", "epochs": 40}, {"matryoshka": [8, 4], "matryoshka_weights": [1, 0.5]}, {"pooling": "cls"}, {"negatives": 2}],
 )
 def test_pairs_are_learnt_by_heart(tmp_path: Path, options: dict[str, object]) -> None:
     rows = pairs(negatives="pooling" in options)

@@ -12,9 +12,9 @@ from hanlin.datasets import Split
 from hanlin.errors import InvalidInput
 from hanlin.networks.head import Head
 from hanlin.tasks import TASKS, ModelSpec
-from hanlin.tasks.word_index import WordIndex
 from hanlin.tasks.ranking_exam import Group, groups_of, judge_groups
 from hanlin.tasks.related import Related
+from hanlin.tasks.word_index import WordIndex
 from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate

@@ -11,10 +11,10 @@ import numpy as np
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.base import Exam
-from hanlin.tasks.word_index import WordIndex
 from hanlin.tasks.ranking_metrics import ScalarMetrics, ranking_metrics
 from hanlin.tasks.related import Related
 from hanlin.tasks.search_exam import spread
+from hanlin.tasks.word_index import WordIndex
 from hanlin.types import JsonObject, JsonValue
 
 MAX_QUERIES = 1_000  # evenly from the whole split

@@ -10,9 +10,9 @@ import torch
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.encoding import TextEncoder
-from hanlin.tasks.word_index import WordIndex
 from hanlin.tasks.related import Related
 from hanlin.tasks.search_exam import is_scored
+from hanlin.tasks.word_index import WordIndex
 from hanlin.training.contrast import Batch
 from hanlin.training.examples import CHUNK, TrainData
 from hanlin.training.ports import Rows
