@@ -13,7 +13,8 @@ FinishReason = Literal["stop", "length", "cancelled"]
 FINISH_REASONS: tuple[FinishReason, ...] = ("stop", "length", "cancelled")
 MAX_NEW_TOKENS = 32_768
 MAX_BEAMS = 32
-_FIXED = {"max_new_tokens", "min_new_tokens", "num_beams", "top_k", "seed", "no_repeat_ngram"}  # whole numbers
+MAX_LIKELIEST = 20
+_FIXED = {"max_new_tokens", "min_new_tokens", "num_beams", "top_k", "seed", "no_repeat_ngram", "likeliest"}  # whole numbers
 
 
 class Grammar(Protocol):
@@ -52,6 +53,8 @@ class GenerationSettings:
         stop_ids: tokens that end a target; None for those of the model.
         banned_ids: tokens that are never written.
         prefix: the first tokens of the target, such as a language; they count as written.
+        reads: nothing is written; the answer is how likely the row's own tokens are.
+        likeliest: of a row that is read: so many likeliest tokens at each place are told besides.
         grammar: what forms the target may take; it wins over all other rules.
     """
 
@@ -69,6 +72,8 @@ class GenerationSettings:
     stop_ids: tuple[int, ...] | None = None
     banned_ids: tuple[int, ...] = ()
     prefix: tuple[int, ...] = ()
+    reads: bool = False
+    likeliest: int = 0
     grammar: Grammar | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -85,6 +90,8 @@ class GenerationSettings:
         _check(0 <= self.seed < 2**63, "seed", self.seed)
         _check(0 < self.repetition_penalty <= 100, "repetition_penalty", self.repetition_penalty)
         _check(0 <= self.no_repeat_ngram <= 100, "no_repeat_ngram", self.no_repeat_ngram)
+        _check(0 <= self.likeliest <= MAX_LIKELIEST, "likeliest", self.likeliest)
+        _check(not self.reads or self.num_beams == 1, "reads", self.reads)
         for name in ("stop_ids", "banned_ids", "prefix"):
             ids = getattr(self, name)
             _check(ids is None or (len(ids) <= 10_000 and all(type(one) is int and one >= 0 for one in ids)), name, ids)
@@ -109,18 +116,35 @@ class GenerationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Seen:
+    """A token of a row as the network saw it coming from those before it.
+
+    Attributes:
+        log: natural logarithm of its chance.
+        is_first: whether no other token was likelier.
+        likeliest: the likeliest tokens at its place, best first, each with the logarithm of its chance.
+    """
+
+    log: float
+    is_first: bool
+    likeliest: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Generated:
-    """What was written for one row.
+    """What was written for one row, or how one was read.
 
     Attributes:
         ids: without the token that ended it.
         finish: why it ends: a stop id, its length, or nobody wanted it any more.
         score: sum of the logarithms of the tokens' chances; of beams divided by length to the power of the penalty.
+        seen: of a row that was read, each token from its second on.
     """
 
     ids: tuple[int, ...]
     finish: FinishReason
     score: float = 0.0
+    seen: tuple[Seen, ...] = ()
 
 
 def _kinds(declared: str) -> tuple[type, ...]:

@@ -90,6 +90,12 @@ def test_predict_asks_a_question_about_each_text(run, world) -> None:
     assert run("predict", "reader", "x", "--documents").status == 2
 
 
+def test_predict_shows_what_was_written(run, world) -> None:
+    done = run("predict", "muse", "abc", "de", "-p", "max_new_tokens=2")
+    assert re.search(r"abc\s+cb …", done.out)
+    assert re.search(r"de\s+ed +\n", done.out)
+
+
 def test_predict_texts_file_and_json(run, world, tmp_path: Path) -> None:
     done = run("predict", "sentiment", "质量很好", "太坏了")
     assert re.search(r"质量很好\s+pos\s+90\.0 %", done.out)

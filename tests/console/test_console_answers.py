@@ -50,6 +50,7 @@ def test_an_answer_is_marked_in_its_context() -> None:
     [
         ("translation", {"translation_text": "狐", "finish_reason": "stop"}, "狐", ()),
         ("summarization", {"summary_text": "short", "finish_reason": "length"}, "short", ()),
+        ("text-generation", {"generated_text": "霜", "finish_reason": "stop", "num_tokens": 2}, "霜", ()),
         ("text-to-sql", {"sql": "SELECT 1 < 2", "score": 0.5}, "SELECT 1 < 2", (("sql", 0.5),)),
     ],
 )

@@ -40,6 +40,12 @@ def test_playground_draws_vectors_entities_and_rankings(member, port) -> None:
     assert asked(text="first", query=" ") == asked(text=" ")
 
 
+def test_playground_shows_what_was_written_line_by_line(member, port) -> None:
+    port.answer = Prediction((), "m", 1, written="疑是地上霜。\n<b>")
+    page = member.post("/console/endpoints/sentiment/classify", data={"text": "床前"}, headers={"x-csrf-token": member.token()}).text
+    assert '<p class="written">疑是地上霜。\n&lt;b&gt;</p>' in page
+
+
 def test_a_ranking_endpoint_asks_for_a_query(member, port) -> None:
     assert 'name="query"' not in member.get("/console/endpoints/sentiment").text
     port.endpoints = [replace(port.endpoints[0], task="reranking")]

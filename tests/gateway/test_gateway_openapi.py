@@ -18,7 +18,7 @@ from hanlin.types import JsonObject
 SCHEMA = describe({"openapi": "3.1.0", "info": {"title": "Hanlin", "version": "1"}, "paths": {}})
 ENDPOINTS = {
     "text-classification": "sentiment", "sentiment": "mood", "embedding": "vectors", "reranking": "ranks", "token-classification": "tags",
-    "translation": "tongue", "summarization": "gist",
+    "translation": "tongue", "summarization": "gist", "text-generation": "muse",
     "semantic-role-labelling": "roles", "semantic-parsing": "meanings", "text-to-sql": "queries", "question-answering": "answers",
 }  # fmt: skip
 
@@ -30,7 +30,7 @@ def mood(doors) -> None:
     doors.wait_state(doors.deploy("mood:1", "mood"), "ready")
     doors.add_model("answers:1", task="question-answering", labels=("start", "end"), per_token=True, spec_more={"pairs": "joined"})
     doors.wait_state(doors.deploy("answers:1", "answers"), "ready")
-    for task, endpoint in (("translation", "tongue"), ("summarization", "gist")):
+    for task, endpoint in (("translation", "tongue"), ("summarization", "gist"), ("text-generation", "muse")):
         doors.add_model(f"{endpoint}:1", task=task, labels=(), spec_more={"generation": GenerationSettings(max_new_tokens=8)}, writes=True)
         doors.wait_state(doors.deploy(f"{endpoint}:1", endpoint), "ready")
     labels = ("O", "B-room", "I-room", "intent=turn_on", "kind=", "kind=light")

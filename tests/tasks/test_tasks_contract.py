@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from hanlin.errors import EngineFailed, InvalidInput
-from hanlin.generation import Generated, GenerationSettings
+from hanlin.generation import Generated, GenerationSettings, Seen
 from hanlin.tasks import TASKS, Encoded, Limits, ModelSpec, VectorSettings
+from hanlin.tasks.chat_form import CHATML
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.meanings import MeaningSchema, Slot
 from hanlin.tasks.predicates import PredicateFinder
@@ -24,11 +25,13 @@ from hanlin.tasks.sql.settings import SqlSettings
 from hanlin.types import is_name
 
 LIMITS = Limits(max_items=4, max_text_bytes=1000)
+MESSAGE = st.fixed_dictionaries({"role": st.sampled_from(["user", "tool"]), "content": st.text(max_size=3) | st.none()})
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)),
     lambda inner: (
         st.lists(inner, max_size=4)
         | st.dictionaries(st.text(max_size=12), inner, max_size=4)
+        | st.fixed_dictionaries({"messages": st.lists(MESSAGE)})
         | st.fixed_dictionaries({"query": inner, "texts": st.lists(inner, max_size=4)})
     ),
     max_leaves=8,
@@ -80,6 +83,7 @@ def specs_of(task):
         "vectors": [vectors],
         "pairs": [ModelSpec(task.name, ("LABEL_0",), 128, 0), vectors],
         "targets": [ModelSpec(task.name, (), 128, 0, generation=GenerationSettings(num_beams=2))],
+        "continuations": [ModelSpec(task.name, (), 128, 0, generation=GenerationSettings(stop_ids=(3,)), chat=CHATML)],
     }[task.head]
 
 
@@ -91,6 +95,8 @@ def outputs_of(task, spec, encoded: Encoded, *, seed: int = 0):
             return to_arrays([Generated(obeying(settings, seed, row), "stop") for settings, row in pairs])
         drawn = [np.random.default_rng([seed, *row]).integers(1, 5, size=3) for row in encoded.rows]
         return to_arrays([Generated(tuple(ids.tolist()), "stop") for ids in drawn])
+    if task.head == "continuations":
+        return to_arrays([_continued(row, each, seed) for row, each in zip(encoded.rows, encoded.generation, strict=True)])
     width = spec.vectors.dimensions if spec.vectors else len(spec.labels)
     name = "embeddings" if spec.vectors else "token_logits" if task.head in {"tokens", "roles"} else "logits"
     longest = max(map(len, encoded.rows))
@@ -107,6 +113,15 @@ def obeying(settings, seed, row):
     while (token := int(chance.choice(sorted(settings.grammar.allowed(ids, settings.max_new_tokens - len(ids)))))) not in settings.stop_ids:
         ids.append(token)
     return tuple(ids)
+
+
+def _continued(row, settings, seed):
+    drawn = np.random.default_rng([seed, *row])
+    if not settings.reads:
+        return Generated(tuple(drawn.integers(1, 5, size=3).tolist()), "stop")
+    logs = [-float(log) for log in drawn.uniform(0.1, 3, len(row) - 1)]
+    likeliest = [tuple((token, log - token) for token in range(settings.likeliest)) for log in logs]
+    return Generated((), "stop", seen=tuple(Seen(log, log > -1, best) for log, best in zip(logs, likeliest, strict=True)))
 
 
 def answered(task, spec, encoder, inputs, parameters):
@@ -228,7 +243,7 @@ def test_output_that_is_not_finite_is_an_engine_failure(task, tokenizer, value):
         request = task.check(*task.probe(TEXTS), limits=LIMITS)
         encoded = task.encode(request, TextEncoder(tokenizer, spec), spec)
         outputs = outputs_of(task, spec, encoded)
-        for values in outputs.values():
+        for values in filter(np.size, outputs.values()):  # of rows that were only read, nothing is written
             values[-1, 0] = value
         with pytest.raises(EngineFailed, match="not finite"):
             task.decode(outputs, spec, request.options, encoded)

@@ -93,6 +93,7 @@ def test_every_task_has_its_main_metric():
         "vectors": (np.array([0.1, 0.5, 0.9]), np.array([1.0, 2.0, 5.0]), ()),
         "pairs": (np.array([[0.9, 0.1]]), np.array([[1.0, 0.0]]), ()),
         "targets": (np.array(["a b", "c"], dtype=object), np.array(["a b", "d"], dtype=object), ()),
+        "continuations": (np.array([[-3.0, 2, 1], [-1.0, 3, 3]]), np.array([4, 5]), ()),
     }
     meaning = {"intent": "a", "slots": {"x": 1}}
     asked = json.dumps({"sql": "SELECT a FROM t", "schema": "CREATE TABLE t (a INTEGER);"})

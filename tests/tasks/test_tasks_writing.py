@@ -42,6 +42,7 @@ def test_translations_have_sacrebleus_own_figures() -> None:
     assert found.get("chrf") == pytest.approx(compat.corpus_chrf(written, [gold]).score / 100)
     assert found.get("bleu") == pytest.approx(compat.corpus_bleu(written, [gold], tokenize="zh").score / 100)
     assert found.interval[0] <= found.get("chrf") <= found.interval[1]
+    assert found.to_json()["signatures"]["bleu"].startswith("nrefs:1|case:mixed|eff:no|tok:zh|smooth:exp|version:")  # type: ignore[index,call-overload,union-attr]
     english = translation_metrics(["Insert a row here."], ["Insert a new row here."])
     assert english.get("bleu") == pytest.approx(compat.corpus_bleu(["Insert a row here."], [["Insert a new row here."]]).score / 100)
 
@@ -109,11 +110,15 @@ def test_quality_is_of_answers_as_callers_get_them() -> None:
     assert TASKS.get("summarization").quality([answer], gold, ()).get("rouge_l") == 1.0
 
 
-def test_written_texts_are_compared_letter_by_letter() -> None:
-    one, other = TEXTS.of("打开 file"), TEXTS.of("打开 fine")
-    assert TEXTS.agree(one, one).all()
-    assert not TEXTS.agree(one, other).any()
-    assert TEXTS.differ(one, other)[0] == pytest.approx(1 / 7)
+def test_written_texts_are_compared_by_the_letters_that_both_have() -> None:
+    one, other, more = TEXTS.of("打开 file"), TEXTS.of("打开 fine"), TEXTS.of("now 打开 file")
+    assert TEXTS.differ(one, one)[0] == 0
+    assert TEXTS.differ(one, other)[0] == pytest.approx(1 - (6 / 7 + 4 / 6) / 2)
+    assert TEXTS.agree(one, other).all()
+    assert TEXTS.differ(one, more)[0] == pytest.approx(1 - (2 * 7 / 18 + 2 * 6 / 16) / 2), "four letters more, and no place is lost"
+    assert not TEXTS.agree(one, TEXTS.of("关闭窗口")).any()
+    assert TEXTS.closeness(one, TEXTS.of("关闭窗口")) == 0
+    assert TEXTS.differ(TEXTS.of("a"), TEXTS.of("b"))[0] == TEXTS.differ(TEXTS.of(""), TEXTS.of("b"))[0] == 1
 
 
 def test_a_version_keeps_how_it_writes() -> None:

@@ -1,4 +1,4 @@
-"""Answers of endpoints on the screen, by what they look like: labels, vectors, entities, answers or a ranking."""
+"""Answers of endpoints on the screen, by what they look like: labels, vectors, entities, answers, what was written, or a ranking."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hanlin.types import JsonValue
 SHOWN_CHARACTERS = 60
 SHOWN_VALUES = 6
 SHOWN_OTHERS = 4
+WRITTEN = ("generated_text", "translation_text", "summary_text")  # under what name tasks that write answer
 
 
 def show(texts: Sequence[str], answers: Sequence[JsonValue], *, is_ranking: bool = False) -> None:
@@ -26,6 +27,8 @@ def show(texts: Sequence[str], answers: Sequence[JsonValue], *, is_ranking: bool
         _vectors(texts, answers)
     elif any(part(first, "answer") is not None for first in firsts):
         _answers(texts, answers)
+    elif any(part(first, name) is not None for first in firsts for name in WRITTEN):
+        _written(texts, answers)
     elif any(part(first, "word") is not None for first in firsts) or not firsts:
         _entities(texts, answers)
     else:
@@ -78,6 +81,15 @@ def _answers(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:
             rows.append((shown, told, percent(part(item, "score")), place))
             shown = ""
     SCREEN.show(grid([say("column.text"), say("column.answer"), say("column.score"), say("column.place")], rows, right=(2, 3)))
+
+
+def _written(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:
+    rows = []
+    for text, answer in zip(texts, answers, strict=False):
+        found = (items(answer) or [None])[0]
+        told = next((words(said) for name in WRITTEN if (said := part(found, name)) is not None), "")
+        rows.append((_short(text), told + (" …" if part(found, "finish_reason") == "length" else "")))
+    SCREEN.show(grid([say("column.text"), say("column.written")], rows))
 
 
 def _ranking(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:

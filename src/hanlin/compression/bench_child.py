@@ -4,15 +4,17 @@ One process per variant keeps memory figures apart, keeps one engine's spinning 
 crash cost one variant instead of the search. Commands come on stdin; answers leave on the original stdout, which engine libraries
 cannot reach because file descriptor 1 points to stderr.
 
-    {"op": "load", "folder", "variant", "threads", "pad_id"}      → {"load_s"}
+    {"op": "load", "folder", "variant", "threads", "pad_id", "writing"} → {"load_s"}
     {"op": "rows", "rows": [[ids]…], "types": [[…]…] or []}        → {}
-    {"op": "score", "indices", "max_tokens", "max_rows", "path"}   → {"seconds"}
+    {"op": "score", "indices", "max_tokens", "max_rows", "path"}   → {}
+    {"op": "throughput", "indices", "max_tokens", "max_rows"}      → {"seconds"}
     {"op": "latency", "indices"}                                   → {"ms": […]}
     {"op": "neighbours", "indices", "others", "path"}              → {}
     {"op": "memory"}                                               → {"bytes"}
     any failure                                                    → {"error": reason}
 
-Outputs go to the .npz file `path` as `(rows, values)` float32: one row a text, or one row a token where every token has an output.
+Outputs go to the .npz file `path` as `(rows, values)`: one row a text, or one row a token where every token has an output. `writing`
+says how a network that writes is asked to; its times are those of 16 more tokens, whatever is compared.
 """
 
 from __future__ import annotations
@@ -30,11 +32,15 @@ from hanlin.compression.base import reason_of
 from hanlin.compression.batches import rectangle
 from hanlin.engines import Session, load_variant
 from hanlin.engines.asking import by_length
+from hanlin.engines.base import writing
+from hanlin.generation import Generated, GenerationSettings
 from hanlin.networks.head import Head
+from hanlin.tasks.next_token_likeness import NEXT_TOKENS
 from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonObject
 
 PADDING = 7  # odd on purpose
+TIMED = GenerationSettings(max_new_tokens=16, min_new_tokens=16)
 
 
 class Bench:
@@ -48,11 +54,12 @@ class Bench:
         self.max_length = 0
         self.has_types = False
         self.session: Session | None = None
+        self.writing: GenerationSettings | None = None
 
     def answer(self, command: JsonObject) -> JsonObject:
         """The answer to one command."""
         answers = {
-            "load": self.load, "rows": self.keep, "score": self.score, "latency": self.latency,
+            "load": self.load, "rows": self.keep, "score": self.score, "throughput": self.throughput, "latency": self.latency,
             "neighbours": self.neighbours, "memory": self.memory,
         }  # fmt: skip
         return answers[str(command["op"])](command)
@@ -63,6 +70,8 @@ class Bench:
         self.pad_id = cast("int", command["pad_id"])
         folder = Path(str(command["folder"]))
         self.has_types, self.max_length = Head.load(folder).has_types, ModelSpec.load(folder).max_length
+        told = command.get("writing")
+        self.writing = GenerationSettings.from_json(told) if told is not None else None
         self.session = load_variant(folder, str(command["variant"]), threads=cast("int", command["threads"]))
         return {"load_s": time.perf_counter() - start}
 
@@ -73,32 +82,28 @@ class Bench:
         return {}
 
     def score(self, command: JsonObject) -> JsonObject:
-        """Outputs of rows in serving order, and the time it took."""
+        """Outputs of rows."""
         indices = cast("list[int]", command["indices"])
         rows = [self.rows[i] for i in indices]
-        max_rows = cast("int | None", command["max_rows"])
-        batches = by_length([len(row) for row in rows], max_tokens=cast("int", command["max_tokens"]), max_rows=max_rows)
         found: list[np.ndarray] = [np.empty(0)] * len(rows)
-        seconds = 0.0
-        for batch in batches:
-            start = time.perf_counter()
-            arrays = self._arrays([indices[i] for i in batch])
-            outputs = self._run(arrays)
-            seconds += time.perf_counter() - start
-            for index, values in zip(batch, outputs, strict=True):
-                found[index] = _own(values, rows[index])
+        for batch in _batches(command, rows):
+            for index, values in zip(batch, self._outputs([indices[i] for i in batch]), strict=True):
+                found[index] = values
         np.savez(str(command["path"]), values=np.concatenate(found))
+        return {}
+
+    def throughput(self, command: JsonObject) -> JsonObject:
+        """Seconds for rows in the serving order."""
+        indices = cast("list[int]", command["indices"])
+        seconds = 0.0
+        for batch in _batches(command, [self.rows[i] for i in indices]):
+            seconds += self._timed([indices[i] for i in batch])
         return {"seconds": seconds}
 
     def latency(self, command: JsonObject) -> JsonObject:
         """Milliseconds of single rows, each at its own length; the first is run once more to wake the threads up."""
         indices = cast("list[int]", command["indices"])
-        steps = [self._arrays([i]) for i in [*indices[:1], *indices]]
-        times: list[float] = []
-        for arrays in steps:
-            start = time.perf_counter()
-            self._run(arrays)
-            times.append((time.perf_counter() - start) * 1000)
+        times = [self._timed([i]) * 1000 for i in [*indices[:1], *indices]]
         return cast("JsonObject", {"ms": times[1:]})
 
     def neighbours(self, command: JsonObject) -> JsonObject:
@@ -121,11 +126,15 @@ class Bench:
         types = [self.types[i] for i in indices] if self.types else []
         return rectangle([self.rows[i] for i in indices], self.pad_id, has_types=self.has_types, types=types)
 
-    def _room(self, row: list[int]) -> int:
-        """Padding that a row can take: a network with a table of positions knows none beyond its length."""
-        return max(0, min(PADDING, self.max_length - len(row)))
+        folder = Path(str(command["folder"]))
+        self.has_types, self.max_length = Head.load(folder).has_types, ModelSpec.load(folder).max_length
+        told = command.get("writing")
+        self.writing = GenerationSettings.from_json(told) if told is not None else None
+        self.session = load_variant(folder, str(command["variant"]), threads=cast("int", command["threads"]))
 
     def _last(self, rows: list[list[int]], *, extra: int = 0) -> np.ndarray:
+        if self.writing is not None:  # it is padded by longer rows
+            return self._written([max(self.rows, key=len), *rows] if extra else rows, self.writing)[-1]
         outputs = self._run(rectangle(rows, self.pad_id, extra=extra, has_types=self.has_types))
         return _own(outputs[-1], rows[-1])
 
@@ -133,6 +142,11 @@ class Bench:
         assert self.session is not None, "load first"
         (found,) = self.session.run(*arrays.values()).values()
         return found
+
+
+def _batches(command: JsonObject, rows: list[list[int]]) -> list[list[int]]:
+    max_rows = cast("int | None", command["max_rows"])
+    return by_length([len(row) for row in rows], max_tokens=cast("int", command["max_tokens"]), max_rows=max_rows)
 
 
 def _own(values: np.ndarray, row: list[int]) -> np.ndarray:

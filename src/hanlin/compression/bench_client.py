@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from hanlin.engines import max_batch_rows
 from hanlin.errors import EngineFailed
+from hanlin.generation import GenerationSettings
 from hanlin.types import JsonObject, JsonValue
 
 Scores = npt.NDArray[np.float64]
@@ -30,10 +31,21 @@ class BenchClient:
     Args:
         folder: artifact folder with the variant's files.
         is_alone: rows are never batched.
+        writing: how a network that writes is asked to, when its answers are compared.
         timeout_s: longest wait for one answer; a variant slower than this fails.
     """
 
-    def __init__(self, folder: Path, variant: str, *, threads: int, pad_id: int, is_alone: bool = False, timeout_s: float = 300.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        variant: str,
+        *,
+        threads: int,
+        pad_id: int,
+        is_alone: bool = False,
+        timeout_s: float = 300.0,
+        writing: GenerationSettings | None = None,
+    ) -> None:
         self.variant = variant
         self.max_rows = max_batch_rows(variant, is_alone=is_alone)
         self._timeout_s = timeout_s
@@ -46,7 +58,8 @@ class BenchClient:
             env=environment,
         )  # fmt: skip
         self._pending = b""
-        self._send({"op": "load", "folder": str(folder), "variant": variant, "threads": threads, "pad_id": pad_id})
+        told = None if writing is None else writing.to_json()
+        self._send({"op": "load", "folder": str(folder), "variant": variant, "threads": threads, "pad_id": pad_id, "writing": told})
 
     def wait_loaded(self, rows: Sequence[Sequence[int]], types: Sequence[Sequence[int]] = ()) -> float:
         """Seconds the load took; gives the child its rows, and their token types where they have some."""
@@ -55,11 +68,17 @@ class BenchClient:
         self._ask({"op": "rows", **cast("JsonObject", given)})
         return seconds
 
-    def score(self, indices: Sequence[int], *, max_tokens: int) -> tuple[Scores, float]:
-        """Outputs `(rows, values)`, a row for each token where tokens have outputs, and seconds, in the serving order."""
-        command: JsonObject = {"op": "score", "indices": list(indices), "max_tokens": max_tokens, "max_rows": self.max_rows}
-        seconds = cast("float", self._ask(command | {"path": str(self._outputs)})["seconds"])
-        return self._read()["values"], seconds
+    def score(self, indices: Sequence[int], *, max_tokens: int) -> Scores:
+        """Outputs `(rows, values)`, a row for each token where tokens have outputs."""
+        self._ask(self._batches("score", indices, max_tokens) | {"path": str(self._outputs)})
+        return self._read()["values"]
+
+    def throughput(self, indices: Sequence[int], *, max_tokens: int) -> float:
+        """Seconds for rows in the serving order."""
+        return cast("float", self._ask(self._batches("throughput", indices, max_tokens))["seconds"])
+
+    def _batches(self, op: str, indices: Sequence[int], max_tokens: int) -> JsonObject:
+        return {"op": op, "indices": list(indices), "max_tokens": max_tokens, "max_rows": self.max_rows}
 
     def latency(self, indices: Sequence[int]) -> list[float]:
         """Milliseconds of each row alone."""

@@ -63,13 +63,13 @@ def measure(
 
     def warm_up(_: str, client: BenchClient) -> None:
         client.latency(single)  # every shape once
-        client.score(many, max_tokens=max_tokens)
+        client.throughput(many, max_tokens=max_tokens)
 
     def time_rows(rows: Sequence[int], name: str, client: BenchClient) -> None:
         times[name].extend(client.latency(rows))
 
     def time_all(name: str, client: BenchClient) -> None:
-        seconds[name].append(client.score(many, max_tokens=max_tokens)[1])
+        seconds[name].append(client.throughput(many, max_tokens=max_tokens))
 
     turn(warm_up)
     began = time.monotonic()

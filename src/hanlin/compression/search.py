@@ -27,6 +27,7 @@ from hanlin.compression.measure import Timing, measure
 from hanlin.compression.report import TARGETS, CompressionReport, Machine, Target, VariantEvidence
 from hanlin.engines import REFERENCE, TRAINED_FILES, max_batch_rows, reference_of, split_variant, variant_files
 from hanlin.errors import Cancelled, EngineFailed, HanlinError, InvalidInput
+from hanlin.generation import GenerationSettings
 from hanlin.messages.said import Plain, Said
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.problems import HALF, likeness_of, main_metric_of, thresholds_of
@@ -68,13 +69,14 @@ class Plan:
     max_tokens: int
     more: Sequence[Sequence[int]]
     more_types: Sequence[Sequence[int]] = ()
+    writing: GenerationSettings | None = None
 
 
 def search(
     folder: Path, *, spec: ModelSpec, validation: EncodedSplit, test: EncodedSplit, calibration: Sequence[Sequence[int]],
     budget_points: float, target: Target, variants: Sequence[str], threads: int, progress: Progress, out: Path | None = None,
     rounds: int = 3, max_batch_tokens: int = BATCH_TOKENS, more: Sequence[Sequence[int]] = (),
-    more_types: Sequence[Sequence[int]] = (),
+    more_types: Sequence[Sequence[int]] = (), writing: GenerationSettings | None = None,
 ) -> CompressionReport:  # fmt: skip
     """Find the variant of `folder` that serves best within the budget, on this machine.
 
@@ -88,6 +90,7 @@ def search(
         more: rows besides validation on which likeness to the trained model is judged, so that a tolerance stands on enough of them;
             calibration must not have seen them.
         more_types: their token types, where validation rows have some.
+        writing: how a network that writes is asked to, when its answers are compared.
 
     Raises:
         InvalidInput: `unknown_variant`, `invalid_search`, `judging_rows_missing`, `calibration_empty`.
@@ -109,6 +112,7 @@ def search(
         max_batch_tokens,
         more,
         more_types,
+        writing,
     )
     _check(plan, target)
     running = _Search(plan, progress)
@@ -201,8 +205,9 @@ class _Search:
         types = [*self.validation.types, *self.test.types, *self.plan.more_types]
         for name in self._alive():
             self.clients[name] = BenchClient(
-                self._home(name), name, threads=self.plan.threads, pad_id=self.spec.pad_id, is_alone=self.spec.is_alone
-            )
+                self._home(name), name, threads=self.plan.threads, pad_id=self.spec.pad_id, is_alone=self.spec.is_alone,
+                writing=self.plan.writing,
+            )  # fmt: skip
         for name in self._alive():
             self._try(name, lambda client: self._note(client.variant, load_s=client.wait_loaded(rows, types)))  # also sends the rows
         self._tick("variants_loaded")
@@ -219,12 +224,12 @@ class _Search:
         first = texts + len(self.test.ids)
         judged = [*range(texts), *range(first, first + len(self.plan.more))]
         scores = self._score(client, judged)
-        held = sum(map(len, self.validation.ids)) if self.task.head in ("tokens", "roles") else texts
+        held = self._num_held()
         strays = 0.0
         if self.evidence[name].batch_invariant:
             sample = spread([len(row) for row in self.validation.ids], NEIGHBOUR_ROWS)
             answers = client.neighbours(sample, odd_neighbours(self.validation.ids))
-            found_in = {kind: self.likeness.numbers(_finite(name, value)) for kind, value in answers.items()}
+            found_in = {kind: self._numbers(name, value) for kind, value in answers.items()}
             strays = max(float(self.likeness.differ(found_in[kind], found_in["alone"]).max()) for kind in ("padded", "among"))
         metric = self._metric(scores[:held], self.validation, self.reference.scores[:held] if self.reference else None)[0]
         found = judge(scores, metric, self.reference, self.likeness, num_held=held)
@@ -239,6 +244,13 @@ class _Search:
             label_agreement=found.agreement, neighbour_difference=strays, tolerance=tolerance, reason=over if is_over else problem,
             status="over budget" if is_over else "failed" if problem else "ok",
         )  # fmt: skip
+
+    def _num_held(self) -> int:
+        """Rows of numbers that validation texts have: one each, or one a token; of a text that is read the first comes from nothing."""
+        lengths = [len(row) for row in self.validation.ids]
+        if self.plan.writing and self.plan.writing.reads:
+            return sum(lengths) - len(lengths)
+        return sum(lengths) if self.task.head in ("tokens", "roles") else len(lengths)
 
     def _measure(self) -> None:
         measured = {name: client for name, client in self.clients.items() if self.evidence[name].validation_metric is not None}
@@ -281,7 +293,11 @@ class _Search:
 
     def _score(self, client: BenchClient, indices: Sequence[int]) -> Scores:
         """Comparable numbers of rows."""
-        return self.likeness.numbers(_finite(client.variant, client.score(indices, max_tokens=self.plan.max_tokens)[0]))
+        return self._numbers(client.variant, client.score(indices, max_tokens=self.plan.max_tokens))
+
+    def _numbers(self, variant: str, raw: Scores) -> Scores:
+        """What a network wrote, or how it read, is comparable as it comes."""
+        return _finite(variant, raw) if self.plan.writing else self.likeness.numbers(_finite(variant, raw))
 
     def _metric(self, scores: Scores, rows: EncodedSplit, reference: Scores | None) -> tuple[float, tuple[float, float] | None]:
         """The main metric with its interval; without gold how close the answers are to the reference's (None: its own)."""

@@ -77,7 +77,8 @@ _RANKED = msgspec.json.Decoder(list[_Ranked])
 _ANSWERS = msgspec.json.Decoder(list[_Answer])
 _MEANINGS = msgspec.json.Decoder(list[_Meaning])
 _WRITTEN = msgspec.json.Decoder(list[dict[str, str | float | None]])
-WRITTEN = {"translation": "translation_text", "summarization": "summary_text", "text-to-sql": "sql"}  # the key of a written answer
+# The key of a written answer.
+WRITTEN = {"translation": "translation_text", "summarization": "summary_text", "text-generation": "generated_text", "text-to-sql": "sql"}
 ASKS = frozenset({"reranking", "question-answering"})  # tasks that are asked about a text with a line beside it
 
 

@@ -179,6 +179,8 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "sql": "the query is missing, or none over the tables of its schema",
         "sql_not_supported": "the query has what is not learned: another query in it, brackets, functions, a join by no reference",
         "sql_schema": "the schema is missing, or no CREATE TABLE statements whose references lead to each other",
+        "messages": "the messages are not a list of role (system, user, assistant) and content",
+        "no_answer": "no message is the assistant's",
         "json_field": "a field that must be a list or an object is not JSON",
     }.items()
 }

@@ -32,12 +32,14 @@ class Capabilities:
         max_batch_tokens: most tokens, padding included, of one step.
         is_measured_unasked: whether a compression that names no variants makes and measures this engine's.
         writes: whether it loads networks that write: their sessions are `WritingSession`s.
+        writer_precisions: those that are measured unasked of networks that write alone.
     """
 
     precisions: tuple[str, ...]
     max_batch_tokens: int = 32_768
     is_measured_unasked: bool = True
     writes: bool = False
+    writer_precisions: tuple[str, ...] = ()
 
 
 class Session(Protocol):
@@ -167,9 +169,19 @@ def variant_names(*, with_fake: bool = False) -> list[str]:
     return sorted(names, key=lambda n: (n != REFERENCE, not n.startswith("torch"), n))
 
 
-def measured_unasked() -> list[str]:
-    """The variants that a compression makes and measures when none are named, in the order of `variant_names`."""
-    return [name for name in variant_names() if ENGINES.get(split_variant(name)[0]).capabilities.is_measured_unasked]
+def measured_unasked(*, writes: bool = False) -> list[str]:
+    """The variants that a compression makes and measures when none are named, in the order of `variant_names`.
+
+    Args:
+        writes: whether the network writes.
+    """
+    return [name for name in variant_names() if _is_measured(*split_variant(name), writes=writes)]
+
+
+def _is_measured(name: str, precision: str, *, writes: bool) -> bool:
+    declared = ENGINES.get(name).capabilities
+    is_for = declared.writes if writes else precision not in declared.writer_precisions
+    return is_for and declared.is_measured_unasked
 
 
 def variant_files(variant: str) -> tuple[str, ...]:

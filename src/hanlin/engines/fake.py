@@ -8,7 +8,7 @@ Its artifact folder may hold `fake.json`:
 
 With `dimensions` it answers embeddings, each the mean of its tokens' vectors, which it gives unless `tokens` is false; else logits, with
 `per_token` those of each token. With `writes` it writes each row backwards, or the first form that a
-grammar knows, taking `step_ms` a token.
+grammar knows, taking `step_ms` a token; of a row that it only reads, chances are made of ids.
 
 A row holding `crash_token` kills the process, `fail_token` raises, `nan_token` answers NaN, `hang_token` does not come back,
 nor `hold_token`, which holds Python's lock meanwhile; `memory_token` asks for 4 TiB. Needs no library but numpy.
@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, check_tokens, load_failed, step_failed
-from hanlin.generation import FinishReason, Generated, GenerationSettings, Grammar
+from hanlin.generation import FinishReason, Generated, GenerationSettings, Grammar, Seen
 from hanlin.networks.head import TOKENS
 
 _HANG_S = 600  # as good as for ever, and yet no process of a broken test stays for ever
@@ -130,7 +130,7 @@ class FakeWriter(FakeSession):
         self, rows: Sequence[Sequence[int]], settings: Sequence[GenerationSettings], *, is_wanted: Callable[[int], bool] = lambda row: True
     ) -> list[Generated]:
         """See `WritingSession.generate`."""
-        targets = [list(row)[::-1][: each.max_new_tokens] for row, each in zip(rows, settings, strict=True)]
+        targets = [[] if each.reads else list(row)[::-1][: each.max_new_tokens] for row, each in zip(rows, settings, strict=True)]
         ends: list[FinishReason] = ["stop" if len(row) == len(target) else "length" for row, target in zip(rows, targets, strict=True)]
         for place, each in enumerate(settings):
             if each.grammar is not None:
@@ -142,7 +142,12 @@ class FakeWriter(FakeSession):
             for place, target in enumerate(targets):
                 if step < len(target) and not is_wanted(place):
                     targets[place], ends[place] = target[:step], "cancelled"
-        return [Generated(tuple(target), end) for target, end in zip(targets, ends, strict=True)]
+        seen = [_seen(row, each) if each.reads else () for row, each in zip(rows, settings, strict=True)]
+        return [Generated(tuple(target), end, seen=each) for target, end, each in zip(targets, ends, seen, strict=True)]
+
+
+def _seen(row: Sequence[int], settings: GenerationSettings) -> tuple[Seen, ...]:
+    return tuple(Seen(-(1 + token % 7), token % 2 == 0, ((token, -(1.0 + token % 7)),) * settings.likeliest) for token in row[1:])
 
 
 def _obeying(grammar: Grammar, settings: GenerationSettings) -> list[int]:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from hanlin.networks.head import TOKENS
 from hanlin.tasks.base import Row, Task
 from hanlin.tasks.encoded import Encoded
-from hanlin.tasks.sequences import SEQUENCES, stack
+from hanlin.tasks.sequences import RAGGED, stack
 
 Outputs = Mapping[str, npt.NDArray[np.floating]]
 Found = tuple[Outputs, int]  # what a batch gave, and the row's place in it
@@ -33,8 +33,9 @@ def gather(task: Task, encoded: Encoded, found: Sequence[Found | None]) -> Outpu
         rows, lengths = _merge(task, encoded, rows, lengths)
     longest = max(lengths)
     return {
-        name: stack([row[name] for row in rows]) if name == SEQUENCES else np.stack([_fitted(row[name], longest) for row in rows])
+        name: stack([row[name] for row in rows]) if name in RAGGED else np.stack([_fitted(row[name], longest) for row in rows])
         for name in rows[0]
+        if all(name in row for row in rows)  # of rows that were read beside others, what those have alone
     }
 
 

@@ -1,4 +1,5 @@
-"""The `torch` engine: the trained weights themselves, eager, fp32 or bf16. `torch-fp32` is the reference of every version that has them.
+"""The `torch` engine: the trained weights themselves, eager: fp32, bf16, or linear layers in int8 made of them as they are loaded.
+`torch-fp32` is the reference of every version that has them.
 
 Networks that write are stepped by `networks/generation`.
 """
@@ -111,10 +112,10 @@ class TorchEngine:
     """Eager PyTorch on the CPU. Sets the process-wide thread count."""
 
     name = "torch"
-    capabilities = Capabilities(precisions=("fp32", "bf16"), writes=True)
+    capabilities = Capabilities(precisions=("fp32", "bf16", "int8"), writer_precisions=("int8",), writes=True)
 
     def is_batch_invariant(self, precision: str) -> bool:
-        """fp32 up to 1e-4; bf16 up to rounding, as every kernel choice is."""
+        """fp32 up to 1e-4; bf16 up to rounding, as every kernel choice is; int8 scales each row by itself."""
         return True
 
     def files(self, precision: str) -> tuple[str, ...]:
@@ -130,12 +131,14 @@ class TorchEngine:
         if not (folder / TRAINED_FILES[0]).is_file() and (reference := reference_of(folder)) != REFERENCE:
             raise EngineFailed("no_torch_weights", variant=variant, reference=reference)
         torch = import_extra("torch", extra="train", feature="the torch engine")
+        from hanlin.networks.int8 import to_int8
         from hanlin.networks.loading import load_model
 
         torch.set_num_threads(threads)
         try:
             output = Head.load(folder).output
             module = load_model(folder, dtype="bf16" if precision == "bf16" else "fp32", attention="sdpa")
+            module = to_int8(module) if precision == "int8" else module
         except HanlinError:
             raise
         except Exception as error:  # torch, safetensors and transformers raise whatever they like

@@ -43,6 +43,6 @@ def _write_single(outcome: Outcome) -> bytes:
     return b"[%s]" % outcome.body if serves(outcome.task, "text-classification") or outcome.task in _LISTED else outcome.body
 
 
-_LISTED = frozenset({"translation", "summarization"})  # whose clients want a list even for one text
+_LISTED = frozenset({"translation", "summarization", "text-generation"})  # whose clients want a list even for one text
 
 DOORS = (Door("/hf/{endpoint}", read=read, post=hf_inference),)

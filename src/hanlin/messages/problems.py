@@ -107,6 +107,11 @@ _TEXTS = tuple(
             r"the schema is missing, or no CREATE TABLE statements whose references lead to each other",
             "缺少 schema，或它不是外键互相对得上的 CREATE TABLE 语句",
         ),
+        (
+            r"the messages are not a list of role \(system, user, assistant\) and content",
+            "messages 应为由 role（system、user、assistant）与 content 组成的列表",
+        ),
+        (r"no message is the assistant's", "没有 assistant 的消息"),
         (r"a field that must be a list or an object is not JSON", "应为列表或对象的字段不是 JSON"),
         (r"the label is not 1 to 200 characters without control characters", "标签应为 1 至 200 个字符且不含控制字符"),
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 from hanlin.errors import InvalidInput
 from hanlin.models import (
     allowed,
+    chat_forms,
     heads,
     keras_folder,
     label_files,
@@ -33,8 +34,10 @@ from hanlin.networks.head import CLASSIFIER, KEY, WRITER, Head
 from hanlin.networks.projection import save_projection
 from hanlin.networks.wide import WIDE_FILE
 from hanlin.tasks.base import TASKS, HeadKind
+from hanlin.tasks.chat import stops_of
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.types import JsonObject, shorten
 
 MAX_FILES = 200
@@ -96,10 +99,11 @@ def import_folder(
             task=task, labels=heading.labels, max_length=limit, pad_id=pad_id, vectors=heading.vectors, generation=heading.generation
         )  # fmt: skip
         spec = replace(spec, problem=told.problem if told else heading.problem, pairs=heading.pairs)
+        spec = _with_chat(source, out, spec, kind)
         if told:
             spec = replace(
                 spec, text=told.text, languages=told.languages, vectors=told.vectors or heading.vectors, thresholds=told.thresholds,
-                scale=told.scale, generation=told.generation or heading.generation,
+                scale=told.scale, generation=told.generation or heading.generation, chat=told.chat or spec.chat,
             )  # fmt: skip
         _check_fit(config, found, spec)
         _write_config(writers.config_of(source, config, kind), heading, out)
@@ -116,6 +120,17 @@ def import_folder(
         shutil.rmtree(out, ignore_errors=True)
         raise
     return Imported(spec, heading.is_base, size, heading.head, heading.is_assumed)
+
+
+def _with_chat(source: Path, out: Path, spec: ModelSpec, kind: HeadKind) -> ModelSpec:
+    """With the form of talks that the folder tells of, and the token that ends an answer in it among those that end."""
+    tokenizer = load_tokenizer(out / "tokenizer.json")
+    form = chat_forms.form_of(source, tokenizer) if kind == "continuations" and spec.generation is not None else None
+    if form is None or spec.generation is None:
+        return spec
+    known = spec.generation.stop_ids or ()
+    stops = (*(stop for stop in stops_of(tokenizer, form) if stop not in known), *known)
+    return replace(spec, chat=form, generation=replace(spec.generation, stop_ids=stops or None))
 
 
 def _import_own(

@@ -50,10 +50,8 @@ class _Compressing:
         self.version: ModelVersion = registry.resolve(context.job.team_id, ModelRef.parse(asked.model))
         if self.version.is_base:
             raise Conflict("base_has_no_head", version=str(self.version))
-        if TASKS.get(self.version.task).head in WRITING_HEADS:
-            raise Conflict("writers_not_compressed", version=str(self.version), task=self.version.task)
         self.dataset = dataset_of(context, self.version, asked.dataset) if asked.dataset or self.version.lineage.get("dataset") else None
-        self.names = asked.variants or measured_unasked()
+        self.names = asked.variants or measured_unasked(writes=TASKS.get(self.version.task).head in WRITING_HEADS)
         self.made = context.workdir / "made"
         names: list[JsonValue] = [*sorted(self.names)]
         self.fingerprint = fingerprint(
@@ -121,7 +119,7 @@ class _Compressing:
             folder, spec=spec, validation=rows.validation, test=rows.test, calibration=rows.calibration,
             budget_points=self.asked.budget, target=self.asked.target, variants=self.names, threads=self.context.threads,
             progress=self.context.progress, out=self.made, max_batch_tokens=self.context.platform.settings.max_batch_tokens, more=rows.more,
-            more_types=rows.more_types,
+            more_types=rows.more_types, writing=rows.writing,
         )  # fmt: skip
         return found.to_json()
 

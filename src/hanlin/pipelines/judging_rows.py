@@ -10,10 +10,11 @@ from hanlin.compression.base import MAX_CALIBRATION_ROWS
 from hanlin.compression.search import EncodedSplit
 from hanlin.datasets import Split, read_split
 from hanlin.engines.asking import NO_LIMITS
+from hanlin.generation import GenerationSettings
 from hanlin.pipelines.data import questions_of
 from hanlin.pipelines.odd_texts import varied_texts
 from hanlin.registry.values import DatasetVersion
-from hanlin.tasks.base import TASKS
+from hanlin.tasks.base import TASKS, WRITING_HEADS, Task
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.labelled import read_gold
@@ -23,6 +24,7 @@ from hanlin.types import JsonValue
 
 MAX_JUDGING_ROWS = 10_000
 MAX_JUDGING_ROWS_OF_TOKENS = 1_000  # every token has numbers of its own
+MAX_JUDGING_ROWS_OF_WRITERS = 200  # each takes a while to write, or has as many answers as tokens
 LIKENESS_ROWS = 1_000  # at least so many rows stand behind a declared tolerance, where the dataset has them
 MADE_ROWS = 300
 
@@ -36,13 +38,14 @@ class JudgingRows:
     calibration: list[list[int]]
     more: list[list[int]]
     more_types: list[list[int]] = field(default_factory=list)
+    writing: GenerationSettings | None = None
 
 
 def dataset_rows(folder: Path, dataset: DatasetVersion, spec: ModelSpec, encoder: TextEncoder) -> JudgingRows:
     """Rows of a dataset. One that was labelled for another task lends its texts only; where an answer is more than a label, variants
     are judged by their likeness to the trained model."""
     task = TASKS.get(spec.task)
-    limit = MAX_JUDGING_ROWS_OF_TOKENS if task.head in ("tokens", "roles") else MAX_JUDGING_ROWS
+    limit = _limit(task)
     has_gold = dataset.task == spec.task and task.examples.is_classified
 
     def encoded(rows: Split) -> EncodedSplit:
@@ -52,25 +55,33 @@ def dataset_rows(folder: Path, dataset: DatasetVersion, spec: ModelSpec, encoder
         return EncodedSplit(found.rows, gold, found.types or ())
 
     validation, test = encoded(read_split(folder, "validation")), encoded(read_split(folder, "test"))
-    used, others = _dealt(questions_of(read_split(folder, "train"), dataset, task), LIKENESS_ROWS - len(validation.ids))
+    used, others = _dealt(questions_of(read_split(folder, "train"), dataset, task), min(limit, LIKENESS_ROWS) - len(validation.ids))
     more = encoded_of(others, spec, encoder)
-    return JudgingRows(validation, test, rows_of(used, spec, encoder), more.rows, more.types or [])
+    calibration = encoded_of(used, spec, encoder)
+    return JudgingRows(validation, test, calibration.rows, more.rows, more.types or [], _writing(calibration))
 
 
 def made_rows(spec: ModelSpec, encoder: TextEncoder) -> JudgingRows:
     """Made sentences, alone and several in a row, to judge and to calibrate on; nothing is chosen on them that needs a test."""
     texts = varied_texts(2 * MADE_ROWS)
-    judged, calibration = (rows_of(part, spec, encoder) for part in (texts[::2], texts[1::2]))
-    return JudgingRows(EncodedSplit(judged), EncodedSplit([]), calibration, [])
+    judged, calibration = (encoded_of(part, spec, encoder) for part in (texts[::2], texts[1::2]))
+    rows = judged.rows[: _limit(TASKS.get(spec.task))]
+    return JudgingRows(EncodedSplit(rows), EncodedSplit([]), calibration.rows, [], writing=_writing(calibration))
 
 
-def rows_of(questions: Sequence[JsonValue], spec: ModelSpec, encoder: TextEncoder) -> list[list[int]]:
-    """The rows that the task makes of questions when it is asked about them one by one."""
-    return encoded_of(questions, spec, encoder).rows
+def _limit(task: Task) -> int:
+    if task.head in WRITING_HEADS:
+        return MAX_JUDGING_ROWS_OF_WRITERS
+    return MAX_JUDGING_ROWS_OF_TOKENS if task.head in ("tokens", "roles") else MAX_JUDGING_ROWS
+
+
+def _writing(encoded: Encoded) -> GenerationSettings | None:
+    """How a network that writes is asked to, when its variants are judged; None for one that reads."""
+    return encoded.generation[0] if encoded.generation else None
 
 
 def encoded_of(questions: Sequence[JsonValue], spec: ModelSpec, encoder: TextEncoder) -> Encoded:
-    """The same with their token types, where the model reads some."""
+    """The rows that the task makes of questions asked one by one, with their token types where the model reads some."""
     if not questions:
         return Encoded([])
     task = TASKS.get(spec.task)

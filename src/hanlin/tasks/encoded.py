@@ -37,6 +37,7 @@ class Encoded:
         texts: which text each row is of, where a text has several beside each other that are no windows.
         with_tokens: whether the vectors of tokens are wanted instead of the texts'; there are no windows then.
         spell: the text of ids that were written, for a model that writes.
+        counted: of texts that are only read, which of their tokens from the second on count; sizes: the bytes that those say.
         generation: how each row is written, for a model that writes; all with the same number of beams.
     """
 
@@ -49,13 +50,16 @@ class Encoded:
     with_tokens: bool = False
     generation: list[GenerationSettings] | None = None
     spell: Callable[[Sequence[int]], str] | None = None
+    counted: list[list[bool]] | None = None
+    sizes: list[int] | None = None
 
     @property
     def costs(self) -> list[int]:
         """Tokens that each row takes of a batch: its own, and those that may be written for it, by every beam."""
         if self.generation is None:
             return [len(row) for row in self.rows]
-        return [len(row) + each.max_new_tokens * each.num_beams for row, each in zip(self.rows, self.generation, strict=True)]
+        written = [0 if each.reads else each.max_new_tokens * each.num_beams for each in self.generation]
+        return [len(row) + more for row, more in zip(self.rows, written, strict=True)]
 
     @property
     def kind(self) -> int:

@@ -37,6 +37,9 @@ _LEAST_ROOM_SHARE = 4  # a query before windows leaves them at least this part o
 class TextEncoder:
     """Cleans, segments and tokenises texts for one version. Safe on any thread.
 
+    Attributes:
+        head, tail: special tokens that stand before and behind a text.
+
     Args:
         tokenizer: one that pads or cuts is told not to; others, such as shared ones, are not touched: another thread may be asking them.
         spec: text settings, longest row, padding id.
@@ -47,10 +50,11 @@ class TextEncoder:
             tokenizer.no_padding()
         if tokenizer.truncation is not None:
             tokenizer.no_truncation()
-        self._tokenizer = tokenizer
-        self._text = spec.text
+        self._tokenizer = self.tokenizer = tokenizer
+        self._text = self.text = spec.text
         self._num_special = tokenizer.num_special_tokens_to_add(False)
         self._head, self._tail = frame_of(tokenizer, self._num_special)
+        self.head, self.tail = tuple(self._head), tuple(self._tail)
         self._nothing = self._head + self._tail  # the row of a text without tokens
         self.pad_id = spec.pad_id
         self.max_length = spec.max_length

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +21,16 @@ _TIE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class ScalarMetrics:
-    """Named figures over `rows` rows, and the 95 % interval of the first of them from 1,000 resamples of the rows."""
+    """Named figures over `rows` rows, and the 95 % interval of the first of them from 1,000 resamples of the rows.
+
+    Attributes:
+        signatures: how figures were counted, in the words of the library that counts them.
+    """
 
     rows: int
     values: Mapping[str, float]
     interval: tuple[float, float]
+    signatures: Mapping[str, str] = field(default_factory=dict)
 
     def get(self, name: str) -> float:
         """One metric by name. Raises KeyError."""
@@ -33,7 +38,13 @@ class ScalarMetrics:
 
     def to_json(self) -> JsonObject:
         """The stored form."""
-        return {"rows": self.rows, **self.values, "interval": list(self.interval), "warnings": stored(few_test_rows(self.rows))}
+        found: JsonObject = {
+            "rows": self.rows,
+            **self.values,
+            "interval": list(self.interval),
+            "warnings": stored(few_test_rows(self.rows)),
+        }
+        return found | ({"signatures": dict(self.signatures)} if self.signatures else {})
 
 
 def pair_metrics(similarity: Values, gold: Values) -> ScalarMetrics:

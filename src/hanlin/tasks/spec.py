@@ -11,6 +11,7 @@ from typing import Literal, cast, get_args
 
 from hanlin.errors import InvalidInput
 from hanlin.generation import GenerationSettings
+from hanlin.tasks.chat_form import ChatForm
 from hanlin.tasks.label_chain import LabelChain
 from hanlin.tasks.labels import check_labels
 from hanlin.tasks.meanings import MeaningSchema
@@ -46,6 +47,7 @@ _FIELDS = {
     "finder",
     "meanings",
     "queries",
+    "chat",
 }
 _VARIANT = re.compile(r"[a-z0-9]{1,32}-[a-z0-9]{1,16}")
 
@@ -79,6 +81,7 @@ class ModelSpec:
         finder: of a model that labels the roles around predicates.
         meanings: of a model that parses: the intents and slots it may answer with.
         queries: of a model that writes queries: the tables they may ask.
+        chat: of a model that goes on with talks: the form in which it reads them.
 
     Raises:
         InvalidInput: `invalid_model_spec`, `invalid_labels`, `invalid_label`.
@@ -103,6 +106,7 @@ class ModelSpec:
     finder: PredicateFinder | None = None
     meanings: MeaningSchema | None = None
     queries: SqlSettings | None = None
+    chat: ChatForm | None = None
 
     def __post_init__(self) -> None:
         if (self.vectors is None and self.generation is None) or self.labels:
@@ -155,6 +159,7 @@ class ModelSpec:
         stored |= {"finder": self.finder.to_json()} if self.finder else {}
         stored |= {"meanings": self.meanings.to_json()} if self.meanings else {}
         stored |= {"queries": self.queries.to_json()} if self.queries else {}
+        stored |= {"chat": self.chat.to_json()} if self.chat else {}
         # What is as it ever was is left out: equal specs stay equal bytes.
         more: JsonObject = {"thresholds": list(self.thresholds), "scale": list(self.scale)}
         more |= {"problem": self.problem if self.problem != "single-label" else "", "pairs": self.pairs if self.pairs != "none" else ""}
@@ -193,6 +198,7 @@ class ModelSpec:
             finder=PredicateFinder.from_json(value["finder"]) if "finder" in value else None,
             meanings=MeaningSchema.from_json(value["meanings"]) if "meanings" in value else None,
             queries=SqlSettings.from_json(value["queries"]) if "queries" in value else None,
+            chat=ChatForm.from_json(value["chat"]) if "chat" in value else None,
         )
 
     @classmethod

@@ -30,7 +30,8 @@ def translation_metrics(written: Sequence[str], gold: Sequence[str]) -> ScalarMe
         "chrf": chrf.corpus_score(list(written), [list(gold)]).score / 100,
         "bleu": bleu.corpus_score(list(written), [list(gold)]).score / 100,
     }
-    return ScalarMetrics(len(gold), values, _interval(chrf, written, gold))
+    signatures = {"chrf": str(chrf.get_signature()), "bleu": str(bleu.get_signature())}
+    return ScalarMetrics(len(gold), values, _interval(chrf, written, gold), signatures)
 
 
 def _interval(chrf: object, written: Sequence[str], gold: Sequence[str]) -> tuple[float, float]:

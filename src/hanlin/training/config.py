@@ -181,7 +181,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "class_weights": ("none", "balanced"),
     "precision": ("auto", "fp32", "bf16"),
     "tokenizer": ("character", "word", "bpe", "wordpiece", "byte-bpe"),
-    "positions": ("sinusoidal", "learned"),
+    "positions": ("sinusoidal", "learned", "rotary"),
     "tags": ("bio", "bioes"),
     "loss": ("auto", "contrastive", "triplet", "cosent", "mse", "bce", "listwise"),
     "pooling": ("", "mean", "cls"),
@@ -201,6 +201,8 @@ def preset(model: str, task: str = CLASSIFICATION) -> TrainConfig:
     if TASKS.get(task).head == "targets":
         found = _of_writing(model, task)
         return _of_queries(found) if task == QUERIES else found
+    if TASKS.get(task).head == "continuations":
+        return _of_generation(model, task)
     found = _of_classification(model)
     if task in (CLASSIFICATION, "sentiment"):
         return replace(found, task=task)
@@ -263,6 +265,14 @@ def _of_queries(found: TrainConfig) -> TrainConfig:
         found, epochs=40, batch_size=32, hidden_size=128, layers=2, decoder_layers=2, dropout=0.3, embedding_dropout=0.2, vocab_size=2000,
         rate=2e-3, metric=TASKS.get(QUERIES).main_metric, average=0.99,
     )  # fmt: skip
+
+
+def _of_generation(model: str, task: str) -> TrainConfig:
+    """On with a text. The loss is watched: it tells weights apart long before the likeliest token does. Texts are learned as they are."""
+    found = replace(_of_writing(model, task), label_smoothing=0.0, text=TextSettings(), max_length=512, train_length=512)
+    if model == "base":
+        return replace(found, batch_size=16, rate=1e-4, epochs=3)
+    return replace(found, layers=4, batch_size=64, positions="rotary", rate=2e-3)
 
 
 def _of_classification(model: str) -> TrainConfig:

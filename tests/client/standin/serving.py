@@ -58,7 +58,15 @@ def find(inputs: dict | list[dict], parameters: dict) -> dict | list:
     return found
 
 
-OTHER_TASKS = {"vectors": embed, "names": tag, "ranker": rank, "reader": find}
+def write(inputs: object, parameters: dict) -> object:
+    """Each text backwards, as long as it may be."""
+    most = parameters.get("max_new_tokens", 99)
+    ends = {True: "length", False: "stop"}
+    texts = inputs if isinstance(inputs, list) else [inputs]
+    return [{"generated_text": text[::-1][:most], "finish_reason": ends[len(text) > most]} for text in texts]
+
+
+OTHER_TASKS = {"vectors": embed, "names": tag, "ranker": rank, "reader": find, "muse": write}
 
 
 def routes(world: World) -> list[Route]:

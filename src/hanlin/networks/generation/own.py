@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +37,7 @@ class OwnCausal:
     def __init__(self, network: CausalDecoder) -> None:
         self._network = network
         self.stop_ids: tuple[int, ...] = (network.config.eos_token_id,)
+        self.num_tokens = network.config.vocab_size
 
     def begin(self, rows: Sequence[Sequence[int]]) -> tuple[OwnWriting, Tensor]:
         """See `StepModel.begin`."""
@@ -54,6 +55,14 @@ class OwnCausal:
         """See `StepModel.room`."""
         return self._network.config.max_position_embeddings - len(row)
 
+    def scan(self, rows: Tensor, piece: int) -> Iterator[Tensor]:
+        """See `StepModel.scan`."""
+        decoder = self._network.decoder
+        cache = DecoderCache.empty(len(decoder.blocks), len(rows))
+        for start in range(0, rows.shape[1], piece):
+            ids = rows[:, start : start + piece]
+            yield decoder(ids, torch.ones_like(ids), cache)
+
 
 class OwnSeq2Seq:
     """An encoder–decoder that writes a target for each row."""
@@ -61,6 +70,7 @@ class OwnSeq2Seq:
     def __init__(self, network: EncoderDecoder) -> None:
         self._network = network
         self.stop_ids: tuple[int, ...] = (network.config.eos_token_id,)
+        self.num_tokens = network.config.vocab_size
 
     def begin(self, rows: Sequence[Sequence[int]]) -> tuple[OwnWriting, Tensor]:
         """See `StepModel.begin`."""
@@ -76,3 +86,7 @@ class OwnSeq2Seq:
     def room(self, row: Sequence[int]) -> int:
         """See `StepModel.room`."""
         return self._network.config.max_position_embeddings - 1  # the start is one
+
+    def scan(self, rows: Tensor, piece: int) -> Iterator[Tensor]:
+        """See `StepModel.scan`."""
+        raise RuntimeError("a network that writes targets is not read")

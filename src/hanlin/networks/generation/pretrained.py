@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 import torch
@@ -82,6 +82,7 @@ class PretrainedCausal:
         self._model = model
         self._config = cast("Any", model.config)
         self.stop_ids = stop_ids(self._config)
+        self.num_tokens: int = self._config.vocab_size
 
     def begin(self, rows: Sequence[Sequence[int]]) -> tuple[CausalWriting, Tensor]:
         """See `StepModel.begin`."""
@@ -98,6 +99,17 @@ class PretrainedCausal:
         positions = num_positions(self._config)
         return None if positions is None else positions - len(row)
 
+    def scan(self, rows: Tensor, piece: int) -> Iterator[Tensor]:
+        """See `StepModel.scan`."""
+        from transformers import DynamicCache
+
+        cache = DynamicCache(config=self._config)
+        for start in range(0, rows.shape[1], piece):
+            ids = rows[:, start : start + piece]
+            mask = torch.ones(len(rows), start + ids.shape[1], dtype=torch.long)
+            found = self._model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True)
+            yield found.logits
+
 
 class PretrainedSeq2Seq:
     """An encoder–decoder that writes a target for each row."""
@@ -106,6 +118,7 @@ class PretrainedSeq2Seq:
         self._model = model
         self._config = cast("Any", model.config)
         self.stop_ids = stop_ids(self._config)
+        self.num_tokens: int = self._config.vocab_size
         self._start: int = self._config.decoder_start_token_id
 
     def begin(self, rows: Sequence[Sequence[int]]) -> tuple[Seq2SeqWriting, Tensor]:
@@ -122,6 +135,10 @@ class PretrainedSeq2Seq:
         """See `StepModel.room`."""
         positions = num_positions(self._config)
         return None if positions is None else positions - 1
+
+    def scan(self, rows: Tensor, piece: int) -> Iterator[Tensor]:
+        """See `StepModel.scan`."""
+        raise RuntimeError("a network that writes targets is not read")
 
 
 def stop_ids(config: object) -> tuple[int, ...]:

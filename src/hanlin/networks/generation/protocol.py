@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from torch import Tensor
@@ -25,9 +25,11 @@ class StepModel(Protocol):
 
     Attributes:
         stop_ids: what ends a target unless the settings say otherwise.
+        num_tokens: of the vocabulary.
     """
 
     stop_ids: tuple[int, ...]
+    num_tokens: int
 
     def begin(self, rows: Sequence[Sequence[int]]) -> tuple[Writing, Tensor]:
         """Read rows of ids, each once. Returns their state and the scores of each target's first token, (rows, vocabulary)."""
@@ -39,6 +41,14 @@ class StepModel(Protocol):
 
     def room(self, row: Sequence[int]) -> int | None:
         """Most tokens that can be written for `row`; None for no limit."""
+        ...
+
+    def scan(self, rows: Tensor, piece: int) -> Iterator[Tensor]:
+        """What comes after each token of rows (rows, tokens) int64, filled on the right: scores (rows, piece, vocabulary), piece by piece.
+
+        Raises:
+            RuntimeError: this network continues nothing: it writes targets.
+        """
         ...
 
 

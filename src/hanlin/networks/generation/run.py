@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import nn
@@ -14,6 +15,7 @@ from hanlin.networks.generation.limits import Row
 from hanlin.networks.generation.own import OwnCausal, OwnSeq2Seq
 from hanlin.networks.generation.pretrained import PretrainedCausal, PretrainedSeq2Seq
 from hanlin.networks.generation.protocol import StepModel
+from hanlin.networks.generation.reading import read
 from hanlin.networks.generation.tokens import TokenSearch
 from hanlin.networks.seq2seq import EncoderDecoder
 
@@ -43,6 +45,8 @@ def generate(
     Raises:
         RuntimeError: the network's scores are not finite.
     """
+    if any(each.reads for each in settings):
+        return _read_and_write(model, rows, settings, is_wanted)
     told = [_told(model, number, row, each) for number, (row, each) in enumerate(zip(rows, settings, strict=True))]
     done = {row.number: Generated((), "length") for row in told if row.room <= 0}
     open_rows = [row for row in told if row.room > 0]
@@ -63,6 +67,27 @@ def generate(
         if places != list(range(len(scores))):
             writing.reorder(torch.tensor(places))
         scores = writing.step(torch.tensor(tokens))
+
+
+def _read_and_write(
+    model: StepModel, rows: Sequence[Sequence[int]], settings: Sequence[GenerationSettings], is_wanted: Callable[[int], bool]
+) -> list[Generated]:
+    """Rows that are only read, and those beside them that are continued."""
+    kinds: dict[bool, list[int]] = {True: [], False: []}
+    for number, each in enumerate(settings):
+        kinds[each.reads].append(number)
+    found: dict[int, Generated] = {}
+    for reads, numbers in kinds.items():
+        if numbers:
+            part = ([rows[number] for number in numbers], [settings[number] for number in numbers])
+            wanted = partial(_wanted, is_wanted, numbers)
+            done = read(model, *part, wanted) if reads else generate(model, *part, is_wanted=wanted)
+            found |= dict(zip(numbers, done, strict=True))
+    return [found[number] for number in range(len(rows))]
+
+
+def _wanted(is_wanted: Callable[[int], bool], numbers: Sequence[int], place: int) -> bool:
+    return is_wanted(numbers[place])
 
 
 def _told(model: StepModel, number: int, row: Sequence[int], settings: GenerationSettings) -> Row:

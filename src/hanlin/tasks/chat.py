@@ -1,0 +1,196 @@
+"""Talks: messages of a system, a user and an assistant in turn, as one row of tokens.
+
+What a message says is never read as a special token, whatever it is made of.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from hanlin.errors import InvalidInput
+from hanlin.tasks.alignment import Span
+from hanlin.tasks.chat_form import ROLES, ChatForm, Role
+from hanlin.tasks.checks import check_text
+from hanlin.tasks.tokenizer import asking
+from hanlin.types import JsonObject, JsonValue, json_type, shorten
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from hanlin.tasks.base import Limits
+
+MAX_MESSAGES = 1000
+
+
+class Message(NamedTuple):
+    """What one said."""
+
+    role: Role
+    content: str
+
+    def to_json(self) -> JsonObject:
+        """The wire form."""
+        return {"role": self.role, "content": self.content}
+
+
+class Spoken(NamedTuple):
+    """A talk as one row.
+
+    Attributes:
+        ids: its tokens.
+        is_answer: of each token, whether it is what the assistant says, the mark of its end included.
+        is_said: the same without that mark.
+        text: the whole, of which `spans` says where each token stands.
+    """
+
+    ids: list[int]
+    is_answer: list[bool]
+    is_said: list[bool]
+    text: str
+    spans: list[Span]
+
+    @property
+    def size_bytes(self) -> int:
+        """What the assistant says, in UTF-8: each character once, whatever tokens share it."""
+        size = done = 0
+        for (start, end), counts in zip(self.spans, self.is_said, strict=True):
+            if counts:
+                size += len(self.text[max(start, done) : end].encode())
+                done = max(done, end)
+        return size
+
+    def first(self, count: int) -> Spoken:
+        """Its first tokens alone."""
+        return Spoken(self.ids[:count], self.is_answer[:count], self.is_said[:count], self.text, self.spans[:count])
+
+
+class _Talk(NamedTuple):
+    parts: list[tuple[str, bool]]  # text, whether it is words of a message
+    answers: list[Span]  # of what the assistant says
+    ends: list[Span]  # of the marks of their ends
+
+
+def read_messages(value: object, limits: Limits, *, index: int = 0) -> tuple[Message, ...]:
+    """Checked messages: `{"role", "content"}` each, one at least. Raises InvalidInput (`invalid_messages`, or as `check_text`)."""
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_MESSAGES:
+        found = json_type(cast("JsonValue", value)) if not isinstance(value, list) else str(len(value))
+        raise InvalidInput("invalid_messages", index=index, problem=f"not a list of 1 to {MAX_MESSAGES} messages: {found}")
+    messages = tuple(_message(item, place, index, limits) for place, item in enumerate(value))
+    if sum(len(message.content) for message in messages) > limits.max_text_bytes:
+        raise InvalidInput("text_too_long", index=index, length=sum(map(len, (m.content for m in messages))), unit="bytes",
+            limit=limits.max_text_bytes)  # fmt: skip
+    return messages
+
+
+def _message(item: object, place: int, index: int, limits: Limits) -> Message:
+    if not isinstance(item, dict) or not {"role", "content"} <= item.keys() <= {"role", "content", "name"}:
+        raise InvalidInput("invalid_messages", index=index, problem=f"message {place} is not role and content")
+    if item["role"] not in ROLES:
+        raise InvalidInput(
+            "invalid_messages", index=index, problem=f"message {place}: role {shorten(str(item['role']))} of {', '.join(ROLES)}"
+        )
+    return Message(item["role"], check_text(item["content"], index, limits))
+
+
+def render(form: ChatForm, messages: Sequence[Message], *, is_asking: bool) -> _Talk:
+    """The pieces of a talk. Raises InvalidInput (`invalid_messages`) for a role that the form does not know."""
+    talk = _Talk([(form.begin, False)], [], [])
+    at = len(form.begin)
+    if form.system and messages[0].role != "system" and "system" in form.marks:
+        messages = [Message("system", form.system), *messages]
+    for message in messages:
+        if message.role not in form.marks:
+            raise InvalidInput("invalid_messages", index=0, problem=f"role {message.role} of {', '.join(form.marks)}")
+        before, behind = form.marks[message.role]
+        talk.parts.extend([(before, False), (message.content, True), (behind, False)])
+        start = at + len(before)
+        end = start + len(message.content)
+        at = end + len(behind)
+        if message.role == "assistant":
+            talk.answers.append((start, end))
+            talk.ends.append((end, end + len(behind.rstrip())))
+    if is_asking:
+        talk.parts.append((form.marks["assistant"][0], False))
+    return talk
+
+
+def speak(tokenizer: Tokenizer, form: ChatForm, messages: Sequence[Message], *, is_asking: bool) -> Spoken:
+    """A talk as token ids.
+
+    Args:
+        is_asking: whether the assistant is to go on from here.
+
+    Raises:
+        InvalidInput: as `render`.
+        EngineFailed: `tokenizer_failed`.
+    """
+    talk = render(form, messages, is_asking=is_asking)
+    ids, spans = _encoded(tokenizer, talk.parts)
+    said = [_lies_in(span, talk.answers) for span in spans]
+    answer = [inside or _lies_in(span, talk.ends) for inside, span in zip(said, spans, strict=True)]
+    return Spoken(ids, answer, said, "".join(part for part, _ in talk.parts), spans)
+
+
+def speak_lately(tokenizer: Tokenizer, form: ChatForm, messages: Sequence[Message], *, is_asking: bool, room: int) -> Spoken:
+    """A talk of at most `room` tokens where its last message allows that: the oldest turns behind the system's words are left out.
+
+    Raises:
+        InvalidInput, EngineFailed: as `speak`.
+    """
+    whole = speak(tokenizer, form, messages, is_asking=is_asking)
+    if len(whole.ids) <= room:
+        return whole
+    kept = [message for message in messages[:1] if message.role == "system"]
+    turns = [place for place in range(len(kept), len(messages)) if messages[place].role == "user"]
+
+    def late(place: int) -> Spoken:
+        return speak(tokenizer, form, [*kept, *messages[place:]], is_asking=is_asking)
+
+    low, high = 0, len(turns) - 1  # the later a talk begins, the shorter it is
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if len(late(turns[middle]).ids) <= room else (middle + 1, high)
+    return late(turns[low]) if turns else whole
+
+
+def stops_of(tokenizer: Tokenizer, form: ChatForm) -> tuple[int, ...]:
+    """The token that ends an answer, where a single one does."""
+    with asking():
+        found = tokenizer.encode(form.marks["assistant"][1].strip(), add_special_tokens=False).ids
+    return tuple(found) if len(found) == 1 else ()
+
+
+def _encoded(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]]) -> tuple[list[int], list[Span]]:
+    """Ids and places of the whole text; words that hold a special token's name are encoded apart, as the letters that they are."""
+    special = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
+    if not any(name in text for text, is_said in parts if is_said for name in special):
+        with asking():
+            found = tokenizer.encode("".join(text for text, _ in parts), add_special_tokens=False)
+        return found.ids, found.offsets
+    ids: list[int] = []
+    spans: list[Span] = []
+    at = 0
+    for text, is_said in parts:
+        for piece in _without(text, special) if is_said else [text]:
+            with asking():
+                part = tokenizer.encode(piece, add_special_tokens=False)
+            ids += part.ids
+            spans += [(at + start, at + end) for start, end in part.offsets]
+            at += len(piece)
+    return ids, spans
+
+
+def _without(text: str, special: Sequence[str]) -> list[str]:
+    """Pieces in none of which a special name stands whole: each name is cut behind its first letter."""
+    names = "|".join(re.escape(name) for name in special if len(name) > 1)
+    cuts = [found.start() + 1 for found in re.finditer(f"(?={names})", text)] if names else []
+    return [text[start:end] for start, end in pairwise([0, *cuts, len(text)])]
+
+
+def _lies_in(span: Span, areas: Sequence[Span]) -> bool:
+    """Whether most of a token lies in one of them."""
+    middle = (span[0] + span[1]) / 2
+    return span[1] > span[0] and any(start <= middle < end for start, end in areas)

@@ -1,0 +1,186 @@
+"""Text generation: the next token of a text or of an answer, from all that stands before it.
+
+Source: Radford et al., Language Models are Unsupervised Multitask Learners (2019); a Transformer with rotary positions (Su et al., 2021).
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from tokenizers import processors
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hanlin.errors import InvalidInput
+from hanlin.generation import MAX_NEW_TOKENS, GenerationSettings
+from hanlin.models.tokenizers import BEGIN, END, PAD, save_tokenizer, train_tokenizer
+from hanlin.networks.config import NetworkConfig
+from hanlin.networks.dropout import replace_dropout
+from hanlin.networks.loading import build_generator, load_model, save_network
+from hanlin.tasks.chat import stops_of
+from hanlin.tasks.chat_form import CHATML, CHATML_TOKENS, plain_form
+from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.tokenizer import load_tokenizer
+from hanlin.training.batches import plan_evaluation
+from hanlin.training.config import TrainConfig
+from hanlin.training.continued import IGNORED, ContinuedRows, continued_rows, scores_of
+from hanlin.training.evaluation import Evaluation
+from hanlin.training.examples import check_rows
+from hanlin.training.lesson import LESSONS, Picture, Setting
+
+NEW_TOKENS = 256  # that a version writes where a call says nothing
+_EVALUATED_TOKENS = 4096  # of a batch: scores of a vocabulary stand at each
+
+
+@LESSONS.register("text-generation")
+class TextGenerationLesson:
+    """What comes next."""
+
+    def prepare(self, setting: Setting) -> GenerationCourse:
+        """See `Lesson.prepare`."""
+        config, data, out = setting.config, setting.data, setting.out
+        check_rows(data)
+        has_talks = any(data.train.labels)
+        _lay_out_tokenizer(setting, has_talks=has_talks)
+        module = load_model(setting.base) if setting.base is not None else _network(setting)
+        replace_dropout(module)
+        spec, end = _spec(setting, module, has_talks=has_talks)
+        spec.save(out)
+        encoder = TextEncoder.load(out)
+        encoder.max_length = min(spec.max_length, config.train_length)
+        train, validation = (
+            continued_rows(rows, encoder, spec, end=end, longest=encoder.max_length) for rows in (data.train, data.validation)
+        )
+        return GenerationCourse(config, module, spec.pad_id, train, validation, out)
+
+    def pictures(self, found: Evaluation) -> dict[str, Picture]:
+        """See `Lesson.pictures`: none."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationCourse:
+    """See `Course`."""
+
+    config: TrainConfig
+    module: nn.Module
+    pad_id: int
+    train: ContinuedRows
+    validation: ContinuedRows
+    out: Path
+
+    @property
+    def scales(self) -> Mapping[str, float]:
+        """See `Course`: all learn alike."""
+        return {}
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """See `Course`."""
+        return self.train.lengths
+
+    def loss(self, module: nn.Module, rows: Sequence[int]) -> Tensor:
+        """See `Course.loss`: the mean over the tokens that are learned; nothing where a batch has none."""
+        scores, gold, _ = scores_of(module, self.train, rows, self.pad_id)
+        total = functional.cross_entropy(
+            scores.flatten(0, 1), gold.flatten(), ignore_index=IGNORED, label_smoothing=self.config.label_smoothing, reduction="sum"
+        )
+        return total / max(1, int((gold != IGNORED).sum()))
+
+    def judge(self) -> dict[str, float]:
+        """See `Course.judge`: the loss of all that is learned; accuracy, perplexity and bits a byte of what figures count."""
+        self.module.eval()
+        total, learned, log, tokens, right = 0.0, 0, 0.0, 0, 0
+        with torch.inference_mode():
+            for batch in plan_evaluation(self.validation.lengths, batch_tokens=_EVALUATED_TOKENS):
+                scores, gold, counts = scores_of(self.module, self.validation, batch, self.pad_id)
+                losses = functional.cross_entropy(scores.flatten(0, 1), gold.flatten(), ignore_index=IGNORED, reduction="none")
+                total += float(losses.sum())
+                learned += int((gold != IGNORED).sum())
+                log += float(losses[counts.flatten()].sum())
+                tokens += int(counts.sum())
+                right += int((scores.argmax(-1) == gold)[counts].sum())
+        share = log / max(1, tokens)
+        return {
+            "loss": total / max(1, learned), "accuracy": right / max(1, tokens), "perplexity": math.exp(min(700.0, share)),
+            "bits_per_byte": log / max(1, self.validation.size_bytes) / math.log(2),
+        }  # fmt: skip
+
+    def finish(self, best: float) -> float:
+        """See `Course.finish`."""
+        save_network(self.module, self.out)
+        return best
+
+
+def _lay_out_tokenizer(setting: Setting, *, has_talks: bool) -> None:
+    """The checkpoint's, the base's, or one trained on the texts, which begins each, and marks talks where there are some."""
+    config, target = setting.config, setting.out / "tokenizer.json"
+    known = setting.found or setting.base
+    if known is not None:
+        shutil.copyfile(known / "tokenizer.json", target)
+        return
+    if config.tokenizer != "byte-bpe":
+        raise InvalidInput(
+            "network_for_another_task", model=f"{config.model}/{config.tokenizer}", task=config.task, choices="transformer/byte-bpe"
+        )
+    texts = (config.text.prepare(text) for text in setting.data.train.texts)
+    tokenizer = train_tokenizer(texts, "byte-bpe", config.vocab_size, min_count=config.min_count)
+    if has_talks:
+        tokenizer.add_special_tokens([*CHATML_TOKENS])
+    mark = tokenizer.token_to_id(BEGIN)
+    tokenizer.post_processor = processors.TemplateProcessing(single=f"{BEGIN} $A", special_tokens=[(BEGIN, mark)])
+    save_tokenizer(tokenizer, setting.out)
+
+
+def _network(setting: Setting) -> nn.Module:
+    config = setting.config
+    if config.model != "transformer":
+        raise InvalidInput("network_for_another_task", model=config.model, task=config.task, choices="transformer")
+    vocabulary = load_tokenizer(setting.out / "tokenizer.json").get_vocab(with_added_tokens=True)
+    return build_generator(
+        NetworkConfig(
+            model_type="hanlin-decoder", vocab_size=max(vocabulary.values()) + 1, embedding_size=config.hidden_size,
+            hidden_size=config.hidden_size, num_hidden_layers=config.layers, num_attention_heads=config.heads,
+            intermediate_size=4 * config.hidden_size, max_position_embeddings=config.max_length + NEW_TOKENS, positions=config.positions,
+            dropout=config.dropout, embedding_dropout=config.embedding_dropout, pad_token_id=vocabulary[PAD],
+            bos_token_id=vocabulary[BEGIN], eos_token_id=vocabulary[END],
+        )
+    )  # fmt: skip
+
+
+def _spec(setting: Setting, module: nn.Module, *, has_talks: bool) -> tuple[ModelSpec, int]:
+    """What the version says of itself, and the token that ends a text."""
+    config, tokenizer = setting.config, load_tokenizer(setting.out / "tokenizer.json")
+    if setting.base is not None:
+        before = ModelSpec.load(setting.base)
+        settings, pad_id, form = before.generation or GenerationSettings(), before.pad_id, before.chat
+        longest = min(config.max_length, before.max_length)
+        stops = settings.stop_ids or _stops(module)
+    else:
+        own = module.config
+        assert isinstance(own, NetworkConfig), "built above"
+        settings, pad_id, form, longest = GenerationSettings(max_new_tokens=NEW_TOKENS), own.pad_token_id, None, config.max_length
+        stops = (own.eos_token_id,)
+    end = stops[-1]
+    if has_talks and form is None:
+        is_known = all(tokenizer.token_to_id(name) is not None for name in CHATML_TOKENS)
+        form = CHATML if is_known else plain_form(tokenizer.id_to_token(end) or "")
+    if form is not None:
+        stops = (*(stop for stop in stops_of(tokenizer, form) if stop not in stops), *stops)
+    settings = replace(settings, stop_ids=stops, max_new_tokens=min(settings.max_new_tokens, MAX_NEW_TOKENS))
+    return ModelSpec(config.task, (), longest, pad_id, text=config.text, generation=settings, chat=form), end
+
+
+def _stops(module: nn.Module) -> tuple[int, ...]:
+    from hanlin.networks.generation.run import step_model
+
+    found = step_model(module).stop_ids
+    if not found:
+        raise InvalidInput("no_end_of_text")
+    return found

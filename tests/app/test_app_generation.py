@@ -1,0 +1,104 @@
+"""The road of a language model through a real server: poems or talks in, a service out that goes on with them, compressed."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise, product
+from pathlib import Path
+
+import httpx
+import pytest
+
+from hanlin.client import Hanlin
+from hanlin.errors import InvalidInput
+
+pytestmark = pytest.mark.e2e
+TINY = {
+    "epochs": 10, "hidden_size": 32, "layers": 1, "heads": 2, "vocab_size": 300, "batch_size": 8, "rate": 0.01, "max_length": 96,
+    "train_length": 96, "precision": "fp32", "threads": 1, "average": 0.0, "dropout": 0.0, "embedding_dropout": 0.0,
+}  # fmt: skip
+POLITE = ["please", "now", "say", "again", "so", "and", "well", "then"]
+NUMBERS = ["one", "two", "three", "four", "five"]
+
+
+def talks() -> str:
+    """Whoever says a number hears the next one, however politely."""
+    rows = [
+        {"messages": [{"role": "user", "content": f"{one} {other} {number}"}, {"role": "assistant", "content": following}]}
+        for one, other in product(POLITE, POLITE)
+        for number, following in pairwise(NUMBERS)
+    ]
+    return "\n".join(map(json.dumps, rows))
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with server.client() as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def counter(client: Hanlin, tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """A network from nothing, trained on talks and served as `counter`."""
+    folder = tmp_path_factory.mktemp("rows")
+    (folder / "talks.jsonl").write_text(talks(), encoding="utf-8")
+    report = client.jobs.wait(client.datasets.add("talks", folder / "talks.jsonl", task="text-generation").id, timeout=120).result
+    config = {"dataset": "talks", "model": "transformer", "name": "counter", "task": "text-generation", "options": TINY}
+    trained = client.jobs.wait(client.jobs.submit("train", config).id, timeout=300).result
+    compressed = client.jobs.wait(client.jobs.submit("compress", {"model": "counter", "target": "memory"}).id, timeout=300).result
+    client.deployments.wait(client.deployments.create("counter", "counter"), timeout=120)
+    return {"report": report, "trained": trained, "compressed": compressed}
+
+
+def ask(said: str) -> dict:
+    return {"messages": [{"role": "user", "content": said}]}
+
+
+def test_it_is_measured_and_certified(client: Hanlin, counter: dict) -> None:
+    assert counter["trained"]["certificate"]["is_passed"]
+    metrics = client.models.get("counter").versions[0].metrics
+    assert metrics["accuracy"] > 0.7
+    assert metrics["perplexity"] > 1
+    evaluated = client.jobs.wait(client.jobs.submit("evaluate", {"model": "counter", "dataset": "talks"}).id, timeout=120).result
+    assert evaluated is not None
+    assert evaluated["metrics"]["bits_per_byte"] == pytest.approx(metrics["bits_per_byte"], abs=1e-3)
+
+
+def test_it_is_compressed_by_what_it_thinks_comes_next(counter: dict) -> None:
+    rows = {row["variant"]: row for row in counter["compressed"]["report"]["variants"]}
+    assert set(rows) == {"torch-fp32", "torch-bf16", "torch-int8"}
+    assert {row["status"] for row in rows.values()} == {"ok"}
+    assert rows["torch-int8"]["label_agreement"] >= 0.99
+    assert counter["compressed"]["certificate"]["is_passed"]
+
+
+def test_it_answers_in_talks_and_goes_on_with_texts(client: Hanlin, counter: dict) -> None:
+    found = client.predict("counter", [ask("please say one"), ask("so then two")])
+    assert [row["generated_text"] for row in found] == ["two", "three"]
+    assert client.predict("counter", "<|im_start|>user\nwell now one<|im_end|>\n<|im_start|>assistant\n")["generated_text"] == "two"
+    with pytest.raises(InvalidInput) as caught:
+        client.predict("counter", [ask("one"), {"messages": []}])
+    assert (caught.value.code, caught.value.params["index"]) == ("invalid_messages", 1)
+
+
+def test_completions_as_openai_has_them(server, counter: dict) -> None:
+    prompt = "<|im_start|>user\nagain say one<|im_end|>\n<|im_start|>assistant\n"
+    headers = {"authorization": f"Bearer {server.key}"}
+    body = {"model": "counter", "prompt": prompt, "temperature": 0, "stop": "o"}
+    found = httpx.post(f"{server.url}/v1/completions", json=body, headers=headers, timeout=60)
+    assert found.status_code == 200, found.text
+    told = found.json()
+    assert (told["object"], told["choices"][0]["text"], told["choices"][0]["finish_reason"]) == ("text_completion", "tw", "stop")
+    assert told["usage"]["total_tokens"] == told["usage"]["prompt_tokens"] + told["usage"]["completion_tokens"] > 0
+    refused = httpx.post(f"{server.url}/v1/completions", json=body | {"stream": True}, headers=headers, timeout=60)
+    assert refused.status_code in (400, 422)
+    assert "stream" in refused.text
+
+
+def test_a_batch_goes_on_row_by_row(client: Hanlin, counter: dict, tmp_path: Path) -> None:
+    rows = [{"inputs": ask(f"and now {number}")} for number in NUMBERS[:3]]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    job = client.jobs.wait(client.batches.submit("counter", tmp_path / "rows.jsonl").id, timeout=120)
+    client.batches.fetch(job, tmp_path / "out.jsonl")
+    found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["result"]["generated_text"] for row in found] == NUMBERS[1:4]

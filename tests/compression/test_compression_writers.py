@@ -1,0 +1,61 @@
+"""The search on networks that write: answers are compared as the task compares them, times are those of writing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hanlin.compression.report import CompressionReport
+from hanlin.compression.search import EncodedSplit, search
+from hanlin.engines import measured_unasked
+from hanlin.generation import GenerationSettings
+from hanlin.networks.config import NetworkConfig
+from hanlin.networks.loading import build_generator, save_network
+from hanlin.tasks.next_token_likeness import COUNT
+from hanlin.tasks.spec import ModelSpec
+from hanlin.training.ports import Silent
+
+KINDS = {
+    "hanlin-decoder": ("text-generation", GenerationSettings(reads=True, likeliest=COUNT)),
+    "hanlin-seq2seq": ("translation", GenerationSettings(max_new_tokens=6)),
+}
+
+
+def rows(count: int, seed: int) -> EncodedSplit:
+    chance = np.random.default_rng(seed)
+    return EncodedSplit([chance.integers(4, 40, chance.integers(2, 9)).tolist() for _ in range(count)])
+
+
+def report_of(folder: Path, kind: str) -> CompressionReport:
+    task, writing = KINDS[kind]
+    torch.manual_seed(3)
+    sizes = {"embedding_size": 32, "hidden_size": 32, "num_decoder_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    save_network(build_generator(NetworkConfig(kind, 40, **sizes, max_position_embeddings=64, bos_token_id=2, eos_token_id=3)), folder)
+    spec = ModelSpec(task, (), 32, 0, generation=GenerationSettings(stop_ids=(3,)))
+    spec.save(folder)
+    return search(
+        folder, spec=spec, validation=rows(12, 1), test=rows(6, 2), calibration=rows(4, 3).ids, budget_points=100, target="latency",
+        variants=measured_unasked(writes=True), threads=1, progress=Silent(), rounds=1, more=rows(5, 4).ids, writing=writing,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_variant_of_a_network_that_writes_is_judged_and_measured(kind: str, tmp_path: Path) -> None:
+    report = report_of(tmp_path, kind)
+    assert [row.variant for row in report.variants] == ["torch-fp32", "torch-bf16", "torch-int8"]
+    for row in report.variants:
+        assert row.status != "failed" or row.reason.code == "labels_disagree", row
+        assert row.latency_p50_ms and row.throughput_rows_s and row.memory_bytes and row.batch_invariant
+        assert row.test_metric is not None
+    first = report.of("torch-fp32")
+    assert (first.status, first.drop_points, first.max_score_difference, first.validation_metric) == ("ok", 0, 0, 1.0)
+    if kind == "hanlin-decoder":
+        assert 0 < report.of("torch-int8").max_score_difference < 0.1, "distributions are near, and not the same"
+
+
+def test_what_readers_are_measured_in_has_no_int8_of_torch() -> None:
+    assert "torch-int8" not in measured_unasked()
+    assert "onnxruntime-int8" not in measured_unasked(writes=True)

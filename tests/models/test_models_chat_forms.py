@@ -1,0 +1,68 @@
+"""Forms of talks are read off templates as their folders have them, and write what transformers writes with them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers.utils.chat_template_utils import render_jinja_template
+
+from hanlin.models.chat_forms import form_of
+from hanlin.tasks.chat import Message, render
+
+CHATML = (
+    "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\nYou are a helpful AI "
+    "assistant named SmolLM<|im_end|>\\n' }}{% endif %}{{'<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>' + "
+    "'\\n'}}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+PHI = (
+    "{% for message in messages %}{{'<|' + message['role'] + '|>' + '\\n' + message['content'] + '<|end|>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|assistant|>\\n' }}{% endif %}"
+)
+LLAMA = (
+    "{% for message in messages %}{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' }}"
+    "{{ message['content'] + '<|eot_id|>' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}"
+)
+GEMMA = (
+    "{% for message in messages %}{% if message['role'] == 'assistant' %}{% set role = 'model' %}{% else %}{% set role = message['role'] %}"
+    "{% endif %}{{ '<start_of_turn>' + role + '\\n' + message['content'] + '<end_of_turn>\\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{'<start_of_turn>model\\n'}}{% endif %}"
+)
+MARKS = {
+    CHATML: ["<|im_start|>", "<|im_end|>"], PHI: ["<|system|>", "<|user|>", "<|assistant|>", "<|end|>"],
+    LLAMA: ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"], GEMMA: ["<start_of_turn>", "<end_of_turn>"],
+}  # fmt: skip
+TALK = [Message("user", "Hi"), Message("assistant", "Hello."), Message("user", "你好")]
+
+
+def tokenizer_with(marks: list[str]) -> Tokenizer:
+    made = Tokenizer(models.WordLevel({"[UNK]": 0}, unk_token="[UNK]"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.add_special_tokens(marks)
+    return made
+
+
+@pytest.mark.parametrize("template", MARKS, ids=["chatml", "phi", "llama", "gemma"])
+def test_a_known_template_is_told_by_its_marks(tmp_path: Path, template: str) -> None:
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": template}))
+    form = form_of(tmp_path, tokenizer_with(MARKS[template]))
+    assert form is not None
+    said = [message.to_json() for message in TALK]
+    (theirs,), _ = render_jinja_template([said], chat_template=template, add_generation_prompt=True)
+    assert "".join(text for text, _ in render(form, TALK, is_asking=True).parts) == theirs
+    assert form_of(tmp_path, tokenizer_with(MARKS[template][:-1])) is None, "its marks are no tokens"
+
+
+def test_the_template_of_a_file_of_its_own_goes_first_and_a_strange_one_is_none(tmp_path: Path) -> None:
+    named = [{"name": "tool_use", "template": PHI}, {"name": "default", "template": CHATML}]
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": named}))
+    tokenizer = tokenizer_with([mark for marks in MARKS.values() for mark in marks])
+    found = form_of(tmp_path, tokenizer)
+    assert found is not None
+    assert found.system == "You are a helpful AI assistant named SmolLM"
+    (tmp_path / "chat_template.jinja").write_text("{{ messages | length }}")
+    assert form_of(tmp_path, tokenizer) is None
+    assert form_of(tmp_path / "nowhere", tokenizer) is None
