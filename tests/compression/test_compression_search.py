@@ -170,10 +170,10 @@ def test_a_variant_that_loses_more_than_the_budget_is_named_so(artifact: Path, t
     real = BenchClient.score
 
     def score(self: BenchClient, indices, *, max_tokens: int):
-        logits, seconds = real(self, indices, max_tokens=max_tokens)
+        logits = real(self, indices, max_tokens=max_tokens)
         if self.variant == "onnxruntime-int8":
             logits[:6] = logits[:6, ::-1]  # six rows answer the other label
-        return logits, seconds
+        return logits
 
     monkeypatch.setattr(BenchClient, "score", score)
     report = run(artifact, tmp_path, ["onnxruntime-int8"], target="memory")
