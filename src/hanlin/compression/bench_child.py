@@ -126,11 +126,38 @@ class Bench:
         types = [self.types[i] for i in indices] if self.types else []
         return rectangle([self.rows[i] for i in indices], self.pad_id, has_types=self.has_types, types=types)
 
-        folder = Path(str(command["folder"]))
-        self.has_types, self.max_length = Head.load(folder).has_types, ModelSpec.load(folder).max_length
-        told = command.get("writing")
-        self.writing = GenerationSettings.from_json(told) if told is not None else None
-        self.session = load_variant(folder, str(command["variant"]), threads=cast("int", command["threads"]))
+    def _room(self, row: list[int]) -> int:
+        """Padding that a row can take: a network with a table of positions knows none beyond its length."""
+        return max(0, min(PADDING, self.max_length - len(row)))
+
+    def _outputs(self, indices: list[int]) -> list[np.ndarray]:
+        """(rows, values) of each row."""
+        rows = [self.rows[i] for i in indices]
+        if self.writing is not None:
+            return self._written(rows, self.writing)
+        return [_own(values, row) for values, row in zip(self._run(self._arrays(indices)), rows, strict=True)]
+
+    def _timed(self, indices: list[int]) -> float:
+        """Seconds of a step; of a network that writes, of the steps of a short answer."""
+        rows = [self.rows[i] for i in indices]
+        arrays = self._arrays(indices)
+        start = time.perf_counter()
+        if self.writing is None:
+            self._run(arrays)
+        else:
+            self._write(rows, TIMED)
+        return time.perf_counter() - start
+
+    def _write(self, rows: list[list[int]], settings: GenerationSettings) -> list[Generated]:
+        assert self.session is not None, "load first"
+        return writing(self.session, "").generate(rows, [settings] * len(rows))
+
+    def _written(self, rows: list[list[int]], settings: GenerationSettings) -> list[np.ndarray]:
+        """What was written as ids, or what was seen coming at each token of rows that are read."""
+        found = self._write(rows, settings)
+        if settings.reads:
+            return [NEXT_TOKENS.of([token.likeliest for token in one.seen]) for one in found]
+        return [np.pad(np.array([one.ids], dtype=np.float64), ((0, 0), (0, settings.max_new_tokens - len(one.ids)))) for one in found]
 
     def _last(self, rows: list[list[int]], *, extra: int = 0) -> np.ndarray:
         if self.writing is not None:  # it is padded by longer rows
