@@ -1,6 +1,6 @@
 """Questions about help pages, SYNTHETIC: the question is a heading, the answer the first sentence below it, a fifth has none.
 
-usage: python bench/question_answering.py [--only en|zh] [--rows N] [--set NAME=VALUE …]
+usage: python bench/question_answering.py [--only en|zh] [--rows N] [--search] [--set NAME=VALUE …]
 
     en   help-questions-en, MiniLM       zh   help-questions-zh, e5-small
 
@@ -8,7 +8,8 @@ Pages stand in one split each. Yardstick: the sentence that shares most words wi
 Measures on test rows: exact match and F1 as SQuAD's and CMRC's scorers count; how well "no answer" is told apart (threshold from the
 validation rows; area under the curve; expected calibration error of its share, in ten bins); and over the set of all test contexts, cut
 in passages: whether the passage that holds the answer is among the first 1, 5 and 20, found by words (BM25) and by the base as an
-embedding model, and the answers that the reader then gives out of the first 5.
+embedding model, and the answers that the reader then gives out of the first 5. With --search nothing is trained: yardstick and recall
+alone.
 """
 
 from __future__ import annotations
@@ -133,8 +134,8 @@ def vectors(asking: Questioner, texts: Sequence[str], prompt: str) -> np.ndarray
     return np.asarray(made / np.linalg.norm(made, axis=1, keepdims=True))
 
 
-def searching(language: str, base: Path, reader: Path, test: Split) -> dict[str, float]:
-    """Recall of passages, and answers out of what was found, over all test contexts at once."""
+def searching(language: str, base: Path, reader: Path | None, test: Split) -> dict[str, float]:
+    """Recall of passages, and a reader's answers out of what was found, over all test contexts at once."""
     places = [Place(context, *place) for context in dict.fromkeys(test.texts) for place in cut_passages(context)]
     texts = [place.text for place in places]
     asked = [(text, json.loads(annotation)) for text, annotation in zip(test.texts, test.labels, strict=True)]
@@ -144,7 +145,7 @@ def searching(language: str, base: Path, reader: Path, test: Split) -> dict[str,
         {number for number, place in enumerate(places) if place.context == text and place.start <= gold["answers"][0]["start"] < place.end}
         for text, gold in asked
     ]  # fmt: skip
-    searcher, reading = asker(base), asker(reader)
+    searcher, reading = asker(base), asker(reader) if reader else None
     prompts = ("query: ", "passage: ") if language == "zh" else ("", "")
     near = vectors(searcher, questions, prompts[0]) @ vectors(searcher, texts, prompts[1]).T
     orders_of = {
@@ -155,6 +156,8 @@ def searching(language: str, base: Path, reader: Path, test: Split) -> dict[str,
     for name, orders in orders_of.items():
         hits = [min((best.index(number) for number in gold), default=len(places)) for best, gold in zip(orders, right, strict=True)]
         figures |= {f"{name}_recall_{depth}": float(np.mean([hit < depth for hit in hits])) for depth in DEPTHS}
+        if reading is None:
+            continue
         kept = [[texts[number] for number in best[:5]] for best in orders]
         pairs = zip(questions, kept, strict=True)
         answers: list[Any] = reading.ask([({"question": question, "documents": found}, {}) for question, found in pairs]).answers
@@ -164,8 +167,8 @@ def searching(language: str, base: Path, reader: Path, test: Split) -> dict[str,
     return figures
 
 
-def one(language: str, rows: int, more: JsonObject) -> dict[str, object]:
-    """All figures of a language."""
+def one(language: str, rows: int, more: JsonObject, *, is_trained: bool) -> dict[str, object]:
+    """All figures of a language, or those that need no training."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         parts = splits(language, rows, work)
@@ -176,6 +179,9 @@ def one(language: str, rows: int, more: JsonObject) -> dict[str, object]:
         plain = answer_metrics([yardstick(*pair) for pair in zip(test.texts, asked, strict=True)], golds)
         none = answer_metrics([""] * len(golds), golds)
         print(f"SYNTHETIC {CORPUS[language]}: {[len(part) for part in parts]} rows; yardstick {plain.values}", flush=True)
+        if not is_trained:
+            found = searching(language, base, None, test)
+            return {"corpus": CORPUS[language], "rows": [len(part) for part in parts], "yardstick": plain.to_json(), **found}
         config = TrainConfig.from_json({**OPTIONS, **more}, model="base", task="question-answering")
         began_s = time.perf_counter()
         report = train(
@@ -196,11 +202,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=sorted(CORPUS))
     parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--search", action="store_true")
     parser.add_argument("--set", action="append", default=[])
     asked = parser.parse_args()
     more = {name: json.loads(value) for name, _, value in (item.partition("=") for item in asked.set)}
     for language in [asked.only] if asked.only else CORPUS:
-        print(json.dumps({"bench": "question_answering", **one(language, asked.rows, more)}), flush=True)
+        print(json.dumps({"bench": "question_answering", **one(language, asked.rows, more, is_trained=not asked.search)}), flush=True)
 
 
 if __name__ == "__main__":
