@@ -90,6 +90,9 @@ class Stack:
         vocabulary = {word: number for number, word in enumerate(WORDS)} | {f"w{n}": n for n in range(len(WORDS), 200)}
         tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        if fake.get("masks"):
+            tokenizer.add_special_tokens(["[MASK]"])  # 200
+            fake["labels"] = 201
         tokenizer.save(str(folder / "tokenizer.json"))
         vectors = VectorSettings(int(str(fake["dimensions"])), is_normalized=False) if "dimensions" in fake else None
         more = {"vectors": vectors, **(spec_more or {})}

@@ -20,6 +20,7 @@ ENDPOINTS = {
     "text-classification": "sentiment", "sentiment": "mood", "embedding": "vectors", "reranking": "ranks", "token-classification": "tags",
     "translation": "tongue", "summarization": "gist", "text-generation": "muse",
     "semantic-role-labelling": "roles", "semantic-parsing": "meanings", "text-to-sql": "queries", "question-answering": "answers",
+    "fill-mask": "blanks",
 }  # fmt: skip
 
 
@@ -30,6 +31,8 @@ def mood(doors) -> None:
     doors.wait_state(doors.deploy("mood:1", "mood"), "ready")
     doors.add_model("answers:1", task="question-answering", labels=("start", "end"), per_token=True, spec_more={"pairs": "joined"})
     doors.wait_state(doors.deploy("answers:1", "answers"), "ready")
+    doors.add_model("blanks:1", task="fill-mask", labels=(), spec_more={"mask_id": 200}, masks=True)
+    doors.wait_state(doors.deploy("blanks:1", "blanks"), "ready")
     for task, endpoint in (("translation", "tongue"), ("summarization", "gist"), ("text-generation", "muse")):
         doors.add_model(f"{endpoint}:1", task=task, labels=(), spec_more={"generation": GenerationSettings(max_new_tokens=8)}, writes=True)
         doors.wait_state(doors.deploy(f"{endpoint}:1", endpoint), "ready")

@@ -62,6 +62,7 @@ def task(request):
 def tokenizer():
     """Words and signs, unknown ones too, framed as BERT frames them."""
     made = Tokenizer(models.WordLevel({"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "fox": 4}, unk_token="[UNK]"))
+    made.add_special_tokens(["[MASK]"])
     made.normalizer = normalizers.BertNormalizer()
     made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     frame = {"single": "[CLS] $A [SEP]", "pair": "[CLS] $A [SEP] $B:1 [SEP]:1"}
@@ -82,6 +83,7 @@ def specs_of(task):
         "tokens": [ModelSpec(task.name, ("start", "end") if task.name == "question-answering" else ("O", "B-X", "I-X"), 128, 0)],
         "vectors": [vectors],
         "pairs": [ModelSpec(task.name, ("LABEL_0",), 128, 0), vectors],
+        "masks": [ModelSpec(task.name, (), 128, 0, mask_id=5)],
         "targets": [ModelSpec(task.name, (), 128, 0, generation=GenerationSettings(num_beams=2))],
         "continuations": [ModelSpec(task.name, (), 128, 0, generation=GenerationSettings(stop_ids=(3,)), chat=CHATML)],
     }[task.head]
@@ -97,8 +99,9 @@ def outputs_of(task, spec, encoded: Encoded, *, seed: int = 0):
         return to_arrays([Generated(tuple(ids.tolist()), "stop") for ids in drawn])
     if task.head == "continuations":
         return to_arrays([_continued(row, each, seed) for row, each in zip(encoded.rows, encoded.generation, strict=True)])
-    width = spec.vectors.dimensions if spec.vectors else len(spec.labels)
-    name = "embeddings" if spec.vectors else "token_logits" if task.head in {"tokens", "roles"} else "logits"
+    width = spec.vectors.dimensions if spec.vectors else len(spec.labels) or 6
+    kinds = {"tokens": "token_logits", "roles": "token_logits", "masks": "mask_logits"}
+    name = "embeddings" if spec.vectors else kinds.get(task.head, "logits")
     longest = max(map(len, encoded.rows))
     rows = []
     for row in encoded.rows:
@@ -220,7 +223,8 @@ def test_a_single_text_is_answered_without_the_list(task, tokenizer):
         return  # their inputs are objects
     (spec,) = specs_of(task)
     encoder = TextEncoder(tokenizer, spec)
-    assert answered(task, spec, encoder, TEXTS[0], {}) == answered(task, spec, encoder, TEXTS[:1], {})[0]
+    more = {"hide_tokens": 2} if task.name == "fill-mask" else {}
+    assert answered(task, spec, encoder, TEXTS[0], more) == answered(task, spec, encoder, TEXTS[:1], more)[0]
 
 
 def test_likeness_knows_the_same_from_another(task):

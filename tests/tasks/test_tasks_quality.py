@@ -92,6 +92,7 @@ def test_every_task_has_its_main_metric():
         "roles": (np.eye(5)[[0, 1, 2]], np.array([0, 1, 2]), LABELS),
         "vectors": (np.array([0.1, 0.5, 0.9]), np.array([1.0, 2.0, 5.0]), ()),
         "pairs": (np.array([[0.9, 0.1]]), np.array([[1.0, 0.0]]), ()),
+        "masks": (np.array([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]]), np.array([0, 1, 1]), ()),
         "targets": (np.array(["a b", "c"], dtype=object), np.array(["a b", "d"], dtype=object), ()),
         "continuations": (np.array([[-3.0, 2, 1], [-1.0, 3, 3]]), np.array([4, 5]), ()),
     }

@@ -1,4 +1,4 @@
-"""Answers of endpoints on the screen, by what they look like: labels, vectors, entities, answers, what was written, or a ranking."""
+"""Answers of endpoints on the screen, by what they look like: labels, vectors, entities, words for masks, answers, texts, or a ranking."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ def show(texts: Sequence[str], answers: Sequence[JsonValue], *, is_ranking: bool
         _ranking(texts, answers)
         return
     answers = [[answer] if isinstance(answer, dict) else answer for answer in answers]
+    if any(masks := [_masks(answer) for answer in answers]):
+        _filled(texts, masks)
+        return
     firsts = [items(answer)[0] for answer in answers if items(answer)]
     if firsts and number(firsts[0]) is not None:
         _vectors(texts, answers)
@@ -33,6 +36,26 @@ def show(texts: Sequence[str], answers: Sequence[JsonValue], *, is_ranking: bool
         _entities(texts, answers)
     else:
         _labels(texts, answers)
+
+
+def _masks(answer: JsonValue) -> list[list[object]]:
+    """What may stand at each mask of a text; nothing where the answer is of another kind."""
+    found = items(answer)
+    masks: list[list[object]] = [list(found)] if found and isinstance(found[0], dict) else [list(items(mask)) for mask in found]
+    return masks if masks and masks[0] and part(masks[0][0], "sequence") is not None else []
+
+
+def _filled(texts: Sequence[str], answers: Sequence[Sequence[Sequence[object]]]) -> None:
+    rows = []
+    for text, masks in zip(texts, answers, strict=False):
+        shown = _short(text)
+        for mask in masks:
+            best, *others = mask
+            rest = "  ".join(f"{words(part(row, 'token_str')).strip()} {percent(part(row, 'score'))}" for row in others[:SHOWN_OTHERS])
+            score = part(best, "score")
+            rows.append((shown, cell(words(part(best, "token_str")).strip(), "bold"), percent(score), _bar(number(score)), rest))
+            shown = ""
+    SCREEN.show(grid([say("column.text"), say("column.word"), say("column.score"), "", say("column.others")], rows, right=(2,)))
 
 
 def _labels(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:

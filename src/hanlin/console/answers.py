@@ -69,6 +69,12 @@ class _Meaning(msgspec.Struct, frozen=True):
     spans: list[_Slot]
 
 
+class _Filled(msgspec.Struct, frozen=True):
+    token_str: str
+    score: float
+
+
+_FILLED = msgspec.json.Decoder(list[_Filled | list[_Filled]])
 _SCORES = msgspec.json.Decoder(list[_Score])
 _VECTOR = msgspec.json.Decoder(list[float])
 _ENTITIES = msgspec.json.Decoder(list[_Entity])
@@ -104,7 +110,7 @@ def shown(task: str, body: bytes, text: str, inputs: JsonValue) -> dict[str, Any
         return {"scores": read_ranking(body, inputs)}
     simple: dict[str, tuple[str, Callable[[], object]]] = {
         "embedding": ("vector", lambda: read_vector(body)), "token-classification": ("pieces", lambda: read_pieces(body, text)),
-        "semantic-role-labelling": ("frames", lambda: read_frames(body, text)),
+        "semantic-role-labelling": ("frames", lambda: read_frames(body, text)), "fill-mask": ("scores", lambda: read_filled(body)),
     }  # fmt: skip
     field, read = simple.get(task, ("scores", lambda: read_scores(body)))
     return {field: read()}
@@ -130,6 +136,14 @@ def read_meaning(body: bytes, text: str) -> dict[str, Any]:
 def read_scores(body: bytes) -> tuple[tuple[str, float], ...]:
     """Labels with scores."""
     return tuple((item.label, item.score) for item in _decoded(_SCORES, body))
+
+
+def read_filled(body: bytes) -> tuple[tuple[str, float], ...]:
+    """The words for a mask with their chances; of several masks one behind the other, each word with the number of its mask."""
+    found = _decoded(_FILLED, body)
+    one = tuple((item.token_str.strip(), item.score) for item in found if isinstance(item, _Filled))
+    masks = [mask for mask in found if isinstance(mask, list)]
+    return one or tuple((f"{number}: {item.token_str.strip()}", item.score) for number, mask in enumerate(masks, 1) for item in mask)
 
 
 def read_vector(body: bytes) -> tuple[float, ...]:

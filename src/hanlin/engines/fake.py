@@ -2,12 +2,13 @@
 
 Its artifact folder may hold `fake.json`:
 
-    {"labels": 2, "dimensions": 0, "tokens": true, "per_token": false, "writes": false, "load_ms": 0, "step_ms": 0, "row_ms": 0,
+    {"labels": 2, "dimensions": 0, "tokens": true, "per_token": false, "writes": false, "masks": false, "load_ms": 0, "step_ms": 0,
+     "row_ms": 0,
      "streams": 1, "fail_load": false, "crash_token": null, "fail_token": null, "nan_token": null, "hang_token": null, "hold_token": null,
      "memory_token": null}
 
 With `dimensions` it answers embeddings, each the mean of its tokens' vectors, which it gives unless `tokens` is false; else logits, with
-`per_token` those of each token. With `writes` it writes each row backwards, or the first form that a
+`per_token` those of each token, with `masks` those of an asked place. With `writes` it writes each row backwards, or the first form that a
 grammar knows, taking `step_ms` a token; of a row that it only reads, chances are made of ids.
 
 A row holding `crash_token` kills the process, `fail_token` raises, `nan_token` answers NaN, `hang_token` does not come back,
@@ -44,6 +45,7 @@ class FakeBehaviour:
     tokens: bool = True
     per_token: bool = False
     writes: bool = False
+    masks: bool = False
     load_ms: float = 0
     step_ms: float = 0
     row_ms: float = 0
@@ -91,7 +93,7 @@ class FakeSession:
         is_of_rows = not does.dimensions and not does.per_token
         numbers = _numbers(valid.sum(axis=1) if is_of_rows else valid, does.dimensions or does.labels)
         if not does.dimensions:
-            return {"logits" if is_of_rows else "token_logits": self._floats(numbers, valid)}
+            return {("mask_logits" if does.masks else "logits") if is_of_rows else "token_logits": self._floats(numbers, valid)}
         lengths = np.maximum(attention_mask.sum(axis=1, keepdims=True), 1)
         found = {"embeddings": self._floats(numbers.sum(axis=1) / lengths, valid)}  # of whole numbers: padding cannot round it otherwise
         return found | {TOKENS: self._floats(numbers, valid)} if with_tokens else found

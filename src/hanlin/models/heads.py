@@ -11,7 +11,7 @@ from hanlin.generation import MAX_NEW_TOKENS, GenerationSettings
 from hanlin.models import weights_file, writers
 from hanlin.models.sentence_folder import SentenceParts, read_dense, read_parts
 from hanlin.models.weights_file import Tensor
-from hanlin.networks.head import CLASSIFIER, KEY, WRITER, Head
+from hanlin.networks.head import CLASSIFIER, FILLER, KEY, WRITER, Head
 from hanlin.networks.projection import PROJECTION_FILE, Projection, read_projection
 from hanlin.tasks.base import HeadKind
 from hanlin.tasks.labels import labels_from_config
@@ -20,6 +20,7 @@ from hanlin.tasks.vectors import VectorSettings
 from hanlin.types import JsonObject, shorten
 
 HEAD = ("classifier.", "pre_classifier.", "score.")
+MASKED_HEAD = ("cls.predictions.", "lm_head.", "predictions.", "vocab_transform.", "vocab_projector.", "generator_predictions.")
 NO_LABELS = ("LABEL_0", "LABEL_1")  # what a base without a head carries until it is fine-tuned
 PAIR_LABEL = "LABEL_0"
 PAIR_LABELS = frozenset({"entailment", "not_entailment", "contradiction", "duplicate", "not_duplicate", "equivalent", "not_equivalent"})
@@ -69,11 +70,17 @@ def choose(
         is_seq2seq = kind == "targets"
         settings = writers.settings_of(writers.told(source, config), is_seq2seq=is_seq2seq, positions=positions_of(config))
         return Heading(WRITER, generation=settings)
+    if kind == "masks":
+        if not any(name.startswith(MASKED_HEAD) for name in tensors):
+            raise InvalidInput("no_masked_head")
+        return Heading(FILLER)
     has_head = any(name.startswith(HEAD) for name in tensors)
     if kind == "vectors" or (kind == "pairs" and not has_head):
         return _vectors(source, config)
-    if not has_head:
-        return Heading(CLASSIFIER, NO_LABELS, is_base=True)
+    return _labelled(kind, config, tensors, given) if has_head else Heading(CLASSIFIER, NO_LABELS, is_base=True)
+
+
+def _labelled(kind: HeadKind, config: JsonObject, tensors: Mapping[str, Tensor], given: Sequence[str] | None) -> Heading:
     labels = _labels(config, tensors, given)
     if kind == "labels":
         pairs = _pair_form(config, labels)

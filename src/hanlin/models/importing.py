@@ -36,6 +36,7 @@ from hanlin.networks.wide import WIDE_FILE
 from hanlin.tasks.base import TASKS, HeadKind
 from hanlin.tasks.chat import stops_of
 from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.hidden_tokens import MASKS
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.types import JsonObject, shorten
@@ -96,7 +97,8 @@ def import_folder(
         limit = _length_limit(source, config, max_length or (told.max_length if told else None), heading.max_length)
         pad_id = told.pad_id if told else _pad_id(config, found)
         spec = ModelSpec(
-            task=task, labels=heading.labels, max_length=limit, pad_id=pad_id, vectors=heading.vectors, generation=heading.generation
+            task=task, labels=heading.labels, max_length=limit, pad_id=pad_id, vectors=heading.vectors, generation=heading.generation,
+            mask_id=mask_of(out) if kind == "masks" else None,
         )  # fmt: skip
         spec = replace(spec, problem=told.problem if told else heading.problem, pairs=heading.pairs)
         spec = _with_chat(source, out, spec, kind)
@@ -253,6 +255,15 @@ def _pad_id(config: JsonObject, found: Probe) -> int:
     if found.pad_id is not None:
         return found.pad_id
     return stated if isinstance(stated, int) and not isinstance(stated, bool) else 0
+
+
+def mask_of(folder: Path) -> int:
+    """The token that hides others. Raises InvalidInput (`tokenizer_does_not_fit`)."""
+    tokenizer = load_tokenizer(folder / "tokenizer.json")
+    for name in MASKS:
+        if (found := tokenizer.token_to_id(name)) is not None:
+            return int(found)
+    raise InvalidInput("tokenizer_does_not_fit", problem=f"none of the masks {', '.join(MASKS)}")
 
 
 def _check_fit(config: JsonObject, found: Probe, spec: ModelSpec) -> None:

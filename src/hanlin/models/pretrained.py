@@ -14,6 +14,7 @@ from hanlin.errors import InvalidInput
 from hanlin.models.allowed import MODEL_TYPES
 from hanlin.models.heads import PROBLEM_TYPES
 from hanlin.networks.config import read_config
+from hanlin.networks.filler import MASKED_TYPES, PretrainedFiller, PretrainedPairFiller
 from hanlin.networks.head import CLASSIFIER, KEY, Head, Output
 from hanlin.networks.heads import PretrainedClassifier, PretrainedEmbedder
 from hanlin.networks.loading import Attention, quiet_transformers, with_attention
@@ -116,6 +117,32 @@ def embedder_of(model: nn.Module, head: Head, projection: Projection | None = No
         model.pooler = None  # type: ignore[assignment]  # ours stands behind it
     model.config.update({KEY: head.to_json()})  # type: ignore[union-attr,operator]  # transformers configs are untyped here
     return PretrainedEmbedder(model, head, projection)
+
+
+def build_filler_from_base(folder: Path, *, dropout: float, has_pairs: bool) -> PretrainedFiller:
+    """The encoder in `folder` with its masked-word head, or a new one where it has none; `has_pairs` for a next-sentence head too.
+
+    Raises:
+        InvalidInput: `unsupported_architecture`, `weights_do_not_fit`.
+    """
+    from transformers import AutoConfig, AutoModelForMaskedLM, AutoModelForPreTraining
+
+    model_type = str(read_config(folder).get("model_type"))
+    choices = ("bert",) if has_pairs else MASKED_TYPES
+    if model_type not in choices:
+        raise InvalidInput("unsupported_architecture", architecture=shorten(model_type), choices=", ".join(choices))
+    with quiet_transformers():
+        try:
+            config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            _set_dropout(config, dropout)
+            kind = AutoModelForPreTraining if has_pairs else AutoModelForMaskedLM
+            model = kind.from_pretrained(
+                folder, config=config, attn_implementation="eager", local_files_only=True, trust_remote_code=False, use_safetensors=True,
+                ignore_mismatched_sizes=True, dtype="float32",
+            )  # fmt: skip
+        except (ValueError, OSError, RuntimeError, KeyError, SafetensorError) as error:
+            raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names="model.safetensors") from error
+    return PretrainedPairFiller(model) if has_pairs else PretrainedFiller(model)
 
 
 def rate_scales(module: nn.Module, *, layer_decay: float, head_rate: float) -> dict[str, float]:

@@ -19,13 +19,15 @@ TokenizerKind = Literal["character", "word", "bpe", "wordpiece", "byte-bpe"]
 KINDS: tuple[TokenizerKind, ...] = ("character", "word", "bpe", "wordpiece", "byte-bpe")
 PAD, UNKNOWN, BETWEEN = "[PAD]", "[UNK]", "[SEP]"
 SPECIALS = [PAD, UNKNOWN]  # ids 0 and 1
+CLASS, MASK = "[CLS]", "[MASK]"
+MASKED_SPECIALS = [PAD, UNKNOWN, CLASS, BETWEEN, MASK]  # ids 0 to 4
 BEGIN, END = "[BOS]", "[EOS]"  # of what is written; ids 2 and 3 of a byte-bpe tokenizer
 MIN_BYTES = 256 + 4  # its least vocabulary: every byte and the specials
 MAX_VOCAB_SIZE = 1_000_000
 
 
 def train_tokenizer(
-    texts: Iterable[str], kind: TokenizerKind, vocab_size: int, *, min_count: int = 2, has_pairs: bool = False
+    texts: Iterable[str], kind: TokenizerKind, vocab_size: int, *, min_count: int = 2, has_pairs: bool = False, is_masked: bool = False
 ) -> Tokenizer:  # fmt: skip
     """A tokenizer whose vocabulary is the most frequent pieces of `texts`; `[PAD]` is 0, `[UNK]` is 1.
 
@@ -33,6 +35,7 @@ def train_tokenizer(
         vocab_size: upper bound, the specials included.
         min_count: pieces seen fewer times are unknown, so that the unknown vector is trained too.
         has_pairs: whether two texts may be one row: `[SEP]`, which is 2, stands between them then.
+        is_masked: whether it is for a masked language model: rows are `[CLS] … [SEP]` or `[CLS] … [SEP] … [SEP]`, and there is a `[MASK]`.
 
     Raises:
         InvalidInput: `unknown_plugin` for another kind, `invalid_training_option` for a vocabulary that is too small or too large.
@@ -41,10 +44,15 @@ def train_tokenizer(
         raise InvalidInput("invalid_training_option", name="tokenizer.vocab_size", value=str(vocab_size), right=f"3 to {MAX_VOCAB_SIZE}")
     if kind not in KINDS:
         raise InvalidInput("unknown_plugin", kind="tokenizer", name=str(kind)[:48], choices=", ".join(KINDS))
-    specials = [*SPECIALS, BETWEEN] if has_pairs else SPECIALS
+    specials = MASKED_SPECIALS if is_masked else [*SPECIALS, BETWEEN] if has_pairs else SPECIALS
     tokenizer, trainer = _parts(kind, vocab_size, min_count, specials)
     tokenizer.train_from_iterator(texts, trainer)
-    if has_pairs:
+    if is_masked:
+        marks = [(name, tokenizer.token_to_id(name)) for name in (CLASS, BETWEEN)]
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{CLASS} $A {BETWEEN}", pair=f"{CLASS} $A {BETWEEN} $B:1 {BETWEEN}:1", special_tokens=marks
+        )  # fmt: skip
+    elif has_pairs:
         place = tokenizer.token_to_id(BETWEEN)
         tokenizer.post_processor = processors.TemplateProcessing(
             single="$A", pair=f"$A {BETWEEN}:1 $B:1", special_tokens=[(BETWEEN, place)]
@@ -73,8 +81,9 @@ def _parts(kind: TokenizerKind, vocab_size: int, min_count: int, specials: list[
         tokenizer = Tokenizer(models.BPE())
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = decoders.ByteLevel()
+        specials = specials if MASK in specials else [*SPECIALS, BEGIN, END]
         return tokenizer, trainers.BpeTrainer(
-            vocab_size=vocab_size, min_frequency=min_count, special_tokens=[*SPECIALS, BEGIN, END], show_progress=False,
+            vocab_size=vocab_size, min_frequency=min_count, special_tokens=specials, show_progress=False,
             initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         )  # fmt: skip
     if kind == "bpe":

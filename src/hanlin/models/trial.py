@@ -12,7 +12,7 @@ from hanlin.errors import InvalidInput
 from hanlin.generation import GenerationSettings
 from hanlin.models import allowed, heads, weights_file
 from hanlin.networks.generation.run import generate, step_model
-from hanlin.networks.head import WRITER
+from hanlin.networks.head import FILLER, WRITER
 from hanlin.networks.loading import load_model
 from hanlin.tasks.base import HeadKind
 from hanlin.tasks.spec import ModelSpec
@@ -51,9 +51,16 @@ def try_out(folder: Path, spec: ModelSpec, heading: heads.Heading) -> int:
             found = module.eval()(*arrays)
     except Exception as error:  # whatever a network of strange sizes raises when it runs means the same
         raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names=allowed.WEIGHTS) from error
+    if heading.head == FILLER:
+        return _checked(module, is_right=found.shape == (1, module.vocab_size) and bool(found.isfinite().all()))
     width = spec.vectors.dimensions if heading.head.output == "embeddings" and spec.vectors else len(spec.labels)
     shape = (*ids.shape, width) if heading.head.output == "token_logits" and not heading.is_base else (1, width)
-    if found.shape != shape or not bool(found.isfinite().all()):
+    return _checked(module, is_right=found.shape == shape and bool(found.isfinite().all()))
+
+
+def _checked(module: nn.Module, *, is_right: bool) -> int:
+    """The number of parameters. Raises InvalidInput (`weights_do_not_fit`)."""
+    if not is_right:
         raise InvalidInput("weights_do_not_fit", names="the model's answer has a wrong shape or is not finite")
     return sum(parameter.numel() for parameter in module.parameters())
 

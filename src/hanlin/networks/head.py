@@ -12,7 +12,7 @@ from hanlin.networks.config import GENERATOR_TYPES, HEAD_KEY, read_config
 from hanlin.types import JsonObject, shorten
 
 KEY = HEAD_KEY
-Output = Literal["logits", "embeddings", "token_logits", "sequences"]
+Output = Literal["logits", "embeddings", "token_logits", "mask_logits", "sequences"]
 Pooling = Literal["", "mean", "cls", "max"]
 Bend = Literal["identity", "tanh", "relu", "gelu"]
 MAX_DENSE = 4
@@ -24,12 +24,12 @@ class Head:
     """The outputs of a network.
 
     Attributes:
-        output: name of its array: `logits` (batch, labels), `embeddings` (batch, size) or `token_logits` (batch, length, labels); or
-            `sequences`, for it writes.
+        output: name of its array: `logits` (batch, labels), `embeddings` (batch, size), `token_logits` (batch, length, labels), or
+            `mask_logits` (batch, vocabulary) of the place of each row that token types name; or `sequences`, for it writes.
         pooling: how token vectors become one vector; only embeddings have it.
         is_normalized: whether each embedding has length 1.
         dense: activations of the linear layers between pooling and normalisation, which stand in `projection.safetensors`.
-        has_types: whether it reads `token_type_ids` besides ids and mask, because its rows are pairs of texts.
+        has_types: whether it reads `token_type_ids` besides ids and mask, because its rows are pairs of texts, or ask about a place.
     """
 
     output: Output = "logits"
@@ -79,3 +79,4 @@ def _check(is_right: bool, name: str, value: object) -> None:
 
 CLASSIFIER = Head()
 WRITER = Head("sequences")
+FILLER = Head("mask_logits", has_types=True)

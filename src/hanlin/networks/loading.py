@@ -19,6 +19,7 @@ from hanlin.errors import InvalidInput
 from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.config import GENERATOR_TYPES, MODEL_TYPES, NetworkConfig, read_config
 from hanlin.networks.decoder import CausalDecoder
+from hanlin.networks.filler import PretrainedFiller
 from hanlin.networks.head import Head
 from hanlin.networks.heads import PretrainedClassifier, PretrainedEmbedder, PretrainedModule
 from hanlin.networks.projection import read_projection, save_projection
@@ -118,6 +119,8 @@ def load_model(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = "e
         return PretrainedEmbedder(model, head, read_projection(folder, head.dense) if head.dense else None).eval()
     if head.output == "sequences":
         return model.eval()
+    if head.output == "mask_logits":
+        return PretrainedFiller(model).eval()
     module = PretrainedClassifier(model)
     if (shape := WideShape.read(config)) is not None:
         module.wide = load_wide(folder, shape, vocab_size=module.vocab_size, num_labels=module.num_labels)
@@ -142,6 +145,7 @@ def load_pretrained(folder: Path, head: Head, *, dtype: Dtype = "fp32", attentio
         "logits": transformers.AutoModelForSequenceClassification,
         "token_logits": transformers.AutoModelForTokenClassification,
         "embeddings": transformers.AutoModel,
+        "mask_logits": transformers.AutoModelForMaskedLM,
         "sequences": transformers.AutoModelForSeq2SeqLM if is_encoder_decoder(folder) else transformers.AutoModelForCausalLM,
     }
     try:

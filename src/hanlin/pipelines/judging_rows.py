@@ -25,6 +25,7 @@ from hanlin.types import JsonValue
 MAX_JUDGING_ROWS = 10_000
 MAX_JUDGING_ROWS_OF_TOKENS = 1_000  # every token has numbers of its own
 MAX_JUDGING_ROWS_OF_WRITERS = 200  # each takes a while to write, or has as many answers as tokens
+MAX_JUDGING_ROWS_OF_MASKS = 250  # each becomes several rows, with a score for every word of the vocabulary
 LIKENESS_ROWS = 1_000  # at least so many rows stand behind a declared tolerance, where the dataset has them
 MADE_ROWS = 300
 

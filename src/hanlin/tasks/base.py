@@ -92,8 +92,8 @@ class Scored:
 
 
 # What an imported network must have: labels a text, a vector a text, labels a token, one number a pair of texts, labels a token around a
-# predicate that is told apart; or it writes: the target of a source, or on from the row itself.
-HeadKind = Literal["labels", "vectors", "tokens", "pairs", "roles", "targets", "continuations"]
+# predicate that is told apart, a token for one that is hidden; or it writes: the target of a source, or on from the row itself.
+HeadKind = Literal["labels", "vectors", "tokens", "pairs", "roles", "masks", "targets", "continuations"]
 WRITING_HEADS: frozenset[HeadKind] = frozenset({"targets", "continuations"})
 
 

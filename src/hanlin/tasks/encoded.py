@@ -36,8 +36,10 @@ class Encoded:
         marks: what the tokens of each text stand for in it, windows or not, where the task points into texts.
         texts: which text each row is of, where a text has several beside each other that are no windows.
         with_tokens: whether the vectors of tokens are wanted instead of the texts'; there are no windows then.
-        spell: the text of ids that were written, for a model that writes.
+        spell: the text of ids, for a model whose answers are tokens.
         counted: of texts that are only read, which of their tokens from the second on count; sizes: the bytes that those say.
+        choices: ids among which a hidden token is looked for, for a model that says what is hidden.
+        hidden: the token that was hidden in each row, where it was not the caller who did.
         generation: how each row is written, for a model that writes; all with the same number of beams.
     """
 
@@ -52,6 +54,8 @@ class Encoded:
     spell: Callable[[Sequence[int]], str] | None = None
     counted: list[list[bool]] | None = None
     sizes: list[int] | None = None
+    choices: Sequence[int] = ()
+    hidden: Sequence[int] = ()
 
     @property
     def costs(self) -> list[int]:

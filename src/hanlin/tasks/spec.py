@@ -48,6 +48,7 @@ _FIELDS = {
     "meanings",
     "queries",
     "chat",
+    "mask_id",
 }
 _VARIANT = re.compile(r"[a-z0-9]{1,32}-[a-z0-9]{1,16}")
 
@@ -82,6 +83,7 @@ class ModelSpec:
         meanings: of a model that parses: the intents and slots it may answer with.
         queries: of a model that writes queries: the tables they may ask.
         chat: of a model that goes on with talks: the form in which it reads them.
+        mask_id: of a model that says what is hidden: the token that hides.
 
     Raises:
         InvalidInput: `invalid_model_spec`, `invalid_labels`, `invalid_label`.
@@ -107,28 +109,28 @@ class ModelSpec:
     meanings: MeaningSchema | None = None
     queries: SqlSettings | None = None
     chat: ChatForm | None = None
+    mask_id: int | None = None
 
     def __post_init__(self) -> None:
-        if (self.vectors is None and self.generation is None) or self.labels:
+        if (self.vectors is None and self.generation is None and self.mask_id is None) or self.labels:
             check_labels(self.labels)
         if not is_name(self.task):
             raise _invalid("task", "not the name of a task")
         if not 1 <= self.max_length <= MAX_LENGTH:
             raise _invalid("max_length", f"not between 1 and {MAX_LENGTH:,}")
-        if not 0 <= self.pad_id < 2**31:
-            raise _invalid("pad_id", "not a token id")
+        for name, token in (("pad_id", self.pad_id), ("mask_id", self.mask_id or 0)):
+            if not 0 <= token < 2**31:
+                raise _invalid(name, "not a token id")
         if len(self.languages) > MAX_LANGUAGES or not all(0 < len(code) <= 35 and code.isascii() for code in self.languages):
             raise _invalid("languages", "not a short list of language codes")
         if self.reference and not _VARIANT.fullmatch(self.reference):
             raise _invalid("reference", "not the name of a variant")
-        if self.cuts not in ("end", "start"):
-            raise _invalid("cuts", "not end or start")
-        if self.problem not in get_args(Problem):
-            raise _invalid("problem", f"not one of {', '.join(get_args(Problem))}")
+        closed = {"cuts": ("end", "start"), "problem": get_args(Problem), "pairs": get_args(PairForm)}
+        for name, choices in closed.items():
+            if getattr(self, name) not in choices:
+                raise _invalid(name, f"not one of {', '.join(choices)}")
         if self.problem == "regression" and len(self.labels) != 1:
             raise _invalid("problem", f"regression has 1 label, not {len(self.labels)}")
-        if self.pairs not in get_args(PairForm):
-            raise _invalid("pairs", f"not one of {', '.join(get_args(PairForm))}")
         if self.problem == "multi-label" and self.thresholds and len(self.thresholds) != len(self.labels):
             raise _invalid("thresholds", f"{len(self.thresholds)} for {len(self.labels)} labels")
         if self.scale and len(self.scale) != len(self.labels):
@@ -157,6 +159,7 @@ class ModelSpec:
         stored |= {"is_alone": True} if self.is_alone else {}
         stored |= {"chain": self.chain.to_json()} if self.chain else {}
         stored |= {"finder": self.finder.to_json()} if self.finder else {}
+        stored |= {"mask_id": self.mask_id} if self.mask_id is not None else {}
         stored |= {"meanings": self.meanings.to_json()} if self.meanings else {}
         stored |= {"queries": self.queries.to_json()} if self.queries else {}
         stored |= {"chat": self.chat.to_json()} if self.chat else {}
@@ -196,6 +199,7 @@ class ModelSpec:
             scale=_numbers(value, "scale"),
             chain=LabelChain.from_json(value["chain"], num_labels=len(labels)) if "chain" in value else None,
             finder=PredicateFinder.from_json(value["finder"]) if "finder" in value else None,
+            mask_id=_integer(value, "mask_id") if "mask_id" in value else None,
             meanings=MeaningSchema.from_json(value["meanings"]) if "meanings" in value else None,
             queries=SqlSettings.from_json(value["queries"]) if "queries" in value else None,
             chat=ChatForm.from_json(value["chat"]) if "chat" in value else None,

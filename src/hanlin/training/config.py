@@ -49,6 +49,8 @@ class TrainConfig:
         pooling: `mean` or `cls`; empty leaves it to the base.
         query_prompt, passage_prompt: words that go before the two sides of a search; empty leaves them to the base.
         negatives: texts beside each right one that are looked up among all others where the examples bring none (embedding, reranking).
+        objective: of pretraining: `mlm` (masked words, rows full of text) or `mlm+nsp` (and next sentence, pairs of sentences).
+        mask_share: share of the tokens that are hidden in a step of pretraining.
         seed, threads: the same two give the same weights, bit for bit.
     """
 
@@ -105,6 +107,8 @@ class TrainConfig:
     query_prompt: str = ""
     passage_prompt: str = ""
     negatives: int = 4
+    objective: str = "mlm"
+    mask_share: float = 0.15
     seed: int = 0
     threads: int = 0
 
@@ -172,7 +176,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "heads": (1, 64), "dropout": (0, 0.95), "embedding_dropout": (0, 0.95), "ngram_buckets": (16, 2**22), "ngram_dropout": (0, 0.95),
     "layer_decay": (0.1, 1), "head_rate": (0.01, 1000), "temperature": (0.001, 10),
     "margin": (0, 2), "negatives": (0, 100),
-    "decoder_layers": (1, 48), "max_target_length": (2, 32_768), "seed": (0, 2**63 - 1), "threads": (0, 256),
+    "decoder_layers": (1, 48), "max_target_length": (2, 32_768), "mask_share": (0.01, 0.5), "seed": (0, 2**63 - 1), "threads": (0, 256),
 }  # fmt: skip
 _CHOICES: dict[str, tuple[str, ...]] = {
     "model": (*SCRATCH_MODELS, "base"),
@@ -185,6 +189,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "tags": ("bio", "bioes"),
     "loss": ("auto", "contrastive", "triplet", "cosent", "mse", "bce", "listwise"),
     "pooling": ("", "mean", "cls"),
+    "objective": ("mlm", "mlm+nsp"),
 }
 _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", tuple: "array"}
 MAX_PROMPT = 200  # characters
@@ -203,6 +208,8 @@ def preset(model: str, task: str = CLASSIFICATION) -> TrainConfig:
         return _of_queries(found) if task == QUERIES else found
     if TASKS.get(task).head == "continuations":
         return _of_generation(model, task)
+    if TASKS.get(task).head == "masks":
+        return _of_pretraining(model, task)
     found = _of_classification(model)
     if task in (CLASSIFICATION, "sentiment"):
         return replace(found, task=task)
@@ -273,6 +280,19 @@ def _of_generation(model: str, task: str) -> TrainConfig:
     if model == "base":
         return replace(found, batch_size=16, rate=1e-4, epochs=3)
     return replace(found, layers=4, batch_size=64, positions="rotary", rate=2e-3)
+
+
+def _of_pretraining(model: str, task: str) -> TrainConfig:
+    """Raw text. Chinese is read by character and the rest by pieces of words, capitals folded: BERT's way."""
+    shared = {"task": task, "metric": "loss", "label_smoothing": 0.0, "ngrams": False, "wide": False, "average": 0.0, "dropout": 0.1,
+              "weight_decay": 0.01, "patience": 3, "max_length": 256, "train_length": 256}  # fmt: skip
+    if model == "base":
+        return replace(TrainConfig(model, epochs=3, batch_size=32, batch_tokens=8192, rate=1e-4, text=TextSettings()), **shared)  # type: ignore[arg-type]  # each of its field's type
+    found = TrainConfig(
+        model, epochs=10, batch_size=64, batch_tokens=8192, rate=1e-3, layers=4, embedding_size=256, hidden_size=256, tokenizer="wordpiece",
+        text=TextSettings(("control", "width", "simplify", "lower", "space"), "character"),
+    )  # fmt: skip
+    return replace(found, **shared)  # type: ignore[arg-type]  # as above
 
 
 def _of_classification(model: str) -> TrainConfig:

@@ -20,14 +20,15 @@ from hanlin.training.config import TrainConfig
 from hanlin.training.lesson import Setting
 
 
-def lay_out_tokenizer(setting: Setting, texts: Iterable[str]) -> None:
-    """`tokenizer.json` in the artifact: the checkpoint's, the base's, or one trained on `texts`."""
+def lay_out_tokenizer(setting: Setting, texts: Iterable[str], *, is_masked: bool = False) -> None:
+    """`tokenizer.json` in the artifact: the checkpoint's, the base's, or one trained on `texts`; `is_masked`: one that can hide tokens."""
     config, target = setting.config, setting.out / "tokenizer.json"
     if setting.found is not None or setting.base is not None:
         shutil.copyfile((setting.found or setting.base or target) / "tokenizer.json", target)
         return
     prepared = (config.text.prepare(text) for text in texts)
-    save_tokenizer(train_tokenizer(prepared, config.tokenizer, config.vocab_size, min_count=config.min_count), setting.out)  # type: ignore[arg-type]  # checked by TrainConfig
+    found = train_tokenizer(prepared, config.tokenizer, config.vocab_size, min_count=config.min_count, is_masked=is_masked)  # type: ignore[arg-type]  # checked by TrainConfig
+    save_tokenizer(found, setting.out)
 
 
 def check_setting(setting: Setting) -> None:

@@ -23,6 +23,7 @@ BOUNDS = {
 _BODY = '{"inputs": "…"}'
 _BODIES = {
     "reranking": '{"inputs": {"query": "…", "texts": ["…"]}}', "question-answering": '{"inputs": {"question": "…", "context": "…"}}',
+    "fill-mask": '{"inputs": "… [MASK] …"}',
 }  # fmt: skip
 
 
