@@ -127,3 +127,17 @@ def test_vectors_are_one_file(run, world, tmp_path: Path) -> None:
     done = run("train", "--dataset", "reviews-zh", "--model", "lstm", "--name", "x", "--vectors", str(tmp_path))
     assert (done.status, "is a folder" in done.err) == (2, True)
     assert world.jobs == {}
+
+
+def test_pretrain_takes_a_dataset_or_a_file(run, world, reviews: Path) -> None:
+    run("pretrain", "poems:2", "--name", "reader", "--objective", "mlm+nsp", "--epochs", "2", "--set", "layers=2", "--no-wait")
+    assert world.jobs["job-1"]["config"] == {
+        "task": "fill-mask", "dataset": "poems:2", "model": "transformer", "name": "reader", "seed": 0, "publish": True,
+        "options": {"objective": "mlm+nsp", "epochs": 2, "layers": 2},
+    }  # fmt: skip
+    world.results["ingest"] = {"dataset": "own-texts", "version": 3}
+    done = run("pretrain", str(reviews), "--name", "own", "--model", "reader", "--no-wait")
+    assert [world.jobs[name]["kind"] for name in ("job-2", "job-3")] == ["ingest", "train"]
+    assert world.jobs["job-2"]["config"]["task"] == "fill-mask"
+    assert (world.jobs["job-3"]["config"]["dataset"], world.jobs["job-3"]["config"]["model"]) == ("own-texts:3", "reader")
+    assert "own-texts:3" in done.out

@@ -58,6 +58,12 @@ def test_what_was_written_is_shown(task, answer, written, scores) -> None:
     assert shown(task, json.dumps(answer).encode(), TEXT, TEXT) == {"written": written, "scores": scores}
 
 
+def test_words_for_masks_are_scores() -> None:
+    cat, dog = ({"score": score, "token": 7, "token_str": word, "sequence": "…"} for word, score in ((" cat", 0.9), ("dog", 0.1)))
+    assert shown("fill-mask", json.dumps([cat, dog]).encode(), TEXT, TEXT) == {"scores": (("cat", 0.9), ("dog", 0.1))}
+    assert shown("fill-mask", json.dumps([[cat], [dog]]).encode(), TEXT, TEXT) == {"scores": (("1: cat", 0.9), ("2: dog", 0.1))}
+
+
 def test_a_meaning_is_marked_and_listed() -> None:
     answer = {
         "intent": "greet", "score": 0.9, "slots": {"who": "Bob", "loud": True}, "implied": {"loud": 0.8},

@@ -58,6 +58,16 @@ def find(inputs: dict | list[dict], parameters: dict) -> dict | list:
     return found
 
 
+def fill(inputs: list[str], parameters: dict) -> list:
+    """`cat` stands at every mask, or perhaps `dog`."""
+    words = (("cat", 0.9), ("dog", 0.05))
+    found = []
+    for text in inputs:
+        item = [{"score": score, "token": 7, "token_str": word, "sequence": text.replace("[MASK]", word, 1)} for word, score in words]
+        found.append(item if text.count("[MASK]") == 1 else [item] * text.count("[MASK]"))
+    return found
+
+
 def write(inputs: object, parameters: dict) -> object:
     """Each text backwards, as long as it may be."""
     most = parameters.get("max_new_tokens", 99)
@@ -66,7 +76,7 @@ def write(inputs: object, parameters: dict) -> object:
     return [{"generated_text": text[::-1][:most], "finish_reason": ends[len(text) > most]} for text in texts]
 
 
-OTHER_TASKS = {"vectors": embed, "names": tag, "ranker": rank, "reader": find, "muse": write}
+OTHER_TASKS = {"vectors": embed, "names": tag, "ranker": rank, "reader": find, "blanks": fill, "muse": write}
 
 
 def routes(world: World) -> list[Route]:
