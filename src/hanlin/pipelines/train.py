@@ -100,8 +100,8 @@ class Training:
         from hanlin.training.train import train
 
         folder = dataset_folder(self.context, self.dataset)
-        # Of raw text there may be more than fits into memory; lessons on examples with answers look at them in any order.
-        read = read_split if TASKS.get(self.asked.task).examples.has_answers else StoredSplit.of
+        # Of raw text there may be more than fits into memory; lessons on other examples look at them in any order.
+        read = StoredSplit.of if TASKS.get(self.asked.task).head == "masks" else read_split
         rows, validation = read(folder, "train"), read(folder, "validation")
         data = TrainData(rows, validation, read_labels(folder))
         self.context.progress.message("training_on", rows=len(rows), validation=len(validation))

@@ -72,7 +72,7 @@ class ExampleForm(Protocol):
         columns: what files have, in the order in which options name them.
         formats: names of file formats beyond tables and JSON that are read for this task.
         is_classified: whether each example has one label out of a closed set: every label then needs rows of its own.
-        has_answers: whether the examples say what is right; texts alone do not.
+        has_answers: whether the examples say what is right; texts alone do not, unless a task hides what it asks for.
     """
 
     @property

@@ -18,7 +18,7 @@ from hanlin.tasks.search_exam import spread
 
 RAW_TEXT = PlainTexts(
     (Column("text", "text", aliases=("sentence", "content", "document", "body", "passage", "文本", "内容", "正文", "段落", "句子")),),
-    formats=("txt",),
+    formats=("txt",), has_answers=True,
 )  # fmt: skip
 HIDDEN = 8  # tokens of a passage
 MAX_PASSAGES = 500
