@@ -37,7 +37,8 @@ def test_tasks_read_them_without_options(rows_of, name):
     if corpus.task in TASKS.names() and (form := TASKS.get(corpus.task).examples).has_answers:
         choice = choose_columns(corpus.columns, TASKS.get(corpus.task), ReadOptions(), file=name)
         for row in rows:
-            assert form.read({column: row[header] for column, header in choice.headers.items()}).annotation
+            example = form.read({column: row[header] for column, header in choice.headers.items()})
+            assert example.annotation or (corpus.task == "fill-mask" and example.text)  # a raw text says itself what is right
 
 
 @pytest.mark.parametrize("name", ["newspaper-entities", "home-intents-en", "home-intents-zh"])
