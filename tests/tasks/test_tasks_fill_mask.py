@@ -92,7 +92,7 @@ def test_only_targets_are_looked_for() -> None:
     ("no mask here", {}, "no_mask"),
     (["the [MASK]", "none"], {}, "no_mask"),
     ("[MASK] " * 17, {}, "too_many_masks"),
-    (["[MASK] " * 13] * 40, {}, "too_many_hidden"),
+    (["[MASK] " * 13] * 80, {}, "too_many_hidden"),
     ("the [MASK]", {"targets": ["cat mat"]}, "target_not_a_token"),
     ("the [MASK]", {"targets": ["zebra"]}, "target_not_a_token"),
     ("the [MASK]", {"top_k": 0}, "invalid_parameter"),

@@ -17,7 +17,7 @@ from hanlin.types import LongText, shorten
 MASK = "[MASK]"
 MASKS = (MASK, "<mask>")  # every model takes both, besides its own
 MAX_MASKS = 16  # of one text
-ROWS_PER_ITEM = 2  # of a call, by the most items that it may have: the scores of a whole vocabulary stand behind each row
+ROWS_PER_ITEM = 4  # of a call, by the most items that it may have: the scores of a whole vocabulary stand behind each row
 _HOLE, _OTHER = "\ue000", "\ue001"  # private characters, which no cleaning touches: one stands for a mask, one for such a character
 
 
