@@ -95,6 +95,7 @@ def test_predict_shows_what_was_written(run, world) -> None:
     assert re.search(r"abc\s+cb …", done.out)
     assert re.search(r"de\s+ed +\n", done.out)
 
+
 def test_predict_fills_masks(run, world) -> None:
     done = run("predict", "blanks", "the [MASK] sat", "a [MASK] and a [MASK]")
     assert re.search(r"the \[MASK\] sat\s+cat\s+90\.0 %.*dog 5\.0 %", done.out)

@@ -73,6 +73,8 @@ def made_rows(spec: ModelSpec, encoder: TextEncoder) -> JudgingRows:
 def _limit(task: Task) -> int:
     if task.head in WRITING_HEADS:
         return MAX_JUDGING_ROWS_OF_WRITERS
+    if task.head == "masks":
+        return MAX_JUDGING_ROWS_OF_MASKS
     return MAX_JUDGING_ROWS_OF_TOKENS if task.head in ("tokens", "roles") else MAX_JUDGING_ROWS
 
 

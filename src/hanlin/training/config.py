@@ -206,10 +206,8 @@ def preset(model: str, task: str = CLASSIFICATION) -> TrainConfig:
     if TASKS.get(task).head == "targets":
         found = _of_writing(model, task)
         return _of_queries(found) if task == QUERIES else found
-    if TASKS.get(task).head == "continuations":
-        return _of_generation(model, task)
-    if TASKS.get(task).head == "masks":
-        return _of_pretraining(model, task)
+    if TASKS.get(task).head in ("continuations", "masks"):
+        return (_of_generation if TASKS.get(task).head == "continuations" else _of_pretraining)(model, task)
     found = _of_classification(model)
     if task in (CLASSIFICATION, "sentiment"):
         return replace(found, task=task)
