@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from hanlin.errors import InvalidInput
-from hanlin.tasks import TASKS, BadExample
+from hanlin.tasks import TASKS, BadExample, Limits, ModelSpec
+from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.frames import Frame, read_frames, role_metrics
 from hanlin.tasks.predicates import PredicateFinder, learn_finder
 
@@ -91,3 +93,20 @@ def test_a_broken_finder_is_refused(value: object) -> None:
     with pytest.raises(InvalidInput) as caught:
         PredicateFinder.from_json(value)  # type: ignore[arg-type]
     assert caught.value.code == "invalid_model_spec"
+
+
+@pytest.mark.parametrize(
+    ("words", "texts", "code"), [(60, 34, ""), (60, 35, "too_many_predicates_in_call"), (65, 1, "too_many_predicates")]
+)
+def test_proposals_have_limits_of_their_own(words: int, texts: int, code: str) -> None:
+    tokenizer = Tokenizer(models.WordLevel({"[PAD]": 0, "[UNK]": 1, "wrote": 2}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    spec = ModelSpec(TASK.name, ("O", "B-V", "B-ARG0"), 512, 0, finder=PredicateFinder(frozenset({"wrote"})))
+    request = TASK.check(["wrote " * words] * texts, {}, limits=Limits(max_items=256))
+    encoder = TextEncoder(tokenizer, spec)
+    if not code:
+        assert len(TASK.encode(request, encoder, spec, max_windows=256).rows) == words * texts
+        return
+    with pytest.raises(InvalidInput) as refused:
+        TASK.encode(request, encoder, spec, max_windows=256)
+    assert refused.value.code == code

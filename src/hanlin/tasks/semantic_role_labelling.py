@@ -33,6 +33,7 @@ from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText, shorten
 
 MAX_PREDICATES = 64  # proposals of one text
+MAX_PREDICATES_OF_CALL = 2048
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class SemanticRoleLabelling:
         Long texts are cut or refused: a window might not hold what its predicate needs.
 
         Raises:
-            InvalidInput: also `too_many_predicates`.
+            InvalidInput: also `too_many_predicates`, `too_many_predicates_in_call`.
         """
         policy = request.options.long_text or long_text
         encoded = encoder.encode_marked(request.texts, "refuse" if policy == "window" else policy)
@@ -103,8 +104,8 @@ class SemanticRoleLabelling:
             rows: list[Span | None] = [*found]
             for proposal in rows or [None]:
                 add_row(told, index, row, marks, proposal)
-        if max_windows is not None and len(told.rows) > max_windows + len(request.texts):
-            raise InvalidInput("too_many_windows", windows=len(told.rows), limit=max_windows)
+        if max_windows is not None and len(told.rows) > MAX_PREDICATES_OF_CALL:  # evaluations ask many at once
+            raise InvalidInput("too_many_predicates_in_call", found=len(told.rows), limit=MAX_PREDICATES_OF_CALL)
         return told
 
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
