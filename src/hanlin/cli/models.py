@@ -44,6 +44,7 @@ def import_(  # noqa: PLR0917  # Typer passes them by name
     task: Task = "text-classification",
     rows: Annotated[str | None, typer.Option("--rows", help=say("option.rows"), metavar="DATASET[:N]")] = None,
     label: Annotated[list[str] | None, typer.Option("--label", help=say("option.output_label"))] = None,
+    base: Annotated[str | None, typer.Option("--base", help=say("option.adapter_base"), metavar="MODEL")] = None,
     publish_: Publish = True,
     wait: Wait = True,
     json: JsonFlag = False,
@@ -51,7 +52,7 @@ def import_(  # noqa: PLR0917  # Typer passes them by name
     """See `help.model_import`."""
     with connect() as hanlin:
         with uploading(Path(source)) as bar:
-            job = hanlin.models.add(name, source, task=task, rows=rows, labels=label or None, publish=publish_, on_bytes=bar)
+            job = hanlin.models.add(name, source, task=task, rows=rows, labels=label or None, base=base, publish=publish_, on_bytes=bar)
         if ended := see_through(hanlin, job, wait=wait, json=json):
             show_model.result(hanlin, ended)
 

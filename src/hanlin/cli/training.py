@@ -46,6 +46,7 @@ def train(  # noqa: PLR0917  # Typer passes them by name
     segmentation: Annotated[str | None, typer.Option("--segmentation", help=say("option.segmentation"))] = None,
     vectors: Annotated[Path | None, typer.Option("--vectors", help=say("option.vectors"), metavar="FILE")] = None,
     raw_text: Annotated[Path | None, typer.Option("--raw-text", help=say("option.raw_text"), metavar="FILE")] = None,
+    adapter: Annotated[str | None, typer.Option("--adapter", help=say("option.adapter"))] = None,
     class_weights: Annotated[str | None, typer.Option("--class-weights", help=say("option.class_weights"))] = None,
     patience: Annotated[int | None, typer.Option("--patience", help=say("option.patience"), min=0)] = None,
     metric: Annotated[str | None, typer.Option("--metric", help=say("option.metric"))] = None,
@@ -60,6 +61,7 @@ def train(  # noqa: PLR0917  # Typer passes them by name
     options: JsonObject = {
         "epochs": epochs, "rate": lr, "batch_tokens": batch_tokens, "optimizer": optimizer, "max_length": max_length,
         "tokenizer": tokenizer, "class_weights": class_weights, "patience": patience, "metric": metric, "precision": precision,
+        "adapter": adapter,
     }  # fmt: skip
     options = {key: value for key, value in options.items() if value is not None}
     options.update(named_values(more or []))

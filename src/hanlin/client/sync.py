@@ -203,6 +203,7 @@ class Models(Part):
         task: str,
         rows: str | None = None,
         labels: Sequence[str] | None = None,
+        base: str | None = None,
         publish: bool = True,
         on_bytes: transfer.OnBytes | None = None,
     ) -> Job:
@@ -214,12 +215,13 @@ class Models(Part):
             task: what the model is for.
             rows: name of a dataset to certify with.
             labels: names of the model's outputs, in their order, where the folder has none worth keeping.
+            base: the model that it stands on, where the folder holds an adapter of peft's.
             publish: certify and publish it at once.
             on_bytes: told of the upload's progress.
         """
         check_name(name, kind="model")  # before a byte is sent
         files = self._core.driver.run(transfer.upload_model(source, self._core.policy, on_bytes=on_bytes))
-        config = transfer.import_config(name, task, files, rows=rows, labels=labels, publish=publish)
+        config = transfer.import_config(name, task, files, rows=rows, labels=labels, publish=publish, base=base)
         return self._core.call(calls.submit_job("import", config, idempotency_key=None))
 
     def publish(self, name: str, number: int) -> None:

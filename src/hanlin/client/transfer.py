@@ -163,14 +163,17 @@ def ingest_config(name: str, task: str, files: Sequence[UploadedFile], options: 
 
 
 def import_config(
-    name: str, task: str, files: Sequence[UploadedFile], *, rows: str | None, labels: Sequence[str] | None, publish: bool
-) -> JsonObject:
+    name: str, task: str, files: Sequence[UploadedFile], *, rows: str | None, labels: Sequence[str] | None, publish: bool,
+    base: str | None = None,
+) -> JsonObject:  # fmt: skip
     """The config of an `import` job over uploaded files."""
     config: JsonObject = {"name": name, "task": task, "files": _rows(files), "publish": publish}
     if rows:
         config["rows"] = rows
     if labels is not None:
         config["labels"] = list(labels)
+    if base:
+        config["base"] = base
     return config
 
 

@@ -12,6 +12,7 @@ from uuid import uuid4
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from hanlin.control.bases import base_of
 from hanlin.control.deploy_notes import name_warnings
 from hanlin.control.deployment_rows import (
     add_deployment,
@@ -55,7 +56,8 @@ def deploy(
         replicas: loaded copies, 0 to 16; at least so many where `max_replicas` is more. 0 is one that sleeps while it is not used, and
             loads on the next call. None leaves the endpoint as it is scaled.
         max_replicas: at most so many, as load asks for; None: no more than `replicas`.
-        isolation: whether a copy has a worker process of its own or shares one; None leaves it, a new endpoint takes the home's default.
+        isolation: whether a copy has a worker process of its own or shares one; None leaves it, a new endpoint takes the home's default,
+            one of an adapter shares its base with the others that stand on it.
         idle_s: with `replicas` 0: it sleeps after this time without a call; 0: only when others need the memory. None leaves it.
         long_text: what the endpoint does with texts that are too long; None leaves it as it is, a new endpoint refuses them.
         canary: only try the version: let it answer that many percent of the calls, 1 to 99.
@@ -82,7 +84,8 @@ def deploy(
             bump(session)
         if replicas is None and max_replicas is None:
             low, high = scale_of(session, principal.team_id, endpoint)
-        home = residence_of(session, principal.team_id, endpoint) or (platform.settings.isolation, 0.0)
+        usual: Isolation = "shared" if base_of(version.manifest.to_json(), variant, version.task) else platform.settings.isolation
+        home = residence_of(session, principal.team_id, endpoint) or (usual, 0.0)
         declared = declare(
             session, principal, model=model, version=version, endpoint=endpoint, variant=variant, replicas=low, max_replicas=high,
             role=role, weight=weight,

@@ -11,6 +11,7 @@ from typing import cast
 
 from sqlalchemy import select, update
 
+from hanlin.control.bases import base_of
 from hanlin.control.deployment_rows import withdraw
 from hanlin.control.platform import Platform
 from hanlin.messages.said import Said
@@ -90,7 +91,7 @@ class DeclaredDeployments:
     def _read_wanted(self) -> tuple[DeploymentSpec, ...]:
         with self._platform.database.read() as session:
             query = (
-                select(DeploymentRow, EndpointRow, ModelRow.name, ModelVersionRow.number)
+                select(DeploymentRow, EndpointRow, ModelRow.name, ModelRow.task, ModelVersionRow.number, ModelVersionRow.manifest)
                 .join(EndpointRow, EndpointRow.id == DeploymentRow.endpoint_id)
                 .join(ModelVersionRow, ModelVersionRow.id == DeploymentRow.version_id)
                 .join(ModelRow, ModelRow.id == ModelVersionRow.model_id)
@@ -103,6 +104,7 @@ class DeclaredDeployments:
                                isolation=cast("Isolation", row.isolation), min_replicas=row.replicas, idle_s=row.idle_s,
                                was_ready=row.ready_at is not None,
                                long_text=cast("LongText", endpoint.long_text), cache_ttl_s=endpoint.cache_ttl_s,
-                               max_replicas=row.max_replicas, role=cast("Role", row.role), weight=row.weight)
-                for row, endpoint, model, number in session.execute(query)
+                               max_replicas=row.max_replicas, role=cast("Role", row.role), weight=row.weight,
+                               base=base_of(manifest, row.variant, task) if row.isolation == "shared" else "")
+                for row, endpoint, model, task, number, manifest in session.execute(query)
             )  # fmt: skip

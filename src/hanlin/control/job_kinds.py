@@ -185,6 +185,7 @@ class Import(JobKind):
     files: list[FileItem] = Field(min_length=1, max_length=1_000)
     rows: DatasetName | None = Field(None, description="dataset whose test rows certify the import")
     labels: list[Label] | None = Field(None, min_length=2, max_length=1_000)
+    base: ModelName | None = Field(None, description="model version that the folder, an adapter of peft's, stands on")
     publish: bool = True
 
 

@@ -35,6 +35,8 @@ def check_references(platform: Platform, principal: Principal, job: job_kinds.Jo
             _check_files(platform, principal, job.files)
             if job.rows is not None:
                 _check_texts(platform, principal, job.rows, job.task)
+            if job.base is not None:
+                _check_base(platform, platform.registry.resolve(principal.team_id, ModelRef.parse(job.base)))
         case job_kinds.Train():
             _check_trainable(job.task)
             _check_dataset(platform, principal, job.dataset, job.task)
@@ -129,7 +131,7 @@ def _check_training(platform: Platform, principal: Principal, job: job_kinds.Tra
         )
     is_scratch = job.model in SCRATCH_MODELS
     options, model = {**job.options, "seed": job.seed}, job.model if is_scratch else "base"
-    TrainConfig.from_json(options, model=model, task=job.task)
+    TrainConfig.from_json(options, model=model, task=job.task).check_adapter()
     if isinstance(job, job_kinds.Tune):
         Space.from_json(job.space, fixed=options, model=model, task=job.task)
     if not is_scratch:

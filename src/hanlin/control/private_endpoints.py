@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
+from hanlin.control.bases import base_of
 from hanlin.control.deployment_rows import select_views, withdraw
 from hanlin.control.deployments import declare
 from hanlin.control.platform import Platform
@@ -42,7 +43,10 @@ def serving(
     """
     name = f"{_ENDPOINT}{owner}"
     with platform.database.write() as session:
-        found = declare(session, principal, model=str(version), version=version, endpoint=name, variant=variant, is_internal=True)
+        found = declare(
+            session, principal, model=str(version), version=version, endpoint=name, variant=variant, is_internal=True,
+            isolation="shared" if base_of(version.manifest.to_json(), variant, version.task) else "own",
+        )  # fmt: skip
     try:
         _wait(platform, principal, found.id, check)
         yield name

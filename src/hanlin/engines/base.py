@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.generation import Generated, GenerationSettings
+from hanlin.networks.adapter import BASE_WEIGHTS, WEIGHTS_FILE
 from hanlin.networks.head import Head
 from hanlin.plugins import PluginRegistry
 from hanlin.tasks.spec import FILE_NAME, ModelSpec
@@ -139,8 +140,8 @@ class Engine(Protocol):
 # The trained model itself, with which every other variant is compared. A version that came without torch weights names another one.
 REFERENCE = "torch-fp32"
 
-# What a variant without files of its own loads; the others stand beside some models.
-TRAINED_FILES = ("model.safetensors", "wide.safetensors", "projection.safetensors")
+# What a variant without files of its own loads: weights, what stands beside some of them; or an adapter and its base.
+TRAINED_FILES = ("model.safetensors", "wide.safetensors", "projection.safetensors", WEIGHTS_FILE, BASE_WEIGHTS)
 
 ENGINES: PluginRegistry[Engine] = PluginRegistry("engine", package="hanlin.engines", group="hanlin.engines")
 

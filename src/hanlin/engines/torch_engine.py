@@ -25,6 +25,7 @@ from hanlin.engines.base import (
     reference_of,
     step_failed,
 )
+from hanlin.engines.torch_shared import TorchShared
 from hanlin.errors import EngineFailed, HanlinError
 from hanlin.generation import Generated, GenerationSettings
 from hanlin.networks.head import TOKENS, Head
@@ -128,7 +129,7 @@ class TorchEngine:
     def load(self, folder: Path, precision: str, *, threads: int) -> TorchSession | TorchWriter:
         """See `Engine.load`."""
         variant = f"torch-{precision}"
-        if not (folder / TRAINED_FILES[0]).is_file() and (reference := reference_of(folder)) != REFERENCE:
+        if not any((folder / name).is_file() for name in TRAINED_FILES) and (reference := reference_of(folder)) != REFERENCE:
             raise EngineFailed("no_torch_weights", variant=variant, reference=reference)
         torch = import_extra("torch", extra="train", feature="the torch engine")
         from hanlin.networks.int8 import to_int8
@@ -144,6 +145,20 @@ class TorchEngine:
         except Exception as error:  # torch, safetensors and transformers raise whatever they like
             raise load_failed(variant, "its weights or configuration cannot be read", details=f"{type(error).__name__}: {error}") from error
         return torch_session(module, variant, output=output)
+
+    def load_shared(self, folder: Path, precision: str, *, threads: int) -> TorchShared:
+        """See `SharingEngine.load_shared`."""
+        variant = f"torch-{precision}"
+        torch = import_extra("torch", extra="train", feature="the torch engine")
+        from hanlin.networks.mixed import MixedModel
+
+        torch.set_num_threads(threads)
+        try:
+            return TorchShared(MixedModel(folder, dtype="bf16" if precision == "bf16" else "fp32"), variant)
+        except HanlinError:
+            raise
+        except Exception as error:  # as above
+            raise load_failed(variant, "its base cannot be read", details=f"{type(error).__name__}: {error}") from error
 
 
 def torch_session(module: nn.Module, variant: str, *, output: str) -> TorchSession | TorchWriter:

@@ -28,7 +28,7 @@ TOKENIZER_FILES = frozenset({"tokenizer.json", "vocab.txt", "vocab.json", "merge
 # Companions that are common in such folders; they are never opened. What we export beside the model is among them.
 IGNORED = re.compile(
     r"(readme|license|notice|changelog)(\.(md|txt))?|\.gitattributes|modules\.json|sentence_bert_config\.json|config_sentence_transformers\.json"
-    r"|data_config\.json|training_args\.json|eval|similarity_evaluation_[\w-]*\.csv|added_tokens\.json|chat_template\.jinja|generation_config\.json|trainer_state\.json|[0-9]_(pooling|normalize|dense)|onnx|openvino|variants|pictures",
+    r"|data_config\.json|training_args\.json|eval|similarity_evaluation_[\w-]*\.csv|added_tokens\.json|chat_template\.jinja|generation_config\.json|trainer_state\.json|[0-9]_(pooling|normalize|dense)|onnx|openvino|variants|pictures|base",
     re.IGNORECASE,
 )
 # Formats that run code when they are opened, or that we do not read.

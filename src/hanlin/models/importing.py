@@ -13,6 +13,7 @@ from pathlib import Path
 
 from hanlin.errors import InvalidInput
 from hanlin.models import (
+    adapter_folder,
     allowed,
     chat_forms,
     heads,
@@ -29,6 +30,7 @@ from hanlin.models.child import Guard, plain_guard
 from hanlin.models.foreign_config import check_config
 from hanlin.models.tokenizer_probe import Probe, probe
 from hanlin.models.trial import check_size, try_out
+from hanlin.networks.adapter import AdapterSettings, is_adapter
 from hanlin.networks.config import MAX_CONFIG_BYTES
 from hanlin.networks.head import CLASSIFIER, KEY, WRITER, Head
 from hanlin.networks.projection import save_projection
@@ -63,18 +65,22 @@ class Imported:
 
 
 def import_folder(
-    source: Path, out: Path, *, task: str, labels: Sequence[str] | None = None, max_length: int | None = None, guard: Guard = plain_guard
-) -> Imported:
+    source: Path, out: Path, *, task: str, labels: Sequence[str] | None = None, max_length: int | None = None, guard: Guard = plain_guard,
+    base: Path | None = None,
+) -> Imported:  # fmt: skip
     """Check the folder `source` and write an artifact folder to `out`, which must not exist.
 
     Args:
         labels: names for the outputs of the head, when config.json has none worth keeping.
         max_length: tokens a text may have; at most what the model's positions allow.
         guard: how a child process is started that opens what only a large library can read.
+        base: artifact folder of the version that an adapter of peft's stands on.
 
     Raises:
         InvalidInput: naming the file or key; `unsupported_format` for pickles and other formats that could run code.
     """
+    if is_adapter(source) or base is not None:
+        return _import_adapter(source, base, out, task=task, labels=labels)
     if (model := keras_folder.find_model(source)) is not None:
         return _import_keras(model, source, out, task=task, labels=labels, guard=guard)
     if (graph := onnx_folder.find_model(source, own_folder.read_spec(source, task=task))) is not None:
@@ -133,6 +139,19 @@ def _with_chat(source: Path, out: Path, spec: ModelSpec, kind: HeadKind) -> Mode
     known = spec.generation.stop_ids or ()
     stops = (*(stop for stop in stops_of(tokenizer, form) if stop not in known), *known)
     return replace(spec, chat=form, generation=replace(spec.generation, stop_ids=stops or None))
+
+
+def _import_adapter(source: Path, base: Path | None, out: Path, *, task: str, labels: Sequence[str] | None) -> Imported:
+    """Low-rank matrices and a head over a base of ours."""
+    check_model_folder(source, needed=adapter_folder.NEEDED)
+    if base is None:
+        raise InvalidInput("adapter_needs_base", base=AdapterSettings.load(source).base or "?")
+    try:
+        spec, size, head = adapter_folder.import_adapter(source, base, out, task=task, labels=labels)
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
+    return Imported(spec, False, size, head)
 
 
 def _import_own(

@@ -5,6 +5,7 @@ All answer to one signature: `module(input_ids, attention_mask) → array float3
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,12 +17,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from hanlin.errors import InvalidInput
+from hanlin.networks.adapter import AdapterSettings, is_adapter
 from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.config import GENERATOR_TYPES, MODEL_TYPES, NetworkConfig, read_config
 from hanlin.networks.decoder import CausalDecoder
 from hanlin.networks.filler import PretrainedFiller
 from hanlin.networks.head import Head
 from hanlin.networks.heads import PretrainedClassifier, PretrainedEmbedder, PretrainedModule
+from hanlin.networks.lora import attach, base_folder, fill, merge, read_adapter, save_adapter, settings_of, weight_names
 from hanlin.networks.projection import read_projection, save_projection
 from hanlin.networks.seq2seq import EncoderDecoder
 from hanlin.networks.tagger import TokenTagger
@@ -55,7 +58,10 @@ def tied_names(module: nn.Module) -> set[str]:
 
 
 def save_network(module: nn.Module, folder: Path) -> None:
-    """Write config.json and model.safetensors of a network, ours or pretrained; beside a pretrained one its wide road or dense layers."""
+    """Write config.json and model.safetensors of a network, ours or pretrained; beside a pretrained one its wide road or dense layers.
+
+    Of one that has an adapter that alone is written; its base lies beside it.
+    """
     inner = module.model if isinstance(module, PretrainedModule) else module
     if isinstance(inner, TextClassifier | TokenTagger | CausalDecoder | EncoderDecoder):
         inner.config.save(folder)
@@ -63,6 +69,9 @@ def save_network(module: nn.Module, folder: Path) -> None:
         _save_pretrained_config(module, inner, folder)
         if isinstance(module, PretrainedEmbedder) and module.projection is not None:
             save_projection(module.projection, folder)
+        if (settings := settings_of(inner)) is not None:
+            save_adapter(inner, settings, folder)
+            return
     tied = tied_names(inner)
     kept = {name: tensor for name, tensor in inner.state_dict().items() if tensor.is_floating_point() and name not in tied}
     state = {name: tensor.detach().float().contiguous() for name, tensor in kept.items()}
@@ -115,6 +124,11 @@ def load_model(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = "e
     if config.get("model_type") in GENERATOR_TYPES:
         return load_own_generator(folder).to(TORCH_DTYPES[dtype])
     model = load_pretrained(folder, head, dtype=dtype, attention=attention)
+    return as_reader(model, head, folder)
+
+
+def as_reader(model: nn.Module, head: Head, folder: Path) -> nn.Module:
+    """A transformers model under our signature, in eval mode, with the wide road that stands beside it in `folder`."""
     if head.output == "embeddings":
         return PretrainedEmbedder(model, head, read_projection(folder, head.dense) if head.dense else None).eval()
     if head.output == "sequences":
@@ -122,7 +136,7 @@ def load_model(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = "e
     if head.output == "mask_logits":
         return PretrainedFiller(model).eval()
     module = PretrainedClassifier(model)
-    if (shape := WideShape.read(config)) is not None:
+    if (shape := WideShape.read(read_config(folder))) is not None:
         module.wide = load_wide(folder, shape, vocab_size=module.vocab_size, num_labels=module.num_labels)
     return module.eval()
 
@@ -138,7 +152,38 @@ def with_attention(kind: Any, folder: Path, attention: Attention, **options: obj
 
 
 def load_pretrained(folder: Path, head: Head, *, dtype: Dtype = "fp32", attention: Attention = "eager") -> nn.Module:
-    """The transformers model in `folder` that `head` needs. Raises InvalidInput (`weights_do_not_fit`)."""
+    """The transformers model in `folder` that `head` needs, an adapter taken into its weights. Raises InvalidInput."""
+    if is_adapter(folder):
+        model = load_adapted(folder, head, attention=attention)
+        merge(model)
+        return model.to(TORCH_DTYPES[dtype])
+    model, wrong = _from_pretrained(folder, head, dtype, attention)
+    if wrong:
+        raise InvalidInput("weights_do_not_fit", names=", ".join(wrong[:5])[:200])
+    return model
+
+
+def load_adapted(folder: Path, head: Head, *, attention: Attention = "eager") -> nn.Module:
+    """The base of an adapter, fp32, with its low-rank matrices in place and its head. Raises InvalidInput."""
+    settings, base = AdapterSettings.load(folder), base_folder(folder)
+    model, new = _from_pretrained(base, head, "fp32", attention, config_of=folder)
+    attach(
+        PretrainedClassifier(model) if head.output in ("logits", "token_logits") else model,
+        settings,
+        weight_names(base / "model.safetensors"),
+    )
+    fill(model, read_adapter(folder), new)
+    return model
+
+
+def _from_pretrained(
+    folder: Path, head: Head, dtype: Dtype, attention: Attention, *, config_of: Path | None = None
+) -> tuple[nn.Module, list[str]]:
+    """The transformers model that `head` needs, and the names of its weights that the file has not.
+
+    Args:
+        config_of: the folder whose config.json counts, where it is another one; weights of another shape than there are drawn anew.
+    """
     import transformers
 
     kinds = {
@@ -150,19 +195,31 @@ def load_pretrained(folder: Path, head: Head, *, dtype: Dtype = "fp32", attentio
     }
     try:
         with quiet_transformers():
+            more: dict[str, object] = {}
+            if config_of is not None:
+                config = transformers.AutoConfig.from_pretrained(config_of, local_files_only=True, trust_remote_code=False)
+                more = {"config": config, "ignore_mismatched_sizes": True}
             model, info = with_attention(
                 kinds[head.output], folder, attention, dtype=TORCH_DTYPES[dtype], local_files_only=True, trust_remote_code=False,
-                use_safetensors=True, output_loading_info=True,
+                use_safetensors=True, output_loading_info=True, **more,
             )  # fmt: skip
     except Exception as error:  # it checks a stranger's config nowhere: a division by zero and its own kinds of errors are all it says
         raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names="config.json, model.safetensors") from error
     if head.output == "embeddings" and hasattr(model, "pooler"):
         model.pooler = None  # ours stands behind it; it would be computed for nothing, and often has no weights
-    wrong = [name for name in map(str, [*info["missing_keys"], *info["mismatched_keys"]]) if not _is_unused(name, head)]
-    if wrong:
-        raise InvalidInput("weights_do_not_fit", names=", ".join(wrong[:5])[:200])
+    mismatched = [name if isinstance(name, str) else name[0] for name in info["mismatched_keys"]]
+    wrong = [name for name in map(str, [*info["missing_keys"], *mismatched]) if not _is_unused(name, head)]
     module: nn.Module = model
-    return module
+    return module, wrong
+
+
+def write_merged(folder: Path, out: Path) -> Path:
+    """The artifact in `folder`, an adapter on its base, as one without an adapter: to be fine-tuned again. Returns `out`, which is made."""
+    out.mkdir(parents=True)
+    save_network(load_model(folder), out)
+    for name in ("tokenizer.json", "hanlin.json"):
+        shutil.copyfile(folder / name, out / name)
+    return out
 
 
 def is_encoder_decoder(folder: Path) -> bool:

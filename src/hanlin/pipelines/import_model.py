@@ -9,6 +9,7 @@ from hanlin.datasets import read_split
 from hanlin.engines import reference_in
 from hanlin.errors import InvalidInput
 from hanlin.messages.said import Said
+from hanlin.pipelines.adapters import adapter_of, whole_base
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.confined import guard_of
 from hanlin.pipelines.data import dataset_folder, fetch_files
@@ -20,7 +21,7 @@ from hanlin.storage.manifest import pack_folder
 from hanlin.tasks import TASKS
 from hanlin.tasks.few_rows import stored
 from hanlin.tasks.spec import FILE_NAME, ModelSpec
-from hanlin.types import JsonObject, JsonValue
+from hanlin.types import JsonObject, JsonValue, ModelRef
 
 
 @PIPELINES.register("import")
@@ -51,7 +52,9 @@ class _Importing:
         self.rows: DatasetVersion | None = registry.resolve_dataset(context.job.team_id, asked.rows) if asked.rows else None
         files: list[JsonValue] = [*sorted(f"{file.path} {file.sha256}" for file in asked.files)]
         labels: list[JsonValue] = list(asked.labels or [])
-        self.fingerprint = fingerprint("import", asked.name, asked.task, files, self.rows.digest if self.rows else None, labels)
+        self.base: ModelVersion | None = registry.resolve(context.job.team_id, ModelRef.parse(asked.base)) if asked.base else None
+        parts = (files, self.rows.digest if self.rows else None, labels, *([self.base.digest] if self.base else []))
+        self.fingerprint = fingerprint("import", asked.name, asked.task, *parts)
 
     def run(self) -> JsonObject:
         """All steps; the job's result."""
@@ -78,7 +81,10 @@ class _Importing:
         source = self.context.workdir / "source"
         fetch_files(self.context, self.asked.files, source)
         shutil.rmtree(self.artifact, ignore_errors=True)
-        found = import_folder(source, self.artifact, task=self.asked.task, labels=self.asked.labels, guard=guard_of(self.context.platform))
+        base = whole_base(self.context, self.base) if self.base else None
+        found = import_folder(
+            source, self.artifact, task=self.asked.task, labels=self.asked.labels, guard=guard_of(self.context.platform), base=base
+        )
         if found.is_pooling_assumed:
             self.context.progress.message("pooling_assumed")
         head = found.head.to_json() | {"is_assumed": found.is_pooling_assumed}
@@ -108,6 +114,7 @@ class _Importing:
             "reference": spec.reference or None, "dataset": str(self.rows) if self.rows else None,
             "dataset_digest": self.rows.digest if self.rows else None, "config": self.asked.model_dump(mode="json"),
             "code_version": code_version(), "job": self.context.job.id, "machine": machine(),
+            **({"parent": str(self.base), "parent_digest": self.base.digest} if self.base else {}), **adapter_of(self.artifact),
         }  # fmt: skip
         version = registry.create_version(
             self.context.job.team_id, self.asked.name, self.asked.task, manifest=pack_folder(self.artifact, self.context.platform.blobs),

@@ -16,6 +16,7 @@ from typing import Any, cast
 from hanlin.control.job_kinds import FileItem, Train
 from hanlin.datasets import Split, StoredSplit, read_labels, read_split
 from hanlin.engines import REFERENCE
+from hanlin.pipelines.adapters import adapter_of, whole_base
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.data import dataset_folder, fetch_files
 from hanlin.pipelines.lineage import code_version, fingerprint, machine, starts_of
@@ -115,7 +116,7 @@ class Training:
         """The weights to fine-tune."""
         if self.parent is None:
             return None
-        return self.context.platform.registry.materialize(self.parent, self.context.platform.artifact_cache, variants=())
+        return whole_base(self.context, self.parent)
 
     def starts(self) -> dict[str, Path | None]:
         """The files that the embeddings start from: `vectors` and `raw_text`."""
@@ -170,7 +171,7 @@ class Training:
             "dataset": str(self.dataset), "dataset_digest": self.dataset.digest, "parent": str(self.parent) if self.parent else None,
             "parent_digest": self.parent.digest if self.parent else None, "model": self.asked.model, "config": trained["config"],
             "seed": self.asked.seed, "code_version": code_version(), "job": self.context.job.id, "machine": machine(),
-            **starts_of(self.asked), "languages": [*spec.languages],
+            **starts_of(self.asked), **adapter_of(self.artifact), "languages": [*spec.languages],
             "training": {name: trained[name] for name in _FIGURES}, **self.more_lineage(trained),
         }  # fmt: skip
         manifest = pack_folder(self.artifact, self.context.platform.blobs)

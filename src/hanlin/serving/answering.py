@@ -28,6 +28,7 @@ class Work:
     reply: Reply
     request: TaskRequest
     encoded: Encoded
+    answering: Answering
     queued_s: float
     encode_s: float
     found: list[Found | None]
@@ -49,7 +50,7 @@ class Answering:
 
     def __init__(self, loaded: Loaded, counters: Counters, clock: Callable[[], float]) -> None:
         self._loaded = loaded
-        self._counters = counters
+        self.counters = self._counters = counters
         self._clock = clock
         self._json = msgspec.json.Encoder()
 

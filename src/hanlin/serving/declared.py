@@ -25,6 +25,7 @@ class DeploymentSpec:
         isolation: whether a replica has a process of its own or shares one with others of its team.
         long_text, cache_ttl_s: how the endpoint answers; both may change while the workers run.
         replicas, max_replicas: at least and at most so many, as load asks for; a maximum of 0 means no more than at least.
+        base: of an adapter in a variant that can share one, what its base is known by; else empty.
         role: whether it serves, or is tried beside what serves.
         weight: percent of the calls that a canary answers, or a shadow gets copies of.
     """
@@ -46,3 +47,4 @@ class DeploymentSpec:
     min_replicas: int = 1
     idle_s: float = 0.0
     was_ready: bool = False
+    base: str = ""

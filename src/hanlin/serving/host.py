@@ -13,18 +13,21 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hanlin.engines.base import max_batch_tokens
 from hanlin.errors import HanlinError
 from hanlin.observe.memory import settle
+from hanlin.serving.bases import Bases, Standing
 from hanlin.serving.batcher import Batcher
 from hanlin.serving.door import Door
 from hanlin.serving.loaded import Loaded
-from hanlin.serving.loading import describe, load
+from hanlin.serving.loading import describe, load, load_adapter
 from hanlin.serving.orders import Busy, Facts, Failed, Failure, Line, Load, ModelFacts, Order, Ready, Unload, Unloaded
 from hanlin.serving.parent import set_title
 from hanlin.serving.replica import Replica
+from hanlin.serving.shared import AdapterReplica, BaseReplica
 from hanlin.serving.turns import Turns
 from hanlin.tasks.base import Limits
 
@@ -77,6 +80,7 @@ class Host:
         self._alive_s = alive_s
         self._turns = Turns(max_steps)
         self._models: dict[str, HeldModel] = {}
+        self._bases = Bases()
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="loading")
         self._tasks: set[asyncio.Task[None]] = set()
         self._loading: dict[str, bool] = {}  # names of what is being loaded; False: not wanted any more
@@ -114,12 +118,12 @@ class Host:
         limits = Limits(max_items=order.max_items, max_text_bytes=order.max_text_bytes)
         self._loading[order.id] = True
         try:
-            loaded = await asyncio.get_running_loop().run_in_executor(self._loader, _load, order, limits)
+            found = await asyncio.get_running_loop().run_in_executor(self._loader, _load, order, limits, self._bases)
             if not self._loading[order.id]:
                 listener.close()
-                loaded.session.close()
+                self._drop(order, found)
                 return
-            model = await self._open(order, loaded, listener)
+            model = await self._open(order, found, listener)
         except Exception as error:
             listener.close()
             _log(error)
@@ -133,17 +137,30 @@ class Host:
         self._set_title()
         self._tell(Ready(order.id, info=model.door.info))
 
-    async def _open(self, order: Load, loaded: Loaded, listener: socket.socket) -> HeldModel:
-        step_tokens = loaded.session.step_tokens or order.max_batch_tokens
-        batcher = Batcher(
-            max_batch_tokens=min(order.max_batch_tokens, max_batch_tokens(order.variant), step_tokens),
-            max_batch_rows=loaded.max_batch_rows, max_queue_tokens=order.max_queue_tokens, max_wait_s=order.max_queue_wait_s,
-        )  # fmt: skip
-        replica = Replica(loaded, batcher, turns=self._turns)
+    def _drop(self, order: Load, found: Loaded | Standing) -> None:
+        if isinstance(found, Standing):
+            self._bases.leave(order.base, found.base, found.seat)
+        else:
+            found.session.close()
+
+    async def _open(self, order: Load, found: Loaded | Standing, listener: socket.socket) -> HeldModel:
+        if isinstance(found, Standing):
+            loaded, replica = found.loaded, self._front(order, found)
+        else:
+            loaded, replica = found, Replica(found, _batcher(order, found), turns=self._turns)
         info = describe(loaded, version=order.version, variant=order.variant)
         door = Door(replica, token=order.token, info=info, broken=self.broken)
         server = await asyncio.get_running_loop().create_unix_server(door.protocol, sock=listener)
         return HeldModel(replica, door, server, f"{order.endpoint} {order.version} {order.variant}")
+
+    def _front(self, order: Load, found: Standing) -> Replica:
+        """The adapter's own replica, before the one of its base."""
+        base = found.base
+        if base.replica is None:
+            base.replica = BaseReplica(found.loaded, _batcher(order, found.loaded), turns=self._turns)
+        assert isinstance(base.replica, BaseReplica), "made here"
+        leave = partial(self._bases.leave, order.base, base, found.seat)
+        return AdapterReplica(found.loaded, base.replica, found.seat, serial=base.replica.next_serial(), leave=leave)
 
     def _set_title(self) -> None:
         set_title(f"hanlin worker {', '.join(model.title for model in self._models.values())}")
@@ -165,9 +182,20 @@ class Host:
         self._tell(Unloaded(order.id))
 
 
-def _load(order: Load, limits: Limits) -> Loaded:
+def _batcher(order: Load, loaded: Loaded) -> Batcher:
+    step_tokens = loaded.session.step_tokens or order.max_batch_tokens
+    return Batcher(
+        max_batch_tokens=min(order.max_batch_tokens, max_batch_tokens(order.variant), step_tokens),
+        max_batch_rows=loaded.max_batch_rows, max_queue_tokens=order.max_queue_tokens, max_wait_s=order.max_queue_wait_s,
+    )  # fmt: skip
+
+
+def _load(order: Load, limits: Limits, bases: Bases) -> Loaded | Standing:
     """On the loading thread."""
-    loaded = load(Path(order.folder), order.variant, threads=order.threads, limits=limits)
+    folder = Path(order.folder)
+    if order.base:
+        return load_adapter(folder, order.variant, bases, order.base, threads=order.threads, limits=limits)
+    loaded = load(folder, order.variant, threads=order.threads, limits=limits)
     _give_back()
     return loaded
 

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from hanlin.engines.base import ENGINES, Session, WritingSession, load_variant, max_batch_rows
+from hanlin.engines.base import ENGINES, Floats, Ids, Session, WritingSession, load_variant, max_batch_rows
+from hanlin.engines.sharing import Seat, SharedSession, load_shared
 from hanlin.errors import EngineFailed, HanlinError
 from hanlin.generation import GenerationSettings
 from hanlin.networks.head import Head
 from hanlin.serving import confinement
+from hanlin.serving.bases import Bases, Standing
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.wire import ReplicaInfo
 from hanlin.tasks.base import TASKS, Limits
@@ -46,6 +48,44 @@ def load(folder: Path, variant: str, *, threads: int, limits: Limits) -> Loaded:
     return loaded
 
 
+def load_adapter(folder: Path, variant: str, bases: Bases, key: str, *, threads: int, limits: Limits) -> Standing:
+    """Put an adapter on its base, which is loaded when no other stands on it, and warm it up. Raises as `load`."""
+    spec = ModelSpec.load(folder)
+    task, encoder = TASKS.get(spec.task), TextEncoder.load(folder)
+    base, seat = bases.enter(key, lambda: load_shared(folder, variant, threads=threads), folder)
+    loaded = Loaded(task, spec, encoder, base.session, max_batch_rows(variant, is_alone=spec.is_alone), limits, variant)
+    try:
+        warm_up(
+            _Seated(base.session, seat),
+            encoder,
+            is_batched=True,
+            has_types=seat.has_types,
+            shapes=_WARM_SHAPES[: None if base.num_served == 1 else 1],
+        )
+    except BaseException:
+        bases.leave(key, base, seat)
+        raise
+    return Standing(loaded, base, seat)
+
+
+class _Seated:
+    """A shared base as one of its adapters has it."""
+
+    def __init__(self, session: SharedSession, seat: Seat) -> None:
+        self._session, self._seat = session, seat
+        self.num_streams, self.step_tokens, self.has_tokens = session.num_streams, session.step_tokens, session.has_tokens
+
+    def run(
+        self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None, *, with_tokens: bool = False
+    ) -> Mapping[str, Floats]:
+        """See `Session.run`."""
+        numbers = [self._seat.number] * len(input_ids)
+        return self._session.run_rows(numbers, input_ids, attention_mask, token_type_ids, with_tokens=with_tokens)
+
+    def close(self) -> None:
+        """Nothing of its own to free."""
+
+
 def prepare(engines: Sequence[str]) -> None:
     """Import what loading a variant of these engines will need, ahead of it. What fails here will be told by `load`."""
     importlib.import_module("tokenizers")
@@ -54,14 +94,16 @@ def prepare(engines: Sequence[str]) -> None:
             ENGINES.get(name).prepare()
 
 
-def warm_up(session: Session, encoder: TextEncoder, *, is_batched: bool, has_types: bool = False) -> None:
+def warm_up(
+    session: Session, encoder: TextEncoder, *, is_batched: bool, has_types: bool = False, shapes: Sequence[tuple[int, int]] = _WARM_SHAPES
+) -> None:
     """Run short steps so that the first caller does not pay for lazy set-up. Raises EngineFailed as `load` says."""
     row = encoder.encode(["Good morning. 早上好。"], truncate=True)[0]
     if isinstance(session, WritingSession):
         _warm_up_writing(session, row)
         return
     with ThreadPoolExecutor(session.num_streams) as pool:  # every stream sets itself up for itself
-        for rows, length in _WARM_SHAPES:
+        for rows, length in shapes:
             filled = (row * (length // len(row) + 1))[: min(length, encoder.max_length)]
             batch = [filled] * (rows if is_batched else 1)
             arrays = pad(batch, encoder.pad_id, [[0] * len(filled)] * len(batch) if has_types else None)

@@ -64,9 +64,14 @@ def most_bytes_of_all() -> int:
     return (read_memory().total_bytes or 0) * 3 // 4
 
 
-def weights_bytes(folder: Path, variant: str) -> int:
-    """Size of the files that `variant` loads from an artifact folder; absent ones are the engine's to complain about."""
+def weights_bytes(folder: Path, variant: str, *, has_base: bool = False) -> int:
+    """Size of the files that `variant` loads from an artifact folder; absent ones are the engine's to complain about.
+
+    Args:
+        has_base: the folder's adapter finds its base in memory.
+    """
     from hanlin.engines import TRAINED_FILES, variant_files  # here, for it loads numpy: the gateway reads our types without it
 
-    paths = [folder / name for name in variant_files(variant) or TRAINED_FILES]
+    names = [name for name in variant_files(variant) or TRAINED_FILES if not (has_base and name.startswith("base/"))]
+    paths = [folder / name for name in names]
     return sum(path.stat().st_size for path in paths if path.is_file())

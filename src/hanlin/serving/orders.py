@@ -18,13 +18,18 @@ class Line(msgspec.Struct, frozen=True, tag_field="type", tag=str.lower, omit_de
 
 
 class Load(Line, frozen=True, kw_only=True):
-    """Load a variant and answer calls for it at the listening socket that comes with the order, for those who show `token`."""
+    """Load a variant and answer calls for it at the listening socket that comes with the order, for those who show `token`.
+
+    Args:
+        base: of an adapter, what it stands on: those with the same one share it. Empty: the model stands alone.
+    """
 
     token: str
     folder: str
     variant: str
     version: str
     endpoint: str = "-"
+    base: str = ""
     threads: int = 1
     max_batch_tokens: int = 4096
     max_queue_tokens: int = 65_536

@@ -136,9 +136,12 @@ class WorkerProcess:
         return read_process_bytes(self.pid)
 
     async def load(
-        self, name: str, folder: Path, variant: str, *, version: str, endpoint: str, place: Place, threads: int
+        self, name: str, folder: Path, variant: str, *, version: str, endpoint: str, place: Place, threads: int, base: str = ""
     ) -> tuple[ReplicaInfo, int]:  # fmt: skip
         """Load a model under `name` and wait until it answers at `place`, on so many `threads`. One model is loaded at a time.
+
+        Args:
+            base: of an adapter that shares its base, see `orders.Load`.
 
         Returns:
             What it is, and by how many bytes the process grew.
@@ -149,13 +152,13 @@ class WorkerProcess:
         options = self.options
         order = orders.Load(
             name, token=place.route.token, folder=str(self.folder / name), variant=variant, version=version, endpoint=endpoint,
-            threads=threads, max_batch_tokens=options.max_batch_tokens, max_queue_tokens=options.max_queue_tokens,
+            base=base, threads=threads, max_batch_tokens=options.max_batch_tokens, max_queue_tokens=options.max_queue_tokens,
             max_queue_wait_s=options.max_queue_wait_s, max_items=options.max_items, max_text_bytes=options.max_text_bytes,
         )  # fmt: skip
         async with self._one_load:
             before_bytes = self.memory_bytes
             await asyncio.to_thread(link_files, folder, self.folder / name)
-            self._limit_memory(name, folder, variant)
+            self._limit_memory(name, folder, variant, has_base=bool(base and self._weights_bytes))
             try:
                 async with asyncio.timeout(options.start_timeout_s):
                     news = await self._order(order, place.listener)
@@ -172,9 +175,9 @@ class WorkerProcess:
             raise self._refusal or EngineFailed("worker_start_died", status=await self.wait())
         return news.info, max(0, self.memory_bytes - before_bytes)
 
-    def _limit_memory(self, name: str, folder: Path, variant: str) -> None:
+    def _limit_memory(self, name: str, folder: Path, variant: str, *, has_base: bool) -> None:
         if not self.options.memory_bytes and self.options.confinement != "off":
-            self._weights_bytes[name] = weights_bytes(folder, variant)
+            self._weights_bytes[name] = weights_bytes(folder, variant, has_base=has_base)
             limit_data(self.pid, most_bytes(sum(self._weights_bytes.values())))
 
     async def unload(self, name: str, *, if_unused_since: int | None = None) -> bool:

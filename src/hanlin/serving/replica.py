@@ -42,10 +42,12 @@ class Replica:
     Args:
         turns: shared by the models of a process.
         clock: monotonic seconds.
+        stepper: how its steps are run.
     """
 
     def __init__(
-        self, loaded: Loaded, batcher: Batcher, *, turns: Turns | None = None, clock: Callable[[], float] = time.monotonic
+        self, loaded: Loaded, batcher: Batcher, *, turns: Turns | None = None, clock: Callable[[], float] = time.monotonic,
+        stepper: type[Stepper] = Stepper,
     ) -> None:  # fmt: skip
         self._loaded = loaded
         self._batcher = batcher
@@ -54,7 +56,7 @@ class Replica:
         self._turns.join(self._again)
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._stepper = Stepper(loaded.session, pad_id=loaded.encoder.pad_id, done=self._stepped)
+        self._stepper = stepper(loaded.session, pad_id=loaded.encoder.pad_id, done=self._stepped)
         self._encodings = Encodings()
         self._work: dict[int, Work] = {}
         self._next_number = 0
@@ -154,7 +156,10 @@ class Replica:
 
         self._encodings.start(number, call.key, partial(self._encode, call, request), done)
 
-    def _enqueue(self, number: int, call: Call, reply: Reply, *, request: TaskRequest, encoded: Encoded, begun_s: float) -> None:
+    def _enqueue(
+        self, number: int, call: Call, reply: Reply, *, request: TaskRequest, encoded: Encoded, begun_s: float,
+        answering: Answering | None = None, kind: int = 0,
+    ) -> None:  # fmt: skip
         if encoded.with_tokens:
             check_tokens(self._loaded.variant, has_tokens=self._loaded.session.has_tokens)
         if encoded.generation is not None:
@@ -162,9 +167,13 @@ class Replica:
         now_s = self._clock()
         lengths, deadline_s = encoded.costs, begun_s + call.timeout_s
         self._batcher.add(
-            number, lengths, now_s=now_s, deadline_s=deadline_s, key=call.key, lane=call.lane, is_suspect=call.is_suspect, kind=encoded.kind
+            number, lengths, now_s=now_s, deadline_s=deadline_s, key=call.key, lane=call.lane, is_suspect=call.is_suspect,
+            kind=kind or encoded.kind,
         )  # fmt: skip
-        self._work[number] = Work(call, reply, request, encoded, now_s, now_s - begun_s, [None] * len(lengths), len(lengths), deadline_s)
+        self._work[number] = Work(
+            call, reply, request, encoded, answering or self._answering, now_s, now_s - begun_s, [None] * len(lengths), len(lengths),
+            deadline_s,
+        )  # fmt: skip
         if not self._stepper.num_idle:
             self._set_timer(now_s)
         elif not self._will_pump:  # once all that arrived together is queued: it makes one batch
@@ -177,8 +186,8 @@ class Replica:
         now_s = self._clock()
         for number in self._batcher.expire(now_s):
             if work := self._work.pop(number, None):
-                self.counters.expired += 1
-                self._answering.refuse(work.call, work.reply, DeadlineExceeded("deadline_exceeded"))
+                work.answering.counters.expired += 1
+                work.answering.refuse(work.call, work.reply, DeadlineExceeded("deadline_exceeded"))
         while batch := self._take_batch(now_s):
             self._start(batch, now_s)
         while batch := self._take_ahead(now_s):
@@ -212,7 +221,10 @@ class Replica:
         step = Step(batch, rows, types, expected_s, has_turn=has_turn, with_tokens=with_tokens)
         step.generation = [work.encoded.generation[index] for work, index in held if work.encoded.generation is not None] or None
         step.is_wanted = lambda row: self._is_wanted(batch.items[row].call)
-        if step.generation is None and 0 < expected_s < _SHORT_STEP_S and self._is_all_there_is():
+        self._run(step)
+
+    def _run(self, step: Step) -> None:
+        if step.generation is None and 0 < step.expected_s < _SHORT_STEP_S and self._is_all_there_is():
             self._stepper.run_here(step)
         else:
             self._stepper.start(step)
@@ -256,13 +268,13 @@ class Replica:
             if step.outputs is None or plain is None:
                 self._batcher.drop(item.call)
                 del self._work[item.call]
-                self._answering.refuse(work.call, work.reply, step.error or Internal("internal"))
+                work.answering.refuse(work.call, work.reply, step.error or Internal("internal"))
                 continue
             if SEQUENCES in step.outputs and not self._took_up(step, row, work):
                 self._batcher.drop(item.call)
                 del self._work[item.call]
                 self.counters.expired += 1
-                self._answering.refuse(work.call, work.reply, DeadlineExceeded("deadline_exceeded"))
+                work.answering.refuse(work.call, work.reply, DeadlineExceeded("deadline_exceeded"))
                 continue
             work.found[item.index] = (step.outputs if work.encoded.with_tokens else plain, row)
             work.num_missing -= 1

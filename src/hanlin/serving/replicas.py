@@ -237,10 +237,11 @@ class ReplicaSet:
         except Exception as error:
             raise EngineFailed("artifact_unavailable", details=f"{type(error).__name__}: {error}") from error
         spec = self.spec
-        size_bytes = weights_bytes(folder, spec.variant)
+        base = spec.base if spec.isolation == "shared" else ""
+        wanted = Wanted(spec.team_id, spec.deployment_id, folder, spec.variant, spec.version, spec.endpoint, spec.isolation, base)
+        size_bytes = weights_bytes(folder, spec.variant, has_base=self._workers.has_base(wanted))
         await self._make_room(spec, self._size_bytes or round(size_bytes * _GROWTH))
         async with self._workers.options.memory.room_for(size_bytes):
-            wanted = Wanted(spec.team_id, spec.deployment_id, folder, spec.variant, spec.version, spec.endpoint, spec.isolation)
             if slot not in self._places:
                 self._places[slot] = Place(self._workers.options.run_dir)
             loaded = await self._workers.start(wanted, self._places[slot])

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hanlin.engines.base import Session, writing
 from hanlin.engines.gathering import Outputs
@@ -31,6 +31,7 @@ class Step:
         with_tokens: whether one of its calls wants the vectors of tokens.
         generation: how each row is written, where the network writes.
         is_wanted: whether a row, by its place, still is; asked on the engine's thread.
+        seats: whose each row is, where adapters share the engine.
     """
 
     batch: Batch
@@ -42,6 +43,7 @@ class Step:
     with_tokens: bool = False
     generation: list[GenerationSettings] | None = None
     is_wanted: Callable[[int], bool] = lambda row: True
+    seats: list[int] = field(default_factory=list)
     outputs: Outputs | None = None
     error: Exception | None = None
     seconds: float = 0.0
@@ -90,7 +92,7 @@ class Stepper:
     def run_here(self, step: Step) -> None:
         """Run a short step on the event loop itself, which it holds up: for one that is all there is to do, two wake-ups cost more."""
         assert self.is_idle, "something runs"
-        self._compute(step)
+        self.compute(step)
         self._done(step)
 
     def close(self) -> None:
@@ -99,10 +101,11 @@ class Stepper:
         self._session.close()
 
     def _run(self, step: Step) -> None:
-        self._compute(step)
+        self.compute(step)
         self._loop.call_soon_threadsafe(self._finished, step)
 
-    def _compute(self, step: Step) -> None:
+    def compute(self, step: Step) -> None:
+        """Run the session on it, and keep what came of it. On an engine's thread."""
         begun_s = time.perf_counter()
         try:
             if step.generation is None:

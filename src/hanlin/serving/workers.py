@@ -22,12 +22,16 @@ from hanlin.serving.wire import ReplicaInfo
 from hanlin.types import Isolation
 
 SHARED_THREADS = 1  # of one model's step: others answer beside it, and OpenVINO compiles the model once, not twice
+ADAPTERS_PER_WORKER = 1000  # of one base: they take turns at one queue
 MODELS_PER_WORKER = 16  # of a shared one: more would wait for each other's turns at one interpreter
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A model to load. `owner` tells apart what may share a process: deployments of one team. `title` is shown in ps."""
+    """A model to load. `owner` tells apart what may share a process: deployments of one team. `title` is shown in ps.
+
+    `base` is what an adapter stands on; where its isolation is shared, it shares that with the others that stand on it.
+    """
 
     owner: str
     deployment_id: str
@@ -36,6 +40,12 @@ class Wanted:
     version: str
     title: str
     isolation: Isolation = "own"
+    base: str = ""
+
+    @property
+    def group(self) -> str:
+        """What may share a process with it."""
+        return f"{self.owner} {self.base} {self.variant}" if self.base else self.owner
 
 
 @dataclass(slots=True)
@@ -44,6 +54,8 @@ class _Shared:
 
     process: WorkerProcess
     names: set[str] = field(default_factory=set)
+    is_base: bool = False
+    memory_bytes: int = 0  # of a base with its adapters, as last read
 
 
 class LoadedModel:
@@ -51,15 +63,24 @@ class LoadedModel:
 
     Attributes:
         info: what it serves.
+
+    Args:
         memory_bytes: by how much its process grew with it, or the whole process where it has its own; 0: unknown.
     """
 
     def __init__(self, name: str, process: WorkerProcess, info: ReplicaInfo, memory_bytes: int) -> None:
         self.info = info
-        self.memory_bytes = memory_bytes
+        self._memory_bytes = memory_bytes
         self._name = name
         self._process = process
         self._shared: tuple[Workers, _Shared] | None = None
+
+    @property
+    def memory_bytes(self) -> int:
+        """What it takes; of a base that it shares, its part."""
+        if self._shared is not None and (shared := self._shared[1]).is_base:
+            return shared.memory_bytes // max(1, len(shared.names))
+        return self._memory_bytes
 
     @property
     def pid(self) -> int:
@@ -131,11 +152,17 @@ class Workers:
         finally:
             self._prepare_spare()
 
+    def has_base(self, wanted: Wanted) -> bool:
+        """Whether what an adapter stands on is in memory already."""
+        return bool(wanted.base) and any(shared.process.is_alive and shared.names for shared in self._shared.get(wanted.group, []))
+
     async def leave(self, shared: _Shared, name: str) -> None:
         """A model is gone from a shared process; with the last one the process ends."""
         shared.names.discard(name)
         if not shared.names:
             await self._end(shared)
+        elif shared.is_base:
+            shared.memory_bytes = shared.process.memory_bytes
 
     async def close(self) -> None:
         """End the spare; what holds models is ended by their owners."""
@@ -169,15 +196,17 @@ class Workers:
             raise
         loaded = LoadedModel(name, shared.process, info, grown_bytes)
         loaded.share(self, shared)
+        if shared.is_base:
+            shared.memory_bytes = shared.process.memory_bytes
         return loaded
 
     async def _place(self, wanted: Wanted, name: str) -> _Shared:
         """A shared process of the owner with room for one more; the place is taken."""
-        processes = self._shared.setdefault(wanted.owner, [])
+        processes, most = self._shared.setdefault(wanted.group, []), ADAPTERS_PER_WORKER if wanted.base else MODELS_PER_WORKER
         processes[:] = [shared for shared in processes if shared.process.is_alive]
-        found = next((shared for shared in processes if len(shared.names) < MODELS_PER_WORKER), None)
+        found = next((shared for shared in processes if len(shared.names) < most), None)
         if found is None:
-            found = _Shared(await self._take_process(wanted))
+            found = _Shared(await self._take_process(wanted), is_base=bool(wanted.base))
             processes.append(found)
         found.names.add(name)
         return found
@@ -204,9 +233,11 @@ class Workers:
 
 
 async def _load(process: WorkerProcess, name: str, wanted: Wanted, place: Place) -> tuple[ReplicaInfo, int]:
-    threads = SHARED_THREADS if wanted.isolation == "shared" else process.options.threads
+    is_shared = wanted.isolation == "shared"
+    threads = SHARED_THREADS if is_shared and not wanted.base else process.options.threads
     return await process.load(
-        name, wanted.folder, wanted.variant, version=wanted.version, endpoint=wanted.title, place=place, threads=threads
+        name, wanted.folder, wanted.variant, version=wanted.version, endpoint=wanted.title, place=place, threads=threads,
+        base=wanted.base if is_shared else "",
     )  # fmt: skip
 
 

@@ -85,5 +85,5 @@ def input_embedding(module: nn.Module) -> nn.Embedding:
 
 
 def _set_rows(embedding: nn.Embedding, rows: Tensor) -> None:
-    embedding.weight = nn.Parameter(rows.clone())
+    embedding.weight = nn.Parameter(rows.clone(), requires_grad=embedding.weight.requires_grad)
     embedding.num_embeddings = rows.shape[0]

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import cast
 
 from hanlin.errors import InvalidInput
+from hanlin.networks.adapter import MAX_RANK
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.text import TextSettings
 from hanlin.types import JsonObject, JsonValue, nearest, shorten
@@ -41,6 +42,12 @@ class TrainConfig:
         max_target_length: tokens of an answer that is written, the one that ends it included; longer ones are cut when training.
         layer_decay: each layer below the head learns by this factor slower (fine-tuning).
         head_rate: factor on the rate of the new head (fine-tuning).
+        adapter: `none` teaches all weights; `lora` low-rank matrices beside them, and the head; `head` the head alone (fine-tuning).
+        lora_rank, lora_alpha, lora_dropout: of these matrices, whose product counts alpha / rank times.
+        lora_targets: `auto`, `all`, or last parts of the names of the layers that get them, with commas between.
+        accumulation: batches whose gradients make one step.
+        recompute: whether activations are computed again for the gradient instead of kept: less memory, a third more time.
+        curriculum: `length` shows the batches of the first epoch from short to long.
         tags: how runs of tokens are told apart by a tagger: `bio`, or `bioes`, which also marks last and single tokens.
         crf: whether a tagger learns which labels follow each other, and answers with the best row of labels.
         loss: of embeddings and rankings; `auto` chooses by the examples, see docs/training.md.
@@ -95,6 +102,14 @@ class TrainConfig:
     max_target_length: int = 128
     layer_decay: float = 1.0
     head_rate: float = 1.0
+    adapter: str = "none"
+    lora_rank: int = 8
+    lora_alpha: float = 16.0
+    lora_dropout: float = 0.0
+    lora_targets: str = "auto"
+    accumulation: int = 1
+    recompute: bool = False
+    curriculum: str = "none"
     tags: str = "bio"
     crf: bool = True
     loss: str = "auto"
@@ -124,8 +139,17 @@ class TrainConfig:
             if len(getattr(self, name)) > MAX_PROMPT:
                 raise _wrong(name, getattr(self, name), f"at most {MAX_PROMPT} characters")
         self._check_matryoshka()
+        if not self.lora_targets.strip() or len(self.lora_targets) > 1000:
+            raise _wrong("lora_targets", self.lora_targets, "auto, all, or names of layers with commas between")
         if self.metric not in watched(self.task):
             raise _wrong("metric", self.metric, ", ".join(watched(self.task)))
+
+    def check_adapter(self) -> None:
+        """Raises InvalidInput (`invalid_training_option`) where an adapter has nothing to stand on, or cannot hold what is asked for."""
+        if self.adapter != "none" and self.is_scratch:
+            raise _wrong("adapter", self.adapter, "none where there is no base to fine-tune")
+        if self.adapter != "none" and self.wide:
+            raise _wrong("wide", True, "false beside an adapter")
 
     def _check_matryoshka(self) -> None:
         dims, weights = self.matryoshka, self.matryoshka_weights
@@ -165,11 +189,14 @@ class TrainConfig:
                 choices = sorted(known.keys() - {"model", "task"})
                 raise InvalidInput("unknown_training_option", name=shorten(name), near=nearest(name, choices), choices=", ".join(choices))
             changes[name] = TextSettings.from_json(value) if name == "text" else _typed(name, value, getattr(config, name))
+        if changes.get("adapter", "none") != "none" and "rate" not in changes:
+            changes["rate"] = ADAPTER_RATE
         return replace(config, **changes)  # type: ignore[arg-type]  # each value has the type of its default
 
 
 _RANGES: dict[str, tuple[float, float]] = {
     "epochs": (1, 1000), "batch_tokens": (16, 2**20), "batch_size": (1, 4096), "rate": (1e-8, 10), "warmup": (0, 1),
+    "lora_rank": (1, MAX_RANK), "lora_alpha": (0.001, 1e4), "lora_dropout": (0, 0.9), "accumulation": (1, 1024),
     "weight_decay": (0, 1), "momentum": (0, 0.999), "clip": (0, 1e6), "label_smoothing": (0, 0.5), "patience": (0, 1000),
     "evaluations": (1, 100), "average": (0, 0.99999), "max_length": (4, 131_072), "train_length": (4, 131_072),
     "vocab_size": (3, 1_000_000), "min_count": (1, 1_000_000), "embedding_size": (2, 4096), "hidden_size": (2, 4096), "layers": (1, 48),
@@ -183,6 +210,8 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": ("sgd", "adam", "adamw"),
     "schedule": ("constant", "linear", "cosine", "onecycle"),
     "class_weights": ("none", "balanced"),
+    "adapter": ("none", "lora", "head"),
+    "curriculum": ("none", "length"),
     "precision": ("auto", "fp32", "bf16"),
     "tokenizer": ("character", "word", "bpe", "wordpiece", "byte-bpe"),
     "positions": ("sinusoidal", "learned", "rotary"),
@@ -192,6 +221,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "objective": ("mlm", "mlm+nsp"),
 }
 _JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", tuple: "array"}
+ADAPTER_RATE = 1e-3  # of few weights that begin at nothing; for all weights of a base it is a tenth
 MAX_PROMPT = 200  # characters
 MAX_DIMS = 16
 

@@ -17,7 +17,10 @@ def plan(course: Course, epoch: int) -> Sequence[Sequence[int]]:
     if isinstance(course, PlansBatches):
         return course.batches(epoch)
     config = course.config
-    return plan_epoch(course.lengths, seed=config.seed, epoch=epoch, batch_tokens=config.batch_tokens, batch_size=config.batch_size)
+    batches = plan_epoch(course.lengths, seed=config.seed, epoch=epoch, batch_tokens=config.batch_tokens, batch_size=config.batch_size)
+    if config.curriculum == "length" and epoch == 0:
+        batches.sort(key=lambda batch: course.lengths[batch[-1]])  # its last row is its longest
+    return batches
 
 
 def steps(course: Course, state: RunState, total: int) -> Iterator[tuple[int, dict[str, float]]]:
@@ -34,19 +37,21 @@ def steps(course: Course, state: RunState, total: int) -> Iterator[tuple[int, di
     place, config = state.place, course.config
     while place.epoch < config.epochs and not place.is_done:
         batches = plan(course, place.epoch)
-        marks = {math.ceil(len(batches) * (number + 1) / config.evaluations) for number in range(config.evaluations)}
-        for number in range(place.batch, len(batches)):
-            loss, rate = _learn(course, state, batches[number], total)
+        size, count = config.accumulation, count_steps(batches, config.accumulation)
+        marks = {math.ceil(count * (number + 1) / config.evaluations) for number in range(config.evaluations)}
+        for number in range(place.batch, count):
+            group = [batches[index] for index in range(number * size, min((number + 1) * size, len(batches)))]
+            loss, rate = _learn(course, state, group, total)
             place.step += 1
             place.batch += 1
             place.loss_sum += loss
             place.loss_count += 1
-            metrics = {"loss": loss, "rate": rate, "epoch": place.epoch + place.batch / len(batches)}
+            metrics = {"loss": loss, "rate": rate, "epoch": place.epoch + place.batch / count}
             if place.batch in marks:
                 metrics |= _evaluate(course, state, rate)
             elif place.loss_count >= 10:
                 _add_point(state, rate, {})
-            if place.batch == len(batches):
+            if place.batch == count:
                 place.epoch, place.batch = place.epoch + 1, 0
             yield place.step, metrics
             if place.is_done:
@@ -54,14 +59,21 @@ def steps(course: Course, state: RunState, total: int) -> Iterator[tuple[int, di
     place.is_done = True
 
 
-def _learn(course: Course, state: RunState, batch: Sequence[int], total: int) -> tuple[float, float]:
-    """One step on the examples in `batch`. Returns loss and learning rate."""
+def count_steps(batches: Sequence[Sequence[int]], accumulation: int) -> int:
+    """Steps of an epoch of these batches."""
+    return -(-len(batches) // accumulation)
+
+
+def _learn(course: Course, state: RunState, group: Sequence[Sequence[int]], total: int) -> tuple[float, float]:
+    """One step on the examples of all batches of `group`, each counting alike. Returns loss and learning rate."""
     config = course.config
     state.module.train()
-    loss = course.loss(state.module, batch)
-    value = float(loss.detach())
-    _check_finite(value, state)
-    loss.backward()  # type: ignore[no-untyped-call]
+    value, rows = 0.0, sum(map(len, group))
+    for batch in group:
+        loss = course.loss(state.module, batch)
+        value += float(loss.detach()) * len(batch) / rows
+        _check_finite(value, state)
+        (loss if len(group) == 1 else loss * (len(batch) / rows)).backward()  # type: ignore[no-untyped-call]
     factor = rate_factor(config.schedule, state.place.step, total, config.warmup)
     state.masters.step(factor, check=lambda norm: _check_finite(norm, state))
     if state.average:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -33,7 +34,7 @@ class Place:
     """Where a run stands.
 
     Attributes:
-        step: steps done; epoch and batch name the next batch.
+        step: steps done; epoch and batch name the next step's batches.
         losses: sum of the losses since the last point of the curve, and their number.
         best: the best value of the metric so far, at `best_step`; `stale` counts evaluations since.
         precision: what the run computes in; chosen once, kept on resume.
@@ -55,9 +56,16 @@ class Place:
 
 
 class RunState:
-    """The moving parts of one run."""
+    """The moving parts of one run.
 
-    def __init__(self, module: nn.Module, masters: Masters, average: Average | None, place: Place) -> None:
+    Args:
+        frozen: weights that an adapter leaves alone, where the module holds them rounded.
+    """
+
+    def __init__(
+        self, module: nn.Module, masters: Masters, average: Average | None, place: Place, frozen: Mapping[str, Tensor] | None = None
+    ) -> None:
+        self.frozen = frozen or {}
         self.module = module
         self.masters = masters
         self.average = average

@@ -15,10 +15,11 @@ import torch
 from torch import Tensor, nn
 
 from hanlin.networks.loading import TORCH_DTYPES
+from hanlin.training.adapting import adapt, frozen_weights, put_back
 from hanlin.training.config import TrainConfig
 from hanlin.training.examples import TrainData
 from hanlin.training.lesson import LESSONS, Course, PlansBatches, Setting
-from hanlin.training.loop import plan, steps
+from hanlin.training.loop import count_steps, plan, steps
 from hanlin.training.optimizers import Average, Masters
 from hanlin.training.ports import Checkpoints, Progress
 from hanlin.training.precision import choose_precision
@@ -113,11 +114,12 @@ def request_digest(config: TrainConfig, data: TrainData, base: Path | None, vect
 
 
 def _count_steps(course: Course) -> int:
-    return sum(len(plan(course, epoch)) for epoch in range(course.config.epochs))
+    return sum(count_steps(plan(course, epoch), course.config.accumulation) for epoch in range(course.config.epochs))
 
 
 def _start_state(course: Course, request: str, setting: Setting) -> RunState:
     config, progress = course.config, setting.progress
+    scales = dict(adapt(course, setting))
     if setting.found is not None:
         precision = read_place(setting.found).precision
     elif config.precision == "auto":
@@ -126,9 +128,10 @@ def _start_state(course: Course, request: str, setting: Setting) -> RunState:
         progress.message("precision_chosen", fp32=times["fp32"], bf16=times["bf16"], precision=precision)
     else:
         precision = config.precision
-    masters = Masters(course.module, config, TORCH_DTYPES[precision], dict(course.scales))
+    frozen = {} if precision == "fp32" else frozen_weights(course.module)
+    masters = Masters(course.module, config, TORCH_DTYPES[precision], scales)
     average = Average(masters.masters, config.average) if config.average else None
-    return RunState(course.module, masters, average, Place(request, precision))
+    return RunState(course.module, masters, average, Place(request, precision), frozen)
 
 
 def _typical_losses(course: Course) -> list[Callable[[nn.Module], Tensor]]:
@@ -165,6 +168,7 @@ def _finish(course: Course, state: RunState) -> tuple[float, float]:
     module = course.module.float()
     with torch.no_grad():
         torch._foreach_copy_([parameter.data for parameter in state.masters.parameters], state.best)
+    put_back(module, state.frozen)
     module.eval()
     assert state.place.best is not None
     network_best = -state.place.best if course.config.metric == "loss" else state.place.best

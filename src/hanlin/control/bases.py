@@ -1,0 +1,28 @@
+"""Which versions are adapters, and what their bases are known by: the digests of the files that their manifests name."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from hanlin.engines.sharing import can_share
+from hanlin.networks.adapter import BASE_FOLDER
+from hanlin.tasks.base import TASKS
+from hanlin.types import JsonObject, JsonValue
+
+_HEADS = ("labels", "vectors", "tokens", "roles")  # what `networks/mixed.py` answers with
+_FILES = (f"{BASE_FOLDER}/config.json", f"{BASE_FOLDER}/model.safetensors")
+
+
+def base_of(manifest: JsonValue, variant: str, task: str) -> str:
+    """What the base of an adapter is known by, equal for equal bytes; empty for other versions, and in variants that are whole networks.
+
+    Args:
+        manifest: the stored form.
+    """
+    if TASKS.get(task).head not in _HEADS:
+        return ""
+    rows = cast("list[JsonObject]", manifest)
+    found = {str(row["path"]): str(row["sha256"]) for row in rows if str(row["path"]).startswith(f"{BASE_FOLDER}/")}
+    if not all(name in found for name in _FILES) or not can_share(variant):
+        return ""
+    return "-".join(found[name] for name in _FILES)

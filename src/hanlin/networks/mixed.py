@@ -1,0 +1,314 @@
+"""One encoder under many adapters at once: every row of a batch gets the low-rank matrices and the head of its own.
+
+Their weights lie in stacks, one place an adapter. A batch names the place of each row; a layer gathers those rows of its stacks and adds
+the rows' own products (`bmm`), so the encoder's large matrices are read once for all. Ranks and numbers of labels that differ are filled up
+with zeros, which add nothing. Where all rows are of one adapter nothing is gathered.
+
+Adapters come and go on another thread than the one that computes: a stack is replaced as a whole, or written where nobody reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from hanlin.errors import InvalidInput
+from hanlin.networks.adapter import AdapterSettings
+from hanlin.networks.encoder_parts import has_pooler, load_encoder, new_headed, without_pooler
+from hanlin.networks.head import Head
+from hanlin.networks.heads import PretrainedClassifier, PretrainedEmbedder
+from hanlin.networks.loading import TORCH_DTYPES, Attention, Dtype
+from hanlin.networks.lora import base_folder, read_adapter
+from hanlin.types import shorten
+
+_FIRST_PLACES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Whose each row of a batch is.
+
+    Attributes:
+        index: place of each row (rows,) int64; None where all are of one, at `only`.
+        is_adapted: whether any of them has low-rank matrices; others have a head alone.
+    """
+
+    index: Tensor | None
+    only: int
+    is_adapted: bool
+
+
+class _Batch:
+    """What is being computed, for the layers to read. One step runs at a time."""
+
+    def __init__(self) -> None:
+        self.rows = Rows(None, 0, is_adapted=False)
+
+
+class MixedLinear(nn.Module):
+    """A linear layer of the encoder with the low-rank additions of all adapters that have one here."""
+
+    def __init__(self, base: nn.Linear, batch: _Batch) -> None:
+        super().__init__()
+        self.base = base
+        self._batch = batch
+        # (places, rank, in) and (places, rank, out), the second times the scale
+        self.stacks = (base.weight.new_zeros(0, 0, base.in_features), base.weight.new_zeros(0, 0, base.out_features))
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(rows, length, in) → (rows, length, out)."""
+        found: Tensor = self.base(hidden)
+        rows = self._batch.rows
+        if not rows.is_adapted:
+            return found
+        down, up = self.stacks
+        if rows.index is None:
+            if rows.only >= len(down):
+                return found
+            narrow = functional.linear(hidden, down[rows.only])  # (rows, length, rank)
+            return torch.addmm(found.flatten(0, -2), narrow.flatten(0, -2), up[rows.only]).view_as(found)
+        wide = hidden if hidden.dim() == 3 else hidden[:, None]  # a pooler sees one token a row
+        narrow = torch.bmm(wide, down[rows.index].transpose(1, 2))  # (rows, length, rank)
+        return torch.baddbmm(found.view(*wide.shape[:2], -1), narrow, up[rows.index]).view_as(found)
+
+    def put(self, place: int, down: Tensor, up: Tensor) -> None:
+        """Matrices (rank, in) and (rank, out) at a place that nobody reads."""
+        before = self.stacks
+        rank, places = max(len(down), before[0].shape[1]), _room(place, len(before[0]))
+        if (places, rank) != tuple(before[0].shape[:2]):
+            grown = tuple(stack.new_zeros(places, rank, stack.shape[2]) for stack in before)
+            for old, new in zip(before, grown, strict=True):
+                new[: old.shape[0], : old.shape[1]] = old
+            before = (grown[0], grown[1])
+        for stack, matrix in zip(before, (down, up), strict=True):
+            stack[place] = 0
+            stack[place, : len(matrix)] = matrix
+        self.stacks = before
+
+    def clear(self, place: int) -> None:
+        """Zeros at a place that nobody reads."""
+        for stack in self.stacks:
+            if place < len(stack):
+                stack[place] = 0
+
+    def cover(self, places: int) -> None:
+        """Have so many places at least: a batch may name any of them."""
+        if len(self.stacks[0]) < places:
+            self.put(places - 1, self.stacks[0].new_zeros(0, self.base.in_features), self.stacks[1].new_zeros(0, self.base.out_features))
+
+
+class MixedHead(nn.Module):
+    """A layer behind the encoder, of which every adapter has its own: linear, or the factors of a norm."""
+
+    def __init__(self, layer: nn.Linear | nn.LayerNorm, batch: _Batch) -> None:
+        super().__init__()
+        self._batch = batch
+        self.is_norm = isinstance(layer, nn.LayerNorm)
+        self._eps, self._shape = (layer.eps, layer.normalized_shape) if isinstance(layer, nn.LayerNorm) else (0.0, ())
+        self.width = 1 if self.is_norm else layer.weight.shape[1]  # columns
+        self.stacks = (torch.zeros(0, 0, self.width), torch.zeros(0, 0))  # (places, out, in) and (places, out)
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """(rows, …, in) → (rows, …, out), the widest of all adapters."""
+        rows, (weight, bias) = self._batch.rows, self.stacks
+        if self.is_norm:
+            plain = functional.layer_norm(hidden, self._shape, eps=self._eps)
+            index = slice(rows.only, rows.only + 1) if rows.index is None else rows.index
+            shape = (-1, *[1] * (hidden.dim() - 2), bias.shape[1])
+            return plain * weight[index].reshape(shape) + bias[index].reshape(shape)
+        if rows.index is None:
+            return functional.linear(hidden, weight[rows.only], bias[rows.only])
+        wide = hidden if hidden.dim() == 3 else hidden[:, None]
+        found = torch.baddbmm(bias[rows.index][:, None], wide, weight[rows.index].transpose(1, 2))
+        return found if hidden.dim() == 3 else found[:, 0]
+
+    def put(self, place: int, weight: Tensor, bias: Tensor | None) -> None:
+        """An adapter's own at a place that nobody reads: (out, in), or (out,) of a norm, and (out,)."""
+        weight = weight[:, None] if self.is_norm else weight
+        old_weight, old_bias = self.stacks
+        size, places = max(len(weight), old_weight.shape[1]), _room(place, len(old_weight))
+        if (places, size) != tuple(old_bias.shape):
+            grown = (weight.new_zeros(places, size, self.width), weight.new_zeros(places, size))
+            grown[0][: old_weight.shape[0], : old_weight.shape[1]] = old_weight
+            grown[1][: old_bias.shape[0], : old_bias.shape[1]] = old_bias
+            old_weight, old_bias = grown
+        old_weight[place], old_bias[place] = 0, 0
+        old_weight[place, : len(weight)] = weight
+        if bias is not None:
+            old_bias[place, : len(bias)] = bias
+        self.stacks = (old_weight, old_bias)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An adapter that can be answered by.
+
+    Attributes:
+        number: names it in a batch.
+        kind: adapters of one kind may share a batch.
+        width: labels, or numbers of a vector.
+        has_matrices: whether it adds to the encoder's layers.
+    """
+
+    number: int
+    kind: int
+    head: Head
+    width: int
+    has_matrices: bool
+
+
+class MixedModel:
+    """A base and its adapters. `run` on one thread, `add` and `remove` on one other.
+
+    Args:
+        folder: an artifact folder of an adapter: its base is loaded.
+    """
+
+    def __init__(self, folder: Path, *, dtype: Dtype = "fp32", attention: Attention = "sdpa") -> None:
+        self._base = base_folder(folder)
+        self._dtype = TORCH_DTYPES[dtype]
+        self._batch = _Batch()
+        self.encoder, self._lacking = load_encoder(self._base, dtype=dtype, attention=attention)
+        self._bare = without_pooler(self.encoder)  # the same layers, for heads that read tokens
+        self._prefix = str(self.encoder.base_model_prefix)
+        self._layers: dict[str, MixedLinear] = {}
+        self._heads: dict[str, dict[str, MixedHead]] = {}  # by output
+        self._readers: dict[Head, nn.Module] = {}
+        self._places: dict[int, Place] = {}
+        self._num_places = 0
+
+    def add(self, folder: Path) -> Place:
+        """Take an adapter in. Raises InvalidInput (`weights_do_not_fit`, `adapter_not_shared`); others are not touched."""
+        settings, head, tensors = AdapterSettings.load(folder), Head.load(folder), read_adapter(folder)
+        if head.output not in ("logits", "token_logits", "embeddings") or head.dense:
+            raise InvalidInput("adapter_not_shared", name=head.output)
+        matrices = _matrices(tensors, self._prefix)
+        own = {name: tensor for name, tensor in tensors.items() if ".lora_A." not in name and ".lora_B." not in name}
+        layers = {name: self._layer(name, *pair) for name, pair in matrices.items()}
+        reader_heads = self._reader_of(head, folder)
+        values = _head_values(reader_heads, own)
+        number = next(number for number in range(len(self._places) + 1) if number not in self._places)
+        self._num_places = max(self._num_places, number + 1)
+        for layer in self._layers.values():
+            layer.cover(self._num_places)
+            layer.clear(number)
+        for name, (down, up) in matrices.items():
+            layers[name].put(number, down.to(self._dtype), (up.T * settings.scaling).to(self._dtype))
+        width = int(self.encoder.config.hidden_size)
+        for name, (weight, bias) in values.items():
+            reader_heads[name].put(number, weight.to(self._dtype), bias if bias is None else bias.to(self._dtype))
+            width = len(weight)
+        kind = [*self._readers].index(head) if head.output == "embeddings" else -1 - ("logits", "token_logits").index(head.output)
+        place = Place(number, kind + 2, head, width, bool(matrices))
+        self._places[number] = place
+        return place
+
+    def remove(self, number: int) -> None:
+        """Let an adapter go; no batch may name it any more."""
+        del self._places[number]
+
+    def run(self, numbers: Sequence[int], arrays: Sequence[Tensor], *, with_tokens: bool = False) -> tuple[Tensor, ...]:
+        """One step over right-padded rows, the adapter of each named by its place; all with the same `Head`.
+
+        Returns:
+            As the readers of `networks/heads.py`: labels beyond an adapter's own are zeros. With `with_tokens` the tokens' vectors, too.
+        """
+        places = [self._places[number] for number in numbers]
+        first = numbers[0]
+        index = None if all(number == first for number in numbers) else torch.tensor(numbers)
+        self._batch.rows = Rows(index, first, any(place.has_matrices for place in places))
+        reader = self._readers[places[0].head]
+        if with_tokens:
+            assert isinstance(reader, PretrainedEmbedder)
+            return reader.both(*arrays)
+        return (reader(*arrays),)
+
+    def _layer(self, name: str, down: Tensor, up: Tensor) -> MixedLinear:
+        if (found := self._layers.get(name)) is None:
+            try:
+                layer = self.encoder.get_submodule(name)
+            except AttributeError:
+                layer = None
+            if not isinstance(layer, nn.Linear):
+                raise InvalidInput("weights_do_not_fit", names=shorten(name))
+        else:
+            layer = found.base
+        if (
+            down.dim() != 2
+            or up.dim() != 2
+            or (down.shape[1], up.shape[0], down.shape[0]) != (layer.in_features, layer.out_features, up.shape[1])
+        ):
+            raise InvalidInput("weights_do_not_fit", names=shorten(name))
+        if found is None:
+            found = MixedLinear(layer, self._batch)
+            found.cover(self._num_places)
+            parent, _, last = name.rpartition(".")
+            setattr(self.encoder.get_submodule(parent), last, found)
+            self._layers[name] = found
+        return found
+
+    def _reader_of(self, head: Head, folder: Path) -> dict[str, MixedHead]:
+        """The layers behind the encoder for such heads, by the names that an adapter gives their weights."""
+        key = head.output
+        if key not in self._heads:
+            self._heads[key] = {} if key == "embeddings" else self._new_reader(head, folder)
+        if head not in self._readers:
+            if key == "embeddings":
+                self._readers[head] = PretrainedEmbedder(self._bare, head).eval()
+            else:
+                self._readers[head] = next(reader for known, reader in self._readers.items() if known.output == key)
+        return self._heads[key]
+
+    def _new_reader(self, head: Head, folder: Path) -> dict[str, MixedHead]:
+        model = new_headed(folder, head)
+        setattr(model, self._prefix, self.encoder if has_pooler(getattr(model, self._prefix)) else self._bare)
+        heads: dict[str, MixedHead] = {}
+        for name, layer in list(model.named_modules()):
+            is_inside = name == self._prefix or name.startswith(f"{self._prefix}.")
+            is_lacking = any(f"{self._prefix}.{lacking}".startswith(f"{name}.") for lacking in self._lacking)
+            if not [*layer.parameters(recurse=False)] or (is_inside and not is_lacking):
+                continue
+            if not isinstance(layer, nn.Linear | nn.LayerNorm):
+                raise InvalidInput("adapter_not_shared", name=shorten(name))
+            heads[name] = MixedHead(layer, self._batch)
+            parent, _, last = name.rpartition(".")
+            setattr(model.get_submodule(parent), last, heads[name])
+        self._readers[head] = PretrainedClassifier(model).eval()
+        return heads
+
+
+def _room(place: int, places: int) -> int:
+    """Places that a stack has when `place` must be one: doubled when there are too few."""
+    while place >= places:
+        places = max(_FIRST_PLACES, 2 * places)
+    return places
+
+
+def _matrices(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, tuple[Tensor, Tensor]]:
+    """A and B by the name of their layer in the encoder. Raises InvalidInput (`weights_do_not_fit`)."""
+    found: dict[str, tuple[Tensor, Tensor]] = {}
+    for name, tensor in tensors.items():
+        layer, mark, _ = name.partition(".lora_A.")
+        if mark:
+            if (other := tensors.get(f"{layer}.lora_B.weight")) is None:
+                raise InvalidInput("weights_do_not_fit", names=shorten(f"{layer}.lora_B"))
+            found[layer.removeprefix(f"{prefix}.")] = (tensor, other)
+    return found
+
+
+def _head_values(heads: Mapping[str, MixedHead], own: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor | None]]:
+    """Weight and bias for each layer behind the encoder, the last one last. Raises InvalidInput (`weights_do_not_fit`)."""
+    wrong = sorted(name for name in own if name.rpartition(".")[0] not in heads)
+    missing = sorted(f"{name}.weight" for name in heads if f"{name}.weight" not in own)
+    if wrong or missing or not all(bool(tensor.isfinite().all()) for tensor in own.values()):
+        raise InvalidInput("weights_do_not_fit", names=", ".join([*wrong, *missing][:5])[:200] or "NaN")
+    for name, head in heads.items():
+        weight = own[f"{name}.weight"]
+        if weight.dim() != (1 if head.is_norm else 2) or (not head.is_norm and weight.shape[1] != head.width):
+            raise InvalidInput("weights_do_not_fit", names=shorten(f"{name}.weight"))
+    return {name: (own[f"{name}.weight"], own.get(f"{name}.bias")) for name in heads}
