@@ -78,7 +78,7 @@ def test_a_task_is_fine_tuned_from_it(client: Hanlin, blanks: dict, tmp_path: Pa
     rows = [{"text": f"{LINES[number % 4]} {chr(0x5000 + number)}", "label": "en" if number % 4 < 2 else "zh"} for number in range(120)]
     (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     client.jobs.wait(client.datasets.add("tongues", tmp_path / "rows.jsonl", task="text-classification").id, timeout=120)
-    options = {"epochs": 4, "rate": 3e-3, "precision": "fp32", "threads": 1}
+    options = {"epochs": 10, "batch_size": 8, "rate": 3e-3, "precision": "fp32", "threads": 1}
     config = {"dataset": "tongues", "model": "blanks", "name": "tongue", "options": options, "publish": False}
     found = client.jobs.wait(client.jobs.submit("train", config).id, timeout=300).result
     version = client.models.get("tongue").versions[0]
