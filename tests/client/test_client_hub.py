@@ -269,6 +269,13 @@ def test_names_and_revisions() -> None:
     assert not hub_source.is_hub_name("./hf")
 
 
+def test_an_adapter_is_fetched_where_there_is_no_whole_model() -> None:
+    adapter = {"adapter_config.json", "adapter_model.safetensors"}
+    for more, taken in (set(), adapter), ({"model.safetensors"}, {"model.safetensors"}), ({"model.onnx"}, adapter):
+        files = [HubFile(name, 1, "0" * 64) for name in {"tokenizer.json", *adapter, *more}]
+        assert {file.path for file in hub_source.wanted(HubSource("hf", "a/b", "main"), files)} == {"tokenizer.json", *taken}
+
+
 def test_all_that_importers_read_is_fetched() -> None:
     read = {"config.json", *allowed.TOKENIZER_FILES, *allowed.OWN_FILES}
     files = [HubFile(name, 1, "0" * 64) for name in {*read, "model.safetensors", "evil.py", "../model.safetensors", "a/config.json"}]

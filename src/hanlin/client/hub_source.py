@@ -25,7 +25,10 @@ _TEXTS = frozenset(
     }
 )  # fmt: skip
 _MODULE_FILE = re.compile(r"[0-9]_[A-Za-z]{1,40}/(config\.json|model\.safetensors)", re.ASCII)
-_WEIGHTS = re.compile(r"model(-[0-9]{5}-of-[0-9]{5})?\.safetensors|model\.safetensors\.index\.json|wide\.safetensors", re.ASCII)
+_WEIGHTS = re.compile(
+    r"model(-[0-9]{5}-of-[0-9]{5})?\.safetensors|model\.safetensors\.index\.json|(wide|projection)\.safetensors", re.ASCII
+)
+_ADAPTER = frozenset({"adapter_config.json", "adapter_model.safetensors"})  # of peft, over a base that is named when importing
 _GRAPHS = ("model.onnx", "onnx/model.onnx")
 MAX_FILES = 300
 
@@ -85,13 +88,15 @@ def token_of(hub: Hub, environ: Mapping[str, str]) -> str | None:
 
 
 def wanted(source: HubSource, files: Iterable[HubFile]) -> list[HubFile]:
-    """The files of one model: configuration, tokenizer, and safetensors, else an ONNX graph.
+    """The files of one model: configuration, tokenizer, and safetensors, else an adapter of peft's, else an ONNX graph.
 
     Raises:
         InvalidInput: `hub_no_weights` for a repository that has neither.
     """
     there = {file.path: file for file in files}
     weights = [path for path in there if _WEIGHTS.fullmatch(path)]
+    if not any(path.endswith(".safetensors") for path in weights) and _ADAPTER <= there.keys():
+        weights = sorted(_ADAPTER)
     if not any(path.endswith(".safetensors") for path in weights):
         weights = [path for path in _GRAPHS if path in there][:1]
     if not weights:
