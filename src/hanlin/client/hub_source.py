@@ -95,7 +95,7 @@ def wanted(source: HubSource, files: Iterable[HubFile]) -> list[HubFile]:
     """
     there = {file.path: file for file in files}
     weights = [path for path in there if _WEIGHTS.fullmatch(path)]
-    if not any(path.endswith(".safetensors") for path in weights) and _ADAPTER <= there.keys():
+    if not any(path.endswith(".safetensors") for path in weights) and there.keys() >= _ADAPTER:
         weights = sorted(_ADAPTER)
     if not any(path.endswith(".safetensors") for path in weights):
         weights = [path for path in _GRAPHS if path in there][:1]
