@@ -92,7 +92,8 @@ def encoded_of(questions: Sequence[JsonValue], spec: ModelSpec, encoder: TextEnc
     calls = [task.probe([question]) for question in questions] if has_queries else [task.probe(questions)]
     found = [task.encode(task.check(*call, limits=NO_LIMITS), encoder, spec) for call in calls]
     types = [row for item in found for row in item.types or []]
-    return Encoded([row for item in found for row in item.rows], types=types or None)
+    generation = [each for item in found for each in item.generation or []]
+    return Encoded([row for item in found for row in item.rows], types=types or None, generation=generation or None)
 
 
 def _dealt(questions: Sequence[JsonValue], count: int) -> tuple[list[JsonValue], list[JsonValue]]:

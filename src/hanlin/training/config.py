@@ -297,7 +297,7 @@ def _of_meanings(found: TrainConfig) -> TrainConfig:
 def _of_queries(found: TrainConfig) -> TrainConfig:
     """Few rows, short answers: a small network that is stopped from learning its rows by heart."""
     return replace(
-        found, epochs=40, batch_size=32, hidden_size=128, layers=2, decoder_layers=2, dropout=0.3, embedding_dropout=0.2, vocab_size=2000,
+        found, epochs=40, batch_size=32, hidden_size=128, layers=2, decoder_layers=2, dropout=0.3, embedding_dropout=0.2, vocab_size=700,
         rate=2e-3, metric=TASKS.get(QUERIES).main_metric, average=0.99,
     )  # fmt: skip
 
