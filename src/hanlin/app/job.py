@@ -31,10 +31,8 @@ def run_job(settings: Settings, job_id: str) -> int:
     print(f"--- attempt {job.attempt} of {job.kind} job {job.id}", flush=True)
     try:
         result = _run_pipeline(platform, job)
-    except _AskedToStop:
+    except (_AskedToStop, Cancelled):  # the runner clears up before it says that a job is cancelled
         return 1
-    except Cancelled:
-        platform.jobs.end_cancelled(job)
     except Exception as error:
         reason = _reason(error)
         traceback.print_exc(file=sys.stdout)

@@ -133,8 +133,12 @@ class Runner:
             elif job.state == "cancelled":
                 self._clean_up(job)
             return
+        if job.is_cancel_requested:
+            self._clean_up(job)  # first: whoever reads that it is cancelled finds nothing of it any more
+            self.platform.jobs.release(running.job)
+            return
         deaths = count_death(self.platform.job_folder(job.id), job.progress.step)
-        if deaths >= MAX_ATTEMPTS and not job.is_cancel_requested:
+        if deaths >= MAX_ATTEMPTS:
             job = self.platform.jobs.fail(running.job, Internal("job_attempts_exhausted", attempts=deaths))
         else:
             job = self.platform.jobs.release(running.job)
@@ -146,7 +150,7 @@ class Runner:
         A failed job keeps its folder for a while: the last good checkpoint may be worth more than the disk."""
         principal = Principal(job.team_id, job.key_id or KeyId("system"), frozenset())
         private_endpoints.forget(self.platform, principal, owner=job.id)
-        if job.state == "cancelled":
+        if job.state == "cancelled" or job.is_cancel_requested:
             shutil.rmtree(self.platform.job_folder(job.id), ignore_errors=True)
             jobs.forget_cancelled(self.platform, job.id)
 
