@@ -134,8 +134,10 @@ class Runner:
                 self._clean_up(job)
             return
         if job.is_cancel_requested:
-            self._clean_up(job)  # first: whoever reads that it is cancelled finds nothing of it any more
-            self.platform.jobs.release(running.job)
+            shutil.rmtree(
+                self.platform.job_folder(job.id), ignore_errors=True
+            )  # first: who reads that it is cancelled finds no files of it
+            self._clean_up(self.platform.jobs.release(running.job))  # its version belongs to a running job until then
             return
         deaths = count_death(self.platform.job_folder(job.id), job.progress.step)
         if deaths >= MAX_ATTEMPTS:
@@ -150,7 +152,7 @@ class Runner:
         A failed job keeps its folder for a while: the last good checkpoint may be worth more than the disk."""
         principal = Principal(job.team_id, job.key_id or KeyId("system"), frozenset())
         private_endpoints.forget(self.platform, principal, owner=job.id)
-        if job.state == "cancelled" or job.is_cancel_requested:
+        if job.state == "cancelled":
             shutil.rmtree(self.platform.job_folder(job.id), ignore_errors=True)
             jobs.forget_cancelled(self.platform, job.id)
 

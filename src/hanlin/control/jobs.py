@@ -67,16 +67,15 @@ def cancel(platform: Platform, principal: Principal, job_id: str) -> Job:
 
 
 def forget_cancelled(platform: Platform, job_id: str | None = None) -> None:
-    """Removes the versions that cancelled jobs, or the one named, had made; what is published or in use by now stays."""
+    """Removes the versions that cancelled jobs (or the one named) had made; what is published or in use by now stays."""
     made = (
         select(JobRow.team_id, ModelRow.name, ModelVersionRow.number)
         .join(ModelVersionRow, ModelVersionRow.job_id == JobRow.id)
         .join(ModelRow, ModelRow.id == ModelVersionRow.model_id)
-        .where(ModelVersionRow.state != "published")
-        .where(JobRow.state == "cancelled" if job_id is None else JobRow.id == job_id)
+        .where(JobRow.state == "cancelled", ModelVersionRow.state != "published")
     )
     with platform.database.read() as session:
-        found = session.execute(made).all()
+        found = session.execute(made if job_id is None else made.where(JobRow.id == job_id)).all()
     for team, name, number in found:
         with contextlib.suppress(NotFound, Conflict):  # deleted meanwhile; published meanwhile or in use
             version = platform.registry.resolve(TeamId(team), ModelRef(name, version=number))
