@@ -14,6 +14,7 @@ from typing import Literal
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
 from hanlin.errors import InvalidInput
+from hanlin.models.word_pieces import train_bpe, train_wordpiece
 
 TokenizerKind = Literal["character", "word", "bpe", "wordpiece", "byte-bpe"]
 KINDS: tuple[TokenizerKind, ...] = ("character", "word", "bpe", "wordpiece", "byte-bpe")
@@ -24,6 +25,7 @@ MASKED_SPECIALS = [PAD, UNKNOWN, CLASS, BETWEEN, MASK]  # ids 0 to 4
 BEGIN, END = "[BOS]", "[EOS]"  # of what is written; ids 2 and 3 of a byte-bpe tokenizer
 MIN_BYTES = 256 + 4  # its least vocabulary: every byte and the specials
 MAX_VOCAB_SIZE = 1_000_000
+_PIECES = {"wordpiece": train_wordpiece, "bpe": train_bpe}
 
 
 def train_tokenizer(
@@ -45,8 +47,11 @@ def train_tokenizer(
     if kind not in KINDS:
         raise InvalidInput("unknown_plugin", kind="tokenizer", name=str(kind)[:48], choices=", ".join(KINDS))
     specials = MASKED_SPECIALS if is_masked else [*SPECIALS, BETWEEN] if has_pairs else SPECIALS
-    tokenizer, trainer = _parts(kind, vocab_size, min_count, specials)
-    tokenizer.train_from_iterator(texts, trainer)
+    if kind in _PIECES:
+        tokenizer = _PIECES[kind](texts, vocab_size, min_count=min_count, specials=specials, unknown=UNKNOWN)
+    else:
+        tokenizer, trainer = _parts(kind, vocab_size, min_count, specials)
+        tokenizer.train_from_iterator(texts, trainer)
     if is_masked:
         marks = [(name, tokenizer.token_to_id(name)) for name in (CLASS, BETWEEN)]
         tokenizer.post_processor = processors.TemplateProcessing(
@@ -73,28 +78,13 @@ def _parts(kind: TokenizerKind, vocab_size: int, min_count: int, specials: list[
         return tokenizer, trainers.WordLevelTrainer(
             vocab_size=vocab_size, min_frequency=min_count, special_tokens=specials, show_progress=False
         )
-    if kind == "byte-bpe":
-        if vocab_size < MIN_BYTES:
-            raise InvalidInput(
-                "invalid_training_option", name="vocab_size", value=str(vocab_size), right=f"{MIN_BYTES} to {MAX_VOCAB_SIZE}"
-            )
-        tokenizer = Tokenizer(models.BPE())
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        tokenizer.decoder = decoders.ByteLevel()
-        specials = specials if MASK in specials else [*SPECIALS, BEGIN, END]
-        return tokenizer, trainers.BpeTrainer(
-            vocab_size=vocab_size, min_frequency=min_count, special_tokens=specials, show_progress=False,
-            initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        )  # fmt: skip
-    if kind == "bpe":
-        tokenizer = Tokenizer(models.BPE(unk_token=UNKNOWN))
-        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-        alphabet = max(1, vocab_size // 2)
-        return tokenizer, trainers.BpeTrainer(
-            vocab_size=vocab_size, min_frequency=min_count, special_tokens=specials, limit_alphabet=alphabet, show_progress=False
-        )
-    tokenizer = Tokenizer(models.WordPiece(unk_token=UNKNOWN, max_input_chars_per_word=64))
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    return tokenizer, trainers.WordPieceTrainer(
-        vocab_size=vocab_size, min_frequency=min_count, special_tokens=specials, limit_alphabet=max(1, vocab_size // 2), show_progress=False
-    )
+    if vocab_size < MIN_BYTES:
+        raise InvalidInput("invalid_training_option", name="vocab_size", value=str(vocab_size), right=f"{MIN_BYTES} to {MAX_VOCAB_SIZE}")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    specials = specials if MASK in specials else [*SPECIALS, BEGIN, END]
+    return tokenizer, trainers.BpeTrainer(
+        vocab_size=vocab_size, min_frequency=min_count, special_tokens=specials, show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )  # fmt: skip
