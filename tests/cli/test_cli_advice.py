@@ -12,7 +12,7 @@ import hanlin.cli.application  # noqa: F401  # all commands are loaded before an
 from hanlin.cli.failures import EXIT_STATUS
 from hanlin.cli.training import NETWORKS
 from hanlin.errors import HanlinError, InvalidInput, NotFound
-from hanlin.training.config import SCRATCH_MODELS
+from hanlin.training.option_rules import SCRATCH_MODELS
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from hanlin.errors import InvalidInput
 from hanlin.tasks.text import TextSettings
 from hanlin.training.batches import collate, pack, plan_epoch, plan_evaluation
-from hanlin.training.config import SCRATCH_MODELS, TrainConfig, preset
+from hanlin.training.config import TrainConfig, preset
+from hanlin.training.option_rules import SCRATCH_MODELS
 from hanlin.training.schedules import FLOOR, rate_factor
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "training.md"

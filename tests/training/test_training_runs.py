@@ -21,9 +21,10 @@ from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training import train as train_module
 from hanlin.training.checkpoints import FolderCheckpoints
-from hanlin.training.config import SCRATCH_MODELS, TrainConfig
+from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
+from hanlin.training.option_rules import SCRATCH_MODELS
 from hanlin.training.ports import Silent
 from hanlin.training.train import TrainReport, train
 

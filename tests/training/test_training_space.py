@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hanlin.errors import InvalidInput
-from hanlin.training.config import SCRATCH_MODELS
+from hanlin.training.option_rules import SCRATCH_MODELS
 from hanlin.training.search.space import Between, Choices, Space
 from hanlin.types import JsonObject, JsonValue
 

@@ -148,7 +148,8 @@ def _part(text: str, limit: int) -> str:
 
 def _options(base: str, task: str, asked: Mapping[str, float | None]) -> JsonObject:
     """In a training's words. Raises InvalidInput."""
-    from hanlin.training.config import SCRATCH_MODELS, preset
+    from hanlin.training.config import preset
+    from hanlin.training.option_rules import SCRATCH_MODELS
 
     usual = preset(base if base in SCRATCH_MODELS else "base", task)
     epochs, rows, factor = (asked.get(name) for name in ("n_epochs", "batch_size", "learning_rate_multiplier"))

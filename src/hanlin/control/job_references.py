@@ -118,7 +118,8 @@ def _check_texts(platform: Platform, principal: Principal, reference: str, task:
 
 
 def _check_training(platform: Platform, principal: Principal, job: job_kinds.Train | job_kinds.FineTune) -> None:
-    from hanlin.training.config import SCRATCH_MODELS, TrainConfig
+    from hanlin.training.config import TrainConfig
+    from hanlin.training.option_rules import SCRATCH_MODELS
     from hanlin.training.search.space import Space
 
     if job.options.get("seed", job.seed) != job.seed:

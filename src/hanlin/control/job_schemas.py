@@ -35,7 +35,7 @@ def job_schemas() -> dict[str, JsonObject]:
 
 
 def _training_options() -> JsonObject:
-    from hanlin.training.config import describe_options  # here, as for the check itself: only who asks loads the training's words
+    from hanlin.training.option_schemas import describe_options  # here, as for the check itself: only who asks loads the training's words
 
     return cast("JsonObject", describe_options())
 

@@ -27,7 +27,8 @@ from hanlin.storage.manifest import pack_folder
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.checkpoints import FolderCheckpoints
-from hanlin.training.config import SCRATCH_MODELS, TrainConfig
+from hanlin.training.config import TrainConfig
+from hanlin.training.option_rules import SCRATCH_MODELS
 from hanlin.types import JsonObject, JsonValue, ModelRef
 
 _FIGURES = ("steps", "best", "network_best", "best_step", "precision", "threads", "seconds", "tokens_per_s")

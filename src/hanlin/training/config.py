@@ -7,15 +7,15 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import cast
 
 from hanlin.errors import InvalidInput
-from hanlin.networks.adapter import MAX_RANK
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.text import TextSettings
+from hanlin.training.option_rules import CHOICES, MAX_DIMS, MAX_PROMPT, RANGES, SCRATCH_MODELS, typed, watched, wrong
 from hanlin.types import JsonObject, JsonValue, nearest, shorten
 
 CLASSIFICATION, TAGGING, ROLES = "text-classification", "token-classification", "semantic-role-labelling"
 QUERIES, MEANINGS = "text-to-sql", "semantic-parsing"
-SCRATCH_MODELS = ("rnn", "lstm", "gru", "transformer")
 RELATED = ("embedding", "reranking")
+ADAPTER_RATE = 1e-3  # of few weights that begin at nothing; for all weights of a base it is a tenth
 DEFAULT_TEXT = TextSettings(("html", "control", "width", "simplify", "lower", "space"))
 TAGGED_TEXT = TextSettings(("control", "width", "simplify", "space"))  # capitals tell names; a span may stand in what looks like HTML
 
@@ -128,35 +128,35 @@ class TrainConfig:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _RANGES.items():
+        for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:  # also false for NaN
-                raise _wrong(name, value, f"{low:g} to {high:g}")
-        for name, choices in _CHOICES.items():
+                raise wrong(name, value, f"{low:g} to {high:g}")
+        for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
-                raise _wrong(name, getattr(self, name), ", ".join(choices))
+                raise wrong(name, getattr(self, name), ", ".join(choices))
         for name in ("query_prompt", "passage_prompt"):
             if len(getattr(self, name)) > MAX_PROMPT:
-                raise _wrong(name, getattr(self, name), f"at most {MAX_PROMPT} characters")
+                raise wrong(name, getattr(self, name), f"at most {MAX_PROMPT} characters")
         self._check_matryoshka()
         if not self.lora_targets.strip() or len(self.lora_targets) > 1000:
-            raise _wrong("lora_targets", self.lora_targets, "auto, all, or names of layers with commas between")
+            raise wrong("lora_targets", self.lora_targets, "auto, all, or names of layers with commas between")
         if self.metric not in watched(self.task):
-            raise _wrong("metric", self.metric, ", ".join(watched(self.task)))
+            raise wrong("metric", self.metric, ", ".join(watched(self.task)))
 
     def check_adapter(self) -> None:
         """Raises InvalidInput (`invalid_training_option`) where an adapter has nothing to stand on, or cannot hold what is asked for."""
         if self.adapter != "none" and self.is_scratch:
-            raise _wrong("adapter", self.adapter, "none where there is no base to fine-tune")
+            raise wrong("adapter", self.adapter, "none where there is no base to fine-tune")
         if self.adapter != "none" and self.wide:
-            raise _wrong("wide", True, "false beside an adapter")
+            raise wrong("wide", True, "false beside an adapter")
 
     def _check_matryoshka(self) -> None:
         dims, weights = self.matryoshka, self.matryoshka_weights
         if len(dims) > MAX_DIMS or len(set(dims)) < len(dims) or not all(2 <= size <= 65_536 for size in dims):
-            raise _wrong("matryoshka", dims, f"a list of at most {MAX_DIMS} different numbers, 2 to 65536")
+            raise wrong("matryoshka", dims, f"a list of at most {MAX_DIMS} different numbers, 2 to 65536")
         if weights and (len(weights) != len(dims) or not all(0 < weight <= 1000 for weight in weights)):
-            raise _wrong("matryoshka_weights", weights, "as many numbers above 0 as matryoshka has, or none")
+            raise wrong("matryoshka_weights", weights, "as many numbers above 0 as matryoshka has, or none")
 
     @property
     def is_scratch(self) -> bool:
@@ -183,52 +183,15 @@ class TrainConfig:
             if name in {"model", "task"}:
                 beside = getattr(config, name)
                 if value != beside:
-                    raise _wrong(name, value, f"{beside}, as beside")
+                    raise wrong(name, value, f"{beside}, as beside")
                 continue
             if name not in known:
                 choices = sorted(known.keys() - {"model", "task"})
                 raise InvalidInput("unknown_training_option", name=shorten(name), near=nearest(name, choices), choices=", ".join(choices))
-            changes[name] = TextSettings.from_json(value) if name == "text" else _typed(name, value, getattr(config, name))
+            changes[name] = TextSettings.from_json(value) if name == "text" else typed(name, value, getattr(config, name))
         if changes.get("adapter", "none") != "none" and "rate" not in changes:
             changes["rate"] = ADAPTER_RATE
         return replace(config, **changes)  # type: ignore[arg-type]  # each value has the type of its default
-
-
-_RANGES: dict[str, tuple[float, float]] = {
-    "epochs": (1, 1000), "batch_tokens": (16, 2**20), "batch_size": (1, 4096), "rate": (1e-8, 10), "warmup": (0, 1),
-    "lora_rank": (1, MAX_RANK), "lora_alpha": (0.001, 1e4), "lora_dropout": (0, 0.9), "accumulation": (1, 1024),
-    "weight_decay": (0, 1), "momentum": (0, 0.999), "clip": (0, 1e6), "label_smoothing": (0, 0.5), "patience": (0, 1000),
-    "evaluations": (1, 100), "average": (0, 0.99999), "max_length": (4, 131_072), "train_length": (4, 131_072),
-    "vocab_size": (3, 1_000_000), "min_count": (1, 1_000_000), "embedding_size": (2, 4096), "hidden_size": (2, 4096), "layers": (1, 48),
-    "heads": (1, 64), "dropout": (0, 0.95), "embedding_dropout": (0, 0.95), "ngram_buckets": (16, 2**22), "ngram_dropout": (0, 0.95),
-    "layer_decay": (0.1, 1), "head_rate": (0.01, 1000), "temperature": (0.001, 10),
-    "margin": (0, 2), "negatives": (0, 100),
-    "decoder_layers": (1, 48), "max_target_length": (2, 32_768), "mask_share": (0.01, 0.5), "seed": (0, 2**63 - 1), "threads": (0, 256),
-}  # fmt: skip
-_CHOICES: dict[str, tuple[str, ...]] = {
-    "model": (*SCRATCH_MODELS, "base"),
-    "optimizer": ("sgd", "adam", "adamw"),
-    "schedule": ("constant", "linear", "cosine", "onecycle"),
-    "class_weights": ("none", "balanced"),
-    "adapter": ("none", "lora", "head"),
-    "curriculum": ("none", "length"),
-    "precision": ("auto", "fp32", "bf16"),
-    "tokenizer": ("character", "word", "bpe", "wordpiece", "byte-bpe"),
-    "positions": ("sinusoidal", "learned", "rotary"),
-    "tags": ("bio", "bioes"),
-    "loss": ("auto", "contrastive", "triplet", "cosent", "mse", "bce", "listwise"),
-    "pooling": ("", "mean", "cls"),
-    "objective": ("mlm", "mlm+nsp"),
-}
-_JSON_TYPES = {bool: "boolean", int: "integer", float: "number", str: "string", tuple: "array"}
-ADAPTER_RATE = 1e-3  # of few weights that begin at nothing; for all weights of a base it is a tenth
-MAX_PROMPT = 200  # characters
-MAX_DIMS = 16
-
-
-def watched(task: str) -> tuple[str, ...]:
-    """The figures of the validation examples that a run may watch. Raises InvalidInput (`unknown_plugin`)."""
-    return (*TASKS.get(task).figures, "loss")
 
 
 def preset(model: str, task: str = CLASSIFICATION) -> TrainConfig:
@@ -332,48 +295,3 @@ def _of_classification(model: str) -> TrainConfig:
     if model == "transformer":
         return TrainConfig(model, layers=2, embedding_size=128, hidden_size=128, rate=1e-3, dropout=0.2, average=0.995)
     return TrainConfig(model, rate=1e-3, average=0.995, metric="loss")
-
-
-def describe_options() -> dict[str, JsonObject]:
-    """Every option of a training as a JSON schema by name; the defaults are those of `lstm`."""
-    defaults = preset("lstm")
-    found: dict[str, JsonObject] = {}
-    for name in (field.name for field in fields(TrainConfig) if field.name not in {"model", "task", "text"}):
-        value = getattr(defaults, name)
-        schema: JsonObject = {"type": _JSON_TYPES[type(value)], "default": value}
-        if name in _RANGES:
-            schema["minimum"], schema["maximum"] = map(type(value), _RANGES[name])
-        if name in _CHOICES:
-            schema["enum"] = [*_CHOICES[name]]
-        elif name == "metric":
-            schema["description"] = "figure of the validation examples that says which weights are the best: loss, or one of the task's"
-        found[name] = schema
-    found["text"] = {"type": "object", "default": defaults.text.to_json(), "description": "what is done to texts first: docs/text.md"}
-    return found
-
-
-def _typed(name: str, value: JsonValue, default: object) -> object:
-    if isinstance(default, tuple):
-        kind = float if name == "matryoshka_weights" else int
-        if isinstance(value, list | tuple):  # as `to_json` keeps it
-            return tuple(_typed(name, item, kind()) for item in value)
-    elif isinstance(default, bool):
-        if isinstance(value, bool):
-            return value
-    elif isinstance(default, str):
-        if isinstance(value, str):
-            return value
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        if isinstance(default, float):
-            return float(value)
-        if isinstance(value, int):
-            return value
-    raise _wrong(
-        name,
-        value,
-        {bool: "true or false", str: "a word", int: "a whole number", float: "a number", tuple: "a list of numbers"}[type(default)],
-    )
-
-
-def _wrong(name: str, value: object, right: str) -> InvalidInput:
-    return InvalidInput("invalid_training_option", name=shorten(name), value=shorten(str(value)), right=right)
