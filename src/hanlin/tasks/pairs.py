@@ -10,6 +10,7 @@ from hanlin.tasks.base import Limits
 from hanlin.tasks.checks import check_items, check_text
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.pair_encoding import PairEncoder
 from hanlin.tasks.shapes import TEXT, TOKEN_IDS
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.token_ids import Item
@@ -53,7 +54,7 @@ def encode_singles_or_pairs(
             if pair:
                 raise InvalidInput("text_pairs_not_taken", index=index)
     if any(pairs):
-        found = encoder.encode_each(cast("Sequence[str]", texts), pairs, long_text, max_windows=max_windows)
+        found = PairEncoder(encoder).encode_each(cast("Sequence[str]", texts), pairs, long_text, max_windows=max_windows)
     else:
         found = encoder.plan(texts, long_text, max_windows=max_windows)
     types = (found.types or [[0] * len(row) for row in found.rows]) if spec.has_types else None

@@ -25,6 +25,7 @@ from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import ExampleForm
 from hanlin.tasks.found_answers import MAX_ANSWER_TOKENS, PASSAGES, Answer, AnsweringOptions, Section, best_answers
 from hanlin.tasks.likeness import FLAGS, Likeness, Numbers, Raw
+from hanlin.tasks.pair_encoding import PairEncoder
 from hanlin.tasks.parameters import check_names, integer, maybe, word
 from hanlin.tasks.ranking_metrics import ScalarMetrics
 from hanlin.tasks.shapes import TEXT, Shape, each, rows
@@ -145,7 +146,7 @@ class QuestionAnswering:
         if options.documents:
             return _encode_passages(options, encoder, spec, max_windows)
         contexts = cast("tuple[str, ...]", request.texts)  # `check` takes nothing else
-        found = encoder.encode_questions(options.questions, contexts, stride=options.stride, max_windows=max_windows)
+        found = PairEncoder(encoder).encode_questions(options.questions, contexts, stride=options.stride, max_windows=max_windows)
         return found if spec.has_types else Encoded(found.rows, windows=found.windows, marks=found.marks)
 
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
@@ -251,7 +252,7 @@ def _encode_passages(options: AnsweringOptions, encoder: TextEncoder, spec: Mode
     (question,) = options.questions
     passages = choose_passages(question, options.documents, options.num_passages)
     texts = [passage.text for passage in passages]
-    found = encoder.encode_questions([question] * len(texts), texts, stride=options.stride, max_windows=max_windows)
+    found = PairEncoder(encoder).encode_questions([question] * len(texts), texts, stride=options.stride, max_windows=max_windows)
     assert found.marks is not None, "questions have marks"
     marks = [
         Marks(

@@ -20,6 +20,7 @@ from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import Column, ExampleForm
 from hanlin.tasks.likeness import SCORES, Likeness, Numbers
+from hanlin.tasks.pair_encoding import PairEncoder
 from hanlin.tasks.parameters import LONG_TEXT, boolean, check_names, integer
 from hanlin.tasks.ranking_exam import ranking_exam
 from hanlin.tasks.ranking_metrics import ScalarMetrics, ranking_metrics
@@ -125,7 +126,7 @@ class Reranking:
         assert isinstance(options, RerankingOptions), "options of another task"
         policy = options.long_text or long_text
         if spec.vectors is None:
-            return encoder.encode_pairs(options.query, _texts(request), policy, max_windows=max_windows)
+            return PairEncoder(encoder).encode_pairs(options.query, _texts(request), policy, max_windows=max_windows)
         ask, tell = spec.vectors.role_words("query"), spec.vectors.role_words("passage")
         try:
             query = encoder.encode([ask + options.query], truncate=policy == "truncate")

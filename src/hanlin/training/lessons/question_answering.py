@@ -24,6 +24,7 @@ from hanlin.networks.loading import save_network
 from hanlin.tasks.answer_metrics import f1_of
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.pair_encoding import PairEncoder
 from hanlin.tasks.question_answering import LABELS
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.batches import collate
@@ -86,7 +87,7 @@ def features_of(rows: Rows, encoder: TextEncoder, spec: ModelSpec) -> Features:
     for start in range(0, len(rows.texts), _CHUNK):
         contexts = rows.texts[start : start + _CHUNK]
         golds: list[JsonObject] = [json.loads(annotation) for annotation in rows.labels[start : start + _CHUNK]]
-        encoded = encoder.encode_questions([str(gold["question"]) for gold in golds], contexts, stride=None)
+        encoded = PairEncoder(encoder).encode_questions([str(gold["question"]) for gold in golds], contexts, stride=None)
         assert encoded.marks is not None and encoded.types is not None, "questions have both"
         row = 0
         for index, (gold, marks) in enumerate(zip(golds, encoded.marks, strict=True)):

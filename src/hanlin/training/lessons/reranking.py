@@ -21,6 +21,7 @@ from hanlin.networks.heads import PretrainedClassifier
 from hanlin.networks.loading import save_network
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.padding import pad
+from hanlin.tasks.pair_encoding import PairEncoder
 from hanlin.tasks.ranking_exam import CANDIDATES, Group, groups_of, judge_groups
 from hanlin.tasks.search_exam import spread
 from hanlin.tasks.spec import ModelSpec
@@ -82,7 +83,7 @@ class Part:
     @classmethod
     def of(cls, groups: list[Group], encoder: TextEncoder) -> Part:
         """The rows of these groups, cut to the encoder's length."""
-        found = [encoder.encode_pairs(group.query, group.texts, "truncate") for group in groups]
+        found = [PairEncoder(encoder).encode_pairs(group.query, group.texts, "truncate") for group in groups]
         rows = [[array("i", row) for row in item.rows] for item in found]
         return cls(groups, rows, [[array("i", row) for row in item.types or []] for item in found])
 
