@@ -20,8 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hanlin.compression.plan import EncodedSplit
 from hanlin.compression.report import TARGETS, CompressionReport, VariantEvidence
-from hanlin.compression.search import EncodedSplit, search
+from hanlin.compression.search import search
 from hanlin.datasets import ReadOptions, bundled, ingest, read_labels, read_split
 from hanlin.engines import measured_unasked
 from hanlin.messages.said import Plain, Said

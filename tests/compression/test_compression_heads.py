@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hanlin.compression.search import EncodedSplit, search
+from hanlin.compression.plan import EncodedSplit
+from hanlin.compression.search import search
 from hanlin.networks.head import KEY, Head
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.vectors import VectorSettings

@@ -19,8 +19,9 @@ from hanlin.compression.base import convert
 from hanlin.compression.bench_client import BenchClient
 from hanlin.compression.choice import choose
 from hanlin.compression.judge import judge, odd_neighbours, tolerance_of, unlike_reason
+from hanlin.compression.plan import EncodedSplit
 from hanlin.compression.report import CompressionReport, Machine, VariantEvidence
-from hanlin.compression.search import EncodedSplit, search
+from hanlin.compression.search import search
 from hanlin.errors import Cancelled, EngineFailed, InvalidInput
 from hanlin.messages.said import Plain, Said
 from hanlin.tasks.likeness import LABELS

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from hanlin.compression.plan import EncodedSplit
 from hanlin.compression.report import CompressionReport
-from hanlin.compression.search import EncodedSplit, search
+from hanlin.compression.search import search
 from hanlin.engines import measured_unasked
 from hanlin.generation import GenerationSettings
 from hanlin.networks.config import NetworkConfig

@@ -18,11 +18,11 @@ from hanlin.console.views import (
     LabelScores,
     MetricsView,
     ModelView,
-    Prediction,
     VariantView,
     VersionView,
 )
 from hanlin.console.views_data import DatasetVersionView, DatasetView, DownloadView, Found, LabelRows, Place
+from hanlin.console.views_play import Prediction
 from hanlin.errors import HanlinError, NotFound, Unauthenticated
 from hanlin.messages.said import Said
 from hanlin.types import JsonObject, KeyId, Principal, TeamId

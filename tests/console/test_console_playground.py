@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hanlin.console.views import Piece, Prediction
+from hanlin.console.views_play import Piece, Prediction
 from hanlin.errors import InvalidInput
 
 

@@ -18,7 +18,8 @@ from hanlin.tasks.sql.examples import QueryExamples, read_annotation
 from hanlin.tasks.sql.grammar import SqlGrammar
 from hanlin.tasks.sql.metrics import query_metrics
 from hanlin.tasks.sql.query import render
-from hanlin.tasks.sql.reading import read_query, read_schema
+from hanlin.tasks.sql.reading import read_query
+from hanlin.tasks.sql.schema_reading import read_schema
 from hanlin.tasks.sql.settings import SqlSettings
 from hanlin.tasks.sql.suite import finds_the_same
 from hanlin.tasks.sql.words import numbers_in, pointer, spoken

@@ -22,20 +22,17 @@ from hanlin.client.values import (
     DatasetVersion,
     Deployment,
     Endpoint,
-    Entity,
     Job,
     JobEvent,
     Key,
     Model,
     ModelVersion,
-    Prediction,
-    Ranked,
     Rollback,
-    Scored,
     Task,
     UploadedFile,
     Variant,
 )
+from hanlin.client.values_answers import Entity, Prediction, Ranked, Scored
 
 __all__ = [
     "Answer",

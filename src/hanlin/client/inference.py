@@ -10,7 +10,8 @@ from pydantic import JsonValue
 from hanlin.client import inference_calls, replies
 from hanlin.client.core import AsyncCore, Core
 from hanlin.client.maps import AsyncMaps, Maps
-from hanlin.client.values import Aggregation, Answer, Endpoint, Entity, Prediction, Ranked
+from hanlin.client.values import Aggregation, Answer, Endpoint
+from hanlin.client.values_answers import Entity, Prediction, Ranked
 from hanlin.errors import InvalidInput
 
 

@@ -13,7 +13,8 @@ from hanlin.client import replies
 from hanlin.client.building import JSON, encoded, get, path_of
 from hanlin.client.steps import Call, Reply
 from hanlin.client.value import JsonObject
-from hanlin.client.values import Answer, Endpoint, Entity, Prediction, Ranked
+from hanlin.client.values import Answer, Endpoint
+from hanlin.client.values_answers import Entity, Prediction, Ranked
 from hanlin.errors import Internal, InvalidInput
 
 T = TypeVar("T")

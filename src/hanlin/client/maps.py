@@ -11,7 +11,7 @@ from hanlin.client.map_tables import Table, TableMap
 from hanlin.client.mapping import MapOptions, Mapping, OnError, plan_of
 from hanlin.client.questions import Classify, Question
 from hanlin.client.texts import aiterate, check_source, iterate, length_of
-from hanlin.client.values import Prediction
+from hanlin.client.values_answers import Prediction
 from hanlin.errors import HanlinError
 
 T = TypeVar("T")

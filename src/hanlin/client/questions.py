@@ -12,7 +12,8 @@ from pydantic import JsonValue
 from hanlin.client import inference_calls, replies
 from hanlin.client.steps import Call, Reply
 from hanlin.client.value import JsonObject
-from hanlin.client.values import Aggregation, Answer, Entity, Prediction, as_prediction
+from hanlin.client.values import Aggregation, Answer
+from hanlin.client.values_answers import Entity, Prediction, as_prediction
 from hanlin.errors import Internal
 from hanlin.types import LongText
 

@@ -15,7 +15,8 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 from hanlin import errors
 from hanlin.client.steps import Broken, Reply
 from hanlin.client.value import Value
-from hanlin.client.values import Answer, Prediction, Scored, as_prediction
+from hanlin.client.values import Answer
+from hanlin.client.values_answers import Prediction, Scored, as_prediction
 
 V = TypeVar("V", bound=Value)
 

@@ -11,12 +11,10 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from hanlin.compression.base import convert, said_of
 from hanlin.compression.batches import spread
@@ -24,9 +22,10 @@ from hanlin.compression.bench_client import BenchClient, Scores
 from hanlin.compression.choice import choose
 from hanlin.compression.judge import Judgement, judge, odd_neighbours, tolerance_of, unlike_reason
 from hanlin.compression.measure import Timing, measure
-from hanlin.compression.report import TARGETS, CompressionReport, Machine, Target, VariantEvidence
-from hanlin.engines import REFERENCE, TRAINED_FILES, max_batch_rows, reference_of, split_variant, variant_files
-from hanlin.errors import Cancelled, EngineFailed, HanlinError, InvalidInput
+from hanlin.compression.plan import EncodedSplit, Plan, check_plan, runnable
+from hanlin.compression.report import CompressionReport, Machine, Target, VariantEvidence
+from hanlin.engines import TRAINED_FILES, max_batch_rows, reference_of, split_variant, variant_files
+from hanlin.errors import Cancelled, EngineFailed, HanlinError
 from hanlin.generation import GenerationSettings
 from hanlin.messages.said import Plain, Said
 from hanlin.tasks.base import TASKS
@@ -37,39 +36,6 @@ from hanlin.training.ports import Progress
 NEIGHBOUR_ROWS = 4
 BATCH_TOKENS = 2048
 AGREEMENT = "agreement"  # the metric where there is no gold: closeness to the trained model
-
-
-@dataclass(frozen=True, slots=True)
-class EncodedSplit:
-    """Rows of a split as token ids, and what is right of them as `Task.metrics` takes it; None where there is no gold, only texts.
-
-    Args:
-        types: token types of the rows, for a model that reads them; empty: all 0.
-    """
-
-    ids: Sequence[Sequence[int]]
-    gold: npt.NDArray[Any] | None = None
-    types: Sequence[Sequence[int]] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """A search's inputs, as `search` documents them; `names` holds the reference first."""
-
-    folder: Path
-    out: Path
-    spec: ModelSpec
-    validation: EncodedSplit
-    test: EncodedSplit
-    calibration: Sequence[Sequence[int]]
-    names: tuple[str, ...]
-    budget: float
-    threads: int
-    rounds: int
-    max_tokens: int
-    more: Sequence[Sequence[int]]
-    more_types: Sequence[Sequence[int]] = ()
-    writing: GenerationSettings | None = None
 
 
 def search(
@@ -97,48 +63,17 @@ def search(
         EngineFailed: `reference_failed`.
         Cancelled: from `progress`.
     """
-    names = tuple(dict.fromkeys([reference_of(folder), *_runnable(folder, variants)]))
+    names = tuple(dict.fromkeys([reference_of(folder), *runnable(folder, variants)]))
     plan = Plan(
-        folder,
-        out or folder,
-        spec,
-        validation,
-        test,
-        calibration,
-        names,
-        budget_points,
-        threads,
-        rounds,
-        max_batch_tokens,
-        more,
-        more_types,
-        writing,
-    )
-    _check(plan, target)
+        folder, out or folder, spec, validation, test, calibration, names, budget_points, threads, rounds, max_batch_tokens,
+        more, more_types, writing,
+    )  # fmt: skip
+    check_plan(plan, target)
     running = _Search(plan, progress)
     try:
         return running.run(target)
     finally:
         running.close()
-
-
-def _runnable(folder: Path, variants: Sequence[str]) -> list[str]:
-    """Without those that run torch's weights, where the version has none."""
-    has_weights = reference_of(folder) == REFERENCE
-    return [name for name in variants if has_weights or variant_files(name)]
-
-
-def _check(plan: Plan, target: str) -> None:
-    if target not in TARGETS:
-        raise InvalidInput("invalid_search", option="target", value=str(target)[:40], allowed=", ".join(TARGETS))
-    if not 0 <= plan.budget <= 100:
-        raise InvalidInput("invalid_search", option="budget", value=plan.budget, allowed="0 to 100 points")
-    for split, rows in (("validation", plan.validation), ("test", plan.test)):
-        if len(rows.ids) == 0 and (split == "validation" or plan.validation.gold is not None):
-            raise InvalidInput("judging_rows_missing", split=split)
-    int8 = [name for name in plan.names if split_variant(name)[1] == "int8"]
-    if int8 and not any(len(row) for row in plan.calibration):
-        raise InvalidInput("calibration_empty", variant=int8[0])
 
 
 class _Search:

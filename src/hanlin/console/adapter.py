@@ -10,8 +10,9 @@ from hanlin.compression.pictures import pareto_svg
 from hanlin.compression.report import CompressionReport
 from hanlin.console import answers, reading
 from hanlin.console.reading_data import read_dataset_version
-from hanlin.console.views import EndpointSettings, EndpointView, JobEventView, JobView, ModelView, Prediction, VariantView, VersionView
+from hanlin.console.views import EndpointSettings, EndpointView, JobEventView, JobView, ModelView, VariantView, VersionView
 from hanlin.console.views_data import DatasetView, DownloadView
+from hanlin.console.views_play import Prediction
 from hanlin.console.words import LANGUAGES
 from hanlin.control import datasets, deployments, files, jobs, models
 from hanlin.control.platform import Platform

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from hanlin.console.views import Piece
+from hanlin.console.views_play import Piece
 from hanlin.errors import InvalidInput
 from hanlin.types import JsonObject, JsonValue
 

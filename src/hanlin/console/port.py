@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from hanlin.console.views import EndpointSettings, EndpointView, JobEventView, JobView, ModelView, Prediction
+from hanlin.console.views import EndpointSettings, EndpointView, JobEventView, JobView, ModelView
 from hanlin.console.views_data import DatasetView, DownloadView
+from hanlin.console.views_play import Prediction
 from hanlin.types import KeyId, Principal
 
 

@@ -27,6 +27,7 @@ from hanlin.models import (
     writers,
 )  # fmt: skip
 from hanlin.models.child import Guard, plain_guard
+from hanlin.models.folder_check import check_model_folder
 from hanlin.models.foreign_config import check_config
 from hanlin.models.tokenizer_probe import Probe, probe
 from hanlin.models.trial import check_size, try_out
@@ -41,9 +42,8 @@ from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.hidden_tokens import MASKS
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.tokenizer import load_tokenizer
-from hanlin.types import JsonObject, shorten
+from hanlin.types import JsonObject
 
-MAX_FILES = 200
 MAX_LENGTH = 512
 MAX_CONTINUED_LENGTH = 4096  # of a row that is continued
 
@@ -211,29 +211,6 @@ def _import_keras(file: Path, source: Path, out: Path, *, task: str, labels: Seq
         shutil.rmtree(out, ignore_errors=True)
         raise
     return Imported(graph.spec, False, graph.num_parameters, graph.head, graph.is_pooling_assumed)
-
-
-def check_model_folder(folder: Path, *, needed: frozenset[str] = allowed.NEEDED, besides: frozenset[str] = frozenset()) -> None:
-    """Names and kinds of files only. Raises InvalidInput (`unsupported_format`, `unexpected_file`, `missing_file`).
-
-    Args:
-        needed: files that must be there.
-        besides: files that may be, besides those and a tokenizer's.
-    """
-    known = needed | besides | allowed.TOKENIZER_FILES | allowed.OWN_FILES
-    entries = sorted(folder.iterdir())
-    if len(entries) > MAX_FILES:
-        raise InvalidInput("unexpected_file", file=f"{len(entries)} entries")
-    for path in entries:
-        if path.is_symlink():
-            raise InvalidInput("unexpected_file", file=shorten(path.name))
-        if allowed.IGNORED.fullmatch(path.name) or (path.is_file() and path.name in known):
-            continue
-        if allowed.PICKLES.fullmatch(path.name):
-            raise InvalidInput("unsupported_format", file=shorten(path.name))
-        raise InvalidInput("unexpected_file", file=shorten(path.name))
-    for name in sorted(needed - {path.name for path in entries}):
-        raise InvalidInput("missing_file", file=name)
 
 
 def _write_tokenizer(source: Path, out: Path) -> Probe:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hanlin.compression.base import MAX_CALIBRATION_ROWS
-from hanlin.compression.search import EncodedSplit
+from hanlin.compression.plan import EncodedSplit
 from hanlin.datasets import Split, read_split
 from hanlin.engines.asking import NO_LIMITS
 from hanlin.generation import GenerationSettings

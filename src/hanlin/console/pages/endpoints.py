@@ -9,7 +9,8 @@ from typing import cast, get_args
 from starlette.responses import RedirectResponse, Response
 
 from hanlin.console.answers import strokes
-from hanlin.console.views import EndpointSettings, Prediction
+from hanlin.console.views import EndpointSettings
+from hanlin.console.views_play import Prediction
 from hanlin.console.visits import Visit
 from hanlin.errors import InvalidInput, NotFound
 from hanlin.types import MAX_CACHE_TTL_S, MAX_IDLE_S, MAX_REPLICAS, Isolation, LongText, is_name

@@ -9,8 +9,9 @@ from typing import cast
 
 from hanlin.tasks.examples import BadExample, Column, Example, canonical, check_text
 from hanlin.tasks.sql.query import Query, render
-from hanlin.tasks.sql.reading import read_query, read_schema
+from hanlin.tasks.sql.reading import read_query
 from hanlin.tasks.sql.schema import SqlSchema
+from hanlin.tasks.sql.schema_reading import read_schema
 from hanlin.types import JsonObject, JsonValue
 
 

@@ -1,0 +1,69 @@
+"""What a search for variants is given: the rows that judge, the budget, the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from hanlin.compression.report import TARGETS
+from hanlin.engines import REFERENCE, reference_of, split_variant, variant_files
+from hanlin.errors import InvalidInput
+from hanlin.generation import GenerationSettings
+from hanlin.tasks.spec import ModelSpec
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedSplit:
+    """Rows of a split as token ids, and what is right of them as `Task.metrics` takes it; None where there is no gold, only texts.
+
+    Args:
+        types: token types of the rows, for a model that reads them; empty: all 0.
+    """
+
+    ids: Sequence[Sequence[int]]
+    gold: npt.NDArray[Any] | None = None
+    types: Sequence[Sequence[int]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A search's inputs, as `search` documents them; `names` holds the reference first."""
+
+    folder: Path
+    out: Path
+    spec: ModelSpec
+    validation: EncodedSplit
+    test: EncodedSplit
+    calibration: Sequence[Sequence[int]]
+    names: tuple[str, ...]
+    budget: float
+    threads: int
+    rounds: int
+    max_tokens: int
+    more: Sequence[Sequence[int]]
+    more_types: Sequence[Sequence[int]] = ()
+    writing: GenerationSettings | None = None
+
+
+def runnable(folder: Path, variants: Sequence[str]) -> list[str]:
+    """Without those that run torch's weights, where the version has none."""
+    has_weights = reference_of(folder) == REFERENCE
+    return [name for name in variants if has_weights or variant_files(name)]
+
+
+def check_plan(plan: Plan, target: str) -> None:
+    """Raises InvalidInput (`invalid_search`, `judging_rows_missing`, `calibration_empty`)."""
+    if target not in TARGETS:
+        raise InvalidInput("invalid_search", option="target", value=str(target)[:40], allowed=", ".join(TARGETS))
+    if not 0 <= plan.budget <= 100:
+        raise InvalidInput("invalid_search", option="budget", value=plan.budget, allowed="0 to 100 points")
+    for split, rows in (("validation", plan.validation), ("test", plan.test)):
+        if len(rows.ids) == 0 and (split == "validation" or plan.validation.gold is not None):
+            raise InvalidInput("judging_rows_missing", split=split)
+    int8 = [name for name in plan.names if split_variant(name)[1] == "int8"]
+    if int8 and not any(len(row) for row in plan.calibration):
+        raise InvalidInput("calibration_empty", variant=int8[0])
