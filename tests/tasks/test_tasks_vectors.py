@@ -26,7 +26,7 @@ def encoder_of(spec):
 def deaf_encoder(spec):
     """One whose tokenizer drops `~`."""
     made = encoder_of(spec)
-    made._tokenizer.normalizer = normalizers.Replace("~", "")
+    made.tokenizer.normalizer = normalizers.Replace("~", "")
     return made
 
 

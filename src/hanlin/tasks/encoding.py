@@ -37,7 +37,10 @@ class TextEncoder:
     """Cleans, segments and tokenises texts for one version. Safe on any thread.
 
     Attributes:
-        head, tail: special tokens that stand before and behind a text.
+        tokenizer: asked by `encodings_of` and `ids_of`; not to be changed.
+        text: how texts are cleaned and segmented.
+        head, tail: ids of the special tokens that stand before and behind a text; `num_special` of them together.
+        max_length: tokens of a row, special ones included.
 
     Args:
         tokenizer: one that pads or cuts is told not to; others, such as shared ones, are not touched: another thread may be asking them.
@@ -49,12 +52,12 @@ class TextEncoder:
             tokenizer.no_padding()
         if tokenizer.truncation is not None:
             tokenizer.no_truncation()
-        self._tokenizer = self.tokenizer = tokenizer
-        self._text = self.text = spec.text
+        self.tokenizer = tokenizer
+        self.text = spec.text
         self.num_special = tokenizer.num_special_tokens_to_add(False)
-        self._head, self._tail = frame_of(tokenizer, self.num_special)
-        self.head, self.tail = tuple(self._head), tuple(self._tail)
-        self._nothing = self._head + self._tail  # the row of a text without tokens
+        head, tail = frame_of(tokenizer, self.num_special)
+        self.head, self.tail = tuple(head), tuple(tail)
+        self._nothing = head + tail  # the row of a text without tokens
         self.pad_id = spec.pad_id
         self.max_length = spec.max_length
         self._cuts_start = spec.cuts == "start"
@@ -92,12 +95,12 @@ class TextEncoder:
             ("", "") if isinstance(text, TokenIds) else self.prepare(text, index, longest, is_end=is_end)
             for index, text in enumerate(texts)
         ]  # fmt: skip
-        rows = ids_of(self._tokenizer, [text for text, _ in prepared])
+        rows = ids_of(self.tokenizer, [text for text, _ in prepared])
         for index, (_, rest) in enumerate(prepared):
             if isinstance(given := texts[index], TokenIds):
                 rows[index] = self._given(given, index, long_text)
             if rest and len(rows[index]) < longest + _PREFIX_MARGIN_TOKENS:
-                rows[index] = ids_of(self._tokenizer, [self._text.segment(rest)])[0]  # few tokens in many characters: look at all of it
+                rows[index] = ids_of(self.tokenizer, [self.text.segment(rest)])[0]  # few tokens in many characters: look at all of it
         if max(map(len, rows), default=0) <= self.max_length:
             return Encoded([self.check_some(row, index) for index, row in enumerate(rows)])
         return self.fit(rows, long_text, longest, max_windows)
@@ -105,7 +108,7 @@ class TextEncoder:
     def size(self, text: str) -> int:
         """Tokens of a text, special ones included, however long it is. Raises as `encode`."""
         prepared, rest = self.prepare(text, 0, self.max_length)
-        return len(ids_of(self._tokenizer, [self._text.segment(rest) if rest else prepared])[0])
+        return len(ids_of(self.tokenizer, [self.text.segment(rest) if rest else prepared])[0])
 
     def encode_marked(self, texts: Sequence[Item], long_text: LongText, *, max_windows: int | None = None) -> Encoded:
         """Like `plan`, with what every token stands for in its text as it was sent; a text in windows is marked as a whole.
@@ -123,16 +126,15 @@ class TextEncoder:
             if kept <= self.max_length:
                 rows.append(row)
             elif long_text == "truncate":
-                row, kept = self._cut(row, self._head, self._tail), self.max_length
-                before: list[None] = [None] * len(self._head)
-                after: list[None] = [None] * len(self._tail)
-                whole = row, self._cut(whole[1], [*before], [*after]), self._cut(whole[2], [*before], [*after])
+                row, kept = self._cut(row, self.head, self.tail), self.max_length
+                before, after = (None,) * len(self.head), (None,) * len(self.tail)
+                whole = row, self._cut(whole[1], before, after), self._cut(whole[2], before, after)
                 cut.append(index)
                 rows.append(row)
             else:
                 self.check_length(kept, index, self.longest(long_text))
-                windows[index] = cut_windows(kept - self.num_special, self._room, place=len(self._head))
-                rows += framed(row, windows[index], len(self._tail))
+                windows[index] = cut_windows(kept - self.num_special, self._room, place=len(self.head))
+                rows += framed(row, windows[index], len(self.tail))
             nothing = [None] * (len(row) - kept)
             marks.append(Marks(None if isinstance(text, TokenIds) else text, [*whole[1][:kept], *nothing], [*whole[2][:kept], *nothing]))
         check_windows(windows, max_windows)
@@ -142,10 +144,10 @@ class TextEncoder:
         """Token ids of one text, with the span and the word of each; of ids that were given, only which are not of the frame."""
         if isinstance(text, TokenIds):
             row = self._given(text, index, long_text)
-            inside = range(len(self._head), len(row) - len(self._tail))
+            inside = range(len(self.head), len(row) - len(self.tail))
             return row, [(0, 0) if at in inside else None for at in range(len(row))], [None] * len(row)
         traced = self.traced(text, index, long_text)
-        found = encodings_of(self._tokenizer, [traced.text])[0]
+        found = encodings_of(self.tokenizer, [traced.text])[0]
         spans: list[Span | None] = [
             None if is_special or first == last else traced.original(first, last)
             for (first, last), is_special in zip(found.offsets, found.special_tokens_mask, strict=True)
@@ -162,11 +164,11 @@ class TextEncoder:
         """
         if long_text != "truncate":
             self.check_length(len(ids), index, self.longest(long_text))
-        check_vocabulary(ids, self._tokenizer, index)
+        check_vocabulary(ids, self.tokenizer, index)
         row = list(ids)
-        body = len(row) - len(self._tail)
-        if row[: len(self._head)] != self._head or row[body:] != self._tail or body < len(self._head):
-            raise InvalidInput("special_tokens_missing", index=index, before=str(self._head), after=str(self._tail))
+        body = len(row) - len(self.tail)
+        if tuple(row[: len(self.head)]) != self.head or tuple(row[body:]) != self.tail or body < len(self.head):
+            raise InvalidInput("special_tokens_missing", index=index, before=str([*self.head]), after=str([*self.tail]))
         return row
 
     def traced(self, text: str, index: int, long_text: LongText) -> Traced:
@@ -174,27 +176,27 @@ class TextEncoder:
         longest = self.longest(long_text)
         begin, _ = self.prepare(text, index, longest)  # refuses what is blank or broken
         if long_text != "truncate" and len(text) > _MIN_PREFIX_CHARACTERS:
-            self.check_length(len(ids_of(self._tokenizer, [begin])[0]), index, longest)
+            self.check_length(len(ids_of(self.tokenizer, [begin])[0]), index, longest)
             if len(text) > MAX_TRACED_CHARACTERS:
                 raise InvalidInput("text_too_long", index=index, length=len(text), unit="characters", limit=MAX_TRACED_CHARACTERS)
-        return prepare(self._text, text[:MAX_TRACED_CHARACTERS])
+        return prepare(self.text, text[:MAX_TRACED_CHARACTERS])
 
     def tokens(self, text: str, index: int, *, add_special_tokens: bool) -> list[Token]:
         """See `token_text.tokens_of`."""
-        return tokens_of(self._tokenizer, self._text, text, index, add_special_tokens=add_special_tokens)
+        return tokens_of(self.tokenizer, self.text, text, index, add_special_tokens=add_special_tokens)
 
     def text_of(self, ids: Sequence[int], index: int, *, skip_special_tokens: bool) -> str:
         """See `token_text.text_of`."""
-        return text_of(self._tokenizer, ids, index, skip_special_tokens=skip_special_tokens)
+        return text_of(self.tokenizer, ids, index, skip_special_tokens=skip_special_tokens)
 
     @functools.cached_property
     def spelling(self) -> Spelling:
         """The bytes of the tokens, of a byte-level tokenizer."""
-        return Spelling.of(self._tokenizer.get_vocab(with_added_tokens=False))
+        return Spelling.of(self.tokenizer.get_vocab(with_added_tokens=False))
 
     def ids(self, part: str) -> list[int]:
         """Tokens of a part of a text that is clean already; nothing stands around them."""
-        return list(encodings_of(self._tokenizer, [part])[0].ids)
+        return list(encodings_of(self.tokenizer, [part])[0].ids)
 
     def longest(self, long_text: LongText) -> int:
         """Tokens that a text may have, special ones included."""
@@ -216,13 +218,13 @@ class TextEncoder:
             text.encode("utf-8")
         except UnicodeEncodeError as error:
             raise InvalidInput("invalid_unicode", index=index, position=error.start) from None
-        clean = self._text.clean(text)
+        clean = self.text.clean(text)
         if is_blank(clean):
             raise InvalidInput("empty_text", index=index)
         limit = max(_MIN_PREFIX_CHARACTERS, (longest + _PREFIX_MARGIN_TOKENS) * _PREFIX_CHARACTERS_PER_TOKEN)
         if len(clean) <= limit:
-            return self._text.segment(clean), ""
-        return self._text.segment(clean[-limit:] if is_end else clean[:limit]), clean
+            return self.text.segment(clean), ""
+        return self.text.segment(clean[-limit:] if is_end else clean[:limit]), clean
 
     def check_some(self, row: list[int], index: int) -> list[int]:
         """The row itself. Raises InvalidInput (`empty_text`) for one without a token of its text."""
@@ -230,11 +232,11 @@ class TextEncoder:
             raise InvalidInput("empty_text", index=index)
         return row
 
-    def _cut(self, values: list[_T], head: list[_T], tail: list[_T]) -> list[_T]:
+    def _cut(self, values: Sequence[_T], head: Sequence[_T], tail: Sequence[_T]) -> list[_T]:
         """What stands for the tokens of a row that is too long, without what is too much: at its end, or at the start of the text."""
         if self._cuts_start:
-            return head + values[len(values) - self.max_length + len(head) :]
-        return values[: self.max_length - len(tail)] + tail
+            return [*head, *values[len(values) - self.max_length + len(head) :]]
+        return [*values[: self.max_length - len(tail)], *tail]
 
     def fit(self, rows: list[list[int]], long_text: LongText, longest: int, max_windows: int | None, *, first: int = 0) -> Encoded:
         """Rows as the model takes them; `first` is the index that refusals name for the first of them."""
@@ -246,11 +248,11 @@ class TextEncoder:
                 fitted.append(self.check_some(row, first + index))
             elif long_text == "truncate":
                 cut.append(index)
-                fitted.append(self._cut(row, self._head, self._tail))
+                fitted.append(self._cut(row, self.head, self.tail))
             elif long_text == "refuse" or len(row) > longest:
                 raise InvalidInput("text_too_long", index=first + index, length=len(row), unit="tokens", limit=longest)
             else:
-                windows[index] = cut_windows(len(row) - self.num_special, self._room, place=len(self._head))
-                fitted += framed(row, windows[index], len(self._tail))
+                windows[index] = cut_windows(len(row) - self.num_special, self._room, place=len(self.head))
+                fitted += framed(row, windows[index], len(self.tail))
         check_windows(windows, max_windows)
         return Encoded(fitted, tuple(cut), windows)
