@@ -30,7 +30,7 @@ from hanlin.serving.loaded import Loaded
 from hanlin.serving.pool import LocalPool
 from hanlin.serving.process import WorkerOptions
 from hanlin.serving.router import Request
-from hanlin.serving.shared import AdapterReplica, BaseReplica
+from hanlin.serving.shared import AdapterReplica, SharedQueue
 from hanlin.serving.wire import Answer, Call, Refusal
 from hanlin.tasks import TASKS, Limits, ModelSpec
 from hanlin.tasks.encoding import TextEncoder
@@ -84,16 +84,15 @@ class Gathered:
         tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
         self.session, self.bases = Shared(), Bases()
         self.fronts: list[AdapterReplica] = []
-        back: BaseReplica | None = None
         for number in range(3):
             labels = tuple(f"a{number}-{label}" for label in range(number + 2))
             spec = ModelSpec("text-classification", labels, 64, 0)
             base, seat = self.bases.enter("key", lambda: self.session, Path(str(number)))
             loaded = Loaded(TASKS.get(spec.task), spec, TextEncoder(tokenizer, spec), base.session, None, Limits(), "torch-fp32")
-            if back is None:
-                back = base.replica = BaseReplica(loaded, Batcher(max_batch_tokens=512, max_queue_tokens=1000))
+            if base.queue is None:
+                base.queue = SharedQueue(base.session, Batcher(max_batch_tokens=512, max_queue_tokens=1000), pad_id=0)
             leave = lambda base=base, seat=seat: self.bases.leave("key", base, seat)  # noqa: E731
-            self.fronts.append(AdapterReplica(loaded, back, seat, serial=number + 1, leave=leave))
+            self.fronts.append(AdapterReplica(loaded, base.queue, seat, leave=leave))
 
     def ask(self, number: int, text: str, answers: dict[str, object], name: str) -> int:
         call = Call(1, msgspec.Raw(msgspec.msgpack.encode([text, {}])), timeout_s=20.0, key="k")

@@ -13,6 +13,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from hanlin.serving.batcher import Batcher
+from hanlin.serving.engine_queue import EngineQueue
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.replica import Replica
 from hanlin.serving.turns import Turns
@@ -59,7 +60,7 @@ def replica_of(task: str, session: Session, labels: tuple[str, ...], turns: Turn
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     spec = ModelSpec(task, labels, 64, 0, vectors=None if labels else VectorSettings(1, is_normalized=False))
     loaded = Loaded(TASKS.get(task), spec, TextEncoder(tokenizer, spec), session, None, Limits())
-    return Replica(loaded, Batcher(max_batch_tokens=512, max_queue_tokens=10_000), turns=turns)
+    return Replica(loaded, EngineQueue(session, Batcher(max_batch_tokens=512, max_queue_tokens=10_000), pad_id=0, turns=turns))
 
 
 class Caller:
@@ -228,7 +229,7 @@ async def test_short_step_that_is_all_there_is_needs_no_thread_but_among_other_m
         assert session.threads[-1].startswith(where), number
         if number == 1:
             for _ in range(200):  # so many that it does not matter how long the first one took
-                caller.replica._batcher.observe(2, 0.001)
+                caller.replica.queue.batcher.observe(2, 0.001)
     caller.replica.close()
 
 
@@ -237,11 +238,11 @@ async def test_a_step_that_failed_tells_nothing_of_the_speed() -> None:
     session.open.set()
     session.run = lambda **_: 1 / 0  # type: ignore[assignment]
     replica = replica_of("text-classification", session, ("a", "b"))
-    replica._batcher.observe(2, 20.0)
+    replica.queue.batcher.observe(2, 20.0)
     caller = Caller(replica)
     caller.call(1, "w2 w3")
     await until(lambda: caller.replies)
-    assert replica._batcher.step_estimate_s(2) == pytest.approx(20.0)
+    assert replica.queue.batcher.step_estimate_s(2) == pytest.approx(20.0)
     replica.close()
 
 
@@ -250,7 +251,7 @@ async def test_a_step_that_takes_long_runs_on_the_engines_threads() -> None:
     session.open.set()
     replica = replica_of("text-classification", session, ("a", "b"))
     caller = Caller(replica)
-    replica._batcher.observe(2, 0.02)
+    replica.queue.batcher.observe(2, 0.02)
     caller.call(1, "w2 w3")
     await caller.answers(1)
     assert session.threads[-1].startswith("engine"), "it holds up reading and refusing"

@@ -26,6 +26,7 @@ from hanlin.networks.config import NetworkConfig
 from hanlin.networks.loading import build_generator, save_network
 from hanlin.serving.batcher import Batcher
 from hanlin.serving.declared import DeploymentSpec
+from hanlin.serving.engine_queue import EngineQueue
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.pool import LocalPool
 from hanlin.serving.process import WorkerOptions
@@ -79,7 +80,7 @@ class Caller:
 
     def __init__(self, session: Session) -> None:
         loaded = Loaded(Echo(), SPEC, TextEncoder(tokenizer(), SPEC), session, None, Limits())  # type: ignore[arg-type]  # enough of a task
-        self.replica = Replica(loaded, Batcher(max_batch_tokens=600, max_queue_tokens=10_000))
+        self.replica = Replica(loaded, EngineQueue(session, Batcher(max_batch_tokens=600, max_queue_tokens=10_000), pad_id=SPEC.pad_id))
         self.replies: dict[int, Answer | Refusal] = {}
 
     def call(self, number: int, inputs: object, *, timeout_s: float = 30.0, **parameters: int) -> int:

@@ -46,11 +46,15 @@ class Answering:
     Args:
         counters: where ends are counted.
         clock: monotonic seconds.
+
+    Attributes:
+        num_inflight: calls of the replica that wait or run, kept by the queue that holds them.
     """
 
     def __init__(self, loaded: Loaded, counters: Counters, clock: Callable[[], float]) -> None:
         self._loaded = loaded
-        self.counters = self._counters = counters
+        self.counters = counters
+        self.num_inflight = 0
         self._clock = clock
         self._json = msgspec.json.Encoder()
 
@@ -90,10 +94,10 @@ class Answering:
         except Exception as error:
             self.refuse(work.call, work.reply, error)
             return
-        self._counters.answered(self._clock() - work.queued_s + work.encode_s, decoded)
-        self._counters.truncated_texts += len(encoded.cut)
-        self._counters.windowed_texts += len(encoded.windows)
-        self._counters.written_tokens += work.written
+        self.counters.answered(self._clock() - work.queued_s + work.encode_s, decoded)
+        self.counters.truncated_texts += len(encoded.cut)
+        self.counters.windowed_texts += len(encoded.windows)
+        self.counters.written_tokens += work.written
         times_s = (work.started_s - work.queued_s, work.encode_s, work.engine_s, decoded_s - done_s, self._clock() - decoded_s)
         queue_ms, encode_ms, engine_ms, decode_ms, write_ms = (round(seconds * 1000, 3) for seconds in times_s)
         windows = tuple((index, len(pieces)) for index, pieces in encoded.windows.items()) if encoded.windows else ()
@@ -108,7 +112,7 @@ class Answering:
         if not isinstance(error, HanlinError):
             error = EngineFailed("engine_failed", details=f"{type(error).__name__}: {error}")
         if isinstance(error, EngineFailed | Internal):
-            self._counters.failed += 1
+            self.counters.failed += 1
         else:
-            self._counters.refused += 1
+            self.counters.refused += 1
         reply(Refusal(call.id, error.to_wire(call.language)))

@@ -6,18 +6,10 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
 
 from hanlin.engines.sharing import Seat, SharedSession
 from hanlin.serving.loaded import Loaded
-
-
-class Closing(Protocol):
-    """What is closed with its base."""
-
-    def close(self) -> None:
-        """Free it, and the session behind it."""
-        ...
+from hanlin.serving.shared import SharedQueue
 
 
 @dataclass(slots=True)
@@ -25,12 +17,12 @@ class SharedBase:
     """A base in memory and who stands on it.
 
     Attributes:
-        replica: queue and engine before it, once there are; made and read on the worker's event loop.
+        queue: before it, once there is one; made and read on the worker's event loop.
         num_served: adapters that ever stood on it.
     """
 
     session: SharedSession
-    replica: Closing | None = None
+    queue: SharedQueue | None = None
     num_users: int = 0
     num_served: int = 0
 
@@ -66,8 +58,8 @@ class Bases:
             if base.num_users:
                 return
             del self._bases[key]
-        if base.replica is not None:
-            base.replica.close()  # its session, too
+        if base.queue is not None:
+            base.queue.close()  # its session, too
         else:
             base.session.close()
 

@@ -22,12 +22,13 @@ from hanlin.observe.memory import settle
 from hanlin.serving.bases import Bases, Standing
 from hanlin.serving.batcher import Batcher
 from hanlin.serving.door import Door
+from hanlin.serving.engine_queue import EngineQueue
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.loading import describe, load, load_adapter
 from hanlin.serving.orders import Busy, Facts, Failed, Failure, Line, Load, ModelFacts, Order, Ready, Unload, Unloaded
 from hanlin.serving.parent import set_title
 from hanlin.serving.replica import Replica
-from hanlin.serving.shared import AdapterReplica, BaseReplica
+from hanlin.serving.shared import AdapterReplica, SharedQueue
 from hanlin.serving.turns import Turns
 from hanlin.tasks.base import Limits
 
@@ -147,20 +148,19 @@ class Host:
         if isinstance(found, Standing):
             loaded, replica = found.loaded, self._front(order, found)
         else:
-            loaded, replica = found, Replica(found, _batcher(order, found), turns=self._turns)
+            queue = EngineQueue(found.session, _batcher(order, found), pad_id=found.encoder.pad_id, turns=self._turns)
+            loaded, replica = found, Replica(found, queue)
         info = describe(loaded, version=order.version, variant=order.variant)
         door = Door(replica, token=order.token, info=info, broken=self.broken)
         server = await asyncio.get_running_loop().create_unix_server(door.protocol, sock=listener)
         return HeldModel(replica, door, server, f"{order.endpoint} {order.version} {order.variant}")
 
     def _front(self, order: Load, found: Standing) -> Replica:
-        """The adapter's own replica, before the one of its base."""
-        base = found.base
-        if base.replica is None:
-            base.replica = BaseReplica(found.loaded, _batcher(order, found.loaded), turns=self._turns)
-        assert isinstance(base.replica, BaseReplica), "made here"
-        leave = partial(self._bases.leave, order.base, base, found.seat)
-        return AdapterReplica(found.loaded, base.replica, found.seat, serial=base.replica.next_serial(), leave=leave)
+        """The adapter's own replica, before the queue of its base."""
+        base, loaded = found.base, found.loaded
+        if base.queue is None:
+            base.queue = SharedQueue(base.session, _batcher(order, loaded), pad_id=loaded.encoder.pad_id, turns=self._turns)
+        return AdapterReplica(loaded, base.queue, found.seat, leave=partial(self._bases.leave, order.base, base, found.seat))
 
     def _set_title(self) -> None:
         set_title(f"hanlin worker {', '.join(model.title for model in self._models.values())}")

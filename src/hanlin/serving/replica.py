@@ -1,38 +1,27 @@
-"""One loaded variant inside a worker: task, text encoder, and the engine behind its queue.
+"""One loaded variant inside a worker: task and text encoder, before the queue of its engine.
 
-`Replica` belongs to the event loop of the worker: the queue, the permits and every call in flight are touched there only. The
-engine has threads of its own (`stepper`); while they compute, the loop reads, encodes, answers and refuses. Only a short step
-that is all there is to do runs on the loop itself.
-(The batcher lives on the loop and not on the engine thread so that a full queue is refused at once, not after the step.)
+`Replica` belongs to the event loop of the worker: every call in flight is touched there only. While the engine computes, the loop reads,
+encodes, answers and refuses.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from functools import partial
 
 from hanlin.engines.base import check_tokens, writing
-from hanlin.engines.gathering import without_tokens
-from hanlin.errors import DeadlineExceeded, Internal, NotReady
-from hanlin.generation import FINISH_REASONS
+from hanlin.errors import DeadlineExceeded, NotReady
 from hanlin.serving.answering import Answering, Reply, Work
-from hanlin.serving.batcher import Batcher
-from hanlin.serving.counters import Counters
 from hanlin.serving.encodings import Encodings
-from hanlin.serving.filling import Batch
+from hanlin.serving.engine_queue import EngineQueue
 from hanlin.serving.loaded import Loaded
-from hanlin.serving.stepper import Step, Stepper
 from hanlin.serving.tokenizer_calls import answer_of_tokenizer, call_content
-from hanlin.serving.turns import Turns
 from hanlin.serving.watchdog import WATCHDOG
 from hanlin.serving.wire import Answer, Call, Report
 from hanlin.tasks.base import TaskRequest
 from hanlin.tasks.encoded import Encoded
-from hanlin.tasks.sequences import FINISHES, SEQUENCES
 
-_SHORT_STEP_S = 0.005  # for which reading and refusing may wait
 _INLINE_CHARACTERS = 2000  # shorter requests are encoded on the loop (about 0.2 ms); longer ones on the encoding thread
 
 
@@ -40,37 +29,36 @@ class Replica:
     """Answers calls. All methods run on the loop; `reply` is called there, exactly once a call unless it was cancelled.
 
     Args:
-        turns: shared by the models of a process.
-        clock: monotonic seconds.
-        stepper: how its steps are run.
+        queue: where rows wait for the engine.
+        answering: how calls end; by the queue's counters where none is given.
+        first_number: below those of its calls; replicas before one queue have numbers far apart.
+        kind: of all its rows; 0: as they are encoded.
+        leave: called once, when it is closed; None: the queue is closed.
+
+    Attributes:
+        queue: as it was given.
+        counters: of its calls.
     """
 
     def __init__(
-        self, loaded: Loaded, batcher: Batcher, *, turns: Turns | None = None, clock: Callable[[], float] = time.monotonic,
-        stepper: type[Stepper] = Stepper,
+        self, loaded: Loaded, queue: EngineQueue, *, answering: Answering | None = None, first_number: int = 0, kind: int = 0,
+        leave: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         self._loaded = loaded
-        self._batcher = batcher
-        self._turns = turns or Turns()
-        self._again = self._pump  # one object: it is told apart by it
-        self._turns.join(self._again)
-        self._clock = clock
-        self._loop = asyncio.get_running_loop()
-        self._stepper = stepper(loaded.session, pad_id=loaded.encoder.pad_id, done=self._stepped)
+        self.queue = queue
+        self._clock = queue.clock
+        self._answering = answering or Answering(loaded, queue.counters, queue.clock)
+        self.counters = self._answering.counters
+        self._kind = kind
+        self._leave = leave or queue.close
         self._encodings = Encodings()
-        self._work: dict[int, Work] = {}
-        self._next_number = 0
+        self._next_number = first_number
         self._is_draining = False
-        self._will_pump = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_s = 0.0
-        self.counters = Counters()
-        self._answering = Answering(loaded, self.counters, clock)
 
     @property
     def num_inflight(self) -> int:
         """Calls taken on and not yet ended."""
-        return len(self._work) + len(self._encodings)
+        return self._answering.num_inflight + len(self._encodings)
 
     def submit(self, call: Call, reply: Reply) -> int:
         """Take a call on; answers through `reply`, refusals too. Returns the number to `cancel` it by."""
@@ -84,7 +72,7 @@ class Replica:
             if call.timeout_s <= 0:
                 raise DeadlineExceeded("deadline_exceeded")
             if not call.is_suspect:
-                self._batcher.admit(key=call.key, lane=call.lane, now_s=begun_s)
+                self.queue.batcher.admit(key=call.key, lane=call.lane, now_s=begun_s)
             if call.operation != "answer":
                 self._ask_tokenizer(number, call, reply)
                 return number
@@ -100,8 +88,7 @@ class Replica:
     def cancel(self, number: int) -> None:
         """The caller has gone: drop what waits. A step that runs is not interrupted, but for the rows of one that writes; its answer is
         dropped."""
-        is_here = self._work.pop(number, None) is not None
-        self._batcher.drop(number)
+        is_here = self.queue.cancel(number)
         if self._encodings.drop(number) or is_here:
             self.counters.cancelled += 1
 
@@ -109,14 +96,15 @@ class Replica:
         """Refuse new calls, wait for those in flight. True when all have ended in time."""
         self._is_draining = True
         end_s = self._clock() + timeout_s
-        while (self._work or self._encodings) and self._clock() < end_s:
+        while self.num_inflight and self._clock() < end_s:
             await asyncio.sleep(0.01)
-        return not self._work and not self._encodings
+        return not self.num_inflight
 
     def values(self) -> dict[str, float]:
         """Gauges and counters by name."""
+        batcher, inflight = self.queue.batcher, self._answering.num_inflight
         return self.counters.values() | {
-            "queued_tokens": self._batcher.queued_tokens, "queued_calls": self._batcher.queued_calls, "inflight_calls": len(self._work),
+            "queued_tokens": batcher.queued_tokens, "queued_calls": batcher.queued_calls, "inflight_calls": inflight,
         }  # fmt: skip
 
     def report(self, number: int) -> Report:
@@ -156,147 +144,18 @@ class Replica:
 
         self._encodings.start(number, call.key, partial(self._encode, call, request), done)
 
-    def _enqueue(
-        self, number: int, call: Call, reply: Reply, *, request: TaskRequest, encoded: Encoded, begun_s: float,
-        answering: Answering | None = None, kind: int = 0,
-    ) -> None:  # fmt: skip
+    def _enqueue(self, number: int, call: Call, reply: Reply, *, request: TaskRequest, encoded: Encoded, begun_s: float) -> None:
         if encoded.with_tokens:
             check_tokens(self._loaded.variant, has_tokens=self._loaded.session.has_tokens)
         if encoded.generation is not None:
             writing(self._loaded.session, self._loaded.variant)
-        now_s = self._clock()
-        lengths, deadline_s = encoded.costs, begun_s + call.timeout_s
-        self._batcher.add(
-            number, lengths, now_s=now_s, deadline_s=deadline_s, key=call.key, lane=call.lane, is_suspect=call.is_suspect,
-            kind=kind or encoded.kind,
+        now_s, num_rows = self._clock(), len(encoded.costs)
+        work = Work(
+            call, reply, request, encoded, self._answering, now_s, now_s - begun_s, [None] * num_rows, num_rows, begun_s + call.timeout_s
         )  # fmt: skip
-        self._work[number] = Work(
-            call, reply, request, encoded, answering or self._answering, now_s, now_s - begun_s, [None] * len(lengths), len(lengths),
-            deadline_s,
-        )  # fmt: skip
-        if not self._stepper.num_idle:
-            self._set_timer(now_s)
-        elif not self._will_pump:  # once all that arrived together is queued: it makes one batch
-            self._will_pump = True
-            self._loop.call_soon(self._pump)
-
-    def _pump(self) -> None:
-        """Hand each idle stream of the engine a batch; keep the deadline timer right."""
-        self._will_pump = False
-        now_s = self._clock()
-        for number in self._batcher.expire(now_s):
-            if work := self._work.pop(number, None):
-                work.answering.counters.expired += 1
-                work.answering.refuse(work.call, work.reply, DeadlineExceeded("deadline_exceeded"))
-        while batch := self._take_batch(now_s):
-            self._start(batch, now_s)
-        while batch := self._take_ahead(now_s):
-            self._start(batch, now_s, has_turn=False)
-        self._set_timer(now_s)
-
-    def _take_batch(self, now_s: float) -> Batch | None:
-        """The next batch, when a stream is idle, something waits that may run now and it is our turn."""
-        stepper = self._stepper
-        if not stepper.num_idle or not self._batcher.queued_calls or not self._turns.take(self._again):
-            return None
-        batch = self._batcher.next_batch(now_s, num_idle=stepper.num_idle, is_idle=stepper.is_idle)
-        if batch is None:  # a suspect, which waits until nothing of ours runs
-            self._turns.give_back()
-        return batch
-
-    def _take_ahead(self, now_s: float) -> Batch | None:
-        """A batch for a stream that is at work, to go on with at once: from its end to the next beginning it would wait for this loop."""
-        if not self._stepper.has_room_ahead or not self._batcher.is_deep or self._turns.are_shared:
-            return None
-        return self._batcher.next_batch(now_s, is_idle=False)
-
-    def _start(self, batch: Batch, now_s: float, *, has_turn: bool = True) -> None:
-        held = [(self._work[item.call], item.index) for item in batch.items]
-        for work, _ in held:
-            work.started_s = work.started_s or now_s
-        rows = [work.encoded.rows[index] for work, index in held]
-        types = [work.encoded.types[index] for work, index in held if work.encoded.types is not None] or None
-        expected_s = self._batcher.step_estimate_s(batch.padded_tokens) * self._loaded.session.num_streams  # its share of the speed
-        with_tokens = any(work.encoded.with_tokens for work, _ in held)
-        step = Step(batch, rows, types, expected_s, has_turn=has_turn, with_tokens=with_tokens)
-        step.generation = [work.encoded.generation[index] for work, index in held if work.encoded.generation is not None] or None
-        step.is_wanted = lambda row: self._is_wanted(batch.items[row].call)
-        self._run(step)
-
-    def _run(self, step: Step) -> None:
-        if step.generation is None and 0 < step.expected_s < _SHORT_STEP_S and self._is_all_there_is():
-            self._stepper.run_here(step)
-        else:
-            self._stepper.start(step)
-
-    def _is_wanted(self, number: int) -> bool:
-        """Whether a call still waits for its answer, and may. On the engine's thread: it reads only."""
-        work = self._work.get(number)
-        return work is not None and self._clock() < work.deadline_s
-
-    def _is_all_there_is(self) -> bool:
-        """Nothing runs or waits, and there is no other model in the process."""
-        return self._stepper.is_idle and not self._batcher.queued_calls and not self._turns.are_shared
-
-    def _set_timer(self, now_s: float) -> None:
-        """Look at the deadlines again when the next one passes. A timer that fires too early does no harm, so most calls need none."""
-        if (next_s := self._batcher.next_deadline_s()) is None:
-            return
-        if self._timer is not None:
-            if self._timer_s <= next_s:
-                return
-            self._timer.cancel()
-        self._timer_s = next_s
-        self._timer = self._loop.call_later(max(0.0, next_s - now_s) + 0.001, self._look_at_deadlines)
-
-    def _look_at_deadlines(self) -> None:
-        self._timer = None
-        self._pump()
-
-    def _stepped(self, step: Step) -> None:
-        if step.has_turn:
-            self._turns.give_back()
-        self.counters.add_step(step.batch, step.seconds / step.num_beside)
-        if step.error is None:  # one that failed tells nothing of the engine's speed
-            self._batcher.observe(step.batch.padded_tokens, step.seconds / step.num_beside)
-        done: list[Work] = []
-        plain = without_tokens(step.outputs) if step.outputs and step.with_tokens else step.outputs
-        for row, item in enumerate(step.batch.items):
-            work = self._work.get(item.call)
-            if work is None:  # cancelled while it ran, or failed by another of its batches
-                continue
-            if step.outputs is None or plain is None:
-                self._batcher.drop(item.call)
-                del self._work[item.call]
-                work.answering.refuse(work.call, work.reply, step.error or Internal("internal"))
-                continue
-            if SEQUENCES in step.outputs and not self._took_up(step, row, work):
-                self._batcher.drop(item.call)
-                del self._work[item.call]
-                self.counters.expired += 1
-                work.answering.refuse(work.call, work.reply, DeadlineExceeded("deadline_exceeded"))
-                continue
-            work.found[item.index] = (step.outputs if work.encoded.with_tokens else plain, row)
-            work.num_missing -= 1
-            if work.step is not step:  # each step counts once, however many of the call's rows it held
-                work.step = step
-                work.engine_s += step.seconds
-            if not work.num_missing:
-                del self._work[item.call]
-                done.append(work)
-        self._pump()  # the engine goes on while the answers are written
-        self._answering.answer(done)
-        if not self._work:  # idle: the cheapest moment to see that nothing was lost or counted twice
-            self._batcher.check_integrity()
-
-    def _took_up(self, step: Step, row: int, work: Work) -> bool:
-        """Count what was written for a row; False when it was given up because its deadline passed."""
-        assert step.outputs is not None
-        work.written += int((step.outputs[SEQUENCES][row] >= 0).sum())
-        return FINISH_REASONS[int(step.outputs[FINISHES][row, 0])] != "cancelled"
+        self.queue.add(number, work, kind=self._kind or encoded.kind)
 
     def close(self) -> None:
-        """End the threads and free the model. In-flight calls must have ended."""
-        self._turns.forget(self._again)
-        self._stepper.close()
+        """End the threads and free the model, or leave it to others. In-flight calls must have ended."""
+        self._leave()
         self._encodings.close()

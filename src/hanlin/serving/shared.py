@@ -6,27 +6,21 @@ queue mixes the rows of all fronts, in turns between endpoint and key. Belongs t
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-from hanlin.engines.gathering import Found
+from hanlin.engines.base import Ids, Session
+from hanlin.engines.gathering import Found, Outputs
 from hanlin.engines.sharing import Seat, SharedSession
 from hanlin.serving.answering import Answering, Reply, Work
-from hanlin.serving.batcher import Batcher
 from hanlin.serving.counters import Counters
-from hanlin.serving.encodings import Encodings
+from hanlin.serving.engine_queue import EngineQueue
 from hanlin.serving.filling import Batch
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.replica import Replica
 from hanlin.serving.stepper import Step, Stepper
-from hanlin.serving.turns import Turns
-from hanlin.serving.watchdog import WATCHDOG
-from hanlin.serving.wire import Answer, Call, Refusal
-from hanlin.tasks.base import TaskRequest
-from hanlin.tasks.encoded import Encoded
-from hanlin.tasks.padding import pad
+from hanlin.serving.wire import Call
 
 _NUMBERS = 2**40  # calls of one front
 
@@ -34,17 +28,10 @@ _NUMBERS = 2**40  # calls of one front
 class SharedStepper(Stepper):
     """Steps whose rows are of several adapters."""
 
-    def compute(self, step: Step) -> None:
-        """See `Stepper.compute`."""
-        session: SharedSession = self._session  # type: ignore[assignment]  # `BaseReplica` gives it one
-        begun_s = time.perf_counter()
-        try:
-            with WATCHDOG.watched(step.expected_s):
-                arrays = pad(step.rows, self._pad_id, step.types).values()
-                step.outputs = session.run_rows(step.seats, *arrays, with_tokens=step.with_tokens)
-        except Exception as error:
-            step.error = error
-        step.seconds = time.perf_counter() - begun_s
+    def forward(self, step: Step, session: Session, arrays: Sequence[Ids]) -> Outputs:
+        """See `Stepper.forward`."""
+        shared: SharedSession = session  # type: ignore[assignment]  # a shared queue has no other
+        return shared.run_rows(step.seats, *arrays, with_tokens=step.with_tokens)
 
 
 class AdapterAnswering(Answering):
@@ -81,133 +68,48 @@ class AdapterAnswering(Answering):
         self.counters.engine_s += work.engine_s * min(1.0, len(work.found) / len(batch.items))
 
 
-class _Together:
-    """Hands finished calls to the fronts they came by."""
+class SharedQueue(EngineQueue):
+    """Queue and engine of a base. Nobody calls it; the fronts before it do."""
 
-    def __init__(self) -> None:
-        self.counters = Counters()
-
-    def answer(self, done: Sequence[Work]) -> None:
-        """See `Answering.answer`."""
-        by_front: dict[int, list[Work]] = {}
-        for work in done:
-            by_front.setdefault(id(work.answering), []).append(work)
-        for works in by_front.values():
-            works[0].answering.answer(works)
-
-
-class BaseReplica(Replica):
-    """Queue and engine of a base. Nobody calls it; its fronts do."""
-
-    def __init__(
-        self, loaded: Loaded, batcher: Batcher, *, turns: Turns | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
-        super().__init__(loaded, batcher, turns=turns, clock=clock, stepper=SharedStepper)
-        self._answering = _Together()  # type: ignore[assignment]  # all that is asked of it here
-        self._seats: dict[int, Seat] = {}  # of waiting calls
-        self._num_fronts = 0
-
-    @property
-    def batcher(self) -> Batcher:
-        """The one queue."""
-        return self._batcher
+    stepper = SharedStepper
+    _num_fronts = 0
 
     def next_serial(self) -> int:
-        """A number for one more front."""
+        """A number for one more front, from 1."""
         self._num_fronts += 1
         return self._num_fronts
 
-    def take(
-        self, number: int, call: Call, reply: Reply, *, request: TaskRequest, encoded: Encoded, begun_s: float, answering: AdapterAnswering
-    ) -> None:
-        """Queue a call of a front."""
-        self._seats[number] = answering.seat
-        try:
-            self._enqueue(
-                number, call, reply, request=request, encoded=encoded, begun_s=begun_s, answering=answering, kind=answering.seat.kind
-            )  # fmt: skip
-        except BaseException:
-            del self._seats[number]
-            raise
-
-    def work_of(self, number: int) -> Work:
-        """What is known of a waiting call."""
-        return self._work[number]
-
-    def forget(self, number: int) -> None:
-        """A call has ended."""
-        self._seats.pop(number, None)
-
-    def _start(self, batch: Batch, now_s: float, *, has_turn: bool = True) -> None:
-        held = [(self._work[item.call], item.index) for item in batch.items]
-        for work, _ in held:
-            work.started_s = work.started_s or now_s
-        seats = [self._seats[item.call] for item in batch.items]
-        rows = [work.encoded.rows[index] for work, index in held]
-        types = None
+    def step_of(self, batch: Batch, held: Sequence[tuple[Work, int]]) -> Step:
+        """See `EngineQueue.step_of`."""
+        step = super().step_of(batch, held)
+        seats = [_seat_of(work) for work, _ in held]
+        step.seats, step.types = [seat.number for seat in seats], None
         if any(seat.has_types for seat in seats):  # one text alone is all first text
-            types = [
+            step.types = [
                 [0] * len(row) if work.encoded.types is None else work.encoded.types[index]
-                for (work, index), row in zip(held, rows, strict=True)
+                for (work, index), row in zip(held, step.rows, strict=True)
             ]
-        step = Step(
-            batch, rows, types, self._batcher.step_estimate_s(batch.padded_tokens), has_turn=has_turn,
-            with_tokens=any(work.encoded.with_tokens for work, _ in held), seats=[seat.number for seat in seats],
-        )  # fmt: skip
-        self._run(step)
+        return step
+
+
+def _seat_of(work: Work) -> Seat:
+    assert isinstance(work.answering, AdapterAnswering), "only fronts have the queue"
+    return work.answering.seat
 
 
 class AdapterReplica(Replica):
     """One adapter: what callers meet. Does what `Replica` does, with the base's queue and engine.
 
     Args:
-        serial: of this front among all of its base, ever.
         leave: called once, when it is closed.
     """
 
-    def __init__(
-        self, loaded: Loaded, base: BaseReplica, seat: Seat, *, serial: int, leave: Callable[[], None],
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:  # fmt: skip
-        self._loaded = loaded
-        self._base = base
-        self._batcher = base.batcher
-        self._clock = clock
-        self._encodings = Encodings()
-        self._next_number = serial * _NUMBERS
-        self._is_draining = False
-        self._work = {}
-        self.counters = Counters()
-        self._mine = AdapterAnswering(loaded, self.counters, clock, seat)
-        self._answering = self._mine
-        self._leave = leave
+    def __init__(self, loaded: Loaded, queue: SharedQueue, seat: Seat, *, leave: Callable[[], None]) -> None:
+        serial = queue.next_serial()
+        answering = AdapterAnswering(loaded, Counters(), queue.clock, seat)
+        super().__init__(loaded, queue, answering=answering, first_number=serial * _NUMBERS, kind=seat.kind, leave=leave)
         self._key = f"{serial}/"
 
     def submit(self, call: Call, reply: Reply) -> int:
         """See `Replica.submit`. Endpoints take turns as keys do."""
         return super().submit(msgspec.structs.replace(call, key=f"{self._key}{call.key}"), reply)
-
-    def cancel(self, number: int) -> None:
-        """See `Replica.cancel`."""
-        is_here = self._work.pop(number, None) is not None
-        self._base.cancel(number)
-        self._base.forget(number)
-        if self._encodings.drop(number) or is_here:
-            self.counters.cancelled += 1
-
-    def close(self) -> None:
-        """End the thread and leave the base. In-flight calls must have ended."""
-        self._encodings.close()
-        self._leave()
-
-    def _enqueue(
-        self, number: int, call: Call, reply: Reply, *, request: TaskRequest, encoded: Encoded, begun_s: float,
-        answering: Answering | None = None, kind: int = 0,
-    ) -> None:  # fmt: skip
-        def ended(frame: Answer | Refusal) -> None:
-            self._work.pop(number, None)
-            self._base.forget(number)
-            reply(frame)
-
-        self._base.take(number, call, ended, request=request, encoded=encoded, begun_s=begun_s, answering=self._mine)
-        self._work[number] = self._base.work_of(number)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from hanlin.engines.base import Session, writing
+from hanlin.engines.base import Ids, Session, writing
 from hanlin.engines.gathering import Outputs
 from hanlin.generation import GenerationSettings
 from hanlin.serving.filling import Batch
@@ -110,12 +110,16 @@ class Stepper:
         try:
             if step.generation is None:
                 with WATCHDOG.watched(step.expected_s):
-                    step.outputs = self._session.run(*pad(step.rows, self._pad_id, step.types).values(), with_tokens=step.with_tokens)
+                    step.outputs = self.forward(step, self._session, [*pad(step.rows, self._pad_id, step.types).values()])
             else:
                 step.outputs = self._write(step, step.generation)
         except Exception as error:
             step.error = error
         step.seconds = time.perf_counter() - begun_s
+
+    def forward(self, step: Step, session: Session, arrays: Sequence[Ids]) -> Outputs:
+        """What the session makes of the padded rows: `(rows, longest row)` int64 each, as `pad` orders them."""
+        return session.run(*arrays, with_tokens=step.with_tokens)
 
     def _write(self, step: Step, settings: list[GenerationSettings]) -> Outputs:
         """A step of many steps: between two of them rows may leave, and the watchdog sees that it goes on."""
