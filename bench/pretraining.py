@@ -16,7 +16,6 @@ import hashlib
 import json
 import random
 import tempfile
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,9 +24,9 @@ from statistics import mean, pstdev
 
 import torch
 
+from corpus_training import Told, add_options, options_of
 from hanlin.datasets import Split
 from hanlin.datasets.corpora import CORPORA, Source
-from hanlin.messages.said import Plain, Said
 from hanlin.networks.filler import build_filler
 from hanlin.networks.loading import save_network
 from hanlin.training.checkpoints import FolderCheckpoints
@@ -50,23 +49,6 @@ NETWORK: dict[str, JsonValue] = {
     "precision": "bf16", "batch_tokens": 4096,
 }  # fmt: skip
 TEXTS = {"en": 500, "zh": 20_000}
-
-
-class Told(Silent):
-    """One line an evaluation."""
-
-    def __init__(self) -> None:
-        self.began_s = time.perf_counter()
-
-    def report(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
-        """See `Progress`."""
-        if "validation_loss" in metrics or step in {20, 100}:
-            shown = {name: round(value, 4) for name, value in metrics.items()}
-            print(json.dumps({"step": step, "of": total, "seconds": round(time.perf_counter() - self.began_s)} | shown), flush=True)
-
-    def message(self, code: str, /, **params: Plain | Said) -> None:
-        """See `Progress`."""
-        print(code, params, flush=True)
 
 
 @dataclass(frozen=True)
@@ -162,13 +144,13 @@ def main() -> None:
     parser.add_argument("--texts", type=int)
     parser.add_argument("--labels", type=int, nargs="*", default=[100, 300])
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--set", action="append", default=[])
+    add_options(parser)
     parser.add_argument("--base", type=Path, help="pretrained weights to judge, instead of pretraining some")
     parser.add_argument("--keep", type=Path, help="where the pretrained network is left")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     texts, tasks = english() if asked.language == "en" else chinese()
-    more = {name: json.loads(value) for name, _, value in (item.partition("=") for item in asked.set)}
+    more = options_of(asked)
     options = {"objective": asked.objective, "threads": 1} | ({"epochs": asked.epochs} if asked.epochs else {}) | more
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)

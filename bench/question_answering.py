@@ -27,12 +27,8 @@ from typing import Any
 
 import numpy as np
 
-from hanlin.datasets import Split, bundled, read_split
-from hanlin.datasets.corpora import CORPORA
-from hanlin.datasets.corpora.base import Source
-from hanlin.datasets.corpora.writing import write
-from hanlin.datasets.ingest import ingest
-from hanlin.datasets.values import ReadOptions, SourceFile
+from corpus_training import Told, add_options, corpus_splits, options_of
+from hanlin.datasets import Split, bundled
 from hanlin.engines import REFERENCE
 from hanlin.engines.asking import Questioner
 from hanlin.engines.torch_engine import TorchSession
@@ -51,7 +47,6 @@ from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
 from hanlin.training.train import train
 from hanlin.types import JsonObject
-from token_classification import Told
 from training_data import CACHE, e5_base
 
 TASK = TASKS.get("question-answering")
@@ -73,13 +68,6 @@ class Place:
     def text(self) -> str:
         """What it says."""
         return self.context[self.start : self.end]
-
-
-def splits(language: str, rows: int, work: Path) -> list[Split]:
-    """Train, validation and test rows as `hanlin dataset add` divides them."""
-    written = write(CORPORA.get(CORPUS[language]), Source(CACHE), work, rows=rows)
-    ingest([SourceFile(written.path.name, written.path)], task=TASK, options=ReadOptions(), out=work / "rows")
-    return [read_split(work / "rows", name) for name in ("train", "validation", "test")]
 
 
 def base_of(language: str, rows: Sequence[Split], work: Path) -> Path:
@@ -171,7 +159,7 @@ def one(language: str, rows: int, more: JsonObject, *, is_trained: bool) -> dict
     """All figures of a language, or those that need no training."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        parts = splits(language, rows, work)
+        parts = corpus_splits(CORPUS[language], TASK.name, work, rows=rows)
         learned, validation, test = parts
         base = base_of(language, parts, work)
         golds = [[item["text"] for item in json.loads(annotation)["answers"]] for annotation in test.labels]
@@ -203,9 +191,9 @@ def main() -> None:
     parser.add_argument("--only", choices=sorted(CORPUS))
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--search", action="store_true")
-    parser.add_argument("--set", action="append", default=[])
+    add_options(parser)
     asked = parser.parse_args()
-    more = {name: json.loads(value) for name, _, value in (item.partition("=") for item in asked.set)}
+    more = options_of(asked)
     for language in [asked.only] if asked.only else CORPUS:
         print(json.dumps({"bench": "question_answering", **one(language, asked.rows, more, is_trained=not asked.search)}), flush=True)
 

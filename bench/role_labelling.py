@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from corpus_training import Told, add_options, options_of
 from hanlin.datasets import Split
 from hanlin.datasets.corpora import CORPORA, Source
 from hanlin.tasks import TASKS
@@ -24,7 +25,7 @@ from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
 from hanlin.training.train import train
-from token_classification import Told, splits
+from token_classification import splits
 from training_data import CACHE
 
 TASK = "semantic-role-labelling"
@@ -50,7 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="lstm")
     parser.add_argument("--rows", type=int)
-    parser.add_argument("--set", action="append", default=[])
+    add_options(parser)
     asked = parser.parse_args()
     found: dict[str, str] = {}
     for row in CORPORA.get("brown-roles").rows(Source(CACHE)):
@@ -60,7 +61,7 @@ def main() -> None:
     labels = tuple(sorted({role for annotation in rows.labels for frame in read_frames(annotation) for _, _, role in frame.arguments}))
     validation, test = (_known(part, labels) for part in (validation, test))
     print(f"SILVER: {len(rows)} / {len(validation)} / {len(test)} rows; yardstick F1 {yardstick(rows, test):.4f}", flush=True)
-    more = {name: json.loads(value) for name, _, value in (item.partition("=") for item in asked.set)}
+    more = options_of(asked)
     config = TrainConfig.from_json({"tokenizer": "wordpiece", **more}, model=asked.model, task=TASK)
     with tempfile.TemporaryDirectory() as work:
         out, began = Path(work) / "out", time.perf_counter()

@@ -14,13 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from hanlin.datasets import Split, bundled, ingest, read_split
-from hanlin.datasets.corpora import CORPORA
-from hanlin.datasets.corpora.base import Source
-from hanlin.datasets.corpora.writing import write
-from hanlin.datasets.values import ReadOptions, SourceFile
+from corpus_training import add_options, corpus_splits, options_of
+from hanlin.datasets import bundled
 from hanlin.models.importing import import_folder
-from hanlin.tasks import TASKS
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
@@ -35,19 +31,11 @@ TASK = "semantic-parsing"
 FIGURES = ("exact_match", "intent_accuracy", "slot_f1")
 
 
-def splits(language: str, work: Path) -> tuple[Split, Split, Split]:
-    """The rows of the corpus as `hanlin dataset add` divides them."""
-    file = write(CORPORA.get(f"home-intents-{language}"), Source(CACHE), work).path
-    ingest([SourceFile(file.name, file)], task=TASKS.get(TASK), options=ReadOptions(), out=work / "rows")
-    found = (read_split(work / "rows", name) for name in ("train", "validation", "test"))
-    return next(found), next(found), next(found)
-
-
 def reading(language: str, model: str, options: JsonObject) -> JsonObject:
     """Train and read the test rows once."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        rows, validation, test = splits(language, work)
+        rows, validation, test = corpus_splits(f"home-intents-{language}", TASK, work)
         base = None
         if model in {"minilm", "e5"}:
             base = work / "base"
@@ -77,9 +65,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=("en", "zh"))
     parser.add_argument("--model", choices=("lstm", "gru", "minilm", "e5"), default="lstm")
-    parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of the training, its value as JSON")
+    add_options(parser)
     chosen = parser.parse_args()
-    options = {name: json.loads(value) for name, _, value in (item.partition("=") for item in chosen.set)}
+    options = options_of(chosen)
     for language in [chosen.only] if chosen.only else ["en", "zh"]:
         print(json.dumps(reading(language, chosen.model, options), ensure_ascii=False))
 

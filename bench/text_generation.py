@@ -22,11 +22,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hanlin.datasets import Split, ingest, read_split
+from corpus_training import add_options, file_splits, options_of
+from hanlin.datasets import Split
 from hanlin.datasets.corpora import CORPORA
 from hanlin.datasets.corpora.base import Source
-from hanlin.datasets.values import ReadOptions, SourceFile
-from hanlin.tasks import TASKS
 from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
@@ -100,8 +99,7 @@ def reading(name: str, options: JsonObject, *, num_rows: int, num_test: int, kee
         work = Path(folder)
         file = work / "texts.jsonl"
         file.write_text("\n".join(json.dumps(row, ensure_ascii=False) for row in texts(name)), encoding="utf-8")
-        ingest([SourceFile(file.name, file)], task=TASKS.get(TASK), options=ReadOptions(), out=work / "rows")
-        whole = [read_split(work / "rows", split) for split in ("train", "validation", "test")]
+        whole = file_splits(file, TASK, work)
         sizes = (num_rows, 300, num_test)
         rows, validation, test = (Split(part.texts[: n or None], part.labels[: n or None]) for part, n in zip(whole, sizes, strict=True))
         config = TrainConfig.from_json({**OPTIONS[name], **options}, model="transformer", task=TASK)
@@ -130,10 +128,10 @@ def main() -> None:
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--rows", type=int, default=0, help="training rows; 0: all")
     parser.add_argument("--test", type=int, default=1000, help="test rows; 0: all")
-    parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of the training, its value as JSON")
+    add_options(parser)
     parser.add_argument("--keep", type=Path, help="where the trained model is left")
     chosen = parser.parse_args()
-    options = {name: json.loads(value) for name, _, value in (item.partition("=") for item in chosen.set)}
+    options = options_of(chosen)
     found = reading(chosen.case, options, num_rows=chosen.rows, num_test=chosen.test, keep=chosen.keep)
     print(json.dumps(found, ensure_ascii=False))
 

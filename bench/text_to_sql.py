@@ -17,12 +17,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from hanlin.datasets import Split, ingest, read_split
-from hanlin.datasets.corpora import CORPORA, library
-from hanlin.datasets.corpora.base import Source
-from hanlin.datasets.corpora.writing import write
-from hanlin.datasets.values import ReadOptions, SourceFile
-from hanlin.tasks import TASKS
+from corpus_training import add_options, corpus_splits, options_of
+from hanlin.datasets.corpora import library
 from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
@@ -30,17 +26,8 @@ from hanlin.training.examples import TrainData
 from hanlin.training.ports import Silent
 from hanlin.training.train import train
 from hanlin.types import JsonObject
-from training_data import CACHE
 
 TASK = "text-to-sql"
-
-
-def splits(language: str, work: Path) -> tuple[Split, Split, Split]:
-    """The rows of the corpus as `hanlin dataset add` divides them."""
-    file = write(CORPORA.get(f"library-queries-{language}"), Source(CACHE), work).path
-    ingest([SourceFile(file.name, file)], task=TASKS.get(TASK), options=ReadOptions(), out=work / "rows")
-    found = (read_split(work / "rows", name) for name in ("train", "validation", "test"))
-    return next(found), next(found), next(found)
 
 
 def runs(database: sqlite3.Connection, sql: str) -> Counter[tuple[object, ...]] | None:
@@ -55,7 +42,7 @@ def reading(language: str, options: JsonObject, *, show: bool) -> JsonObject:
     """Train and read the test rows once."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        rows, validation, test = splits(language, work)
+        rows, validation, test = corpus_splits(f"library-queries-{language}", TASK, work)
         config = TrainConfig.from_json(options, model="transformer", task=TASK)
         began_s = time.perf_counter()
         report = train(
@@ -86,10 +73,10 @@ def main() -> None:
     """Prints one JSON object a language."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=("en", "zh"))
-    parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of the training, its value as JSON")
+    add_options(parser)
     parser.add_argument("--show", action="store_true", help="also the test questions whose query differs")
     chosen = parser.parse_args()
-    options = {name: json.loads(value) for name, _, value in (item.partition("=") for item in chosen.set)}
+    options = options_of(chosen)
     for language in [chosen.only] if chosen.only else ["en", "zh"]:
         print(json.dumps(reading(language, options, show=chosen.show), ensure_ascii=False))
 

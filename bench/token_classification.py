@@ -18,9 +18,9 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
+from corpus_training import Told, add_options, options_of
 from hanlin.datasets import Split
 from hanlin.datasets.corpora import CORPORA, Source
-from hanlin.messages.said import Plain, Said
 from hanlin.tasks import TASKS
 from hanlin.tasks.tagged_texts import quality_of, read_tagging
 from hanlin.tasks.tags import Named, expand
@@ -28,7 +28,6 @@ from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
-from hanlin.training.ports import Silent
 from hanlin.training.train import train
 from hanlin.types import JsonValue
 from training_data import CACHE
@@ -36,23 +35,6 @@ from training_data import CACHE
 TASK = "token-classification"
 CORPUS = {"entities": "newspaper-entities", "pos": "newspaper-pos", "words": "newspaper-pos"}
 OPTIONS: dict[str, dict[str, JsonValue]] = {"entities": {}, "pos": {"crf": False, "epochs": 3}, "words": {"tags": "bioes", "epochs": 3}}
-
-
-class Told(Silent):
-    """One line an evaluation."""
-
-    def __init__(self) -> None:
-        self.began_s = time.perf_counter()
-
-    def report(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
-        """See `Progress`."""
-        if "validation_loss" in metrics or step in (20, 100):
-            shown = {name: round(value, 4) for name, value in metrics.items()}
-            print(json.dumps({"step": step, "of": total, "seconds": round(time.perf_counter() - self.began_s)} | shown), flush=True)
-
-    def message(self, code: str, /, **params: Plain | Said) -> None:
-        """See `Progress`."""
-        print(code, params, flush=True)
 
 
 def rows_of(kind: str, most: int | None) -> list[tuple[str, str]]:
@@ -105,13 +87,13 @@ def main() -> None:
     parser.add_argument("kind", nargs="?", default="entities", choices=[*CORPUS])
     parser.add_argument("--model", default="lstm")
     parser.add_argument("--rows", type=int)
-    parser.add_argument("--set", action="append", default=[])
+    add_options(parser)
     parser.add_argument("--vectors", type=Path)
     asked = parser.parse_args()
     rows, validation, test = splits(rows_of(asked.kind, asked.rows))
     labels = tuple(sorted({name for annotation in rows.labels for _, _, name in read_tagging(annotation).entities}))
     print(f"{len(rows)} / {len(validation)} / {len(test)} rows; yardstick F1 {yardstick(rows, test, labels):.4f}", flush=True)
-    more = {name: json.loads(value) for name, _, value in (item.partition("=") for item in asked.set)}
+    more = options_of(asked)
     config = TrainConfig.from_json({**OPTIONS[asked.kind], **more}, model=asked.model, task=TASK)
     with tempfile.TemporaryDirectory() as work:
         out, began = Path(work) / "out", time.perf_counter()

@@ -1,6 +1,6 @@
 """Rankings by words, by cosine and by a trained cross-encoder: nDCG@10 of held-out queries.
 
-usage: python bench/training_reranking.py [--only NAME] [--rows N] [--set '{"epochs": 1}']
+usage: python bench/training_reranking.py [--only NAME] [--rows N] [--set option=value …]
 
     help-en    MiniLM, heading of a help section → the text below it (English, silver)
     help-zh    e5-small, the same in Chinese (silver)
@@ -19,6 +19,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from corpus_training import add_options, corpus_splits, options_of
 from hanlin.datasets import Split
 from hanlin.tasks.ranking_exam import CANDIDATES, groups_of, judge_groups
 from hanlin.tasks.ranking_metrics import ScalarMetrics
@@ -32,7 +33,7 @@ from hanlin.training.ports import Silent
 from hanlin.training.related import read_examples
 from hanlin.training.train import train
 from hanlin.types import JsonObject
-from training_retrieval import Case, base_of, splits
+from training_retrieval import Case, base_of
 
 CASES = {
     "help-en": Case("help-retrieval-en", "minilm", {"epochs": 2, "train_length": 96}, 4_000),
@@ -64,7 +65,7 @@ def one(case: Case, rows: int, options: JsonObject) -> dict[str, object]:
     """Figures of a case."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        train_rows, validation, test = splits(case, rows or case.rows, work, task="reranking")
+        train_rows, validation, test = corpus_splits(case.corpus, "reranking", work, rows=rows or case.rows)
         base = base_of(case, [train_rows, validation, test], work)
         words, cosine = by_words(test), by_cosine(base, test, work)
         began_s = time.perf_counter()
@@ -85,9 +86,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", choices=sorted(CASES))
     parser.add_argument("--rows", type=int, default=0)
-    parser.add_argument("--set", type=json.loads, default={})
+    add_options(parser)
     options = parser.parse_args()
-    found = {name: one(CASES[name], options.rows, options.set) for name in ([options.only] if options.only else CASES)}
+    found = {name: one(CASES[name], options.rows, options_of(options)) for name in ([options.only] if options.only else CASES)}
     print("| corpus | base | rows train / test | by words | by cosine | trained (95 %) | MRR | recall@1 | training |")
     print("|---|---|---|---|---|---|---|---|---|")
     for item in found.values():

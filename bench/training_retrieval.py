@@ -1,6 +1,6 @@
 """Search before and after fine-tuning: nDCG@10 on held-out pairs, of the base as it is and of what `hanlin train` makes of it.
 
-usage: python bench/training_retrieval.py [--only NAME] [--rows N] [--set '{"rate": 1e-4}'] [--validation]
+usage: python bench/training_retrieval.py [--only NAME] [--rows N] [--set option=value …] [--validation]
 
     packages   MiniLM, synopsis of a package → its description (English, silver)
     answers    MiniLM, question → answer (English, gold)
@@ -21,14 +21,9 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from hanlin.datasets import Split, bundled, read_split
-from hanlin.datasets.corpora import CORPORA
-from hanlin.datasets.corpora.base import Source
-from hanlin.datasets.corpora.writing import write
-from hanlin.datasets.ingest import ingest
-from hanlin.datasets.values import ReadOptions, SourceFile
+from corpus_training import add_options, corpus_splits, options_of
+from hanlin.datasets import Split, bundled
 from hanlin.models.importing import import_folder
-from hanlin.tasks import TASKS
 from hanlin.tasks.ranking_metrics import ScalarMetrics
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.vectors import VectorSettings
@@ -63,15 +58,6 @@ CASES = {
 }
 
 
-def splits(case: Case, rows: int, work: Path, *, task: str = "embedding") -> tuple[Split, Split, Split]:
-    """The rows of a corpus as `hanlin dataset add` divides them."""
-    written = write(CORPORA.get(case.corpus), Source(CACHE), work, rows=rows)
-    file = written.path
-    ingest([SourceFile(file.name, file)], task=TASKS.get(task), options=ReadOptions(), out=work / "rows")
-    train_rows, validation, test = (read_split(work / "rows", name) for name in ("train", "validation", "test"))
-    return train_rows, validation, test
-
-
 def base_of(case: Case, rows: list[Split], work: Path) -> Path:
     """The base, imported as an embedding model; e5's vocabulary is cut to the texts of the rows."""
     out = work / "base"
@@ -90,7 +76,7 @@ def one(name: str, case: Case, rows: int, more: JsonObject, *, is_choosing: bool
     """Figures of a case before and after; of the validation rows where options are being chosen."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        train_rows, validation, test = splits(case, rows or case.rows, work)
+        train_rows, validation, test = corpus_splits(case.corpus, "embedding", work, rows=rows or case.rows)
         base = base_of(case, [train_rows, validation, test], work)
         judged = validation if is_choosing else test
         before = evaluate(base, judged).metrics
@@ -116,11 +102,11 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", choices=sorted(CASES))
     parser.add_argument("--rows", type=int, default=0)
-    parser.add_argument("--set", type=json.loads, default={})
+    add_options(parser)
     parser.add_argument("--validation", action="store_true")
     options = parser.parse_args()
     names = [options.only] if options.only else [*CASES]
-    found = {name: one(name, CASES[name], options.rows, options.set, is_choosing=options.validation) for name in names}
+    found = {name: one(name, CASES[name], options.rows, options_of(options), is_choosing=options.validation) for name in names}
     print("\n| corpus | base | rows train / test | nDCG@10 before | after (95 %) | MRR | recall@10 | training |")
     print("|---|---|---|---|---|---|---|---|")
     for item in found.values():

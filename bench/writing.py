@@ -20,11 +20,8 @@ from typing import cast
 
 import numpy as np
 
-from hanlin.datasets import Split, ingest, read_split
-from hanlin.datasets.corpora import CORPORA
-from hanlin.datasets.corpora.base import Source
-from hanlin.datasets.corpora.writing import write
-from hanlin.datasets.values import ReadOptions, SourceFile
+from corpus_training import add_options, corpus_splits, options_of
+from hanlin.datasets import Split
 from hanlin.tasks import TASKS
 from hanlin.tasks.text_writing import TextWriting
 from hanlin.tasks.written_texts import target_of
@@ -35,7 +32,6 @@ from hanlin.training.examples import TrainData
 from hanlin.training.ports import Silent
 from hanlin.training.train import train
 from hanlin.types import JsonObject
-from training_data import CACHE
 
 CASES = {
     "en-zh": ("help-translation", "translation", ""),
@@ -72,9 +68,7 @@ def reading(name: str, options: JsonObject, *, num_rows: int, num_test: int) -> 
     task = cast("TextWriting", TASKS.get(kind))
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        file = write(CORPORA.get(corpus), Source(CACHE), work).path
-        ingest([SourceFile(file.name, file)], task=TASKS.get(kind), options=ReadOptions(columns=columns), out=work / "rows")
-        rows, validation, test = (read_split(work / "rows", split) for split in ("train", "validation", "test"))
+        rows, validation, test = corpus_splits(corpus, kind, work, columns=columns)
         rows, validation, test = few(rows, num_rows), few(validation, 500), few(test, num_test)
         config = TrainConfig.from_json({**OPTIONS[kind], **options}, model="transformer", task=kind)
         began_s = time.perf_counter()
@@ -100,9 +94,9 @@ def main() -> None:
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--rows", type=int, default=0, help="training rows; 0: all")
     parser.add_argument("--test", type=int, default=300, help="test rows; 0: all")
-    parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of the training, its value as JSON")
+    add_options(parser)
     chosen = parser.parse_args()
-    options = {name: json.loads(value) for name, _, value in (item.partition("=") for item in chosen.set)}
+    options = options_of(chosen)
     print(json.dumps(reading(chosen.case, options, num_rows=chosen.rows, num_test=chosen.test), ensure_ascii=False))
 
 
