@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from hanlin.errors import InvalidInput
-from hanlin.models.pretrained import rate_scales
 from hanlin.networks.adapter import AdapterSettings
 from hanlin.networks.lora import attach, inner_of, lay_out_base, settings_of, weight_names
 from hanlin.training.config import TrainConfig
+from hanlin.training.encoders import scales_of
 from hanlin.training.lesson import Course, Setting
 
 
@@ -33,7 +33,7 @@ def adapt(course: Course, setting: Setting) -> Mapping[str, float]:
     numbers = [(parameter.numel(), parameter.requires_grad) for parameter in course.module.parameters()]
     learning = sum(number for number, is_learning in numbers if is_learning)
     setting.progress.message("adapter_attached", learning=learning, weights=sum(number for number, _ in numbers))
-    return rate_scales(course.module, layer_decay=config.layer_decay, head_rate=config.head_rate)
+    return scales_of(course.module, config)
 
 
 def frozen_weights(module: nn.Module) -> dict[str, Tensor]:

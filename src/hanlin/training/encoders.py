@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from hanlin.errors import InvalidInput
+from hanlin.models.pretrained import rate_scales
 from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
 from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.training.batches import collate, plan_evaluation
@@ -55,6 +56,11 @@ def bert_config(config: TrainConfig, vocab_size: int, **more: object) -> object:
         intermediate_size=4 * config.hidden_size, max_position_embeddings=config.max_length, hidden_dropout_prob=config.dropout,
         attention_probs_dropout_prob=0.0, pad_token_id=0, type_vocab_size=2, **more,
     )  # fmt: skip
+
+
+def scales_of(module: nn.Module, config: TrainConfig) -> dict[str, float]:
+    """Factor on the learning rate by parameter name, see `rate_scales`; nothing for a network that begins at random."""
+    return {} if config.is_scratch else rate_scales(module, layer_decay=config.layer_decay, head_rate=config.head_rate)
 
 
 def read_rows(module: nn.Module, rows: Sequence[array[int]], pad_id: int) -> npt.NDArray[np.float32]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hanlin.errors import InvalidInput
-from hanlin.models.pretrained import build_embedder, embedder_of, rate_scales
+from hanlin.models.pretrained import build_embedder, embedder_of
 from hanlin.networks.config import read_config
 from hanlin.networks.dropout import replace_dropout
 from hanlin.networks.head import Head
@@ -25,7 +25,7 @@ from hanlin.tasks.vectors import VectorSettings
 from hanlin.training.compaction import Compaction, compact
 from hanlin.training.config import TrainConfig
 from hanlin.training.contrast import Contrastive, CoSent, CosineError, Loss, Nested, Triplet
-from hanlin.training.encoders import bert_config, check_setting, lay_out_tokenizer, read_rows, run_rows, vocabulary_size
+from hanlin.training.encoders import bert_config, check_setting, lay_out_tokenizer, read_rows, run_rows, scales_of, vocabulary_size
 from hanlin.training.evaluation import Evaluation
 from hanlin.training.lesson import LESSONS, Picture, Setting
 from hanlin.training.related import Pairs, Texts, check_related, score_scale, with_negatives
@@ -54,7 +54,7 @@ class EmbeddingLesson:
         compaction = None if config.is_scratch else compact(module, encoded[0].texts.rows + encoded[1].texts.rows, spec.pad_id)
         for part in encoded if compaction else ():
             part.texts.rows = compaction.translate(part.texts.rows) if compaction else []
-        scales = {} if config.is_scratch else rate_scales(module, layer_decay=config.layer_decay, head_rate=config.head_rate)
+        scales = scales_of(module, config)
         loss = _loss(config, spec.vectors.dimensions if spec.vectors else 0)
         return EmbeddingCourse(config, module, scales, spec, encoded[0], encoded[1], validation, loss, compaction, setting.out)
 

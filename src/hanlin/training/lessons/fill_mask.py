@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from hanlin.errors import InvalidInput
 from hanlin.models.importing import mask_of
-from hanlin.models.pretrained import build_filler_from_base, rate_scales
+from hanlin.models.pretrained import build_filler_from_base
 from hanlin.networks.dropout import replace_dropout
 from hanlin.networks.filler import PretrainedFiller, PretrainedPairFiller, build_filler
 from hanlin.networks.loading import save_network
@@ -26,7 +26,7 @@ from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.tokenizer import frame_of, load_tokenizer
 from hanlin.training.batches import collate
 from hanlin.training.config import TrainConfig
-from hanlin.training.encoders import bert_config, check_setting, lay_out_tokenizer, vocabulary_size
+from hanlin.training.encoders import bert_config, check_setting, lay_out_tokenizer, scales_of, vocabulary_size
 from hanlin.training.evaluation import Evaluation
 from hanlin.training.examples import check_rows
 from hanlin.training.lesson import LESSONS, Picture, Setting
@@ -61,7 +61,7 @@ class FillMaskLesson:
         special = tuple(token for token, added in tokenizer.get_added_tokens_decoder().items() if added.special)
         assert spec.mask_id is not None, "set above"
         masking = Masking(spec.mask_id, module.vocab_size, special, config.mask_share)
-        scales = {} if config.is_scratch else rate_scales(module, layer_decay=config.layer_decay, head_rate=config.head_rate)
+        scales = scales_of(module, config)
         return MaskedCourse(config, module, scales, spec, train, validation, length, masking, setting.out)
 
     def pictures(self, found: Evaluation) -> dict[str, Picture]:

@@ -18,7 +18,7 @@ from hanlin.engines import REFERENCE
 from hanlin.engines.asking import Questioner
 from hanlin.engines.torch_engine import TorchSession
 from hanlin.errors import InvalidInput
-from hanlin.models.pretrained import build_from_base, has_types, rate_scales
+from hanlin.models.pretrained import build_from_base, has_types
 from hanlin.networks.dropout import replace_dropout
 from hanlin.networks.loading import save_network
 from hanlin.tasks.answer_metrics import f1_of
@@ -29,6 +29,7 @@ from hanlin.tasks.question_answering import LABELS
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.batches import collate
 from hanlin.training.config import TrainConfig
+from hanlin.training.encoders import scales_of
 from hanlin.training.evaluation import Evaluation
 from hanlin.training.examples import check_rows
 from hanlin.training.lesson import LESSONS, Picture, Setting
@@ -73,7 +74,7 @@ class QuestionAnsweringLesson:
         train = features_of(data.train, encoder, spec)
         encoder.max_length = spec.max_length
         validation = features_of(data.validation, encoder, spec)
-        scales = rate_scales(module, layer_decay=config.layer_decay, head_rate=config.head_rate)
+        scales = scales_of(module, config)
         return AnsweringCourse(config, module, scales, spec, train, validation, data.validation, out)
 
     def pictures(self, found: Evaluation) -> dict[str, Picture]:

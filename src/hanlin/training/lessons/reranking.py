@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from hanlin.errors import InvalidInput
 from hanlin.models.heads import PAIR_LABEL
-from hanlin.models.pretrained import build_from_base, rate_scales
+from hanlin.models.pretrained import build_from_base
 from hanlin.networks.dropout import replace_dropout
 from hanlin.networks.head import KEY, Head
 from hanlin.networks.heads import PretrainedClassifier
@@ -28,7 +28,7 @@ from hanlin.tasks.spec import ModelSpec
 from hanlin.training.batches import plan_evaluation
 from hanlin.training.compaction import Compaction, compact
 from hanlin.training.config import TrainConfig
-from hanlin.training.encoders import bert_config, check_setting, lay_out_tokenizer, vocabulary_size
+from hanlin.training.encoders import bert_config, check_setting, lay_out_tokenizer, scales_of, vocabulary_size
 from hanlin.training.evaluation import Evaluation
 from hanlin.training.lesson import LESSONS, Picture, Setting
 from hanlin.training.related import check_related, score_scale
@@ -63,7 +63,7 @@ class RerankingLesson:
         compaction = None if config.is_scratch else compact(module, rows, spec.pad_id)
         if compaction:
             parts = [part.translated(compaction) for part in parts]
-        scales = {} if config.is_scratch else rate_scales(module, layer_decay=config.layer_decay, head_rate=config.head_rate)
+        scales = scales_of(module, config)
         weight = 1.0 if has_scores else _weight(learnt)
         return RerankingCourse(config, module, scales, spec, parts[0], parts[1], compaction, setting.out, score_scale(train), weight)
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hanlin.models.pretrained import build_from_base, rate_scales
+from hanlin.models.pretrained import build_from_base
 from hanlin.networks.dropout import replace_dropout
 from hanlin.networks.loading import save_network
 from hanlin.tasks.encoding import TextEncoder
@@ -24,6 +24,7 @@ from hanlin.tasks.spec import ModelSpec
 from hanlin.training.batches import collate, plan_evaluation
 from hanlin.training.compaction import Compaction, compact
 from hanlin.training.config import TrainConfig
+from hanlin.training.encoders import scales_of
 from hanlin.training.evaluation import Evaluation, judge_answers
 from hanlin.training.examples import check_rows
 from hanlin.training.lesson import LESSONS, Picture, Setting
@@ -67,7 +68,7 @@ class SemanticParsingLesson:
             else build_from_base(setting.base, labels, dropout=config.dropout, output="token_logits")
         )
         replace_dropout(module)
-        scales = {} if config.is_scratch else rate_scales(module, layer_decay=config.layer_decay, head_rate=config.head_rate)
+        scales = scales_of(module, config)
         layout, encoder = Layout.of(labels), TextEncoder.load(out)
         encoder.max_length = min(spec.max_length, config.train_length)
         told_apart = schema.is_told_apart

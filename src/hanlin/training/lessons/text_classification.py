@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from hanlin.models.pretrained import build_from_base, has_types, rate_scales
+from hanlin.models.pretrained import build_from_base, has_types
 from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.dropout import replace_dropout
 from hanlin.networks.heads import PretrainedClassifier
@@ -26,6 +26,7 @@ from hanlin.tasks.spec import ModelSpec, PairForm
 from hanlin.training.batches import collate
 from hanlin.training.compaction import Compaction, compact
 from hanlin.training.config import TrainConfig
+from hanlin.training.encoders import scales_of
 from hanlin.training.evaluation import Evaluation, predict
 from hanlin.training.examples import Examples, check_data, encode
 from hanlin.training.goals import Goal, watching
@@ -58,7 +59,7 @@ class _Classifying:
         compaction = None if config.is_scratch else compact(module, train.rows + validation.rows, spec.pad_id)
         if compaction:
             train, validation = (replace(part, rows=compaction.translate(part.rows)) for part in (train, validation))
-        scales = {} if config.is_scratch else rate_scales(module, layer_decay=config.layer_decay, head_rate=config.head_rate)
+        scales = scales_of(module, config)
         goal = Goal.of(problem, train, is_balanced=config.class_weights == "balanced", smoothing=config.label_smoothing)
         return ClassificationCourse(config, module, scales, spec, train, validation, goal, compaction, setting.out, setting.progress)
 

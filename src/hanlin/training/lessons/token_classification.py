@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hanlin.models.pretrained import build_from_base, rate_scales
+from hanlin.models.pretrained import build_from_base
 from hanlin.networks.crf import LinearChainCrf
 from hanlin.networks.dropout import replace_dropout
 from hanlin.networks.loading import save_network
@@ -32,6 +32,7 @@ from hanlin.tasks.windows import cut_windows, framed
 from hanlin.training.batches import collate, plan_evaluation
 from hanlin.training.compaction import Compaction, compact
 from hanlin.training.config import TrainConfig
+from hanlin.training.encoders import scales_of
 from hanlin.training.evaluation import Evaluation
 from hanlin.training.examples import check_rows
 from hanlin.training.lesson import LESSONS, Picture, Setting
@@ -203,7 +204,7 @@ def tagging_course(setting: Setting, spec: ModelSpec, train: TaggedRows, validat
     if compaction:
         train, validation = (replace(part, rows=compaction.translate(part.rows)) for part in (train, validation))
     module = Tagger(network, spec.labels, has_crf=config.crf)
-    scales = {} if config.is_scratch else rate_scales(module, layer_decay=config.layer_decay, head_rate=config.head_rate)
+    scales = scales_of(module, config)
     return TaggingCourse(config, module, scales, spec, train, validation, compaction, out)
 
 
