@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-_K1, _B = 1.2, 0.75
+K1, B = 1.2, 0.75
 _HAN = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _RUN = re.compile(f"([{_HAN}]+)|[^\\W_{_HAN}]+")
 
@@ -24,16 +24,21 @@ def order(question: str, passages: Sequence[str]) -> list[int]:
     lengths = [count.total() for count in counts]
     mean = sum(lengths) / max(1, len(lengths)) or 1.0
     holding = Counter(term for count in counts for term in asked & count.keys())
-    weights = {term: math.log(1 + (len(passages) - number + 0.5) / (number + 0.5)) for term, number in holding.items()}
+    weights = {term: rarity(len(passages), number) for term, number in holding.items()}
     scores = [
         sum(
-            weight * count[term] * (_K1 + 1) / (count[term] + _K1 * (1 - _B + _B * length / mean))
+            weight * count[term] * (K1 + 1) / (count[term] + K1 * (1 - B + B * length / mean))
             for term, weight in weights.items()
             if term in count
         )
         for count, length in zip(counts, lengths, strict=True)
     ]
     return sorted(range(len(passages)), key=lambda place: -scores[place])
+
+
+def rarity(num_texts: int, num_holding: int) -> float:
+    """What a term weighs that so many of the texts hold."""
+    return math.log1p((num_texts - num_holding + 0.5) / (num_holding + 0.5))
 
 
 @functools.lru_cache(maxsize=2 * 4096)  # of sets that are asked about again and again: some 40 MB

@@ -1,6 +1,6 @@
 """An index of words over many texts: which of them share rare words with a query. Finds hard negatives where examples bring none.
 
-Source: Robertson and Zaragoza, The Probabilistic Relevance Framework: BM25 and Beyond (2009).
+The rule is that of `lexical.py`, which searches the passages of one call; here the texts are indexed once and asked about many times.
 """
 
 from __future__ import annotations
@@ -10,9 +10,8 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 
-from hanlin.tasks.lexical import terms
+from hanlin.tasks.lexical import K1, B, rarity, terms
 
-_K, _B = 1.2, 0.75
 MAX_CHARACTERS = 2_000  # of a text, from its beginning
 
 
@@ -22,7 +21,7 @@ class WordIndex:
     def __init__(self, texts: Sequence[str]) -> None:
         counts = [Counter(terms(text[:MAX_CHARACTERS])) for text in texts]
         lengths = np.array([sum(count.values()) for count in counts], dtype=np.float64)
-        norms = _K * (1 - _B + _B * lengths / max(float(lengths.mean()) if len(texts) else 1.0, 1.0))
+        norms = K1 * (1 - B + B * lengths / max(float(lengths.mean()) if len(texts) else 1.0, 1.0))
         places: dict[str, tuple[list[int], list[int]]] = {}
         for place, count in enumerate(counts):
             for term, number in count.items():
@@ -32,9 +31,8 @@ class WordIndex:
         self._num_texts = len(texts)
         self._weights = {}
         for term, (own, numbers) in places.items():
-            rarity = np.log1p((len(texts) - len(own) + 0.5) / (len(own) + 0.5))
             often = np.array(numbers, dtype=np.float64)
-            self._weights[term] = (np.array(own), rarity * often * (_K + 1) / (often + norms[own]))
+            self._weights[term] = (np.array(own), rarity(len(texts), len(own)) * often * (K1 + 1) / (often + norms[own]))
 
     def nearest(self, query: str, count: int, *, besides: Collection[int] = ()) -> list[int]:
         """Places of at most `count` texts that share a term with `query`, best first, without those `besides`."""
