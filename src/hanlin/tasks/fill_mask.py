@@ -21,7 +21,7 @@ from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import ExampleForm
 from hanlin.tasks.hidden_tokens import MAX_MASKS, Asking, check_rows
 from hanlin.tasks.likeness import Likeness, Numbers
-from hanlin.tasks.masked_texts import HIDDEN, RAW_TEXT, masked_metrics, metrics_of_answers, passages
+from hanlin.tasks.masked_texts import DEPTHS, HIDDEN, RAW_TEXT, masked_metrics, metrics_of_answers, passages
 from hanlin.tasks.next_token_likeness import COUNT, NEXT_TOKENS
 from hanlin.tasks.parameters import LONG_TEXT, check_names, integer, words
 from hanlin.tasks.ranking_metrics import ScalarMetrics
@@ -78,7 +78,7 @@ class FillMask:
 
     name = "fill-mask"
     main_metric = "accuracy"
-    figures: tuple[str, ...] = ("accuracy", "top_5", "top_10")
+    figures: tuple[str, ...] = tuple(DEPTHS)
     head: HeadKind = "masks"
     likeness: Likeness = NEXT_TOKENS
     is_row_by_row = False

@@ -24,7 +24,7 @@ HIDDEN = 8  # tokens of a passage
 MAX_PASSAGES = 500
 PASSAGE = 400  # characters, about
 _PASSAGES_OF_ONE = 8  # text
-_DEPTHS = {"accuracy": 1, "top_5": 5, "top_10": 10}
+DEPTHS = {"accuracy": 1, "top_5": 5, "top_10": 10}  # figures: the share of hidden tokens among so many likeliest
 
 
 def passages(texts: Sequence[str]) -> list[str]:
@@ -56,7 +56,7 @@ def masked_metrics(scores: Sequence[float], ranks: Sequence[int]) -> ScalarMetri
     """
     places = np.array(ranks)
     logs = np.log(np.clip(np.array(scores, dtype=np.float64), 1e-38, None))
-    values = {name: float((places <= depth).mean()) for name, depth in _DEPTHS.items()}
+    values = {name: float((places <= depth).mean()) for name, depth in DEPTHS.items()}
     values["perplexity"] = math.exp(-float(logs.mean()))
     return ScalarMetrics(len(places), values, resampled(len(places), lambda drawn: float((places[drawn] <= 1).mean())))
 

@@ -22,6 +22,7 @@ from hanlin.models.pretrained import build_filler_from_base
 from hanlin.networks.dropout import replace_dropout
 from hanlin.networks.filler import PretrainedFiller, PretrainedPairFiller, build_filler
 from hanlin.networks.loading import save_network
+from hanlin.tasks.masked_texts import DEPTHS
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.tokenizer import frame_of, load_tokenizer
 from hanlin.training.batches import collate
@@ -35,7 +36,6 @@ from hanlin.training.streams import Batches, Blocks, SameLength, epoch_batches, 
 
 PAIRS = "mlm+nsp"
 JUDGED_TOKENS = 100_000  # of the validation texts, at each evaluation
-_DEPTHS = {"accuracy": 1, "top_5": 5, "top_10": 10}
 
 
 @LESSONS.register("fill-mask")
@@ -122,7 +122,7 @@ class MaskedCourse:
     def judge(self) -> dict[str, float]:
         """See `Course.judge`: on the same rows, hidden in the same way, each time."""
         self.module.eval()
-        right, places, masked, pairs, follow = dict.fromkeys(_DEPTHS, 0), 0, 0.0, 0.0, [0, 0]
+        right, places, masked, pairs, follow = dict.fromkeys(DEPTHS, 0), 0, 0.0, 0.0, [0, 0]
         random = Generator().manual_seed(self.config.seed)
         with torch.inference_mode():
             for numbers in self._judged():
@@ -130,7 +130,7 @@ class MaskedCourse:
                 masked += float(functional.cross_entropy(asked.scores, asked.gold, reduction="sum"))
                 places += len(asked.gold)
                 ranks = (asked.scores >= asked.scores.gather(1, asked.gold[:, None])).sum(1)
-                right = {name: count + int((ranks <= _DEPTHS[name]).sum()) for name, count in right.items()}
+                right = {name: count + int((ranks <= DEPTHS[name]).sum()) for name, count in right.items()}
                 if asked.follows is not None and asked.is_other is not None:
                     pairs += float(functional.cross_entropy(asked.follows, asked.is_other, reduction="sum"))
                     follow = [follow[0] + int((asked.follows.argmax(1) == asked.is_other).sum()), follow[1] + len(numbers)]
