@@ -146,15 +146,27 @@ class RerankingCourse:
         return found.float()[:, 0]
 
     def _loss(self, logits: Tensor, relevance: Sequence[Sequence[float]]) -> Tensor:
-        """`bce`: each text by itself, all right ones as heavy as all wrong ones.
-
-        `listwise`: the softmax over a query's texts is their share of its relevance (Cao et al., Learning to Rank, 2007).
-        """
         gains = [torch.tensor(values, dtype=torch.float32) / self.scale for values in relevance]
-        if self.config.loss == "bce":
-            return functional.binary_cross_entropy_with_logits(logits, torch.cat(gains).clamp(0, 1), pos_weight=torch.tensor(self.weight))
-        lists = zip(torch.split(logits, [len(values) for values in gains]), gains, strict=True)
-        return torch.stack([-(own / own.sum().clamp(min=1e-9) * found.log_softmax(0)).sum() for found, own in lists]).mean()
+        return pointwise_loss(logits, gains, self.weight) if self.config.loss == "bce" else listwise_loss(logits, gains)
+
+
+def pointwise_loss(logits: Tensor, gains: Sequence[Tensor], weight: float) -> Tensor:
+    """Each text by itself; a right one counts `weight` times. As `listwise_loss`."""
+    return functional.binary_cross_entropy_with_logits(logits, torch.cat([*gains]).clamp(0, 1), pos_weight=torch.tensor(weight))
+
+
+def listwise_loss(logits: Tensor, gains: Sequence[Tensor]) -> Tensor:
+    """The softmax over a query's texts is their share of its relevance. Source: Cao et al., Learning to Rank (2007).
+
+    Args:
+        logits: (rows,) float32, the texts of one query behind those of another.
+        gains: relevance of each query's texts, (texts,) float32 from 0; of a query without any nothing is learned.
+
+    Returns:
+        The mean over queries, () float32.
+    """
+    lists = zip(torch.split(logits, [len(values) for values in gains]), gains, strict=True)
+    return torch.stack([-(own / own.sum().clamp(min=1e-9) * found.log_softmax(0)).sum() for found, own in lists]).mean()
 
 
 def _settled(config: TrainConfig) -> TrainConfig:
