@@ -42,10 +42,12 @@ class CheckPipeline:
             folder, work, rows=rows, is_classified=form.is_classified and form.has_answers, likeness=asked.likeness, limit=limit,
             counted_by=by, count=count, told=told,
         )  # fmt: skip
-        context.progress.message("doubting_labels", rows=found.rows) if found.golds else None
-        texts = [text for _, piece in read_rows(folder) for text in piece.texts] if found.golds else []
-        golds = [read_gold(label) for _, piece in read_rows(folder) for label in piece.labels] if found.golds else []
-        doubts = find_doubts(texts, golds, found.twins.leaders, told=told) if golds else None
+        doubts = None
+        if found.golds:
+            context.progress.message("doubting_labels", rows=found.rows)
+            texts = [text for _, piece in read_rows(folder) for text in piece.texts]
+            golds = [read_gold(label) for _, piece in read_rows(folder) for label in piece.labels]
+            doubts = find_doubts(texts, golds, found.twins.leaders, told=told)
         numbers = [row for pair in shown_pairs(found) for row in (pair.first, pair.second)]
         numbers += [doubt.row for doubt in doubts.doubts[:MAX_LISTED]] if doubts else []
         shown = fetch_rows(folder, found.edges, numbers)
