@@ -10,10 +10,9 @@ import typer
 from hanlin.cli.options import Force, JsonFlag, Publish, Wait, add_command, connect, named_values
 from hanlin.cli.screen import SCREEN
 from hanlin.cli.shape import part, words
-from hanlin.cli.training import nearest_network, run_job
+from hanlin.cli.training import run_training
 from hanlin.cli.waiting import see_through, uploading
 from hanlin.cli.words import say
-from hanlin.errors import InvalidInput, NotFound
 from hanlin.types import JsonObject
 
 TASK = "fill-mask"
@@ -44,11 +43,7 @@ def pretrain(  # noqa: PLR0917  # Typer passes them by name
     given: JsonObject = {"epochs": epochs, "rate": lr, "patience": patience}
     options = {"objective": objective, **{key: value for key, value in given.items() if value is not None}, **named_values(more or [])}
     config: JsonObject = {"task": TASK, "dataset": dataset, "model": model, "name": name, "seed": seed, "options": options}
-    config["publish"] = publish
-    try:
-        run_job("train", config | ({"force": True} if force else {}), wait=wait, json=json)
-    except (InvalidInput, NotFound) as error:
-        raise nearest_network(error, model) from error
+    run_training("train", config, publish=publish, force=force, wait=wait, json=json)
 
 
 def _add(source: Path, name: str) -> str:

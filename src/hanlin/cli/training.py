@@ -69,16 +69,23 @@ def train(  # noqa: PLR0917  # Typer passes them by name
         steps: list[JsonValue] = [step.strip() for step in (CLEANING if cleaning is None else cleaning).split(",") if step.strip()]
         options["text"] = {"cleaning": steps, "segmentation": segmentation or "none"}
     config: JsonObject = {"task": task, "dataset": dataset, "model": model, "name": name, "seed": seed, "options": options}
-    config["publish"] = publish
     if vectors and raw_text:
         raise InvalidInput("vectors_twice")
     for field, path in (("vectors", vectors), ("raw_text", raw_text)):
         if path:
             config[field] = _upload(path)
+    run_training("train", config, publish=publish, force=force, wait=wait, json=json)
+
+
+def run_training(kind: str, config: JsonObject, *, publish: bool, force: bool, wait: bool, json: bool) -> None:
+    """As `run_job`, of a job that learns. Raises InvalidInput or NotFound, naming the network that was probably meant by `model`."""
+    config["publish"] = publish
+    if force:
+        config["force"] = True
     try:
-        run_job("train", config | ({"force": True} if force else {}), wait=wait, json=json)
+        run_job(kind, config, wait=wait, json=json)
     except (InvalidInput, NotFound) as error:
-        raise nearest_network(error, model) from error
+        raise _nearest_network(error, str(config["model"])) from error
 
 
 def _upload(path: Path) -> JsonValue:
@@ -119,7 +126,7 @@ def _tell_next(job: Job, *, is_published: bool) -> None:
         SCREEN.line(say(f"next.{word}", model=f"{name}:{number}", name=name))
 
 
-def nearest_network(error: HanlinError, model: str) -> HanlinError:
+def _nearest_network(error: HanlinError, model: str) -> HanlinError:
     """The refusal of `--model`, naming the network that was probably meant; any other error as it is."""
     near = difflib.get_close_matches(model.lower(), NETWORKS, n=1, cutoff=0.7)
     if not near or error.code not in {"not_found", "invalid_model_reference"} or shorten(model) not in error.text("en"):

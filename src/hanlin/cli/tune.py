@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 from hanlin.cli.options import Force, JsonFlag, Publish, Task, Wait, add_command, named_values
-from hanlin.cli.training import NETWORKS, nearest_network, run_job
+from hanlin.cli.training import NETWORKS, run_training
 from hanlin.cli.words import say
-from hanlin.errors import InvalidInput, NotFound
+from hanlin.errors import InvalidInput
 from hanlin.types import JsonObject, shorten
 
 MAX_SPACE_BYTES = 2**20
@@ -53,17 +53,14 @@ def tune(  # noqa: PLR0917  # Typer passes them by name
     """See `help.tune`."""
     options = ({"metric": metric} if metric else {}) | named_values(more or [])
     config: JsonObject = {
-        "task": task, "dataset": dataset, "model": model, "name": name, "seed": seed, "options": options, "publish": publish,
+        "task": task, "dataset": dataset, "model": model, "name": name, "seed": seed, "options": options,
         "trials": trials, "parallel": parallel, "pruner": pruner.value,
     }  # fmt: skip
     if within is not None:
         config["time_s"] = within * 3600
     if space is not None:
         config["space"] = read_space(space)
-    try:
-        run_job("tune", config | ({"force": True} if force else {}), wait=wait, json=json)
-    except (InvalidInput, NotFound) as error:
-        raise nearest_network(error, model) from error
+    run_training("tune", config, publish=publish, force=force, wait=wait, json=json)
 
 
 def read_space(text: str) -> JsonObject:
