@@ -22,7 +22,7 @@ from hanlin.tasks.sql.reading import read_query
 from hanlin.tasks.sql.schema_reading import read_schema
 from hanlin.tasks.sql.settings import SqlSettings
 from hanlin.tasks.sql.suite import finds_the_same
-from hanlin.tasks.sql.words import numbers_in, pointer, spoken
+from hanlin.tasks.sql.words import Lexicon, numbers_in, pointer, spoken
 from hanlin.training.queries import learn_settings, speller
 
 DDL = """
@@ -214,3 +214,71 @@ def test_settings_are_stored_and_checked(path: tuple[str, ...], value: object) -
     with pytest.raises(InvalidInput) as refused:
         SqlSettings.from_json(stored)
     assert refused.value.code == "invalid_model_spec"
+
+
+KEYWORDS = "cast commit constraint current_date escape exclude false glob isnull nothing notnull offset regexp returning true window"
+
+
+@pytest.mark.parametrize("word", KEYWORDS.split())
+def test_names_that_are_words_of_sql_are_quoted(word: str) -> None:
+    schema = read_schema(f'CREATE TABLE "{word}" ("{word}" INT, b TEXT)')
+    query = read_query(f'SELECT "{word}", COUNT(DISTINCT "{word}") FROM "{word}" WHERE "{word}" = 1 GROUP BY "{word}"', schema)
+    assert read_schema(schema.ddl()) == schema
+    assert read_query(render(query, schema), schema) == query
+    database = sqlite3.connect(":memory:")
+    database.executescript(schema.ddl())
+    database.execute(render(query, schema))
+    database.close()
+
+
+@pytest.mark.parametrize(
+    "ddl",
+    [
+        "create table t (a int, foreign key (a))",
+        "create table t (a in primary key)",
+        "create default like t (a asc, constraint x primary key; (a))",
+        "create table t (a int primary key, b int primary key)",
+        "create table sqlite_t (a int)",
+    ],
+)
+def test_statements_that_sqlite_does_not_take_are_bad_examples(ddl: str) -> None:
+    with pytest.raises(BadExample) as caught:
+        read_schema(ddl)
+    assert caught.value.args == ("sql_schema",)
+
+
+def test_what_rows_say_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(BadExample):
+        read_schema("create table secret (")
+    read_schema("create table t (a int); vacuum secret into 'x'; grant secret")
+    assert not caplog.records
+
+
+def test_half_a_surrogate_in_a_query_or_a_schema_is_a_bad_example() -> None:
+    for sql, ddl in (
+        ("select a from t where b = '\ud800'", "create table t (a int, b text)"),
+        ("select a from t", "create table t (a int) -- \udfff"),
+    ):
+        with pytest.raises(BadExample) as caught:
+            QueryExamples().read({"text": "which?", "sql": sql, "schema": ddl})
+        assert caught.value.args == ("text_unicode",)
+
+
+@pytest.mark.parametrize("said", ["9" * 16, "9" * 5000, "9" * 400 + ".5", "九" * 5000, "一" + "万" * 5000])
+def test_numbers_too_large_for_a_query_are_none(said: str) -> None:
+    assert numbers_in(f"the first {said} books") == []
+
+
+def test_a_limit_is_not_larger_than_databases_take() -> None:
+    found = settings_of("SELECT title FROM books LIMIT 3").question("the first 999999999999 books")
+    grammar = SqlGrammar(Lexicon(SCHEMA, 1000, 0), SPELLING, found, {})
+    ids = Lexicon(SCHEMA, 1000, 0).ids()
+    prefix = [ids["t:books"], ids["select"], ids["c:books\0title"], ids["limit"]]
+    assert ids["#0"] not in grammar.allowed(prefix, 50)
+
+
+@pytest.mark.parametrize("changes", [{"limits": ["²"]}, {"limits": ["9" * 5000]}, {"counts": ["9" * 5000]}, {"counts": ["٣"]}])
+def test_learned_numbers_of_a_strange_folder_are_plain(changes: dict[str, list[str]]) -> None:
+    stored = settings_of("SELECT title FROM books LIMIT 3").to_json()
+    with pytest.raises(InvalidInput):
+        SqlSettings.from_json({**stored, **changes})

@@ -19,6 +19,7 @@ MAX_INTENTS = 1_000
 MAX_SLOTS = 200
 MAX_WORDS = 100_000  # entries of all lexicons
 SLOT_NAME = re.compile(r"[A-Za-z_][\w.\-]{0,63}", re.ASCII)
+_MAX_NUMBER, _MAX_SIGNS = 2**63, 40  # more signs than any such number has
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?", re.ASCII)
 _DIGITS = dict(zip("零一二三四五六七八九", range(10), strict=True)) | {"两": 2, "〇": 0}
 _UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10_000}
@@ -156,17 +157,23 @@ def folded(words: str) -> str:
 
 
 def number_of(words: str) -> int | float | None:
-    """The number in `words`: digits, or Chinese numerals up to ten thousands."""
+    """The number in `words`: digits, or Chinese numerals up to ten thousands; None for one of 2^63 or beyond: few readers of JSON take it."""
     plain = fold_width(words)
     if found := _NUMBER.search(plain):
         text = found.group()
-        return float(text) if "." in text else int(text)
+        number = float(text) if "." in text or len(text) > _MAX_SIGNS else int(text)
+        return number if abs(number) < _MAX_NUMBER else None
     return _chinese_number("".join(sign for sign in plain if sign in _DIGITS or sign in _UNITS))
 
 
 def _chinese_number(signs: str) -> int | None:
-    if not signs:
+    if not 0 < len(signs) <= _MAX_SIGNS:
         return None
+    number = _summed(signs)
+    return number if number < _MAX_NUMBER else None
+
+
+def _summed(signs: str) -> int:
     if not any(sign in _UNITS for sign in signs):
         return int("".join(str(_DIGITS[sign]) for sign in signs))
     total, digit = 0, None

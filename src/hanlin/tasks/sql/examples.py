@@ -37,6 +37,8 @@ class QueryExamples:
             raise BadExample("sql")
         if not isinstance(ddl, str):
             raise BadExample("sql_schema")
+        check_text(sql)
+        check_text(ddl or " ")
         schema = read_schema(ddl)
         query = render(read_query(sql, schema), schema)
         group = fields.get("group")

@@ -15,6 +15,7 @@ from hanlin.tasks.sql.query import (
     MAX_ITEMS,
     MAX_JOINS,
     MAX_KEYS,
+    MAX_LIMIT,
     Aggregate,
     Condition,
     Expression,
@@ -184,7 +185,7 @@ class SqlGrammar:
     def _values(self, state: State) -> Iterator[tuple[str, State]]:
         if not self._is_text(state):
             for place, number in enumerate(self._numbers):
-                if state.role != LIMIT or (isinstance(number, int) and number > 0):
+                if state.role != LIMIT or (isinstance(number, int) and 0 < number < MAX_LIMIT):
                     yield f"#{place}", self._valued(state, number)
         else:
             for place, mention in enumerate(self._question.mentions):

@@ -17,6 +17,7 @@ AGGREGATES: tuple[Aggregate, ...] = ("count", "sum", "avg", "min", "max")
 COMPARISONS = ("=", "!=", "<", "<=", ">", ">=")
 OPERATORS = (*COMPARISONS, "like", "not like", "between", "is null", "is not null")
 MAX_JOINS, MAX_ITEMS, MAX_CONDITIONS, MAX_KEYS = 5, 8, 8, 3
+MAX_NUMBER, MAX_LIMIT = 10**15, 10**9  # numbers and limits are below: whole ones that every database takes
 ESCAPE = "\\"
 Value = str | int | float
 

@@ -13,6 +13,8 @@ from hanlin.tasks.sql.query import (
     MAX_ITEMS,
     MAX_JOINS,
     MAX_KEYS,
+    MAX_LIMIT,
+    MAX_NUMBER,
     Condition,
     Expression,
     Join,
@@ -48,7 +50,10 @@ def read_query(sql: str, schema: SqlSchema) -> Query:
         raise BadExample("sql")
     if not isinstance(found[0], exp.Select) or any(value for name, value in found[0].args.items() if name not in _PARTS):
         raise BadExample("sql_not_supported")
-    return _Reader(schema, found[0]).query()
+    try:
+        return _Reader(schema, found[0]).query()
+    except RecursionError as error:
+        raise BadExample("sql_not_supported") from error
 
 
 class _Reader:
@@ -209,7 +214,7 @@ class _Reader:
         if told is None:
             return None
         value = _value(told.expression)
-        _keep(isinstance(value, int) and 0 <= value < 10**9)
+        _keep(isinstance(value, int) and 0 <= value < MAX_LIMIT)
         return cast("int", value)
 
 
@@ -233,7 +238,7 @@ def _number(value: Value) -> int | float:
         number: int | float = int(value) if value.isdigit() else float(value)
     except ValueError as error:
         raise BadExample("sql_not_supported") from error
-    _keep(abs(number) < 1e15)
+    _keep(abs(number) < MAX_NUMBER)
     return number
 
 

@@ -20,6 +20,9 @@ _RESERVED = frozenset((
     "if", "in", "index", "inner", "insert", "intersect", "into", "is", "join", "key", "left", "like", "limit", "match", "natural",
     "not", "null", "on", "or", "order", "outer", "primary", "references", "right", "row", "select", "set", "table", "then", "to",
     "union", "unique", "update", "using", "values", "when", "where", "with",
+    "autoincrement", "cast", "commit", "constraint", "current_date", "current_time", "current_timestamp", "deferrable", "escape",
+    "exclude", "false", "glob", "isnull", "nothing", "notnull", "offset", "raise", "regexp", "returning", "rollback", "transaction",
+    "true", "window",
 ))  # fmt: skip
 
 
@@ -82,6 +85,8 @@ class SqlSchema:
         for table in self.tables:
             folded = [column.name.casefold() for column in table.columns]
             _check(bool(folded) and len(set(folded)) == len(folded), f"{shorten(table.name)} has no columns, or one twice")
+            _check(sum(column.is_key for column in table.columns) <= 1, f"{shorten(table.name)} has two columns of keys")
+            _check(not table.name.casefold().startswith("sqlite_"), f"{shorten(table.name)} is a name of SQLite's own")
         for name in (*names, *(ref.column for ref in self.columns)):
             _check(0 < len(name) <= MAX_NAME and name.isprintable(), f"{shorten(name)!r} is no name")
         known = set(self.columns)

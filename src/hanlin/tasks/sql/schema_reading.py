@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 
 MAX_SCHEMA = 200_000  # characters
+logging.getLogger("sqlglot").setLevel(logging.CRITICAL)  # it would quote what rows say in our log
 
 
 _NUMBERS = ("INT", "REAL", "NUM", "DEC", "FLOAT", "DOUBLE", "BOOL")
@@ -44,11 +46,15 @@ def parsed(text: str, problem: str) -> list[Any]:
 
     try:
         return [one for one in sqlglot.parse(text, read="sqlite") if one is not None]
-    except (sqlglot.errors.SqlglotError, RecursionError, ValueError) as error:
+    except (sqlglot.errors.SqlglotError, RecursionError, ValueError, TypeError, AttributeError, LookupError) as error:  # it stumbles, too
         raise BadExample(problem) from error
 
 
 def _column(told: exp.ColumnDef) -> Column:
+    from sqlglot import exp
+
+    if not all(isinstance(each, exp.ColumnConstraint) for each in told.constraints):
+        raise BadExample("sql_schema")
     kind = told.kind.sql("sqlite").upper() if told.kind else "TEXT"
     rules = {type(each.kind).__name__: each.kind for each in told.constraints}
     is_required = "NotNullColumnConstraint" in rules and not rules["NotNullColumnConstraint"].args.get("allow_null")
@@ -69,12 +75,14 @@ def _links(told: exp.Create, tables: dict[str, Table]) -> Iterator[Link]:
                 yield _link(own, [column.name], each.kind, tables)
     for key in told.this.find_all(exp.ForeignKey):
         if len(key.expressions) == 1:
-            yield _link(own, [key.expressions[0].name], key.args["reference"], tables)
+            yield _link(own, [key.expressions[0].name], key.args.get("reference"), tables)
 
 
-def _link(own: Table, names: Sequence[str], told: exp.Reference, tables: dict[str, Table]) -> Link:
+def _link(own: Table, names: Sequence[str], told: exp.Expression | None, tables: dict[str, Table]) -> Link:
     from sqlglot import exp
 
+    if not isinstance(told, exp.Reference):
+        raise BadExample("sql_schema")
     there = told.this.this if isinstance(told.this, exp.Schema) else told.this
     table = tables.get(there.name.casefold())
     if table is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import cast
@@ -10,6 +9,7 @@ from typing import cast
 from hanlin.errors import InvalidInput
 from hanlin.tasks.sql.grammar import HAVING, LIMIT, number_in
 from hanlin.tasks.sql.mentions import Question
+from hanlin.tasks.sql.query import MAX_LIMIT, MAX_NUMBER
 from hanlin.tasks.sql.schema import ColumnRef, SqlSchema, fields_of
 from hanlin.tasks.sql.words import Lexicon, column_word
 from hanlin.types import JsonObject, JsonValue
@@ -48,7 +48,7 @@ class SqlSettings:
                 _check(ref in columns and len(own) <= MAX_KNOWN, "values of a column that is not there, or too many")
                 _check(all(0 < len(one) <= MAX_VALUE for one in own), "a value that is empty or too long")
                 _check(self.schema.column(ref).kind == "text" or all(map(_is_number, own)), "a value that is no number")
-        _check(all(one.isdigit() for one in self.limits) and all(map(_is_number, self.counts)), "a limit that is no number")
+        _check(all(map(_is_limit, self.limits)) and all(map(_is_number, self.counts)), "a limit that is no number")
         _check(self.first > 0 and 0 <= self.end < self.first, "ids that cannot be")
 
     @property
@@ -89,9 +89,13 @@ class SqlSettings:
 
 def _is_number(text: str) -> bool:
     try:
-        return math.isfinite(number_in(text))
+        return text.isascii() and abs(number_in(text)) < MAX_NUMBER  # not so of what is no number
     except ValueError:
         return False
+
+
+def _is_limit(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < len(str(MAX_LIMIT))
 
 
 def _object(value: JsonValue) -> JsonObject:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hanlin.tasks.meanings import number_of
-from hanlin.tasks.sql.query import AGGREGATES, OPERATORS, Condition, Expression, Query, Value
+from hanlin.tasks.sql.query import AGGREGATES, MAX_NUMBER, OPERATORS, Condition, Expression, Query, Value
 from hanlin.tasks.sql.schema import ColumnRef, SqlSchema
 from hanlin.tasks.text import fold_width
 
@@ -65,12 +65,15 @@ def column_word(ref: ColumnRef) -> str:
 
 
 def numbers_in(question: str) -> list[tuple[int | float, int, int]]:
-    """The numbers that a question says, each with its place: digits, Chinese numerals, English words up to twelve."""
+    """The numbers that a question says, each with its place: digits, Chinese numerals, English words up to twelve.
+
+    Those too large for a query are none.
+    """
     found: list[tuple[int | float, int, int]] = []
     for match in _NUMBER.finditer(_narrow(question)):
         said = match.group().casefold()
         number = _SAID[said] if said in _SAID else number_of(said)
-        if number is not None:
+        if number is not None and abs(number) < MAX_NUMBER:
             found.append((number, match.start(), match.end()))
     return found
 
