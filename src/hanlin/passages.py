@@ -18,7 +18,7 @@ def cut_passages(text: str) -> list[tuple[int, int]]:
     """
     found: list[tuple[int, int]] = []
     for start, end in _pieces(text):
-        if found and _size(text, found[-1][0], end) <= PASSAGE_BYTES:
+        if found and _fits(text, found[-1][0], end):
             found[-1] = found[-1][0], end
         else:
             found.append((start, end))
@@ -32,8 +32,8 @@ def _pieces(text: str) -> list[tuple[int, int]]:
     found = []
     for begin, end in pairwise(ends):
         start = begin
-        while _size(text, start, end) > PASSAGE_BYTES:
-            cut = start + len(text[start:end].encode("utf-8", "replace")[:PASSAGE_BYTES].decode("utf-8", "ignore"))
+        while not _fits(text, start, end):
+            cut = start + len(text[start : start + PASSAGE_BYTES].encode("utf-8", "replace")[:PASSAGE_BYTES].decode("utf-8", "ignore"))
             space = text.rfind(" ", cut - (cut - start) // _SHARE, cut)
             cut = space + 1 if space >= 0 else cut
             found.append((start, cut))
@@ -43,9 +43,9 @@ def _pieces(text: str) -> list[tuple[int, int]]:
     return found
 
 
-def _size(text: str, start: int, end: int) -> int:
-    """Bytes of a piece."""
-    return len(text[start:end].encode("utf-8", "replace"))
+def _fits(text: str, start: int, end: int) -> bool:
+    """Whether a piece makes a passage. A character is a byte or more, so that of a long text only the beginning is looked at."""
+    return end - start <= PASSAGE_BYTES and len(text[start:end].encode("utf-8", "replace")) <= PASSAGE_BYTES
 
 
 def _stripped(text: str, start: int, end: int) -> tuple[int, int]:

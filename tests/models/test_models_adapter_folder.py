@@ -82,7 +82,12 @@ def test_without_its_base_it_says_what_it_needs(base: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize(
     ("change", "code"),
-    [({"use_dora": True}, "unsupported_adapter"), ({"r": 5}, "weights_do_not_fit"), ({"target_modules": ["key"]}, "weights_do_not_fit")],
+    [
+        ({"use_dora": True}, "unsupported_adapter"),
+        ({"lora_alpha": 10**400}, "unsupported_adapter"),
+        ({"r": 5}, "weights_do_not_fit"),
+        ({"target_modules": ["key"]}, "weights_do_not_fit"),
+    ],
 )
 def test_what_does_not_fit_is_refused(base: Path, tmp_path: Path, change: dict[str, object], code: str) -> None:
     peft_folder(base, tmp_path / "peft")
@@ -100,3 +105,38 @@ def test_a_pickle_is_refused(base: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as caught:
         import_folder(tmp_path / "peft", tmp_path / "out", task="text-classification", base=base)
     assert caught.value.code == "unsupported_format"
+
+
+@pytest.mark.parametrize("shape", [[], [2**40, 0]])
+def test_a_head_of_no_shape_or_of_endless_width_is_refused(base: Path, tmp_path: Path, shape: list[int]) -> None:
+    peft_folder(base, tmp_path / "peft")
+    size = 4 if not shape else 0
+    header = json.dumps({"base_model.model.classifier.weight": {"dtype": "F32", "shape": shape, "data_offsets": [0, size]}}).encode()
+    (tmp_path / "peft" / "adapter_model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(size))
+    with pytest.raises(InvalidInput) as caught:
+        import_folder(tmp_path / "peft", tmp_path / "out", task="text-classification", base=base)
+    assert caught.value.code == "weights_do_not_fit"
+
+
+def test_an_adapter_that_would_change_its_base_is_refused(base: Path, tmp_path: Path) -> None:
+    """Alone it could; in serving the base is everybody's, where it would have no place."""
+    from safetensors.torch import load_file, save_file
+
+    peft_folder(base, tmp_path / "peft")
+    path = tmp_path / "peft" / "adapter_model.safetensors"
+    for name, shape in (
+        ("bert.embeddings.word_embeddings.weight", (60, 16)),
+        ("bert.encoder.layer.0.attention.self.query.base.weight", (16, 16)),
+    ):
+        save_file({**load_file(path), f"base_model.model.{name}": torch.zeros(shape)}, tmp_path / "changed")
+        (tmp_path / "changed").replace(path)
+        with pytest.raises(InvalidInput) as caught:
+            import_folder(tmp_path / "peft", tmp_path / "out", task="text-classification", base=base)
+        assert caught.value.code == "weights_do_not_fit"
+
+
+def test_a_head_that_answers_no_questions_is_refused(base: Path, tmp_path: Path) -> None:
+    peft_folder(base, tmp_path / "peft", "TOKEN_CLS")
+    with pytest.raises(InvalidInput) as caught:
+        import_folder(tmp_path / "peft", tmp_path / "out", task="question-answering", base=base)
+    assert caught.value.code == "invalid_model_spec"

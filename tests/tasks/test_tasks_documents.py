@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -107,3 +109,20 @@ def test_what_is_wrong_is_named(inputs: object, parameters: dict, code: str) -> 
     with pytest.raises(InvalidInput) as caught:
         TASK.check(inputs, parameters, limits=Limits())
     assert caught.value.code == code
+
+
+def test_a_question_as_long_as_the_documents_takes_no_square_of_their_length() -> None:
+    passages = [" ".join(f"{number:x}" for number in range(start, start + 150)) for start in range(0, 4096 * 20, 20)]
+    begun_s = time.process_time()
+    found = order(" ".join(passages[::7]), passages)
+    assert time.process_time() - begun_s < 10  # 15 times as long, once
+    assert sorted(found) == list(range(4096))
+
+
+@pytest.mark.parametrize("sign", ["a", "汉", "😀", "。", " ", "a\u0301"])
+def test_a_text_without_sentences_takes_no_square_of_its_length(sign: str) -> None:
+    begun_s = time.process_time()
+    pieces = cut_passages(sign * 1_000_000)
+    assert time.process_time() - begun_s < 5
+    assert pieces[0][0] == 0
+    assert pieces[-1][1] == len(sign) * 1_000_000

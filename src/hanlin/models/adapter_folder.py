@@ -18,7 +18,7 @@ from hanlin.networks.config import MAX_CONFIG_BYTES, read_config
 from hanlin.networks.head import CLASSIFIER, KEY, Head
 from hanlin.networks.lora import lay_out_base
 from hanlin.tasks.base import TASKS
-from hanlin.tasks.labels import labels_from_config
+from hanlin.tasks.labels import MAX_LABELS, labels_from_config
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.vectors import VectorSettings
 from hanlin.types import JsonObject, shorten
@@ -74,8 +74,8 @@ def import_adapter(source: Path, base: Path, out: Path, *, task: str, labels: Se
 
 
 def _labels(tensors: dict[str, weights_file.Tensor], given: Sequence[str] | None) -> JsonObject:
-    widths = [tensor.shape[0] for name, tensor in tensors.items() if ".lora_" not in name and name.endswith(".weight")]
-    if not widths:
+    widths = [tensor.shape[0] for name, tensor in tensors.items() if ".lora_" not in name and name.endswith(".weight") and tensor.shape]
+    if not widths or widths[-1] > MAX_LABELS:
         raise InvalidInput("weights_do_not_fit", names=f"classifier ({WEIGHTS_FILE})")
     names = list(given or [f"LABEL_{number}" for number in range(widths[-1])])
     if len(names) != widths[-1]:

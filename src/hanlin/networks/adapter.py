@@ -89,8 +89,8 @@ class AdapterSettings:
         rank, alpha, dropout = values.get("r"), values.get("lora_alpha"), values.get("lora_dropout", 0.0)
         targets, base = values.get("target_modules") or [], values.get("base_model_name_or_path") or ""
         _check(type(rank) is int, "r", rank)
-        _check(type(alpha) in (int, float), "lora_alpha", alpha)
-        _check(type(dropout) in (int, float), "lora_dropout", dropout)
+        _check(type(alpha) in (int, float) and _is_small(alpha), "lora_alpha", alpha)
+        _check(type(dropout) in (int, float) and _is_small(dropout), "lora_dropout", dropout)
         _check(
             isinstance(targets, list) and all(isinstance(name, str) and 0 < len(name) <= 200 for name in targets), "target_modules", targets
         )
@@ -118,6 +118,11 @@ class AdapterSettings:
 def is_adapter(folder: Path) -> bool:
     """Whether the artifact in `folder` is an adapter with its base."""
     return (folder / CONFIG_FILE).is_file()
+
+
+def _is_small(value: object) -> bool:
+    """Whether a number is far from where integers are too large for a float."""
+    return isinstance(value, int | float) and abs(value) < 1e15  # not so of NaN
 
 
 def _check(is_right: bool, name: str, value: object) -> None:

@@ -154,11 +154,12 @@ def fill(inner: nn.Module, tensors: Mapping[str, Tensor], new: Collection[str]) 
         new: names of weights that the base did not bring: the adapter must.
 
     Raises:
-        InvalidInput: `weights_do_not_fit` naming weights that have no place, another shape, or are missing.
+        InvalidInput: `weights_do_not_fit` naming weights that have no place or are the base's, have another shape, or are missing.
     """
     places = dict(inner.named_parameters())
     needed = {name for name in places if _is_matrix(name)} | set(new)
-    wrong = sorted(name for name, tensor in tensors.items() if name not in places or places[name].shape != tensor.shape)
+    own = {name for name, parameter in places.items() if parameter.requires_grad} | set(new)  # what is frozen is the base's
+    wrong = sorted(name for name, tensor in tensors.items() if name not in own or places[name].shape != tensor.shape)
     wrong += sorted(needed - tensors.keys())
     if wrong or not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise InvalidInput("weights_do_not_fit", names=", ".join(wrong[:5])[:200] or WEIGHTS_FILE)

@@ -157,7 +157,7 @@ def folded(words: str) -> str:
 
 
 def number_of(words: str) -> int | float | None:
-    """The number in `words`: digits, or Chinese numerals up to ten thousands; None for one of 2^63 or beyond: few readers of JSON take it."""
+    """The number in `words`: digits, or Chinese numerals up to ten thousands. None from 2^63 on: few readers of JSON take it."""
     plain = fold_width(words)
     if found := _NUMBER.search(plain):
         text = found.group()
