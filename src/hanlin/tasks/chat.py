@@ -5,8 +5,10 @@ What a message says is never read as a special token, whatever it is made of.
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Container, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -18,7 +20,7 @@ from hanlin.tasks.tokenizer import asking
 from hanlin.types import JsonObject, JsonValue, json_type, shorten
 
 if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+    from tokenizers import Encoding, Tokenizer
 
     from hanlin.tasks.base import Limits
 
@@ -165,8 +167,9 @@ def stops_of(tokenizer: Tokenizer, form: ChatForm) -> tuple[int, ...]:
 
 def _encoded(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]]) -> tuple[list[int], list[Span]]:
     """Ids and places of the whole text; words that hold a special token's name are encoded apart, as the letters that they are."""
-    special = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
-    if not any(name in text for text, is_said in parts if is_said for name in special):
+    added = tokenizer.get_added_tokens_decoder()
+    special = [token.content for token in added.values()]
+    if not any(_holds(tokenizer, text, special) for text, is_said in parts if is_said):
         with asking():
             found = tokenizer.encode("".join(text for text, _ in parts), add_special_tokens=False)
         return found.ids, found.offsets
@@ -174,13 +177,35 @@ def _encoded(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]]) -> tuple[l
     spans: list[Span] = []
     at = 0
     for text, is_said in parts:
-        for piece in _without(text, special) if is_said else [text]:
+        pieces = [*reversed(_without(text, special))] if is_said else [text]
+        while pieces:
+            piece = pieces.pop()
             with asking():
                 part = tokenizer.encode(piece, add_special_tokens=False)
+            if is_said and (cut := _first_special(part, added)):
+                pieces += [piece[cut:], piece[:cut]]
+                continue
             ids += part.ids
             spans += [(at + start, at + end) for start, end in part.offsets]
             at += len(piece)
     return ids, spans
+
+
+def _holds(tokenizer: Tokenizer, text: str, special: Sequence[str]) -> bool:
+    """Whether a special name stands in a text, or in what the tokenizer makes of it before it looks: wide letters may become a name."""
+    if any(name in text for name in special):
+        return True
+    if (normalizer := tokenizer.normalizer) is None:
+        return False
+    with asking():
+        plain, names = normalizer.normalize_str(text), [normalizer.normalize_str(name) for name in special]
+    return any(name in plain for name in names if name)
+
+
+def _first_special(part: Encoding, special: Container[int]) -> int:
+    """Where to cut a piece so that its first special token falls apart: behind its first letter; 0: there is none that can."""
+    places = ((start, end) for token, (start, end) in zip(part.ids, part.offsets, strict=True) if token in special)
+    return next((start + 1 for start, end in places if end - start > 1), 0)
 
 
 def _without(text: str, special: Sequence[str]) -> list[str]:
@@ -191,6 +216,7 @@ def _without(text: str, special: Sequence[str]) -> list[str]:
 
 
 def _lies_in(span: Span, areas: Sequence[Span]) -> bool:
-    """Whether most of a token lies in one of them."""
+    """Whether most of a token lies in one of them, which stand in order."""
     middle = (span[0] + span[1]) / 2
-    return span[1] > span[0] and any(start <= middle < end for start, end in areas)
+    place = bisect_right(areas, (middle, math.inf)) - 1
+    return span[1] > span[0] and place >= 0 and middle < areas[place][1]

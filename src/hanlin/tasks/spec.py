@@ -134,7 +134,7 @@ class ModelSpec:
     def _check_counts(self) -> None:
         if self.problem == "regression" and len(self.labels) != 1:
             raise _invalid("problem", f"regression has 1 label, not {len(self.labels)}")
-        if self.task == "question-answering" and len(self.labels) != 2:
+        if self.task == "question-answering" and self.labels and len(self.labels) != 2:
             raise _invalid("labels", f"an answer has a start and an end, not {len(self.labels)} labels")
         if self.problem == "multi-label" and self.thresholds and len(self.thresholds) != len(self.labels):
             raise _invalid("thresholds", f"{len(self.thresholds)} for {len(self.labels)} labels")
