@@ -75,18 +75,21 @@ def specs_of(task):
     vectors = ModelSpec(task.name, (), 128, 0, vectors=VectorSettings(6))
     if task.name == "text-to-sql":
         return [ModelSpec(task.name, (), 128, 0, generation=GenerationSettings(num_beams=2), queries=QUERIES)]
+    if task.name == "question-answering":
+        return [ModelSpec(task.name, ("start", "end"), 128, 0)]
     if task.name == "semantic-parsing":
         return [ModelSpec(task.name, ("O", "B-room", "I-room", "intent=turn_on", "kind=", "kind=light"), 128, 0, meanings=MEANINGS)]
-    return {
-        "labels": [ModelSpec(task.name, ("a", "b", "c"), 128, 0, scale=(-1.0, 0.0, 1.0) if task.name == "sentiment" else ())],
-        "roles": [ModelSpec(task.name, ("B-V", "B-A"), 128, 0, finder=PredicateFinder(frozenset({"fox", "wrote", "lives"})))],
-        "tokens": [ModelSpec(task.name, ("start", "end") if task.name == "question-answering" else ("O", "B-X", "I-X"), 128, 0)],
-        "vectors": [vectors],
-        "pairs": [ModelSpec(task.name, ("LABEL_0",), 128, 0), vectors],
-        "masks": [ModelSpec(task.name, (), 128, 0, mask_id=5)],
-        "targets": [ModelSpec(task.name, (), 128, 0, generation=GenerationSettings(num_beams=2))],
-        "continuations": [ModelSpec(task.name, (), 128, 0, generation=GenerationSettings(stop_ids=(3,)), chat=CHATML)],
-    }[task.head]
+    made = {
+        "labels": lambda: [ModelSpec(task.name, ("a", "b", "c"), 128, 0, scale=(-1.0, 0.0, 1.0) if task.name == "sentiment" else ())],
+        "roles": lambda: [ModelSpec(task.name, ("B-V", "B-A"), 128, 0, finder=PredicateFinder(frozenset({"fox", "wrote", "lives"})))],
+        "tokens": lambda: [ModelSpec(task.name, ("O", "B-X", "I-X"), 128, 0)],
+        "vectors": lambda: [vectors],
+        "pairs": lambda: [ModelSpec(task.name, ("LABEL_0",), 128, 0), vectors],
+        "masks": lambda: [ModelSpec(task.name, (), 128, 0, mask_id=5)],
+        "targets": lambda: [ModelSpec(task.name, (), 128, 0, generation=GenerationSettings(num_beams=2))],
+        "continuations": lambda: [ModelSpec(task.name, (), 128, 0, generation=GenerationSettings(stop_ids=(3,)), chat=CHATML)],
+    }
+    return made[task.head]()
 
 
 def outputs_of(task, spec, encoded: Encoded, *, seed: int = 0):
