@@ -102,3 +102,14 @@ def test_a_batch_goes_on_row_by_row(client: Hanlin, counter: dict, tmp_path: Pat
     client.batches.fetch(job, tmp_path / "out.jsonl")
     found = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [row["result"]["generated_text"] for row in found] == NUMBERS[1:4]
+
+
+def test_an_adapter_on_it_is_certified_and_answers_in_a_process_of_its_own(client: Hanlin, counter: dict) -> None:
+    options = {"epochs": 1, "adapter": "lora", "batch_size": 8, "max_length": 96, "train_length": 96, "precision": "fp32", "threads": 1}
+    config = {"dataset": "talks", "model": "counter", "name": "counter-lora", "task": "text-generation", "options": options}
+    trained = client.jobs.wait(client.jobs.submit("train", config).id, timeout=300).result
+    assert trained is not None
+    assert trained["certificate"]["is_passed"]
+    assert client.models.get("counter-lora").versions[0].lineage["adapter"]["targets"] == ["query", "value"]
+    client.deployments.wait(client.deployments.create("counter-lora", "counter-lora"), timeout=120)
+    assert client.predict("counter-lora", ask("please say one"))["generated_text"] == "two"

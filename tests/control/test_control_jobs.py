@@ -194,20 +194,28 @@ def test_a_name_is_refused_as_what_it_names(platform, owner) -> None:
     assert caught.value.text("zh").startswith("数据集")
 
 
-@pytest.mark.parametrize(("kind", "code"), [("hanlin-lstm", "base_not_an_encoder"), ("bert", None)])
-def test_only_encoders_are_taken_to_be_fine_tuned(platform, owner, kind, code) -> None:
-    add_dataset(platform)
+@pytest.mark.parametrize(
+    ("kind", "task", "code"),
+    [
+        ("hanlin-lstm", "text-classification", "base_of_another_kind"), ("bert", "text-classification", None),
+        ("llama", "text-classification", "base_of_another_kind"), ("bert", "text-generation", "base_of_another_kind"),
+        ("llama", "text-generation", None), ("hanlin-decoder", "text-generation", None), ("t5", "translation", None),
+        ("hanlin-seq2seq", "translation", None), ("hanlin-seq2seq", "text-generation", "base_of_another_kind"),
+    ],
+)  # fmt: skip
+def test_only_networks_that_can_learn_a_task_are_taken_to_be_fine_tuned_on_it(platform, owner, kind, task, code) -> None:
+    add_dataset(platform, task)
     content = json.dumps({"model_type": kind}).encode()
     manifest = Manifest((ManifestFile("config.json", Digest(platform.blobs.put(content)), len(content)),))
     platform.registry.create_version(
         DEFAULT_TEAM, "start", "text-classification", manifest=manifest, lineage={}, metrics={}, labels=("a", "b")
     )
-    config = {"dataset": "rows", "model": "start:1", "name": "x"}
+    config = {"dataset": "rows", "model": "start:1", "name": "x", "task": task}
     if code is None:
         assert jobs.submit(platform, owner, kind="train", config=config).state == "queued"
         return
     with pytest.raises(InvalidInput) as caught:
         jobs.submit(platform, owner, kind="train", config=config)
     assert caught.value.code == code
-    assert "start:1 is a 'hanlin-lstm' network" in caught.value.text("en")
+    assert f"start:1 is a '{kind}' network, which cannot be fine-tuned for {task}" in caught.value.text("en")
     assert jobs.list_jobs(platform, owner) == []

@@ -13,6 +13,8 @@ from hanlin.engines.trained import trained_session
 from hanlin.errors import Cancelled, InvalidInput
 from hanlin.models.importing import import_folder
 from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
+from hanlin.networks.adapter import WEIGHTS_FILE
+from hanlin.networks.lora import weight_names
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.chat_form import CHATML, plain_form
 from hanlin.tasks.encoding import TextEncoder
@@ -175,3 +177,32 @@ def imported(folder: Path, kind: str) -> Path:
     hf.AutoModelForCausalLM.from_config(configs[kind]()).save_pretrained(source)
     import_folder(source, folder / "base", task="text-generation")
     return folder / "base"
+
+
+@pytest.mark.parametrize("kind", ["ours", "gpt2"])
+def test_an_adapter_on_a_decoder_learns_answers_and_holds_no_weight_of_its_base(tmp_path: Path, kind: str) -> None:
+    if kind == "ours":
+        run(tmp_path / "base", CHATS, epochs=8)
+    base = tmp_path / "base" / "out" if kind == "ours" else imported(tmp_path, kind)
+    options: JsonObject = {"adapter": "lora", "lora_targets": "all", "lora_rank": 16, "rate": 0.02, "epochs": 60}
+    report = run(tmp_path / "tuned", CHATS, base=base, **options)
+    out = tmp_path / "tuned" / "out"
+    assert not (out / "model.safetensors").exists()
+    assert (out / "base" / "model.safetensors").read_bytes() == (base / "model.safetensors").read_bytes()
+    assert all(".lora_" in name for name in weight_names(out / WEIGHTS_FILE))
+    found = evaluate(out, CHATS).metrics
+    assert found.get("perplexity") == pytest.approx(min(point.validation["perplexity"] for point in report.history), rel=1e-3)
+    for question, answer in TALKS:
+        said = say(out, {"messages": [{"role": "user", "content": question}]})
+        assert said == {"generated_text": answer, "finish_reason": "stop"}
+
+
+def test_an_adapter_on_a_decoder_that_was_cut_off_ends_in_the_same_bits(tmp_path: Path) -> None:
+    base = imported(tmp_path, "llama")
+    options: JsonObject = {"adapter": "lora", "epochs": 2, "batch_size": 3}
+    run(tmp_path / "whole", CHATS, base=base, **options)
+    with pytest.raises(Cancelled):
+        run(tmp_path / "cut", CHATS, Stopped(4), base=base, **options)
+    run(tmp_path / "cut", CHATS, base=base, **options)
+    weights = [(tmp_path / name / "out" / WEIGHTS_FILE).read_bytes() for name in ("whole", "cut")]
+    assert weights[0] == weights[1]

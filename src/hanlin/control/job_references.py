@@ -11,7 +11,8 @@ from hanlin.control.platform import Platform
 from hanlin.datasets.values import ReadOptions
 from hanlin.engines import REFERENCE, reference_in, split_variant, variant_names
 from hanlin.errors import Conflict, InvalidInput, NotFound
-from hanlin.models.allowed import MODEL_TYPES
+from hanlin.models.allowed import CAUSAL_TYPES, MODEL_TYPES, SEQ2SEQ_TYPES
+from hanlin.models.writers import own_types
 from hanlin.registry.values import ModelVersion
 from hanlin.tasks.base import TASKS
 from hanlin.types import ModelRef, Principal, shorten
@@ -36,7 +37,7 @@ def check_references(platform: Platform, principal: Principal, job: job_kinds.Jo
             if job.rows is not None:
                 _check_texts(platform, principal, job.rows, job.task)
             if job.base is not None:
-                _check_base(platform, platform.registry.resolve(principal.team_id, ModelRef.parse(job.base)))
+                _check_base(platform, platform.registry.resolve(principal.team_id, ModelRef.parse(job.base)), job.task)
         case job_kinds.Train():
             _check_trainable(job.task)
             _check_dataset(platform, principal, job.dataset, job.task)
@@ -136,11 +137,14 @@ def _check_training(platform: Platform, principal: Principal, job: job_kinds.Tra
     if isinstance(job, job_kinds.Tune):
         Space.from_json(job.space, fixed=options, model=model, task=job.task)
     if not is_scratch:
-        _check_base(platform, platform.registry.resolve(principal.team_id, ModelRef.parse(job.model)))
+        _check_base(platform, platform.registry.resolve(principal.team_id, ModelRef.parse(job.model)), job.task)
 
 
-def _check_base(platform: Platform, base: ModelVersion) -> None:
-    """Only encoders can be fine-tuned: our own networks are trained from scratch. A damaged or missing config is the job's to tell."""
+def _check_base(platform: Platform, base: ModelVersion, task: str) -> None:
+    """Encoders can be fine-tuned to read, decoders to go on, both together to write; ours that read are trained from scratch.
+
+    A damaged or missing config is the job's to tell.
+    """
     if (reference := reference_in(base.lineage)) != REFERENCE:
         raise InvalidInput("no_torch_weights", variant="`hanlin train`", reference=reference)
     config = next((file for file in base.manifest.files if file.path == "config.json"), None)
@@ -149,5 +153,9 @@ def _check_base(platform: Platform, base: ModelVersion) -> None:
     with platform.blobs.open(config.sha256) as stream:
         found = json.loads(stream.read())
     kind = found.get("model_type") if isinstance(found, dict) else None
-    if kind not in MODEL_TYPES:
-        raise InvalidInput("base_not_an_encoder", version=str(base), architecture=shorten(str(kind)), choices=", ".join(MODEL_TYPES))
+    head = TASKS.get(task).head
+    choices = {"continuations": CAUSAL_TYPES, "targets": SEQ2SEQ_TYPES}.get(head, MODEL_TYPES) + own_types(head)
+    if kind not in choices:
+        raise InvalidInput(
+            "base_of_another_kind", version=str(base), architecture=shorten(str(kind)), task=task, choices=", ".join(choices)
+        )

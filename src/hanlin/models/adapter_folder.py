@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import cast
 
 from hanlin.errors import InvalidInput
-from hanlin.models import own_folder, strict_json, weights_file
+from hanlin.models import own_folder, strict_json, weights_file, writers
 from hanlin.models.heads import Heading
 from hanlin.models.trial import try_out
 from hanlin.networks.adapter import CONFIG_FILE, WEIGHTS_FILE, AdapterSettings
 from hanlin.networks.config import MAX_CONFIG_BYTES, read_config
-from hanlin.networks.head import CLASSIFIER, KEY, Head
+from hanlin.networks.head import CLASSIFIER, KEY, WRITER, Head
 from hanlin.networks.lora import lay_out_base
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.labels import MAX_LABELS, labels_from_config
@@ -57,9 +57,13 @@ def import_adapter(source: Path, base: Path, out: Path, *, task: str, labels: Se
         spec = ModelSpec(task, labels_from_config(config), known.max_length, known.pad_id, text=known.text, languages=known.languages)
         if told:
             spec = replace(told, max_length=min(told.max_length, known.max_length), pad_id=known.pad_id, labels=spec.labels)
+    elif kind in writers.OWN.values():
+        if Head.of(read_config(base)) != WRITER:
+            raise InvalidInput("unsupported_adapter", name="base", value=f"a network that does not write ({task})")
+        head, spec = WRITER, replace(told or known, task=task, max_length=min((told or known).max_length, known.max_length))
     else:
         raise InvalidInput("unsupported_adapter", name="task", value=task)
-    if head != CLASSIFIER:
+    if head != CLASSIFIER and not own_folder.is_own(config):
         config[KEY] = head.to_json()
     out.mkdir(parents=True)
     (out / "config.json").write_text(json.dumps(config, ensure_ascii=False, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -74,10 +74,15 @@ def config_of(folder: Path, config: JsonObject, kind: HeadKind) -> JsonObject:
     return kept
 
 
+def own_types(kind: HeadKind) -> tuple[str, ...]:
+    """Our own networks that do what a head of `kind` does; none where it reads."""
+    return tuple(name for name, does in OWN.items() if does == kind)
+
+
 def check_own(model_type: str, kind: HeadKind) -> None:
     """Whether one of our own networks does what a head of `kind` does. Raises InvalidInput (`unsupported_architecture`)."""
     if OWN.get(model_type) != (kind if kind in OWN.values() else None):
-        choices = [name for name, does in OWN.items() if does == kind] or MODEL_TYPES
+        choices = own_types(kind) or MODEL_TYPES
         raise InvalidInput("unsupported_architecture", architecture=model_type, choices=", ".join(choices))
 
 

@@ -2,7 +2,7 @@
 
 config.json                  the whole network's, as of any artifact
 adapter_config.json          rank, scale and places of the low-rank matrices
-adapter_model.safetensors    those matrices, and every weight that the base has not: its new head
+adapter_model.safetensors    those matrices, and every weight that the base has not: its new head where it has one
 base/                        config.json and model.safetensors of the base, the very bytes, so the same blobs
 """
 
@@ -25,11 +25,11 @@ MAX_RANK, MAX_TARGETS = 256, 200
 # Source: Hu et al., LoRA (2021), section 7.1: of one budget, these two matrices gain most.
 USUAL_TARGETS = (
     "query", "value", "q_lin", "v_lin", "query_proj", "value_proj", "q_proj", "v_proj", "q", "v", "query_key_value", "qkv_proj", "in_proj",
-    "Wqkv",
+    "Wqkv", "c_attn",
 )  # fmt: skip
 # peft's ways of making the matrices that change what they compute; anything but these values is refused by name.
 _PLAIN: dict[str, tuple[object, ...]] = {
-    "bias": ("none",), "fan_in_fan_out": (False,), "use_dora": (False,), "use_qalora": (False,), "use_bdlora": (None, False),
+    "bias": ("none",), "fan_in_fan_out": (False, True), "use_dora": (False,), "use_qalora": (False,), "use_bdlora": (None, False),
     "lora_bias": (False,), "rank_pattern": ({}, None), "alpha_pattern": ({}, None), "layer_replication": (None,),
     "target_parameters": (None, []), "trainable_token_indices": (None,), "arrow_config": (None,), "alora_invocation_tokens": (None,),
     "layers_to_transform": (None,), "exclude_modules": (None, []), "kasa_config": (None,), "megatron_config": (None,),
@@ -45,6 +45,7 @@ class AdapterSettings:
         alpha: the product of the matrices counts `alpha / rank` times, or `alpha / sqrt(rank)` where `is_root_scaled`.
         dropout: share of a layer's inputs that the matrices do not see in training.
         targets: last parts of the names of the layers that have them; none yet where the usual ones are wanted (`USUAL_TARGETS`).
+        is_transposed: it has layers whose matrices stand the other way, as GPT-2's do; peft wants it said, we see it.
         base: what it stands on, for people.
         heads: modules that are new as a whole, which peft wants named.
     """
@@ -54,6 +55,7 @@ class AdapterSettings:
     dropout: float = 0.0
     targets: tuple[str, ...] = ()
     is_root_scaled: bool = False
+    is_transposed: bool = False
     base: str = ""
     heads: tuple[str, ...] = ()
 
@@ -76,7 +78,8 @@ class AdapterSettings:
         """The stored form, which peft reads."""
         return {
             "peft_type": "LORA", "r": self.rank, "lora_alpha": self.alpha, "lora_dropout": self.dropout, "bias": "none",
-            "target_modules": [*self.targets], "use_rslora": self.is_root_scaled, "base_model_name_or_path": self.base or None,
+            "target_modules": [*self.targets], "use_rslora": self.is_root_scaled,
+            "fan_in_fan_out": self.is_transposed, "base_model_name_or_path": self.base or None,
             "inference_mode": True, "modules_to_save": [*self.heads] or None,
         }  # fmt: skip
 
@@ -96,7 +99,10 @@ class AdapterSettings:
         )
         assert isinstance(rank, int) and isinstance(alpha, int | float) and isinstance(dropout, int | float) and isinstance(targets, list)
         _check(bool(targets) == bool(rank), "target_modules", targets)
-        return cls(rank, float(alpha), float(dropout), tuple(sorted(targets)), values.get("use_rslora") is True, shorten(str(base)))
+        return cls(
+            rank, float(alpha), float(dropout), tuple(sorted(targets)), values.get("use_rslora") is True,
+            values.get("fan_in_fan_out") is True, shorten(str(base)),
+        )  # fmt: skip
 
     def save(self, folder: Path) -> None:
         """Write `adapter_config.json`."""

@@ -69,9 +69,9 @@ def save_network(module: nn.Module, folder: Path) -> None:
         _save_pretrained_config(module, inner, folder)
         if isinstance(module, PretrainedEmbedder) and module.projection is not None:
             save_projection(module.projection, folder)
-        if (settings := settings_of(inner)) is not None:
-            save_adapter(inner, settings, folder)
-            return
+    if (settings := settings_of(inner)) is not None:
+        save_adapter(inner, settings, folder)
+        return
     tied = tied_names(inner)
     kept = {name: tensor for name, tensor in inner.state_dict().items() if tensor.is_floating_point() and name not in tied}
     state = {name: tensor.detach().float().contiguous() for name, tensor in kept.items()}
@@ -121,7 +121,7 @@ def load_model(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = "e
     head = Head.of(config)
     if config.get("model_type") in MODEL_TYPES:
         return load_network(folder).to(TORCH_DTYPES[dtype])
-    if config.get("model_type") in GENERATOR_TYPES:
+    if config.get("model_type") in GENERATOR_TYPES and not is_adapter(folder):
         return load_own_generator(folder).to(TORCH_DTYPES[dtype])
     model = load_pretrained(folder, head, dtype=dtype, attention=attention)
     return as_reader(model, head, folder)
@@ -152,7 +152,11 @@ def with_attention(kind: Any, folder: Path, attention: Attention, **options: obj
 
 
 def load_pretrained(folder: Path, head: Head, *, dtype: Dtype = "fp32", attention: Attention = "eager") -> nn.Module:
-    """The transformers model in `folder` that `head` needs, an adapter taken into its weights. Raises InvalidInput."""
+    """The transformers model in `folder` that `head` needs; or an adapter's network, the matrices taken into its weights.
+
+    Raises:
+        InvalidInput: `weights_do_not_fit` and others.
+    """
     if is_adapter(folder):
         model = load_adapted(folder, head, attention=attention)
         merge(model)
@@ -166,7 +170,7 @@ def load_pretrained(folder: Path, head: Head, *, dtype: Dtype = "fp32", attentio
 def load_adapted(folder: Path, head: Head, *, attention: Attention = "eager") -> nn.Module:
     """The base of an adapter, fp32, with its low-rank matrices in place and its head. Raises InvalidInput."""
     settings, base = AdapterSettings.load(folder), base_folder(folder)
-    model, new = _from_pretrained(base, head, "fp32", attention, config_of=folder)
+    model, new = _base_of_adapter(base, head, attention, config_of=folder)
     attach(
         PretrainedClassifier(model) if head.output in ("logits", "token_logits") else model,
         settings,
@@ -174,6 +178,13 @@ def load_adapted(folder: Path, head: Head, *, attention: Attention = "eager") ->
     )
     fill(model, read_adapter(folder), new)
     return model
+
+
+def _base_of_adapter(base: Path, head: Head, attention: Attention, *, config_of: Path) -> tuple[nn.Module, list[str]]:
+    """The network below an adapter, and the names of its weights that the adapter must bring."""
+    if read_config(base).get("model_type") in GENERATOR_TYPES:
+        return load_own_generator(base), []
+    return _from_pretrained(base, head, "fp32", attention, config_of=config_of)
 
 
 def _from_pretrained(

@@ -1,4 +1,4 @@
-"""Low-rank matrices beside the linear layers of a pretrained network: put in, taken into the weights, written and read.
+"""Low-rank matrices beside the linear layers of a network that stands: put in, taken into the weights, written and read.
 
 Source: Hu et al., LoRA: Low-Rank Adaptation of Large Language Models (2021): W x + (alpha / rank) B A x, W frozen, B zero at first.
 """
@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -20,26 +20,31 @@ from torch import Tensor, nn
 
 from hanlin.errors import InvalidInput
 from hanlin.networks.adapter import BASE_FOLDER, CONFIG_FILE, USUAL_TARGETS, WEIGHTS_FILE, AdapterSettings
+from hanlin.networks.config import NetworkConfig
 from hanlin.networks.dropout import Dropout
 from hanlin.networks.heads import PretrainedClassifier
 from hanlin.types import shorten
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 _PEFT = "base_model.model."  # what peft writes before every name
 _BASE_FILES = ("config.json", "model.safetensors")
 _SETTINGS = "adapter_settings"  # attribute of a network that has an adapter
 
 
+def _is_transposed(layer: nn.Module) -> bool:
+    """Whether it is transformers' `Conv1D`, GPT-2's linear layer, whose matrix is (in, out)."""
+    return type(layer).__name__ == "Conv1D"
+
+
 class LoraLinear(nn.Module):
     """A frozen linear layer and its low-rank addition. Names as peft's, so that its files are ours."""
 
-    def __init__(self, base: nn.Linear, settings: AdapterSettings) -> None:
+    def __init__(self, base: nn.Module, settings: AdapterSettings) -> None:
         super().__init__()
         self.base = base.requires_grad_(requires_grad=False)
-        self.lora_A = nn.Linear(base.in_features, settings.rank, bias=False)
-        self.lora_B = nn.Linear(settings.rank, base.out_features, bias=False)
+        rows, columns = cast("Tensor", base.weight).shape
+        num_out, num_in = (columns, rows) if _is_transposed(base) else (rows, columns)
+        self.lora_A = nn.Linear(num_in, settings.rank, bias=False)
+        self.lora_B = nn.Linear(settings.rank, num_out, bias=False)
         self.scaling = settings.scaling
         self.dropout = Dropout(settings.dropout)
         nn.init.kaiming_uniform_(self.lora_A.weight, a=math.sqrt(5))
@@ -50,19 +55,27 @@ class LoraLinear(nn.Module):
         return cast("Tensor", self.base(hidden) + self.lora_B(self.lora_A(self.dropout(hidden))) * self.scaling)
 
     @torch.no_grad()
-    def merged(self) -> nn.Linear:
+    def merged(self) -> nn.Module:
         """One layer that answers the same."""
-        self.base.weight += (self.lora_B.weight @ self.lora_A.weight) * self.scaling
+        product = (self.lora_B.weight @ self.lora_A.weight) * self.scaling
+        cast("Tensor", self.base.weight).add_(product.T if _is_transposed(self.base) else product)
         return self.base
 
 
-def inner_of(module: nn.Module) -> PreTrainedModel:
-    """The transformers network in `module`. Raises InvalidInput (`adapter_without_base`) where there is none."""
+def inner_of(module: nn.Module) -> nn.Module:
+    """The network in `module` that an adapter can stand on: one of transformers, or one of ours that writes.
+
+    Raises:
+        InvalidInput: `adapter_without_base` where there is none.
+    """
+    config: Any = getattr(module, "config", None)
+    if isinstance(config, NetworkConfig) and config.is_generator:
+        return module
     from transformers import PreTrainedModel
 
     for part in module.modules():
         if isinstance(part, PreTrainedModel):
-            return part
+            return cast("nn.Module", part)
     raise InvalidInput("adapter_without_base")
 
 
@@ -85,12 +98,12 @@ def attach(module: nn.Module, settings: AdapterSettings, base_names: Collection[
         InvalidInput: `adapter_without_target`, `adapter_learns_nothing`.
     """
     inner = inner_of(module)
-    prefix = inner.base_model_prefix
+    prefix = str(getattr(inner, "base_model_prefix", ""))
     known = {name.removeprefix(f"{prefix}.") for name in base_names}
     has_head = any(isinstance(part, PretrainedClassifier) for part in module.modules())
     for name, parameter in inner.named_parameters():
         is_encoder = name.startswith(f"{prefix}.") or not has_head
-        parameter.requires_grad_(requires_grad=has_head and not (is_encoder and name.removeprefix(f"{prefix}.") in known))
+        parameter.requires_grad_(has_head and not (is_encoder and name.removeprefix(f"{prefix}.") in known))
     if settings.rank:
         settings = _put_in(inner, settings, prefix if has_head else "")
     setattr(inner, _SETTINGS, settings)
@@ -101,18 +114,24 @@ def attach(module: nn.Module, settings: AdapterSettings, base_names: Collection[
 
 def _put_in(inner: nn.Module, settings: AdapterSettings, prefix: str) -> AdapterSettings:
     asked = settings.targets or USUAL_TARGETS
-    layers = {name: layer for name, layer in inner.named_modules() if isinstance(layer, nn.Linear) and name.startswith(prefix)}
+    tables = {id(layer.weight) for layer in inner.modules() if isinstance(layer, nn.Embedding)}  # what is tied to one is a table, too
+    layers = {
+        name: layer for name, layer in inner.named_modules()
+        if (isinstance(layer, nn.Linear) or _is_transposed(layer)) and name.startswith(prefix) and id(layer.weight) not in tables
+    }  # fmt: skip
     if asked == ("all",):  # of the stacked layers: what stands once, such as a pooler, is no place for a low rank
         asked = tuple(sorted({name.rsplit(".", 1)[-1] for name in layers if any(part.isdigit() for part in name.split("."))}))
     wanted = replace(settings, targets=asked)
-    found = [name for name, layer in layers.items() if wanted.has(name) and not layer.weight.requires_grad]  # what is new learns as a whole
+    found = [  # what is new learns as a whole
+        name for name, layer in layers.items() if wanted.has(name) and not cast("Tensor", layer.weight).requires_grad
+    ]
     if not found:
         choices = sorted({name.rsplit(".", 1)[-1] for name in layers})
         raise InvalidInput("adapter_without_target", names=shorten(", ".join(asked)), choices=shorten(", ".join(choices), 300))
     for name in found:
         _swap(inner, name, LoraLinear(layers[name], settings))
     used = tuple(target for target in asked if any(name == target or name.endswith(f".{target}") for name in found))
-    return replace(settings, targets=used)
+    return replace(settings, targets=used, is_transposed=any(_is_transposed(layers[name]) for name in found))
 
 
 def _swap(root: nn.Module, name: str, layer: nn.Module) -> None:

@@ -33,7 +33,7 @@ def adapt(course: Course, setting: Setting) -> Mapping[str, float]:
     numbers = [(parameter.numel(), parameter.requires_grad) for parameter in course.module.parameters()]
     learning = sum(number for number, is_learning in numbers if is_learning)
     setting.progress.message("adapter_attached", learning=learning, weights=sum(number for number, _ in numbers))
-    return scales_of(course.module, config)
+    return scales_of(course.module, config) if course.scales else {}
 
 
 def frozen_weights(module: nn.Module) -> dict[str, Tensor]:
@@ -62,6 +62,6 @@ def _recompute(module: nn.Module) -> None:
     """Raises InvalidInput (`invalid_training_option`) for a network that cannot."""
     try:
         inner = inner_of(module)
-        inner.activation_checkpointing_enable({"use_reentrant": False})
-    except (InvalidInput, ValueError) as error:
+        inner.activation_checkpointing_enable({"use_reentrant": False})  # type: ignore[operator]  # of transformers' networks
+    except (InvalidInput, ValueError, AttributeError) as error:  # ours have no such thing
         raise InvalidInput("invalid_training_option", name="recompute", value="true", right="false for this network") from error

@@ -20,6 +20,7 @@ from hanlin.errors import InvalidInput
 from hanlin.models.tokenizers import BEGIN, END, PAD, save_tokenizer, train_tokenizer
 from hanlin.networks.config import NetworkConfig
 from hanlin.networks.dropout import replace_dropout
+from hanlin.networks.generation.run import step_model
 from hanlin.networks.loading import build_generator, load_model, save_network
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.encoding import TextEncoder
@@ -56,13 +57,16 @@ class WritingLesson:
         module = network(setting)
         marks = marks_of(module)
         replace_dropout(module)
+        known = None if setting.base is None else ModelSpec.load(setting.base)
+        text, longest = (config.text, config.max_length) if known is None else (known.text, min(config.max_length, known.max_length))
+        room = step_model(module).room([]) or config.max_target_length
         settings = default_settings(min(2 * config.max_target_length, config.max_length))
-        spec = ModelSpec(config.task, (), config.max_length, marks.pad, text=config.text, generation=settings)
+        spec = ModelSpec(config.task, (), longest, marks.pad, text=text, generation=settings)
         spec.save(out)
         encoder, tokenizer = TextEncoder.load(out), load_tokenizer(out / "tokenizer.json")
         encoder.max_length = min(spec.max_length, config.train_length)
         train, validation = (
-            written_rows(rows, encoder, tokenizer, config.text, end=marks.end, longest=config.max_target_length)
+            written_rows(rows, encoder, tokenizer, text, end=marks.end, longest=min(config.max_target_length, room))
             for rows in (data.train, data.validation)
         )
         return WritingCourse(config, module, marks, train, validation, data.validation, out)
