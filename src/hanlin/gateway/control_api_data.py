@@ -59,7 +59,13 @@ def routes(platform: Platform) -> APIRouter:
         """The team's keys, revoked ones included."""
         return KeysAnswer(keys=[KeyAnswer.of(key) for key in keys.list_keys(platform, caller)])
 
-    @data.add("POST", "/keys", "admin", status=201)
+    @data.add(
+        "POST", "/keys", "admin", status=201,
+        examples={
+            "for an application": {"name": "app", "scopes": ["predict"]},
+            "that ends": {"name": "visitor", "scopes": ["read", "predict"], "expires_at": "2099-12-31T00:00:00Z"},
+        },
+    )  # fmt: skip
     def create_key(caller: Caller, body: KeyRequest) -> NewKeyAnswer:
         """A new key. Its secret stands in this answer and nowhere else."""
         key, secret = keys.create_key(platform, caller, name=body.name, scopes=body.scopes, expires_at=body.expires_at)

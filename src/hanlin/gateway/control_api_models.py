@@ -40,12 +40,12 @@ def routes(platform: Platform) -> APIRouter:
         """Deletes a model with all its versions; 409 while an endpoint, alias or job needs one of them."""
         models.delete_model(platform, caller, name)
 
-    @data.add("PUT", "/models/{name}/notes", "write")
+    @data.add("PUT", "/models/{name}/notes", "write", examples={"notes": {"notes": "Trained on reviews of *restaurants*."}})
     def set_notes(caller: Caller, name: str, body: NotesRequest) -> ModelAnswer:
         """Replaces the notes of the model card (Markdown)."""
         return ModelAnswer.of(models.set_notes(platform, caller, name, body.notes))
 
-    @data.add("PUT", "/models/{name}/aliases/{alias}", "write")
+    @data.add("PUT", "/models/{name}/aliases/{alias}", "write", examples={"a version": {"version": 2}})
     def set_alias(caller: Caller, language: Language, name: str, alias: str, body: AliasRequest) -> MovedAliasAnswer:
         """Points an alias at a published version."""
         return MovedAliasAnswer.of_moved(models.set_alias(platform, caller, name, alias, body.version), language)

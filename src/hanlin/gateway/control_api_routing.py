@@ -13,8 +13,8 @@ from fastapi.routing import APIRoute
 
 from hanlin.control.platform import Platform
 from hanlin.gateway.control_api_strict import StrictRoute
-from hanlin.gateway.operation import refusals, told
-from hanlin.types import Principal, Scope
+from hanlin.gateway.operation import JSON, refusals, told
+from hanlin.types import JsonObject, Principal, Scope
 
 PREFIX = "/api/v1"
 _KEY: list[dict[str, list[str]]] = [{"key": []}]
@@ -52,6 +52,12 @@ Language = Annotated[str, Depends(language_of_caller)]
 Number = Annotated[int, Path(ge=1, lt=2**31)]  # of a version
 
 
+def _sent(examples: dict[str, JsonObject] | None) -> dict[str, Any]:
+    """The part of the description that shows `examples`; FastAPI adds the schema."""
+    shown = {name: {"summary": name, "value": value} for name, value in (examples or {}).items()}
+    return {"requestBody": {"content": {JSON: {"examples": shown}}}} if shown else {}
+
+
 def _name_of(route: APIRoute) -> str:
     """The route's name in the description and in clients that are made of it."""
     return route.name
@@ -65,9 +71,14 @@ class Routes:
         self.router = APIRouter(prefix=prefix, route_class=StrictRoute, tags=list(tags), generate_unique_id_function=_name_of)
 
     def add(
-        self, method: str, path: str, scope: Scope, *, status: int = 200, openapi_extra: dict[str, Any] | None = None, **options: Any
-    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-        """Decorator: `method path` calls the function, for keys that have `scope`."""
+        self, method: str, path: str, scope: Scope, *, status: int = 200, examples: dict[str, JsonObject] | None = None,
+        openapi_extra: dict[str, Any] | None = None, **options: Any,
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:  # fmt: skip
+        """Decorator: `method path` calls the function, for keys that have `scope`.
+
+        Args:
+            examples: JSON bodies by what they are for; a test sends each.
+        """
 
         def authenticate(request: Request) -> None:
             principal = self.platform.accounts.authenticate(request.headers.get("authorization"))
@@ -76,5 +87,5 @@ class Routes:
 
         return self.router.api_route(
             path, methods=[method], status_code=status, dependencies=[Depends(authenticate)],
-            openapi_extra={"x-scope": scope, "security": _KEY, **(openapi_extra or {})}, **options,
+            openapi_extra={"x-scope": scope, "security": _KEY, **_sent(examples), **(openapi_extra or {})}, **options,
         )  # fmt: skip

@@ -31,7 +31,14 @@ def routes(platform: Platform, dataplane: Dataplane | None = None) -> APIRouter:
     """
     data = Routes(platform, tags=["serving"])
 
-    @data.add("POST", "/deployments", "write", status=202)
+    @data.add(
+        "POST", "/deployments", "write", status=202,
+        examples={
+            "the newest version": {"model": "sentiment", "endpoint": "sentiment"},
+            "two to four copies of one version": {"model": "sentiment:1", "endpoint": "sentiment", "replicas": 2, "max_replicas": 4},
+            "a tenth of the calls": {"model": "sentiment:2", "endpoint": "sentiment", "canary": 10},
+        },
+    )  # fmt: skip
     def deploy(caller: Caller, body: DeployRequest, language: Language) -> DeployedAnswer:
         """Declares what an endpoint shall serve. What it served before answers until the new one is ready.
 
@@ -65,7 +72,10 @@ def routes(platform: Platform, dataplane: Dataplane | None = None) -> APIRouter:
         """One endpoint: what it shall serve, and what answers right now."""
         return EndpointAnswer.of_view(deployments.get_endpoint(platform, caller, endpoint), language)
 
-    @data.add("PATCH", "/endpoints/{endpoint}", "write")
+    @data.add(
+        "PATCH", "/endpoints/{endpoint}", "write",
+        examples={"long texts are cut": {"long_text": "truncate"}, "answers are kept for an hour": {"cache_ttl_s": 3600}},
+    )  # fmt: skip
     def update_endpoint(caller: Caller, endpoint: str, body: EndpointRequest, language: Language) -> EndpointAnswer:
         """Changes how an endpoint answers: what becomes of long texts, how long answers are kept. Nothing is started anew."""
         view = deployments.update_endpoint(platform, caller, endpoint, long_text=body.long_text, cache_ttl_s=body.cache_ttl_s)
@@ -79,13 +89,19 @@ def routes(platform: Platform, dataplane: Dataplane | None = None) -> APIRouter:
             await dataplane.withdraw(caller, endpoint, done.deployment_ids)
         return EndpointAnswer.of_view(done.view, language)
 
-    @data.add("POST", "/endpoints/{endpoint}/rollback", "write", status=202)
+    @data.add(
+        "POST", "/endpoints/{endpoint}/rollback", "write", status=202,
+        examples={"what it served before": {}, "a version": {"to": "sentiment:1"}},
+    )  # fmt: skip
     def roll_back_endpoint(caller: Caller, endpoint: str, language: Language, body: RollbackRequest | None = None) -> RollbackAnswer:
         """Goes back to what the endpoint served before. Asking again changes nothing until something is deployed or named."""
         to, expected = (body.to, body.expected) if body else (None, None)
         return RollbackAnswer.of_done(rollback.roll_back(platform, caller, endpoint, to=to, expected=expected), language)
 
-    @data.add("POST", "/endpoints/{endpoint}/scale", "write")
+    @data.add(
+        "POST", "/endpoints/{endpoint}/scale", "write",
+        examples={"two": {"min_replicas": 2}, "none to three, as load asks for": {"min_replicas": 0, "max_replicas": 3}},
+    )  # fmt: skip
     def scale_endpoint(caller: Caller, endpoint: str, body: ScaleRequest, language: Language) -> DeploymentAnswer:
         """Changes how many replicas it has; those that are loaded stay."""
         view = deployments.scale(platform, caller, endpoint, min_replicas=body.min_replicas, max_replicas=body.max_replicas)

@@ -152,13 +152,20 @@ def _operation(path: str, method: str, operation: Any, schema: Any) -> str:
 def _content(title: str, content: tuple[str, Any], schema: Any) -> str:
     kind, described = content
     if examples := described.get("examples"):
-        return "".join(f"<p>{_e(title)} <b>{_e(name)}</b></p>{_pre(one['value'])}" for name, one in examples.items())
+        sent = "".join(f"<p>{_e(title)} <b>{_e(name)}</b></p>{_pre(one['value'])}" for name, one in examples.items())
+        return sent + (f"<p>{_e(kind)}</p>{_pre(_resolve(described['schema'], schema, 0))}" if _is_named(described["schema"]) else "")
     shown = described.get("example")
     if shown is None and "schema" in described:
         shown = _resolve(described["schema"], schema, 0)
     if not shown:
         return f"<p>{_e(title)} <code>{_e(kind)}</code></p>"
     return f"<p>{_e(title)} <code>{_e(kind)}</code></p>{_pre(shown)}"
+
+
+def _is_named(node: Any) -> bool:
+    """Whether it is one form of the control API, most of whose fields may be left out, so that examples do not show them all."""
+    names = [one["$ref"] for one in (node, *node.get("anyOf", ())) if "$ref" in one]
+    return len(names) == 1 and not names[0].endswith("/JobRequest")
 
 
 def _pre(value: Any) -> str:

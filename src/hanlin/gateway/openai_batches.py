@@ -20,6 +20,7 @@ from hanlin.types import JsonObject
 
 Status = Literal["validating", "in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled"]
 _ENDED: dict[str, Status] = {"succeeded": "completed", "cancelled": "cancelled"}
+_EXAMPLES: dict[str, JsonObject] = {"vectors": {"input_file_id": "file-9d2c41f0", "endpoint": "/v1/embeddings", "completion_window": "24h"}}
 
 
 class BatchRequest(Sent):
@@ -94,7 +95,7 @@ def routes(platform: Platform) -> APIRouter:
     """The routes over `platform`."""
     data = Routes(platform, tags=["openai"], prefix="/v1")
 
-    @data.add("POST", "/batches", "write")
+    @data.add("POST", "/batches", "write", examples=_EXAMPLES)
     def create_batch(caller: Caller, language: Language, body: BatchRequest) -> BatchAnswer:
         """Queues a batch over an uploaded file."""
         job = batches.create(platform, caller, file_id=body.input_file_id, url=body.endpoint, metadata=body.metadata or {})

@@ -21,6 +21,8 @@ from hanlin.types import Principal, shorten
 
 _MIN_TTL_S, _MAX_TTL_S = 3600, 30 * 86_400
 _FIELDS = ("purpose", "expires_after[anchor]", "expires_after[seconds]")
+_ROWS = '{"text": "The food was wonderful.", "label": "positive"}\n'
+_LINES = '{"custom_id": "1", "method": "POST", "url": "/v1/embeddings", "body": {"model": "search", "input": "Sending goods back"}}\n'
 _FORM = {
     "required": True,
     "content": {
@@ -33,7 +35,16 @@ _FORM = {
                     "expires_after[anchor]": {"type": "string", "enum": ["created_at"]},
                     "expires_after[seconds]": {"type": "integer", "minimum": _MIN_TTL_S, "maximum": _MAX_TTL_S},
                 },
-            }
+            },
+            "examples": {
+                "rows to learn": {"summary": "rows to learn", "value": {"purpose": "fine-tune", "file": _ROWS}},
+                "requests, kept for a day": {
+                    "summary": "requests, kept for a day",
+                    "value": {
+                        "purpose": "batch", "expires_after[anchor]": "created_at", "expires_after[seconds]": 86_400, "file": _LINES,
+                    },
+                },
+            },
         }
     },
 }  # fmt: skip

@@ -27,10 +27,17 @@ from hanlin.gateway.openai_fine_tuning_wire import (
     events_of,
     told,
 )
-from hanlin.types import endpoint_of_model
+from hanlin.types import JsonObject, endpoint_of_model
 
 _Auto = Literal["auto"]
 Count = Annotated[int, Field(ge=1, le=1000)]
+_EXAMPLES: dict[str, JsonObject] = {
+    "from nothing": {"model": "lstm", "training_file": "file-9d2c41f0", "suffix": "reviews"},
+    "from a model, three times over the rows": {
+        "model": "sentiment:1", "training_file": "file-9d2c41f0", "seed": 7,
+        "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 3}}},
+    },
+}  # fmt: skip
 
 
 class HyperparametersRequest(Sent):
@@ -92,7 +99,7 @@ def routes(platform: Platform, dataplane: Dataplane | None = None) -> APIRouter:
     """The routes over `platform`; `dataplane` is told of endpoints taken away."""
     data = Routes(platform, tags=["openai"], prefix="/v1")
 
-    @data.add("POST", "/fine_tuning/jobs", "write")
+    @data.add("POST", "/fine_tuning/jobs", "write", examples=_EXAMPLES)
     def create_fine_tuning(caller: Caller, language: Language, body: FineTuningRequest) -> FineTuningAnswer:
         """Queues a fine-tuning over an uploaded file; its model answers as soon as it has succeeded."""
         job = fine_tuning.create(

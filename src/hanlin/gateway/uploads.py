@@ -8,6 +8,7 @@ GET   the bytes, with `Range: bytes=FIRST-` from there on
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import re
 from typing import Annotated, Any
 
@@ -37,10 +38,15 @@ _UPLOADED: dict[int | str, dict[str, Any]] = {
     308: {"description": _HALF, "headers": {"Range": {"schema": {"type": "string"}, "description": "bytes=0-LAST"}}},
 }
 _DOWNLOADED: dict[int | str, dict[str, Any]] = {200: {"description": "The bytes", "content": _BINARY}}
-_BYTES = {"requestBody": {"required": True, "content": _BINARY}}
+_SENT = "hello"
+_BYTES = {"requestBody": {"required": True, "content": {kind: {**told, "example": _SENT} for kind, told in _BINARY.items()}}}
 Sha256 = Annotated[
-    str, Path(max_length=200, description="SHA-256 of the bytes, 64 lower-case hex digits", json_schema_extra={"pattern": "^[0-9a-f]{64}$"})
-]
+    str,
+    Path(
+        max_length=200, description="SHA-256 of the bytes, 64 lower-case hex digits", examples=[hashlib.sha256(_SENT.encode()).hexdigest()],
+        json_schema_extra={"pattern": "^[0-9a-f]{64}$"},
+    ),
+]  # fmt: skip
 
 
 def routes(platform: Platform) -> APIRouter:
