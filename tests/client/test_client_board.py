@@ -13,8 +13,8 @@ def new_board(*, most: int = 8, patience_s: float = 60.0, most_groups: int = 3) 
     return Board(Pace(most), lambda attempt, error: error.retry_after_s or 2.0**attempt, patience_s=patience_s, most_groups=most_groups)
 
 
-def taken(board: Board[str], now: float = 0.0) -> Piece[str]:
-    piece = board.take(now)
+def taken(board: Board[str], now_s: float = 0.0) -> Piece[str]:
+    piece = board.take(now_s)
     assert piece is not None
     return piece
 
@@ -102,13 +102,13 @@ def test_a_text_that_the_engine_fails_at_is_found() -> None:
     board = new_board()
     texts = ["a", "b", "poison", "d"]
     board.add(0, texts)
-    now, asked = 0.0, 0
+    now_s, asked = 0.0, 0
     while (group := board.release()) is None:
-        now += 10
-        piece = taken(board, now)
+        now_s += 10
+        piece = taken(board, now_s)
         asked += 1
         if "poison" in piece.texts():
-            board.failed(piece, errors.EngineFailed("model_output_invalid"), now)
+            board.failed(piece, errors.EngineFailed("model_output_invalid"), now_s)
         else:
             board.answered(piece, [text.upper() for text in piece.texts()])
     assert [answer if isinstance(answer, str) else answer.family for answer in group.results()] == ["A", "B", "EngineFailed", "D"]
@@ -120,8 +120,8 @@ def test_a_broken_engine_is_not_asked_a_million_times() -> None:
     for row in range(MAX_LONE_FAILURES + 1):
         board.add(row, ["a"])
     with pytest.raises(errors.EngineFailed):
-        for now in range(1000):
-            board.failed(taken(board, float(now)), errors.EngineFailed("model_output_invalid"), float(now))
+        for now_s in range(1000):
+            board.failed(taken(board, float(now_s)), errors.EngineFailed("model_output_invalid"), float(now_s))
 
 
 def test_a_busy_server_is_asked_again_after_the_time_it_names() -> None:

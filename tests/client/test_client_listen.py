@@ -43,8 +43,8 @@ def test_what_is_not_there_is_told(hanlin) -> None:
 
 def heard(outcomes, **more) -> tuple[list[Message], list[Send], errors.HanlinError | None]:
     """The messages and requests when these are the outcomes of sending and reading, and the error at the end."""
-    now = [0.0]
-    flow = listen("/v1/x", Policy("http://x", patience_s=100, jitter=lambda: 0.5, clock=lambda: now[0]), **more)
+    now_s = [0.0]
+    flow = listen("/v1/x", Policy("http://x", patience_s=100, jitter=lambda: 0.5, clock=lambda: now_s[0]), **more)
     remaining, messages, sends = list(outcomes), [], []
     try:
         step = next(flow)
@@ -52,7 +52,7 @@ def heard(outcomes, **more) -> tuple[list[Message], list[Send], errors.HanlinErr
             if isinstance(step, Emit):
                 assert isinstance(step.event, Message)
                 messages.append(step.event)
-            now[0] += step.seconds if isinstance(step, Sleep) else 0.0
+            now_s[0] += step.seconds if isinstance(step, Sleep) else 0.0
             sends += [step] if isinstance(step, Send) else []
             step = flow.send(remaining.pop(0) if isinstance(step, Send | Read) else None)
     except StopIteration:

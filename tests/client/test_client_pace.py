@@ -18,11 +18,11 @@ def test_a_refusal_halves_it_once_a_round_and_it_grows_slowly_from_there() -> No
     pace = Pace(32)
     for _ in range(30):
         pace.good()
-    pace.refused(sent_at=1.0, now=2.0)
+    pace.refused(sent_s=1.0, now_s=2.0)
     assert pace.limit == 16
-    pace.refused(sent_at=1.5, now=2.1)  # sent before the cut
+    pace.refused(sent_s=1.5, now_s=2.1)  # sent before the cut
     assert pace.limit == 16
-    pace.refused(sent_at=2.0, now=2.2)
+    pace.refused(sent_s=2.0, now_s=2.2)
     assert pace.limit == 8
     for _ in range(8 * GENTLE - 8):
         pace.good()
@@ -31,7 +31,7 @@ def test_a_refusal_halves_it_once_a_round_and_it_grows_slowly_from_there() -> No
         pace.good()
     assert pace.limit == 9
     for turn in range(10):
-        pace.refused(sent_at=3.0 + turn, now=3.5 + turn)
+        pace.refused(sent_s=3.0 + turn, now_s=3.5 + turn)
     assert pace.limit == 1
 
 
@@ -39,10 +39,10 @@ def test_a_server_that_is_away_is_asked_by_one_alone() -> None:
     pace = Pace(16)
     for _ in range(14):
         pace.good()
-    pace.away(sent_at=1.0, now=2.0, pause_s=3.0)
-    assert (pace.limit, pace.held_until()) == (1, 5.0)
-    pace.away(sent_at=1.0, now=2.1, pause_s=0.1)
-    assert pace.held_until() == 5.0
+    pace.away(sent_s=1.0, now_s=2.0, pause_s=3.0)
+    assert (pace.limit, pace.held_until_s()) == (1, 5.0)
+    pace.away(sent_s=1.0, now_s=2.1, pause_s=0.1)
+    assert pace.held_until_s() == 5.0
     for _ in range(7):
         pace.good()
     assert pace.limit == 8  # half of what it bore, soon again

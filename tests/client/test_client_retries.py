@@ -15,14 +15,14 @@ from hanlin.client.steps import Broken, Reply, Send, Sleep
 
 def sent(call, outcomes, *, jitter: float = 0.5, timeout_s: float = 30.0) -> tuple[list[float], errors.HanlinError | None]:
     """The pauses between attempts when these are the outcomes, and the error at the end."""
-    now = [0.0]
-    flow = exchange(call, Policy("http://x", timeout_s, 3, jitter=lambda: jitter, clock=lambda: now[0]))
+    now_s = [0.0]
+    flow = exchange(call, Policy("http://x", timeout_s, 3, jitter=lambda: jitter, clock=lambda: now_s[0]))
     pauses, step, remaining = [], next(flow), list(outcomes)
     try:
         while True:
             if isinstance(step, Sleep):
                 pauses.append(step.seconds)
-                now[0] += step.seconds
+                now_s[0] += step.seconds
                 step = flow.send(None)
             else:
                 assert isinstance(step, Send)
@@ -93,13 +93,13 @@ def test_what_proxies_answer_becomes_our_errors(status: int, family: str, body: 
 
 
 def test_retry_after_may_be_a_date() -> None:
-    now = 1_900_000_000.0
+    now_s = 1_900_000_000.0
 
     def seconds_of(header: str) -> float | None:
-        return error_of(Reply(503, {"retry-after": header}), url="http://x", now=now).retry_after_s
+        return error_of(Reply(503, {"retry-after": header}), url="http://x", now_s=now_s).retry_after_s
 
-    assert seconds_of(formatdate(now + 60, usegmt=True)) == 60.0
-    assert seconds_of(formatdate(now - 60, usegmt=True)) == 0.0
+    assert seconds_of(formatdate(now_s + 60, usegmt=True)) == 60.0
+    assert seconds_of(formatdate(now_s - 60, usegmt=True)) == 0.0
     assert seconds_of("1.5") == 1.5
 
 

@@ -71,7 +71,18 @@ def test_a_file_without_the_column_is_refused_whole(tmp_path: Path) -> None:
     for suffix in ("csv", "jsonl", "parquet"):
         with pytest.raises(InvalidInput) as caught:
             spool(tmp_path, write(tmp_path / f"in.{suffix}"), text="missing")
-        assert caught.value.code == "column_not_found"
+        assert caught.value.code == "input_column_not_found"
+        assert "--text" in caught.value.next_step
+        assert "--label" not in caught.value.next_step, "which datasets have, and batches have not"
+
+
+def test_which_of_two_columns_is_meant_is_asked_for_by_its_own_option(tmp_path: Path) -> None:
+    path = tmp_path / "in.csv"
+    path.write_text("body,comment\na,b\n")
+    for columns, option in (({}, "--text"), ({"text": "body", "id": "none"}, "--id")):
+        with pytest.raises(InvalidInput) as caught:
+            spool(tmp_path, path, **columns)
+        assert option in caught.value.next_step
 
 
 def test_a_batch_has_a_bounded_number_of_rows(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ class Piece(Generic[T]):
     group: Group[T]
     places: tuple[int, ...]
     attempt: int = 0
-    sent_at: float = 0.0
+    sent_s: float = 0.0
 
     def texts(self) -> list[str]:
         """What is sent."""
@@ -74,7 +74,7 @@ class Board(Generic[T]):
         self._pause_s = pause_s
         self._patience_s = patience_s
         self._most_groups = most_groups
-        self._failing_since: float | None = None
+        self._failing_since_s: float | None = None
         self._lone_failures = 0
         self._groups: deque[Group[T]] = deque()
         self._due: list[tuple[float, int, Piece[T]]] = []
@@ -102,82 +102,82 @@ class Board(Generic[T]):
         self._groups.append(group)
         self._queue(float("-inf"), Piece(group, tuple(places)))
 
-    def _queue(self, when: float, piece: Piece[T]) -> None:
+    def _queue(self, when_s: float, piece: Piece[T]) -> None:
         if piece.places:
-            heapq.heappush(self._due, (when, next(self._order), piece))
+            heapq.heappush(self._due, (when_s, next(self._order), piece))
 
-    def take(self, now: float) -> Piece[T] | None:
+    def take(self, now_s: float) -> Piece[T] | None:
         """The next piece to send now, if one may be sent."""
-        if self.wait_s(now) != 0.0:
+        if self.wait_s(now_s) != 0.0:
             return None
         piece = heapq.heappop(self._due)[2]
-        piece.sent_at = now
+        piece.sent_s = now_s
         self.running += 1
         return piece
 
-    def wait_s(self, now: float) -> float | None:
+    def wait_s(self, now_s: float) -> float | None:
         """Seconds until a piece may be sent; None when that hangs on an answer or on more texts."""
         if not self._due or self.running >= self.pace.limit:
             return None
-        return max(0.0, self._due[0][0] - now, self.pace.held_until() - now)
+        return max(0.0, self._due[0][0] - now_s, self.pace.held_until_s() - now_s)
 
     def answered(self, piece: Piece[T], answers: Sequence[T], queue_ms: float | None = None) -> None:
         """Good answers to all texts of a piece, which waited so long at the server."""
         self.running -= 1
-        self._failing_since, self._lone_failures = None, 0
+        self._failing_since_s, self._lone_failures = None, 0
         self.pace.good(queue_ms)
         for place, answer in zip(piece.places, answers, strict=True):
             piece.group.settle(place, answer)
 
-    def failed(self, piece: Piece[T], error: HanlinError, now: float) -> None:
+    def failed(self, piece: Piece[T], error: HanlinError, now_s: float) -> None:
         """A bad outcome: one text's, or a matter of time, or of size. Raises `error` when it is none of these."""
         self.running -= 1
         if isinstance(error, InvalidInput):
-            self._refused(piece, error, now)
+            self._refused(piece, error, now_s)
         elif error.is_retryable or isinstance(error, DeadlineExceeded):
-            self._put_off(piece, error, now)
+            self._put_off(piece, error, now_s)
         elif isinstance(error, EngineFailed | Internal | DataCorrupt):
-            self._broke(piece, error, now)
+            self._broke(piece, error, now_s)
         else:
             raise error
 
-    def _refused(self, piece: Piece[T], error: InvalidInput, now: float) -> None:
+    def _refused(self, piece: Piece[T], error: InvalidInput, now_s: float) -> None:
         """One text is bad, or they are too many together."""
         index = error.params.get("index")
         if isinstance(index, int) and 0 <= index < len(piece.places):
-            self._failing_since = None  # a server that reads texts is well
+            self._failing_since_s = None  # a server that reads texts is well
             piece.group.settle(piece.places[index], error)
-            self._queue(now, Piece(piece.group, piece.places[:index] + piece.places[index + 1 :]))
+            self._queue(now_s, Piece(piece.group, piece.places[:index] + piece.places[index + 1 :]))
         elif error.code in ("batch_too_large", "body_too_large") and len(piece.places) > 1:
-            self._halve(piece, now)
+            self._halve(piece, now_s)
         elif error.code == "body_too_large":
             piece.group.settle(piece.places[0], error)
         else:
             raise error
 
-    def _put_off(self, piece: Piece[T], error: HanlinError, now: float) -> None:
+    def _put_off(self, piece: Piece[T], error: HanlinError, now_s: float) -> None:
         """The server is busy or away."""
-        self._failing_since = now if self._failing_since is None else self._failing_since
-        if now - self._failing_since > self._patience_s:
+        self._failing_since_s = now_s if self._failing_since_s is None else self._failing_since_s
+        if now_s - self._failing_since_s > self._patience_s:
             raise error
         pause_s = self._pause_s(min(piece.attempt, 8), error)
         if isinstance(error, NotReady):
-            self.pace.away(piece.sent_at, now, pause_s)
+            self.pace.away(piece.sent_s, now_s, pause_s)
         else:
-            self.pace.refused(piece.sent_at, now)
+            self.pace.refused(piece.sent_s, now_s)
         is_slow = isinstance(error, DeadlineExceeded) or (isinstance(error, Overloaded) and self.pace.limit == 1)
         if is_slow and len(piece.places) > SMALLEST:
-            self._halve(piece, now + pause_s)
+            self._halve(piece, now_s + pause_s)
         else:
-            self._queue(now + pause_s, Piece(piece.group, piece.places, piece.attempt + 1))
+            self._queue(now_s + pause_s, Piece(piece.group, piece.places, piece.attempt + 1))
 
-    def _broke(self, piece: Piece[T], error: HanlinError, now: float) -> None:
+    def _broke(self, piece: Piece[T], error: HanlinError, now_s: float) -> None:
         """The engine failed: once may be chance; then look for the text that it fails at."""
         if piece.attempt == 0:
-            self._queue(now + self._pause_s(0, error), Piece(piece.group, piece.places, 1))
+            self._queue(now_s + self._pause_s(0, error), Piece(piece.group, piece.places, 1))
         elif len(piece.places) > 1:
             was_too_large = self.is_too_large
-            self._halve(piece, now)
+            self._halve(piece, now_s)
             self.is_too_large = was_too_large  # one text is at fault, not their number
         else:
             self._lone_failures += 1
@@ -185,11 +185,11 @@ class Board(Generic[T]):
                 raise error
             piece.group.settle(piece.places[0], error)
 
-    def _halve(self, piece: Piece[T], when: float) -> None:
+    def _halve(self, piece: Piece[T], when_s: float) -> None:
         self.is_too_large = True
         middle = len(piece.places) // 2
         for places in (piece.places[:middle], piece.places[middle:]):
-            self._queue(when, Piece(piece.group, places, piece.attempt))
+            self._queue(when_s, Piece(piece.group, places, piece.attempt))
 
     @property
     def is_ready(self) -> bool:

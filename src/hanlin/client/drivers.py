@@ -99,7 +99,7 @@ class Driver:
         return None
 
     def _send(self, step: Send, opened: _Stream) -> Reply | Broken:
-        deadline = time.monotonic() + step.timeout_s
+        deadline_s = time.monotonic() + step.timeout_s
         try:
             response = self._http.send(_request(self._http, step), stream=True)
             if step.idle_s is not None and response.status_code == 200:
@@ -109,7 +109,7 @@ class Driver:
             try:
                 for chunk in response.iter_bytes():
                     content += chunk
-                    if time.monotonic() > deadline:
+                    if time.monotonic() > deadline_s:
                         return Broken("timeout", "the answer came too slowly")
                     if len(content) > MAX_REPLY_BYTES:
                         return Broken("cut", "the answer is too large")

@@ -69,15 +69,15 @@ def exchange(call: Call[T], policy: Policy) -> Flow[T]:
     Raises:
         HanlinError: as the server said; `server_unreachable`, `connection_cut`, `answer_too_late` or `unexpected_answer`.
     """
-    deadline = policy.clock() + policy.timeout_s
+    deadline_s = policy.clock() + policy.timeout_s
     attempt = 0
     while True:
-        outcome = yield from send(step_of(call, policy, max(0.001, deadline - policy.clock())))
+        outcome = yield from send(step_of(call, policy, max(0.001, deadline_s - policy.clock())))
         if isinstance(outcome, Reply) and (outcome.status < 400 or outcome.status in call.accept):
             return call.parse(outcome)
         error = replies.error_of(outcome, url=policy.url)
         pause_s = policy.pause_s(attempt, error)
-        is_last = attempt >= policy.max_retries or policy.clock() + pause_s >= deadline
+        is_last = attempt >= policy.max_retries or policy.clock() + pause_s >= deadline_s
         if is_last or not _can_retry(call, outcome, error):
             raise error
         yield Sleep(pause_s)
@@ -91,9 +91,9 @@ def settle(deployment: Deployment, policy: Policy, *, timeout_s: float) -> Flow[
         EngineFailed: `deployment_failed` with the reason.
         DeadlineExceeded: `wait_too_long`.
     """
-    deadline, warnings = policy.clock() + timeout_s, deployment.warnings
+    deadline_s, warnings = policy.clock() + timeout_s, deployment.warnings
     while deployment.state not in ("ready", "asleep", "failed", "stopped"):
-        if policy.clock() >= deadline:
+        if policy.clock() >= deadline_s:
             raise DeadlineExceeded("wait_too_long", seconds=timeout_s)
         yield Sleep(0.2)
         found = yield from exchange(calls.list_deployments(), policy)
@@ -109,12 +109,12 @@ def vanish(endpoint: str, policy: Policy, *, timeout_s: float) -> Flow[None]:
     Raises:
         DeadlineExceeded: `undeploy_slow`; it still will go.
     """
-    deadline = policy.clock() + timeout_s
+    deadline_s = policy.clock() + timeout_s
     while True:
         try:
             yield from exchange(inference_calls.describe(endpoint), policy)
         except NotFound:
             return
-        if policy.clock() >= deadline:
+        if policy.clock() >= deadline_s:
             raise DeadlineExceeded("undeploy_slow", endpoint=endpoint, seconds=timeout_s)
         yield Sleep(0.1)

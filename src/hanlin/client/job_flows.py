@@ -22,28 +22,28 @@ def follow(job_id: str, policy: Policy, *, after: int = 0, timeout_s: float | No
         DeadlineExceeded: `wait_too_long` after `timeout_s`; the job goes on.
         HanlinError: the server is away for longer than `policy.patience_s`, or refuses.
     """
-    deadline = policy.clock() + timeout_s if timeout_s is not None else float("inf")
-    attempt, last_seen = 0, policy.clock()
+    deadline_s = policy.clock() + timeout_s if timeout_s is not None else float("inf")
+    attempt, last_seen_s = 0, policy.clock()
     while True:
-        newest = yield from _read_events(job_id, after, policy, deadline)
+        newest = yield from _read_events(job_id, after, policy, deadline_s)
         if newest > after:
-            after, attempt, last_seen = newest, 0, policy.clock()
+            after, attempt, last_seen_s = newest, 0, policy.clock()
         try:
             job = yield from exchange(calls.get_job(job_id), policy)
         except NotReady:
-            if policy.clock() - last_seen > policy.patience_s:
+            if policy.clock() - last_seen_s > policy.patience_s:
                 raise
         else:
-            last_seen = policy.clock()
+            last_seen_s = policy.clock()
             if job.has_ended:
                 return job
-        if policy.clock() >= deadline:
+        if policy.clock() >= deadline_s:
             raise DeadlineExceeded("wait_too_long", seconds=timeout_s)
         yield Sleep(policy.pause_s(attempt, Internal("internal")))
         attempt = min(attempt + 1, 5)
 
 
-def _read_events(job_id: str, after: int, policy: Policy, deadline: float) -> Flow[int]:
+def _read_events(job_id: str, after: int, policy: Policy, deadline_s: float) -> Flow[int]:
     """Emit the events of one connection; returns the number of the newest one. A broken stream simply ends."""
     newest = after
 
@@ -55,7 +55,7 @@ def _read_events(job_id: str, after: int, policy: Policy, deadline: float) -> Fl
         newest = event.seq
         return event
 
-    yield from stream_once(calls.job_events(job_id, after), policy, deadline=deadline, on_message=unseen)
+    yield from stream_once(calls.job_events(job_id, after), policy, deadline_s=deadline_s, on_message=unseen)
     return newest
 
 

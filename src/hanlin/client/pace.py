@@ -24,17 +24,17 @@ class Pace:
         self.most = most
         self._limit = float(min(START, most))
         self._threshold = float(most)
-        self._cut_at = float("-inf")
-        self._held_until = float("-inf")
+        self._cut_s = float("-inf")
+        self._held_until_s = float("-inf")
 
     @property
     def limit(self) -> int:
         """Requests that may be in flight."""
         return int(self._limit)
 
-    def held_until(self) -> float:
+    def held_until_s(self) -> float:
         """Before this moment nothing shall be sent."""
-        return self._held_until
+        return self._held_until_s
 
     def good(self, queue_ms: float | None = None) -> None:
         """An answer came; it had to wait so long at the server, where that is known."""
@@ -45,16 +45,16 @@ class Pace:
         step = 1.0 if self._limit < self._threshold else 1.0 / (GENTLE * self._limit)
         self._limit = min(float(self.most), self._limit + step)
 
-    def refused(self, sent_at: float, now: float) -> None:
+    def refused(self, sent_s: float, now_s: float) -> None:
         """The server has too much to do. What was sent before the last cut says nothing new."""
-        if sent_at < self._cut_at:
+        if sent_s < self._cut_s:
             return
-        self._cut_at = now
+        self._cut_s = now_s
         self._threshold = self._limit = max(1.0, self._limit / 2)
 
-    def away(self, sent_at: float, now: float, pause_s: float) -> None:
+    def away(self, sent_s: float, now_s: float, pause_s: float) -> None:
         """There is no server, or it is starting: nobody goes on for a while, then one after the other."""
-        if sent_at >= self._cut_at:
+        if sent_s >= self._cut_s:
             self._threshold = max(1.0, self._limit / 2)
-            self._limit, self._cut_at = 1.0, now
-        self._held_until = max(self._held_until, now + pause_s)
+            self._limit, self._cut_s = 1.0, now_s
+        self._held_until_s = max(self._held_until_s, now_s + pause_s)

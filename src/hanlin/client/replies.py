@@ -150,7 +150,7 @@ def text(reply: Reply) -> str:
     return reply.content.decode("utf-8", "replace")
 
 
-def error_of(outcome: Reply | Broken, *, url: str, now: float | None = None) -> errors.HanlinError:
+def error_of(outcome: Reply | Broken, *, url: str, now_s: float | None = None) -> errors.HanlinError:
     """The error that a bad outcome means, with the server's own words where it gave some. `now`: Unix time, the clock's if None."""
     if isinstance(outcome, Broken):
         if outcome.kind == "connect":
@@ -158,7 +158,7 @@ def error_of(outcome: Reply | Broken, *, url: str, now: float | None = None) -> 
         if outcome.kind == "timeout":
             return errors.DeadlineExceeded("answer_too_late", details=outcome.words)
         return errors.NotReady("connection_cut", details=outcome.words)
-    retry_after_s = _retry_after(outcome.headers.get("retry-after", ""), now)
+    retry_after_s = _retry_after(outcome.headers.get("retry-after", ""), now_s)
     wire = _wire_of(outcome)
     if wire is None:
         error = _bare(outcome.status)
@@ -193,13 +193,13 @@ def _wire_of(reply: Reply) -> dict[str, errors.Param] | None:
     return {name: value for name, value in wire.items() if value is None or isinstance(value, str | int | float | bool)}
 
 
-def _retry_after(value: str, now: float | None) -> float | None:
+def _retry_after(value: str, now_s: float | None) -> float | None:
     """Seconds of a Retry-After header: a number, or a date, as proxies send it."""
     try:
         seconds = float(value)
     except ValueError:
         try:
-            seconds = max(0.0, parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now))
+            seconds = max(0.0, parsedate_to_datetime(value).timestamp() - (time.time() if now_s is None else now_s))
         except (ValueError, OverflowError):
             return None
     return seconds if 0 <= seconds < 86_400 else None

@@ -21,13 +21,13 @@ from hanlin.types import shorten
 Ending = Literal["end", "closed", "cut"]
 
 
-def stream_once(call: Call[None], policy: Policy, *, deadline: float, on_message: Callable[[Message], object | None]) -> Flow[Ending]:
+def stream_once(call: Call[None], policy: Policy, *, deadline_s: float, on_message: Callable[[Message], object | None]) -> Flow[Ending]:
     """Emit what `on_message` makes of each message of one connection, None left out. Returns how the connection ended.
 
     Raises:
         HanlinError: a refusal, or an error inside the stream, that trying again would not mend.
     """
-    idle_s = min(STREAM_IDLE_S, max(0.001, deadline - policy.clock()))
+    idle_s = min(STREAM_IDLE_S, max(0.001, deadline_s - policy.clock()))
     outcome = yield from send(step_of(call, policy, policy.timeout_s, idle_s=idle_s))
     if not isinstance(outcome, Reply) or outcome.status != 200:
         error = replies.error_of(outcome, url=policy.url)
@@ -35,7 +35,7 @@ def stream_once(call: Call[None], policy: Policy, *, deadline: float, on_message
             return "cut"
         raise error
     parser = EventParser()
-    while policy.clock() < deadline:
+    while policy.clock() < deadline_s:
         chunk = yield from read()
         if isinstance(chunk, Broken) or not chunk:
             return "cut" if isinstance(chunk, Broken) else "closed"
@@ -72,18 +72,18 @@ def listen(path: str, policy: Policy, *, body: object = None, after: str = "") -
         InvalidInput: `invalid_stream_path`.
         NotReady: `connection_cut` when a POST's stream breaks, or the server is away for longer than `policy.patience_s`.
     """
-    last_id, attempt, last_seen = after, 0, policy.clock()
+    last_id, attempt, last_seen_s = after, 0, policy.clock()
 
     def seen(message: Message) -> Message:
-        nonlocal last_id, attempt, last_seen
-        last_id, attempt, last_seen = message.id or last_id, 0, policy.clock()
+        nonlocal last_id, attempt, last_seen_s
+        last_id, attempt, last_seen_s = message.id or last_id, 0, policy.clock()
         return message
 
     while True:
-        ending = yield from stream_once(_call(path, body, last_id), policy, deadline=float("inf"), on_message=seen)
+        ending = yield from stream_once(_call(path, body, last_id), policy, deadline_s=float("inf"), on_message=seen)
         if ending != "cut":
             return
-        if body is not None or policy.clock() - last_seen > policy.patience_s:
+        if body is not None or policy.clock() - last_seen_s > policy.patience_s:
             raise NotReady("connection_cut")
         yield Sleep(policy.pause_s(attempt, NotReady("connection_cut")))
         attempt = min(attempt + 1, 5)

@@ -112,7 +112,7 @@ class _Objects:
         """An object with `inputs` (and perhaps `parameters`) is a whole input; of any other the text is taken.
 
         Raises:
-            InvalidInput: `column_not_found` or `column_ambiguous` at the first.
+            InvalidInput: `input_column_not_found` or `input_column_ambiguous` at the first.
         """
         if not isinstance(value, dict):
             return BadRow(line, "json")
@@ -160,11 +160,20 @@ def _check_size(table: object, wanted: set[str], file: SourceFile) -> None:
 
 def _places(names: Sequence[str], columns: InputColumns, file: SourceFile) -> tuple[int, int | None]:
     """Of the text, and of the column to repeat."""
-    mark = find_column(names, Column("id", "text"), columns.id, file=file.name[:200]) if columns.id else None
+    mark = _place(names, Column("id", "text"), columns.id, file) if columns.id else None
     return _text_place(names, columns.text, file), mark
 
 
 def _text_place(names: Sequence[str], asked: str, file: SourceFile) -> int:
     if len(names) == 1 and not asked:
         return 0
-    return find_column(names, TEXT, asked, file=file.name[:200])
+    return _place(names, TEXT, asked, file)
+
+
+def _place(names: Sequence[str], column: Column, asked: str, file: SourceFile) -> int:
+    """As `find_column`, which advises on the options of datasets; these files have others."""
+    try:
+        return find_column(names, column, asked, file=file.name[:200])
+    except InvalidInput as error:
+        code = "input_column_not_found" if error.code == "column_not_found" else "input_column_ambiguous"
+        raise InvalidInput(code, **(error.params | {"option": column.name})) from error

@@ -39,7 +39,9 @@ _UPLOADED: dict[int | str, dict[str, Any]] = {
 }
 _DOWNLOADED: dict[int | str, dict[str, Any]] = {200: {"description": "The bytes", "content": _BINARY}}
 _SENT = "hello"
-_BYTES = {"requestBody": {"required": True, "content": {kind: {**told, "example": _SENT} for kind, told in _BINARY.items()}}}
+_BYTES = {  # nothing is due where the bytes are here already, or where there are none in the file
+    "requestBody": {"required": False, "content": {kind: {**told, "example": _SENT} for kind, told in _BINARY.items()}}
+}
 Sha256 = Annotated[
     str,
     Path(
