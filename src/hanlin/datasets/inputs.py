@@ -176,4 +176,4 @@ def _place(names: Sequence[str], column: Column, asked: str, file: SourceFile) -
         return find_column(names, column, asked, file=file.name[:200])
     except InvalidInput as error:
         code = "input_column_not_found" if error.code == "column_not_found" else "input_column_ambiguous"
-        raise InvalidInput(code, **(error.params | {"option": column.name})) from error
+        raise InvalidInput.of(code, {**error.params, "option": column.name}) from error
