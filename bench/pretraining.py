@@ -3,10 +3,12 @@
 usage: python bench/pretraining.py en|zh [--objective mlm|mlm+nsp] [--epochs N] [--texts N] [--labels N …] [--seeds N] [--set NAME=VALUE …]
                                         [--base FOLDER]
 
-Corpora as `hanlin dataset sample` has them (gold). No text that is a test row is read in pretraining. Tasks (gold): the genre of a Brown
-paragraph, its documents kept apart, and of English reviews whether they are good (another domain); the poet of a Chinese poem, among ten.
-Each is learned from few rows with the same options and seeds by: the pretrained network; the same network with random weights and the same
-tokenizer; our LSTM from nothing, with its own options. The best weights are chosen on validation rows; test rows are read once.
+Corpora as `hanlin dataset sample` has them (gold). No text that is a test row is read in pretraining. Tasks (gold): the tags of the words
+of a Brown sentence and the genre of a paragraph, their documents kept apart, and of English reviews whether they are good (another
+domain); of a Chinese poem its dynasty (Tang or Song, as many of each) and its poet, among ten; the words of a newspaper's sentences
+(another domain, another age). Each is learned from few rows with the same options and seeds by: the pretrained network; the same network
+with random weights and the same tokenizer; our LSTM from nothing, with its own options. The best weights are chosen on validation rows;
+test rows are read once.
 """
 
 from __future__ import annotations
@@ -27,15 +29,18 @@ import torch
 from corpus_training import Told, add_options, options_of
 from hanlin.datasets import Split
 from hanlin.datasets.corpora import CORPORA, Source
+from hanlin.datasets.corpora.brown import documents
 from hanlin.networks.filler import build_filler
 from hanlin.networks.loading import save_network
+from hanlin.tasks import TASKS
+from hanlin.tasks.tagged_texts import read_tagging
 from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
 from hanlin.training.ports import Silent
 from hanlin.training.train import TrainReport, train
-from hanlin.types import JsonValue
+from hanlin.types import JsonObject, JsonValue
 from training_data import CACHE
 
 POETS = 10
@@ -59,6 +64,21 @@ class Labelled:
     train: list[tuple[str, str]]
     validation: Split
     test: Split
+    kind: str = "text-classification"
+    figure: str = "accuracy"
+
+    def names(self, rows: Split) -> tuple[str, ...]:
+        """The labels of rows to learn from and of those that judge."""
+        every = [*rows.labels, *self.validation.labels, *self.test.labels]
+        if self.kind == "token-classification":
+            every = [name for annotation in every for _, _, name in read_tagging(annotation).entities]
+        return tuple(sorted({*every}))
+
+    def simple(self) -> JsonObject:
+        """The share of the most frequent label, where a row has one."""
+        if self.kind != "text-classification":
+            return {}
+        return {"majority": round(Counter(self.test.labels).most_common(1)[0][1] / len(self.test), 4)}
 
 
 def _draw(text: str) -> int:
@@ -80,21 +100,45 @@ def _as_split(rows: Sequence[tuple[str, str]]) -> Split:
 
 
 def english() -> tuple[list[str], list[Labelled]]:
-    """Brown's documents but those of test rows, and two tasks."""
+    """Brown's documents but those of test rows, and three tasks."""
     source = Source(CACHE)
     genres = [(str(row["text"]), str(row["label"]), str(row["group"])) for row in CORPORA.get("brown-genres").rows(source)]
     texts = [str(row["text"]) for row in CORPORA.get("brown-text").rows(source) if _draw(str(row["document"])) != 9]
     reviews = [(str(row["text"]), str(row["label"]), str(row["text"])) for row in CORPORA.get("reviews-en").rows(source)]
-    return texts, [Labelled("genre", *_split(genres)), Labelled("reviews", *_split(reviews))]
+    tags = [
+        (*_tagged({"tokens": [word for word, _ in words], "tags": [tag for _, tag in words]}), document.name)
+        for document in documents(source)
+        for paragraph in document.paragraphs
+        for words in paragraph
+    ]
+    return texts, [
+        Labelled("tags", *_split(tags), "token-classification"),
+        Labelled("genre", *_split(genres)),
+        Labelled("reviews", *_split(reviews)),
+    ]
+
+
+def _tagged(fields: JsonObject) -> tuple[str, str]:
+    example = TASKS.get("token-classification").examples.read(fields)
+    return example.text, example.annotation
 
 
 def chinese() -> tuple[list[str], list[Labelled]]:
-    """Poems but those of test rows, and who wrote them."""
-    rows = [(str(row["text"]), str(row["author"])) for row in CORPORA.get("chinese-poems").rows(Source(CACHE))]
-    known = Counter(author for _, author in rows if author not in {"", "不详", "无名氏"})
+    """Poems but those of test rows, and three tasks."""
+    source = Source(CACHE)
+    rows = [(str(row["text"]), str(row["author"]), str(row["kind"])) for row in CORPORA.get("chinese-poems").rows(source)]
+    known = Counter(author for _, author, _ in rows if author not in {"", "不详", "无名氏"})
     poets = {author for author, _ in known.most_common(POETS)}
-    poems = [(text, author, text) for text, author in rows if author in poets]
-    return [text for text, _ in rows if _draw(text) != 9], [Labelled("poet", *_split(poems))]
+    poems = [(text, author, text) for text, author, _ in rows if author in poets]
+    tang = [(text, kind, text) for text, _, kind in rows if kind == "tang-shi"]
+    song = [(text, kind, text) for text, _, kind in rows if kind == "song-shi"]
+    dynasties = tang + random.Random(0).sample(song, len(tang))
+    words = [(*_tagged({"segmented": " ".join(row["tokens"])}), str(row["tokens"])) for row in CORPORA.get("newspaper-pos").rows(source)]  # type: ignore[arg-type]  # a list of words
+    return [text for text, _, _ in rows if _draw(text) != 9], [
+        Labelled("dynasty", *_split(dynasties)),
+        Labelled("words", *_split(words), "token-classification", "f1"),
+        Labelled("poet", *_split(poems)),
+    ]
 
 
 def pretrain(language: str, texts: list[str], options: Mapping[str, JsonValue], out: Path, base: Path | None) -> TrainReport:
@@ -120,15 +164,15 @@ def without(folder: Path, out: Path) -> Path:
     return out
 
 
-def accuracy(task: Labelled, labels: int, base: Path | None, work: Path, *, seed: int) -> float:
-    """Accuracy on test rows after learning from `labels` rows."""
+def figure(task: Labelled, labels: int, base: Path | None, work: Path, *, seed: int) -> float:
+    """The task's figure on test rows after learning from `labels` rows."""
     rows = _as_split(random.Random(seed).sample(task.train, labels))
-    names = tuple(sorted({*rows.labels, *task.validation.labels, *task.test.labels}))
-    config = TrainConfig.from_json({**(FINE if base else LSTM), "seed": seed}, model="base" if base else "lstm")
+    options = {**(FINE if base else LSTM), "seed": seed} | ({"crf": False} if task.kind == "token-classification" else {})
+    config = TrainConfig.from_json(options, model="base" if base else "lstm", task=task.kind)
     out = work / "fine"
-    data = TrainData(rows, task.validation, names)
+    data = TrainData(rows, task.validation, task.names(rows))
     train(config, data, out=out, progress=Silent(), checkpoints=_checkpoints(out), base=base)
-    return float(evaluate(out, task.test).metrics.get("accuracy"))
+    return float(evaluate(out, task.test).metrics.get(task.figure))
 
 
 def _checkpoints(out: Path) -> FolderCheckpoints:
@@ -144,6 +188,7 @@ def main() -> None:
     parser.add_argument("--texts", type=int)
     parser.add_argument("--labels", type=int, nargs="*", default=[100, 300])
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--tasks", nargs="*", default=[], help="of those below alone")
     add_options(parser)
     parser.add_argument("--base", type=Path, help="pretrained weights to judge, instead of pretraining some")
     parser.add_argument("--keep", type=Path, help="where the pretrained network is left")
@@ -160,20 +205,16 @@ def main() -> None:
             report = pretrain(asked.language, texts[: asked.texts or TEXTS[asked.language]], options, folder, None)
             print(json.dumps({"seconds": round(report.seconds), "tokens_per_s": round(report.tokens_per_s), "precision": report.precision}))
         starts = {"pretrained": folder, "same network, random": without(folder, work / "random"), "lstm": None}
-        for task in tasks:
-            majority = Counter(task.test.labels).most_common(1)[0][1] / len(task.test)
-            print(
-                json.dumps({"task": task.name, "train": len(task.train), "test": len(task.test), "majority": round(majority, 4)}),
-                flush=True,
-            )
+        for task in (task for task in tasks if not asked.tasks or task.name in asked.tasks):
+            print(json.dumps({"task": task.name, "train": len(task.train), "test": len(task.test)} | task.simple()), flush=True)
             for labels in asked.labels:
                 for name, base in starts.items():
-                    found = [accuracy(task, labels, base, work, seed=seed) for seed in range(asked.seeds)]
+                    found = [figure(task, labels, base, work, seed=seed) for seed in range(asked.seeds)]
                     line = {
                         "task": task.name,
                         "labels": labels,
                         "start": name,
-                        "accuracy": round(mean(found), 4),
+                        task.figure: round(mean(found), 4),
                         "spread": round(pstdev(found), 4),
                     }
                     print(json.dumps(line, ensure_ascii=False), flush=True)

@@ -20,7 +20,7 @@ from typing import cast
 
 import numpy as np
 
-from corpus_training import add_options, corpus_splits, options_of
+from corpus_training import Told, add_options, corpus_splits, options_of
 from hanlin.datasets import Split
 from hanlin.tasks import TASKS
 from hanlin.tasks.text_writing import TextWriting
@@ -29,7 +29,6 @@ from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
-from hanlin.training.ports import Silent
 from hanlin.training.train import train
 from hanlin.types import JsonObject
 
@@ -73,7 +72,7 @@ def reading(name: str, options: JsonObject, *, num_rows: int, num_test: int) -> 
         config = TrainConfig.from_json({**OPTIONS[kind], **options}, model="transformer", task=kind)
         began_s = time.perf_counter()
         train(
-            config, TrainData(rows, validation, ()), out=work / "out", progress=Silent(),
+            config, TrainData(rows, validation, ()), out=work / "out", progress=Told(),
             checkpoints=FolderCheckpoints(work / "checkpoints"),
         )  # fmt: skip
         seconds = time.perf_counter() - began_s
