@@ -12,7 +12,8 @@ from hanlin.datasets import Split, ingest, read_split
 from hanlin.datasets.corpora import CORPORA
 from hanlin.datasets.corpora.base import Source
 from hanlin.datasets.corpora.writing import write
-from hanlin.datasets.values import ReadOptions, SourceFile
+from hanlin.datasets.options import ReadOptions
+from hanlin.datasets.values import SourceFile
 from hanlin.messages.said import Plain, Said
 from hanlin.tasks import TASKS
 from hanlin.training.ports import Silent

@@ -18,7 +18,8 @@ from pathlib import Path
 from hanlin.datasets import read_labels, read_split
 from hanlin.datasets.corpora import CORPORA, Source
 from hanlin.datasets.ingest import ingest
-from hanlin.datasets.values import ReadOptions, SourceFile
+from hanlin.datasets.options import ReadOptions
+from hanlin.datasets.values import SourceFile
 from hanlin.tasks import TASKS
 from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig

@@ -27,7 +27,8 @@ from hanlin.datasets import Split, bundled, ingest, read_labels, read_split
 from hanlin.datasets.corpora import CORPORA
 from hanlin.datasets.corpora.base import Source
 from hanlin.datasets.corpora.writing import write
-from hanlin.datasets.values import ReadOptions, SourceFile
+from hanlin.datasets.options import ReadOptions
+from hanlin.datasets.values import SourceFile
 from hanlin.models.importing import import_folder
 from hanlin.tasks import TASKS
 from hanlin.training import train as train_module

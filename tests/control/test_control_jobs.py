@@ -10,7 +10,7 @@ from hanlin.accounts.service import DEFAULT_TEAM
 from hanlin.control import jobs
 from hanlin.control.job_kinds import JOB_KINDS, check_job
 from hanlin.control.job_schemas import EXAMPLES, job_schemas
-from hanlin.datasets.values import ReadOptions
+from hanlin.datasets.options import ReadOptions
 from hanlin.errors import Conflict, HanlinError, InvalidInput, NotFound
 from hanlin.pipelines.base import PIPELINES
 from hanlin.storage.manifest import Manifest, ManifestFile

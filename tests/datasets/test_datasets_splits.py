@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hanlin.datasets import SPLITS, split_of
+from hanlin.datasets.options import ReadOptions
 from hanlin.datasets.splits import fold
-from hanlin.datasets.values import ReadOptions
 from hanlin.errors import InvalidInput
 
 

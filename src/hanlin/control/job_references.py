@@ -8,7 +8,7 @@ from hanlin.control import job_kinds
 from hanlin.control.blobs import find_blob, require_upload
 from hanlin.control.deployment_rows import find_endpoint
 from hanlin.control.platform import Platform
-from hanlin.datasets.values import ReadOptions
+from hanlin.datasets.options import ReadOptions
 from hanlin.engines import REFERENCE, reference_in, split_variant, variant_names
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.models.allowed import CAUSAL_TYPES, MODEL_TYPES, SEQ2SEQ_TYPES

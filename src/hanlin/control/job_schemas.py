@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from hanlin.control.job_kinds import JOB_KINDS
-from hanlin.datasets.values import ReadOptions
+from hanlin.datasets.options import ReadOptions
 from hanlin.types import JsonObject
 
 _FILE: JsonObject = {"path": "reviews.csv", "sha256": "9f" * 32, "size_bytes": 48213}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from hanlin.datasets.values import ReadOptions
+from hanlin.datasets.options import ReadOptions
 from hanlin.errors import InvalidInput
 from hanlin.tasks import Column, Task
 from hanlin.types import shorten

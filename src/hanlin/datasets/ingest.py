@@ -19,6 +19,7 @@ import numpy as np
 
 from hanlin.datasets.language import LanguageGuess
 from hanlin.datasets.lines import Meter
+from hanlin.datasets.options import ReadOptions
 from hanlin.datasets.readers import Reading, find_format, read_rows
 from hanlin.datasets.report import MAX_LISTED, BadRowReport, Counted, DatasetReport, Place, Twin
 from hanlin.datasets.rows import RowChecker
@@ -26,7 +27,7 @@ from hanlin.datasets.spill import Spill, SpilledRow
 from hanlin.datasets.splits import SPLITS, fold, split_index
 from hanlin.datasets.store import SplitWriter, write_manifest
 from hanlin.datasets.twins import DROPPED, RECORD, TwinFinder, Verdict
-from hanlin.datasets.values import PROBLEMS, BadRow, ReadOptions, ReadProgress, SourceFile
+from hanlin.datasets.values import PROBLEMS, BadRow, ReadProgress, SourceFile
 from hanlin.errors import InvalidInput
 from hanlin.tasks import Example, Task
 from hanlin.tasks.labelled import read_gold

@@ -9,10 +9,11 @@ from pathlib import PurePosixPath
 from hanlin.datasets.columns import ColumnChoice, asked_headers, choose_columns, columns_of
 from hanlin.datasets.formats import FIELD_FORMATS, companion_of, txt
 from hanlin.datasets.lines import Meter, read_lines
+from hanlin.datasets.options import FORMATS, ReadOptions
 from hanlin.datasets.read_csv import read_records
 from hanlin.datasets.read_json import read_json, read_jsonl
 from hanlin.datasets.read_parquet import read_parquet
-from hanlin.datasets.values import FORMATS, BadRow, ReadOptions, Row, SourceFile
+from hanlin.datasets.values import BadRow, Row, SourceFile
 from hanlin.encodings import MARK, Encoding, detect
 from hanlin.errors import InvalidInput
 from hanlin.tasks import Task
