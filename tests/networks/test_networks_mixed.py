@@ -159,6 +159,21 @@ def test_they_come_while_others_are_answered(tmp_path: Path) -> None:
     gathered.check([3, 2, 1, 0], [[2, 7, 8, 9, 3]] * 4)
 
 
+def test_a_step_of_one_thread_knows_nothing_of_another_threads(tmp_path: Path) -> None:
+    """An adapter that comes was warmed up amid a step of others, who were answered by its matrices and head."""
+    gathered = Gathered(tmp_path, "bert")
+    row = [2, 7, 8, 9, 3]
+
+    def warm_up(*_: object) -> None:
+        handle.remove()
+        thread = threading.Thread(target=gathered.check, args=([1], [row]))
+        thread.start()
+        thread.join()
+
+    handle = gathered.model.encoder.get_submodule("encoder.layer.1").register_forward_hook(warm_up)
+    gathered.check([0, 2, 0], [row] * 3)
+
+
 def test_an_adapter_of_another_base_is_refused_and_nothing_remains_of_it(tmp_path: Path) -> None:
     gathered = Gathered(tmp_path, "bert")
     (tmp_path / "other").mkdir()

@@ -30,7 +30,7 @@ class Seat:
 
 
 class SharedSession(Session, Protocol):
-    """A base under many adapters. `take` and `leave` may be called from one thread while another is in `run_rows`."""
+    """A base under many adapters. `take` and `leave` may be called from one thread while others are in `run_rows`."""
 
     def take(self, folder: Path) -> Seat:
         """Take in the adapter of an artifact folder that stands on this base.

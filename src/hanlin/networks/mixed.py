@@ -46,7 +46,7 @@ class Place:
 
 
 class MixedModel:
-    """A base and its adapters. `run` on one thread, `add` and `remove` on one other.
+    """A base and its adapters. `run` on any threads, `add` and `remove` on one at a time.
 
     Args:
         folder: an artifact folder of an adapter: its base is loaded.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import torch
@@ -25,8 +26,8 @@ class Rows:
     is_adapted: bool
 
 
-class BatchPlaces:
-    """What is being computed, for the layers to read. One step runs at a time."""
+class BatchPlaces(threading.local):
+    """What this thread is computing, for the layers to read: an adapter that comes is warmed up while others are answered."""
 
     def __init__(self) -> None:
         self.rows = Rows(None, 0, is_adapted=False)
