@@ -15,6 +15,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 
 from hanlin.errors import InvalidInput
+from hanlin.home import home_folder, settled
 from hanlin.types import MAX_IDLE_S, Isolation, nearest, shorten
 
 # Variables the client reads; they are not settings of the server.
@@ -144,8 +145,8 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: object)
     """
     environ = os.environ if environ is None else environ
     values: dict[str, object] = {}
-    home = overrides.get("home") or environ.get("HANLIN_HOME") or Path.home() / ".hanlin"
-    path = Path(environ["HANLIN_CONFIG"]) if environ.get("HANLIN_CONFIG") else Path(str(home)) / "hanlin.toml"
+    home = settled(str(overrides["home"])) if overrides.get("home") else home_folder(environ)
+    path = Path(environ["HANLIN_CONFIG"]) if environ.get("HANLIN_CONFIG") else home / "hanlin.toml"
     if path.is_file():
         try:
             values.update(tomllib.loads(path.read_text(encoding="utf-8")))
@@ -157,6 +158,8 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: object)
         if name.startswith("HANLIN_") and name not in CLIENT_VARIABLES:
             values[name.removeprefix("HANLIN_").lower()] = value
     values.update({name: value for name, value in overrides.items() if value is not None})
+    if isinstance(values.get("home", ""), str | Path):  # anything else is told to be wrong
+        values["home"] = home
     try:
         return Settings.model_validate(values)
     except ValidationError as error:

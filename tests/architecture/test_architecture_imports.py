@@ -11,7 +11,8 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src" / "hanlin"
 FLOORS = {
-    "errors": 0, "messages": 0, "types": 0, "plugins": 0, "settings": 0, "drawing": 0, "encodings": 0, "generation": 0, "passages": 0,
+    "errors": 0, "messages": 0, "types": 0, "plugins": 0, "home": 0, "settings": 0, "drawing": 0, "encodings": 0, "generation": 0,
+    "passages": 0,
     "tasks": 1, "networks": 1, "storage": 1, "observe": 1, "client": 1,
     "registry": 2, "jobs": 2, "accounts": 2, "bench": 2,
     "datasets": 3, "models": 3, "engines": 3,
@@ -22,7 +23,7 @@ FLOORS = {
     "cli": 8, "app": 8, "demo": 8, "__main__": 9,
 }  # fmt: skip
 # Floor 0 among itself: words first, then errors, then values, then the rest.
-GROUND_ORDER = ["messages", "errors", "types", "plugins", "settings", "drawing", "encodings", "generation", "passages"]
+GROUND_ORDER = ["messages", "errors", "types", "plugins", "home", "settings", "drawing", "encodings", "generation", "passages"]
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).parts != ("__init__.py",))
 
 

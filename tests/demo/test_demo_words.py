@@ -14,8 +14,9 @@ import pytest
 from hanlin.client.values import ModelVersion
 from hanlin.demo.following import live_text
 from hanlin.demo.narrator import Narrator
-from hanlin.demo.story import CHINESE, STEPS, curl
+from hanlin.demo.story import CHINESE, STEPS, curl, made
 from hanlin.demo.telling import machine_line, show_compression
+from hanlin.errors import EngineFailed
 
 WORDS = tomllib.loads((resources.files("hanlin.demo") / "words.toml").read_text("utf-8"))
 
@@ -31,6 +32,20 @@ def test_the_printed_curl_is_one_shell_command_with_the_text_in_it() -> None:
     words = shlex.split(curl("http://127.0.0.1:8000", "sentiment", "it's 很好", Path("/tmp/a b/owner.key")))
     assert words[0] == "curl"
     assert json.loads(words[-1]) == {"inputs": "it's 很好"}
+
+
+def test_the_printed_curl_is_made_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the shell, which reads the key out of its file; a call that is refused ends the story."""
+    (tmp_path / "owner.key").write_text("hl_own\n", encoding="utf-8")
+    (tmp_path / "curl").write_text('#!/bin/sh\nprintf \'[{"label": "%s"}]\' "$4"\n', encoding="utf-8")
+    (tmp_path / "curl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    command = curl("http://127.0.0.1:8000", "sentiment", "it's 很好", tmp_path / "owner.key")
+    assert made(command) == '[{"label": "Authorization: Bearer hl_own"}]'
+    (tmp_path / "curl").write_text("#!/bin/sh\necho refused\nexit 7\n", encoding="utf-8")
+    with pytest.raises(EngineFailed) as caught:
+        made(command)
+    assert (caught.value.code, caught.value.params["status"], caught.value.details) == ("demo_curl_failed", 7, "refused\n")
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])

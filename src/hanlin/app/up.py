@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import os
+import shlex
 import tempfile
 import threading
 import time
@@ -15,6 +17,7 @@ from urllib.parse import urlsplit
 from hanlin.app.supervisor import Supervisor, bind, grpc_address, hold_grpc_port, lock_home, server_file, url_of, write_server_file
 from hanlin.app.wiring import open_platform
 from hanlin.errors import InvalidInput
+from hanlin.home import home_folder, settled
 from hanlin.messages import terminal_language
 from hanlin.serving.parent import set_title
 from hanlin.settings import Settings
@@ -42,7 +45,7 @@ def up(settings: Settings, *, announce: Callable[[Started], None] | None = None)
         InvalidInput: `address_unusable` or `home_unusable`.
     """
     began_s = time.monotonic()
-    settings = settings.model_copy(update={"home": settings.home.expanduser().absolute()})
+    settings = settings.model_copy(update={"home": settled(settings.home)})
     _make_home(settings.home)
     set_title("hanlin up")
     with lock_home(settings.home), bind(settings) as listener, hold_grpc_port(settings) as settings:
@@ -67,12 +70,14 @@ _WORDS = {
         "grpc": "gRPC at [bold]{grpc}[/]",
         "key": "Owner key, shown once and kept for the local command line: [bold]{key}[/]",
         "kept": "A new owner key is kept in {home}/owner.key (readable by you only).",
+        "elsewhere": "This home is not where commands look. In each terminal for them: [bold]export HANLIN_HOME={home}[/]",
     },
     "zh": {
         "up": "[bold green]翰林[/] 已在 [bold]{url}[/] 应答  [dim]（主目录 {home}，{seconds:.1f} 秒）[/]",
         "grpc": "gRPC 位于 [bold]{grpc}[/]",
         "key": "所有者密钥，只显示这一次，并已为本机命令行保存：[bold]{key}[/]",
         "kept": "新的所有者密钥保存在 {home}/owner.key（仅你可读）。",
+        "elsewhere": "命令默认不会查找这个主目录。请在使用命令的每个终端执行：[bold]export HANLIN_HOME={home}[/]",
     },
 }
 
@@ -89,6 +94,8 @@ def say(started: Started) -> None:
     if started.owner_key is not None:
         key = "key" if console.is_terminal else "kept"
         console.print(words[key].format(key=started.owner_key, home=started.home), soft_wrap=True)
+    if started.home != home_folder(os.environ):  # named by `--home`, of which other commands know nothing
+        console.print(words["elsewhere"].format(home=shlex.quote(str(started.home))), soft_wrap=True)
 
 
 def _make_home(home: Path) -> None:

@@ -6,6 +6,8 @@ import os
 import shlex
 from collections.abc import Mapping
 
+from hanlin.home import home_folder
+
 
 def command(url: str, environ: Mapping[str, str] | None = None) -> str:
     """A `curl` with the key this process used: from `HANLIN_KEY`, else from the home folder's key file. The key itself is not shown."""
@@ -15,9 +17,7 @@ def command(url: str, environ: Mapping[str, str] | None = None) -> str:
 
 def _key(environ: Mapping[str, str] | None) -> str:
     """What the shell puts in for the key. The file is named in full: the variable that named its folder may be gone."""
-    from hanlin.client.connection import home_folder
-
     environ = os.environ if environ is None else environ
     if environ.get("HANLIN_KEY"):
         return "$HANLIN_KEY"
-    return f"$(cat {shlex.quote(str(home_folder(environ).absolute() / 'owner.key'))})"
+    return f"$(cat {shlex.quote(str(home_folder(environ) / 'owner.key'))})"

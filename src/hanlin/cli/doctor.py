@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +11,7 @@ import typer
 from hanlin.cli.options import JsonFlag, add_command
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.words import say
+from hanlin.home import home_folder, settled
 
 SIGNS = {"ok": ("✓", "green"), "note": ("·", "yellow"), "problem": ("✗", "red")}
 
@@ -25,9 +27,8 @@ def doctor(
 ) -> None:
     """See `help.doctor`."""
     from hanlin.cli.checks import all_findings
-    from hanlin.client.connection import home_folder
 
-    findings = list(all_findings((home or home_folder()).expanduser().absolute()))
+    findings = list(all_findings(settled(home) if home else home_folder(os.environ)))
     problems = [item for item in findings if item.status == "problem"]
     if json:
         SCREEN.document({"is_well": not problems, "findings": [item.to_json() for item in findings]})

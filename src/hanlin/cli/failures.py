@@ -8,6 +8,7 @@ import sys
 from hanlin.cli.screen import SCREEN, clean
 from hanlin.cli.words import say
 from hanlin.errors import HanlinError
+from hanlin.home import home_folder
 from hanlin.messages import terminal_language
 
 EXIT_STATUS = {
@@ -31,6 +32,8 @@ def report(error: HanlinError) -> int:
         print(f"  → {clean(advice)}", file=sys.stderr)
     if error.family in {"PermissionDenied", "Unauthenticated"} and os.environ.get("HANLIN_KEY"):
         print(f"  → {say('screen.key_of_environment')}", file=sys.stderr)
+    elif error.family == "Unauthenticated":
+        print(f"  → {clean(say('screen.key_of_home', file=home_folder(os.environ) / 'owner.key'))}", file=sys.stderr)
     if request_id and EXIT_STATUS[error.family] == 1:
         print(f"  {say('screen.request_id')}{gap}{clean(str(request_id))}", file=sys.stderr)
     return EXIT_STATUS[error.family]

@@ -15,16 +15,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from hanlin.errors import InvalidInput, Unauthenticated
+from hanlin.home import home_folder
 from hanlin.types import shorten
 
 DEFAULT_PORT = 8000
 MAX_KEY_CHARACTERS = 512
-
-
-def home_folder(environ: Mapping[str, str] | None = None) -> Path:
-    """The local server's home: `HANLIN_HOME` or `~/.hanlin`."""
-    environ = os.environ if environ is None else environ
-    return Path(environ.get("HANLIN_HOME") or Path.home() / ".hanlin")
 
 
 def find_url(url: str | None = None, environ: Mapping[str, str] | None = None) -> str:

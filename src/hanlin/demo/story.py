@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,8 +77,12 @@ def tell(narrator: Narrator, client: Hanlin, *, cache: Path, key_file: Path, sta
             _call(narrator, client, chapter, key_file)
     narrator.console.print("\n" + narrator.word("done", seconds=narrator.elapsed_s))
     narrator.console.print("\n[bold]" + narrator.word("try_curl" if stays else "made_calls") + "[/bold]")
+    has_curl = shutil.which("curl") is not None
     for chapter in CHAPTERS:
-        narrator.console.print(curl(client.url, chapter.endpoint, chapter.praise, key_file), markup=False, soft_wrap=True)
+        command = curl(client.url, chapter.endpoint, chapter.praise, key_file)
+        narrator.console.print(command, markup=False, soft_wrap=True)
+        if not stays:
+            narrator.console.print(made(command) if has_curl else narrator.word("no_curl"), markup=False, soft_wrap=True)
 
 
 def _fetch(narrator: Narrator, cache: Path) -> Mapping[str, Path]:
@@ -138,6 +144,14 @@ def _call(narrator: Narrator, client: Hanlin, chapter: Chapter, key_file: Path) 
         if scored[0]["label"] != expected:
             raise EngineFailed("demo_call_differs", endpoint=chapter.endpoint, found=scored[0]["label"], expected=expected)
     narrator.say(f"Server-Timing: {answer.headers.get('server-timing', '')}")
+
+
+def made(command: str) -> str:
+    """What the shell answers to a printed command, taken as it stands. Raises EngineFailed (`demo_curl_failed`)."""
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=False)  # noqa: S602  # that it is a shell's is the point
+    if done.returncode != 0 or '"label"' not in done.stdout:
+        raise EngineFailed("demo_curl_failed", status=done.returncode, details=(done.stdout + done.stderr)[-2000:])
+    return done.stdout
 
 
 def curl(url: str, endpoint: str, text: str, key_file: Path) -> str:
