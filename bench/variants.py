@@ -142,7 +142,7 @@ def main() -> None:
         report = search(
             asked.artifact, spec=spec, validation=validation, test=encoded("test"), calibration=calibration,
             budget_points=asked.budget, target=asked.target, variants=names, threads=asked.threads, progress=Printed(),
-            out=Path(out), rounds=asked.rounds, more=more, max_batch_tokens=asked.max_batch_tokens,
+            out=Path(out), rounds=asked.rounds, more=EncodedSplit(more), max_batch_tokens=asked.max_batch_tokens,
         )  # fmt: skip
     print(f"### Variants of {asked.artifact.name}\n\n{table(report)}\n")
     print(json.dumps({"bench": "variants", "model": asked.artifact.name} | report.to_json()))

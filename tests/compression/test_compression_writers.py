@@ -39,7 +39,7 @@ def report_of(folder: Path, kind: str) -> CompressionReport:
     spec.save(folder)
     return search(
         folder, spec=spec, validation=rows(12, 1), test=rows(6, 2), calibration=rows(4, 3).ids, budget_points=100, target="latency",
-        variants=measured_unasked(writes=True), threads=1, progress=Silent(), rounds=1, more=rows(5, 4).ids, writing=writing,
+        variants=measured_unasked(writes=True), threads=1, progress=Silent(), rounds=1, more=rows(5, 4), writing=writing,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ crash cost one variant instead of the search. Commands come on stdin; answers le
 cannot reach because file descriptor 1 points to stderr.
 
     {"op": "load", "folder", "variant", "threads", "pad_id", "writing"} → {"load_s"}
-    {"op": "rows", "rows": [[ids]…], "types": [[…]…] or []}        → {}
+    {"op": "rows", "rows": [[ids]…], "types": [[…]…] or [], "questions": […] or []} → {}
     {"op": "score", "indices", "max_tokens", "max_rows", "path"}   → {}
     {"op": "throughput", "indices", "max_tokens", "max_rows"}      → {"seconds"}
     {"op": "latency", "indices"}                                   → {"ms": […]}
@@ -14,7 +14,8 @@ cannot reach because file descriptor 1 points to stderr.
     any failure                                                    → {"error": reason}
 
 Outputs go to the .npz file `path` as `(rows, values)`: one row a text, or one row a token where every token has an output. `writing`
-says how a network that writes is asked to; its times are those of 16 more tokens, whatever is compared.
+says how a network that writes is asked to, and `questions` stand beside rows that are each written under a grammar of its own; its times
+are those of 16 more tokens, whatever is compared.
 """
 
 from __future__ import annotations
@@ -31,13 +32,15 @@ import numpy as np
 from hanlin.compression.base import reason_of
 from hanlin.compression.batches import rectangle
 from hanlin.engines import Session, load_variant
-from hanlin.engines.asking import by_length
+from hanlin.engines.asking import NO_LIMITS, by_length
 from hanlin.engines.base import writing
 from hanlin.generation import Generated, GenerationSettings
 from hanlin.networks.head import Head
+from hanlin.tasks.base import TASKS
+from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.next_token_likeness import NEXT_TOKENS
 from hanlin.tasks.spec import ModelSpec
-from hanlin.types import JsonObject
+from hanlin.types import JsonObject, JsonValue
 
 PADDING = 7  # odd on purpose
 TIMED = GenerationSettings(max_new_tokens=16, min_new_tokens=16)
@@ -50,6 +53,8 @@ class Bench:
         self.baseline = resident_bytes()
         self.rows: list[list[int]] = []
         self.types: list[list[int]] = []
+        self.settings: list[GenerationSettings] = []  # of each row, where the network writes
+        self.folder = Path()
         self.pad_id = 0
         self.max_length = 0
         self.has_types = False
@@ -68,7 +73,7 @@ class Bench:
         """Load the variant."""
         start = time.perf_counter()
         self.pad_id = cast("int", command["pad_id"])
-        folder = Path(str(command["folder"]))
+        self.folder = folder = Path(str(command["folder"]))
         self.has_types, self.max_length = Head.load(folder).has_types, ModelSpec.load(folder).max_length
         told = command.get("writing")
         self.writing = GenerationSettings.from_json(told) if told is not None else None
@@ -79,6 +84,10 @@ class Bench:
         """Take over rows."""
         self.rows = cast("list[list[int]]", command["rows"])
         self.types = cast("list[list[int]]", command["types"])
+        questions = cast("list[JsonValue]", command["questions"])
+        if self.writing is not None:
+            self.settings = _under_grammars(self.folder, questions) if questions else [self.writing] * len(self.rows)
+            assert len(self.settings) == len(self.rows), "a question makes one row"
         return {}
 
     def score(self, command: JsonObject) -> JsonObject:
@@ -108,13 +117,13 @@ class Bench:
 
     def neighbours(self, command: JsonObject) -> JsonObject:
         """The same rows alone, padded, and each among odd neighbours (which come first, so that positions differ too)."""
-        rows = [self.rows[i] for i in cast("list[int]", command["indices"])]
+        indices = cast("list[int]", command["indices"])
         others = cast("list[list[int]]", command["others"])
         np.savez(
             str(command["path"]),
-            alone=np.concatenate([self._last([row]) for row in rows]),
-            padded=np.concatenate([self._last([row], extra=self._room(row)) for row in rows]),
-            among=np.concatenate([self._last([*others, row]) for row in rows]),
+            alone=np.concatenate([self._last(i) for i in indices]),
+            padded=np.concatenate([self._last(i, extra=self._room(self.rows[i])) for i in indices]),
+            among=np.concatenate([self._last(i, others) for i in indices]),
         )
         return {}
 
@@ -134,7 +143,7 @@ class Bench:
         """(rows, values) of each row."""
         rows = [self.rows[i] for i in indices]
         if self.writing is not None:
-            return self._written(rows, self.writing)
+            return self._written(rows, [self.settings[i] for i in indices])
         return [_own(values, row) for values, row in zip(self._run(self._arrays(indices)), rows, strict=True)]
 
     def _timed(self, indices: list[int]) -> float:
@@ -145,23 +154,26 @@ class Bench:
         if self.writing is None:
             self._run(arrays)
         else:
-            self._write(rows, TIMED)
+            self._write(rows, [TIMED] * len(rows))
         return time.perf_counter() - start
 
-    def _write(self, rows: list[list[int]], settings: GenerationSettings) -> list[Generated]:
+    def _write(self, rows: list[list[int]], settings: list[GenerationSettings]) -> list[Generated]:
         assert self.session is not None, "load first"
-        return writing(self.session, "").generate(rows, [settings] * len(rows))
+        return writing(self.session, "").generate(rows, settings)
 
-    def _written(self, rows: list[list[int]], settings: GenerationSettings) -> list[np.ndarray]:
+    def _written(self, rows: list[list[int]], settings: list[GenerationSettings]) -> list[np.ndarray]:
         """What was written as ids, or what was seen coming at each token of rows that are read."""
-        found = self._write(rows, settings)
-        if settings.reads:
+        found, most = self._write(rows, settings), settings[0].max_new_tokens
+        if settings[0].reads:
             return [NEXT_TOKENS.of([token.likeliest for token in one.seen]) for one in found]
-        return [np.pad(np.array([one.ids], dtype=np.float64), ((0, 0), (0, settings.max_new_tokens - len(one.ids)))) for one in found]
+        return [np.pad(np.array([one.ids], dtype=np.float64), ((0, 0), (0, most - len(one.ids)))) for one in found]
 
-    def _last(self, rows: list[list[int]], *, extra: int = 0) -> np.ndarray:
+    def _last(self, index: int, others: list[list[int]] | None = None, *, extra: int = 0) -> np.ndarray:
+        """(rows, values) of a row behind others, which are written under no grammar, or padded."""
+        rows = [*(others or []), self.rows[index]]
         if self.writing is not None:  # it is padded by longer rows
-            return self._written([max(self.rows, key=len), *rows] if extra else rows, self.writing)[-1]
+            rows = [max(self.rows, key=len), *rows] if extra else rows
+            return self._written(rows, [*[self.writing] * (len(rows) - 1), self.settings[index]])[-1]
         outputs = self._run(rectangle(rows, self.pad_id, extra=extra, has_types=self.has_types))
         return _own(outputs[-1], rows[-1])
 
@@ -174,6 +186,15 @@ class Bench:
 def _batches(command: JsonObject, rows: list[list[int]]) -> list[list[int]]:
     max_rows = cast("int | None", command["max_rows"])
     return by_length([len(row) for row in rows], max_tokens=cast("int", command["max_tokens"]), max_rows=max_rows)
+
+
+def _under_grammars(folder: Path, questions: list[JsonValue]) -> list[GenerationSettings]:
+    """How the task has each question's row written: as it is served."""
+    spec = ModelSpec.load(folder)
+    task = TASKS.get(spec.task)
+    found = task.encode(task.check(*task.probe(questions), limits=NO_LIMITS), TextEncoder.load(folder), spec).generation
+    assert found is not None, "of tasks that write"
+    return found
 
 
 def _own(values: np.ndarray, row: list[int]) -> np.ndarray:

@@ -17,6 +17,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from hanlin.compression.plan import EncodedSplit
 from hanlin.engines import max_batch_rows
 from hanlin.errors import EngineFailed
 from hanlin.generation import GenerationSettings
@@ -61,10 +62,10 @@ class BenchClient:
         told = None if writing is None else writing.to_json()
         self._send({"op": "load", "folder": str(folder), "variant": variant, "threads": threads, "pad_id": pad_id, "writing": told})
 
-    def wait_loaded(self, rows: Sequence[Sequence[int]], types: Sequence[Sequence[int]] = ()) -> float:
-        """Seconds the load took; gives the child its rows, and their token types where they have some."""
+    def wait_loaded(self, rows: EncodedSplit) -> float:
+        """Seconds the load took; gives the child its rows, with their token types and their questions where they have some."""
         seconds = cast("float", self._receive()["load_s"])
-        given = {"rows": [list(row) for row in rows], "types": [list(row) for row in types]}
+        given = {"rows": [list(row) for row in rows.ids], "types": [list(row) for row in rows.types], "questions": [*rows.questions]}
         self._ask({"op": "rows", **cast("JsonObject", given)})
         return seconds
 

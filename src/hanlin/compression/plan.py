@@ -14,6 +14,7 @@ from hanlin.engines import REFERENCE, reference_of, split_variant, variant_files
 from hanlin.errors import InvalidInput
 from hanlin.generation import GenerationSettings
 from hanlin.tasks.spec import ModelSpec
+from hanlin.types import JsonValue
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +23,13 @@ class EncodedSplit:
 
     Args:
         types: token types of the rows, for a model that reads them; empty: all 0.
+        questions: what the rows were made of, where each is written under a grammar of its own; else empty.
     """
 
     ids: Sequence[Sequence[int]]
     gold: npt.NDArray[Any] | None = None
     types: Sequence[Sequence[int]] = ()
+    questions: Sequence[JsonValue] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,7 @@ class Plan:
     threads: int
     rounds: int
     max_tokens: int
-    more: Sequence[Sequence[int]]
-    more_types: Sequence[Sequence[int]] = ()
+    more: EncodedSplit
     writing: GenerationSettings | None = None
 
 

@@ -41,8 +41,8 @@ AGREEMENT = "agreement"  # the metric where there is no gold: closeness to the t
 def search(
     folder: Path, *, spec: ModelSpec, validation: EncodedSplit, test: EncodedSplit, calibration: Sequence[Sequence[int]],
     budget_points: float, target: Target, variants: Sequence[str], threads: int, progress: Progress, out: Path | None = None,
-    rounds: int = 3, max_batch_tokens: int = BATCH_TOKENS, more: Sequence[Sequence[int]] = (),
-    more_types: Sequence[Sequence[int]] = (), writing: GenerationSettings | None = None,
+    rounds: int = 3, max_batch_tokens: int = BATCH_TOKENS, more: EncodedSplit | None = None,
+    writing: GenerationSettings | None = None,
 ) -> CompressionReport:  # fmt: skip
     """Find the variant of `folder` that serves best within the budget, on this machine.
 
@@ -55,8 +55,8 @@ def search(
         max_batch_tokens: token budget of a batch, padding included, as in serving.
         more: rows besides validation on which likeness to the trained model is judged, so that a tolerance stands on enough of them;
             calibration must not have seen them.
-        more_types: their token types, where validation rows have some.
-        writing: how a network that writes is asked to, when its answers are compared.
+        writing: how a network that writes is asked to, when its answers are compared; each row of a split with questions under the
+            grammar that the task gives it.
 
     Raises:
         InvalidInput: `unknown_variant`, `invalid_search`, `judging_rows_missing`, `calibration_empty`.
@@ -66,7 +66,7 @@ def search(
     names = tuple(dict.fromkeys([reference_of(folder), *runnable(folder, variants)]))
     plan = Plan(
         folder, out or folder, spec, validation, test, calibration, names, budget_points, threads, rounds, max_batch_tokens,
-        more, more_types, writing,
+        more or EncodedSplit([]), writing,
     )  # fmt: skip
     check_plan(plan, target)
     running = _Search(plan, progress)
@@ -104,7 +104,7 @@ class _Search:
         self._tick("variant_chosen", variant=chosen)
         self._read_test()
         rows = {"validation": len(self.validation.ids), "test": len(self.test.ids), "calibration": len(self.plan.calibration)}
-        rows |= {"likeness": len(self.validation.ids) + len(self.plan.more)}
+        rows |= {"likeness": len(self.validation.ids) + len(self.plan.more.ids)}
         return CompressionReport(
             target=target, budget=self.plan.budget, metric=self.metric, chosen=chosen, machine=Machine.here(self.plan.threads),
             variants=tuple(self.evidence.values()), rows=rows, reference=self.original, seconds=time.monotonic() - start,
@@ -117,7 +117,8 @@ class _Search:
 
     def _make(self) -> None:
         if self.out != self.folder:
-            for name in ("config.json", FILE_NAME):  # engines read there what a graph answers with, and how long texts may be
+            more = ["tokenizer.json"] if self.validation.questions else []  # grammars are made of it
+            for name in ("config.json", FILE_NAME, *more):  # engines read there what a graph answers with, and how long texts may be
                 shutil.copyfile(self.folder / name, self.out / name)
         with tempfile.TemporaryDirectory(prefix="hanlin-compression-") as scratch:
             for name in list(self.evidence):
@@ -136,15 +137,18 @@ class _Search:
                 self._tick("variant_made", variant=name, seconds=round(time.monotonic() - began, 1), megabytes=round(size / 1e6, 1))
 
     def _load(self) -> None:
-        rows = [*self.validation.ids, *self.test.ids, *self.plan.more]
-        types = [*self.validation.types, *self.test.types, *self.plan.more_types]
+        parts = (self.validation, self.test, self.plan.more)
+        whole = EncodedSplit(
+            [row for part in parts for row in part.ids], types=[row for part in parts for row in part.types],
+            questions=[one for part in parts for one in part.questions],
+        )  # fmt: skip
         for name in self._alive():
             self.clients[name] = BenchClient(
                 self._home(name), name, threads=self.plan.threads, pad_id=self.spec.pad_id, is_alone=self.spec.is_alone,
                 writing=self.plan.writing,
             )  # fmt: skip
         for name in self._alive():
-            self._try(name, lambda client: self._note(client.variant, load_s=client.wait_loaded(rows, types)))  # also sends the rows
+            self._try(name, lambda client: self._note(client.variant, load_s=client.wait_loaded(whole)))  # also sends the rows
         self._tick("variants_loaded")
 
     def _judge(self) -> None:
@@ -157,7 +161,7 @@ class _Search:
     def _judge_one(self, client: BenchClient) -> None:
         name, texts = client.variant, len(self.validation.ids)
         first = texts + len(self.test.ids)
-        judged = [*range(texts), *range(first, first + len(self.plan.more))]
+        judged = [*range(texts), *range(first, first + len(self.plan.more.ids))]
         scores = self._score(client, judged)
         held = self._num_held()
         strays = 0.0

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
 
 from hanlin.compression.base import MAX_CALIBRATION_ROWS
 from hanlin.compression.plan import EncodedSplit
@@ -37,8 +40,7 @@ class JudgingRows:
     validation: EncodedSplit
     test: EncodedSplit
     calibration: list[list[int]]
-    more: list[list[int]]
-    more_types: list[list[int]] = field(default_factory=list)
+    more: EncodedSplit
     writing: GenerationSettings | None = None
 
 
@@ -52,22 +54,21 @@ def dataset_rows(folder: Path, dataset: DatasetVersion, spec: ModelSpec, encoder
     def encoded(rows: Split) -> EncodedSplit:
         golds = [read_gold(annotation) for annotation in rows.labels[:limit]] if has_gold else []
         gold = gold_array(golds, spec.labels, is_several=spec.problem == "multi-label") if has_gold else None
-        found = encoded_of(questions_of(rows, dataset, task)[:limit], spec, encoder)
-        return EncodedSplit(found.rows, gold, found.types or ())
+        return split_of(questions_of(rows, dataset, task)[:limit], spec, encoder, gold)
 
     validation, test = encoded(read_split(folder, "validation")), encoded(read_split(folder, "test"))
     used, others = _dealt(questions_of(read_split(folder, "train"), dataset, task), min(limit, LIKENESS_ROWS) - len(validation.ids))
-    more = encoded_of(others, spec, encoder)
     calibration = encoded_of(used, spec, encoder)
-    return JudgingRows(validation, test, calibration.rows, more.rows, more.types or [], _writing(calibration))
+    return JudgingRows(validation, test, calibration.rows, split_of(others, spec, encoder), _writing(calibration))
 
 
 def made_rows(spec: ModelSpec, encoder: TextEncoder) -> JudgingRows:
     """Made sentences, alone and several in a row, to judge and to calibrate on; nothing is chosen on them that needs a test."""
     texts = varied_texts(2 * MADE_ROWS)
-    judged, calibration = (encoded_of(part, spec, encoder) for part in (texts[::2], texts[1::2]))
-    rows = judged.rows[: _limit(TASKS.get(spec.task))]
-    return JudgingRows(EncodedSplit(rows), EncodedSplit([]), calibration.rows, [], writing=_writing(calibration))
+    judged, limit = split_of(texts[::2], spec, encoder), _limit(TASKS.get(spec.task))
+    judged = replace(judged, ids=judged.ids[:limit], types=judged.types[:limit], questions=judged.questions[:limit])
+    calibration = encoded_of(texts[1::2], spec, encoder)
+    return JudgingRows(judged, EncodedSplit([]), calibration.rows, EncodedSplit([]), writing=_writing(calibration))
 
 
 def _limit(task: Task) -> int:
@@ -81,6 +82,13 @@ def _limit(task: Task) -> int:
 def _writing(encoded: Encoded) -> GenerationSettings | None:
     """How a network that writes is asked to, when its variants are judged; None for one that reads."""
     return encoded.generation[0] if encoded.generation else None
+
+
+def split_of(questions: Sequence[JsonValue], spec: ModelSpec, encoder: TextEncoder, gold: npt.NDArray[Any] | None = None) -> EncodedSplit:
+    """Questions as rows that judge; where each is written under a grammar of its own, with the questions, of which grammars are made."""
+    found = encoded_of(questions, spec, encoder)
+    has_grammars = any(each.grammar is not None for each in found.generation or [])
+    return EncodedSplit(found.rows, gold, found.types or (), questions if has_grammars else ())
 
 
 def encoded_of(questions: Sequence[JsonValue], spec: ModelSpec, encoder: TextEncoder) -> Encoded:
