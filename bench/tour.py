@@ -28,10 +28,12 @@ from typing import Any
 
 import httpx
 
+from hanlin.datasets import bundled
 from hanlin.datasets.corpora import CORPORA
+from hanlin.datasets.corpora.base import Source
 from hanlin.tasks import TASKS, BadExample
 from servers import Server
-from training_data import CACHE
+from training_data import CACHE, e5_base
 
 BENCH = Path(__file__).parent
 PAGE, FIGURES = BENCH.parent / "docs" / "tour.md", BENCH / "tour.json"
@@ -44,8 +46,11 @@ class Stop:
     """One task on one corpus.
 
     Args:
-        figure: the metric in the model's metrics, a share of one; baseline: in bench/corpora.json, in per cent.
+        model: of our own networks, or a base: `minilm`, `e5`.
+        figure: the metric in the model's metrics, a share of one; baseline: in bench/corpora.json, in per cent; empty: it has none of this
+            figure.
         rows: at most, of the corpus; None takes all.
+        as_task: what the rows are learned for, where that is not what the corpus is told for.
     """
 
     corpus: str
@@ -55,14 +60,22 @@ class Stop:
     rows: int | None = None
     options: dict[str, Any] = field(default_factory=dict)
     kind: str = ""
+    as_task: str = ""
 
     @property
     def task(self) -> str:
-        """The corpus's."""
-        return CORPORA.get(self.corpus).task
+        """The corpus's, unless said otherwise."""
+        return self.as_task or CORPORA.get(self.corpus).task
+
+    @property
+    def name(self) -> str:
+        """Of its dataset, its model and its endpoint."""
+        return f"{self.corpus}-{self.as_task}" if self.as_task else self.corpus
 
 
 SHORT = {"epochs": 3}
+CHARACTERS = {"cleaning": ["control", "width", "space"], "segmentation": "character"}
+BERT = {"epochs": 1, "layers": 2, "hidden_size": 128, "heads": 2, "train_length": 64}
 STOPS = (
     Stop("reviews-zh", "lstm", "accuracy", "accuracy", 6000, SHORT, kind="one label"),
     Stop("reviews-en", "lstm", "accuracy", "accuracy", None, SHORT, kind="one label"),
@@ -76,16 +89,30 @@ STOPS = (
     Stop("brown-roles", "lstm", "f1", "f1", 2500, {"epochs": 2}),
     Stop("home-intents-zh", "lstm", "exact_match", "exact", 3000, SHORT),
     Stop("home-intents-en", "lstm", "exact_match", "exact", 3000, SHORT),
-    Stop("library-queries-zh", "transformer", "execution_accuracy", "execution", None, {"epochs": 2}),
-    Stop("library-queries-en", "transformer", "execution_accuracy", "execution", None, {"epochs": 2}),
+    Stop("library-queries-zh", "transformer", "execution_accuracy", "execution", None, {"epochs": 15}),
+    Stop("library-queries-en", "transformer", "execution_accuracy", "execution", None, {"epochs": 15}),
     Stop("help-translation", "transformer", "chrf", "chrf", 4000, {"epochs": 2, "max_length": 64, "max_target_length": 64}, kind="en → zh"),
     Stop("package-synopsis", "transformer", "rouge_l", "rouge_l", 2500, {"epochs": 2, "max_target_length": 24}),
     Stop("help-headings-zh", "transformer", "rouge_l", "rouge_l", None, {"epochs": 2, "max_target_length": 24}),
-    Stop("question-answers-en", "transformer", "ndcg", "ndcg@10"),
-    Stop("question-answers-zh", "transformer", "ndcg", "ndcg@10"),
-    Stop("help-questions-zh", "transformer", "f1", "f1", 1500, {"epochs": 1}),
-    Stop("help-questions-en", "transformer", "f1", "f1", 1500, {"epochs": 1}),
+    Stop("question-answers-en", "minilm", "ndcg", "ndcg@10", None, {"epochs": 1}),
+    Stop("question-answers-zh", "e5", "ndcg", "ndcg@10", None, {"epochs": 1}),
+    Stop("question-answers-en", "minilm", "ndcg", "ndcg@10", None, {"epochs": 1, "negatives": 2}, as_task="reranking"),
+    Stop("question-answers-zh", "e5", "ndcg", "ndcg@10", None, {"epochs": 1, "negatives": 2}, as_task="reranking"),
+    Stop("help-questions-zh", "e5", "f1", "f1", 300, {"epochs": 1}),
+    Stop("help-questions-en", "minilm", "f1", "f1", 600, {"epochs": 1}),
+    Stop("brown-text", "transformer", "accuracy", "", 150, BERT),
+    Stop(
+        "chinese-poems",
+        "transformer",
+        "accuracy",
+        "",
+        4000,
+        BERT | {"text": CHARACTERS},
+    ),
+    Stop("chats-en", "transformer", "accuracy", "", None, {"epochs": 3}),
+    Stop("chats-zh", "transformer", "accuracy", "", None, {"epochs": 3}),
 )
+BASES = {"minilm": "embedding", "e5": "embedding"}
 
 
 class Road:
@@ -142,8 +169,8 @@ def questions(stop: Stop, path: Path) -> list[tuple[Any, dict[str, Any]]]:
 
 def visit(stop: Stop, road: Road, folder: Path) -> dict[str, Any]:
     """One stop from rows to answers; its line of the table."""
-    name, began_s = stop.corpus, time.monotonic()
-    sampled = road.run("dataset", "sample", name, "--out", str(folder), *(("--rows", str(stop.rows)) if stop.rows else ()))
+    name, began_s = stop.name, time.monotonic()
+    sampled = road.run("dataset", "sample", stop.corpus, "--out", str(folder), *(("--rows", str(stop.rows)) if stop.rows else ()))
     path = Path(sampled["file"])
     road.run("dataset", "add", name, str(path), "--task", stop.task)
     options = [part for option, value in stop.options.items() for part in ("--set", f"{option}={json.dumps(value)}")]
@@ -157,12 +184,13 @@ def visit(stop: Stop, road: Road, folder: Path) -> dict[str, Any]:
         road.call(name, question)
     times = [road.call(name, asked[number % len(asked)]) for number in range(CALLS)]
     road.run("undeploy", name)
-    known = json.loads((BENCH / "corpora.json").read_text(encoding="utf-8"))[name]["figures"][stop.baseline]
-    corpus = CORPORA.get(name)
+    figures = json.loads((BENCH / "corpora.json").read_text(encoding="utf-8"))[stop.corpus]["figures"]
+    known = round(float(figures[stop.baseline]), 1) if stop.baseline else None
+    corpus = CORPORA.get(stop.corpus)
     value = float(metrics[stop.figure])
     return {
-        "task": stop.task, "kind": stop.kind, "corpus": name, "languages": [*corpus.languages], "nature": corpus.nature,
-        "rows": sampled["rows"], "model": stop.model, "options": stop.options, "figure": stop.figure, "baseline": round(float(known), 1),
+        "task": stop.task, "kind": stop.kind, "corpus": stop.corpus, "languages": [*corpus.languages], "nature": corpus.nature,
+        "rows": sampled["rows"], "model": stop.model, "options": stop.options, "figure": stop.figure, "baseline": known,
         "ours": round(100 * value if abs(value) <= 1 else value, 1), "p50_ms": round(1000 * statistics.median(times), 1),
         "seconds": round(trained_s), "whole_seconds": round(time.monotonic() - began_s),
     }  # fmt: skip
@@ -175,7 +203,7 @@ def page(found: Sequence[dict[str, Any]], about: str) -> str:
         f"| {line['task']}{', ' + line['kind'] if line['kind'] else ''} | `{line['corpus']}` ({', '.join(line['languages'])}) | "
         f"{'gold' if line['nature'] == 'gold' else '**' + line['nature'] + '**'} | {line['rows']:,} | {line['model']}"
         f"{', ' + ', '.join(f'{name} {value}' for name, value in line['options'].items()) if line['options'] else ''} | {line['figure']} | "
-        f"{line['baseline']} | {line['ours']} | {line['p50_ms']} ms | {line['seconds']} s |"
+        f"{'–' if line['baseline'] is None else line['baseline']} | {line['ours']} | {line['p50_ms']} ms | {line['seconds']} s |"
         for line in found
     ]
     table = [
@@ -195,17 +223,17 @@ def chip() -> str:
 def main() -> int:
     """The exit status: 1 where a stop failed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=[stop.corpus for stop in STOPS], default=[])
+    parser.add_argument("--only", nargs="+", choices=[stop.name for stop in STOPS], default=[])
     parser.add_argument("--rows", type=int, help="at most so many at every stop: to see that the road is whole, not for figures")
     parser.add_argument("--list", action="store_true", help="say the stops")
     parser.add_argument("--write", action="store_true", help="write docs/tour.md and bench/tour.json")
     parser.add_argument("--about", default="", help="what else the machine did, for the page")
     options = parser.parse_args()
-    stops = [stop for stop in STOPS if not options.only or stop.corpus in options.only]
+    stops = [stop for stop in STOPS if not options.only or stop.name in options.only]
     if options.rows:
         stops = [replace(stop, rows=min(options.rows, stop.rows or options.rows)) for stop in stops]
     if options.list:
-        print("\n".join(f"{stop.task}: {stop.corpus} ({stop.model})" for stop in stops))
+        print("\n".join(f"{stop.name}: {stop.task} ({stop.model})" for stop in stops))
         return 0
     found, failed = [], 0
     with tempfile.TemporaryDirectory(prefix="hanlin-tour-") as work:
@@ -216,13 +244,15 @@ def main() -> int:
         server = Server(command, port=PORT, log=Path(work) / "server.log", environ=road.environ)
         try:
             wait_ready(road)
+            for name in BASES.keys() & {stop.model for stop in stops}:
+                road.run("model", "import", name, str(base(name, Path(work))), "--task", BASES[name])
             for stop in stops:
                 try:
                     found.append(visit(stop, road, Path(work) / "rows"))
                     print(json.dumps(found[-1], ensure_ascii=False), flush=True)
                 except (RuntimeError, KeyError) as error:
                     failed += 1
-                    print(f"FAILED {stop.corpus}: {error!r}", file=sys.stderr, flush=True)
+                    print(f"FAILED {stop.name}: {error!r}", file=sys.stderr, flush=True)
         finally:
             server.close()
     if options.write and found:
@@ -230,6 +260,14 @@ def main() -> int:
         FIGURES.write_text(json.dumps({"machine": about, "stops": found}, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
         PAGE.write_text(page(found, about), encoding="utf-8")
     return 1 if failed else 0
+
+
+def base(name: str, work: Path) -> Path:
+    """A folder of real weights."""
+    if name == "minilm":
+        return bundled.minilm(CACHE)
+    rows = (row for stop in STOPS if stop.model == name for row in CORPORA.get(stop.corpus).rows(Source(CACHE)))
+    return e5_base([str(value) for row in rows for value in row.values()], work)  # the words whose vectors are kept
 
 
 def wait_ready(road: Road) -> None:

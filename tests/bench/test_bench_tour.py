@@ -35,8 +35,8 @@ def test_every_stop_names_what_there_is(tour: ModuleType) -> None:
     known = json.loads((BENCH / "corpora.json").read_text(encoding="utf-8"))
     for stop in tour.STOPS:
         assert stop.figure in (*TASKS.get(stop.task).figures, "micro_f1"), stop
-        assert stop.baseline in known[stop.corpus]["figures"], stop
-    assert len({stop.corpus for stop in tour.STOPS}) == len(tour.STOPS)
+        assert not stop.baseline or stop.baseline in known[stop.corpus]["figures"], stop
+    assert len({stop.name for stop in tour.STOPS}) == len(tour.STOPS)
 
 
 def test_a_task_has_a_stop_in_each_language_of_its_rows(tour: ModuleType) -> None:
