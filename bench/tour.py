@@ -101,14 +101,7 @@ STOPS = (
     Stop("help-questions-zh", "e5", "f1", "f1", 300, {"epochs": 1}),
     Stop("help-questions-en", "minilm", "f1", "f1", 600, {"epochs": 1}),
     Stop("brown-text", "transformer", "accuracy", "", 150, BERT),
-    Stop(
-        "chinese-poems",
-        "transformer",
-        "accuracy",
-        "",
-        4000,
-        BERT | {"text": CHARACTERS},
-    ),
+    Stop("chinese-poems", "transformer", "accuracy", "", 4000, BERT | {"text": CHARACTERS}),
     Stop("chats-en", "transformer", "accuracy", "", None, {"epochs": 3}),
     Stop("chats-zh", "transformer", "accuracy", "", None, {"epochs": 3}),
 )
