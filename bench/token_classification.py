@@ -16,21 +16,25 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from corpus_training import Told, add_options, options_of
 from hanlin.datasets import Split
 from hanlin.datasets.corpora import CORPORA, Source
+from hanlin.models.importing import import_folder
 from hanlin.tasks import TASKS
+from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.tagged_texts import quality_of, read_tagging
 from hanlin.tasks.tags import Named, expand
+from hanlin.tasks.text import TextSettings
 from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
 from hanlin.training.train import train
 from hanlin.types import JsonValue
-from training_data import CACHE
+from training_data import CACHE, e5_base
 
 TASK = "token-classification"
 CORPUS = {"entities": "newspaper-entities", "pos": "newspaper-pos", "words": "newspaper-pos"}
@@ -81,6 +85,15 @@ def _matched(text: str, known: Mapping[str, str], longest: int) -> list[Named]:
     return tags
 
 
+def base_of(texts: list[str], work: Path) -> Path:
+    """e5-small with the words of `texts`, cut into characters before its tokenizer: names begin and end between those."""
+    characters = [" ".join(text) for text in texts]
+    import_folder(e5_base(characters, work), work / "base", task="embedding")
+    spec = ModelSpec.load(work / "base")
+    replace(spec, text=TextSettings(spec.text.cleaning, "character")).save(work / "base")
+    return work / "base"
+
+
 def main() -> None:
     """One training and its figures."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -89,16 +102,18 @@ def main() -> None:
     parser.add_argument("--rows", type=int)
     add_options(parser)
     parser.add_argument("--vectors", type=Path)
+    parser.add_argument("--base", choices=["", "e5"], default="", help="pretrained weights that read one character at a time")
     asked = parser.parse_args()
     rows, validation, test = splits(rows_of(asked.kind, asked.rows))
     labels = tuple(sorted({name for annotation in rows.labels for _, _, name in read_tagging(annotation).entities}))
     print(f"{len(rows)} / {len(validation)} / {len(test)} rows; yardstick F1 {yardstick(rows, test, labels):.4f}", flush=True)
     more = options_of(asked)
-    config = TrainConfig.from_json({**OPTIONS[asked.kind], **more}, model=asked.model, task=TASK)
+    config = TrainConfig.from_json({**OPTIONS[asked.kind], **more}, model="base" if asked.base else asked.model, task=TASK)
     with tempfile.TemporaryDirectory() as work:
+        base = base_of([*rows.texts, *validation.texts, *test.texts], Path(work)) if asked.base else None
         out, began = Path(work) / "out", time.perf_counter()
         data, checkpoints = TrainData(rows, validation, labels), FolderCheckpoints(Path(work) / "checkpoints")
-        report = train(config, data, out=out, progress=Told(), checkpoints=checkpoints, vectors=asked.vectors)
+        report = train(config, data, out=out, progress=Told(), checkpoints=checkpoints, vectors=asked.vectors, base=base)
         seconds = time.perf_counter() - began
         found = evaluate(out, test)
     figures = found.metrics.to_json() | {"seconds": round(seconds), "precision": report.precision, "threads": report.threads}
