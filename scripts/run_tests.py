@@ -22,7 +22,8 @@ SERVERS = {"platform": ("tests/app", "tests/cli"), "gateway": ("tests/gateway",)
 
 def start(name: str, *arguments: str, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
     """One part, with a cache of its own."""
-    command = [sys.executable, "-m", "pytest", "-o", f"cache_dir=.pytest_cache/{name}", *arguments]
+    slowest = ("--durations=20", "--durations-min=5")
+    command = [sys.executable, "-m", "pytest", "-o", f"cache_dir=.pytest_cache/{name}", *slowest, *arguments]
     return subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=None if output is None else subprocess.STDOUT)
 
 
