@@ -1,6 +1,6 @@
 """Texts that are gone on with: our decoder from nothing against a character 5-gram, on texts that training never saw.
 
-usage: python bench/text_generation.py {tang|brown} [--rows N] [--test N] [--set option=value …] [--keep FOLDER]
+usage: python bench/text_generation.py {tang|brown} [--model M] [--rows N] [--test N] [--set option=value …] [--keep FOLDER]
 
     tang    poems of Tang in simplified characters (gold)
     brown   documents of the Brown corpus in paragraphs, documents held out (gold)
@@ -30,6 +30,7 @@ from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
+from hanlin.training.lessons.text_generation import NETWORKS
 from hanlin.training.ports import Silent
 from hanlin.training.train import train
 from hanlin.types import JsonObject
@@ -93,7 +94,7 @@ class KneserNey:
         return -sum(map(math.log2, chances))
 
 
-def reading(name: str, options: JsonObject, *, num_rows: int, num_test: int, keep: Path | None) -> JsonObject:
+def reading(name: str, options: JsonObject, *, model: str, num_rows: int, num_test: int, keep: Path | None) -> JsonObject:
     """Train, read the test rows once, judge the baseline on the same."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
@@ -102,7 +103,7 @@ def reading(name: str, options: JsonObject, *, num_rows: int, num_test: int, kee
         whole = file_splits(file, TASK, work)
         sizes = (num_rows, 300, num_test)
         rows, validation, test = (Split(part.texts[: n or None], part.labels[: n or None]) for part, n in zip(whole, sizes, strict=True))
-        config = TrainConfig.from_json({**OPTIONS[name], **options}, model="transformer", task=TASK)
+        config = TrainConfig.from_json({**OPTIONS[name], **options}, model=model, task=TASK)
         began_s = time.perf_counter()
         train(
             config, TrainData(rows, validation, ()), out=work / "out", progress=Silent(),
@@ -116,7 +117,7 @@ def reading(name: str, options: JsonObject, *, num_rows: int, num_test: int, kee
         size_bytes = sum(len(text.encode()) for text in test.texts)
         bits = sum(map(simple.bits, test.texts))
         return {
-            "case": name, "rows": {"train": len(rows), "test": len(test)}, "bytes": size_bytes,
+            "case": name, "model": model, "rows": {"train": len(rows), "test": len(test)}, "bytes": size_bytes,
             "ours": {each: round(found.get(each), 4) for each in ("bits_per_byte", "perplexity", "accuracy")},
             "baseline": {"bits_per_byte": round(bits / size_bytes, 4)}, "seconds": round(seconds), "config": config.to_json(),
         }  # fmt: skip
@@ -126,13 +127,14 @@ def main() -> None:
     """Prints one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("case", choices=CASES)
+    parser.add_argument("--model", choices=NETWORKS, default="transformer")
     parser.add_argument("--rows", type=int, default=0, help="training rows; 0: all")
     parser.add_argument("--test", type=int, default=1000, help="test rows; 0: all")
     add_options(parser)
     parser.add_argument("--keep", type=Path, help="where the trained model is left")
     chosen = parser.parse_args()
     options = options_of(chosen)
-    found = reading(chosen.case, options, num_rows=chosen.rows, num_test=chosen.test, keep=chosen.keep)
+    found = reading(chosen.case, options, model=chosen.model, num_rows=chosen.rows, num_test=chosen.test, keep=chosen.keep)
     print(json.dumps(found, ensure_ascii=False))
 
 

@@ -113,3 +113,17 @@ def test_an_adapter_on_it_is_certified_and_answers_in_a_process_of_its_own(clien
     assert client.models.get("counter-lora").versions[0].lineage["adapter"]["targets"] == ["query", "value"]
     client.deployments.wait(client.deployments.create("counter-lora", "counter-lora"), timeout=120)
     assert client.predict("counter-lora", ask("please say one"))["generated_text"] == "two"
+
+
+def test_a_recurrent_network_goes_on_with_texts_like_any_other(server, client: Hanlin, counter: dict) -> None:
+    options = {name: value for name, value in TINY.items() if name != "heads"} | {"epochs": 2}
+    config = {"dataset": "talks", "model": "gru", "name": "hummer", "task": "text-generation", "options": options}
+    trained = client.jobs.wait(client.jobs.submit("train", config).id, timeout=300).result
+    assert trained is not None
+    assert trained["certificate"]["is_passed"]
+    client.deployments.wait(client.deployments.create("hummer", "hummer"), timeout=120)
+    found = client.predict("hummer", "please say", max_new_tokens=8)
+    body = {"model": "hummer", "prompt": "please say", "temperature": 0, "max_tokens": 8}
+    told = httpx.post(f"{server.url}/v1/completions", json=body, headers={"authorization": f"Bearer {server.key}"}, timeout=60)
+    assert told.status_code == 200, told.text
+    assert told.json()["choices"][0]["text"] == found["generated_text"] != ""

@@ -21,6 +21,7 @@ from hanlin.training.ports import Silent
 
 KINDS = {
     "hanlin-decoder": ("text-generation", GenerationSettings(reads=True, likeliest=COUNT)),
+    "hanlin-gru-decoder": ("text-generation", GenerationSettings(reads=True, likeliest=COUNT)),
     "hanlin-seq2seq": ("translation", GenerationSettings(max_new_tokens=6)),
 }
 

@@ -185,7 +185,7 @@ def test_what_is_not_on_the_list_is_refused_by_name(tmp_path: Path, change: Call
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("model_type", ["hanlin-seq2seq", "hanlin-decoder"])
+@pytest.mark.parametrize("model_type", ["hanlin-seq2seq", "hanlin-decoder", "hanlin-lstm-decoder"])
 def test_our_own_networks_come_back_byte_for_byte(tmp_path: Path, model_type: str) -> None:
     torch.manual_seed(3)
     source, out, head = tmp_path / "source", tmp_path / "out", head_of(model_type)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
 from torch import nn
 
 from hanlin.generation import Generated, GenerationSettings
-from hanlin.networks.config import NetworkConfig
+from hanlin.networks.config import GENERATOR_TYPES, RECURRENT_WRITERS, NetworkConfig
 from hanlin.networks.generation.limits import repeated
 from hanlin.networks.generation.run import generate, step_model
 from hanlin.networks.generation.tokens import draw
@@ -111,8 +112,13 @@ def test_scores_of_beams_are_those_of_transformers() -> None:
     assert write(model, ROWS[1:2], settings)[0].score == pytest.approx(found.sequences_scores.item(), abs=1e-5)
 
 
-@pytest.mark.parametrize("positions", ["sinusoidal", "learned", "rotary"])
-@pytest.mark.parametrize("kind", ["hanlin-seq2seq", "hanlin-decoder"])
+@pytest.mark.parametrize(
+    ("kind", "positions"),
+    [
+        *product(["hanlin-seq2seq", "hanlin-decoder"], ["sinusoidal", "learned", "rotary"]),
+        *product(RECURRENT_WRITERS, ["sinusoidal"]),  # which they do not look at
+    ],
+)
 @pytest.mark.parametrize("num_beams", [1, 3])
 def test_ours_write_for_each_row_what_they_write_for_it_alone(kind: str, positions: str, num_beams: int) -> None:
     model = own(kind, positions=positions)
@@ -149,12 +155,53 @@ def whole_pass(model: nn.Module, row: list[int], count: int) -> list[int]:
     return written
 
 
-@pytest.mark.parametrize("kind", ["hanlin-seq2seq", "hanlin-decoder"])
+@pytest.mark.parametrize("kind", GENERATOR_TYPES)
 def test_the_cache_changes_nothing(kind: str) -> None:
     model = own(kind)
     assert [list(one.ids) for one in write(model, ROWS, GenerationSettings(max_new_tokens=20))] == [
         whole_pass(model, row, 20) for row in ROWS
     ]
+
+
+def every_pass(model: nn.Module, row: list[int], settings: GenerationSettings) -> list[int]:
+    """The best of all beams, each read anew from its first token at every step; by the same rule as `BeamSearch`."""
+    width, chosen, ended = settings.num_beams, [([], 0.0)], []
+    for _ in range(settings.max_new_tokens):
+        found: list[tuple[list[int], int, float]] = []
+        for written, total in chosen:
+            with torch.inference_mode():
+                ids = torch.tensor([row + written])
+                logs = model(ids, torch.ones_like(ids))[0, -1].log_softmax(-1)
+            found += [(written, token, total + float(log)) for token, log in enumerate(logs)]
+        found.sort(key=lambda one: -one[2])
+        chosen = []
+        for rank, (written, token, total) in enumerate(found[: 2 * width]):
+            if token == 1 and rank < width:
+                ended.append((written, total / (len(written) + 1)))
+            elif token != 1 and len(chosen) < width:
+                chosen.append(([*written, token], total))
+        if len(ended) >= width and chosen[0][1] / len(chosen[0][0]) <= sorted(one[1] for one in ended)[-width]:
+            return max(ended, key=lambda one: one[1])[0]
+    return max([*ended, *((written, total / len(written)) for written, total in chosen)], key=lambda one: one[1])[0]
+
+
+@pytest.mark.parametrize("kind", RECURRENT_WRITERS)
+def test_a_state_writes_what_reading_everything_anew_writes(kind: str) -> None:
+    """With beams, and by chance: beams are left and doubled, so their states must move with them."""
+    model = own(kind)
+    beams = GenerationSettings(max_new_tokens=8, num_beams=3)
+    assert [list(one.ids) for one in write(model, ROWS, beams)] == [every_pass(model, row, beams) for row in ROWS]
+    drawn = GenerationSettings(max_new_tokens=10, temperature=1.3, top_k=20, seed=5)
+    for row, found in zip(ROWS, write(model, ROWS, drawn), strict=True):
+        chance, written = torch.Generator().manual_seed(5), []
+        while len(written) < 10:
+            with torch.inference_mode():
+                ids = torch.tensor([row + written])
+                token = draw(model(ids, torch.ones_like(ids))[0, -1], drawn, chance)
+            if token == 1:
+                break
+            written.append(token)
+        assert list(found.ids) == written
 
 
 def test_draws_belong_to_their_row() -> None:

@@ -57,8 +57,10 @@ class Stopped(Silent):
             raise Cancelled("job_cancelled")
 
 
-def run(folder: Path, rows: Split, progress: Silent | None = None, *, base: Path | None = None, **options: JsonValue) -> TrainReport:
-    config = TrainConfig.from_json({**TINY, **options}, model="base" if base else "transformer", task="text-generation")
+def run(
+    folder: Path, rows: Split, progress: Silent | None = None, *, base: Path | None = None, model: str = "transformer", **options: JsonValue
+) -> TrainReport:
+    config = TrainConfig.from_json({**TINY, **options}, model="base" if base else model, task="text-generation")
     return train(
         config, TrainData(rows, rows, ()), out=folder / "out", progress=progress or Silent(),
         checkpoints=FolderCheckpoints(folder / "checkpoints"), base=base,
@@ -134,8 +136,37 @@ def test_a_long_text_comes_in_pieces_that_are_all_learned(tmp_path: Path) -> Non
     assert [list(kinds).count(MARK) for kinds in rows.kinds] == [0] * (len(rows.kinds) - 1) + [1]
 
 
-def test_only_decoders_go_on(tmp_path: Path) -> None:
-    config = TrainConfig.from_json(TINY, model="lstm", task="text-generation")
+@pytest.mark.parametrize("model", ["rnn", "lstm", "gru"])
+def test_a_recurrent_network_learns_a_poem_by_heart(tmp_path: Path, model: str) -> None:
+    report = run(tmp_path, POEMS, model=model, hidden_size=64, rate=0.015, epochs=60)
+    found = evaluate(tmp_path / "out", POEMS).metrics
+    assert found.get("bits_per_byte") < 0.3
+    assert found.get("bits_per_byte") == pytest.approx(min(point.validation["bits_per_byte"] for point in report.history), rel=1e-3)
+    rest = "疑是地上霜。\n举头望明月，低头思故乡。"
+    assert say(tmp_path / "out", "床前明月光，") == {"generated_text": rest, "finish_reason": "stop"}
+    assert say(tmp_path / "out", "床前明月光，", num_beams=3) == {"generated_text": rest, "finish_reason": "stop"}
+
+
+def test_a_recurrent_network_writes_on_beyond_the_length_of_its_rows(tmp_path: Path) -> None:
+    """It counts no positions: it may write as much as a version's length, whatever was read before."""
+    run(tmp_path, POEMS, model="gru", epochs=1, train_length=16)
+    found = say(tmp_path / "out", POEM[:20], max_new_tokens=96, min_new_tokens=96)
+    assert isinstance(found, dict)
+    assert found["finish_reason"] == "length"
+
+
+def test_a_recurrent_run_that_was_cut_off_is_the_run_that_was_not(tmp_path: Path) -> None:
+    options: JsonObject = {"epochs": 3, "batch_size": 2, "model": "lstm", "dropout": 0.3, "embedding_dropout": 0.1}
+    run(tmp_path / "whole", POEMS, **options)  # type: ignore[arg-type]  # one of them is the model
+    with pytest.raises(Cancelled):
+        run(tmp_path / "cut", POEMS, Stopped(5), **options)  # type: ignore[arg-type]
+    run(tmp_path / "cut", POEMS, **options)  # type: ignore[arg-type]
+    weights = [(tmp_path / name / "out" / "model.safetensors").read_bytes() for name in ("whole", "cut")]
+    assert weights[0] == weights[1]
+
+
+def test_tokens_of_any_text_are_bytes_at_last(tmp_path: Path) -> None:
+    config = TrainConfig.from_json({**TINY, "tokenizer": "word"}, model="lstm", task="text-generation")
     with pytest.raises(InvalidInput) as refused:
         train(config, TrainData(POEMS, POEMS, ()), out=tmp_path / "out", progress=Silent(), checkpoints=FolderCheckpoints(tmp_path / "c"))
     assert refused.value.code == "network_for_another_task"

@@ -7,7 +7,7 @@ from pathlib import Path
 from hanlin.errors import InvalidInput
 from hanlin.generation import MAX_BEAMS, MAX_NEW_TOKENS, GenerationSettings
 from hanlin.models import strict_json
-from hanlin.networks.config import MAX_CONFIG_BYTES, MODEL_TYPES
+from hanlin.networks.config import MAX_CONFIG_BYTES, MODEL_TYPES, RECURRENT_WRITERS
 from hanlin.tasks.base import HeadKind
 from hanlin.types import JsonObject, JsonValue, shorten
 
@@ -20,7 +20,9 @@ num_beam_groups typical_p task_specific_params prefix encoder_no_repeat_ngram_si
 exponential_decay_length_penalty suppress_tokens begin_suppress_tokens return_dict_in_generate output_scores
 """
 KEYS = frozenset(_KEYS.split())
-OWN: dict[str, HeadKind] = {"hanlin-seq2seq": "targets", "hanlin-decoder": "continuations"}
+OWN: dict[str, HeadKind] = {
+    "hanlin-seq2seq": "targets", "hanlin-decoder": "continuations", **dict.fromkeys(RECURRENT_WRITERS, "continuations"),
+}  # fmt: skip
 NEW_TOKENS = 256  # where neither folder nor caller says how many
 _STARTS_WITH_PADDING = ("marian", "mt5", "pegasus", "t5")
 

@@ -10,11 +10,14 @@ from hanlin.errors import InvalidInput
 from hanlin.types import shorten
 
 MODEL_TYPES = ("hanlin-rnn", "hanlin-lstm", "hanlin-gru", "hanlin-transformer")  # they read a text and judge it
-GENERATOR_TYPES = ("hanlin-decoder", "hanlin-seq2seq")  # they write one
+RECURRENT_WRITERS = ("hanlin-rnn-decoder", "hanlin-lstm-decoder", "hanlin-gru-decoder")
+GENERATOR_TYPES = ("hanlin-decoder", "hanlin-seq2seq", *RECURRENT_WRITERS)  # they write one
 POSITIONS = ("sinusoidal", "learned", "rotary")
 POOLINGS = ("max-mean", "attention", "max-mean-attention")
 OUTPUTS = ("logits", "token_logits")  # one answer a text, one a token
-ARCHITECTURES = {"hanlin-decoder": "CausalDecoder", "hanlin-seq2seq": "EncoderDecoder"}
+ARCHITECTURES = {
+    "hanlin-decoder": "CausalDecoder", "hanlin-seq2seq": "EncoderDecoder", **dict.fromkeys(RECURRENT_WRITERS, "RecurrentDecoder"),
+}  # fmt: skip
 HEAD_KEY = "hanlin_head"  # what `networks/head.py` reads
 MAX_POSITIONS = 2**20
 MAX_CONFIG_BYTES = 8 * 2**20
@@ -109,7 +112,8 @@ class NetworkConfig:
         return {"output": self.output, "pooling": "", "is_normalized": False, "has_types": self.num_types > 0}
 
     def _check_attention(self) -> None:
-        if not (self.is_generator or self.model_type == "hanlin-transformer"):
+        if self.model_type in RECURRENT_WRITERS or not (self.is_generator or self.model_type == "hanlin-transformer"):
+            _check(0 <= self.max_position_embeddings <= MAX_POSITIONS, "max_position_embeddings", self.max_position_embeddings)
             return
         _check(self.hidden_size % (2 * self.num_attention_heads) == 0, "hidden_size", self.hidden_size)
         _check(0 < self.max_position_embeddings <= MAX_POSITIONS, "max_position_embeddings", self.max_position_embeddings)

@@ -19,13 +19,14 @@ from torch import nn
 from hanlin.errors import InvalidInput
 from hanlin.networks.adapter import AdapterSettings, is_adapter
 from hanlin.networks.classifier import TextClassifier
-from hanlin.networks.config import GENERATOR_TYPES, MODEL_TYPES, NetworkConfig, read_config
+from hanlin.networks.config import GENERATOR_TYPES, MODEL_TYPES, RECURRENT_WRITERS, NetworkConfig, read_config
 from hanlin.networks.decoder import CausalDecoder
 from hanlin.networks.filler import PretrainedFiller
 from hanlin.networks.head import Head
 from hanlin.networks.heads import PretrainedClassifier, PretrainedEmbedder, PretrainedModule
 from hanlin.networks.lora import attach, base_folder, fill, merge, read_adapter, save_adapter, settings_of, weight_names
 from hanlin.networks.projection import read_projection, save_projection
+from hanlin.networks.recurrent_decoder import RecurrentDecoder
 from hanlin.networks.seq2seq import EncoderDecoder
 from hanlin.networks.tagger import TokenTagger
 from hanlin.networks.wide import WideShape, load_wide, save_wide
@@ -38,7 +39,7 @@ Attention = Literal["eager", "sdpa"]
 TORCH_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
-Generator = CausalDecoder | EncoderDecoder  # our networks that write
+Generator = CausalDecoder | RecurrentDecoder | EncoderDecoder  # our networks that write
 Reader = TextClassifier | TokenTagger  # those that read
 
 
@@ -49,6 +50,8 @@ def build(config: NetworkConfig) -> Reader:
 
 def build_generator(config: NetworkConfig) -> Generator:
     """A new network that writes, with random weights (torch's generator)."""
+    if config.model_type in RECURRENT_WRITERS:
+        return RecurrentDecoder(config)
     return CausalDecoder(config) if config.model_type == "hanlin-decoder" else EncoderDecoder(config)
 
 
@@ -63,7 +66,7 @@ def save_network(module: nn.Module, folder: Path) -> None:
     Of one that has an adapter that alone is written; its base lies beside it.
     """
     inner = module.model if isinstance(module, PretrainedModule) else module
-    if isinstance(inner, TextClassifier | TokenTagger | CausalDecoder | EncoderDecoder):
+    if isinstance(inner, TextClassifier | TokenTagger | CausalDecoder | RecurrentDecoder | EncoderDecoder):
         inner.config.save(folder)
     else:
         _save_pretrained_config(module, inner, folder)

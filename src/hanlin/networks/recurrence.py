@@ -37,12 +37,21 @@ class Recurrence(nn.Module, ABC):
         for weight in self.parameters():
             nn.init.uniform_(weight, -1 / math.sqrt(hidden_size), 1 / math.sqrt(hidden_size))
 
-    def forward(self, inputs: Tensor) -> tuple[Tensor, State]:
-        """(batch, length, input_size) → (batch, length, hidden_size), and the last state. Starts from zeros."""
-        state = (inputs.new_zeros(inputs.shape[0], self.hidden_size),) * self.num_states
+    def forward(self, inputs: Tensor, state: State | None = None, lengths: Tensor | None = None) -> tuple[Tensor, State]:
+        """(batch, length, input_size) → (batch, length, hidden_size), and the last state.
+
+        Args:
+            state: what it goes on from; zeros where None.
+            lengths: (batch,) int64: a row's state stays as it is behind its end.
+        """
+        state = state or (inputs.new_zeros(inputs.shape[0], self.hidden_size),) * self.num_states
         outputs = []
-        for x in inputs.unbind(1):  # (batch, input_size)
-            state = self.step(x, state)
+        for place, x in enumerate(inputs.unbind(1)):  # (batch, input_size)
+            after = self.step(x, state)
+            if lengths is not None:
+                is_open = (place < lengths)[:, None]
+                after = tuple(torch.where(is_open, new, old) for new, old in zip(after, state, strict=True))
+            state = after
             outputs.append(state[0])
         return torch.stack(outputs, 1), state
 

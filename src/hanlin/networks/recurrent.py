@@ -38,7 +38,7 @@ class RecurrentEncoder(nn.Module):
         self.dropout = Dropout(config.dropout)
         self.output_size = width
         for layer in (*self.forwards, *self.backwards):
-            _initialize(layer)
+            initialize(layer)
 
     def forward(self, vectors: Tensor, mask: Tensor) -> Tensor:
         """(batch, length, embedding_size), (batch, length) → (batch, length, output_size)."""
@@ -54,7 +54,7 @@ class RecurrentEncoder(nn.Module):
         return vectors
 
 
-def _initialize(layer: nn.Module) -> None:
+def initialize(layer: nn.Module) -> None:
     """Orthogonal recurrences keep gradients in range; an LSTM's forget gate starts open (Jozefowicz et al., 2015)."""
     for name, weight in layer.named_parameters():
         if name.startswith("weight_hh"):

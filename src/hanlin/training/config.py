@@ -270,7 +270,9 @@ def _of_generation(model: str, task: str) -> TrainConfig:
     found = replace(_of_writing(model, task), label_smoothing=0.0, text=TextSettings(), max_length=512, train_length=512)
     if model == "base":
         return replace(found, batch_size=16, rate=1e-4, epochs=3)
-    return replace(found, layers=4, batch_size=64, positions="rotary", rate=2e-3)
+    if model == "transformer":
+        return replace(found, layers=4, batch_size=64, positions="rotary", rate=2e-3)
+    return replace(found, layers=2, batch_size=32, rate=3e-3, dropout=0.2, embedding_dropout=0.2)
 
 
 def _of_pretraining(model: str, task: str) -> TrainConfig:

@@ -11,6 +11,7 @@ from torch import Tensor
 from hanlin.networks.decoder import CausalDecoder, Decoder
 from hanlin.networks.generation.protocol import pad_rows
 from hanlin.networks.kv_cache import DecoderCache
+from hanlin.networks.recurrent_decoder import RecurrentDecoder, RecurrentState
 from hanlin.networks.seq2seq import EncoderDecoder
 
 
@@ -62,6 +63,51 @@ class OwnCausal:
         for start in range(0, rows.shape[1], piece):
             ids = rows[:, start : start + piece]
             yield decoder(ids, torch.ones_like(ids), cache)
+
+
+@dataclass(slots=True)
+class RecurrentWriting:
+    """See `Writing`. A step costs the same after any text."""
+
+    network: RecurrentDecoder
+    state: RecurrentState
+
+    def step(self, ids: Tensor) -> Tensor:
+        """See `Writing.step`."""
+        return self.network.read(ids[:, None], self.state)[:, -1]
+
+    def reorder(self, index: Tensor) -> None:
+        """See `Writing.reorder`."""
+        self.state.reorder(index)
+
+
+class OwnRecurrent:
+    """A recurrent network that continues its rows."""
+
+    def __init__(self, network: RecurrentDecoder) -> None:
+        self._network = network
+        self.stop_ids: tuple[int, ...] = (network.config.eos_token_id,)
+        self.num_tokens = network.config.vocab_size
+
+    def begin(self, rows: Sequence[Sequence[int]]) -> tuple[RecurrentWriting, Tensor]:
+        """See `StepModel.begin`."""
+        state, scores = self._network.start(*map(torch.tensor, pad_rows(rows, self._network.config.pad_token_id, is_left=False)))
+        return RecurrentWriting(self._network, state), scores
+
+    def read(self, row: Sequence[int]) -> list[int]:
+        """See `StepModel.read`."""
+        return list(row)
+
+    def room(self, row: Sequence[int]) -> int | None:
+        """See `StepModel.room`: it counts no positions, unless it was told to."""
+        positions = self._network.config.max_position_embeddings
+        return positions - len(row) if positions else None
+
+    def scan(self, rows: Tensor, piece: int) -> Iterator[Tensor]:
+        """See `StepModel.scan`."""
+        state = RecurrentState([])
+        for start in range(0, rows.shape[1], piece):
+            yield self._network.read(rows[:, start : start + piece], state)
 
 
 class OwnSeq2Seq:

@@ -12,11 +12,12 @@ from hanlin.generation import Generated, GenerationSettings
 from hanlin.networks.decoder import CausalDecoder
 from hanlin.networks.generation.beams import BeamSearch
 from hanlin.networks.generation.limits import Row
-from hanlin.networks.generation.own import OwnCausal, OwnSeq2Seq
+from hanlin.networks.generation.own import OwnCausal, OwnRecurrent, OwnSeq2Seq
 from hanlin.networks.generation.pretrained import PretrainedCausal, PretrainedSeq2Seq
 from hanlin.networks.generation.protocol import StepModel
 from hanlin.networks.generation.reading import read
 from hanlin.networks.generation.tokens import TokenSearch
+from hanlin.networks.recurrent_decoder import RecurrentDecoder
 from hanlin.networks.seq2seq import EncoderDecoder
 
 
@@ -24,6 +25,8 @@ def step_model(module: nn.Module) -> StepModel:
     """How to write with a network of ours or of transformers, in eval mode."""
     if isinstance(module, CausalDecoder):
         return OwnCausal(module)
+    if isinstance(module, RecurrentDecoder):
+        return OwnRecurrent(module)
     if isinstance(module, EncoderDecoder):
         return OwnSeq2Seq(module)
     is_seq2seq = getattr(module.config, "is_encoder_decoder", False)

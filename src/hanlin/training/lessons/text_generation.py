@@ -1,6 +1,7 @@
 """Text generation: the next token of a text or of an answer, from all that stands before it.
 
-Source: Radford et al., Language Models are Unsupervised Multitask Learners (2019); a Transformer with rotary positions (Su et al., 2021).
+Source: Radford et al., Language Models are Unsupervised Multitask Learners (2019), with a Transformer of rotary positions (Su et al., 2021)
+or an RNN, LSTM or GRU (`networks/recurrent_decoder.py`).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from hanlin.training.evaluation import Evaluation
 from hanlin.training.examples import check_rows
 from hanlin.training.lesson import LESSONS, Picture, Setting
 
+NETWORKS = {"transformer": "hanlin-decoder", "rnn": "hanlin-rnn-decoder", "lstm": "hanlin-lstm-decoder", "gru": "hanlin-gru-decoder"}
 NEW_TOKENS = 256  # that a version writes where a call says nothing
 _EVALUATED_TOKENS = 4096  # of a batch: scores of a vocabulary stand at each
 
@@ -126,9 +128,8 @@ def _lay_out_tokenizer(setting: Setting, *, has_talks: bool) -> None:
         shutil.copyfile(known / "tokenizer.json", target)
         return
     if config.tokenizer != "byte-bpe":
-        raise InvalidInput(
-            "network_for_another_task", model=f"{config.model}/{config.tokenizer}", task=config.task, choices="transformer/byte-bpe"
-        )
+        choices = ", ".join(f"{model}/byte-bpe" for model in NETWORKS)
+        raise InvalidInput("network_for_another_task", model=f"{config.model}/{config.tokenizer}", task=config.task, choices=choices)
     texts = (config.text.prepare(text) for text in setting.data.train.texts)
     tokenizer = train_tokenizer(texts, "byte-bpe", config.vocab_size, min_count=config.min_count)
     if has_talks:
@@ -140,14 +141,13 @@ def _lay_out_tokenizer(setting: Setting, *, has_talks: bool) -> None:
 
 def _network(setting: Setting) -> nn.Module:
     config = setting.config
-    if config.model != "transformer":
-        raise InvalidInput("network_for_another_task", model=config.model, task=config.task, choices="transformer")
     vocabulary = load_tokenizer(setting.out / "tokenizer.json").get_vocab(with_added_tokens=True)
     return build_generator(
         NetworkConfig(
-            model_type="hanlin-decoder", vocab_size=max(vocabulary.values()) + 1, embedding_size=config.hidden_size,
-            hidden_size=config.hidden_size, num_hidden_layers=config.layers, num_attention_heads=config.heads,
-            intermediate_size=4 * config.hidden_size, max_position_embeddings=config.max_length + NEW_TOKENS, positions=config.positions,
+            model_type=NETWORKS[config.model], bidirectional=False, vocab_size=max(vocabulary.values()) + 1,
+            embedding_size=config.hidden_size, hidden_size=config.hidden_size, num_hidden_layers=config.layers,
+            num_attention_heads=config.heads, intermediate_size=4 * config.hidden_size, positions=config.positions,
+            max_position_embeddings=config.max_length + NEW_TOKENS if config.model == "transformer" else 0,
             dropout=config.dropout, embedding_dropout=config.embedding_dropout, pad_token_id=vocabulary[PAD],
             bos_token_id=vocabulary[BEGIN], eos_token_id=vocabulary[END],
         )
