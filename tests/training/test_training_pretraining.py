@@ -135,6 +135,47 @@ def test_any_task_is_fine_tuned_from_it(learned: Path, tmp_path: Path) -> None:
     assert Head.load(out).output == "logits"
 
 
+HALVES = [(line[: len(line) // 2], line[len(line) // 2 :]) for line in LINES]
+LEARNED: dict[str, tuple[list[dict[str, object]], str]] = {  # rows of each task, and the figure that must become 1
+    "token-classification": (
+        [{"text": LINES[0], "entities": [{"start": 4, "end": 7, "label": "ANIMAL"}]},
+         {"text": LINES[1], "entities": [{"start": 3, "end": 6, "label": "ANIMAL"}]}],
+        "f1",
+    ),
+    "semantic-role-labelling": (
+        [{"tokens": ["the", "cat", "sat"], "frames": [{"predicate": 2, "arguments": [{"start": 0, "end": 2, "role": "ARG0"}]}]}],
+        "f1",
+    ),
+    "semantic-parsing": (
+        [{"text": LINES[0], "intent": "sit", "slots": {"who": "cat"}, "spans": [["who", 4, 7]]},
+         {"text": LINES[1], "intent": "run", "slots": {"who": "dog"}, "spans": [["who", 3, 6]]}],
+        "exact_match",
+    ),
+    "question-answering": (
+        [{"context": LINES[0], "question": "it slept on", "answers": ["mat"]},
+         {"context": LINES[1], "question": "my dog", "answers": ["ran"]}],
+        "exact",
+    ),
+    "embedding": ([{"anchor": one, "positive": other} for one, other in HALVES], "ndcg"),
+    "reranking": (
+        [{"query": one, "text": other, "negatives": [text for _, text in HALVES if text != other]} for one, other in HALVES],
+        "ndcg",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("task", LEARNED)
+def test_every_task_is_fine_tuned_from_it(task: str, learned: Path, tmp_path: Path) -> None:
+    fields, figure = LEARNED[task]
+    read = [TASKS.get(task).examples.read(row) for row in fields] * (24 // len(fields))
+    rows = Split([one.text for one in read], [one.annotation for one in read])
+    options = {"epochs": 60 if task == "reranking" else 20, "rate": 3e-3, "precision": "fp32", "threads": 1, "batch_size": 8, "patience": 0, "dropout": 0.0}
+    config = TrainConfig.from_json(options, model="base", task=task)  # type: ignore[arg-type]
+    data = TrainData(rows, rows, tuple(sorted({name for one in read for name in one.labels})))
+    train(config, data, out=tmp_path / "out", progress=Silent(), checkpoints=FolderCheckpoints(tmp_path / "c"), base=learned)
+    assert evaluate(tmp_path / "out", rows).metrics.get(figure) == 1.0
+
+
 def test_it_goes_on_from_its_own_weights(learned: Path, tmp_path: Path) -> None:
     before = evaluate(learned, DATA.validation).metrics.get("perplexity")
     report = run(tmp_path, model="base", base=learned, epochs=1, rate=1e-5)
