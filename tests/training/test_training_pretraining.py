@@ -169,7 +169,15 @@ def test_every_task_is_fine_tuned_from_it(task: str, learned: Path, tmp_path: Pa
     fields, figure = LEARNED[task]
     read = [TASKS.get(task).examples.read(row) for row in fields] * (24 // len(fields))
     rows = Split([one.text for one in read], [one.annotation for one in read])
-    options = {"epochs": 60 if task == "reranking" else 20, "rate": 3e-3, "precision": "fp32", "threads": 1, "batch_size": 8, "patience": 0, "dropout": 0.0}
+    options = {
+        "epochs": 60 if task == "reranking" else 20,
+        "rate": 3e-3,
+        "precision": "fp32",
+        "threads": 1,
+        "batch_size": 8,
+        "patience": 0,
+        "dropout": 0.0,
+    }
     config = TrainConfig.from_json(options, model="base", task=task)  # type: ignore[arg-type]
     data = TrainData(rows, rows, tuple(sorted({name for one in read for name in one.labels})))
     train(config, data, out=tmp_path / "out", progress=Silent(), checkpoints=FolderCheckpoints(tmp_path / "c"), base=learned)
