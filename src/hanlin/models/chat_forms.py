@@ -23,7 +23,7 @@ _GEMMA = ChatForm(marks={
 _PHI = ChatForm(marks={role: (f"<|{role}|>\n", "<|end|>\n") for role in ROLES})
 _KNOWN = (CHATML, _LLAMA, _GEMMA, _PHI)
 _SPECIAL = re.compile(r"<[^<>\s]+>")
-_SYSTEM = re.compile(r"<\|im_start\|>system\\n([^'\"{}<]{1,1000})<\|im_end\|>")  # what is said where a talk has no system
+_SYSTEM = re.compile(r"<\|im_start\|>system(?:\\n|\n)([^'\"{}<]{1,1000})<\|im_end\|>")  # what is said where a talk has no system
 
 
 def form_of(folder: Path, tokenizer: Tokenizer) -> ChatForm | None:

@@ -18,6 +18,7 @@ from hanlin.tasks.base import HeadKind
 from hanlin.tasks.spec import ModelSpec
 
 MAX_TRIED_LENGTH = 4096  # a longer row would only cost time
+_TRIED_PROMPT = 256  # of networks that write: the larger ones read 4,096 tokens for minutes, and shapes of tables are held against files
 _UNSAVED = 10_000_000  # parameters that honest files may lack, such as a pooler
 
 
@@ -44,7 +45,7 @@ def try_out(folder: Path, spec: ModelSpec, heading: heads.Heading) -> int:
     module: nn.Module = build_from_base(folder, spec.labels) if heading.is_base else load_model(folder)
     ids = torch.full((1, min(spec.max_length, MAX_TRIED_LENGTH)), spec.pad_id, dtype=torch.long)
     if heading.head == WRITER:
-        return _try_writing(module.eval(), ids[0].tolist())
+        return _try_writing(module.eval(), ids[0, :_TRIED_PROMPT].tolist())
     arrays = (ids, torch.ones_like(ids), torch.zeros_like(ids))[: len(heading.head.inputs)]
     try:
         with torch.inference_mode():
@@ -66,7 +67,7 @@ def _checked(module: nn.Module, *, is_right: bool) -> int:
 
 
 def _try_writing(module: nn.Module, row: list[int]) -> int:
-    """Write a little after the longest text, with and without beams. Returns the number of parameters."""
+    """Write a little after a long text, with and without beams. Returns the number of parameters."""
     try:
         for beams in (1, 2):
             generate(step_model(module), [row, row[:1]], [GenerationSettings(max_new_tokens=2, num_beams=beams)] * 2)
