@@ -131,6 +131,36 @@ def test_a_running_job_is_cancelled_within_10_s(server) -> None:
         assert not (server.home / "jobs" / job.id).exists()
 
 
+def helpers(server) -> set[psutil.Process]:
+    """The processes that train together with a job's."""
+    return {process for process in server.tree() if "hanlin.training.peer" in " ".join(process.cmdline())}
+
+
+def test_a_process_that_trains_together_is_replaced_and_ends_with_its_job(client, server) -> None:
+    with server.client(timeout=120) as again:
+        job = again.jobs.submit("train", config("together", processes=2, epochs=50))
+
+        def wait_beyond(step: int) -> int:
+            while (found := again.jobs.get(job.id)).progress.step <= step:
+                assert not found.has_ended, found
+                time.sleep(0.1)
+            return found.progress.step
+
+        wait_beyond(5)
+        (helper,) = helpers(server)
+        step = again.jobs.get(job.id).progress.step
+        helper.kill()
+        wait_beyond(step + 5)
+        assert len(helpers(server) - {helper}) == 1
+        again.jobs.cancel(job.id)
+        deadline = time.monotonic() + 10
+        while again.jobs.get(job.id).state == "running":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        assert again.jobs.get(job.id).state == "cancelled"
+        assert not helpers(server)
+
+
 def serve_model(client: Hanlin, endpoint: str, replicas: int = 1) -> None:
     client.deployments.wait(client.deployments.create("unbroken:1", endpoint, replicas=replicas), timeout=120)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,6 +52,23 @@ def limit_memory(size_bytes: int) -> None:
 def lift_limit() -> None:
     """Ends `limit_memory`: a process that ran into it must still be able to say so."""
     _set_limit(-1)
+
+
+@contextlib.contextmanager
+def shared_limit(count: int) -> Iterator[None]:
+    """Within the block this process holds at most one `count`-th of what it might: all of them together keep to the limit of one."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        soft, _hard = resource.getrlimit(resource.RLIMIT_DATA)
+        if count > 1 and soft != resource.RLIM_INFINITY:
+            _set_limit(soft // count)
+            try:
+                yield
+            finally:
+                _set_limit(soft)
+            return
+    yield
 
 
 def _set_limit(size_bytes: int) -> None:

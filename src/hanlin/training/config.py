@@ -58,7 +58,8 @@ class TrainConfig:
         negatives: texts beside each right one that are looked up among all others where the examples bring none (embedding, reranking).
         objective: of pretraining: `mlm` (masked words, rows full of text) or `mlm+nsp` (and next sentence, pairs of sentences).
         mask_share: share of the tokens that are hidden in a step of pretraining.
-        seed, threads: the same two give the same weights, bit for bit.
+        processes: that train together, each on its share of every batch and with its share of the threads.
+        seed, threads: the same two give the same weights, bit for bit, with the same number of processes.
     """
 
     model: str
@@ -126,6 +127,7 @@ class TrainConfig:
     mask_share: float = 0.15
     seed: int = 0
     threads: int = 0
+    processes: int = 1
 
     def __post_init__(self) -> None:
         for name, (low, high) in RANGES.items():

@@ -74,6 +74,12 @@ class Goal:
             return functional.binary_cross_entropy_with_logits(logits, target, pos_weight=self.weights)
         return functional.cross_entropy(logits, target, weight=self.weights, label_smoothing=self.smoothing)
 
+    def weight(self, examples: Examples, rows: Sequence[int]) -> float:
+        """What the mean of `loss` over these rows counts."""
+        if self.weights is None or self.problem != "single-label":
+            return len(rows)
+        return float(self.weights[self.target(examples, rows)].sum())
+
     def loss_of(self, scores: npt.NDArray[np.float64], gold: npt.NDArray[np.generic]) -> float:
         """The same of finished scores (rows, labels), without weights: what validation reports."""
         if self.problem == "regression":

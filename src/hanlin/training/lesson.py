@@ -104,6 +104,15 @@ class PlansBatches(Protocol):
         ...
 
 
+@runtime_checkable
+class Divided(Protocol):
+    """A course whose loss over a batch follows from those over its parts: several processes may each learn from one."""
+
+    def weight(self, rows: Sequence[int]) -> float:
+        """What the mean of `loss` over these training examples counts: their number, that of their tokens, the sum of their weights."""
+        ...
+
+
 class Lesson(Protocol):
     """How networks learn one task."""
 

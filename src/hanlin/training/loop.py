@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from hanlin.errors import EngineFailed
 from hanlin.training.batches import plan_epoch
-from hanlin.training.lesson import Course, PlansBatches
+from hanlin.training.lesson import Course, Divided, PlansBatches
+from hanlin.training.peers import ALONE, Peers
 from hanlin.training.schedules import rate_factor
 from hanlin.training.state import Point, RunState
 
@@ -23,16 +24,17 @@ def plan(course: Course, epoch: int) -> Sequence[Sequence[int]]:
     return batches
 
 
-def steps(course: Course, state: RunState, total: int) -> Iterator[tuple[int, dict[str, float]]]:
+def steps(course: Course, state: RunState, total: int, peers: Peers = ALONE) -> Iterator[tuple[int, dict[str, float]]]:
     """Run from where `state` stands to the end; after each step yield its number and what was found.
 
     Between two yields `state` is whole: a checkpoint of it continues exactly here. Evaluations add `validation_loss` and the like.
 
     Args:
         total: steps of the whole run.
+        peers: that take every step with this process; a course that is not `Divided` has none.
 
     Raises:
-        EngineFailed: `diverged`, before the bad step touches the weights.
+        EngineFailed: `diverged`, before the bad step touches the weights; `peer_lost`.
     """
     place, config = state.place, course.config
     while place.epoch < config.epochs and not place.is_done:
@@ -41,14 +43,14 @@ def steps(course: Course, state: RunState, total: int) -> Iterator[tuple[int, di
         marks = {math.ceil(count * (number + 1) / config.evaluations) for number in range(config.evaluations)}
         for number in range(place.batch, count):
             group = [batches[index] for index in range(number * size, min((number + 1) * size, len(batches)))]
-            loss, rate = _learn(course, state, group, total)
+            loss, rate = _learn(course, state, group, total, peers)
             place.step += 1
             place.batch += 1
             place.loss_sum += loss
             place.loss_count += 1
             metrics = {"loss": loss, "rate": rate, "epoch": place.epoch + place.batch / count}
             if place.batch in marks:
-                metrics |= _evaluate(course, state, rate)
+                metrics |= _evaluate(course, state, rate, peers)
             elif place.loss_count >= 10:
                 _add_point(state, rate, {})
             if place.batch == count:
@@ -64,21 +66,35 @@ def count_steps(batches: Sequence[Sequence[int]], accumulation: int) -> int:
     return -(-len(batches) // accumulation)
 
 
-def _learn(course: Course, state: RunState, group: Sequence[Sequence[int]], total: int) -> tuple[float, float]:
+def _learn(course: Course, state: RunState, group: Sequence[Sequence[int]], total: int, peers: Peers) -> tuple[float, float]:
     """One step on the examples of all batches of `group`, each counting alike. Returns loss and learning rate."""
     config = course.config
     state.module.train()
+    peers.reseed(config.seed, state.place.step)
     value, rows = 0.0, sum(map(len, group))
     for batch in group:
-        loss = course.loss(state.module, batch)
-        value += float(loss.detach()) * len(batch) / rows
-        _check_finite(value, state)
-        (loss if len(group) == 1 else loss * (len(batch) / rows)).backward()  # type: ignore[no-untyped-call]
+        own = peers.share(batch)
+        part = len(batch) / rows * _part(course, own, batch)
+        if part:
+            loss = course.loss(state.module, own)
+            value += float(loss.detach()) * part
+            (loss if part == 1 else loss * part).backward()  # type: ignore[no-untyped-call]
+    value = peers.total(value)
+    _check_finite(value, state)
     factor = rate_factor(config.schedule, state.place.step, total, config.warmup)
-    state.masters.step(factor, check=lambda norm: _check_finite(norm, state))
+    state.masters.step(factor, check=lambda norm: _check_finite(norm, state), add=peers.add_gradients)
     if state.average:
         state.average.update(state.masters.masters)
     return value, config.rate * factor
+
+
+def _part(course: Course, own: Sequence[int], batch: Sequence[int]) -> float:
+    """How much of a batch's loss these rows of it are."""
+    if len(own) == len(batch):
+        return 1.0
+    assert isinstance(course, Divided), "others have no peers"
+    whole = course.weight(batch)
+    return course.weight(own) / whole if own and whole else 0.0
 
 
 def _check_finite(value: float, state: RunState) -> None:
@@ -86,11 +102,11 @@ def _check_finite(value: float, state: RunState) -> None:
         raise EngineFailed("diverged", value=str(value), step=state.place.step + 1)
 
 
-def _evaluate(course: Course, state: RunState, rate: float) -> dict[str, float]:
+def _evaluate(course: Course, state: RunState, rate: float, peers: Peers) -> dict[str, float]:
     """Judge the candidate weights on the validation examples and remember them when they are the best so far."""
     config, place = course.config, state.place
     with state.masters.borrowed(state.candidate):
-        found = course.judge()
+        found = peers.first(course.judge)
     _add_point(state, rate, found)
     value = -found["loss"] if config.metric == "loss" else found[config.metric]
     if place.best is None or value > place.best:

@@ -35,14 +35,18 @@ class Masters:
         self._rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         self._clip = config.clip
 
-    def step(self, factor: float, *, check: Callable[[float], None]) -> None:
+    def step(
+        self, factor: float, *, check: Callable[[float], None], add: Callable[[Sequence[Tensor]], None] = lambda masters: None
+    ) -> None:
         """One step at `factor` of the full rate; gradients are dropped afterwards.
 
         Args:
+            add: makes the masters' gradients those of all processes that train.
             check: is given the norm of the gradient; what it raises leaves the weights untouched.
         """
         if self.is_mixed:
             self._widen()
+        add(self.masters)
         gradients = [master.grad for master in self.masters if master.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         check(float(norm))

@@ -20,6 +20,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "layer_decay": (0.1, 1), "head_rate": (0.01, 1000), "temperature": (0.001, 10),
     "margin": (0, 2), "negatives": (0, 100),
     "decoder_layers": (1, 48), "max_target_length": (2, 32_768), "mask_share": (0.01, 0.5), "seed": (0, 2**63 - 1), "threads": (0, 256),
+    "processes": (1, 64),
 }  # fmt: skip
 CHOICES: dict[str, tuple[str, ...]] = {
     "model": (*SCRATCH_MODELS, "base"),

@@ -7,26 +7,31 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from hanlin.errors import EngineFailed
 from hanlin.networks.loading import TORCH_DTYPES
 from hanlin.training.adapting import adapt, frozen_weights, put_back
 from hanlin.training.config import TrainConfig
 from hanlin.training.examples import TrainData
-from hanlin.training.lesson import LESSONS, Course, PlansBatches, Setting
+from hanlin.training.lesson import LESSONS, Course, Divided, PlansBatches, Setting
 from hanlin.training.loop import count_steps, plan, steps
 from hanlin.training.optimizers import Average, Masters
-from hanlin.training.ports import Checkpoints, Progress
+from hanlin.training.option_rules import wrong
+from hanlin.training.peers import Peers
+from hanlin.training.ports import Checkpoints, Progress, Silent
 from hanlin.training.precision import choose_precision
 from hanlin.training.state import Place, Point, RunState, read_place
+from hanlin.training.team import SNAPSHOT, Team, read_rows
 from hanlin.types import JsonObject
 
 CHECKPOINT_SECONDS = 30.0
+MAX_LOSSES = 3  # of peers in a row, without a checkpoint between
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,7 @@ class TrainReport:
 
     Attributes:
         network_best: the same of the network alone, as the curve shows it; without a linear road beside it, it is `best`.
+        threads: of each process.
         seconds, tokens_per_s: of the steps of the last attempt, evaluations included; tokens without padding.
     """
 
@@ -61,7 +67,8 @@ def train(
 ) -> TrainReport:  # fmt: skip
     """Train a network for `config.task` and write its artifact folder to `out`; resumes from the newest checkpoint of the same run.
 
-    Sets torch's thread count and random state of this process.
+    Sets torch's thread count and random state of this process. Where several processes train, the others are started and ended here;
+    when one of them dies all begin again at the newest checkpoint.
 
     Args:
         base: folder of the weights to fine-tune; needed when `config.model` is `base`.
@@ -70,27 +77,68 @@ def train(
 
     Raises:
         InvalidInput: data or options that cannot be trained on.
-        EngineFailed: `diverged`; checkpoints before it stay.
+        EngineFailed: `diverged`; `peer_lost`, the third time that another process died at the same place. Checkpoints before it stay.
         Cancelled: from `progress`.
     """
-    threads = config.threads or torch.get_num_threads()
+    threads = max(1, (config.threads or torch.get_num_threads()) // config.processes)
     torch.set_num_threads(threads)
-    torch.manual_seed(config.seed)
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    found = checkpoints.latest()
     request = request_digest(config, data, base, vectors or raw_text)
-    if found is not None and read_place(found).request != request:
-        found = None  # of a run with other options or data
-    setting = Setting(config, data, out, progress, base=base, vectors=vectors, raw_text=raw_text, found=found)
+    setting = Setting(config, data, out, progress, base=base, vectors=vectors, raw_text=raw_text)
+    losses, reached = 0, -1
+    while True:
+        found = _newest(checkpoints, request)
+        losses, reached = (0 if (step := read_place(found).step if found else 0) > reached else losses), step
+        try:
+            return _lead(replace(setting, found=found), request, checkpoints, threads)
+        except EngineFailed as error:
+            losses += 1
+            if error.code != "peer_lost" or losses >= MAX_LOSSES:
+                raise
+            progress.message("peer_replaced", problem=str(error.params["problem"]))
+
+
+def follow(
+    config: TrainConfig, peers: Peers, folder: Path, *, request: str, threads: int, base: Path | None = None, vectors: Path | None = None,
+    raw_text: Path | None = None,
+) -> None:  # fmt: skip
+    """Take every step of a run beside its lead; `folder` holds what `Team` laid out. Raises EngineFailed (`peer_lost`)."""
+    torch.set_num_threads(threads)
+    out, found = folder / f"out-{peers.rank}", folder / SNAPSHOT
+    setting = Setting(config, read_rows(folder), out, Silent(), base=base, vectors=vectors, raw_text=raw_text, found=found)
+    course, state = _prepare(setting, request)
+    for _step in steps(course, state, _count_steps(course), peers):
+        pass
+
+
+def _newest(checkpoints: Checkpoints, request: str) -> Path | None:
+    """The newest checkpoint, where it is of this very run."""
+    found = checkpoints.latest()
+    return None if found is None or read_place(found).request != request else found
+
+
+def _prepare(setting: Setting, request: str) -> tuple[Course, RunState]:
+    """A run from its beginning, or from where its checkpoint stands."""
+    config = setting.config
+    torch.manual_seed(config.seed)
+    shutil.rmtree(setting.out, ignore_errors=True)
+    setting.out.mkdir(parents=True)
     course = LESSONS.get(config.task).prepare(setting)
+    if config.processes > 1 and not isinstance(course, Divided):
+        raise wrong("processes", config.processes, f"1 for {config.task}")
     state = _start_state(course, request, setting)
-    if found is not None:
-        state.read(found)
-        progress.message("training_resumed", step=state.place.step)
-    seconds, tokens = _run(course, state, setting, checkpoints)
+    if setting.found is not None:
+        state.read(setting.found)
+        setting.progress.message("training_resumed", step=state.place.step)
+    return course, state
+
+
+def _lead(setting: Setting, request: str, checkpoints: Checkpoints, threads: int) -> TrainReport:
+    """The run, as the process that saves and reports."""
+    course, state = _prepare(setting, request)
+    config, place = setting.config, state.place
+    with Team(setting, state, threads) as peers:
+        seconds, tokens = _run(course, state, setting, checkpoints, peers)
     network_best, best = _finish(course, state)
-    place = state.place
     return TrainReport(
         steps=place.step, best=best, network_best=network_best, best_step=place.best_step, precision=place.precision, threads=threads,
         seconds=seconds, tokens_per_s=tokens / max(seconds, 1e-9), history=tuple(place.history), config=config.to_json(),
@@ -146,13 +194,13 @@ def _loss_of(course: Course, batch: Sequence[int], module: nn.Module) -> Tensor:
     return course.loss(module, batch)
 
 
-def _run(course: Course, state: RunState, setting: Setting, checkpoints: Checkpoints) -> tuple[float, int]:
+def _run(course: Course, state: RunState, setting: Setting, checkpoints: Checkpoints, peers: Peers) -> tuple[float, int]:
     """Drive the loop. Returns seconds and tokens of this attempt."""
     progress, tokenizer, total = setting.progress, setting.out / "tokenizer.json", _count_steps(course)
     started = saved = time.perf_counter()
     first_step = state.place.step
     mean_tokens = sum(course.lengths) * course.config.epochs / max(1, total)
-    for step, metrics in steps(course, state, total):
+    for step, metrics in steps(course, state, total, peers):
         now = time.perf_counter()
         speed = (step - first_step) * mean_tokens / max(now - started, 1e-9)
         progress.report(step, total, metrics | {"tokens_per_s": speed})

@@ -141,6 +141,10 @@ class AnsweringCourse:
         """See `Course.loss`: the mean over both ends."""
         return self._loss(module, self.train, rows)
 
+    def weight(self, rows: Sequence[int]) -> float:
+        """See `Divided.weight`: all rows count alike."""
+        return len(rows)
+
     def _loss(self, module: nn.Module, features: Features, rows: Sequence[int]) -> Tensor:
         types = [features.types[row] for row in rows] if self.spec.has_types else None
         arrays = collate([features.rows[row] for row in rows], self.spec.pad_id, types)

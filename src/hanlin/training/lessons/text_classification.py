@@ -105,6 +105,10 @@ class ClassificationCourse:
         logits = module(*collate([self.train.rows[row] for row in rows], self.spec.pad_id, types)).float()
         return self.goal.loss(logits, self.goal.target(self.train, rows))
 
+    def weight(self, rows: Sequence[int]) -> float:
+        """See `Divided.weight`."""
+        return self.goal.weight(self.train, rows)
+
     def judge(self) -> dict[str, float]:
         """See `Course.judge`."""
         return self._figures(self._scores())

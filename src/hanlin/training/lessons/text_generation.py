@@ -30,7 +30,7 @@ from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.training.batches import plan_evaluation
 from hanlin.training.config import TrainConfig
-from hanlin.training.continued import IGNORED, ContinuedRows, continued_rows, scores_of
+from hanlin.training.continued import IGNORED, READ, ContinuedRows, continued_rows, scores_of
 from hanlin.training.evaluation import Evaluation
 from hanlin.training.examples import check_rows
 from hanlin.training.lesson import LESSONS, Picture, Setting
@@ -94,6 +94,10 @@ class GenerationCourse:
             scores.flatten(0, 1), gold.flatten(), ignore_index=IGNORED, label_smoothing=self.config.label_smoothing, reduction="sum"
         )
         return total / max(1, int((gold != IGNORED).sum()))
+
+    def weight(self, rows: Sequence[int]) -> float:
+        """See `Divided.weight`: the tokens that are learned; 1 where there is none."""
+        return max(1, sum(kind != READ for row in rows for kind in self.train.kinds[row][1:]))
 
     def judge(self) -> dict[str, float]:
         """See `Course.judge`: the loss of all that is learned; accuracy, perplexity and bits a byte of what figures count."""

@@ -132,6 +132,10 @@ class TaggingCourse:
         assert isinstance(module, Tagger)
         return module.loss(*self._batch(self.train, rows), self.config.label_smoothing)
 
+    def weight(self, rows: Sequence[int]) -> float:
+        """See `Divided.weight`: the judged tokens."""
+        return sum(label != NOT_JUDGED for row in rows for label in self.train.gold[row])
+
     def judge(self) -> dict[str, float]:
         """See `Course.judge`."""
         logits, loss = self._read()

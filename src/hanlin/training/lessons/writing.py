@@ -115,6 +115,10 @@ class WritingCourse:
             scores.flatten(0, 1), gold.flatten(), ignore_index=IGNORED, label_smoothing=self.config.label_smoothing
         )
 
+    def weight(self, rows: Sequence[int]) -> float:
+        """See `Divided.weight`: target tokens."""
+        return sum(len(self.train.targets[row]) for row in rows)
+
     def judge(self) -> dict[str, float]:
         """See `Course.judge`: the loss of all validation examples, the task's figures of the first hundred, written greedily."""
         self.module.eval()
