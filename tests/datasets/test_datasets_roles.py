@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from hanlin.datasets import ReadOptions, SourceFile, ingest, read_split
 from hanlin.datasets.report import DatasetReport
 from hanlin.tasks import TASKS
@@ -98,3 +100,20 @@ def test_heads_of_conll_2009(tmp_path: Path) -> None:
     assert found["Ada3 wrote letters today smiling"] == [
         ("wrote", [("ARG0", "Ada3"), ("ARG1", "letters"), ("ARGM-TMP", "today")]), ("smiling", [("ARG0", "Ada3")]),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("A1", "ARG1"), ("C-A1", "C-ARG1"), ("R-A0", "R-ARG0"), ("AA", "ARGA"), ("AM-TMP", "ARGM-TMP"), ("C-AM-LOC", "C-ARGM-LOC"),
+        ("ARG2", "ARG2"), ("R-ARGM-LOC", "R-ARGM-LOC"), ("ADV", "ADV"), ("AGENT", "AGENT"),
+    ],
+)  # fmt: skip
+def test_roles_have_the_same_names_in_all_forms(tmp_path: Path, said: str, name: str) -> None:
+    props = "".join(f"Ada{n} - (A0*)\nwrote write (V*)\nletters - ({said}*)\n\n" for n in range(20))
+    _, found = take(tmp_path / "props", "a.props", props)
+    assert found["Ada3 wrote letters"] == [("wrote", [("ARG0", "Ada3"), (name, "letters")])]
+    cells = [("Ada{}", "_", "A0"), ("wrote", "write.01", "_"), ("letters", "_", said)]
+    heads = ["\t".join([str(at), word, *["_"] * 11, sense, role]) for at, (word, sense, role) in enumerate(cells, 1)]
+    _, found = take(tmp_path / "heads", "a.conll09", "".join("\n".join(heads).format(n) + "\n\n" for n in range(20)))
+    assert found["Ada3 wrote letters"] == [("wrote", [("ARG0", "Ada3"), (name, "letters")])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -25,13 +26,13 @@ York NNP I-NP I-LOC
 """
 
 
-def take(folder: Path, files: dict[str, str], **options: str) -> tuple[DatasetReport, dict[str, list[tuple[str, str]]]]:
+def take(folder: Path, files: Mapping[str, str | bytes], **options: str) -> tuple[DatasetReport, dict[str, list[tuple[str, str]]]]:
     """The report, and each text's entities by name and own characters, of all splits together."""
     sources = []
     for name, content in files.items():
         path = folder / "source" / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.encode())
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
         sources.append(SourceFile(name, path))
     report = ingest(sources, task=TASK, options=ReadOptions(split="34/33/33", **options), out=folder / "out")
     found = {}
@@ -110,6 +111,34 @@ def test_brat_files_come_in_pairs(tmp_path: Path) -> None:
     assert found["😀 Ada07\r\nleft Paris."] == [("PER", "Ada07"), ("LOC", "Paris")]
     assert {row.problem for row in report.bad_rows.first} == {"brat_line", "brat_text"}
     assert len(found) == 18
+
+
+@pytest.mark.parametrize("codec", ["gb18030", "utf-8-sig", "utf-16"])
+def test_brat_texts_have_their_own_encoding(tmp_path: Path, codec: str) -> None:
+    """Spans are plain ASCII, whatever the text is."""
+    files: dict[str, str | bytes] = {}
+    for number in range(20):
+        files[f"{number}.txt"] = f"第{number:02}位客人住在北京的酒店。".encode(codec)
+        files[f"{number}.ann"] = "T1\tLOC 8 10\tBeijing\n"
+    _, found = take(tmp_path, files)
+    assert found["第07位客人住在北京的酒店。"] == [("LOC", "北京")]
+
+
+def test_brat_texts_in_a_declared_encoding(tmp_path: Path) -> None:
+    files = {f"{number}.txt": f"第{number:02}位客人住在臺灣的飯店。".encode("big5") for number in range(20)}
+    _, found = take(tmp_path, files | {f"{number}.ann": "T1\tLOC 8 10\tx\n" for number in range(20)}, encoding="big5")
+    assert found["第07位客人住在臺灣的飯店。"] == [("LOC", "臺灣")]
+
+
+@pytest.mark.parametrize("bad_bytes", ["refuse", "skip"])
+def test_a_brat_text_with_a_broken_byte_is_a_bad_row(tmp_path: Path, bad_bytes: str) -> None:
+    files: dict[str, str | bytes] = {}
+    for number in range(20):
+        files |= {f"{number}.txt": f"Ada{number:02} left.", f"{number}.ann": "T1\tPER 0 5\tAda\n"}
+    files["3.txt"] = b"Ada03 \xff left."
+    report, found = take(tmp_path, files, bad_bytes=bad_bytes)
+    assert [(row.place.file, row.problem) for row in report.bad_rows.first] == [("3.ann", "bytes")]
+    assert len(found) == 19
 
 
 def test_segmented_and_slashed_lines(tmp_path: Path) -> None:

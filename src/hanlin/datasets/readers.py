@@ -191,6 +191,7 @@ def _read_format(kind: str, reading: Reading) -> Callable[[SourceFile, Reading],
 def _chosen(row: Row, reading: Reading, file: SourceFile) -> Row:
     """The row with the columns that the options name. Raises InvalidInput (`column_not_found`, `unknown_column`)."""
     asked = asked_headers(columns_of(reading.task), reading.options)
+    asked = {name: header if header in row.fields else header.casefold() for name, header in asked.items()}
     for name, header in asked.items():
         if header not in row.fields:
             columns = ", ".join(row.fields)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from hanlin.datasets.formats import FIELD_FORMATS
 from hanlin.datasets.lines import Meter, read_lines
 from hanlin.datasets.values import BadRow, Row, SourceFile
-from hanlin.encodings import MARK, Encoding
+from hanlin.encodings import Encoding, detect
+from hanlin.errors import InvalidInput
 from hanlin.tasks.examples import MAX_TEXT_BYTES
 
 _ENTITY = re.compile(r"T\S*\t(\S+) (\d+) (\d+)\t")
@@ -32,8 +34,8 @@ class BratFormat:
         if file.beside.stat().st_size > 2 * MAX_TEXT_BYTES:
             yield BadRow(1, "text_too_long")
             return
-        text = file.beside.read_bytes().decode(encoding.codec, encoding.errors)
-        if MARK in text:
+        text = _text(file.beside, encoding)
+        if text is None:
             yield BadRow(1, "bytes")
             return
         entities: list[object] = []
@@ -44,4 +46,16 @@ class BratFormat:
                 return
             if found is not None:
                 entities.append({"label": found[1], "start": int(found[2]), "end": int(found[3])})
-        yield Row(1, {"text": text.removeprefix("\ufeff"), "entities": entities})
+        yield Row(1, {"text": text, "entities": entities})
+
+
+def _text(path: Path, spans: Encoding) -> str | None:
+    """The document, in its own encoding: spans are often plain ASCII, which says nothing. None where bytes do not fit."""
+    declared = "" if spans.codec.startswith("utf-") else spans.codec  # Big5 passes for GB18030: what was declared goes before a guess
+    for guess in dict.fromkeys((declared, "")):
+        try:
+            found = detect(path, name=path.name, declared=guess)
+        except InvalidInput:
+            continue
+        return path.read_bytes()[found.bom_bytes :].decode(found.codec)
+    return None

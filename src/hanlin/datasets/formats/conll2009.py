@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from hanlin.datasets.formats import FIELD_FORMATS
+from hanlin.datasets.formats.props import propbank_role
 from hanlin.datasets.lines import Meter
 from hanlin.datasets.sentences import read_sentences
 from hanlin.datasets.values import BadRow, Row, SourceFile
@@ -41,8 +42,4 @@ class Conll2009Format:
 
 
 def _arguments(column: list[str]) -> list[JsonValue]:
-    found = (
-        (at, role.replace("AM-", "ARGM-") if role[:1] != "A" or not role[1:2].isdigit() else f"ARG{role[1:]}")
-        for at, role in enumerate(column)
-    )
-    return [{"start": at, "end": at + 1, "role": role} for at, role in found if role != "_"]
+    return [{"start": at, "end": at + 1, "role": propbank_role(role)} for at, role in enumerate(column) if role != "_"]

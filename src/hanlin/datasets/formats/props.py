@@ -48,7 +48,7 @@ def _row(sentence: Sentence, *, is_ontonotes: bool) -> Row | BadRow:
             frames.append(
                 {
                     "predicate": verbs[0],
-                    "arguments": [{"start": start, "end": end, "role": _role(role)} for start, end, role in spans if role != _VERB],
+                    "arguments": [{"start": start, "end": end, "role": propbank_role(role)} for start, end, role in spans if role != _VERB],
                 }
             )
     return Row(sentence.number, {"tokens": words, "frames": frames})
@@ -73,6 +73,6 @@ def _spans(column: list[str]) -> list[tuple[int, int, str]] | None:
     return None if is_open else found
 
 
-def _role(role: str) -> str:
+def propbank_role(role: str) -> str:
     """PropBank's own names: `A0` is `ARG0`, `AM-TMP` is `ARGM-TMP`, also behind `C-` and `R-`."""
     return re.sub(r"^((?:[CR]-)?)A(M-|\d|A$)", r"\1ARG\2", role)
