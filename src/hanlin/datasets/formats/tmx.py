@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple, cast
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
@@ -21,7 +21,7 @@ class _Unit(NamedTuple):
     """The texts of a unit by language, such as `en-us`; `header` is the file's source language, empty where it names none."""
 
     line: int
-    texts: Mapping[str, str]
+    texts: dict[str, str]
     header: str
 
 
