@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from hanlin.datasets import ReadOptions, ingest, read_split
 from hanlin.datasets.formats import txt
 from hanlin.datasets.lines import Meter
 from hanlin.datasets.readers import find_format
 from hanlin.datasets.values import BadRow, SourceFile
 from hanlin.encodings import detect
+from hanlin.tasks import TASKS
 
 
 def _texts(path: Path, content: str | bytes) -> list[object]:
@@ -43,3 +45,13 @@ def test_only_tasks_that_learn_from_raw_text_take_it(tmp_path: Path) -> None:
     file.path.write_text("one\n", encoding="utf-8")
     assert find_format([file], "", ("txt",)) == find_format([file, file], "", ("txt",)) == "txt"
     assert (find_format([file], ""), find_format([file, file], "")) == ("csv", "folder")
+
+
+@pytest.mark.parametrize("task", ["fill-mask", "text-generation"])
+def test_models_of_language_learn_from_it(tmp_path: Path, task: str) -> None:
+    """Commas and all: it is no table."""
+    file = SourceFile("poems.txt", tmp_path / "poems.txt")
+    file.path.write_text("".join(f"Poem {n}, line one,\nline two.\n\n" for n in range(30)), encoding="utf-8")
+    report = ingest([file], task=TASKS.get(task), options=ReadOptions(), out=tmp_path / "out")
+    assert (report.format, report.rows_kept, report.bad_rows.total) == ("txt", 30, 0)
+    assert read_split(tmp_path / "out", "train").texts[0].endswith(", line one,\nline two.")

@@ -175,6 +175,8 @@ def test_scales_of_usual_labels() -> None:
         ("Feature-Extraction", "embedding"),
         ("sentiment-analysis", "sentiment"),
         ("translation_en_to_zh", "translation"),
+        (" NER", "token-classification"),
+        ("Text-Generation", "text-generation"),
         ("odd", "odd"),
     ],
 )

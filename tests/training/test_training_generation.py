@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from hanlin.tasks.chat_form import CHATML, plain_form
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import canonical
 from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.text import TextSettings
 from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig, preset
 from hanlin.training.continued import MARK, READ, SAID, continued_rows
@@ -187,6 +189,15 @@ def test_an_imported_decoder_learns_the_poem_and_talks(tmp_path: Path, kind: str
     assert spec.chat == plain_form("[EOS]")
     found = say(tmp_path / "talk" / "out", [{"role": "user", "content": "ping?"}])
     assert found == {"generated_text": "pong!", "finish_reason": "stop"}
+
+
+def test_a_base_keeps_its_text_settings_and_languages(tmp_path: Path) -> None:
+    """What it reads was cleaned so when it learned."""
+    base = imported(tmp_path, "gpt2")
+    replace(ModelSpec.load(base), text=TextSettings(("html", "lower")), languages=("zh",)).save(base)
+    run(tmp_path, POEMS, base=base, epochs=1)
+    found = ModelSpec.load(tmp_path / "out")
+    assert (found.text.cleaning, found.languages) == (("html", "lower"), ("zh",))
 
 
 def imported(folder: Path, kind: str) -> Path:

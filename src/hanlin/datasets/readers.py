@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from hanlin.datasets.columns import ColumnChoice, asked_headers, choose_columns, columns_of
 from hanlin.datasets.formats import FIELD_FORMATS, companion_of, txt
+from hanlin.datasets.languages import lift_languages
 from hanlin.datasets.lines import Meter, read_lines
 from hanlin.datasets.options import FORMATS, ReadOptions
 from hanlin.datasets.read_csv import read_records
@@ -142,7 +143,7 @@ def _read_table(file: SourceFile, reading: Reading, *, is_tsv: bool) -> Iterator
 def _read_objects(file: SourceFile, reading: Reading, *, is_lines: bool) -> Iterator[Row | BadRow]:
     read = read_jsonl if is_lines else read_json
     choice: ColumnChoice | None = None
-    for record in read(file, reading.encoding(file), reading.meter):
+    for record in lift_languages(read(file, reading.encoding(file), reading.meter), reading.task.examples):
         if isinstance(record, BadRow):
             yield record
             continue

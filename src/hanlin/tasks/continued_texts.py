@@ -34,7 +34,7 @@ class ContinuedTexts:
         Column("text", "text", aliases=("content", "document", "paragraph", "文本", "内容", "正文"), stand_in="messages"),
         Column("messages", "json", aliases=("conversation", "conversations", "dialogue", "对话", "消息"), is_optional=True),
     )
-    formats: tuple[str, ...] = ()
+    formats: tuple[str, ...] = ("txt",)
     is_classified: bool = False
     has_answers: bool = True
 

@@ -28,6 +28,7 @@ class Translation(TextWriting):
             GROUP,
         ),
         formats=("tmx",),
+        holder="translation",
     )
     shape = writing_shape(_KEY)
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to

@@ -15,12 +15,17 @@ GROUP = Column("group", "text", aliases=("page", "document_id", "分组"), is_op
 
 @dataclass(frozen=True, slots=True)
 class WrittenTexts:
-    """See `ExampleForm`. The first column is the source, the second what is written; rows of one group stay in one split."""
+    """See `ExampleForm`. The first column is the source, the second what is written; rows of one group stay in one split.
+
+    Args:
+        holder: the key of JSON objects that hold their texts by language within another object.
+    """
 
     columns: tuple[Column, ...]
     formats: tuple[str, ...] = ()
     is_classified: bool = False
     has_answers: bool = True
+    holder: str = ""
 
     def read(self, fields: Mapping[str, object]) -> Example:
         """See `ExampleForm.read`. One source may be written in several ways: each pair is a question of its own."""

@@ -1,4 +1,8 @@
-"""SQuAD's JSON, versions 1 and 2, and CMRC's, which is the same: articles with paragraphs with questions."""
+"""SQuAD's JSON, versions 1 and 2: articles with paragraphs with questions. CMRC 2018 comes in the same form, and in one of its own.
+
+Source: Cui et al., A Span-Extraction Dataset for Chinese Machine Reading Comprehension (2019), and its release:
+`[{"context_id": …, "context_text": …, "title": …, "qas": [{"query_id": …, "query_text": …, "answers": ["…", …]}]}]`.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +39,7 @@ class Squad:
         for paragraph in _paragraphs(value, file):
             for question in cast("list[object]", paragraph.get("qas", [])):  # `_paragraphs` gives no others
                 number += 1
-                yield _row(number, paragraph.get("context"), question)
+                yield _row(number, _either(paragraph, "context", "context_text"), question)
 
 
 def _paragraphs(value: object, file: SourceFile) -> Iterator[dict[str, object]]:
@@ -44,7 +48,7 @@ def _paragraphs(value: object, file: SourceFile) -> Iterator[dict[str, object]]:
         raise InvalidInput("json_unreadable", file=file.name[:200], line=1)
     for article in articles:
         within = article.get("paragraphs") if isinstance(article, dict) else None
-        paragraphs: list[object] = within if isinstance(within, list) else [article]  # CMRC's trial file has no articles
+        paragraphs: list[object] = within if isinstance(within, list) else [article]  # CMRC's own form has no articles
         for paragraph in paragraphs:
             if isinstance(paragraph, dict) and isinstance(paragraph.get("qas", []), list):
                 yield paragraph
@@ -54,4 +58,8 @@ def _row(number: int, context: object, question: object) -> Row | BadRow:
     if not isinstance(question, dict):
         return BadRow(number, "json")
     answers = [] if question.get("is_impossible") is True else question.get("answers", [])
-    return Row(number, {"context": context, "question": question.get("question"), "answers": answers})
+    return Row(number, {"context": context, "question": _either(question, "question", "query_text"), "answers": answers})
+
+
+def _either(value: dict[str, object], name: str, of_cmrc: str) -> object:
+    return value.get(name, value.get(of_cmrc))

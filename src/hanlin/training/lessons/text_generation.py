@@ -164,12 +164,13 @@ def _spec(setting: Setting, module: nn.Module, *, has_talks: bool) -> tuple[Mode
     if setting.base is not None:
         before = ModelSpec.load(setting.base)
         settings, pad_id, form = before.generation or GenerationSettings(), before.pad_id, before.chat
-        longest = min(config.max_length, before.max_length)
+        longest, text, languages = min(config.max_length, before.max_length), before.text, before.languages
         stops = settings.stop_ids or _stops(module)
     else:
         own = module.config
         assert isinstance(own, NetworkConfig), "built above"
         settings, pad_id, form, longest = GenerationSettings(max_new_tokens=NEW_TOKENS), own.pad_token_id, None, config.max_length
+        text, languages = config.text, ()
         stops = (own.eos_token_id,)
     end = stops[-1]
     if has_talks and form is None:
@@ -178,7 +179,7 @@ def _spec(setting: Setting, module: nn.Module, *, has_talks: bool) -> tuple[Mode
     if form is not None:
         stops = (*(stop for stop in stops_of(tokenizer, form) if stop not in stops), *stops)
     settings = replace(settings, stop_ids=stops, max_new_tokens=min(settings.max_new_tokens, MAX_NEW_TOKENS))
-    return ModelSpec(config.task, (), longest, pad_id, text=config.text, generation=settings, chat=form), end
+    return ModelSpec(config.task, (), longest, pad_id, text=text, languages=languages, generation=settings, chat=form), end
 
 
 def _stops(module: nn.Module) -> tuple[int, ...]:

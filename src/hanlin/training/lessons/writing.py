@@ -59,9 +59,10 @@ class WritingLesson:
         replace_dropout(module)
         known = None if setting.base is None else ModelSpec.load(setting.base)
         text, longest = (config.text, config.max_length) if known is None else (known.text, min(config.max_length, known.max_length))
+        languages = () if known is None else known.languages
         room = step_model(module).room([]) or config.max_target_length
         settings = default_settings(min(2 * config.max_target_length, config.max_length))
-        spec = ModelSpec(config.task, (), longest, marks.pad, text=text, generation=settings)
+        spec = ModelSpec(config.task, (), longest, marks.pad, text=text, languages=languages, generation=settings)
         spec.save(out)
         encoder, tokenizer = TextEncoder.load(out), load_tokenizer(out / "tokenizer.json")
         encoder.max_length = min(spec.max_length, config.train_length)
