@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,13 @@ CLASSES = {
     "text-classification": "AutoModelForSequenceClassification", "token-classification": "AutoModelForTokenClassification",
     "reranking": "AutoModelForSequenceClassification", "embedding": "AutoModel",
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(("page", "start"), [("importing.md", "**Encoders**"), ("importing.zh.md", "**编码器**")])
+def test_every_family_is_documented(page: str, start: str) -> None:
+    text = (Path(__file__).parents[2] / "docs" / page).read_text(encoding="utf-8")
+    said = re.sub(r"[^a-z0-9,、]", "", text.split(start)[1].split("\n\n")[0].casefold())
+    assert [name for name in MODEL_TYPES if not all(part in said for part in re.split(r"[-_]", name))] == []
 
 
 def folder_of(path: Path, model_type: str, task: str) -> Path:

@@ -17,7 +17,7 @@ from hanlin.training.config import TrainConfig, preset
 from hanlin.training.option_rules import SCRATCH_MODELS
 from hanlin.training.schedules import FLOOR, rate_factor
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "training.md"
+DOCS = Path(__file__).parents[2] / "docs"
 
 
 @pytest.mark.parametrize("model", [*SCRATCH_MODELS, "base"])
@@ -70,10 +70,25 @@ def test_whole_numbers_do_for_fractions_and_text_settings_are_read() -> None:
         TrainConfig.from_json({"text": {"cleaning": ["x"]}}, model="lstm")
 
 
-def test_every_option_is_documented_and_nothing_else() -> None:
-    rows = re.findall(r"^\| (`.+?) \|", DOCUMENT.read_text(encoding="utf-8").split("## Options")[1], flags=re.MULTILINE)
-    documented = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+def option_rows(page: str) -> list[tuple[str, str]]:
+    """Names and defaults, row by row."""
+    table = (DOCS / page).read_text(encoding="utf-8").split("| `epochs` |")[1]
+    return re.findall(r"^\| (`.+?) \| (.*?) \|", "| `epochs` |" + table, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", ["training.md", "training.zh.md"])
+def test_every_option_is_documented_and_nothing_else(page: str) -> None:
+    documented = {name for names, _ in option_rows(page) for name in re.findall(r"`(\w+)`", names)}
     assert documented == {field.name for field in fields(TrainConfig)} - {"model"}
+
+
+def test_the_chinese_page_says_the_same_defaults() -> None:
+    """Numbers, and words in quotes."""
+    pages = [
+        [(names, sorted(re.findall(r"[\d.]*\d|`[^`]+`", default))) for names, default in option_rows(page)]
+        for page in ("training.md", "training.zh.md")
+    ]  # fmt: skip
+    assert pages[0] == pages[1]
 
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine", "onecycle"])

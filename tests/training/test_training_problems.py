@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hanlin.datasets import Split
+from hanlin.datasets import ReadOptions, SourceFile, Split, ingest, read_split
 from hanlin.engines import REFERENCE
 from hanlin.engines.asking import Questioner
 from hanlin.engines.torch_engine import TorchSession
@@ -159,3 +159,24 @@ def test_sentiment_stands_on_a_scale(tmp_path: Path) -> None:
     best = [ask(tmp_path / "out", f"we were {word}", top_k=1)[0] for word in ("awful", "okay", "great")]  # type: ignore[index]
     assert [item["label"] for item in best] == ["bad", "fair", "good"]
     assert np.allclose([item["value"] for item in best], [-1, 0, 1], atol=0.4)
+
+
+def test_sentiment_of_an_aspect_depends_on_the_aspect(tmp_path: Path) -> None:
+    """The same text is good of one thing and bad of another, so that the text alone tells nothing."""
+    words = {"positive": ("great", "kind"), "negative": ("awful", "slow")}
+    lines = ["text,aspect,polarity"]
+    chance = random.Random(7)
+    for number in range(160):
+        one, other = chance.sample(sorted(TOPICS.values()), 2)
+        good, bad = chance.choice(words["positive"]), chance.choice(words["negative"])
+        text = f"{good} {one} {bad} {other} {number}"
+        lines += [f"{text},{one},positive", f"{text},{other},negative"]
+    source = tmp_path / "meals.csv"
+    source.write_text("\n".join(lines), encoding="utf-8")
+    ingest([SourceFile("meals.csv", source)], task=TASKS.get("sentiment"), options=ReadOptions(split="70/15/15"), out=tmp_path / "data")
+    learned, validation, test = (read_split(tmp_path / "data", name) for name in ("train", "validation", "test"))
+    run(tmp_path, TrainData(learned, validation, ("negative", "positive")), task="sentiment", epochs=12, min_count=5)
+    assert ModelSpec.load(tmp_path / "out").pairs == "joined"
+    assert evaluate(tmp_path / "out", test).metrics.get("accuracy") > 0.9
+    found = ask(tmp_path / "out", [{"text": "great soup awful bed", "text_pair": aspect} for aspect in ("soup", "bed")], top_k=1)
+    assert [(row[0]["label"], row[0]["value"] > 0) for row in found] == [("positive", True), ("negative", False)]  # type: ignore[attr-defined]
