@@ -38,7 +38,11 @@ _TRANSLATION = re.compile(r"translation_[a-z_]{2,20}_to_[a-z_]{2,20}")
 
 
 def canonical(name: str) -> str:
-    """Our own name of a task, in lower letters; whether there is one, the registry knows. Raises InvalidInput (`task_elsewhere`, `task_not_of_language`)."""
+    """Our own name of a task, in lower letters; what is unknown comes back so too.
+
+    Raises:
+        InvalidInput: `task_elsewhere`, `task_not_of_language`.
+    """
     folded = name.strip().casefold()
     if folded in ELSEWHERE:
         if instead := ELSEWHERE[folded]:
