@@ -16,11 +16,11 @@ CONTEXT = "第{}号店九点开门，六点打烊，九点前不营业。"
 START = CONTEXT.format(10).index("九点")  # of two-digit shops
 
 
-def take(folder: Path, value: object, **options: str) -> tuple[DatasetReport, dict[str, dict[str, object]]]:
+def take(folder: Path, value: object, *, form: str = "squad", **options: str) -> tuple[DatasetReport, dict[str, dict[str, object]]]:
     """The report, and the annotation of each context."""
     path = folder / "file"
     path.write_bytes(value if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False).encode())
-    chosen = ReadOptions(format="squad", split="34/33/33", **options)
+    chosen = ReadOptions(format=form, split="34/33/33", **options)
     report = ingest([SourceFile("a.json", path)], task=TASKS.get("question-answering"), options=chosen, out=folder / "out")
     rows = [read_split(folder / "out", split) for split in ("train", "validation", "test")]
     return report, {text: json.loads(gold) for part in rows for text, gold in zip(part.texts, part.labels, strict=True)}
@@ -92,6 +92,20 @@ def test_what_is_none_of_the_forms_is_refused(tmp_path: Path, content: bytes) ->
     with pytest.raises(InvalidInput) as caught:
         take(tmp_path, content)
     assert caught.value.code == "json_unreadable"
+
+
+@pytest.mark.parametrize("release", ["squad", "cmrc"])
+@pytest.mark.parametrize("codec", ["utf-8", "utf-16"])
+def test_files_named_json_are_known_by_their_keys(tmp_path: Path, release: str, codec: str) -> None:
+    value = squad(question=ASKED, answers=PLACED) if release == "squad" else cmrc(query_text=ASKED, answers=["九点"])
+    content = json.dumps({"version": "1.1", "data": value} if release == "squad" else value, ensure_ascii=False).encode(codec)
+    report, found = take(tmp_path, content, form="")
+    assert (report.format, found[CONTEXT.format(12)]) == ("squad", WANTED)
+
+
+def test_a_plain_list_of_objects_is_none(tmp_path: Path) -> None:
+    rows = [{"context": CONTEXT.format(n), "question": 'Which "qas"?', "answers": ["九点"]} for n in range(10, 30)]
+    assert take(tmp_path, rows, form="")[0].format == "json"
 
 
 def test_chinese_encodings(tmp_path: Path) -> None:

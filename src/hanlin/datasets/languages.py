@@ -1,11 +1,15 @@
-"""JSON objects that hold their texts by language, as the examples of transformers do: `{"translation": {"en": "…", "zh": "…"}}`."""
+"""Objects that hold their texts by language, as the examples of transformers do: `{"translation": {"en": "…", "zh": "…"}}`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from hanlin.datasets.values import BadRow
 from hanlin.tasks import ExampleForm
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Record = tuple[int, dict[str, object]] | BadRow
 
@@ -24,3 +28,12 @@ def lift_languages(records: Iterator[Record], form: ExampleForm) -> Iterator[Rec
         languages = languages or list(held)[:2]
         pair = {name: held.get(language) for name, language in zip(names, languages, strict=False)}
         yield line, pair | {key: item for key, item in value.items() if key != holder} | held
+
+
+def lifted_structs(schema: pa.Schema, form: ExampleForm) -> dict[str, tuple[str, str]]:
+    """The same of a table: by header, the column of structs and the field that holds its texts."""
+    holder = str(getattr(form, "holder", ""))
+    kind = schema.field(holder).type if holder in schema.names else None
+    languages = [field.name for field in kind] if hasattr(kind, "num_fields") and kind.num_fields else []
+    pair = {column.name: (holder, language) for column, language in zip(form.columns[:2], languages, strict=False)}
+    return pair | {language: (holder, language) for language in languages}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hanlin.datasets.columns import ColumnChoice
@@ -12,14 +12,22 @@ from hanlin.datasets.values import Row, SourceFile
 from hanlin.errors import InvalidInput
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.parquet as pq
+
+Lifted = Mapping[str, tuple[str, str]]  # by header: the column of structs, and which of its fields
 
 _BATCH_ROWS = 2048
 _MAX_COLUMN_BYTES = 2 * 2**30  # of one row group, unpacked: what reading a batch may cost
 
 
-def read_parquet(file: SourceFile, choose: Callable[[Sequence[str]], ColumnChoice], meter: Meter) -> Iterator[Row]:
+def read_parquet(
+    file: SourceFile, choose: Callable[[Sequence[str]], ColumnChoice], meter: Meter, lift: Callable[[pa.Schema], Lifted] = lambda schema: {}
+) -> Iterator[Row]:
     """Every row of the chosen columns, numbered from 1. Class labels that a `datasets` schema names come as their names.
+
+    Args:
+        lift: which fields of structs are columns of their own.
 
     Raises:
         InvalidInput: `parquet_unreadable`, or what `choose` raises.
@@ -29,19 +37,28 @@ def read_parquet(file: SourceFile, choose: Callable[[Sequence[str]], ColumnChoic
 
     try:
         with pq.ParquetFile(file.path) as table:
-            choice = choose(table.schema_arrow.names)
+            lifted = lift(table.schema_arrow)
+            choice = choose([*lifted, *(name for name in table.schema_arrow.names if all(name != column for column, _ in lifted.values()))])
             headers = choice.wanted
             names = {header: _class_names(table, header) for header in headers}
-            _check_size(table, set(headers), file)
+            columns = list(dict.fromkeys(lifted.get(header, (header, ""))[0] for header in headers))
+            _check_size(table, {".".join(lifted.get(header, (header,))) for header in headers}, file)
             number = 0
-            for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=headers):
-                values = {header: _named(batch.column(header).to_pylist(), names[header]) for header in headers}
+            for batch in table.iter_batches(batch_size=_BATCH_ROWS, columns=columns):
+                values = {header: _named(_values(batch, header, lifted), names[header]) for header in headers}
                 for row in zip(*values.values(), strict=True):
                     number += 1
                     yield Row(number, choice.fields(dict(zip(values, row, strict=True))))
                 meter.show(0)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InvalidInput("parquet_unreadable", file=file.name[:200], details=str(error)[:500]) from error
+
+
+def _values(batch: pa.RecordBatch, header: str, lifted: Lifted) -> list[object]:
+    if header not in lifted:
+        return list(batch.column(header).to_pylist())
+    column, field = lifted[header]
+    return [None if value is None else value[field] for value in batch.column(column).to_pylist()]
 
 
 def _named(values: list[object], names: list[str]) -> list[object]:

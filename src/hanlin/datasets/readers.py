@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 
 from hanlin.datasets.columns import ColumnChoice, asked_headers, choose_columns, columns_of
 from hanlin.datasets.formats import FIELD_FORMATS, companion_of, txt
-from hanlin.datasets.languages import lift_languages
+from hanlin.datasets.languages import lift_languages, lifted_structs
 from hanlin.datasets.lines import Meter, read_lines
 from hanlin.datasets.options import FORMATS, ReadOptions
 from hanlin.datasets.read_csv import read_records
@@ -78,6 +78,8 @@ def find_format(files: Sequence[SourceFile], asked: str, of_task: Sequence[str] 
     suffixes = {PurePosixPath(file.name).suffix.lower() for file in files}
     if suffixes == {".txt"} and (txt.NAME in of_task or len(files) > 1):
         return txt.NAME if txt.NAME in of_task else "folder"
+    if suffixes == {".json"} and (form := _form_of_json(files, of_task)):
+        return form
     known = _SUFFIXES | {suffix: name for name in FIELD_FORMATS.names() for suffix in FIELD_FORMATS.get(name).suffixes}
     beside = {companion_of(known[suffix]) for suffix in suffixes if suffix in known}
     formats = {known.get(suffix) or _sniff(file) for file in files if (suffix := PurePosixPath(file.name).suffix.lower()) not in beside}
@@ -86,9 +88,20 @@ def find_format(files: Sequence[SourceFile], asked: str, of_task: Sequence[str] 
     return formats.pop()
 
 
-def _sniff(file: SourceFile) -> str:
+def _form_of_json(files: Sequence[SourceFile], of_task: Sequence[str]) -> str:
+    """The form whose `signs` all of the files have at their beginning; empty for plain lists of objects."""
+    signs = {name: getattr(FIELD_FORMATS.get(name), "signs", None) for name in of_task}
+    heads = [_head(file).replace(b"\0", b"") for file in files]
+    return next((name for name, pattern in signs.items() if pattern is not None and all(map(pattern.search, heads))), "")
+
+
+def _head(file: SourceFile) -> bytes:
     with file.path.open("rb") as stream:
-        head = stream.read(65_536)
+        return stream.read(65_536)
+
+
+def _sniff(file: SourceFile) -> str:
+    head = _head(file)
     if head.startswith(b"PAR1"):
         return "parquet"
     if head.startswith(_BINARY):
@@ -153,7 +166,8 @@ def _read_objects(file: SourceFile, reading: Reading, *, is_lines: bool) -> Iter
 
 
 def _read_parquet(file: SourceFile, reading: Reading) -> Iterator[Row | BadRow]:
-    for row in read_parquet(file, lambda names: reading.choose(names, file), reading.meter):
+    form = reading.task.examples
+    for row in read_parquet(file, lambda names: reading.choose(names, file), reading.meter, lambda schema: lifted_structs(schema, form)):
         yield reading.row(row.line, dict(row.fields))
 
 

@@ -16,6 +16,7 @@ from hanlin.plugins import PluginRegistry
 
 class FieldFormat(Protocol):
     """One form of file. One whose files come in pairs has `companion`, the ending of the second: `read` finds it at `file.beside`.
+    One whose files are named `.json`, as plain lists of objects are too, has `signs`: a pattern of bytes that only it begins with.
 
     Attributes:
         suffixes: endings of file names that mean it, such as `.conll`, lower case.

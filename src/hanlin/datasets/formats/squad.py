@@ -7,6 +7,7 @@ Source: Cui et al., A Span-Extraction Dataset for Chinese Machine Reading Compre
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import cast
 
@@ -24,6 +25,7 @@ class Squad:
     """Rows of context, question and answers, numbered by their place in the file."""
 
     suffixes: tuple[str, ...] = (".squad",)
+    signs = re.compile(rb'"(?:paragraphs|qas)"\s*:\s*\[')
 
     def read(self, file: SourceFile, encoding: Encoding, meter: Meter) -> Iterator[Row | BadRow]:
         """See `FieldFormat.read`. Raises InvalidInput (`json_unreadable`)."""
