@@ -32,8 +32,11 @@ def lift_languages(records: Iterator[Record], form: ExampleForm) -> Iterator[Rec
 
 def lifted_structs(schema: pa.Schema, form: ExampleForm) -> dict[str, tuple[str, str]]:
     """The same of a table: by header, the column of structs and the field that holds its texts."""
+    from pyarrow import types
+
     holder = str(getattr(form, "holder", ""))
-    kind = schema.field(holder).type if holder in schema.names else None
-    languages = [field.name for field in kind] if hasattr(kind, "num_fields") and kind.num_fields else []
+    if holder not in schema.names or not types.is_struct(schema.field(holder).type):
+        return {}
+    languages = [field.name for field in schema.field(holder).type]
     pair = {column.name: (holder, language) for column, language in zip(form.columns[:2], languages, strict=False)}
     return pair | {language: (holder, language) for language in languages}
