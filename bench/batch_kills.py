@@ -48,7 +48,7 @@ class Up:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "hanlin", "up", "--home", str(self.home), "--port", str(self.port)]
+        command = [sys.executable, "-m", "hanlin", "up", "--home", str(self.home), "--port", str(self.port), "--grpc-port", "0"]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
     def find(self, title: str) -> list[psutil.Process]:

@@ -1,11 +1,11 @@
 """What each door costs beside the task API's: one text and 32, answers of 384 numbers or of a score a text.
 
-usage: python bench/doors.py [--seconds 3]
+usage: python bench/doors.py [--seconds 3] [--rounds 3] [--only cost|fake|real] [--doors gRPC,TEI]
 
 First the whole gateway without workers and without a network (`gateway_alone`): CPU time of a call, the best of many rounds. Then real
 processes over the `fake` engine, which takes no time at all, so that nothing hides what a door costs: 64 clients, one text a call, doors
-in turn, the best of three readings, which neighbours disturbed least. Last the same over all-MiniLM-L6-v2 (openvino-bf16), as users have
-it. Prints Markdown tables.
+in turn; of several readings the best, which neighbours disturbed least, and how far the shares of the rounds lie apart. Last the same over
+all-MiniLM-L6-v2 (openvino-bf16), as users have it. Prints Markdown tables. `--only` measures one part, `--doors` some doors of it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ import uvloop
 from embedder import embedder
 from gateway_alone import LABELS, TOGETHER, NoRouter, through_protocol
 from hanlin.datasets import bundled
-from hanlin.demo.server import free_port
 from hanlin.gateway.app import create_app
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.serving.router import Request, Result
@@ -37,11 +36,12 @@ from hanlin.tasks.embedding import json_numbers
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.vectors import VectorSettings
 from hanlin.types import JsonObject, KeyId, Principal, TeamId
-from servers import BUILD, Server, drive
+from servers import BUILD, Server, drive, free_ports
 from serving_hot_path import wait_for_key
 from texts import write_bodies
 
 REAL = "openvino-bf16"
+PARTS = {"fake": "an engine that takes no time", "real": "all-MiniLM-L6-v2"}
 TEXT = "what a lovely film this was " * 4
 ANYONE = Principal(TeamId("default"), KeyId("any"), frozenset({"predict"}))
 GENERATOR = np.random.default_rng(1)
@@ -128,21 +128,22 @@ def fake_models(folder: Path) -> dict[str, list[str]]:
     return {name: [str(folder / name), "fake-fp32"] for name in ("embedding", "reranking")}
 
 
-def rates(scratch: Path, models: dict[str, list[str]], *, seconds: float) -> dict[tuple[str, str], float]:
-    """Answers a second of each door of the tasks that there are models of."""
-    home, port = scratch / "home", free_port()
+def rates(scratch: Path, models: dict[str, list[str]], options: argparse.Namespace) -> dict[tuple[str, str], list[float]]:
+    """Answers a second of each door of the tasks that there are models of, a reading a round."""
+    home, (port, grpc_port) = scratch / "home", free_ports(2)
     command = [sys.executable, str(Path(__file__).with_name("our_server.py")), str(home), str(port), json.dumps(models)]
     read: dict[tuple[str, str], list[float]] = {}
-    with Server(command, port=port, log=scratch / "server.log") as server:
+    asked = [call for call in calls([TEXT]) if call[1] in models and (not options.doors or call[0] in {"task API", *options.doors})]
+    with Server([*command, f"grpc_port={grpc_port}"], port=port, log=scratch / "server.log") as server:
         key = wait_for_key(home)
-        for door, task, path, body in [call for call in calls([TEXT]) if call[1] in models] * 3:
+        for door, task, path, body in asked * options.rounds:
             server.wait_ready(path, json.dumps(body).encode(), {"Authorization": f"Bearer {key}"}, timeout_s=60)
             bodies = write_bodies(scratch / "bodies.jsonl", [body] * 64)
-            told = drive(port, path, bodies, headers=[f"authorization: Bearer {key}"], clients=64, seconds=seconds)
+            told = drive(port, path, bodies, headers=[f"authorization: Bearer {key}"], clients=64, seconds=options.seconds)
             read.setdefault((task, door), []).append(float(str(told["rate"])))
-            if door == "Open Inference":
-                read.setdefault((task, "gRPC"), []).append(grpc_rate(port + 1, task, scratch, key=key, seconds=seconds))
-    return {name: max(values) for name, values in read.items()}
+            if door == "task API" and (not options.doors or "gRPC" in options.doors):
+                read.setdefault((task, "gRPC"), []).append(grpc_rate(grpc_port, task, scratch, key=key, seconds=options.seconds))
+    return read
 
 
 def grpc_rate(port: int, task: str, scratch: Path, *, key: str, seconds: float) -> float:
@@ -167,21 +168,32 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=3.0, help="of each load")
     parser.add_argument("--quick", action="store_true", help="loads of a second")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--only", choices=("cost", *PARTS))
+    parser.add_argument("--doors", type=lambda text: text.split(","), default=[])
     options = parser.parse_args()
     options.seconds = 1.0 if options.quick else options.seconds
     logging.getLogger("hanlin.access").setLevel(logging.ERROR)
+    if options.only in {None, "cost"}:
+        show_costs()
+    for part in [part for part in PARTS if options.only in {None, part}]:
+        print(f"\n{PARTS[part]}\n\n| task | door | requests/s | of the task API's | in each round |\n|---|---|---|---|---|")
+        with tempfile.TemporaryDirectory() as scratch:
+            models = {"embedding": [str(embedder(REAL)), REAL]} if part == "real" else fake_models(Path(scratch))
+            found = rates(Path(scratch), models, options)
+        for (task, door), read in found.items():
+            beside = found[task, "task API"]
+            shares = ", ".join(f"{one / other:.0%}" for one, other in zip(read, beside, strict=True))
+            print(f"| {task} | {door} | {max(read):,.0f} | {max(read) / max(beside):.0%} | {shares} |", flush=True)
+
+
+def show_costs() -> None:
+    """Of each door without workers and without a network."""
     print("| task | door | 1 text | 32 texts |\n|---|---|---|---|")
     with tempfile.TemporaryDirectory() as home:
         for one, many in zip(calls([TEXT]), calls([TEXT] * 32), strict=True):
             costs = [microseconds(Path(home), *call[1:], items) for call, items in ((one, 1), (many, 32))]
             print(f"| {one[1]} | {one[0]} | {costs[0]:.0f} | {costs[1]:.0f} |", flush=True)
-    for kind in ("an engine that takes no time", "all-MiniLM-L6-v2"):
-        print(f"\n{kind}\n\n| task | door | requests/s | of the task API's |\n|---|---|---|---|")
-        with tempfile.TemporaryDirectory() as scratch:
-            models = {"embedding": [str(embedder(REAL)), REAL]} if kind == "all-MiniLM-L6-v2" else fake_models(Path(scratch))
-            found = rates(Path(scratch), models, seconds=options.seconds)
-        for (task, door), rate in found.items():
-            print(f"| {task} | {door} | {rate:,.0f} | {rate / found[task, 'task API']:.0%} |")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ BUILD_HOME = Path(__file__).parents[1] / "build" / "bench-home"
 def served(home: Path) -> Iterator[str]:
     """The server's address."""
     url = f"http://127.0.0.1:{free_port()}"
-    command = [sys.executable, "-m", "hanlin", "up", "--home", str(home), "--port", url.rpartition(":")[2]]
+    command = [sys.executable, "-m", "hanlin", "up", "--home", str(home), "--port", url.rpartition(":")[2], "--grpc-port", "0"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
     try:
         yield url

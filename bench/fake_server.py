@@ -52,7 +52,7 @@ class Server:
     async def start(self) -> None:
         """Starts it, not waiting for more than the process."""
         with (self.home.parent / "up.log").open("ab") as log:
-            argv = [sys.executable, "-m", "hanlin", "up", "--home", str(self.home), "--port", str(self.port)]
+            argv = [sys.executable, "-m", "hanlin", "up", "--home", str(self.home), "--port", str(self.port), "--grpc-port", "0"]
             self.process = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT, env=environment(), start_new_session=True)
         await until((self.home / "owner.key").is_file)
 

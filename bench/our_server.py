@@ -68,7 +68,8 @@ async def reconcile(settings: Settings, models: dict[str, list[str]]) -> None:
 
 def main() -> None:
     home, port, models = Path(sys.argv[1]).absolute(), int(sys.argv[2]), json.loads(sys.argv[3])
-    settings = load_settings(os.environ, home=home, port=port, **dict(pair.split("=", 1) for pair in sys.argv[4:]))
+    more = {"grpc_port": "0"} | dict(pair.split("=", 1) for pair in sys.argv[4:])  # any free one: the one after PORT may be taken
+    settings = load_settings(os.environ, home=home, port=port, **more)
     prepare(settings)
     with bind(settings) as listener:
         fd, tally = listener.fileno(), new_tally(1)

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -101,6 +102,15 @@ class Server:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback ports that are free now, each another one."""
+    with contextlib.ExitStack() as stack:
+        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
 
 
 def drive(port: int, path: str, bodies: Path, *, headers: Sequence[str] = (), **options: float) -> dict[str, object]:

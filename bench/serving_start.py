@@ -33,7 +33,9 @@ def one_round(home: Path) -> tuple[float, float, bool]:
     headers = {"Authorization": f"Bearer {(home / 'owner.key').read_text().strip()}"}
     began = time.perf_counter()
     server = subprocess.Popen(
-        [sys.executable, "-m", "hanlin", "up", "--home", str(home), "--port", str(port)], stdout=subprocess.DEVNULL, start_new_session=True
+        [sys.executable, "-m", "hanlin", "up", "--home", str(home), "--port", str(port), "--grpc-port", "0"],
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
     )
     try:
         while True:
