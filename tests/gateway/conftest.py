@@ -16,12 +16,16 @@ import grpc
 import httpx
 import pytest
 from tests.gateway.grpc_calls import channel_to
-from tests.gateway.ways import FINDER
+from tests.gateway.ways import FINDER, MORE_ENDPOINTS
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from hanlin.gateway.acceptor import new_tally
 from hanlin.gateway.reserved_port import reserve
+from hanlin.generation import GenerationSettings
+from hanlin.tasks.meanings import MeaningSchema, Slot
 from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.sql.schema import Column, SqlSchema, Table
+from hanlin.tasks.sql.settings import SqlSettings
 from hanlin.tasks.text import TextSettings
 from hanlin.tasks.vectors import VectorSettings
 
@@ -231,6 +235,27 @@ def open_doors(stack: Stack) -> None:
     ranking = {"query": "good", "texts": ["bad"]}
     for endpoint, inputs in (("sentiment", "good"), ("vectors", "good"), ("ranks", ranking), ("tags", "good"), ("roles", "good")):
         assert stack.post(inputs, endpoint).status_code == 200
+
+
+@pytest.fixture(scope="module")
+def every(doors: Stack) -> Stack:
+    """`doors` with an endpoint of each other task: `MORE_ENDPOINTS` of `ways`."""
+    written = {"generation": GenerationSettings(max_new_tokens=8)}
+    doors.add_model("mood:1", task="sentiment", spec_more={"scale": (-1.0, 1.0)})
+    doors.add_model("answers:1", task="question-answering", labels=("start", "end"), per_token=True, spec_more={"pairs": "joined"})
+    doors.add_model("blanks:1", task="fill-mask", labels=(), spec_more={"mask_id": 200}, masks=True)
+    for task in ("translation", "summarization", "text-generation"):
+        doors.add_model(f"{MORE_ENDPOINTS[task]}:1", task=task, labels=(), spec_more=written, writes=True)
+    labels = ("O", "B-room", "I-room", "intent=turn_on", "kind=", "kind=light")
+    schema = MeaningSchema({"turn_on": {"room": Slot(is_spoken=True), "kind": Slot(("light",))}})
+    doors.add_model("meanings:1", task="semantic-parsing", labels=labels, spec_more={"meanings": schema}, per_token=True)
+    queries = SqlSettings(SqlSchema((Table("books", (Column("pages", "number"),)),)), first=10_000, end=3)
+    more = {"generation": GenerationSettings(), "queries": queries}
+    doors.add_model("queries:1", task="text-to-sql", labels=(), spec_more=more, writes=True)
+    numbers = [doors.deploy(f"{endpoint}:1", endpoint) for endpoint in MORE_ENDPOINTS.values()]
+    for number in numbers:
+        doors.wait_state(number, "ready")
+    return doors
 
 
 @pytest.fixture(scope="session")

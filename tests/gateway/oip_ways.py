@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 
 import httpx
 import numpy as np
@@ -23,6 +24,10 @@ def of_texts(inputs: object, **parameters: object) -> dict[str, object]:
 
 def of_ranking(query: str, inputs: object, **parameters: object) -> dict[str, object]:
     return {"inputs": [tensor("text", inputs), tensor("query", [query])], "parameters": parameters}
+
+
+def of_contexts(question: str, inputs: object, **parameters: object) -> dict[str, object]:
+    return {"inputs": [tensor("context", inputs), tensor("question", [question])], "parameters": parameters}
 
 
 def by_name(answer: httpx.Response) -> dict[str, list]:
@@ -77,6 +82,32 @@ def spans_of_tensors(outputs: dict[str, list]) -> list[list[float]]:
     for item, *values in zip(outputs["item"], outputs["score"], outputs["start"], outputs["end"], strict=True):
         rows.setdefault(item, []).append(dict(zip(("score", "start", "end"), values, strict=True)))
     return spans([rows.get(item, []) for item in range(1 + max(rows, default=-1))])
+
+
+def told(answer: list) -> list[list[float]]:
+    """Of each text: the sum of the numbers in its answer, and a check sum of all else: words, places, names."""
+    return [_sums(row) for row in answer]
+
+
+def _sums(row: object) -> list[float]:
+    numbers: list[float] = []
+
+    def plain(value: object) -> object:
+        if isinstance(value, dict):
+            return {name: plain(item) for name, item in value.items()}
+        if isinstance(value, list):
+            return [plain(item) for item in value]
+        if isinstance(value, float):
+            numbers.append(value)
+            return None
+        return value
+
+    kept = json.dumps(plain(row), sort_keys=True)
+    return [sum(numbers), float(zlib.crc32(kept.encode()))]
+
+
+def told_of_tensors(outputs: dict[str, list]) -> list[list[float]]:
+    return told(json.loads(outputs["json"][0]))
 
 
 def proposed(answer: list) -> list[list[float]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
-from tests.gateway.ways import WAYS, Through
+from tests.gateway.ways import MORE_WAYS, WAYS, Through
 
 VERDICT = tuple[int, str]
 ASKED = tuple[str, bytes, dict[str, str]]  # path, body, headers
@@ -192,6 +192,17 @@ def is_possible(way: Through, name: str) -> bool:
     return not (way.is_nameless and name in OF_ENDPOINTS)
 
 
+def verdict_of(answer: httpx.Response) -> VERDICT:
+    """Of a refusal, small and in its protocol's own form; a good answer has no code."""
+    if answer.status_code == 200:
+        return ANSWERED
+    error = answer.json()
+    error = error if isinstance(error["error"], str) else error["error"]
+    assert len(answer.content) <= 4096
+    assert error["type"]
+    return answer.status_code, error["code"]
+
+
 @pytest.mark.parametrize(
     ("way", "name"),
     [pytest.param(way, name, id=f"{way.task}-{way.name}-{name}") for way in WAYS for name in CASES if is_possible(way, name)],
@@ -203,9 +214,30 @@ def test_the_same_mistake_gets_the_same_verdict_at_every_door(quick, way: Throug
     if name == "key of another team" and way.is_nameless and way.name != "moderation":
         verdict = 404, "no_default_endpoint"  # that team has none
     path, body, headers = make(way)
-    answer = quick.post(path, content=body, headers=headers)
-    error = answer.json()
-    error = error if isinstance(error["error"], str) else error["error"]  # each protocol in its own form
-    assert (answer.status_code, error["code"]) == verdict
-    assert len(answer.content) <= 4096
-    assert error["type"]
+    assert verdict_of(quick.post(path, content=body, headers=headers)) == verdict
+
+
+BY_KIND: dict[tuple[str, str], list[Through]] = {}
+for each in MORE_WAYS:
+    BY_KIND.setdefault((each.task, "zero-shot" if "zero-shot" in each.name else ""), []).append(each)
+ANSWERED = (200, "")
+# What these tasks see otherwise, at every door alike.
+OTHERWISE: dict[tuple[str, str], VERDICT] = (
+    {("text-generation", f"{kind}object {place}"): (422, "invalid_messages") for kind in ("", "empty ") for place in ("among texts", "for texts")}
+    | {("question-answering", f"{name} for texts"): (422, "invalid_question") for name in ALONE}
+    | {("question-answering", name): ANSWERED for name in ("too many tokens", "too many tokens in the last", "one token too many")}  # windows
+    | {("fill-mask", f"{name} alone"): ANSWERED for name in ("combining marks", "control characters", "zero width")}  # beside the mask
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", BY_KIND, ids="-".join)
+def test_the_same_mistake_gets_the_same_verdict_at_every_door_of_other_tasks(every, quick, kind: tuple[str, str]) -> None:
+    """All mistakes through all doors of a task."""
+    found: dict[str, dict[str, VERDICT]] = {}
+    for way in BY_KIND[kind]:
+        for name, (make, _) in CASES.items():
+            path, body, headers = make(way)
+            answer = quick.post(path, content=body, headers=headers)
+            found.setdefault(name, {})[way.name] = verdict_of(answer)
+    due = {name: OTHERWISE.get((kind[0], name), verdict) for name, (_, verdict) in CASES.items()}
+    assert {name: verdicts for name, verdicts in found.items() if set(verdicts.values()) != {due[name]}} == {}

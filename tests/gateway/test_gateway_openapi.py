@@ -4,46 +4,20 @@ from __future__ import annotations
 
 import pytest
 from jsonschema_rs import Draft202012Validator
+from tests.gateway.ways import ALL_ENDPOINTS as ENDPOINTS
 
 from hanlin.gateway.door import Door
 from hanlin.gateway.doors import ALL
 from hanlin.gateway.openapi import describe
 from hanlin.gateway.operation import Operation
-from hanlin.generation import GenerationSettings
-from hanlin.tasks.meanings import MeaningSchema, Slot
-from hanlin.tasks.sql.schema import Column, SqlSchema, Table
-from hanlin.tasks.sql.settings import SqlSettings
 from hanlin.types import JsonObject
 
 SCHEMA = describe({"openapi": "3.1.0", "info": {"title": "Hanlin", "version": "1"}, "paths": {}})
-ENDPOINTS = {
-    "text-classification": "sentiment", "sentiment": "mood", "embedding": "vectors", "reranking": "ranks", "token-classification": "tags",
-    "translation": "tongue", "summarization": "gist", "text-generation": "muse",
-    "semantic-role-labelling": "roles", "semantic-parsing": "meanings", "text-to-sql": "queries", "question-answering": "answers",
-    "fill-mask": "blanks",
-}  # fmt: skip
 
 
 @pytest.fixture(scope="module", autouse=True)
-def mood(doors) -> None:
-    """Endpoints of the tasks that have none among the shared doors."""
-    doors.add_model("mood:1", task="sentiment", spec_more={"scale": (-1.0, 1.0)})
-    doors.wait_state(doors.deploy("mood:1", "mood"), "ready")
-    doors.add_model("answers:1", task="question-answering", labels=("start", "end"), per_token=True, spec_more={"pairs": "joined"})
-    doors.wait_state(doors.deploy("answers:1", "answers"), "ready")
-    doors.add_model("blanks:1", task="fill-mask", labels=(), spec_more={"mask_id": 200}, masks=True)
-    doors.wait_state(doors.deploy("blanks:1", "blanks"), "ready")
-    for task, endpoint in (("translation", "tongue"), ("summarization", "gist"), ("text-generation", "muse")):
-        doors.add_model(f"{endpoint}:1", task=task, labels=(), spec_more={"generation": GenerationSettings(max_new_tokens=8)}, writes=True)
-        doors.wait_state(doors.deploy(f"{endpoint}:1", endpoint), "ready")
-    labels = ("O", "B-room", "I-room", "intent=turn_on", "kind=", "kind=light")
-    schema = MeaningSchema({"turn_on": {"room": Slot(is_spoken=True), "kind": Slot(("light",))}})
-    doors.add_model("meanings:1", task="semantic-parsing", labels=labels, spec_more={"meanings": schema}, per_token=True)
-    doors.wait_state(doors.deploy("meanings:1", "meanings"), "ready")
-    queries = SqlSettings(SqlSchema((Table("books", (Column("pages", "number"),)),)), first=10_000, end=3)
-    more = {"generation": GenerationSettings(), "queries": queries}
-    doors.add_model("queries:1", task="text-to-sql", labels=(), spec_more=more, writes=True)
-    doors.wait_state(doors.deploy("queries:1", "queries"), "ready")
+def _all(every) -> None:
+    """Endpoints of all tasks."""
 
 
 def made(told: object) -> Operation:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from tests.gateway.oip_ways import (
     BINARY,
     ROLES_TAGS,
     by_name,
+    of_contexts,
     of_ranking,
     of_texts,
     proposed,
@@ -21,6 +23,8 @@ from tests.gateway.oip_ways import (
     scores_by_place,
     spans,
     spans_of_tensors,
+    told,
+    told_of_tensors,
 )
 
 from hanlin.tasks.predicates import PredicateFinder
@@ -48,17 +52,22 @@ class Through:
 
     def where(self, endpoint: str = "") -> str:
         """The path."""
-        return self.path.format(endpoint=endpoint or ENDPOINTS[self.task])
+        return self.path.format(endpoint=endpoint or ALL_ENDPOINTS[self.task])
 
     def body(self, inputs: object, endpoint: str = "") -> dict[str, object]:
         """What is sent; the texts' field first."""
-        return self.wrap(inputs) | ({"model": endpoint or ENDPOINTS[self.task]} if self.is_in_body else {})
+        return self.wrap(inputs) | ({"model": endpoint or ALL_ENDPOINTS[self.task]} if self.is_in_body else {})
 
 
 ENDPOINTS = {
     "text-classification": "sentiment", "embedding": "vectors", "reranking": "ranks", "token-classification": "tags",
     "semantic-role-labelling": "roles",
 }  # fmt: skip
+MORE_ENDPOINTS = {
+    "sentiment": "mood", "question-answering": "answers", "fill-mask": "blanks", "translation": "tongue", "summarization": "gist",
+    "text-generation": "muse", "semantic-parsing": "meanings", "text-to-sql": "queries",
+}  # fmt: skip
+ALL_ENDPOINTS = ENDPOINTS | MORE_ENDPOINTS
 
 
 def labels(answer: object) -> list[list[float]]:
@@ -135,3 +144,54 @@ WAYS = (
     Through("oip", "token-classification", OIP, lambda x: of_texts(x, **ALL_TAGS), spans_of_tensors, read=by_name),
     Through("oip-binary", "token-classification", OIP, lambda x: of_texts(x, **BINARY, **ALL_TAGS), spans_of_tensors, read=by_name),
 )  # fmt: skip
+
+
+def plain(inputs: object, **_: object) -> object:
+    return inputs
+
+
+def asked(inputs: object, **_: object) -> object:
+    return [{"question": QUERY, "context": item} for item in inputs] if isinstance(inputs, list) else inputs
+
+
+def masked(inputs: object) -> object:
+    return [f"[MASK] {item}" if isinstance(item, str) and item.strip() else item for item in inputs] if isinstance(inputs, list) else inputs
+
+
+LABELS = {"candidate_labels": ["w20", "w30"]}
+
+
+def written(answer: object) -> list[list[float]]:
+    """As `told`, of the text alone: OpenAI's door counts its tokens for all texts together."""
+    return told([{"text": row["generated_text"]} for row in answer])  # type: ignore[attr-defined]
+
+
+def ways_of(task: str, wrap: Callable[[object], object] = plain, name: str = "", **parameters: object) -> tuple[Through, ...]:
+    """The doors that every task has; `name` tells what is asked where a task is asked in several ways."""
+    tensors = (
+        (lambda x, **more: of_contexts(QUERY, x, **more)) if task == "question-answering" else lambda x, **more: of_texts(wrap(x), **more)
+    )
+    scored = task == "sentiment" or bool(parameters)
+    read, of_outputs = (labels, scores_by_label) if scored else (told, told_of_tensors)
+    if task == "text-generation":
+        read, of_outputs = written, lambda outputs: written(json.loads(outputs["json"][0]))
+    return (
+        Through(f"task{name}", task, "/models/{endpoint}", lambda x: {"inputs": wrap(x), "parameters": parameters}, read),
+        Through(f"hf{name}", task, "/hf/{endpoint}", lambda x: {"inputs": wrap(x), "parameters": parameters}, read),
+        Through(f"oip{name}", task, OIP, lambda x: tensors(x, **parameters), of_outputs, read=by_name),
+        Through(f"oip-binary{name}", task, OIP, lambda x: tensors(x, **BINARY, **parameters), of_outputs, read=by_name),
+    )
+
+
+def completed(answer: object) -> list[list[float]]:
+    """As `written`."""
+    return told([{"text": choice["text"]} for choice in answer["choices"]])  # type: ignore[index]
+
+
+MORE_WAYS = (
+    *(way for task in MORE_ENDPOINTS if task not in {"question-answering", "fill-mask"} for way in ways_of(task)),
+    *ways_of("question-answering", asked),
+    *ways_of("fill-mask", masked),
+    *ways_of("embedding", name="-zero-shot", **LABELS),
+    Through("completions", "text-generation", "/v1/completions", lambda x: {"prompt": x, "max_tokens": 8}, completed, is_in_body=True),
+)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 from starlette.responses import Response
 
 from hanlin.errors import InvalidInput
+from hanlin.gateway import hf_door, strict_json
 from hanlin.gateway import inference_operations as operations
-from hanlin.gateway import strict_json
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.example import with_own_labels
 from hanlin.types import JsonObject, Principal
 
 _FIELDS = ("inputs", "parameters")
+_HUB = b"hf_hub/"
 
 
-def read(body: bytes, endpoint: str) -> Ask:
-    """See `door.Read`."""
+def read(body: bytes, endpoint: str, headers: Mapping[bytes, bytes]) -> Ask:
+    """See `door.ReadFramed`. huggingface_hub's clients, which say who they are, are served here as at their own door."""
+    if _HUB in headers.get(b"user-agent", b""):
+        return hf_door.read(body, endpoint)
     value = strict_json.parse_object(body, allowed=_FIELDS, required=("inputs",))
     parameters = value.get("parameters")
     if parameters is None:
@@ -46,4 +51,4 @@ def describe(dataplane: Dataplane, principal: Principal, endpoint: str) -> Respo
     return Response(msgspec.json.encode(answer), media_type="application/json")
 
 
-DOORS = (Door("/models/{endpoint}", read=read, show=describe, post=operations.predict, get=operations.DESCRIBE),)
+DOORS = (Door("/models/{endpoint}", read_framed=read, show=describe, post=operations.predict, get=operations.DESCRIBE),)

@@ -8,7 +8,7 @@ import msgspec
 
 from hanlin.errors import InvalidInput
 from hanlin.gateway.dataplane import Outcome
-from hanlin.gateway.oip_tensors import QUERY, TEXT, Made
+from hanlin.gateway.oip_tensors import CONTEXT, QUERY, QUESTION, TEXT, Made
 from hanlin.types import JsonObject, JsonValue, shorten
 
 
@@ -88,6 +88,8 @@ def _of_vectors(outcome: Outcome) -> list[Made]:
     Vectors of tokens are one row a token, for texts have several lengths; `item` says whose it is.
     """
     body = outcome.body
+    if body.startswith(b'[[{"label"'):  # of labels that the call named
+        return _of_labels(outcome)
     flat, width = msgspec.Raw(b"[%s]" % body.translate(None, b"[]")), body.count(b",", 0, body.index(b"]")) + 1
     if not body.startswith(b"[[["):
         return [Made("embedding", "FP32", [outcome.items, width], flat)]
@@ -129,7 +131,10 @@ _OUTPUTS: dict[str, Callable[[Outcome], list[Made]]] = {
     "embedding": _of_vectors, "token-classification": _of_entities, "reranking": _of_ranks,
 }  # fmt: skip
 # What the metadata of an endpoint of each task says: name, datatype, shape (-1: any length).
-INPUTS: dict[str, list[tuple[str, str, list[int]]]] = {"reranking": [(QUERY, "BYTES", [1]), (TEXT, "BYTES", [-1])]}
+INPUTS: dict[str, list[tuple[str, str, list[int]]]] = {
+    "reranking": [(QUERY, "BYTES", [1]), (TEXT, "BYTES", [-1])],
+    "question-answering": [(QUESTION, "BYTES", [-1]), (CONTEXT, "BYTES", [-1])],
+}
 OUTPUTS: dict[str, list[tuple[str, str, list[int]]]] = {
     "text-classification": [("label", "BYTES", [-1, -1]), ("score", "FP32", [-1, -1])],
     "sentiment": [("label", "BYTES", [-1, -1]), ("score", "FP32", [-1, -1]), ("value", "FP32", [-1])],
@@ -141,7 +146,7 @@ OUTPUTS: dict[str, list[tuple[str, str, list[int]]]] = {
     "reranking": [("index", "INT64", [-1]), ("score", "FP32", [-1])],
 }  # fmt: skip
 _JSON: list[tuple[str, str, list[int]]] = [("json", "BYTES", [1])]
-_SOMETIMES = {"reranking": ["text"], "embedding": ["item"]}  # where parameters ask for it
+_SOMETIMES = {"reranking": ["text"], "embedding": ["item", "label", "score"]}  # where parameters ask for it
 
 
 def tensors_of(task: str) -> tuple[list[JsonObject], list[JsonObject]]:

@@ -20,7 +20,8 @@ from hanlin.gateway.oip_bounds import MAX_NUMBERS, MAX_RANK, check_length
 from hanlin.types import TOKEN_IDS, JsonValue, json_type, shorten
 
 TEXT, QUERY, IDS, MASK = "text", "query", "input_ids", "attention_mask"
-_TAKEN = (TEXT, QUERY, IDS, MASK)
+PAIR, QUESTION, CONTEXT = "text_pair", "question", "context"
+_TAKEN = (TEXT, QUERY, IDS, MASK, PAIR, QUESTION, CONTEXT)
 _WHOLE = ("INT64", "INT32")
 _FORMATS = {"INT64": "q", "INT32": "i", "FP32": "f"}
 _LENGTH = struct.Struct("<I")
@@ -45,7 +46,8 @@ class Made(msgspec.Struct, gc=False):
 
 
 def inputs_of(tensors: Sequence[Given]) -> JsonValue:
-    """Inputs of the task API: a list of texts, a query and texts, or a list of token ids. What else is wrong, the task judges.
+    """Inputs of the task API: texts, a query and texts, questions with their contexts, pairs of texts, or token ids, each in a list
+    of its own kind. What else is wrong, the task judges.
 
     Raises:
         InvalidInput: `unknown_tensor`, `missing_tensor`, `invalid_tensor`, `tensor_too_long`.
@@ -61,6 +63,10 @@ def inputs_of(tensors: Sequence[Given]) -> JsonValue:
         found[tensor.name] = tensor
     if IDS in found and found.keys() <= {IDS, MASK}:
         return _rows(found[IDS], found.get(MASK))
+    if QUESTION in found or CONTEXT in found:
+        return _beside(found, CONTEXT, QUESTION, is_one_enough=True)
+    if PAIR in found:
+        return _beside(found, TEXT, PAIR)
     if TEXT not in found:
         raise InvalidInput("missing_tensor", name=TEXT)
     for name in (IDS, MASK):
@@ -73,6 +79,24 @@ def inputs_of(tensors: Sequence[Given]) -> JsonValue:
     if not isinstance(queries, list) or len(queries) != 1:
         raise _invalid(found[QUERY], "the shape [1]", str(list(found[QUERY].shape))[:60])
     return {"query": queries[0], "texts": texts}
+
+
+def _beside(found: dict[str, Given], name: str, other: str, *, is_one_enough: bool = False) -> JsonValue:
+    """Objects with an element of both tensors each; `is_one_enough`: a single `other` stands beside every `name`."""
+    for known in (name, other):
+        if known not in found:
+            raise InvalidInput("missing_tensor", name=known)
+    for more in found.keys() - {name, other}:
+        raise _invalid(found[more], f"absent beside {other}", "both of them")
+    firsts, seconds = _column(found[name]), _column(found[other])
+    if not isinstance(firsts, list) or not isinstance(seconds, list):
+        return seconds if isinstance(firsts, list) else firsts  # no input of any task, which says so
+    check_length(name, len(firsts))
+    if is_one_enough and len(seconds) == 1:
+        seconds = seconds * len(firsts)
+    if len(seconds) != len(firsts):
+        raise _invalid(found[other], f"as many values as {name}: {len(firsts)}", str(len(seconds)))
+    return [{name: first, other: second} for first, second in zip(firsts, seconds, strict=True)]
 
 
 def _column(tensor: Given) -> JsonValue:
