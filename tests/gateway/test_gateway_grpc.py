@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +13,8 @@ import pytest
 from tests.gateway.grpc_calls import APP, SERVICE, call, infer_request, outputs, parameters_of, refusal, tensor
 from tests.gateway.oip_ways import packed, proposed_of_tensors, scores_by_label, scores_by_place, spans_of_tensors
 from tests.gateway.test_gateway_equality import CHUNK, TEXTS
-from tests.gateway.test_gateway_mistakes import INPUTS
-from tests.gateway.ways import ENDPOINTS, QUERY, WAYS
+from tests.gateway.test_gateway_mistakes import ANSWERED, INPUTS, OTHERWISE
+from tests.gateway.ways import ALL_ENDPOINTS, ENDPOINTS, MORE_WAYS, QUERY, WAYS, Through
 
 from hanlin.errors import FAMILIES
 from hanlin.gateway.proto import open_inference_pb2 as pb
@@ -46,6 +47,7 @@ def test_the_same_texts_give_the_same_numbers_as_the_task_api(doors, channel, ta
         np.testing.assert_allclose(np.array(NUMBERS[task](made), dtype=float), np.array(expected, dtype=float), atol=1e-5, rtol=1e-6)
 
 
+AS_BYTES = {"invalid_unicode": "text_not_utf8"}  # where JSON has escapes
 MISTAKES = {name: (inputs, code) for name, (inputs, (_, code)) in INPUTS.items() if all(isinstance(item, str) for item in inputs)}
 
 
@@ -57,8 +59,39 @@ def test_the_same_mistake_gets_the_same_verdict(channel, task: str, name: str) -
     request = asked(task, ["stands", "for it"])
     request.inputs[0].shape[:] = [len(raw)]
     request.inputs[0].contents.bytes_contents[:] = raw
-    code = {"invalid_unicode": "text_not_utf8"}.get(code, code)  # bytes, where JSON has escapes
-    assert refusal(channel, request) == (("RESOURCE_EXHAUSTED", "") if sum(map(len, raw)) > 1_100_000 else ("INVALID_ARGUMENT", code))
+    is_large = sum(map(len, raw)) > 1_100_000
+    assert refusal(channel, request) == (("RESOURCE_EXHAUSTED", "") if is_large else ("INVALID_ARGUMENT", AS_BYTES.get(code, code)))
+
+
+def of_way(way: Through, texts: list[str]) -> pb.ModelInferRequest:
+    """What the way over REST sends, as a message; lists among the parameters are JSON."""
+    body = way.body(texts)
+    parameters = {name: json.dumps(value) if isinstance(value, list) else value for name, value in body["parameters"].items()}
+    inputs = [tensor(item["name"], item["data"]) for item in body["inputs"]]
+    return pb.ModelInferRequest(model_name=ALL_ENDPOINTS[way.task], inputs=inputs, parameters=parameters_of(parameters))
+
+
+OTHERS = [way for way in MORE_WAYS if way.name in {"oip", "oip-zero-shot"}]
+
+
+@pytest.mark.parametrize("way", OTHERS, ids=lambda way: f"{way.name}-{way.task}")
+def test_every_other_task_answers_and_refuses_as_over_rest(every, channel, way: Through) -> None:
+    texts = [" ".join(text.split(" ")[:40]) for text in TEXTS[:CHUNK]]
+    expected = way.numbers(way.read(way.ask(every.client, texts)))
+    np.testing.assert_allclose(way.numbers(outputs(call(channel, "ModelInfer", of_way(way, texts)))), expected, atol=1e-5, rtol=1e-6)
+    for name, (mistake, code) in MISTAKES.items():
+        request = of_way(way, ["stands", "for it"])  # bytes that are no text take their place
+        place = next(index for index, item in enumerate(request.inputs) if item.name != "question")
+        shown = next(item["data"] for item in way.body(mistake)["inputs"] if item["name"] != "question")
+        raw = [text.encode("utf-8", "surrogatepass") for text in shown]
+        request.inputs[place].shape[:] = [len(raw)]
+        request.inputs[place].contents.bytes_contents[:] = raw
+        if OTHERWISE.get((way.task, name)) == ANSWERED:
+            assert call(channel, "ModelInfer", request).outputs
+        else:
+            is_large = sum(map(len, raw)) > 1_100_000
+            due = ("RESOURCE_EXHAUSTED", "") if is_large else ("INVALID_ARGUMENT", AS_BYTES.get(code, code))
+            assert refusal(channel, request) == due, name
 
 
 CALLERS: dict[str, tuple[Any, str, tuple[str, str]]] = {

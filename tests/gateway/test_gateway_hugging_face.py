@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from huggingface_hub import AsyncInferenceClient, InferenceClient
@@ -17,17 +19,23 @@ def online(monkeypatch: pytest.MonkeyPatch) -> None:
 TEXTS = ["good bad", "w9 w10 w11", "good"]
 
 
-def client(doors, endpoint: str, key: str = "hl_app") -> InferenceClient:
-    return InferenceClient(model=f"{doors.url}/hf/{endpoint}", token=key)
+@pytest.fixture(params=["hf", "models"])
+def address(request: pytest.FixtureRequest) -> str:
+    """The door of its own, and the task API itself."""
+    return str(request.param)
+
+
+def client(doors, endpoint: str, key: str = "hl_app", address: str = "hf") -> InferenceClient:
+    return InferenceClient(model=f"{doors.url}/{address}/{endpoint}", token=key)
 
 
 def pairs(found: object) -> list[tuple[str, float]]:
     return [(item.label, item.score) for item in found]  # type: ignore[attr-defined]
 
 
-def test_texts_are_classified(doors) -> None:
+def test_texts_are_classified(doors, address: str) -> None:
     expected = [(item["label"], item["score"]) for item in doors.post("good bad").json()]
-    asks = client(doors, "sentiment")
+    asks = client(doors, "sentiment", address=address)
     assert pairs(asks.text_classification("good bad")) == expected
     assert pairs(asks.text_classification("good bad", top_k=1)) == expected[:1]
     raw = {"inputs": "good bad", "parameters": {"function_to_apply": "none"}}
@@ -35,8 +43,8 @@ def test_texts_are_classified(doors) -> None:
     assert [score for _, score in pairs(asks.text_classification("good bad", function_to_apply="none"))] == scores
 
 
-def test_features_are_extracted(doors) -> None:
-    asks = client(doors, "vectors")
+def test_features_are_extracted(doors, address: str) -> None:
+    asks = client(doors, "vectors", address=address)
     whole = np.array(doors.post(TEXTS, "vectors").json(), np.float32)
     assert np.array_equal(asks.feature_extraction(TEXTS), whole)
     assert np.array_equal(asks.feature_extraction(TEXTS[0]), whole[0])
@@ -47,21 +55,100 @@ def test_features_are_extracted(doors) -> None:
     np.testing.assert_allclose(found, cut / np.linalg.norm(cut, axis=1, keepdims=True), atol=1e-6)
 
 
-def test_tokens_are_labelled(doors) -> None:
+def test_tokens_are_labelled(doors, address: str) -> None:
     told = doors.post("good w9 w10", "tags").json()
     assert told
-    found = client(doors, "tags").token_classification("good w9 w10")
+    found = client(doors, "tags", address=address).token_classification("good w9 w10")
     assert [(item.word, item.start, item.end) for item in found] == [(item["word"], item["start"], item["end"]) for item in told]
 
 
-def test_sentences_are_compared(doors) -> None:
+def test_sentences_are_compared(doors, address: str) -> None:
     vectors = np.array(doors.post(TEXTS, "vectors").json(), np.float64)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    found = client(doors, "vectors").sentence_similarity(TEXTS[0], TEXTS[1:])
+    found = client(doors, "vectors", address=address).sentence_similarity(TEXTS[0], TEXTS[1:])
     np.testing.assert_allclose(found, unit[1:] @ unit[0], atol=1e-6)
     with pytest.raises(HfHubHTTPError) as error:
         client(doors, "sentiment").sentence_similarity("good", ["bad"])
     assert error.value.response.json()["error"]["code"] == "invalid_inputs"
+
+
+CALLS: dict[str, tuple[str, dict[str, Any], object, dict[str, Any]]] = {
+    "question_answering": (
+        "answers", {"question": "w9", "context": "good w9 w10", "max_answer_len": 4},
+        {"question": "w9", "context": "good w9 w10"}, {"max_answer_len": 4},
+    ),
+    "question_answering, several": (
+        "answers", {"question": "w9", "context": "good w9 w10", "top_k": 2}, {"question": "w9", "context": "good w9 w10"}, {"top_k": 2},
+    ),
+    "fill_mask": (
+        "blanks", {"text": "good [MASK]", "top_k": 2, "targets": ["good", "bad"]}, "good [MASK]", {"top_k": 2, "targets": ["good", "bad"]},
+    ),
+    "text_generation": ("muse", {"prompt": "good bad", "max_new_tokens": 3, "stop": ["w9"]}, "good bad",
+                        {"max_new_tokens": 3, "stop": ["w9"]}),
+    "text_generation, with the prompt": (
+        "muse", {"prompt": "good bad", "max_new_tokens": 3, "return_full_text": True}, "good bad",
+        {"max_new_tokens": 3, "return_full_text": True},
+    ),
+    "translation": ("tongue", {"text": "good bad", "generate_parameters": {"num_beams": 2}}, "good bad", {"num_beams": 2}),
+    "summarization": ("gist", {"text": "good bad", "generate_parameters": {"max_new_tokens": 2}}, "good bad", {"max_new_tokens": 2}),
+    "zero_shot_classification": (
+        "vectors", {"text": "good w9", "candidate_labels": ["w20", "w30"], "hypothesis_template": "about {}", "multi_label": True},
+        "good w9", {"candidate_labels": ["w20", "w30"], "hypothesis_template": "about {}", "multi_label": True},
+    ),
+    "text_classification": ("mood", {"text": "good bad", "top_k": 1}, "good bad", {"top_k": 1}),
+    "token_classification": (
+        "tags", {"text": "good w9", "aggregation_strategy": "none", "ignore_labels": ["O"]}, "good w9",
+        {"aggregation_strategy": "none", "ignore_labels": ["O"]},
+    ),
+}  # fmt: skip
+
+
+def as_told(found: Any) -> Any:
+    """Of the client's values what our answers have."""
+    if isinstance(found, list):
+        return [as_told(item) for item in found]
+    return {name: value for name, value in vars(found).items() if value is not None} if hasattr(found, "__dict__") else found
+
+
+def is_within(found: Any, told: Any) -> bool:
+    """Whether the client has what the task API tells, in so far as it has a word for it."""
+    if isinstance(told, list):
+        return isinstance(found, list) and len(found) == len(told) and all(map(is_within, found, told))
+    if isinstance(found, str):
+        return bool(found == told["generated_text"])
+    shared = found.keys() & told.keys()
+    return bool(shared) and all(found[name] == told[name] for name in shared)
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_every_task_of_the_client_is_served(every, address: str, name: str) -> None:
+    """By the method of that name, sync and async, as the task API answers the same call."""
+    endpoint, options, inputs, parameters = CALLS[name]
+    answer = every.client.post(f"/models/{endpoint}", json={"inputs": inputs, "parameters": parameters})
+    assert answer.status_code == 200, answer.text
+    method = name.partition(",")[0]
+    found = as_told(getattr(client(every, endpoint, address=address), method)(**options))
+    assert is_within(found, answer.json()), (found, answer.json())
+    async with AsyncInferenceClient(model=f"{every.url}/{address}/{endpoint}", token="hl_app") as asks:
+        assert as_told(await getattr(asks, method)(**options)) == found
+
+
+@pytest.mark.parametrize(
+    ("method", "endpoint", "options", "name"),
+    [
+        ("text_generation", "muse", {"prompt": "good", "watermark": True}, "watermark"),
+        ("text_generation", "muse", {"prompt": "good", "details": True}, "details"),
+        ("question_answering", "answers", {"question": "w9", "context": "good", "align_to_words": True}, "align_to_words"),
+        ("translation", "tongue", {"text": "good", "src_lang": "en", "tgt_lang": "zh"}, "src_lang"),
+        ("summarization", "gist", {"text": "good", "generate_parameters": {"beams": 2}}, "beams"),
+    ],
+)
+def test_a_parameter_that_is_not_known_is_refused_by_name(every, method: str, endpoint: str, options: dict, name: str) -> None:
+    with pytest.raises(HfHubHTTPError) as error:
+        getattr(client(every, endpoint), method)(**options)
+    told = error.value.response.json()["error"]
+    assert told["code"] == "unknown_parameter"
+    assert name in told["message"]
 
 
 async def test_async(doors) -> None:

@@ -221,13 +221,16 @@ BY_KIND: dict[tuple[str, str], list[Through]] = {}
 for each in MORE_WAYS:
     BY_KIND.setdefault((each.task, "zero-shot" if "zero-shot" in each.name else ""), []).append(each)
 ANSWERED = (200, "")
+OBJECTS = ("object among texts", "empty object among texts", "object for texts", "empty object for texts")
+IN_WINDOWS = ("too many tokens", "too many tokens in the last", "one token too many")
+BESIDE_A_MASK = ("combining marks alone", "control characters alone", "zero width alone")
 # What these tasks see otherwise, at every door alike.
 OTHERWISE: dict[tuple[str, str], VERDICT] = (
-    {("text-generation", f"{kind}object {place}"): (422, "invalid_messages") for kind in ("", "empty ") for place in ("among texts", "for texts")}
+    {("text-generation", name): (422, "invalid_messages") for name in OBJECTS}
     | {("question-answering", f"{name} for texts"): (422, "invalid_question") for name in ALONE}
-    | {("question-answering", name): ANSWERED for name in ("too many tokens", "too many tokens in the last", "one token too many")}  # windows
-    | {("fill-mask", f"{name} alone"): ANSWERED for name in ("combining marks", "control characters", "zero width")}  # beside the mask
-)  # fmt: skip
+    | {("question-answering", name): ANSWERED for name in IN_WINDOWS}
+    | {("fill-mask", name): ANSWERED for name in BESIDE_A_MASK}
+)
 
 
 @pytest.mark.parametrize("kind", BY_KIND, ids="-".join)
