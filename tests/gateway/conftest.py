@@ -123,7 +123,7 @@ class Stack:
         return [line for line in map(json.loads, path.read_text().splitlines()) if line[0] == number] if path.exists() else []
 
     def wait_state(self, number: str, state: str) -> list[object]:
-        for _ in range(600):
+        for _ in range(2400):
             if found := [line for line in self.states(number) if line[1] == state]:
                 return found[-1]
             time.sleep(0.05)

@@ -22,7 +22,7 @@ MAX_TOKENS = 16
 _NAMES = {"max_tokens": "max_new_tokens", "temperature": "temperature", "top_p": "top_p", "seed": "seed", "echo": "return_full_text"}
 # What OpenAI's clients may send and we take at one value alone: anything else would be answered otherwise than asked.
 _FIXED: JsonObject = {
-    "n": 1, "best_of": 1, "stream": False, "suffix": None, "logprobs": None, "presence_penalty": 0, "frequency_penalty": 0,
+    "n": 1, "best_of": 1, "stream": False, "suffix": None, "logprobs": None, "presence_penalty": 0.0, "frequency_penalty": 0.0,
     "logit_bias": {},
 }  # fmt: skip
 _FIELDS = ("model", "prompt", *_NAMES, "stop", "user", *_FIXED)
@@ -33,8 +33,10 @@ def read_completion(body: bytes, _: str) -> Ask:
     value = strict_json.parse_object(body, allowed=_FIELDS, required=("model", "prompt"))
     model = text(value, "model")
     for name, only in _FIXED.items():
-        if value.get(name) not in (None, only):
+        if value.get(name) is not None and not _is_same(value[name], only):
             raise InvalidInput("invalid_parameter", name=name, expected=msgspec.json.encode(only).decode(), found=json_type(value[name]))
+    if value.get("user") is not None:
+        text(value, "user")
     prompt = value["prompt"]
 
     def write(outcome: Outcome) -> bytes:
@@ -43,10 +45,15 @@ def read_completion(body: bytes, _: str) -> Ask:
     return Ask(model, prompt if isinstance(prompt, list) else [prompt], _parameters(value), "text-generation", write)
 
 
+def _is_same(found: JsonValue, only: JsonValue) -> bool:
+    """In type, too: to Python `True` is 1 and `1.0` as well. Penalties may be whole numbers."""
+    return found == only and (type(found) is type(only) or (type(found) is int and isinstance(only, float)))
+
+
 def _parameters(value: JsonObject) -> JsonObject:
     found = {ours: value[theirs] for theirs, ours in _NAMES.items() if value.get(theirs) is not None}
     found.setdefault("max_new_tokens", MAX_TOKENS)
-    if found.get("temperature") == 0:  # their word for the likeliest token
+    if _is_same(found.get("temperature"), 0.0):  # their word for the likeliest token
         del found["temperature"]
         found["do_sample"] = False
     if (stop := value.get("stop")) is not None:

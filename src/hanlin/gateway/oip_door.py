@@ -84,7 +84,8 @@ def _inputs(inputs: JsonValue, body: bytes, place: int) -> list[Given]:
 def _outputs(value: JsonObject, *, is_binary: bool) -> dict[str, bool]:
     """Whether each output that is wanted shall be in binary form; empty: all are wanted."""
     asked: dict[str, bool] = {}
-    for item in _objects(value.get("outputs") or [], "outputs", _OUTPUT, required=("name",)):
+    outputs = value.get("outputs")
+    for item in _objects([] if outputs is None else outputs, "outputs", _OUTPUT, required=("name",)):
         own = _object(item, "parameters", allowed=("binary_data",))
         asked[text_field(item, "name")] = flag(own, "binary_data", default=is_binary)
     return asked

@@ -74,7 +74,7 @@ INFER = Operation(
             {"name": "score", "datatype": "FP32", "shape": [1, 2], "data": [0.98, 0.02]},
         ],
     },
-    body_of("inputs", id=MAYBE_WORD, parameters=_ANYTHING, inputs=many(_INPUT), outputs=many(_OUTPUT)),
+    body_of("inputs", id=MAYBE_WORD, parameters=_ANYTHING, inputs=many(_INPUT), outputs={**many(_OUTPUT), "type": ["array", "null"]}),
     {
         "text-classification": _text("The food was wonderful."), "embedding": _text("How do I return a parcel?", "Sending goods back"),
         "token-classification": _text("Ada Lovelace lived in London."), "reranking": _RANKING,

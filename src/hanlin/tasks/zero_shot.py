@@ -26,7 +26,8 @@ TEMPLATE = "This example is {}."
 _NEUTRAL = "something"  # what each label is held against where several may apply
 
 _CANDIDATES = words(
-    "candidate_labels", "labels to put each text under; given, the answer is scores of labels and no vectors", default=(),
+    "candidate_labels",
+    "labels to put each text under, or one string of them with commas; given, the answer is scores of labels and no vectors", default=(),
     limit=MAX_CANDIDATES, example=("travel", "cooking"),
 )  # fmt: skip
 
