@@ -73,6 +73,41 @@ async def test_every_body_has_an_example_that_runs_and_is_answered_as_told(clien
         ready()
 
 
+OTHERS = ("1", 1, 1.0, 0.5, True, None, [], [None], {}, {"a": 1})
+
+
+def is_wrong(schema: dict, value: object, components: dict) -> bool:
+    """By the schema, where `1.0` is no whole number."""
+    if isinstance(value, float) and value == int(value) and "integer" in str(schema) and "number" not in str(schema):
+        return True
+    return not Draft202012Validator({**schema, "components": components}).is_valid(value)
+
+
+async def test_a_field_of_another_type_is_refused(client, platform, owner) -> None:
+    """C028, for each field of each body, those of every kind of job too; what is refused changes nothing."""
+    described = (await client.get("/openapi.json")).json()
+    schemas = described["components"]["schemas"]
+    asked = 0
+    for method, path, operation, kind, value in bodies(described):
+        if "x-scope" not in operation or kind != "application/json":
+            continue
+        schema = operation["requestBody"]["content"][kind]["schema"]
+        names = [one["$ref"].rpartition("/")[2] for one in (schema, *schema.get("anyOf", ())) if "$ref" in one]
+        fields = schemas[f"{value['kind']}.job" if names == ["JobRequest"] else names[0]]["properties"]
+        good = sent(platform, owner, value)
+        for place, inner in (
+            (good, fields),
+            *([(good["config"], schemas[f"{value['kind']}.config"]["properties"])] if "config" in good else []),
+        ):
+            for name, one in inner.items():
+                for other in (other for other in OTHERS if is_wrong(one, other, described["components"])):
+                    body = {**good, "config": {**place, name: other}} if place is not good else {**good, name: other}
+                    answer = await client.request(method.upper(), path.format(**IN_PATHS), json=body)
+                    assert answer.status_code == 422, (path, name, other, answer.text)
+                    asked += 1
+    assert asked > 500
+
+
 async def test_the_page_shows_the_examples_and_all_fields(client) -> None:
     shown = page((await client.get("/openapi.json")).json())
     part = shown.partition("<code>/api/v1/deployments</code> Deploy")[2].partition("</details>")[0]

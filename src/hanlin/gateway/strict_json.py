@@ -135,4 +135,4 @@ def _check_unicode(value: JsonValue, index: int | None = None) -> None:
     elif isinstance(value, dict):
         for name, item in value.items():
             _check_unicode(name)
-            _check_unicode(item)
+            _check_unicode(item, None if isinstance(item, list) else index)  # a list counts its own; a text is of the item it stands in

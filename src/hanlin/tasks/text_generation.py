@@ -111,7 +111,10 @@ class TextGeneration:
                 said = talk_row(talk, encoder, spec, index=index, is_cut=policy != "refuse", is_asking=True)
                 rows.append([*encoder.head, *said.ids])
                 continue
-            found = encoder.plan([text], "truncate" if policy == "window" else policy)
+            try:
+                found = encoder.plan([text], "truncate" if policy == "window" else policy)
+            except InvalidInput as error:  # each is planned alone, and would be told as the first
+                raise InvalidInput.of(error.code, {**error.params, "index": index}) from error
             rows.append(found.rows[0][: len(found.rows[0]) - len(encoder.tail)])
             cut += [index] * len(found.cut)
         return Encoded(
