@@ -33,9 +33,11 @@ from hanlin.client.values import (
     Variant,
 )
 from hanlin.client.values_answers import Entity, Prediction, Ranked, Scored
+from hanlin.client.values_language import Argument, Filled, FoundAnswer, Frame, Meaning, SlotSpan, SqlQuery, Written
 
 __all__ = [
     "Answer",
+    "Argument",
     "Ask",
     "AsyncHanlin",
     "Certificate",
@@ -47,11 +49,15 @@ __all__ = [
     "Embed",
     "Endpoint",
     "Entity",
+    "Filled",
+    "FoundAnswer",
+    "Frame",
     "Hanlin",
     "Job",
     "JobEvent",
     "Key",
     "MapOptions",
+    "Meaning",
     "Message",
     "Model",
     "ModelVersion",
@@ -61,9 +67,12 @@ __all__ = [
     "Ranked",
     "Rollback",
     "Scored",
+    "SlotSpan",
+    "SqlQuery",
     "TagTokens",
     "Task",
     "UploadedFile",
     "Variant",
     "Warned",
+    "Written",
 ]

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import overload
 
 from pydantic import JsonValue
 
 from hanlin.client import inference_calls, replies
 from hanlin.client.core import AsyncCore, Core
+from hanlin.client.inference_calls import Texts, texts_of
+from hanlin.client.language import Language
+from hanlin.client.language_async import AsyncLanguage
 from hanlin.client.maps import AsyncMaps, Maps
 from hanlin.client.values import Aggregation, Answer, Endpoint
 from hanlin.client.values_answers import Entity, Prediction, Ranked
-from hanlin.errors import InvalidInput
 
 
-def _texts_of(inputs: str | list[str] | tuple[str, ...]) -> list[str]:
-    """The texts of one call. Raises InvalidInput (`invalid_inputs`) for what is neither a string nor a list."""
-    if isinstance(inputs, str):
-        return [inputs]
-    if isinstance(inputs, bytes) or not isinstance(inputs, Iterable):
-        raise InvalidInput("invalid_inputs", found="null" if inputs is None else type(inputs).__name__)
-    return list(inputs)
-
-
-class Inference(Maps):
+class Inference(Maps, Language):
     """Blocking calls."""
 
     def __init__(self, core: Core) -> None:
@@ -36,11 +28,9 @@ class Inference(Maps):
     def classify(
         self, endpoint: str, inputs: list[str] | tuple[str, ...], *, top_k: int | None = None, truncate: bool = False
     ) -> list[Prediction]: ...
-    def classify(
-        self, endpoint: str, inputs: str | list[str] | tuple[str, ...], *, top_k: int | None = None, truncate: bool = False
-    ) -> Prediction | list[Prediction]:
+    def classify(self, endpoint: str, inputs: Texts, *, top_k: int | None = None, truncate: bool = False) -> Prediction | list[Prediction]:
         """Labels with scores, best first: one Prediction for a string, a list of them for a list."""
-        texts = _texts_of(inputs)
+        texts = texts_of(inputs)
         found = self._core.call(inference_calls.classify(endpoint, texts, top_k=top_k, truncate=truncate))
         return found[0] if isinstance(inputs, str) else found
 
@@ -55,11 +45,11 @@ class Inference(Maps):
         normalize: bool | None = None, truncate: bool = False,
     ) -> list[list[float]]: ...  # fmt: skip
     def embed(
-        self, endpoint: str, inputs: str | list[str] | tuple[str, ...], *, dimensions: int | None = None, prompt_name: str | None = None,
+        self, endpoint: str, inputs: Texts, *, dimensions: int | None = None, prompt_name: str | None = None,
         normalize: bool | None = None, truncate: bool = False,
     ) -> list[float] | list[list[float]]:  # fmt: skip
         """One vector for a string, a list of them for a list; `dimensions` keeps the first values of each."""
-        texts = _texts_of(inputs)
+        texts = texts_of(inputs)
         options = {"dimensions": dimensions, "prompt_name": prompt_name, "normalize": normalize, "truncate": truncate or None}
         found = self._core.call(inference_calls.embed(endpoint, texts, options))
         return found[0] if isinstance(inputs, str) else found
@@ -89,11 +79,11 @@ class Inference(Maps):
         ignore_labels: list[str] | None = None, truncate: bool = False,
     ) -> list[list[Entity]]: ...  # fmt: skip
     def tag_tokens(
-        self, endpoint: str, inputs: str | list[str] | tuple[str, ...], *, aggregation_strategy: Aggregation = "simple",
+        self, endpoint: str, inputs: Texts, *, aggregation_strategy: Aggregation = "simple",
         ignore_labels: list[str] | None = None, truncate: bool = False,
     ) -> list[Entity] | list[list[Entity]]:  # fmt: skip
         """Entities with their places in the text, or with `none` every token: one list for a string, a list of them for a list."""
-        texts = _texts_of(inputs)
+        texts = texts_of(inputs)
         ignored: list[JsonValue] | None = None if ignore_labels is None else [*ignore_labels]
         options = {"aggregation_strategy": aggregation_strategy, "ignore_labels": ignored, "truncate": truncate or None}
         found = self._core.call(inference_calls.tag_tokens(endpoint, texts, options))
@@ -112,7 +102,7 @@ class Inference(Maps):
         return self._core.call(inference_calls.describe(endpoint))
 
 
-class AsyncInference(AsyncMaps):
+class AsyncInference(AsyncMaps, AsyncLanguage):
     """The same with `await`."""
 
     def __init__(self, core: AsyncCore) -> None:
@@ -125,10 +115,10 @@ class AsyncInference(AsyncMaps):
         self, endpoint: str, inputs: list[str] | tuple[str, ...], *, top_k: int | None = None, truncate: bool = False
     ) -> list[Prediction]: ...
     async def classify(
-        self, endpoint: str, inputs: str | list[str] | tuple[str, ...], *, top_k: int | None = None, truncate: bool = False
+        self, endpoint: str, inputs: Texts, *, top_k: int | None = None, truncate: bool = False
     ) -> Prediction | list[Prediction]:
         """Labels with scores, best first: one Prediction for a string, a list of them for a list."""
-        texts = _texts_of(inputs)
+        texts = texts_of(inputs)
         found = await self._core.call(inference_calls.classify(endpoint, texts, top_k=top_k, truncate=truncate))
         return found[0] if isinstance(inputs, str) else found
 
@@ -143,11 +133,11 @@ class AsyncInference(AsyncMaps):
         normalize: bool | None = None, truncate: bool = False,
     ) -> list[list[float]]: ...  # fmt: skip
     async def embed(
-        self, endpoint: str, inputs: str | list[str] | tuple[str, ...], *, dimensions: int | None = None, prompt_name: str | None = None,
+        self, endpoint: str, inputs: Texts, *, dimensions: int | None = None, prompt_name: str | None = None,
         normalize: bool | None = None, truncate: bool = False,
     ) -> list[float] | list[list[float]]:  # fmt: skip
         """One vector for a string, a list of them for a list; `dimensions` keeps the first values of each."""
-        texts = _texts_of(inputs)
+        texts = texts_of(inputs)
         options = {"dimensions": dimensions, "prompt_name": prompt_name, "normalize": normalize, "truncate": truncate or None}
         found = await self._core.call(inference_calls.embed(endpoint, texts, options))
         return found[0] if isinstance(inputs, str) else found
@@ -177,11 +167,11 @@ class AsyncInference(AsyncMaps):
         ignore_labels: list[str] | None = None, truncate: bool = False,
     ) -> list[list[Entity]]: ...  # fmt: skip
     async def tag_tokens(
-        self, endpoint: str, inputs: str | list[str] | tuple[str, ...], *, aggregation_strategy: Aggregation = "simple",
+        self, endpoint: str, inputs: Texts, *, aggregation_strategy: Aggregation = "simple",
         ignore_labels: list[str] | None = None, truncate: bool = False,
     ) -> list[Entity] | list[list[Entity]]:  # fmt: skip
         """Entities with their places in the text, or with `none` every token: one list for a string, a list of them for a list."""
-        texts = _texts_of(inputs)
+        texts = texts_of(inputs)
         ignored: list[JsonValue] | None = None if ignore_labels is None else [*ignore_labels]
         options = {"aggregation_strategy": aggregation_strategy, "ignore_labels": ignored, "truncate": truncate or None}
         found = await self._core.call(inference_calls.tag_tokens(endpoint, texts, options))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import mul
 from typing import TypeVar
@@ -18,6 +18,16 @@ from hanlin.client.values_answers import Entity, Prediction, Ranked
 from hanlin.errors import Internal, InvalidInput
 
 T = TypeVar("T")
+Texts = str | list[str] | tuple[str, ...]
+
+
+def texts_of(inputs: Texts) -> list[str]:
+    """The texts of one call. Raises InvalidInput (`invalid_inputs`) for what is neither a string nor a list."""
+    if isinstance(inputs, str):
+        return [inputs]
+    if isinstance(inputs, bytes) or not isinstance(inputs, Iterable):
+        raise InvalidInput("invalid_inputs", found="null" if inputs is None else type(inputs).__name__)
+    return list(inputs)
 
 
 def predict(endpoint: str, inputs: JsonValue, parameters: JsonObject, parse: Callable[[Reply], T]) -> Call[T]:

@@ -65,7 +65,7 @@ class Classify(_Named):
 
     def to_json(self, answer: Prediction) -> JsonValue:
         """See Question."""
-        rows: list[JsonValue] = [{"label": scored.label, "score": scored.score} for scored in answer]
+        rows: list[JsonValue] = [scored.model_dump(mode="json", exclude_none=True) for scored in answer]
         return {"rows": rows, "is_truncated": answer.is_truncated, "num_windows": answer.num_windows}
 
     def from_json(self, value: JsonValue) -> Prediction:

@@ -10,10 +10,17 @@ from hanlin.client.value import Value
 
 
 class Scored(Value):
-    """One label and how likely it is, 0 to 1."""
+    """One label and how likely it is, 0 to 1.
+
+    Attributes:
+        passes: whether it applies, where several labels may.
+        value: where the text stands on the scale of the labels, where they have one.
+    """
 
     label: str
     score: float
+    passes: bool | None = None
+    value: float | None = None
 
 
 class Ranked(Value):

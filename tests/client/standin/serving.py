@@ -46,6 +46,8 @@ def rank(inputs: dict, parameters: dict) -> list:
 
 def find(inputs: dict | list[dict], parameters: dict) -> dict | list:
     """The first capitalised word answers every question; of documents that of the last one."""
+    if isinstance(inputs, dict) and "context" in inputs:
+        return find([inputs], parameters)[0]
     if isinstance(inputs, dict):
         (answer,) = find([{"context": inputs["documents"][-1]}], parameters)
         return {**answer, "document": len(inputs["documents"]) - 1}
