@@ -7,6 +7,7 @@ from itertools import pairwise, product
 from pathlib import Path
 
 import httpx
+import openai
 import pytest
 
 from hanlin.client import Hanlin
@@ -93,6 +94,24 @@ def test_completions_as_openai_has_them(server, counter: dict) -> None:
     refused = httpx.post(f"{server.url}/v1/completions", json=body | {"stream": True}, headers=headers, timeout=60)
     assert refused.status_code in (400, 422)
     assert "stream" in refused.text
+
+
+def test_completions_by_openais_own_client_at_once_and_in_a_batch(server, counter: dict) -> None:
+    prompts = [f"<|im_start|>user\nagain say {number}<|im_end|>\n<|im_start|>assistant\n" for number in NUMBERS[:2]]
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.key, max_retries=0) as asks:
+        answer = asks.completions.create(model="counter", prompt=prompts, max_tokens=8, temperature=0)
+        assert [choice.text for choice in answer.choices] == NUMBERS[1:3]
+        assert answer.usage is not None and answer.usage.completion_tokens > 0
+        bodies = [{"model": "counter", "prompt": prompt, "temperature": 0} for prompt in prompts]
+        lines = [{"custom_id": str(n), "method": "POST", "url": "/v1/completions", "body": body} for n, body in enumerate(bodies)]
+        file = asks.files.create(file=("lines.jsonl", "\n".join(map(json.dumps, lines)).encode()), purpose="batch")
+        batch = asks.batches.create(input_file_id=file.id, endpoint="/v1/completions", completion_window="24h")
+        with server.client() as client:
+            client.jobs.wait(batch.id.replace("batch_", "job_"), timeout=120)
+        made = asks.batches.retrieve(batch.id).output_file_id
+        assert made is not None
+        rows = [json.loads(row) for row in asks.files.content(made).text.splitlines()]
+    assert [row["response"]["body"]["choices"][0]["text"] for row in rows] == NUMBERS[1:3]
 
 
 def test_a_batch_goes_on_row_by_row(client: Hanlin, counter: dict, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from hanlin.types import JsonObject, ModelRef, check_name, is_digest, shorten
 _DATASET_REF = re.compile(r"[^:]+(:[0-9]{1,9})?")
 _PART = re.compile(r"[^/\\\x00-\x1f\x7f]{1,200}")
 _Model = TypeVar("_Model", bound=BaseModel)
+BatchUrl = Literal["/v1/embeddings", "/v1/completions", "/v1/moderations", "/v1/rerank"]  # of the lines of a batch
 
 
 def _dataset_name(text: str) -> str:
@@ -220,9 +221,7 @@ class Batch(JobKind):
     kind = "batch"
     lane = "batch"
     endpoint: EndpointName | None = Field(None, description="who answers")
-    url: Literal["/v1/embeddings", "/v1/moderations", "/v1/rerank"] | None = Field(
-        None, description="instead of an endpoint: the file has lines of requests as `/v1/batches` does"
-    )
+    url: BatchUrl | None = Field(None, description="instead of an endpoint: the file has lines of requests as `/v1/batches` does")
     file: FileItem
     format: Literal["", "jsonl", "json", "csv", "tsv", "parquet"] = Field("", description="form of the file; empty finds it out")
     text: str = Field("", max_length=1000, description="header of the text column; empty finds it out")

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Query
 from pydantic import Field, JsonValue
 
 from hanlin.control import batches
+from hanlin.control.job_kinds import BatchUrl
 from hanlin.control.platform import Platform
 from hanlin.gateway.control_api_routing import Caller, Language, Routes, refused
 from hanlin.gateway.control_api_wire import Answer, Sent
@@ -20,7 +21,10 @@ from hanlin.types import JsonObject
 
 Status = Literal["validating", "in_progress", "finalizing", "completed", "failed", "expired", "cancelling", "cancelled"]
 _ENDED: dict[str, Status] = {"succeeded": "completed", "cancelled": "cancelled"}
-_EXAMPLES: dict[str, JsonObject] = {"vectors": {"input_file_id": "file-9d2c41f0", "endpoint": "/v1/embeddings", "completion_window": "24h"}}
+_EXAMPLES: dict[str, JsonObject] = {
+    "vectors": {"input_file_id": "file-9d2c41f0", "endpoint": "/v1/embeddings", "completion_window": "24h"},
+    "texts": {"input_file_id": "file-9d2c41f0", "endpoint": "/v1/completions", "completion_window": "24h", "metadata": {"for": "a book"}},
+}
 
 
 class BatchRequest(Sent):
