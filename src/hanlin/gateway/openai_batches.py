@@ -31,7 +31,7 @@ class BatchRequest(Sent):
     """A batch to queue."""
 
     input_file_id: str = Field(max_length=100, description="a file of purpose `batch`: lines of custom_id, method, url and body")
-    endpoint: Literal["/v1/embeddings", "/v1/moderations", "/v1/rerank"] = Field(description="the url of every line")
+    endpoint: BatchUrl = Field(description="the url of every line")
     completion_window: Literal["24h"] = Field(description="rows that are not done by then are given up")
     metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] | None = Field(None, max_length=16)
 
