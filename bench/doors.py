@@ -178,9 +178,8 @@ def main() -> None:
     if options.only in {None, "cost"}:
         show_costs()
     for part in [part for part in PARTS if options.only in {None, part}]:
-        print(
-            f"\n{PARTS[part]}\n\n| task | door | requests/s | of the task API's | median of the rounds | in each |\n|---|---|---|---|---|---|"
-        )
+        print(f"\n{PARTS[part]}\n\n| task | door | requests/s | of the task API's | median of the rounds | in each |")
+        print("|---|---|---|---|---|---|")
         with tempfile.TemporaryDirectory() as scratch:
             models = {"embedding": [str(embedder(REAL)), REAL]} if part == "real" else fake_models(Path(scratch))
             found = rates(Path(scratch), models, options)
