@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from hanlin.cli import curl
+from hanlin.demo.story import curl as story_curl
+from hanlin.demo.story import made
+from hanlin.errors import EngineFailed
 
 URL = "http://127.0.0.1:1/models/sentiment"
 
@@ -43,3 +47,12 @@ def test_deploy_prints_it_without_the_key(run, world, standin, monkeypatch: pyte
     done = run("deploy", "sentiment-zh", "--endpoint", "sentiment")
     assert f"$(cat {tmp_path}/home/owner.key)" in done.out
     assert standin.KEY not in done.out
+
+
+def test_the_demos_call_is_made_by_curl_itself(world, standin, tmp_path: Path) -> None:
+    (tmp_path / "owner.key").write_text(standin.KEY + "\n", encoding="utf-8")
+    found = json.loads(made(story_curl(world.url, "sentiment", "it's 很好", tmp_path / "owner.key")))
+    assert found[0]["label"] == "pos"
+    (tmp_path / "owner.key").write_text("hl_other", encoding="utf-8")
+    with pytest.raises(EngineFailed):
+        made(story_curl(world.url, "sentiment", "好", tmp_path / "owner.key"))
