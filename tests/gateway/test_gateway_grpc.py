@@ -290,14 +290,14 @@ def test_a_message_over_the_limit_is_refused(channel) -> None:
     assert call(channel, "ModelInfer", infer_request("sentiment", ["good"])).model_name == "sentiment"
 
 
-def test_metadata_are_those_of_rest(doors, channel) -> None:
+def test_metadata_are_those_of_rest(every, channel) -> None:
     def listed(message: Any) -> list[tuple[str, str, list[int]]]:
         return [(item.name, item.datatype, list(item.shape)) for item in message]
 
-    for endpoint in ENDPOINTS.values():
+    for endpoint in ALL_ENDPOINTS.values():
         told, rest = (
             call(channel, "ModelMetadata", pb.ModelMetadataRequest(name=endpoint)),
-            doors.client.get(f"/v2/models/{endpoint}").json(),
+            every.client.get(f"/v2/models/{endpoint}").json(),
         )
         assert listed(told.inputs) == [(item["name"], item["datatype"], item["shape"]) for item in rest["inputs"]]
         assert listed(told.outputs) == [(item["name"], item["datatype"], item["shape"]) for item in rest["outputs"]]
@@ -306,9 +306,9 @@ def test_metadata_are_those_of_rest(doors, channel) -> None:
         assert config.parameters["max_items"].string_value == "32"
         assert [item.data_type for item in config.input] == [pb.TYPE_STRING] * len(config.input)
     index = call(channel, "RepositoryIndex", pb.RepositoryIndexRequest(ready=True)).models
-    assert {(item.name, item.version, item.state) for item in index} == {(name, "1", "READY") for name in ENDPOINTS.values()}
+    assert {(item.name, item.version, item.state) for item in index} == {(name, "1", "READY") for name in ALL_ENDPOINTS.values()}
     assert call(channel, "ModelStatistics", pb.ModelStatisticsRequest(name="sentiment")).model_stats[0].inference_count > 0
-    assert len(call(channel, "ModelStatistics").model_stats) == len(ENDPOINTS)
+    assert len(call(channel, "ModelStatistics").model_stats) == len(ALL_ENDPOINTS)
 
 
 def test_orders_need_the_scope_and_make_sense(channel) -> None:
