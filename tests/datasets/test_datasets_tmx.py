@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import codecs
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from hanlin.datasets import ReadOptions, SourceFile, ingest, read_split
-from hanlin.datasets.formats import FIELD_FORMATS
+from hanlin.datasets import ReadOptions, SourceFile, ingest, lines, read_split
+from hanlin.datasets.formats import FIELD_FORMATS, tmx
 from hanlin.datasets.lines import Meter
 from hanlin.datasets.report import DatasetReport
 from hanlin.datasets.values import BadRow
@@ -108,6 +109,20 @@ def test_variants_of_a_language_are_one_unless_there_is_no_other(tmp_path: Path)
 def test_codes_of_markup_are_no_words_and_marked_words_are(tmp_path: Path) -> None:
     text = 'Press <bpt i="1">&lt;b&gt;</bpt>Save<ept i="1">&lt;/b&gt;</ept> <hi>now</hi>, A &amp; B'
     assert fields_of(tmp_path, memory(unit(en=text, zh="按“保存”")))[0]["source"] == "Press Save now, A & B"
+
+
+def test_a_file_may_be_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tmx, "read_pieces", partial(lines.read_pieces, size=50))
+    plain = memory(*pairs())
+    _, found = take(tmp_path, plain.replace("\n", ""))
+    assert found == {f"Row {n} is new.": f"第{n}行是新的。" for n in range(20)}
+
+
+@pytest.mark.parametrize("size", [7, 8, 9, 50])
+def test_entities_are_found_wherever_a_line_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(tmx, "read_pieces", partial(lines.read_pieces, size=size))
+    declared = memory(*pairs(15)).replace('"tmx14.dtd">', '"tmx14.dtd" [<!ENTITY a "b">]>').replace("\n", "")
+    assert refusal(tmp_path, declared).code == "xml_unreadable"
 
 
 def test_units_without_a_language_are_called_by_their_places(tmp_path: Path) -> None:

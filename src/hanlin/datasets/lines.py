@@ -62,5 +62,19 @@ def read_lines(path: Path, encoding: Encoding, meter: Meter, *, limit: int = MAX
                 yield Line(number, start[:1000], is_whole=False)
 
 
+def read_pieces(path: Path, encoding: Encoding, meter: Meter, *, size: int = 65_536) -> Iterator[Line]:
+    """The same where lines mean nothing and may be as long as the file: what is longer than `size` comes in pieces of one number."""
+    with path.open("rb") as raw:
+        raw.seek(encoding.bom_bytes)
+        with io.TextIOWrapper(raw, encoding=encoding.codec, errors=encoding.errors, newline="") as stream:
+            number = count = 1
+            while text := stream.readline(size):
+                yield Line(number, text)
+                number += text[-1] in "\r\n"
+                count += 1
+                if count % 5000 == 0:
+                    meter.show(_position(raw))
+
+
 def _position(raw: BinaryIO) -> int:
     return raw.tell()

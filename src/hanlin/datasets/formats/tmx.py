@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
 from hanlin.datasets.formats import FIELD_FORMATS
-from hanlin.datasets.lines import Meter, read_lines
+from hanlin.datasets.lines import Meter, read_pieces
 from hanlin.datasets.values import BadRow, Row, SourceFile
 from hanlin.encodings import Encoding
 from hanlin.errors import InvalidInput
@@ -55,10 +55,11 @@ def _units(file: SourceFile, encoding: Encoding, meter: Meter) -> Iterator[_Unit
     header = ""
     body: Element | None = None
     started = number = 0
-    for line in read_lines(file.path, encoding, meter):
-        if line.problem or any(mark in line.text for mark in _DECLARATIONS):
+    tail = ""  # a mark may stand across two pieces
+    for line in read_pieces(file.path, encoding, meter):
+        if line.problem or any(mark in tail + line.text for mark in _DECLARATIONS):
             raise InvalidInput("xml_unreadable", file=file.name[:200], line=line.number)
-        number = line.number
+        number, tail = line.number, line.text[-len(_DECLARATIONS[1]) :]
         try:
             parser.feed(line.text)  # of text that is decoded the parser passes over what it says of its encoding
             for event, element in cast("Iterator[tuple[str, Element]]", parser.read_events()):
