@@ -15,9 +15,10 @@ from hanlin.compression.base import convert
 from hanlin.engines import load_variant
 from hanlin.models.allowed import MODEL_TYPES
 from hanlin.models.importing import import_folder
-from hanlin.models.pretrained import build_from_base, rate_scales
+from hanlin.models.pretrained import build_from_base
 from hanlin.models.slow_tokenizers import convert as tokenizer_of
 from hanlin.networks.head import Head
+from hanlin.networks.rates import rate_scales
 
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefgh", *(f"##{letter}" for letter in "abcdefgh"), "good", "bad"]
 LABELS = {

@@ -16,10 +16,11 @@ from tokenizers import Tokenizer
 from hanlin.errors import HanlinError, InvalidInput
 from hanlin.models.heads import NO_LABELS
 from hanlin.models.importing import import_folder
-from hanlin.models.pretrained import build_from_base, rate_scales
+from hanlin.models.pretrained import build_from_base
 from hanlin.models.slow_tokenizers import convert
 from hanlin.models.tokenizer_probe import probe
 from hanlin.networks.loading import load_model
+from hanlin.networks.rates import rate_scales
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.batches import collate

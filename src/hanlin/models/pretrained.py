@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,8 +23,6 @@ from hanlin.types import shorten
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
-
-_LAYER = re.compile(r"\.layers?\.(\d+)\.")
 
 
 def build_from_base(
@@ -143,22 +140,3 @@ def build_filler_from_base(folder: Path, *, dropout: float, has_pairs: bool) -> 
         except (ValueError, OSError, RuntimeError, KeyError, SafetensorError) as error:
             raise InvalidInput("weights_do_not_fit", details=str(error)[:500], names="model.safetensors") from error
     return PretrainedPairFiller(model) if has_pairs else PretrainedFiller(model)
-
-
-def rate_scales(module: nn.Module, *, layer_decay: float, head_rate: float) -> dict[str, float]:
-    """Factor on the learning rate per parameter: `head_rate` for the head, falling by `layer_decay` from the top layer down.
-
-    Source: Howard and Ruder, Universal Language Model Fine-tuning (2018), section 3.2, for slower lower layers.
-    """
-    names = [name for name, _ in module.named_parameters()]
-    numbers = {name: int(found.group(1)) for name in names if name.startswith("model.") and (found := _LAYER.search(name))}
-    top = max(numbers.values(), default=0)
-    scales: dict[str, float] = {}
-    for name in names:
-        if name in numbers:
-            scales[name] = layer_decay ** (top - numbers[name])
-        elif ".embeddings." in name or ".embed_tokens." in name:
-            scales[name] = layer_decay ** (top + 1)
-        else:
-            scales[name] = head_rate
-    return scales

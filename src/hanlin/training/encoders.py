@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from hanlin.errors import InvalidInput
-from hanlin.models.pretrained import rate_scales
 from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
+from hanlin.networks.rates import rate_scales
 from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.training.batches import collate, plan_evaluation
 from hanlin.training.config import TrainConfig

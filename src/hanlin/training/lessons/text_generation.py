@@ -31,6 +31,7 @@ from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.training.batches import plan_evaluation
 from hanlin.training.config import TrainConfig
 from hanlin.training.continued import IGNORED, READ, ContinuedRows, continued_rows, scores_of
+from hanlin.training.encoders import scales_of
 from hanlin.training.evaluation import Evaluation
 from hanlin.training.examples import check_rows
 from hanlin.training.lesson import LESSONS, Picture, Setting
@@ -79,8 +80,8 @@ class GenerationCourse:
 
     @property
     def scales(self) -> Mapping[str, float]:
-        """See `Course`: all learn alike."""
-        return {}
+        """See `Course`."""
+        return scales_of(self.module, self.config)
 
     @property
     def lengths(self) -> Sequence[int]:

@@ -30,6 +30,7 @@ from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.tasks.written_texts import target_of
 from hanlin.training.batches import plan_evaluation
 from hanlin.training.config import TrainConfig
+from hanlin.training.encoders import scales_of
 from hanlin.training.evaluation import Evaluation, judge_answers
 from hanlin.training.lesson import LESSONS, Picture, Setting
 from hanlin.training.ports import Rows
@@ -101,8 +102,8 @@ class WritingCourse:
 
     @property
     def scales(self) -> Mapping[str, float]:
-        """See `Course`: all learn alike."""
-        return {}
+        """See `Course`."""
+        return scales_of(self.module, self.config)
 
     @property
     def lengths(self) -> Sequence[int]:
