@@ -117,7 +117,7 @@ def writer_of(kind: str) -> nn.Module:
         module: nn.Module = make.from_config(transformers.AutoConfig.for_model(kind, **common, **sizes[kind]))
         return module
     own = {"embedding_size": 16, "hidden_size": 16, "num_hidden_layers": 2, "num_decoder_layers": 2, "num_attention_heads": 2,
-           "intermediate_size": 32, "max_position_embeddings": 40, "positions": "learned"}  # fmt: skip
+           "intermediate_size": 32, "max_position_embeddings": 40, "eos_token_id": 2, "positions": "learned"}  # fmt: skip
     return build_generator(NetworkConfig(kind, 30, **own))  # type: ignore[arg-type]
 
 
