@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from hanlin.datasets import Split
 from hanlin.errors import Cancelled, InvalidInput
 from hanlin.tasks.examples import canonical
+from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.text import TextSettings
 from hanlin.tasks.written_texts import target_of
 from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig, preset
@@ -70,6 +73,17 @@ def test_a_run_that_was_cut_off_is_the_run_that_was_not(tmp_path: Path) -> None:
     assert [point.validation for point in resumed.history] == [point.validation for point in whole.history]
     weights = [(tmp_path / name / "out" / "model.safetensors").read_bytes() for name in ("whole", "cut")]
     assert weights[0] == weights[1]
+
+
+def test_a_base_keeps_its_text_settings_and_languages(tmp_path: Path) -> None:
+    run(tmp_path / "base", "translation", epochs=1)
+    base = tmp_path / "base" / "out"
+    replace(ModelSpec.load(base), text=TextSettings(("html", "lower")), languages=("en", "zh")).save(base)
+    config = TrainConfig.from_json({**TINY, "epochs": 1}, model="base", task="translation")  # type: ignore[dict-item]
+    checkpoints = FolderCheckpoints(tmp_path / "checkpoints")
+    train(config, DATA, out=tmp_path / "out", progress=Silent(), checkpoints=checkpoints, base=base)
+    found = ModelSpec.load(tmp_path / "out")
+    assert (found.text.cleaning, found.languages) == (("html", "lower"), ("en", "zh"))
 
 
 def test_only_networks_that_write_are_trained_to_write(tmp_path: Path) -> None:
