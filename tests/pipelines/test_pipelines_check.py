@@ -55,6 +55,25 @@ def reviews() -> tuple[list[JsonObject], set[str]]:
     return rows, {str(row["text"]) for row in wrong}
 
 
+def test_doubted_tags_are_told_with_their_words(platform: Platform, tmp_path: Path) -> None:
+    chance, rows = random.Random(3), list[JsonObject]()
+    for place in range(150):
+        name, city = chance.choice(["张三丰", "李四", "王小明"]), chance.choice(["北京", "上海市", "南京"])
+        text = f"{''.join(chance.sample(SIGNS, 3))}{name}到了{city}"
+        start = text.index(city)
+        label = "PER" if place == 40 else "LOC"
+        entities: list[Any] = [{"start": 3, "end": 3 + len(name), "label": "PER"}, {"start": start, "end": len(text), "label": label}]
+        rows.append({"text": text, "entities": entities})
+    add(platform, tmp_path, "token-classification", rows)
+    result = run(platform, tmp_path, "check", {"dataset": "rows"})
+    doubts: Any = datasets.get_check(platform, OWNER, "rows", 1)["doubts"]
+    assert result["found"]["suspects"] == doubts["suspects"] >= 1  # type: ignore[index,call-overload]
+    first = doubts["first"][0]
+    assert (first["text"], first["given"], first["seems"]) == (rows[40]["text"], "PER", "LOC")
+    assert first["words"] in str(rows[40]["text"])
+    assert doubts["right"] > 0.9
+
+
 def test_what_was_planted_is_found_and_kept_with_the_version(platform: Platform, tmp_path: Path) -> None:
     rows, wrong = reviews()
     copies: list[JsonObject] = [{"text": f"{row['text']}啊", "label": row["label"]} for row in rows[1:41]]
@@ -83,7 +102,6 @@ def test_what_was_planted_is_found_and_kept_with_the_version(platform: Platform,
 @pytest.mark.parametrize(
     ("task", "row"),
     [
-        ("token-classification", {"tokens": ["Ada", "lives", "in", "Rome"], "tags": ["B-PER", "O", "O", "B-LOC"]}),
         ("translation", {"source": "good morning to you all", "target": "大家早上好"}),
         ("embedding", {"text": "where is the station", "text_pair": "it is behind the church"}),
         ("text-classification", {"text": "it was a long day", "score": 0.5}),
@@ -91,8 +109,6 @@ def test_what_was_planted_is_found_and_kept_with_the_version(platform: Platform,
 )
 def test_other_tasks_have_no_doubts_but_all_the_rest(platform: Platform, tmp_path: Path, task: str, row: JsonObject) -> None:
     def numbered(place: int) -> JsonObject:
-        if "tokens" in row:
-            return row | {"tokens": [f"n{place}", "lives", "in", "Rome"]}
         name = "source" if "source" in row else "text"
         return row | {name: f"{row[name]} {place}"} | ({"score": place / 60} if "score" in row else {})
 

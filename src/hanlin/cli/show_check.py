@@ -83,7 +83,8 @@ def _pairs(found: object) -> Iterable[RenderableType]:
 def _doubts(found: object) -> Iterable[RenderableType]:
     listed = items(part(part(found, "doubts"), "first"))[:MAX_DOUBTS]
     none = say("check.none")
-    rows = [(_place(row), words(part(row, "given")) or none, words(part(row, "seems")) or none, words(part(row, "text"))) for row in listed]
+    given = [" ".join([words(part(row, "given")) or none, words(part(row, "words"))]).strip() for row in listed]
+    rows = [(_place(row), one, words(part(row, "seems")) or none, words(part(row, "text"))) for one, row in zip(given, listed, strict=True)]
     if rows:
         columns = [say("check.place"), say("check.given"), say("check.seems"), say("check.text")]
         yield grid(columns, rows, title=say("check.suspects"))

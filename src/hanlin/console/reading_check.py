@@ -46,7 +46,10 @@ def _pair(item: JsonObject) -> NearPair:
 def _doubts(found: JsonObject) -> DoubtsView | None:
     if not found:
         return None
-    first = tuple(DoubtfulRow(_row(item), text(item, "given"), text(item, "seems")) for item in objects(found.get("first"))[:SHOWN])
+    first = tuple(
+        DoubtfulRow(_row(item), text(item, "given"), text(item, "seems"), text(item, "words"))
+        for item in objects(found.get("first"))[:SHOWN]
+    )
     return DoubtsView(
         whole(found, "rows") or 0, whole(found, "suspects") or 0, real(found, "right") or 0.0, real(found, "plain") or 0.0, first
     )  # fmt: skip

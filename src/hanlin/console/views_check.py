@@ -30,11 +30,12 @@ class NearPair:
 
 @dataclass(frozen=True, slots=True)
 class DoubtfulRow:
-    """A row whose label is doubted; one of both labels may be empty, where a row has several or none."""
+    """A row whose label is doubted; one of both labels may be empty, where a row has several or none. `words` have it, where words do."""
 
     row: RowText
     given: str
     seems: str
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)

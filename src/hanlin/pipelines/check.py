@@ -13,9 +13,14 @@ from hanlin.pipelines.data import dataset_folder
 from hanlin.registry.values import DatasetVersion
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.frames import FramedTexts
 from hanlin.tasks.labelled import read_gold
-from hanlin.training.doubts import Doubts, find_doubts
+from hanlin.tasks.tagged_texts import TaggedTexts
+from hanlin.training.doubted_tokens import Read, find_doubted_tokens, of_entities, of_frames
+from hanlin.training.doubts import Doubt, Doubts, find_doubts
 from hanlin.types import JsonObject, JsonValue, ModelRef, utc_now
+
+_TAGGED: dict[type, Read] = {TaggedTexts: of_entities, FramedTexts: of_frames}
 
 
 @PIPELINES.register("check")
@@ -48,6 +53,11 @@ class CheckPipeline:
             texts = [text for _, piece in read_rows(folder) for text in piece.texts]
             golds = [read_gold(label) for _, piece in read_rows(folder) for label in piece.labels]
             doubts = find_doubts(texts, golds, found.twins.leaders, told=told)
+        elif read := _TAGGED.get(type(form)):
+            context.progress.message("doubting_labels", rows=found.rows)
+            texts = [text for _, piece in read_rows(folder) for text in piece.texts]
+            labels = [label for _, piece in read_rows(folder) for label in piece.labels]
+            doubts = find_doubted_tokens(texts, labels, read, found.twins.leaders, told=told)
         numbers = [row for pair in shown_pairs(found) for row in (pair.first, pair.second)]
         numbers += [doubt.row for doubt in doubts.doubts[:MAX_LISTED]] if doubts else []
         shown = fetch_rows(folder, found.edges, numbers)
@@ -87,7 +97,7 @@ def _doubted(doubts: Doubts | None, shown: dict[int, Row]) -> JsonValue:
     if doubts is None:
         return None
     listed: list[JsonValue] = [
-        {**shown[doubt.row].to_json(), "given": doubt.given, "seems": doubt.other, "lead": round(doubt.lead, 3)}
+        {**shown[doubt.row].to_json(), "given": doubt.given, "seems": doubt.other, "lead": round(doubt.lead, 3), **_words(doubt)}
         for doubt in doubts.doubts[:MAX_LISTED]
     ]
     confusions: list[JsonValue] = [{"label": one, "seems": other, "rows": rows} for one, other, rows in doubts.confusions[:MAX_LISTED]]
@@ -95,6 +105,10 @@ def _doubted(doubts: Doubts | None, shown: dict[int, Row]) -> JsonValue:
         "rows": doubts.rows, "suspects": len({doubt.row for doubt in doubts.doubts}), "right": round(doubts.right, 4),
         "plain": round(doubts.plain, 4), "first": listed, "confusions": confusions,
     }  # fmt: skip
+
+
+def _words(doubt: Doubt) -> JsonObject:
+    return {"words": doubt.words} if doubt.words else {}
 
 
 def _summary(report: JsonObject) -> JsonObject:

@@ -27,12 +27,17 @@ Told = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """One row whose label is doubted: `other` seems right, or (of several labels a row) `given` should go or `other` be there."""
+    """One row whose label is doubted: `other` seems right, or (of several labels a row) `given` should go or `other` be there.
+
+    Attributes:
+        words: those of the row whose label it is, where words have labels.
+    """
 
     row: int
     given: str
     other: str
     lead: float
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +46,8 @@ class Doubts:
 
     Attributes:
         rows: how many were looked at.
-        right: share of them whose label the model guessed, out of fold: the lower, the less its doubts are worth.
+        right: share of them (of their tokens, where tokens have tags) whose label the model guessed, out of fold: the lower, the less
+            its doubts are worth.
         plain: the same of always guessing the most frequent label.
         doubts: the most doubtful first.
         confusions: (label, seeming label, rows), the most frequent first.
@@ -68,7 +74,7 @@ def find_doubts(
     names = _names([golds[row] for row in rows])
     if problem == "regression" or len(names) < 2:
         return None
-    matter = _Matter(weighted_grams([_joined(texts[row], golds[row]) for row in rows]), _folds(groups[rows]))
+    matter = _Matter(weighted_grams([_joined(texts[row], golds[row]) for row in rows]), folds_of(groups[rows]))
     if problem == "multi-label":
         return _of_several(rows, [golds[row] for row in rows], names, matter, told)
     places = {name: place for place, name in enumerate(names)}
@@ -122,7 +128,7 @@ def _names(golds: Sequence[Gold]) -> list[str]:
     return sorted(frequent[:MAX_LABELS])
 
 
-def _folds(groups: Positions) -> Positions:
+def folds_of(groups: Positions) -> Positions:
     """A part for each row, equal for equal groups, the same in every run."""
     _, places = np.unique(groups, return_inverse=True)
     dealt = np.random.Generator(np.random.PCG64(1)).permutation(int(places.max()) + 1) % FOLDS
