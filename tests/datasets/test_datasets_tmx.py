@@ -125,6 +125,16 @@ def test_entities_are_found_wherever_a_line_is_cut(tmp_path: Path, monkeypatch: 
     assert refusal(tmp_path, declared).code == "xml_unreadable"
 
 
+def test_a_broken_byte_costs_its_unit_where_such_rows_are_left_out(tmp_path: Path) -> None:
+    content = memory(*pairs()).encode().replace(b"Row 7 is new", b"Row \xff is new")
+    report, found = take(tmp_path, content, bad_bytes="skip")
+    assert found == {f"Row {n} is new.": f"第{n}行是新的。" for n in range(20) if n != 7}
+    assert [(row.problem, row.place.line) for row in report.bad_rows.first] == [("bytes", 62)]
+    with pytest.raises(InvalidInput) as caught:
+        take(tmp_path / "strict", content)
+    assert (caught.value.code, caught.value.params["line"]) == ("mixed_encoding", 64)
+
+
 def test_units_without_a_language_are_called_by_their_places(tmp_path: Path) -> None:
     bare = memory(unit(x="Row", y="行")).replace(' xml:lang="x"', "").replace(' xml:lang="y"', "")
     assert fields_of(tmp_path, bare) == [{"1": "Row", "2": "行", "source": "Row", "target": "行"}]

@@ -9,11 +9,12 @@ from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 from hanlin.datasets.formats import FIELD_FORMATS
 from hanlin.datasets.lines import Meter, read_pieces
 from hanlin.datasets.values import BadRow, Row, SourceFile
-from hanlin.encodings import Encoding
+from hanlin.encodings import MARK, Encoding
 from hanlin.errors import InvalidInput
 
 _DECLARATIONS = ("<!ENTITY", "<!ELEMENT", "<!ATTLIST")
 _LANGUAGE = ("{http://www.w3.org/XML/1998/namespace}lang", "lang")  # the second is that of TMX 1.1
+_BROKEN = "\ufdd0"  # stands for `MARK`, which is no character of XML
 _CODES = ("bpt", "ept", "it", "ph", "ut")  # what they hold is markup of the text's own format
 
 
@@ -46,6 +47,9 @@ class TranslationMemory:
         pair = sorted(primary if len(primary) > 1 else languages, key=lambda language: language not in (header, _primary(header)))
         for unit in _units(file, encoding, meter):
             texts = {_primary(language): text for language, text in reversed(unit.texts.items())} | unit.texts
+            if any(_BROKEN in text for text in unit.texts.values()):
+                yield BadRow(unit.line, "bytes")
+                continue
             fields = dict.fromkeys([*primary, *languages]) | texts
             yield Row(unit.line, fields | {name: fields[language] for name, language in zip(("source", "target"), pair, strict=False)})
 
@@ -57,11 +61,11 @@ def _units(file: SourceFile, encoding: Encoding, meter: Meter) -> Iterator[_Unit
     started = number = 0
     tail = ""  # a mark may stand across two pieces
     for line in read_pieces(file.path, encoding, meter):
-        if line.problem or any(mark in tail + line.text for mark in _DECLARATIONS):
+        if any(mark in tail + line.text for mark in _DECLARATIONS):
             raise InvalidInput("xml_unreadable", file=file.name[:200], line=line.number)
         number, tail = line.number, line.text[-len(_DECLARATIONS[1]) :]
         try:
-            parser.feed(line.text)  # of text that is decoded the parser passes over what it says of its encoding
+            parser.feed(line.text.replace(MARK, _BROKEN))  # of text that is decoded the parser passes over what it says of its encoding
             for event, element in cast("Iterator[tuple[str, Element]]", parser.read_events()):
                 if event == "start" and element.tag == "header":
                     header = _tag(element.get("srclang", ""))
