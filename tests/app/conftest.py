@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from hanlin.accounts.service import DEFAULT_TEAM
 from hanlin.app import open_platform
@@ -186,3 +186,26 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with path.open("w", newline="", encoding="utf-8") as handle:
         csv.writer(handle).writerows([("text", "label"), *rows])
     return path
+
+
+@pytest.fixture(scope="session")
+def make_encoder() -> Callable[[Path, list[str]], Path]:
+    """`make_encoder(folder, words)`: a bare BERT of random weights, small enough to learn in seconds, that knows the words."""
+
+    def make(folder: Path, words: list[str]) -> Path:
+        import torch
+        import transformers
+
+        folder.mkdir()
+        known = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words]
+        made = Tokenizer(models.WordLevel({word: place for place, word in enumerate(known)}, unk_token="[UNK]"))
+        made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        frame = {"single": "[CLS] $A [SEP]", "pair": "[CLS] $A [SEP] $B:1 [SEP]:1"}
+        made.post_processor = processors.TemplateProcessing(**frame, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
+        made.save(str(folder / "tokenizer.json"))
+        torch.manual_seed(5)
+        sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64}
+        transformers.BertModel(transformers.BertConfig(vocab_size=len(known), **sizes)).save_pretrained(folder)
+        return folder
+
+    return make

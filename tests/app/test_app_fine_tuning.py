@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import time
 from collections.abc import Iterator
@@ -169,6 +170,59 @@ def test_the_end_of_a_model(client, server, tuned, file_id: str) -> None:
         client.fine_tuning.jobs.create(model="lstm", training_file=batch)
     with pytest.raises(openai.UnprocessableEntityError, match="reranking"):
         client.fine_tuning.jobs.create(model="lstm", training_file=file_id, metadata={"task": "reranking"})
+
+
+NAMES, PLACES, FILLER = ["Ada", "Bo", "Cy"], ["Rome", "Oslo", "Bern"], [f"w{number}" for number in range(12)]
+
+
+def named(count: int) -> list[dict[str, object]]:
+    """Texts in which a person or a place stands."""
+    chance, rows = random.Random(2), []
+    for number in range(count):
+        words = chance.choices(FILLER, k=chance.randrange(4, 8))
+        word = chance.choice(NAMES if number % 2 else PLACES)
+        words.insert(chance.randrange(len(words) + 1), word)
+        text = " ".join(words)
+        start = text.index(word)
+        rows.append({"text": text, "entities": [{"start": start, "end": start + len(word), "label": "PER" if number % 2 else "LOC"}]})
+    return rows
+
+
+@pytest.fixture(scope="module")
+def tiny(server, make_encoder, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An imported BERT."""
+    with server.client() as hanlin:
+        folder = make_encoder(tmp_path_factory.mktemp("bert") / "tiny", [*FILLER, *NAMES, *PLACES])
+        files = [file.model_dump() for file in hanlin.blobs.upload(folder)]
+        hanlin.jobs.wait(hanlin.jobs.submit("import", {"name": "tiny", "files": files}).id, timeout=120)
+    return "tiny"
+
+
+@pytest.mark.parametrize("way", [{}, {"adapter": "lora"}], ids=["whole", "adapter"])
+def test_an_imported_encoder_learns_a_task_by_the_name_that_others_have_for_it(client, server, tiny: str, way: dict[str, str]) -> None:
+    rows = client.files.create(file=("rows.jsonl", jsonl(named(240))), purpose="fine-tune").id
+    job = client.fine_tuning.jobs.create(
+        model=tiny, training_file=rows, seed=3, metadata={"task": "ner", **way},
+        hyperparameters={"n_epochs": 8, "batch_size": 8, "learning_rate_multiplier": 5 if way else 30},
+    )  # fmt: skip
+    deadline = time.monotonic() + 300
+    while job.status not in {"succeeded", "failed", "cancelled"}:
+        assert time.monotonic() < deadline, job
+        time.sleep(0.1)
+        job = client.fine_tuning.jobs.retrieve(job.id)
+    assert (job.status, job.metadata) == ("succeeded", {"task": "ner", **way}), job.error
+    text = "w3  w1 Oslo w5 Ada"
+    answer = httpx.post(
+        f"{server.url}/models/{job.fine_tuned_model}", json={"inputs": text}, headers={"authorization": f"Bearer {server.key}"}, timeout=60
+    ).json()
+    assert [(item["entity_group"], item["word"], item["start"]) for item in answer] == [("LOC", "Oslo", 7), ("PER", "Ada", 15)]
+    name = job.fine_tuned_model.replace(":", "--")
+    with server.client() as hanlin:
+        assert (hanlin.datasets.get(name).task, hanlin.models.get(name).task) == ("token-classification", "token-classification")
+        assert ("adapter" in hanlin.models.get(name).versions[0].lineage) == bool(way)
+        again = {"dataset": name, "task": "ner", "model": "lstm", "name": "again", "options": {"epochs": 1}}
+        hanlin.jobs.cancel(hanlin.jobs.submit("train", again).id)
+    client.models.delete(job.fine_tuned_model)
 
 
 def test_what_the_page_shows_runs(server, client, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,6 +19,7 @@ from hanlin.control.values import Undeployed
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.jobs import Job, JobEvent
 from hanlin.storage.tables import EndpointRow
+from hanlin.tasks.names import canonical
 from hanlin.types import JsonObject, ModelRef, Principal, endpoint_of_model, shorten
 
 KIND = "fine-tune"
@@ -38,7 +39,7 @@ def create(
     Args:
         model: a network of our own, a model of the team (`name`, `name@alias`, `name:version`), or what another fine-tuning made.
         hyperparameters: `n_epochs`, `batch_size` and `learning_rate_multiplier`; None: as a training has it.
-        metadata: of the caller; `task` names what is learnt, `text-classification` where it is left out.
+        metadata: of the caller; `task` names what is learnt, `text-classification` where it is left out, `adapter` whether all weights are.
 
     Raises:
         NotFound: the model, or a file.
@@ -47,12 +48,12 @@ def create(
     """
     principal.require("write")
     check_room(platform, principal)
-    base, task = endpoint_of_model(model), metadata.get("task", "text-classification")
+    base, task = endpoint_of_model(model), canonical(metadata.get("task", "text-classification"))
     config: JsonObject = {
         "task": task, "model": base, "name": _new_name(base, principal, suffix), "training_file": _file(platform, principal, training_file),
         "validation_file": _file(platform, principal, validation_file) if validation_file else None,
         "file_ids": [training_file, *([validation_file] if validation_file else [])],
-        "seed": secrets.randbelow(2**31) if seed is None else seed, "options": _options(base, task, hyperparameters),
+        "seed": secrets.randbelow(2**31) if seed is None else seed, "options": _options(base, task, hyperparameters, metadata),
         "hyperparameters": dict(hyperparameters), "suffix": suffix, "metadata": dict(metadata),
     }  # fmt: skip
     return jobs.submit(platform, principal, kind=KIND, config=config)
@@ -146,20 +147,21 @@ def _part(text: str, limit: int) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower())[:limit].strip("-")
 
 
-def _options(base: str, task: str, asked: Mapping[str, float | None]) -> JsonObject:
+def _options(base: str, task: str, asked: Mapping[str, float | None], metadata: Mapping[str, str]) -> JsonObject:
     """In a training's words. Raises InvalidInput."""
-    from hanlin.training.config import preset
+    from hanlin.training.config import ADAPTER_RATE, preset
     from hanlin.training.option_rules import SCRATCH_MODELS
 
     usual = preset(base if base in SCRATCH_MODELS else "base", task)
     epochs, rows, factor = (asked.get(name) for name in ("n_epochs", "batch_size", "learning_rate_multiplier"))
-    found: JsonObject = {}
+    found: JsonObject = {"adapter": metadata["adapter"]} if "adapter" in metadata else {}
     if epochs is not None:
         found["epochs"] = int(epochs)
     if rows is not None:
         found["batch_size"] = int(rows)
     if factor is not None:
-        found["rate"] = min(usual.rate * factor, _MAX_RATE)
+        rate = ADAPTER_RATE if metadata.get("adapter", "none") != "none" else usual.rate
+        found["rate"] = min(rate * factor, _MAX_RATE)
     return found
 
 

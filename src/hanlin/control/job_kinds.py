@@ -142,7 +142,7 @@ class FineTune(JobKind):
     """A file of examples becomes a model that answers at once, as `/v1/fine_tuning/jobs` asks for it."""
 
     kind = "fine-tune"
-    task: str = "text-classification"
+    task: TaskName = "text-classification"
     model: str = Field(
         min_length=1, max_length=140, description="a network of our own (lstm, gru, rnn, transformer) or an imported encoder"
     )

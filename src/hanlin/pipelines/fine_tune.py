@@ -19,6 +19,7 @@ from hanlin.pipelines.data import fetch_files
 from hanlin.pipelines.train import Training
 from hanlin.storage.manifest import pack_folder
 from hanlin.tasks.base import TASKS
+from hanlin.tasks.labelled import AnsweredTexts
 from hanlin.types import JsonObject, model_of_endpoint, shorten
 
 _POLL_S = 0.1
@@ -86,7 +87,8 @@ def _deploy(context: JobContext, name: str) -> JsonObject:
 
 def _plain(path: Path, task: str) -> Path:
     """The file itself; where its lines are chats, as OpenAI has them for chat models, one whose rows are text and label."""
-    if path.suffix != ".jsonl" or task != "text-classification":
+    form = TASKS.get(task).examples
+    if path.suffix != ".jsonl" or not isinstance(form, AnsweredTexts):
         return path
     with path.open("rb") as source:
         if not _is_chat(source.readline(2**22)):
@@ -97,7 +99,7 @@ def _plain(path: Path, task: str) -> Path:
             for number, line in enumerate(source, 1):
                 if line.strip():
                     text, label = _turns(line, number)
-                    sink.write(json.dumps({"text": text, "label": label}, ensure_ascii=False) + "\n")
+                    sink.write(json.dumps({form.text: text, form.label: label}, ensure_ascii=False) + "\n")
     return made
 
 
