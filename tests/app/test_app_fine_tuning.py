@@ -200,10 +200,10 @@ def tiny(server, make_encoder, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("way", [{}, {"adapter": "lora"}], ids=["whole", "adapter"])
 def test_an_imported_encoder_learns_a_task_by_the_name_that_others_have_for_it(client, server, tiny: str, way: dict[str, str]) -> None:
-    rows = client.files.create(file=("rows.jsonl", jsonl(named(240))), purpose="fine-tune").id
+    rows = client.files.create(file=("rows.jsonl", jsonl(named(160))), purpose="fine-tune").id
     job = client.fine_tuning.jobs.create(
         model=tiny, training_file=rows, seed=3, metadata={"task": "ner", **way},
-        hyperparameters={"n_epochs": 8, "batch_size": 8, "learning_rate_multiplier": 5 if way else 30},
+        hyperparameters={"n_epochs": 6, "batch_size": 8, "learning_rate_multiplier": 20 if way else 30},
     )  # fmt: skip
     deadline = time.monotonic() + 300
     while job.status not in {"succeeded", "failed", "cancelled"}:
@@ -212,9 +212,9 @@ def test_an_imported_encoder_learns_a_task_by_the_name_that_others_have_for_it(c
         job = client.fine_tuning.jobs.retrieve(job.id)
     assert (job.status, job.metadata) == ("succeeded", {"task": "ner", **way}), job.error
     text = "w3  w1 Oslo w5 Ada"
-    answer = httpx.post(
-        f"{server.url}/models/{job.fine_tuned_model}", json={"inputs": text}, headers={"authorization": f"Bearer {server.key}"}, timeout=60
-    ).json()
+    body = {"inputs": text, "parameters": {"aggregation_strategy": "simple"}}
+    headers = {"authorization": f"Bearer {server.key}"}
+    answer = httpx.post(f"{server.url}/models/{job.fine_tuned_model}", json=body, headers=headers, timeout=60).json()
     assert [(item["entity_group"], item["word"], item["start"]) for item in answer] == [("LOC", "Oslo", 7), ("PER", "Ada", 15)]
     name = job.fine_tuned_model.replace(":", "--")
     with server.client() as hanlin:

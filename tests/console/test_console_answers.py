@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from hanlin.console.answers import question, read_answer, read_pieces, read_ranking, read_scores, read_vector, shown, strokes
+from hanlin.console.answers import question, read_answer, read_frames, read_labels, read_pieces, read_ranking, read_vector, shown, strokes
 from hanlin.errors import InvalidInput
 
 TEXT = "Ada met Bob <here>."
@@ -79,6 +79,25 @@ def test_labels_may_bring_more_than_scores() -> None:
     assert shown("text-classification", body, TEXT, TEXT) == {"scores": (("a", 0.9),)}
 
 
+def test_the_place_on_a_scale_is_said_beside_the_labels() -> None:
+    labels = [{"label": "positive", "score": 0.75, "value": 0.5}, {"label": "negative", "score": 0.25, "value": 0.5}]
+    found = shown("sentiment", json.dumps(labels).encode(), TEXT, TEXT)
+    assert found == {"scores": (("positive", 0.75), ("negative", 0.25)), "place": 0.5}
+
+
+def test_each_predicate_is_the_whole_text_with_its_roles() -> None:
+    def frame(start: int, end: int, *arguments: tuple[str, int, int]) -> dict[str, object]:
+        told = [{"role": role, "word": TEXT[one:other], "start": one, "end": other, "score": 0.8} for role, one, other in arguments]
+        return {"predicate": TEXT[start:end], "score": 0.9, "start": start, "end": end, "arguments": told}
+
+    frames = [frame(4, 7, ("A1", 8, 11), ("A0", 0, 3)), frame(13, 17)]
+    found = shown("semantic-role-labelling", json.dumps(frames).encode(), TEXT, TEXT)["frames"]
+    assert ["".join(piece.text for piece in pieces) for pieces in found] == [TEXT, TEXT]
+    marked = [[(piece.text, piece.label, piece.score) for piece in pieces if piece.label] for pieces in found]
+    assert marked == [[("Ada", "A0", 0.8), ("met", "V", 0.9), ("Bob", "A1", 0.8)], [("here", "V", 0.9)]]
+    assert shown("semantic-role-labelling", b"[]", TEXT, TEXT) == {"frames": ()}
+
+
 def test_strokes_fill_the_height_and_stand_on_the_middle() -> None:
     assert strokes([1.0, -0.5, 0.0]) == [(0.0, 50.0), (50.0, 25.0), (50.0, 0.0)]
     assert strokes([]) == []
@@ -87,11 +106,12 @@ def test_strokes_fill_the_height_and_stand_on_the_middle() -> None:
 
 def test_an_answer_of_another_shape_is_an_error_in_words() -> None:
     assert read_vector(b"[0.5,1]") == (0.5, 1.0)
-    assert read_scores(b'[{"label":"a","score":0.5}]') == (("a", 0.5),)
+    assert read_labels(b'[{"label":"a","score":0.5}]') == {"scores": (("a", 0.5),)}
     for reader in (
-        read_scores,
+        read_labels,
         read_vector,
         lambda body: read_pieces(body, "x"),
+        lambda body: read_frames(body, "x"),
         lambda body: read_answer(body, "x"),
         lambda body: shown("translation", body, "x", "x"),
     ):

@@ -40,6 +40,21 @@ def test_playground_draws_vectors_entities_and_rankings(member, port) -> None:
     assert asked(text="first", query=" ") == asked(text=" ")
 
 
+def test_playground_draws_predicates_one_below_the_other_and_a_place_on_the_scale(member, port) -> None:
+    def asked() -> str:
+        return member.post("/console/endpoints/sentiment/classify", data={"text": "x"}, headers={"x-csrf-token": member.token()}).text
+
+    first = (Piece("Ada", "A0", 0.8), Piece(" <met> ", "V", 0.9), Piece("Bob"))
+    port.answer = Prediction((), "m", 1, frames=(first, (Piece("Ada <met> "), Piece("Bob", "V", 0.7))))
+    page = asked()
+    assert (page.count('<p class="marked">'), page.count("<mark"), "<met>" in page) == (2, 3, False)
+    assert [role in page for role in (">A0 80", ">V 90", ">V 70")] == [True, True, True]
+    assert "Place on the scale" not in page
+    port.answer = Prediction((("bad", 0.9),), "m", 1, place=-0.8)
+    page = asked()
+    assert "<dt>Place on the scale</dt><dd>-0.80</dd>" in page
+
+
 def test_playground_shows_what_was_written_line_by_line(member, port) -> None:
     port.answer = Prediction((), "m", 1, written="疑是地上霜。\n<b>")
     page = member.post("/console/endpoints/sentiment/classify", data={"text": "床前"}, headers={"x-csrf-token": member.token()}).text

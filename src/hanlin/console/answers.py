@@ -18,6 +18,7 @@ SHOWN_VALUES = 96  # of a vector: as many strokes as a line holds
 class _Score(msgspec.Struct, frozen=True):
     label: str
     score: float
+    value: float | None = None
 
 
 class _Entity(msgspec.Struct, frozen=True):
@@ -112,7 +113,9 @@ def shown(task: str, body: bytes, text: str, inputs: JsonValue) -> dict[str, Any
         "embedding": ("vector", lambda: read_vector(body)), "token-classification": ("pieces", lambda: read_pieces(body, text)),
         "semantic-role-labelling": ("frames", lambda: read_frames(body, text)), "fill-mask": ("scores", lambda: read_filled(body)),
     }  # fmt: skip
-    field, read = simple.get(task, ("scores", lambda: read_scores(body)))
+    if task not in simple:
+        return read_labels(body)
+    field, read = simple[task]
     return {field: read()}
 
 
@@ -133,9 +136,11 @@ def read_meaning(body: bytes, text: str) -> dict[str, Any]:
     return {"pieces": pieces, "scores": ((found.intent, found.score),), "facts": facts}
 
 
-def read_scores(body: bytes) -> tuple[tuple[str, float], ...]:
-    """Labels with scores."""
-    return tuple((item.label, item.score) for item in _decoded(_SCORES, body))
+def read_labels(body: bytes) -> dict[str, Any]:
+    """Labels with scores, and the place of the text on their scale, where they have one."""
+    found = _decoded(_SCORES, body)
+    place = found[0].value if found else None
+    return {"scores": tuple((item.label, item.score) for item in found)} | ({} if place is None else {"place": place})
 
 
 def read_filled(body: bytes) -> tuple[tuple[str, float], ...]:

@@ -25,6 +25,7 @@ class Prediction:
         frames: the text once for each predicate, with its roles, where the task finds them.
         written: the text that the model wrote, where it writes.
         facts: names with values, such as the slots of a meaning.
+        place: of the text on the scale of its labels, where they have one.
     """
 
     scores: tuple[tuple[str, float], ...]
@@ -41,3 +42,4 @@ class Prediction:
     frames: tuple[tuple[Piece, ...], ...] = ()
     written: str = ""
     facts: tuple[tuple[str, str], ...] = ()
+    place: float | None = None
