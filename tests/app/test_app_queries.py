@@ -77,3 +77,12 @@ def test_variants_are_certified_and_every_answer_is_a_query_over_the_schema(clie
         assert "poetry" in found[1]["sql"]
         assert client.predict("librarian", STRANGE[1], num_beams=1)["sql"]
     assert database.execute("SELECT COUNT(*) FROM books").fetchall() == [(0,)]
+
+
+def test_a_batch_answers_question_by_question(client: Hanlin, librarian: dict, tmp_path: Path) -> None:
+    client.deployments.wait(client.deployments.create("books", "librarian"), timeout=120)
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps({"inputs": text}) for text in ["how many travel books", STRANGE[1]]))
+    job = client.jobs.wait(client.batches.submit("books", tmp_path / "rows.jsonl").id, timeout=120)
+    client.batches.fetch(job, tmp_path / "out.jsonl")
+    found = [json.loads(line)["result"]["sql"] for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert found == [client.predict("books", text)["sql"] for text in ["how many travel books", STRANGE[1]]]

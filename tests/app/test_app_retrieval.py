@@ -58,6 +58,12 @@ def test_an_embedder_takes_the_road(client: Hanlin, tmp_path: Path) -> None:
     np.testing.assert_allclose(short, whole[:, :8] / np.linalg.norm(whole[:, :8], axis=1, keepdims=True), atol=1e-5)
     for vectors in (whole, short):  # the first eight numbers have learnt to stand alone
         assert vectors[0] @ vectors[1] > vectors[0] @ vectors[2]
+    calls = tmp_path / "calls.jsonl"
+    calls.write_text("\n".join(json.dumps({"inputs": text}) for text in texts))
+    job = client.jobs.wait(client.batches.submit("finder", calls, BatchOptions(parameters={"dimensions": 8})).id, timeout=120)
+    client.batches.fetch(job, tmp_path / "vectors.jsonl")
+    found = [json.loads(line)["result"] for line in (tmp_path / "vectors.jsonl").read_text().splitlines()]
+    np.testing.assert_allclose(np.array(found), short, atol=1e-5)
 
 
 def test_a_reranker_takes_the_road(client: Hanlin, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hanlin.client import Hanlin
+from hanlin.client.batches import BatchOptions
 
 pytestmark = pytest.mark.e2e
 TINY = {
@@ -80,3 +81,14 @@ def test_answers_point_into_the_text_as_it_was_sent(client: Hanlin, tagger: dict
     many = client.predict("tagger", [text, "李四" * 2000], aggregation_strategy="simple", long_text="window")
     assert [item["word"] for item in many[0]] == [item.word for item in found]
     assert "李四" in {item["word"] for item in many[1]}
+
+
+def test_a_batch_tags_row_by_row(client: Hanlin, tagger: dict, tmp_path: Path) -> None:
+    texts = ["李四在北京", "😀\r\n去张三丰"]
+    (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps({"inputs": text}) for text in texts), encoding="utf-8")
+    asked = BatchOptions(parameters={"aggregation_strategy": "simple"})
+    job = client.jobs.wait(client.batches.submit("tagger", tmp_path / "rows.jsonl", asked).id, timeout=120)
+    client.batches.fetch(job, tmp_path / "out.jsonl")
+    found = [json.loads(line)["result"] for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [[(item["word"], item["entity_group"]) for item in row] for row in found] == [[("李四", "PER"), ("北京", "LOC")], [("张三丰", "PER")]]
+    assert [text[item["start"] : item["end"]] for text, row in zip(texts, found, strict=True) for item in row] == ["李四", "北京", "张三丰"]

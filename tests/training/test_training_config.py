@@ -16,6 +16,7 @@ from hanlin.training.batches import collate, pack, plan_epoch, plan_evaluation
 from hanlin.training.config import TrainConfig, preset
 from hanlin.training.option_rules import SCRATCH_MODELS
 from hanlin.training.schedules import FLOOR, rate_factor
+from hanlin.types import JsonValue
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -49,6 +50,30 @@ def test_a_wrong_option_is_named(options: dict[str, object], name: str) -> None:
         TrainConfig.from_json(options, model="lstm")  # type: ignore[arg-type]
     assert caught.value.code == "invalid_training_option"
     assert name in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("model", "task", "options"),
+    [
+        ("transformer", "text-classification", {"bidirectional": False}), ("base", "token-classification", {"bidirectional": False}),
+        ("lstm", "text-classification", {"pooling": "cls"}), ("base", "text-classification", {"pooling": "attention"}),
+        ("lstm", "token-classification", {"pooling": "attention"}), ("transformer", "embedding", {"pooling": "attention"}),
+    ],
+)  # fmt: skip
+def test_a_network_is_not_told_what_it_cannot_be(model: str, task: str, options: dict[str, JsonValue]) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        TrainConfig.from_json(options, model=model, task=task)
+    assert caught.value.code == "invalid_training_option"
+    assert next(iter(options)) in caught.value.message
+
+
+def test_poolings_and_directions_are_for_those_that_have_them() -> None:
+    for model, task, options in (
+        ("gru", "sentiment", {"pooling": "max-mean-attention", "bidirectional": False}), ("rnn", "token-classification", {"bidirectional": False}),
+        ("base", "embedding", {"pooling": "cls"}),
+    ):  # fmt: skip
+        found = TrainConfig.from_json(options, model=model, task=task)  # type: ignore[arg-type]
+        assert {name: getattr(found, name) for name in options} == options
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from hanlin.compression.base import convert
 from hanlin.datasets import Split
+from hanlin.engines import load_variant
 from hanlin.errors import Cancelled, EngineFailed, InvalidInput
 from hanlin.messages.said import Plain, Said
+from hanlin.networks.config import NetworkConfig
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training import train as train_module
@@ -115,6 +119,27 @@ def test_the_curve_is_of_the_network_alone_and_the_best_of_what_was_saved(tmp_pa
 def test_every_choice_learns(tmp_path: Path, options: dict[str, object]) -> None:
     run(tmp_path, config_of("gru" if "tokenizer" in options else "lstm", **{"epochs": 6, **options}))
     assert evaluate(tmp_path / "out", DATA.validation).metrics.accuracy > 0.85
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("lstm", {"bidirectional": False}), ("gru", {"pooling": "attention"}), ("rnn", {"pooling": "attention", "bidirectional": False}),
+        ("transformer", {"pooling": "max-mean-attention", "rate": 0.005, "epochs": 10}),
+    ],
+)  # fmt: skip
+def test_one_direction_and_learnt_attention_learn_and_answer_the_same(tmp_path: Path, model: str, options: dict[str, object]) -> None:
+    """Without runs of tokens and without the road beside it, so that the network itself must see the word."""
+    report = run(tmp_path, config_of(model, **{"ngrams": False, "wide": False, "epochs": 6, "rate": 0.02, **options}))
+    assert report.best > 0.9
+    made = NetworkConfig.load(tmp_path / "out")
+    assert (made.bidirectional, made.pooling) == (options.get("bidirectional", True), options.get("pooling", "max-mean"))
+    found = evaluate(tmp_path / "out", DATA.validation)
+    assert found.metrics.accuracy == pytest.approx(report.best)
+    convert(tmp_path / "out", "onnxruntime-fp32", calibration=[])
+    ids, mask = np.array([[3, 4, 5], [6, 7, 0]]), np.array([[1, 1, 1], [1, 1, 0]])
+    ours, theirs = (load_variant(tmp_path / "out", name, threads=1).run(ids, mask)["logits"] for name in ("torch-fp32", "onnxruntime-fp32"))
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
 
 
 def test_same_seed_same_bits_other_seed_other_bits(tmp_path: Path) -> None:

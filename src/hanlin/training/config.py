@@ -9,7 +9,7 @@ from typing import cast
 from hanlin.errors import InvalidInput
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.text import TextSettings
-from hanlin.training.option_rules import CHOICES, MAX_DIMS, MAX_PROMPT, RANGES, SCRATCH_MODELS, typed, watched, wrong
+from hanlin.training.option_rules import CHOICES, MAX_DIMS, MAX_PROMPT, RANGES, RECURRENT_MODELS, SCRATCH_MODELS, poolings, typed, watched, wrong
 from hanlin.types import JsonObject, JsonValue, nearest, shorten
 
 CLASSIFICATION, TAGGING, ROLES = "text-classification", "token-classification", "semantic-role-labelling"
@@ -53,7 +53,9 @@ class TrainConfig:
         loss: of embeddings and rankings; `auto` chooses by the examples, see docs/training.md.
         temperature: of in-batch negatives and CoSENT; margin: of triplets; symmetric: whether texts also look for their queries.
         matryoshka: numbers of leading dimensions that are trained to stand alone; matryoshka_weights: their weights, all alike when empty.
-        pooling: `mean` or `cls`; empty leaves it to the base.
+        pooling: of embeddings `mean` or `cls`, empty leaves it to the base; of our classifiers `max-mean` (empty too), `attention`, or
+            `max-mean-attention`.
+        bidirectional: whether recurrent networks read a text from both ends.
         query_prompt, passage_prompt: words that go before the two sides of a search; empty leaves them to the base.
         negatives: texts beside each right one that are looked up among all others where the examples bring none (embedding, reranking).
         objective: of pretraining: `mlm` (masked words, rows full of text) or `mlm+nsp` (and next sentence, pairs of sentences).
@@ -120,6 +122,7 @@ class TrainConfig:
     matryoshka: tuple[int, ...] = ()
     matryoshka_weights: tuple[float, ...] = ()
     pooling: str = ""
+    bidirectional: bool = True
     query_prompt: str = ""
     passage_prompt: str = ""
     negatives: int = 4
@@ -143,6 +146,10 @@ class TrainConfig:
         self._check_matryoshka()
         if not self.lora_targets.strip() or len(self.lora_targets) > 1000:
             raise wrong("lora_targets", self.lora_targets, "auto, all, or names of layers with commas between")
+        if self.pooling not in poolings(self.model, self.task):
+            raise wrong("pooling", self.pooling, ", ".join(poolings(self.model, self.task)[1:]))
+        if not self.bidirectional and self.model not in RECURRENT_MODELS:
+            raise wrong("bidirectional", False, f"true; {', '.join(RECURRENT_MODELS)} alone read in one direction")
         if self.metric not in watched(self.task):
             raise wrong("metric", self.metric, ", ".join(watched(self.task)))
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from hanlin.errors import InvalidInput
 from hanlin.networks.adapter import MAX_RANK
+from hanlin.networks.config import POOLINGS
 from hanlin.tasks.base import TASKS
 from hanlin.types import JsonValue, shorten
 
-SCRATCH_MODELS = ("rnn", "lstm", "gru", "transformer")
+RECURRENT_MODELS = ("rnn", "lstm", "gru")
+SCRATCH_MODELS = (*RECURRENT_MODELS, "transformer")
 MAX_PROMPT = 200  # characters
 MAX_DIMS = 16
 RANGES: dict[str, tuple[float, float]] = {
@@ -34,9 +36,15 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "positions": ("sinusoidal", "learned", "rotary"),
     "tags": ("bio", "bioes"),
     "loss": ("auto", "contrastive", "triplet", "cosent", "mse", "bce", "listwise"),
-    "pooling": ("", "mean", "cls"),
+    "pooling": ("", "mean", "cls", *POOLINGS),
     "objective": ("mlm", "mlm+nsp"),
 }
+
+
+def poolings(model: str, task: str) -> tuple[str, ...]:
+    """How such a run may make one vector of a text's tokens: features of our own classifiers, or vectors that a search compares."""
+    has_features = model in SCRATCH_MODELS and TASKS.get(task).head == "labels"
+    return ("", *POOLINGS) if has_features else ("", "mean", "cls")
 
 
 def watched(task: str) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
 from hanlin.models.vectors import Vectors, read_vectors
-from hanlin.networks.config import NetworkConfig
+from hanlin.networks.config import POOLINGS, NetworkConfig
 from hanlin.networks.loading import Reader, build
 from hanlin.tasks.labelled import SCORE
 from hanlin.tasks.spec import ModelSpec, PairForm, Problem
@@ -73,12 +73,17 @@ def new_network(
         intermediate_size=4 * config.hidden_size, max_position_embeddings=config.max_length if config.model == "transformer" else 0,
         positions=config.positions, ngram_buckets=config.ngram_buckets if has_ngrams else 0, ngram_sizes=NGRAMS if has_ngrams else (),
         dropout=config.dropout, embedding_dropout=config.embedding_dropout, ngram_dropout=config.ngram_dropout,
-        output=output, num_types=num_types,
+        output=output, num_types=num_types, bidirectional=config.bidirectional, pooling=_pooling(config),
     )  # fmt: skip
     module = build(network)
     if vectors:
         vectors.fill(module.embedding.tokens.weight, vocabulary)
     return module
+
+
+def _pooling(config: TrainConfig) -> str:
+    """Of a classifier; what tags reads no features of the whole text."""
+    return config.pooling if config.pooling in POOLINGS else POOLINGS[0]
 
 
 def lay_out_tokenizer(setting: Setting, pairs: Sequence[str] = ()) -> None:
