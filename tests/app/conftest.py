@@ -204,7 +204,13 @@ def make_encoder() -> Callable[[Path, list[str]], Path]:
         made.post_processor = processors.TemplateProcessing(**frame, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
         made.save(str(folder / "tokenizer.json"))
         torch.manual_seed(5)
-        sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64}
+        sizes = {
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "intermediate_size": 64,
+            "max_position_embeddings": 64,
+        }
         transformers.BertModel(transformers.BertConfig(vocab_size=len(known), **sizes)).save_pretrained(folder)
         return folder
 

@@ -64,7 +64,10 @@ def frames(chance: random.Random) -> Rows:
 
 def has_roles(answer: Any) -> None:
     (frame,) = answer
-    assert (frame["predicate"], [(one["role"], one["word"]) for one in frame["arguments"]]) == ("read", [("ARG0", "Ada"), ("ARG1", "books")])
+    assert (frame["predicate"], [(one["role"], one["word"]) for one in frame["arguments"]]) == (
+        "read",
+        [("ARG0", "Ada"), ("ARG1", "books")],
+    )
 
 
 def meanings(chance: random.Random) -> Rows:

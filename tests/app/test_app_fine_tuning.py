@@ -198,19 +198,18 @@ def tiny(server, make_encoder, tmp_path_factory: pytest.TempPathFactory) -> str:
     return "tiny"
 
 
-@pytest.mark.parametrize("way", [{}, {"adapter": "lora"}], ids=["whole", "adapter"])
-def test_an_imported_encoder_learns_a_task_by_the_name_that_others_have_for_it(client, server, tiny: str, way: dict[str, str]) -> None:
+def test_an_imported_encoder_learns_a_task_by_the_name_that_others_have_for_it(client, server, tiny: str) -> None:
     rows = client.files.create(file=("rows.jsonl", jsonl(named(160))), purpose="fine-tune").id
     job = client.fine_tuning.jobs.create(
-        model=tiny, training_file=rows, seed=3, metadata={"task": "ner", **way},
-        hyperparameters={"n_epochs": 6, "batch_size": 8, "learning_rate_multiplier": 20 if way else 30},
+        model=tiny, training_file=rows, seed=3, metadata={"task": "ner"},
+        hyperparameters={"n_epochs": 6, "batch_size": 8, "learning_rate_multiplier": 30},
     )  # fmt: skip
     deadline = time.monotonic() + 300
     while job.status not in {"succeeded", "failed", "cancelled"}:
         assert time.monotonic() < deadline, job
         time.sleep(0.1)
         job = client.fine_tuning.jobs.retrieve(job.id)
-    assert (job.status, job.metadata) == ("succeeded", {"task": "ner", **way}), job.error
+    assert (job.status, job.metadata) == ("succeeded", {"task": "ner"}), job.error
     text = "w3  w1 Oslo w5 Ada"
     body = {"inputs": text, "parameters": {"aggregation_strategy": "simple"}}
     headers = {"authorization": f"Bearer {server.key}"}
@@ -219,7 +218,6 @@ def test_an_imported_encoder_learns_a_task_by_the_name_that_others_have_for_it(c
     name = job.fine_tuned_model.replace(":", "--")
     with server.client() as hanlin:
         assert (hanlin.datasets.get(name).task, hanlin.models.get(name).task) == ("token-classification", "token-classification")
-        assert ("adapter" in hanlin.models.get(name).versions[0].lineage) == bool(way)
         again = {"dataset": name, "task": "ner", "model": "lstm", "name": "again", "options": {"epochs": 1}}
         hanlin.jobs.cancel(hanlin.jobs.submit("train", again).id)
     client.models.delete(job.fine_tuned_model)

@@ -90,5 +90,8 @@ def test_a_batch_tags_row_by_row(client: Hanlin, tagger: dict, tmp_path: Path) -
     job = client.jobs.wait(client.batches.submit("tagger", tmp_path / "rows.jsonl", asked).id, timeout=120)
     client.batches.fetch(job, tmp_path / "out.jsonl")
     found = [json.loads(line)["result"] for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [[(item["word"], item["entity_group"]) for item in row] for row in found] == [[("李四", "PER"), ("北京", "LOC")], [("张三丰", "PER")]]
+    assert [[(item["word"], item["entity_group"]) for item in row] for row in found] == [
+        [("李四", "PER"), ("北京", "LOC")],
+        [("张三丰", "PER")],
+    ]
     assert [text[item["start"] : item["end"]] for text, row in zip(texts, found, strict=True) for item in row] == ["李四", "北京", "张三丰"]

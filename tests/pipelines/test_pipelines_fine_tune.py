@@ -30,9 +30,7 @@ def test_chats_of_one_turn_are_rows(tmp_path: Path) -> None:
 def test_chats_teach_every_task_of_text_and_label(tmp_path: Path, task: str) -> None:
     path = tmp_path / "chats.jsonl"
     path.write_text("".join(chat(("user", f"好 {number}"), ("assistant", ["good", "bad"][number % 2])) for number in range(30)))
-    found = ingest(
-        [SourceFile("rows.jsonl", _plain(path, task))], task=TASKS.get(task), options=ReadOptions(), out=tmp_path / "out"
-    )
+    found = ingest([SourceFile("rows.jsonl", _plain(path, task))], task=TASKS.get(task), options=ReadOptions(), out=tmp_path / "out")
     assert found.bad_rows.total == 0
     rows = [row for name in ("train", "validation", "test") for row in read_split(tmp_path / "out", name).labels]
     assert sorted(rows) == ["bad"] * 15 + ["good"] * 15

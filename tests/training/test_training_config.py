@@ -69,7 +69,8 @@ def test_a_network_is_not_told_what_it_cannot_be(model: str, task: str, options:
 
 def test_poolings_and_directions_are_for_those_that_have_them() -> None:
     for model, task, options in (
-        ("gru", "sentiment", {"pooling": "max-mean-attention", "bidirectional": False}), ("rnn", "token-classification", {"bidirectional": False}),
+        ("gru", "sentiment", {"pooling": "max-mean-attention", "bidirectional": False}),
+        ("rnn", "token-classification", {"bidirectional": False}),
         ("base", "embedding", {"pooling": "cls"}),
     ):  # fmt: skip
         found = TrainConfig.from_json(options, model=model, task=task)  # type: ignore[arg-type]

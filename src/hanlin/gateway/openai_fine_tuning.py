@@ -72,7 +72,9 @@ class FineTuningRequest(Sent):
     hyperparameters: HyperparametersRequest | None = Field(None, description="as below `method`, which goes before it")
     method: MethodRequest | None = None
     metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] | None = Field(
-        None, max_length=16, description="`task` names what is learnt, text-classification where it is left out; `adapter` (lora, head): not all weights"
+        None,
+        max_length=16,
+        description="`task` names what is learnt, text-classification where it is left out; `adapter` (lora, head): not all weights",
     )
     integrations: None = Field(None, description="there are none")
 

@@ -9,7 +9,18 @@ from typing import cast
 from hanlin.errors import InvalidInput
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.text import TextSettings
-from hanlin.training.option_rules import CHOICES, MAX_DIMS, MAX_PROMPT, RANGES, RECURRENT_MODELS, SCRATCH_MODELS, poolings, typed, watched, wrong
+from hanlin.training.option_rules import (
+    CHOICES,
+    MAX_DIMS,
+    MAX_PROMPT,
+    RANGES,
+    RECURRENT_MODELS,
+    SCRATCH_MODELS,
+    poolings,
+    typed,
+    watched,
+    wrong,
+)
 from hanlin.types import JsonObject, JsonValue, nearest, shorten
 
 CLASSIFICATION, TAGGING, ROLES = "text-classification", "token-classification", "semantic-role-labelling"

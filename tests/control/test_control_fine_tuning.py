@@ -1,0 +1,41 @@
+"""A fine-tuning is a job in our own words, whatever words it was asked for in."""
+
+from __future__ import annotations
+
+import pytest
+
+from hanlin.control import files, fine_tuning
+from hanlin.control.platform import Platform
+from hanlin.errors import InvalidInput
+from hanlin.jobs import Job
+from hanlin.training.config import ADAPTER_RATE, preset
+from hanlin.types import Principal
+
+
+def asked(platform: Platform, owner: Principal, model: str, rate: float | None = None, **metadata: str) -> Job:
+    path = platform.settings.home / "rows.jsonl"
+    path.write_bytes(b"{}")
+    kept = files.add(platform, owner, path, name=path.name, purpose="fine-tune")
+    return fine_tuning.create(
+        platform, owner, model=model, training_file=kept.id, validation_file=None, suffix="", seed=1, metadata=metadata,
+        hyperparameters={"learning_rate_multiplier": rate},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("named", "task"), [("ner", "token-classification"), ("sequence-classification", "text-classification"), ("sentiment", "sentiment")]
+)
+def test_a_task_has_our_name_in_the_job_and_the_callers_in_its_metadata(platform, owner, named: str, task: str) -> None:
+    job = asked(platform, owner, "lstm", task=named)
+    assert (job.config["task"], job.config["metadata"]) == (task, {"task": named})
+
+
+def test_an_adapter_is_asked_for_and_keeps_its_own_rate(platform, owner, make_version) -> None:
+    make_version()
+    assert asked(platform, owner, "mood", adapter="lora").config["options"] == {"adapter": "lora"}
+    assert asked(platform, owner, "mood", 2.0, adapter="head").config["options"] == {"adapter": "head", "rate": 2 * ADAPTER_RATE}
+    assert asked(platform, owner, "mood", 2.0, adapter="none").config["options"] == {"adapter": "none", "rate": 2 * preset("base").rate}
+    for model, word in (("lstm", "lora"), ("mood", "qlora")):
+        with pytest.raises(InvalidInput) as refused:
+            asked(platform, owner, model, adapter=word)
+        assert (refused.value.code, refused.value.params["name"]) == ("invalid_training_option", "'adapter'")
