@@ -106,7 +106,9 @@ WRITER = {"model": "transformer", "options": tuple(WRITES.items())}
 ROADS = {
     "sentiment": Road(moods, "room 7 was awful", is_awful),
     "semantic-role-labelling": Road(frames, "Ada read books .", has_roles),
-    "semantic-parsing": Road(meanings, "light the hall for guest3", is_light_in_the_hall),
+    "semantic-parsing": Road(
+        meanings, "light the hall for guest3", is_light_in_the_hall, options=tuple({**READS, "epochs": 15, "hidden_size": 24}.items())
+    ),
     "translation": Road(signs("source", "target"), "red fox", is_written("translation_text"), **WRITER),
     "summarization": Road(signs("text", "summary"), "big house", is_written("summary_text"), **WRITER),
 }
