@@ -10,6 +10,8 @@ import pytest
 
 from hanlin.datasets import Split
 from hanlin.errors import Cancelled, InvalidInput
+from hanlin.models.importing import import_folder
+from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
 from hanlin.tasks.examples import canonical
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import TextSettings
@@ -96,3 +98,48 @@ def test_only_networks_that_write_are_trained_to_write(tmp_path: Path) -> None:
 def test_the_preset_watches_the_loss() -> None:
     found = preset("transformer", "translation")
     assert (found.metric, found.tokenizer, found.decoder_layers) == ("loss", "byte-bpe", 3)
+
+
+FEW = Split(DATA.train.texts[:24], DATA.train.labels[:24])
+LEARNS = {"bart": {"rate": 0.01, "epochs": 25}, "marian": {"rate": 0.004, "epochs": 40}, "t5": {"rate": 0.01, "epochs": 45}}
+
+
+@pytest.mark.parametrize("kind", LEARNS)
+def test_an_imported_network_that_writes_learns_pairs_by_heart(tmp_path: Path, kind: str) -> None:
+    base, rows = imported(tmp_path, kind), TrainData(FEW, FEW, ())
+    config = TrainConfig.from_json({**TINY, "batch_size": 8, **LEARNS[kind]}, model="base", task="translation")  # type: ignore[dict-item]
+    checkpoints = FolderCheckpoints(tmp_path / "checkpoints")
+    report = train(config, rows, out=tmp_path / "out", progress=Silent(), checkpoints=checkpoints, base=base)
+    assert report.history[-1].validation["loss"] < 0.1
+    found = evaluate(tmp_path / "out", FEW)
+    right = [answer["translation_text"] == target_of(gold) for answer, gold in zip(found.answers, FEW.labels, strict=True)]  # type: ignore[index,call-overload]
+    assert sum(right) / len(right) > 0.9
+    assert found.answers == evaluate(tmp_path / "out", FEW).answers
+
+
+def imported(folder: Path, kind: str) -> Path:
+    """A tiny network of transformers with random weights, as an import lays it out.
+
+    Marian takes token vectors times the root of their width, as its published models do: without it they drown in positions of size 1.
+    """
+    import torch
+    import transformers as hf
+
+    tokenizer = train_tokenizer([*DATA.train.texts, *map(target_of, DATA.train.labels)], "byte-bpe", 280)
+    source = folder / "source"
+    source.mkdir()
+    save_tokenizer(tokenizer, source)
+    ids = {"vocab_size": tokenizer.get_vocab_size(), "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
+    stack = {"d_model": 32, "max_position_embeddings": 64, "dropout": 0.0, "init_std": 0.2}
+    for side in ("encoder", "decoder"):
+        stack |= {f"{side}_layers": 1, f"{side}_attention_heads": 2, f"{side}_ffn_dim": 64}
+    sizes = {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 1, "num_heads": 2, "dropout_rate": 0.0}
+    configs = {
+        "bart": lambda: hf.BartConfig(**ids, **stack, decoder_start_token_id=3),
+        "marian": lambda: hf.MarianConfig(**ids, **stack, decoder_start_token_id=0, scale_embedding=True),
+        "t5": lambda: hf.T5Config(**ids, **sizes, decoder_start_token_id=0, tie_word_embeddings=False),
+    }  # fmt: skip
+    torch.manual_seed(3)
+    hf.AutoModelForSeq2SeqLM.from_config(configs[kind]()).save_pretrained(source)
+    import_folder(source, folder / "base", task="translation")
+    return folder / "base"
