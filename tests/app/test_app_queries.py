@@ -80,7 +80,7 @@ def test_variants_are_certified_and_every_answer_is_a_query_over_the_schema(clie
 
 
 def test_a_batch_answers_question_by_question(client: Hanlin, librarian: dict, tmp_path: Path) -> None:
-    client.deployments.wait(client.deployments.create("books", "librarian"), timeout=120)
+    client.deployments.wait(client.deployments.create("librarian", "books"), timeout=120)
     (tmp_path / "rows.jsonl").write_text("\n".join(json.dumps({"inputs": text}) for text in ["how many travel books", STRANGE[1]]))
     job = client.jobs.wait(client.batches.submit("books", tmp_path / "rows.jsonl").id, timeout=120)
     client.batches.fetch(job, tmp_path / "out.jsonl")
