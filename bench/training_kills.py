@@ -69,6 +69,8 @@ KINDS = (
     Kind("text-to-sql", "library-queries-zh", "transformer", WRITER),
     Kind("translation", "help-translation", "transformer", WRITER),
     Kind("summarization", "package-synopsis", "transformer", WRITER),
+    Kind("text-generation", "brown-genres", "transformer", {**WRITER, "packing": True}),
+    Kind("text-generation", "brown-genres", "gru", {**WRITER, "packing": True}),
     Kind("embedding", "question-answers-en", "base", SMALL),
     Kind("reranking", "question-answers-en", "base", SMALL),
     Kind("question-answering", "help-questions-en", "base", SMALL),

@@ -85,3 +85,19 @@ def test_a_task_is_fine_tuned_from_it(client: Hanlin, blanks: dict, tmp_path: Pa
     assert version.metrics["accuracy"] > 0.6
     assert version.lineage["parent"].startswith("blanks:")
     assert found["version"] == 1
+
+
+def test_a_language_model_learns_from_the_same_texts(client: Hanlin, tmp_path: Path) -> None:
+    """From a file of texts, which are only gone through on the disk."""
+    chance = random.Random(2)
+    (tmp_path / "lines.txt").write_text("".join(f"{chance.choice(LINES)} {chr(0x5000 + n)}\n" for n in range(300)), encoding="utf-8")
+    client.jobs.wait(client.datasets.add("more-lines", tmp_path / "lines.txt", task="text-generation").id, timeout=120)
+    options = {name: value for name, value in TINY.items() if name not in {"heads", "min_count", "vocab_size"}}
+    config = {
+        "dataset": "more-lines", "model": "gru", "name": "writer", "task": "text-generation",
+        "options": {**options, "packing": True, "epochs": 4, "vocab_size": 300},
+    }  # fmt: skip
+    trained = client.jobs.wait(client.jobs.submit("train", config).id, timeout=300).result
+    assert trained is not None
+    assert trained["certificate"]["is_passed"]
+    assert 0 < client.models.get("writer").versions[0].metrics["bits_per_byte"] < 8

@@ -141,3 +141,13 @@ def test_pretrain_takes_a_dataset_or_a_file(run, world, reviews: Path) -> None:
     assert world.jobs["job-2"]["config"]["task"] == "fill-mask"
     assert (world.jobs["job-3"]["config"]["dataset"], world.jobs["job-3"]["config"]["model"]) == ("own-texts:3", "reader")
     assert "own-texts:3" in done.out
+
+
+def test_pretrain_makes_language_models_too(run, world, reviews: Path) -> None:
+    run("pretrain", "poems:2", "--name", "poet", "--objective", "clm", "--model", "lstm", "--no-wait")
+    assert world.jobs["job-1"]["config"] == {
+        "task": "text-generation", "dataset": "poems:2", "model": "lstm", "name": "poet", "seed": 0, "publish": True,
+        "options": {"packing": True},
+    }  # fmt: skip
+    run("pretrain", str(reviews), "--name", "own", "--objective", "clm", "--no-wait")
+    assert world.jobs["job-2"]["config"]["task"] == "text-generation"

@@ -103,7 +103,7 @@ class Training:
 
         folder = dataset_folder(self.context, self.dataset)
         # Of raw text there may be more than fits into memory; lessons on other examples look at them in any order.
-        read = StoredSplit.of if TASKS.get(self.asked.task).head == "masks" else read_split
+        read = StoredSplit.of if TASKS.get(self.asked.task).head == "masks" or self.config.packing else read_split
         rows, validation = read(folder, "train"), read(folder, "validation")
         data = TrainData(rows, validation, read_labels(folder))
         self.context.progress.message("training_on", rows=len(rows), validation=len(validation))

@@ -70,6 +70,7 @@ class TrainConfig:
         query_prompt, passage_prompt: words that go before the two sides of a search; empty leaves them to the base.
         negatives: texts beside each right one that are looked up among all others where the examples bring none (embedding, reranking).
         objective: of pretraining: `mlm` (masked words, rows full of text) or `mlm+nsp` (and next sentence, pairs of sentences).
+        packing: whether raw texts fill rows on disk, one behind the other: for more texts than memory holds (generation).
         mask_share: share of the tokens that are hidden in a step of pretraining.
         processes: that train together, each on its share of every batch and with its share of the threads.
         seed, threads: the same two give the same weights, bit for bit, with the same number of processes.
@@ -138,6 +139,7 @@ class TrainConfig:
     passage_prompt: str = ""
     negatives: int = 4
     objective: str = "mlm"
+    packing: bool = False
     mask_share: float = 0.15
     seed: int = 0
     threads: int = 0
@@ -290,9 +292,9 @@ def _of_generation(model: str, task: str) -> TrainConfig:
     found = replace(_of_writing(model, task), label_smoothing=0.0, text=TextSettings(), max_length=512, train_length=512)
     if model == "base":
         return replace(found, batch_size=16, rate=1e-4, epochs=3)
-    if model == "transformer":
-        return replace(found, layers=4, batch_size=64, positions="rotary", rate=2e-3)
-    return replace(found, layers=2, batch_size=32, rate=3e-3, dropout=0.2, embedding_dropout=0.2)
+    if model != "transformer":
+        return replace(found, layers=2, batch_size=32, rate=3e-3, dropout=0.2, embedding_dropout=0.2)
+    return replace(found, layers=4, batch_size=64, positions="rotary", rate=2e-3)
 
 
 def _of_pretraining(model: str, task: str) -> TrainConfig:

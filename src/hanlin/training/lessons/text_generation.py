@@ -35,6 +35,8 @@ from hanlin.training.encoders import scales_of
 from hanlin.training.evaluation import Evaluation
 from hanlin.training.examples import check_rows
 from hanlin.training.lesson import LESSONS, Picture, Setting
+from hanlin.training.packed import PackedRows, few_of, loss_of, write_rows
+from hanlin.training.streams import Batches, SameLength, epoch_batches
 
 NETWORKS = {"transformer": "hanlin-decoder", "rnn": "hanlin-rnn-decoder", "lstm": "hanlin-lstm-decoder", "gru": "hanlin-gru-decoder"}
 NEW_TOKENS = 256  # that a version writes where a call says nothing
@@ -50,6 +52,8 @@ class TextGenerationLesson:
         config, data, out = setting.config, setting.data, setting.out
         check_rows(data)
         has_talks = any(data.train.labels)
+        if has_talks and config.packing:
+            raise InvalidInput("invalid_training_option", name="packing", value="true", right="false where there are talks")
         _lay_out_tokenizer(setting, has_talks=has_talks)
         module = load_model(setting.base) if setting.base is not None else _network(setting)
         replace_dropout(module)
@@ -57,6 +61,8 @@ class TextGenerationLesson:
         spec.save(out)
         encoder = TextEncoder.load(out)
         encoder.max_length = min(spec.max_length, config.train_length)
+        if config.packing:
+            return _packed(setting, module, spec, encoder, end=end)
         train, validation = (
             continued_rows(rows, encoder, spec, end=end, longest=encoder.max_length) for rows in (data.train, data.validation)
         )
@@ -65,6 +71,16 @@ class TextGenerationLesson:
     def pictures(self, found: Evaluation) -> dict[str, Picture]:
         """See `Lesson.pictures`: none."""
         return {}
+
+
+def _packed(setting: Setting, module: nn.Module, spec: ModelSpec, encoder: TextEncoder, *, end: int) -> PackedCourse:
+    length = encoder.max_length
+    packed = write_rows(setting, encoder, spec, setting.data.train.texts, end=end, length=length)
+    validation = continued_rows(few_of(setting.data.validation), encoder, spec, end=end, longest=length)
+    if not len(packed) or not validation.ids:
+        raise InvalidInput("nothing_to_learn", problem="a split has no tokens", train=len(packed), validation=len(validation.ids))
+    setting.progress.message("pretraining_on", rows=len(packed), length=length, validation=len(validation.ids))
+    return PackedCourse(setting.config, module, spec.pad_id, ContinuedRows([], [], 0), validation, setting.out, packed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +139,30 @@ class GenerationCourse:
         """See `Course.finish`."""
         save_network(self.module, self.out)
         return best
+
+
+@dataclass(frozen=True, slots=True)
+class PackedCourse(GenerationCourse):
+    """The same over rows full of text on disk, see `training/packed.py`. Also `PlansBatches`."""
+
+    packed: PackedRows
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        """See `Course`: every row counts as full."""
+        return SameLength(self.packed.blocks.length, len(self.packed))
+
+    def batches(self, epoch: int) -> Batches:
+        """See `PlansBatches.batches`."""
+        config = self.config
+        return epoch_batches(
+            len(self.packed), length=self.packed.blocks.length, seed=config.seed, epoch=epoch, batch_tokens=config.batch_tokens,
+            batch_size=config.batch_size,
+        )  # fmt: skip
+
+    def loss(self, module: nn.Module, rows: Sequence[int]) -> Tensor:
+        """See `Course.loss`."""
+        return loss_of(module, self.packed.pieces(rows), self.pad_id, smoothing=self.config.label_smoothing)
 
 
 def _lay_out_tokenizer(setting: Setting, *, has_talks: bool) -> None:
