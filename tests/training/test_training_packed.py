@@ -20,10 +20,11 @@ from hanlin.tasks.spec import ModelSpec
 from hanlin.training import train as train_module
 from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
-from hanlin.training.continued import IGNORED, READ, continued_rows, scores_of
+from hanlin.training.continued import IGNORED, READ, ContinuedRows, continued_rows, scores_of
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
 from hanlin.training.lesson import Setting
+from hanlin.training.lessons.text_generation import PackedCourse
 from hanlin.training.packed import PackedRows, few_of, groups, loss_of, write_rows
 from hanlin.training.ports import Silent
 from hanlin.training.streams import Blocks, TokenFile
@@ -142,6 +143,19 @@ def test_killed_it_ends_in_the_same_bits(
     assert torn.history == whole.history
     weights = [(tmp_path / name / "out" / "model.safetensors").read_bytes() for name in ("whole", "torn")]
     assert weights[0] == weights[1]
+
+
+def test_parts_of_a_batch_weigh_their_tokens(made: Path, tmp_path: Path) -> None:
+    """So that several processes may each learn from one."""
+    rows = packed(made, tmp_path, ROWS.texts[:20], 16)
+    config = TrainConfig.from_json(TINY, model="transformer", task="text-generation")
+    course = PackedCourse(config, load_model(made), 0, ContinuedRows([], [], 0), ContinuedRows([], [], 0), tmp_path, rows)
+    parts = [[0, 1, 2], [3], [4, 5]]
+    with torch.inference_mode():
+        whole = course.loss(course.module, range(6))
+        means = [course.weight(part) * float(course.loss(course.module, part)) for part in parts]
+    assert course.weight(range(6)) == sum(map(course.weight, parts))
+    assert float(whole) == pytest.approx(sum(means) / course.weight(range(6)), rel=1e-5)
 
 
 class Told(list[str]):

@@ -164,6 +164,10 @@ class PackedCourse(GenerationCourse):
         """See `Course.loss`."""
         return loss_of(module, self.packed.pieces(rows), self.pad_id, smoothing=self.config.label_smoothing)
 
+    def weight(self, rows: Sequence[int]) -> float:
+        """See `Divided.weight`: the tokens that are learned; 1 where there is none."""
+        return max(1, sum(kind != READ for kinds in self.packed.pieces(rows).kinds for kind in kinds))
+
 
 def _lay_out_tokenizer(setting: Setting, *, has_talks: bool) -> None:
     """The checkpoint's, the base's, or one trained on the texts, which begins each, and marks talks where there are some."""
