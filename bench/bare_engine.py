@@ -16,7 +16,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from hanlin.compression.batches import plan
 from hanlin.engines import Session, load_variant
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.padding import pad
@@ -46,6 +45,16 @@ def one_by_one(session: Session, rows: Sequence[list[int]], *, pad_id: int, seco
     return 1000 * statistics.median(taken)
 
 
+def packed(rows: Sequence[list[int]], *, budget: int) -> list[Sequence[list[int]]]:
+    """Rows, in order of length, in batches of at most `budget` tokens, padding included."""
+    batches: list[list[list[int]]] = [[]]
+    for row in rows:
+        if batches[-1] and (len(batches[-1]) + 1) * len(row) > budget:
+            batches.append([])
+        batches[-1].append(row)
+    return [*batches]
+
+
 def measure(folder: Path, variant: str, *, threads: int, seconds: float) -> dict[str, float]:
     """The printed figures."""
     encoder, session = TextEncoder.load(folder), load_variant(folder, variant, threads=threads)
@@ -57,10 +66,8 @@ def measure(folder: Path, variant: str, *, threads: int, seconds: float) -> dict
         for size in (16, 32, 64, 128)
     ]
     mixed_rates = [
-        rate(session, [[mixed[number] for number in batch] for batch in plan([len(row) for row in mixed], max_tokens=budget)],
-             pad_id=encoder.pad_id, seconds=seconds)
-        for budget in (1024, 2048, 4096)
-    ]  # fmt: skip
+        rate(session, packed(mixed, budget=budget), pad_id=encoder.pad_id, seconds=seconds) for budget in (1024, 2048, 4096)
+    ]
     one_ms = one_by_one(session, short, pad_id=encoder.pad_id, seconds=seconds / 3)
     return {"short_rate": round(max(short_rates), 1), "one_ms": round(one_ms, 3), "mixed_rate": round(max(mixed_rates), 1)}
 

@@ -23,10 +23,11 @@ import psutil
 from endpoint_load import served
 from hanlin.bench.connection import Connection, Target
 from hanlin.client import Hanlin
-from sdk_map import HOME, PATIENT, key_of, peak, prepare
+from sdk_map import HOME, key_of, peak, prepare
 from texts import short_texts
 
 ENDPOINT = "mood"
+PATIENT = {"timeout": 120.0, "max_retries": 20}
 
 
 def processes() -> dict[str, float]:
