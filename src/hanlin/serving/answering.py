@@ -60,6 +60,9 @@ class Answering:
 
     def answer(self, done: Sequence[Work]) -> None:
         """Answer calls that one step has finished; single texts with the same options are decoded together: numpy's cost is by the call."""
+        if len(done) == 1:
+            self._answer_one(done[0])
+            return
         alike: dict[TaskOptions, list[Work]] = {}
         for work in done:
             if self._loaded.task.is_row_by_row and len(work.found) == 1:

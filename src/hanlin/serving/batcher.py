@@ -182,6 +182,8 @@ class Batcher:
         filling = Filling(head, self._max_batch_rows, is_padding_bounded=not is_suspect)
         self._is_shared = now_s - self._interactive_s < SHARED_S
         self._take(head)
+        if not self._calls:  # alone
+            return Batch(tuple(filling.items), filling.width, is_suspect)
         for company, tokens in self._courses(lane, budget):
             for item in self._company(bucket, company):
                 if not filling.takes(item, tokens):

@@ -176,15 +176,26 @@ class EngineQueue:
     def _stepped(self, step: Step) -> None:
         if step.has_turn:
             self._turns.give_back()
+        done = self._sort_out(step)
+        if self.batcher.queued_calls:  # the engine goes on while the answers are written
+            self._learn(step)
+            self._answer(done)
+        else:  # there is nothing to go on with: uvloop sends what is written at the end of a turn, so all else is for the next one
+            self._answer(done)
+            self._loop.call_soon(self._learn, step)
+
+    def _learn(self, step: Step) -> None:
+        """What is not for those who wait for this step: count it, and look what is next."""
         self.counters.add_step(step.batch, step.seconds / step.num_beside)
         if step.error is None:  # one that failed tells nothing of the engine's speed
             self.batcher.observe(step.batch.padded_tokens, step.seconds / step.num_beside)
-        done = self._sort_out(step)
-        self._pump()  # the engine goes on while the answers are written
-        for answering, works in done.items():
-            answering.answer(works)
+        self._pump()
         if not self._work:  # idle: the cheapest moment to see that nothing was lost or counted twice
             self.batcher.check_integrity()
+
+    def _answer(self, done: dict[Answering, list[Work]]) -> None:
+        for answering, works in done.items():
+            answering.answer(works)
 
     def _sort_out(self, step: Step) -> dict[Answering, list[Work]]:
         """Give each row of a step to its call. Returns the calls that miss none any more, by who answers them."""

