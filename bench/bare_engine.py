@@ -65,9 +65,7 @@ def measure(folder: Path, variant: str, *, threads: int, seconds: float) -> dict
         rate(session, [short[at : at + size] for at in range(0, 1024, size)], pad_id=encoder.pad_id, seconds=seconds / 4)
         for size in (16, 32, 64, 128)
     ]
-    mixed_rates = [
-        rate(session, packed(mixed, budget=budget), pad_id=encoder.pad_id, seconds=seconds) for budget in (1024, 2048, 4096)
-    ]
+    mixed_rates = [rate(session, packed(mixed, budget=budget), pad_id=encoder.pad_id, seconds=seconds) for budget in (1024, 2048, 4096)]
     one_ms = one_by_one(session, short, pad_id=encoder.pad_id, seconds=seconds / 3)
     return {"short_rate": round(max(short_rates), 1), "one_ms": round(one_ms, 3), "mixed_rate": round(max(mixed_rates), 1)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 
 from hanlin.engines import load_variant, openvino_engine
-from hanlin.engines.openvino_engine import PIECE_TOKENS, cut, widened
+from hanlin.engines.base import Ids
+from hanlin.engines.openvino_engine import LAVISH, LEAN, PIECE_TOKENS, Thrift, cut, widened
 from hanlin.errors import EngineFailed
 
 
@@ -69,6 +71,31 @@ def test_rows_get_one_of_few_widths_and_never_more_than_the_model_takes(length: 
     assert found["input_ids"].shape == (3, width)
     assert found["attention_mask"].sum() == 3 * length
     np.testing.assert_array_equal(found["input_ids"][:, :length], ids)
+
+
+@pytest.mark.parametrize(("length", "width"), [(3, 4), (64, 64), (65, 80), (256, 256), (257, 288), (500, 500)])
+def test_one_of_many_models_has_fewer_widths(length: int, width: int) -> None:
+    ids = np.full((1, length), 7, dtype=np.int64)
+    assert widened({"input_ids": ids, "attention_mask": np.ones_like(ids)}, 500, LEAN)["input_ids"].shape == (1, width)
+
+
+@pytest.mark.parametrize(("threads", "thrift"), [(1, LEAN), (2, LAVISH)])
+@pytest.mark.parametrize("artifact", ["bert"], indirect=True, scope="session")
+def test_a_model_with_one_thread_computes_in_smaller_pieces(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch, threads: int, thrift: Thrift
+) -> None:  # fmt: skip
+    seen: list[int] = []
+
+    def spy(arrays: Mapping[str, Ids], max_length: int, asked: Thrift) -> dict[str, Ids]:
+        seen.append(arrays["input_ids"].size)
+        return widened(arrays, max_length, asked)
+
+    monkeypatch.setattr(openvino_engine, "widened", spy)
+    session = load_variant(artifact, "openvino-fp32", threads=threads)
+    ids = np.full((64, 24), 7, dtype=np.int64)
+    session.run(ids, np.ones_like(ids))
+    assert sum(seen) == ids.size
+    assert thrift.piece_tokens // 2 < max(seen) <= thrift.piece_tokens
 
 
 def test_numpy_is_found_by_the_bindings_before_there_are_streams(monkeypatch: pytest.MonkeyPatch) -> None:

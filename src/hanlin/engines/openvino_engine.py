@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import ModuleType
@@ -27,13 +28,31 @@ if TYPE_CHECKING:
 
 PIECE_TOKENS = 512  # inner values of one piece (512 x 1,536 floats for MiniLM) stay in a core's cache
 MIN_TOKENS_TO_CUT = 128
-# What the plugin prepares for a shape (6 ms of a 7 ms step) it keeps: 64 MB of MiniLM were 416 after 420 shapes. So there are few widths,
-# and few are kept: 200 of its primitives, two or three a shape; 80 (21 MB of MiniLM int8 became 11) of a model with one thread, which is
-# one of many in its process.
-_STEPS_OF_WIDTH = ((64, 4), (256, 8))
-_WIDEST_STEP = 16
-_CACHE_CAPACITY = 200
-_LEAN_CACHE_CAPACITY = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Thrift:
+    """What a model spends memory on for speed.
+
+    What the plugin prepares for a shape (6 ms of a 7 ms step) it keeps: 64 MB of MiniLM were 416 after 420 shapes. So there are few
+    widths, and few are kept. A model with one thread is one of many in its process: pieces half as large need half the room for their
+    inner values, and fewer widths need fewer kept. A further MiniLM int8 took 60 MB without and 42 with, and no text more processor time.
+
+    Attributes:
+        piece_tokens: of a piece, padding included.
+        steps_of_width: up to which width they are multiples of what.
+        widest_step: of what those beyond are.
+        kept: primitives, two or three a shape.
+    """
+
+    piece_tokens: int
+    steps_of_width: tuple[tuple[int, int], ...]
+    widest_step: int
+    kept: int
+
+
+LAVISH = Thrift(PIECE_TOKENS, ((64, 4), (256, 8)), 16, 200)
+LEAN = Thrift(PIECE_TOKENS // 2, ((64, 4), (256, 16)), 32, 30)
 
 
 def import_openvino() -> ModuleType:
@@ -58,6 +77,7 @@ class OpenvinoSession:
         self, whole: CompiledModel, pieces: CompiledModel, variant: str, *, output: str, threads: int, max_length: int, has_tokens: bool
     ) -> None:  # fmt: skip
         self.num_streams = threads
+        self._thrift = _thrift(threads)
         self._max_length = max_length
         self._whole: InferRequest | None = whole.create_infer_request()
         self._has_whole = threading.Lock()
@@ -94,7 +114,8 @@ class OpenvinoSession:
     def _run_aside(self, arrays: Mapping[str, Ids], names: Sequence[str]) -> Mapping[str, Floats]:
         requests = [self._free.get()]
         try:
-            if len(arrays["input_ids"]) == 1 or arrays["input_ids"].size <= PIECE_TOKENS:  # one piece: the other streams stay free
+            ids = arrays["input_ids"]
+            if len(ids) == 1 or ids.size <= self._thrift.piece_tokens:  # one piece: the other streams stay free
                 return self._infer(requests[0], arrays, names, is_shared=False)
             with suppress(Empty):
                 while True:
@@ -111,7 +132,7 @@ class OpenvinoSession:
 
     def _run_pieces(self, arrays: Mapping[str, Ids], names: Sequence[str], requests: Sequence[InferRequest]) -> Mapping[str, Floats]:
         lengths = arrays["attention_mask"].sum(axis=1)
-        pieces = cut(lengths, len(requests))
+        pieces = cut(lengths, len(requests), self._thrift.piece_tokens)
         found: list[list[Floats]] = []
         width = len(requests)
         for number in range(len(pieces) + width):
@@ -121,14 +142,15 @@ class OpenvinoSession:
                 found.append(_found(request, names))
             if number < len(pieces):
                 rows, longest = pieces[number], max(1, int(lengths[pieces[number]].max()))
-                request.start_async(widened({name: array[rows, :longest] for name, array in arrays.items()}, self._max_length))
+                piece = {name: array[rows, :longest] for name, array in arrays.items()}
+                request.start_async(widened(piece, self._max_length, self._thrift))
         return {
             name: together(parts, pieces, arrays["input_ids"].shape) for name, parts in zip(names, zip(*found, strict=True), strict=True)
         }
 
     def _infer(self, request: InferRequest, arrays: Mapping[str, Ids], names: Sequence[str], *, is_shared: bool) -> Mapping[str, Floats]:
         # A request that once shared our memory would copy the inputs of `start_async` into it: those that run pieces never share.
-        request.infer(widened(arrays, self._max_length), share_inputs=is_shared)
+        request.infer(widened(arrays, self._max_length, self._thrift), share_inputs=is_shared)
         length = arrays["input_ids"].shape[1]
         found = zip(names, _found(request, names), strict=True)
         return {name: values[:, :length] if values.ndim == 3 else values for name, values in found}
@@ -138,15 +160,19 @@ class OpenvinoSession:
         self._whole, self._free = None, SimpleQueue()
 
 
+def _thrift(threads: int) -> Thrift:
+    return LAVISH if threads > 1 else LEAN
+
+
 def _found(request: InferRequest, names: Sequence[str]) -> list[Floats]:
     # An output tensor is the request's own memory: copy before the next step overwrites it.
     return [np.array(request.get_tensor(name).data, dtype=np.float32) for name in names]
 
 
-def widened(arrays: Mapping[str, Ids], max_length: int) -> dict[str, Ids]:
+def widened(arrays: Mapping[str, Ids], max_length: int, thrift: Thrift = LAVISH) -> dict[str, Ids]:
     """The same rows in one of few widths, filled up with zeros, which the mask hides; never wider than the model takes."""
     rows, length = arrays["attention_mask"].shape
-    step = next((step for limit, step in _STEPS_OF_WIDTH if length <= limit), _WIDEST_STEP)
+    step = next((step for limit, step in thrift.steps_of_width if length <= limit), thrift.widest_step)
     width = max(length, min(-(-length // step) * step, max_length))
     found: dict[str, Ids] = {}
     for name, array in arrays.items():
@@ -155,10 +181,10 @@ def widened(arrays: Mapping[str, Ids], max_length: int) -> dict[str, Ids]:
     return found
 
 
-def cut(lengths: npt.NDArray[np.int64], parts: int) -> list[npt.NDArray[np.int64]]:
-    """Rows by length in pieces of at most 512 tokens, padding included, and in at least `parts` pieces of about the same size."""
+def cut(lengths: npt.NDArray[np.int64], parts: int, piece_tokens: int = PIECE_TOKENS) -> list[npt.NDArray[np.int64]]:
+    """Rows by length in pieces of at most `piece_tokens`, padding included, and in at least `parts` pieces of about the same size."""
     order = np.argsort(lengths, kind="stable")
-    limit = max(1, min(PIECE_TOKENS, -(-int(lengths.sum()) // parts)))
+    limit = max(1, min(piece_tokens, -(-int(lengths.sum()) // parts)))
     pieces: list[list[int]] = [[]]
     for row in order.tolist():
         if pieces[-1] and (len(pieces[-1]) + 1) * int(lengths[row]) > limit:
@@ -255,5 +281,5 @@ def _config(hint: str, streams: int, threads: int, precision: str) -> dict[str, 
         "INFERENCE_NUM_THREADS": str(threads),
         "INFERENCE_PRECISION_HINT": precision,
         "ENABLE_CPU_PINNING": "YES" if threads >= processor().cores else "NO",  # else each model takes the same first cores
-        "CPU_RUNTIME_CACHE_CAPACITY": str(_CACHE_CAPACITY if threads > 1 else _LEAN_CACHE_CAPACITY),
+        "CPU_RUNTIME_CACHE_CAPACITY": str(_thrift(threads).kept),
     }
