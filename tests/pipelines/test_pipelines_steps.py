@@ -143,6 +143,7 @@ def test_tolerances_are_exact_for_fp32_and_declared_for_the_rest(context, varian
 def test_neighbours_are_31_odd_texts_repeatably() -> None:
     texts = neighbours(31, seed=3)
     assert texts == neighbours(31, seed=3) != neighbours(31, seed=4)
+    assert len(max(neighbours(31, seed=3, long=3), key=len)) * 8 == len(max(texts, key=len))  # of networks that read thousands of tokens
     assert max(map(len, texts)) > 1000
     assert min(map(len, texts)) == 1
     assert sum(len(text) <= 10 for text in texts) > 8

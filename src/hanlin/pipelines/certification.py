@@ -29,7 +29,7 @@ from hanlin.errors import Conflict
 from hanlin.pipelines.base import JobContext
 from hanlin.pipelines.data import dataset_folder, questions_of
 from hanlin.pipelines.lineage import code_version, machine
-from hanlin.pipelines.odd_texts import neighbours, plain_texts
+from hanlin.pipelines.odd_texts import LONG, neighbours, plain_texts
 from hanlin.registry.values import DatasetVersion, ModelVersion
 from hanlin.tasks.base import TASKS, Task
 from hanlin.tasks.encoding import TextEncoder
@@ -42,6 +42,9 @@ from hanlin.types import JsonObject, JsonValue, utc_now
 T = TypeVar("T")
 
 ROWS = 200
+_CONTINUED_ROWS = 50  # of texts that are gone on with: each of their tokens is compared, and each is read by a network of any size
+_TIMEOUT_S = 600.0  # of a call: four of them may wait for each other in a large network on one core
+_LONG_CONTINUED = 3  # a decoder reads thousands of tokens, and would spend nearly all its time on this one neighbour
 _CALLS_AT_ONCE = 4
 _TRAINED_BATCH_TOKENS = 4096
 # Least label agreement and largest score difference by precision; what compression declares goes before the latter.
@@ -101,7 +104,7 @@ def certify(context: JobContext, version: ModelVersion, variant: str, *, dataset
     spec = ModelSpec.load(folder)
     task = TASKS.get(spec.task)
     likeness = likeness_of(task, spec)
-    questions = _held_out(context, dataset, task, rows)
+    questions = _held_out(context, dataset, task, min(rows, _CONTINUED_ROWS) if _goes_on(task) else rows)
     context.progress.message("certifying", variant=variant, version=str(version), rows=len(questions))
     trained = _one(trained_answers(folder, questions, threads=context.threads))
     began_s = time.monotonic()
@@ -213,13 +216,17 @@ def _among_neighbours(context: JobContext, asking: _Asking, questions: Sequence[
     """Each row once more among odd neighbours of its own, at a changing place; several such batches are in flight at once."""
 
     def call(row: int) -> Numbers:
-        batch: list[JsonValue] = [*neighbours(NUM_NEIGHBOURS, seed=row)]
+        batch: list[JsonValue] = [*neighbours(NUM_NEIGHBOURS, seed=row, long=_LONG_CONTINUED if _goes_on(asking.task) else LONG)]
         place = 7 * row % (NUM_NEIGHBOURS + 1)
         batch.insert(place, questions[row])
         return asking.answers(batch)[place]
 
     with ThreadPoolExecutor(_CALLS_AT_ONCE) as threads:
         return list(_watched(context, threads.map(call, range(len(questions)))))
+
+
+def _goes_on(task: Task) -> bool:
+    return task.head == "continuations"
 
 
 def _one(answers: Sequence[Numbers]) -> Numbers:
@@ -238,6 +245,6 @@ def _client(context: JobContext) -> Iterator[Hanlin]:
     """The real client, with a key of its own."""
     with (
         private_endpoints.key(context.platform, context.principal, owner=context.job.id) as secret,
-        Hanlin(context.server_url, secret, timeout=60.0, max_retries=8) as client,
+        Hanlin(context.server_url, secret, timeout=_TIMEOUT_S, max_retries=8) as client,
     ):
         yield client

@@ -36,13 +36,18 @@ _ZH = (
 )
 
 _NUM_PLAIN = 500
+LONG = 24
 
 
-def neighbours(count: int, *, seed: int) -> list[str]:
-    """`count` texts of many scripts, nearly all of them very short, one of them far longer than models take."""
+def neighbours(count: int, *, seed: int, long: int = LONG) -> list[str]:
+    """`count` texts of many scripts, nearly all of them very short, one of them far longer than models take.
+
+    Args:
+        long: how often a line of some forty words stands in that one.
+    """
     chosen = random.Random(seed)  # noqa: S311 - repeatable, no secret
     texts = [chosen.choice(_ODD) for _ in range(count)]
-    texts[chosen.randrange(count)] = _LONG * 24
+    texts[chosen.randrange(count)] = _LONG * long
     return texts
 
 
