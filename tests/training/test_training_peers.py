@@ -21,6 +21,7 @@ from hanlin.tasks import TASKS
 from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.examples import TrainData
+from hanlin.training.lesson import LESSONS, Divided, Setting
 from hanlin.training.ports import Silent
 from hanlin.training.train import TrainReport, train
 from hanlin.types import shorten
@@ -176,3 +177,44 @@ def test_a_task_whose_loss_is_of_the_whole_batch_is_refused(tmp_path: Path) -> N
     with pytest.raises(InvalidInput) as caught:
         train(config, TrainData(rows, rows, ()), out=tmp_path / "out", progress=Silent(), checkpoints=FolderCheckpoints(tmp_path / "c"))
     assert caught.value.params["name"] == shorten("processes")
+
+
+def examples(task: str) -> TrainData:
+    """A few rows of different lengths."""
+    form, found = TASKS.get(task).examples, []
+    for number, text in enumerate(classified(24, 3).texts):
+        tokens = text.split()
+        fields: dict[str, dict[str, object]] = {
+            "translation": {"source": text, "target": " ".join(tokens[:: 1 + number % 2])},
+            "text-generation": {"text": text},
+            "text-to-sql": {
+                "text": f"books over {number}",
+                "sql": f"SELECT title FROM books WHERE pages > {number}{' LIMIT 3' * (number % 2)}",
+            },
+            "semantic-role-labelling": {
+                "tokens": tokens, "frames": [{"predicate": 1, "arguments": [{"start": 0, "end": 1, "role": "A0"}]}] * (number % 5 > 0),
+            },
+            "text-classification": {"text": text, "score": number / 10},
+        }  # fmt: skip
+        more = {"schema": "CREATE TABLE books (title TEXT, pages INTEGER);"} if task == "text-to-sql" else {}
+        found.append(form.read({**fields[task], **more}))
+    rows = Split([one.text for one in found], [one.annotation for one in found])
+    return TrainData(rows, rows, ("A0",) if task == "semantic-role-labelling" else ())
+
+
+@pytest.mark.parametrize("task", ["translation", "text-generation", "text-to-sql", "semantic-role-labelling", "text-classification"])
+def test_a_batch_loses_what_its_parts_lose_by_their_weights(task: str, tmp_path: Path) -> None:
+    own: dict[str, object] = {"decoder_layers": 1} if task in {"translation", "text-to-sql"} else {"wide": False}
+    options = {**{name: value for name, value in SMALL.items() if name != "tokenizer"}, "vocab_size": 300, "max_length": 64, **own}
+    model = "lstm" if task in {"semantic-role-labelling", "text-classification"} else "transformer"
+    config = TrainConfig.from_json(options, model=model, task=task)  # type: ignore[arg-type]
+    (tmp_path / "out").mkdir()
+    course = LESSONS.get(task).prepare(Setting(config, examples(task), tmp_path / "out", Silent()))
+    assert isinstance(course, Divided)
+    course.module.train()
+    batch = list(range(len(course.lengths)))[:20]
+    parts = [batch[rank::3] for rank in range(3)]
+    with torch.no_grad():
+        whole = float(course.loss(course.module, batch)) * course.weight(batch)
+        assert sum(float(course.loss(course.module, part)) * course.weight(part) for part in parts) == pytest.approx(whole, rel=1e-5)
+    assert len({course.weight(part) for part in parts}) > 1
