@@ -10,6 +10,7 @@ from typing import cast
 import pytest
 
 from hanlin.datasets import Split
+from hanlin.errors import InvalidInput
 from hanlin.tasks import TASKS, ModelSpec
 from hanlin.tasks.meaning_examples import SlotSpan
 from hanlin.tasks.meanings import Slot
@@ -66,6 +67,52 @@ def test_a_parser_learns_is_saved_and_answers_the_same(tmp_path: Path) -> None:
     assert schema is not None
     odd = Split(["crimson crimson the level to 99 purple", "kitchen", "什么"], [DATA.train.labels[0]] * 3)
     assert all(schema.is_valid(answer) for answer in [*found.answers, *evaluate(tmp_path / "out", odd).answers])
+
+
+GIVEN = {"intents": {"light": {"color": {"enum": ["red", "blue", "green"]}}}, "words": {"color": {"emerald": "green"}}}
+
+
+def test_a_given_schema_has_values_that_no_row_shows(tmp_path: Path) -> None:
+    """A fifth of the words are unknown to the tokenizer, so that the network knows a color by its place."""
+    kitchens = [f"n{number}" for number in range(40)]
+    asked = [f"turn the hall light {color}" for color in ("green", "emerald", "purple")]
+    for name, schema, colors in (("without", None, [None, None, None]), ("with", GIVEN, ["green", "green", None])):
+        texts = [text.replace("kitchen", kitchens[place % 40]) for place, text in enumerate(DATA.train.texts)]
+        marked = [
+            FORM.read({"text": text, **_given(gold, place)})
+            for place, (text, gold) in enumerate(zip(texts, DATA.train.labels, strict=True))
+        ]
+        rows = Split(texts, [one.annotation for one in marked])
+        config = TrainConfig.from_json({**TINY, "min_count": 4, "schema": schema}, model="lstm", task="semantic-parsing")  # type: ignore[dict-item]
+        assert TrainConfig.from_json(config.to_json(), model="lstm", task="semantic-parsing") == config
+        out = tmp_path / name / "out"
+        train(
+            config, TrainData(rows, DATA.validation, ()), out=out, progress=Silent(), checkpoints=FolderCheckpoints(tmp_path / name / "c")
+        )
+        found = evaluate(out, Split(asked, [DATA.train.labels[0]] * 3)).answers
+        assert [answer["slots"].get("color") for answer in found] == colors  # type: ignore[index,call-overload,union-attr]
+        meanings = ModelSpec.load(out).meanings
+        assert meanings is not None
+        assert all(meanings.is_valid(answer) for answer in found)
+
+
+def test_rows_against_the_schema_and_schemas_of_other_tasks_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput) as contradicted:
+        run(tmp_path, schema={"intents": {"light": {"color": {"enum": ["red"]}}}})
+    assert contradicted.value.code == "meanings_contradicted"
+    with pytest.raises(InvalidInput) as foreign:
+        TrainConfig.from_json({"schema": GIVEN}, model="lstm", task="token-classification")  # type: ignore[dict-item]
+    assert foreign.value.code == "invalid_training_option"
+    with pytest.raises(InvalidInput) as wrong:
+        TrainConfig.from_json({"schema": {"intents": {}}}, model="lstm", task="semantic-parsing")
+    assert wrong.value.code == "meanings_not_understood"
+
+
+def _given(annotation: str, place: int) -> dict[str, object]:
+    """The fields of a row whose kitchen has another name."""
+    meaning = json.loads(annotation)
+    slots = {slot: f"n{place % 40}" if value == "kitchen" else value for slot, value in meaning["slots"].items()}
+    return {"intent": meaning["intent"], "slots": slots}
 
 
 def test_the_schema_is_what_training_rows_show() -> None:

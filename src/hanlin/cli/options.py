@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,6 +19,8 @@ from hanlin.types import JsonObject, shorten
 
 if TYPE_CHECKING:
     from hanlin.client import Hanlin
+
+_MAX_OBJECT_BYTES = 2**20
 
 
 def _remember_json(value: bool) -> bool:
@@ -76,4 +80,22 @@ def named_values(pairs: list[str]) -> JsonObject:
             found[name] = json.loads(value)
         except ValueError:
             found[name] = value
+    return found
+
+
+def read_object(text: str, *, otherwise: str) -> JsonObject:
+    """An object as JSON, or from a JSON or TOML file. Raises InvalidInput (`otherwise`)."""
+    try:
+        if text.lstrip().startswith("{"):
+            found = json.loads(text)
+        else:
+            path = Path(text)
+            if path.stat().st_size > _MAX_OBJECT_BYTES:
+                raise ValueError
+            content = path.read_text(encoding="utf-8")
+            found = tomllib.loads(content) if path.suffix.lower() == ".toml" else json.loads(content)
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidInput(otherwise, given=shorten(text, 200)) from error
+    if not isinstance(found, dict):
+        raise InvalidInput(otherwise, given=shorten(text, 200))
     return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hanlin.cli import show_model
-from hanlin.cli.options import Force, JsonFlag, Publish, Task, Wait, add_command, connect, named_values
+from hanlin.cli.options import Force, JsonFlag, Publish, Task, Wait, add_command, connect, named_values, read_object
 from hanlin.cli.screen import SCREEN
 from hanlin.cli.shape import part, words
 from hanlin.cli.waiting import see_through, uploading
@@ -47,6 +47,7 @@ def train(  # noqa: PLR0917  # Typer passes them by name
     vectors: Annotated[Path | None, typer.Option("--vectors", help=say("option.vectors"), metavar="FILE")] = None,
     raw_text: Annotated[Path | None, typer.Option("--raw-text", help=say("option.raw_text"), metavar="FILE")] = None,
     adapter: Annotated[str | None, typer.Option("--adapter", help=say("option.adapter"))] = None,
+    schema: Annotated[str | None, typer.Option("--schema", help=say("option.schema"), metavar="FILE|JSON")] = None,
     class_weights: Annotated[str | None, typer.Option("--class-weights", help=say("option.class_weights"))] = None,
     patience: Annotated[int | None, typer.Option("--patience", help=say("option.patience"), min=0)] = None,
     metric: Annotated[str | None, typer.Option("--metric", help=say("option.metric"))] = None,
@@ -65,6 +66,8 @@ def train(  # noqa: PLR0917  # Typer passes them by name
     }  # fmt: skip
     options = {key: value for key, value in options.items() if value is not None}
     options.update(named_values(more or []))
+    if schema is not None:
+        options["schema"] = read_object(schema, otherwise="schema_unreadable")
     if cleaning is not None or segmentation is not None:
         steps: list[JsonValue] = [step.strip() for step in (CLEANING if cleaning is None else cleaning).split(",") if step.strip()]
         options["text"] = {"cleaning": steps, "segmentation": segmentation or "none"}

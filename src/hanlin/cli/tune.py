@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json as json_format
-import tomllib
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from hanlin.cli.options import Force, JsonFlag, Publish, Task, Wait, add_command, named_values
+from hanlin.cli.options import Force, JsonFlag, Publish, Task, Wait, add_command, named_values, read_object
 from hanlin.cli.training import NETWORKS, run_training
 from hanlin.cli.words import say
-from hanlin.errors import InvalidInput
-from hanlin.types import JsonObject, shorten
-
-MAX_SPACE_BYTES = 2**20
+from hanlin.types import JsonObject
 
 
 class Pruner(StrEnum):
@@ -59,23 +53,5 @@ def tune(  # noqa: PLR0917  # Typer passes them by name
     if within is not None:
         config["time_s"] = within * 3600
     if space is not None:
-        config["space"] = read_space(space)
+        config["space"] = read_object(space, otherwise="space_unreadable")
     run_training("tune", config, publish=publish, force=force, wait=wait, json=json)
-
-
-def read_space(text: str) -> JsonObject:
-    """A space as JSON, or from a JSON or TOML file. Raises InvalidInput (`space_unreadable`)."""
-    try:
-        if text.lstrip().startswith("{"):
-            found = json_format.loads(text)
-        else:
-            path = Path(text)
-            if path.stat().st_size > MAX_SPACE_BYTES:
-                raise ValueError
-            content = path.read_text(encoding="utf-8")
-            found = tomllib.loads(content) if path.suffix.lower() == ".toml" else json_format.loads(content)
-    except (OSError, ValueError, RecursionError) as error:
-        raise InvalidInput("space_unreadable", space=shorten(text, 200)) from error
-    if not isinstance(found, dict):
-        raise InvalidInput("space_unreadable", space=shorten(text, 200))
-    return found

@@ -99,7 +99,10 @@ class MeaningSchema:
             number = number_of(words)
             return () if number is None else (number,)
         if rule.values:  # words that are a value themselves, however they are written
-            return tuple(item for item in rule.values if isinstance(item, str) and folded(item) == folded(words))[:1]
+            number = number_of(words)
+            return tuple(
+                item for item in rule.values if (folded(item) == folded(words) if isinstance(item, str) else _is_among(number, [item]))
+            )[:1]
         return (words,)
 
     def is_valid(self, meaning: JsonValue) -> bool:

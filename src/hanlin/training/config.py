@@ -8,6 +8,7 @@ from typing import cast
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.base import TASKS
+from hanlin.tasks.given_meanings import GivenMeanings
 from hanlin.tasks.text import TextSettings
 from hanlin.training.option_rules import (
     CHOICES,
@@ -73,6 +74,7 @@ class TrainConfig:
         packing: whether raw texts fill rows on disk, one behind the other: for more texts than memory holds (generation).
         mask_share: share of the tokens that are hidden in a step of pretraining.
         processes: that train together, each on its share of every batch and with its share of the threads.
+        schema: of meanings, which answers then keep to beside what the rows show; of semantic parsing only.
         seed, threads: the same two give the same weights, bit for bit, with the same number of processes.
     """
 
@@ -141,6 +143,7 @@ class TrainConfig:
     objective: str = "mlm"
     packing: bool = False
     mask_share: float = 0.15
+    schema: GivenMeanings | None = None
     seed: int = 0
     threads: int = 0
     processes: int = 1
@@ -163,6 +166,8 @@ class TrainConfig:
             raise wrong("pooling", self.pooling, ", ".join(poolings(self.model, self.task)[1:]))
         if not self.bidirectional and self.model not in RECURRENT_MODELS:
             raise wrong("bidirectional", False, f"true; {', '.join(RECURRENT_MODELS)} alone read in one direction")
+        if self.schema is not None and self.task != MEANINGS:
+            raise wrong("schema", "an object", f"nothing but for {MEANINGS}")
         if self.metric not in watched(self.task):
             raise wrong("metric", self.metric, ", ".join(watched(self.task)))
 
@@ -187,14 +192,14 @@ class TrainConfig:
 
     def to_json(self) -> JsonObject:
         """The stored form, every default written out."""
-        return cast("JsonObject", asdict(self) | {"text": self.text.to_json()})
+        return cast("JsonObject", asdict(self) | {"text": self.text.to_json(), "schema": self.schema and self.schema.to_json()})
 
     @classmethod
     def from_json(cls, options: Mapping[str, JsonValue], *, model: str, task: str = CLASSIFICATION) -> TrainConfig:
         """The preset with `options` on top.
 
         Raises:
-            InvalidInput: `unknown_training_option`, `invalid_training_option`, `network_for_another_task`.
+            InvalidInput: `unknown_training_option`, `invalid_training_option`, `network_for_another_task`, `meanings_not_understood`.
         """
         if task in RELATED and model in SCRATCH_MODELS and model != "transformer":
             raise InvalidInput("network_for_another_task", model=model, task=task, choices="transformer")
@@ -210,6 +215,9 @@ class TrainConfig:
             if name not in known:
                 choices = sorted(known.keys() - {"model", "task"})
                 raise InvalidInput("unknown_training_option", name=shorten(name), near=nearest(name, choices), choices=", ".join(choices))
+            if name == "schema":
+                changes[name] = None if value is None else GivenMeanings.from_json(value)
+                continue
             changes[name] = TextSettings.from_json(value) if name == "text" else typed(name, value, getattr(config, name))
         if changes.get("adapter", "none") != "none" and "rate" not in changes:
             changes["rate"] = ADAPTER_RATE

@@ -15,7 +15,7 @@ def describe_options() -> dict[str, JsonObject]:
     """Every option of a training as a JSON schema by name; the defaults are those of `lstm`."""
     defaults = preset("lstm")
     found: dict[str, JsonObject] = {}
-    for name in (field.name for field in fields(TrainConfig) if field.name not in {"model", "task", "text"}):
+    for name in (field.name for field in fields(TrainConfig) if field.name not in {"model", "task", "text", "schema"}):
         value = getattr(defaults, name)
         schema: JsonObject = {"type": _JSON_TYPES[type(value)], "default": value}
         if name in RANGES:
@@ -26,4 +26,5 @@ def describe_options() -> dict[str, JsonObject]:
             schema["description"] = "figure of the validation examples that says which weights are the best: loss, or one of the task's"
         found[name] = schema
     found["text"] = {"type": "object", "default": defaults.text.to_json(), "description": "what is done to texts first: docs/text.md"}
+    found["schema"] = {"type": ["object", "null"], "default": None, "description": "of meanings: docs/semantic-parsing.md"}
     return found

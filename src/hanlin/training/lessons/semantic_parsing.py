@@ -58,6 +58,9 @@ class SemanticParsingLesson:
         config, data, out = setting.config, setting.data, setting.out
         check_rows(data)
         schema = learn_schema(data.train.texts, data.train.labels)
+        if config.schema is not None:
+            config.schema.check_rows(data.train.labels)
+            schema = config.schema.over(schema)
         labels = labels_of(schema)
         lay_out_tokenizer(setting)
         spec = replace(write_spec(config, replace(data, labels=labels), out, base=setting.base), meanings=schema)
