@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -151,3 +152,16 @@ def test_pretrain_makes_language_models_too(run, world, reviews: Path) -> None:
     }  # fmt: skip
     run("pretrain", str(reviews), "--name", "own", "--objective", "clm", "--no-wait")
     assert world.jobs["job-2"]["config"]["task"] == "text-generation"
+
+
+def test_train_sends_a_schema_of_meanings_out_of_a_file_or_as_it_stands(run, world, tmp_path: Path) -> None:
+    asked = ("train", "--task", "semantic-parsing", "--dataset", "reviews-zh", "--model", "lstm", "--name", "home", "--no-wait")
+    schema = {"intents": {"light": {"color": {"enum": ["red", "青"]}}}}
+    path = tmp_path / "meanings.json"
+    path.write_text(json.dumps(schema), encoding="utf-8")
+    for number, given in enumerate((str(path), json.dumps(schema)), 1):
+        assert run(*asked, "--schema", given).status == 0
+        assert world.jobs[f"job-{number}"]["config"]["options"] == {"schema": schema}
+    for given in ("nowhere.json", "{", "[1]"):
+        done = run(*asked, "--schema", given)
+        assert (done.status, "neither a JSON object nor a JSON or TOML file" in done.err) == (2, True)

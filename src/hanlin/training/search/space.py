@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_OPTIONS = 20
 MAX_CHOICES = 50
 # Options that decide how trials are judged or counted: they are the same for all trials of a study.
-FIXED = frozenset({"model", "task", "text", "metric", "evaluations", "seed", "threads"})
+FIXED = frozenset({"model", "task", "text", "metric", "evaluations", "schema", "seed", "threads"})
 
 Plain = bool | int | float | str
 
