@@ -10,10 +10,32 @@ from types import ModuleType
 
 import pytest
 
+from hanlin.datasets import Split
 from hanlin.datasets.corpora import CORPORA
 from hanlin.tasks import TASKS
+from hanlin.tasks.base import WRITING_HEADS
+from hanlin.training.config import TrainConfig
+from hanlin.training.examples import TrainData
+from hanlin.training.lesson import LESSONS, Setting
+from hanlin.training.option_rules import SCRATCH_MODELS
+from hanlin.training.ports import Silent
 
 BENCH = Path(__file__).parents[2] / "bench"
+_DDL = "CREATE TABLE books (id INTEGER PRIMARY KEY, title TEXT);"
+_FRAME = {"predicate": 1, "arguments": [{"start": 0, "end": 1, "role": "ARG0"}]}
+SMALL = {"hidden_size": 8, "embedding_size": 8, "heads": 2, "layers": 1, "ngram_buckets": 16, "vocab_size": 300, "max_length": 32}
+EXAMPLES: dict[str, list[dict[str, object]]] = {  # of the tasks that have a stop with a network of our own
+    "text-classification": [{"text": "fine rooms", "label": "good"}, {"text": "dirty rooms", "label": "bad"}],
+    "sentiment": [{"text": "fine rooms", "polarity": "positive"}, {"text": "dirty rooms", "polarity": "negative"}],
+    "token-classification": [{"text": f"{name} sleeps", "entities": [{"start": 0, "end": 3, "label": "PER"}]} for name in ("Ada", "Bob")],
+    "semantic-role-labelling": [{"tokens": [name, "sleeps"], "frames": [_FRAME]} for name in ("Ada", "Bob")],
+    "semantic-parsing": [{"text": f"light the {room}", "intent": "light", "slots": {"room": room}} for room in ("hall", "attic")],
+    "translation": [{"source": "red fox", "target": "红狐"}, {"source": "big house", "target": "大屋"}],
+    "summarization": [{"text": "a red fox ran", "summary": "fox"}, {"text": "a big house fell", "summary": "house"}],
+    "text-to-sql": [{"text": text, "sql": "SELECT title FROM books", "schema": _DDL} for text in ("all titles", "what titles")],
+    "fill-mask": [{"text": "one two three four"}, {"text": "five six seven eight"}],
+    "text-generation": [{"text": "one two three four"}, {"text": "five six seven eight"}],
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +68,32 @@ def test_a_task_has_a_stop_in_each_language_of_its_rows(tour: ModuleType) -> Non
             corpus = CORPORA.get(name)
             if corpus.task == task:
                 assert {(task, language) for language in corpus.languages if language in {"en", "zh"}} <= visited, name
+
+
+def test_no_task_is_missing(tour: ModuleType) -> None:
+    assert {stop.task for stop in tour.STOPS} == {*TASKS.names()}
+
+
+def test_the_options_of_each_stop_are_those_of_a_training(tour: ModuleType) -> None:
+    for stop in tour.STOPS:
+        if stop.model in SCRATCH_MODELS:
+            TrainConfig.from_json(stop.options, model=stop.model, task=stop.task)
+        else:
+            assert stop.model in tour.BASES, stop
+            assert TASKS.get(stop.task).head not in WRITING_HEADS, "the bases read"
+            TrainConfig.from_json(stop.options, model="base", task=stop.task)
+
+
+def test_each_task_takes_the_networks_of_its_stops(tour: ModuleType, tmp_path: Path) -> None:
+    """Two examples are enough to see whether a lesson refuses its network."""
+    for task, model in sorted({(stop.task, stop.model) for stop in tour.STOPS if stop.model in SCRATCH_MODELS}):
+        rows = [TASKS.get(task).examples.read(fields) for fields in EXAMPLES[task]]
+        split = Split([row.text for row in rows], [row.annotation for row in rows])
+        data = TrainData(split, split, tuple(sorted({label for row in rows for label in row.labels})))
+        config = TrainConfig.from_json({**SMALL, "min_count": 1}, model=model, task=task)
+        (tmp_path / task / model).mkdir(parents=True)
+        course = LESSONS.get(task).prepare(Setting(config, data, tmp_path / task / model, Silent()))
+        assert len(course.lengths) >= 1
 
 
 def test_the_page_says_what_was_found(tour: ModuleType) -> None:
