@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import threading
 from pathlib import Path
@@ -11,7 +12,10 @@ import pytest
 
 from hanlin import errors
 from hanlin.client import AsyncHanlin, Hanlin, Job, files
+from hanlin.client.flows import Policy
+from hanlin.client.job_flows import follow
 from hanlin.client.sse import EventParser
+from hanlin.client.steps import Broken, Read, Reply, Send, Sleep
 
 
 def test_stream_shows_every_event_once_although_it_breaks(hanlin, world) -> None:
@@ -242,3 +246,17 @@ async def test_async_delete_waits_too(world, standin) -> None:
     async with AsyncHanlin(world.url, standin.KEY) as client:
         await client.endpoints.delete("sentiment")
     assert world.paths("GET").count("/models/sentiment") == 2
+
+
+def test_a_server_too_busy_to_answer_in_time_does_not_end_the_waiting() -> None:
+    job = {"id": "j", "kind": "train", "state": "succeeded", "created_at_s": 1.0, "result": {"ok": True}}
+    slow = [Broken("cut"), Broken("timeout")]
+    now_s, outcomes = [0.0], [*slow * 3, Broken("cut"), Reply(200, {"content-type": "application/json"}, json.dumps(job).encode())]
+    flow = follow("j", Policy("http://x", patience_s=100, jitter=lambda: 0.5, clock=lambda: now_s[0]))
+    step = next(flow)
+    with pytest.raises(StopIteration) as ended:
+        while True:
+            now_s[0] += step.seconds if isinstance(step, Sleep) else 0.0
+            step = flow.send(outcomes.pop(0) if isinstance(step, Send | Read) else None)
+    assert ended.value.value.state == "succeeded"
+    assert not outcomes

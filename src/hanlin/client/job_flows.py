@@ -30,7 +30,7 @@ def follow(job_id: str, policy: Policy, *, after: int = 0, timeout_s: float | No
             after, attempt, last_seen_s = newest, 0, policy.clock()
         try:
             job = yield from exchange(calls.get_job(job_id), policy)
-        except NotReady:
+        except (NotReady, DeadlineExceeded):  # away, or too busy to answer in time: the job goes on all the same
             if policy.clock() - last_seen_s > policy.patience_s:
                 raise
         else:
