@@ -50,7 +50,7 @@ FINE: dict[str, JsonValue] = {"epochs": 12, "rate": 3e-4, "batch_size": 16, "max
 LSTM: dict[str, JsonValue] = {"epochs": 30, "max_length": 128, "train_length": 128, "precision": "fp32", "batch_size": 16}
 PRETRAIN: dict[str, dict[str, JsonValue]] = {"en": {"epochs": 5}, "zh": {"epochs": 5, "max_length": 64, "train_length": 64}}
 NETWORK: dict[str, JsonValue] = {
-    "vocab_size": 8000, "layers": 3, "hidden_size": 128, "embedding_size": 128, "max_length": 128, "train_length": 128, "rate": 2e-3,
+    "vocab_size": 8000, "layers": 3, "hidden_size": 128, "max_length": 128, "train_length": 128, "rate": 2e-3,
     "precision": "bf16", "batch_tokens": 4096,
 }  # fmt: skip
 TEXTS = {"en": 500, "zh": 20_000}

@@ -43,7 +43,8 @@ from training_data import CACHE
 
 SMALL: JsonObject = {"epochs": 2, "precision": "fp32", "threads": 1, "evaluations": 2, "batch_size": 16}
 TINY: JsonObject = {**SMALL, "hidden_size": 32, "layers": 1}
-WRITER: JsonObject = {**TINY, "decoder_layers": 1, "heads": 2, "vocab_size": 400, "max_target_length": 24, "train_length": 64}
+QUERIES: JsonObject = {**TINY, "decoder_layers": 1, "heads": 2, "vocab_size": 400, "train_length": 64}
+WRITER: JsonObject = {**QUERIES, "max_target_length": 24}
 
 
 class Kind(NamedTuple):
@@ -66,7 +67,7 @@ KINDS = (
     Kind("token-classification", "newspaper-entities", "lstm", TINY),
     Kind("semantic-role-labelling", "brown-roles", "gru", TINY),
     Kind("semantic-parsing", "home-intents-en", "lstm", TINY),
-    Kind("text-to-sql", "library-queries-zh", "transformer", WRITER),
+    Kind("text-to-sql", "library-queries-zh", "transformer", QUERIES),
     Kind("translation", "help-translation", "transformer", WRITER),
     Kind("summarization", "package-synopsis", "transformer", WRITER),
     Kind("text-generation", "brown-genres", "transformer", {**WRITER, "packing": True}),

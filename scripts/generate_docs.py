@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Writes docs/cli.md, sdk-reference.md, settings.md and corpora.md from the code; `--check` only compares and says what differs.
+"""Writes docs/cli.md, sdk-reference.md, settings.md, training-options.md and corpora.md from the code.
+
+`--check` only compares and says what differs.
 
 Nothing is told twice: commands come from the command line's own tree, the SDK from its signatures and docstrings,
 settings from `hanlin.settings.Settings`, corpora from their registry and their measured figures.
@@ -27,6 +29,7 @@ from hanlin import client
 from hanlin.cli.application import build
 from hanlin.control.job_schemas import EXAMPLES
 from hanlin.settings import CLIENT_VARIABLES, Settings
+from hanlin.training.option_rules import CHOICES, SCOPES, told_tasks
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 NOTE = corpora_pages.NOTE
@@ -173,8 +176,28 @@ def settings_page() -> str:
     return "\n".join([*lines, ""])
 
 
+def options_page() -> str:
+    """Where each option of a training does something, in both languages."""
+    lines = ["# Where the options of a training work", NOTE, ""]
+    lines += [
+        "中文：下表列出每个训练选项对哪些模型、哪些任务起作用；`base` 指微调注册表中的模型。未列出的选项处处有效；",
+        "在不起作用之处设置会被拒绝（`option_without_effect`），与预设值相同或表示关闭的值除外。选项的含义见[训练选项](training.zh.md)。",
+        "",
+        "What the options mean: [training](training.md). One that is not in this table works everywhere. One that is set where it would do",
+        "nothing is refused (`option_without_effect`), unless its value says what holds there anyway. `base` is a model of the registry",
+        "that is fine-tuned; `vectors` and `raw_text` are files of a run.",
+        "",
+    ]
+    lines += ["| option | models | tasks |", "|---|---|---|"]
+    for name, scope in SCOPES.items():
+        models = "all" if scope.models == CHOICES["model"] else ", ".join(f"`{model}`" for model in scope.models)
+        lines.append(f"| `{name}` | {models} | {told_tasks(scope).replace('*', 'all')} |")
+    return "\n".join([*lines, ""])
+
+
 PAGES = {
-    "cli.md": cli_page, "sdk-reference.md": sdk_page, "settings.md": settings_page, "corpora.md": corpora_pages.english_page,
+    "training-options.md": options_page, "cli.md": cli_page,
+    "sdk-reference.md": sdk_page, "settings.md": settings_page, "corpora.md": corpora_pages.english_page,
     "corpora.zh.md": corpora_pages.chinese_page,
 }  # fmt: skip
 

@@ -26,6 +26,7 @@ from hanlin.training.config import TrainConfig
 from hanlin.training.contrast import Batch, Contrastive, CoSent, Nested, Triplet
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
+from hanlin.training.option_rules import Case, applies
 from hanlin.training.ports import Silent
 from hanlin.training.related import with_negatives
 from hanlin.training.train import TrainReport, train
@@ -53,7 +54,9 @@ def scored() -> Split:
 
 
 def fit(rows: Split, folder: Path, progress: Silent | None = None, base: Path | None = None, **options: object) -> TrainReport:
-    config = TrainConfig.from_json({**TINY, **options}, model="base" if base else "transformer", task="embedding")  # type: ignore[dict-item]
+    model = "base" if base else "transformer"
+    tiny = {name: value for name, value in TINY.items() if applies(name, Case(model, "embedding"))}
+    config = TrainConfig.from_json({**tiny, **options}, model=model, task="embedding")  # type: ignore[dict-item]
     checkpoints = FolderCheckpoints(folder / "checkpoints")
     data = TrainData(rows, rows, ())
     return train(config, data, base=base, out=folder / "out", progress=progress or Silent(), checkpoints=checkpoints)

@@ -27,6 +27,7 @@ from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
 from hanlin.training.masking import Frame, Masking, write_pairs
+from hanlin.training.option_rules import Case, applies
 from hanlin.training.ports import Silent
 from hanlin.training.train import TrainReport, train
 
@@ -34,7 +35,7 @@ InChild = Callable[[Callable[[], object]], int]
 # Nine tokens each: with the one that ends a text they fill a row.
 LINES = ["the cat sat on a mat and it slept", "my dog ran over hills to find this house", "春眠不觉晓处处闻啼", "床前明月光疑是地上"]
 SMALL = {
-    "precision": "fp32", "vocab_size": 200, "hidden_size": 32, "embedding_size": 32, "layers": 1, "heads": 2, "max_length": 48,
+    "precision": "fp32", "vocab_size": 200, "hidden_size": 32, "layers": 1, "heads": 2, "max_length": 48,
     "train_length": 12, "batch_size": 16, "rate": 0.01, "epochs": 4, "threads": 1, "min_count": 1, "dropout": 0.0,
 }  # fmt: skip
 
@@ -58,7 +59,8 @@ def run(
     folder: Path, *, model: str = "transformer", base: Path | None = None, progress: Silent | None = None, data: TrainData = DATA,
     **options: object,
 ) -> TrainReport:  # fmt: skip
-    config = TrainConfig.from_json({**SMALL, **options}, model=model, task="fill-mask")  # type: ignore[dict-item]
+    small = {name: value for name, value in SMALL.items() if applies(name, Case(model, "fill-mask"))}
+    config = TrainConfig.from_json({**small, **options}, model=model, task="fill-mask")  # type: ignore[dict-item]
     checkpoints = FolderCheckpoints(folder / "checkpoints")
     return train(config, data, out=folder / "out", progress=progress or Silent(), checkpoints=checkpoints, base=base)
 

@@ -20,6 +20,7 @@ from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
 from hanlin.training.lessons.reranking import listwise_loss, pointwise_loss
+from hanlin.training.option_rules import Case, applies
 from hanlin.training.ports import Silent
 from hanlin.training.train import TrainReport, train
 
@@ -42,7 +43,9 @@ def rows(*, graded: bool = False) -> Split:
 
 
 def fit(data: Split, folder: Path, base: Path | None = None, **options: object) -> TrainReport:
-    config = TrainConfig.from_json({**TINY, **options}, model="base" if base else "transformer", task="reranking")  # type: ignore[dict-item]
+    model = "base" if base else "transformer"
+    tiny = {name: value for name, value in TINY.items() if applies(name, Case(model, "reranking"))}
+    config = TrainConfig.from_json({**tiny, **options}, model=model, task="reranking")  # type: ignore[dict-item]
     checkpoints = FolderCheckpoints(folder / "checkpoints")
     return train(config, TrainData(data, data, ()), base=base, out=folder / "out", progress=Silent(), checkpoints=checkpoints)
 

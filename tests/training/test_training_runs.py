@@ -24,7 +24,7 @@ from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
-from hanlin.training.option_rules import SCRATCH_MODELS
+from hanlin.training.option_rules import SCRATCH_MODELS, Case, applies
 from hanlin.training.ports import Silent
 from hanlin.training.train import TrainReport, train
 
@@ -64,7 +64,8 @@ SPACED = {"cleaning": ["width"], "segmentation": "character"}
 
 
 def config_of(model: str = "lstm", **options: object) -> TrainConfig:
-    return TrainConfig.from_json({**SMALL, **options}, model=model)  # type: ignore[dict-item]
+    small = {name: value for name, value in SMALL.items() if applies(name, Case(model, "text-classification"))}
+    return TrainConfig.from_json({**small, **options}, model=model)  # type: ignore[dict-item]
 
 
 def run(folder: Path, config: TrainConfig, *, progress: Silent | None = None, data: TrainData = DATA) -> TrainReport:

@@ -13,10 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from hanlin.datasets import Split
+from hanlin.datasets import Split, StoredSplit
 from hanlin.datasets.store import write_manifest
 from hanlin.errors import Cancelled, DataCorrupt, InvalidInput
+from hanlin.tasks.labelled import Gold
 from hanlin.tasks.spec import ModelSpec
+from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.ports import Silent
 from hanlin.training.search.pictures import history_svg, importance_svg
@@ -24,6 +26,7 @@ from hanlin.training.search.report import SearchReport, TrialReport
 from hanlin.training.search.search import MAX_ATTEMPTS, Budget, Search
 from hanlin.training.search.space import Space
 from hanlin.training.search.study import Study
+from hanlin.training.search.worker import read_rows
 from hanlin.types import JsonObject
 
 InChild = Callable[[Callable[[], object]], int]
@@ -121,6 +124,42 @@ def test_hopeless_trials_end_early(whole) -> None:
 def test_without_pruning_every_trial_runs_to_its_end(tmp_path: Path, rows: Path) -> None:
     found = search(tmp_path, rows, budget=Budget(6), study=study_of(tmp_path, pruner="none", epochs=1), parallel=2)
     assert [trial.state for trial in found.trials] == ["complete"] * 6
+
+
+def write_rows(folder: Path, split: Split, labels: list[str], task: str = "text-classification") -> Path:
+    for name in ("train", "validation"):
+        pq.write_table(pa.table({"text": split.texts, "label": split.labels}), folder / f"{name}.parquet")
+    names = ("train", "validation", "test")
+    write_manifest(folder, task=task, labels=labels, digests=dict.fromkeys(names, "d"), rows=dict.fromkeys(names, 1))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("golds", "labels", "figure"),
+    [
+        ([Gold("multi-label", ("bad",)), Gold("multi-label", ("bad", "good"))], ["bad", "good"], "micro_f1"),
+        ([Gold("regression", score=1.0), Gold("regression", score=3.0)], [], "spearman"),
+    ],
+)
+def test_trials_go_by_the_figure_that_their_rows_settle(tmp_path: Path, golds: list[Gold], labels: list[str], figure: str) -> None:
+    """It was the share of wholly right rows of several labels, and nothing at all of scores."""
+    texts = rows_of(40, 1).texts
+    (tmp_path / "rows").mkdir()
+    rows = write_rows(tmp_path / "rows", Split(texts, [golds[number % 2].annotation for number in range(40)]), labels)
+    study = study_of(tmp_path, epochs=2, batch_size=8)
+    found = search(tmp_path, rows, budget=Budget(1), study=study)
+    assert found.metric == figure
+    assert [len(trial.evaluations) for trial in found.trials] == [2], "each evaluation was told, so that it could end the trial"
+    assert found.trials[0].value == pytest.approx(max(found.trials[0].evaluations))
+    study.close()
+    assert study_of(tmp_path, epochs=2, batch_size=8).metric == figure, "after a kill too"
+
+
+def test_a_trial_streams_raw_text(tmp_path: Path) -> None:
+    folder = write_rows(tmp_path, Split(["a b", "c d"], ["", ""]), [], task="fill-mask")
+    data = read_rows(folder, is_streamed=TrainConfig.from_json({}, model="transformer", task="fill-mask").is_streamed)
+    assert isinstance(data.train, StoredSplit) and isinstance(data.validation, StoredSplit)
+    assert list(data.train.texts) == ["a b", "c d"]
 
 
 def test_hyperband_ends_trials_early_too(tmp_path: Path) -> None:

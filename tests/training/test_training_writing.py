@@ -20,6 +20,7 @@ from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig, preset
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
+from hanlin.training.option_rules import Case, applies
 from hanlin.training.ports import Silent
 from hanlin.training.train import TrainReport, train
 
@@ -29,6 +30,7 @@ TINY = {
     "max_length": 64, "max_target_length": 16, "precision": "fp32", "threads": 1, "average": 0.0, "dropout": 0.0, "embedding_dropout": 0.0,
     "label_smoothing": 0.0, "evaluations": 1, "train_length": 64,
 }  # fmt: skip
+ON_BASE = {name: value for name, value in TINY.items() if applies(name, Case("base", "translation"))}
 
 
 def pairs(count: int, seed: int) -> Split:
@@ -81,7 +83,7 @@ def test_a_base_keeps_its_text_settings_and_languages(tmp_path: Path) -> None:
     run(tmp_path / "base", "translation", epochs=1)
     base = tmp_path / "base" / "out"
     replace(ModelSpec.load(base), text=TextSettings(("html", "lower")), languages=("en", "zh")).save(base)
-    config = TrainConfig.from_json({**TINY, "epochs": 1}, model="base", task="translation")  # type: ignore[dict-item]
+    config = TrainConfig.from_json({**ON_BASE, "epochs": 1}, model="base", task="translation")  # type: ignore[dict-item]
     checkpoints = FolderCheckpoints(tmp_path / "checkpoints")
     train(config, DATA, out=tmp_path / "out", progress=Silent(), checkpoints=checkpoints, base=base)
     found = ModelSpec.load(tmp_path / "out")
@@ -89,7 +91,7 @@ def test_a_base_keeps_its_text_settings_and_languages(tmp_path: Path) -> None:
 
 
 def test_only_networks_that_write_are_trained_to_write(tmp_path: Path) -> None:
-    config = TrainConfig.from_json(TINY, model="lstm", task="translation")  # type: ignore[arg-type]
+    config = TrainConfig.from_json({}, model="lstm", task="translation")
     with pytest.raises(InvalidInput) as refused:
         train(config, DATA, out=tmp_path / "out", progress=Silent(), checkpoints=FolderCheckpoints(tmp_path / "checkpoints"))
     assert refused.value.code == "network_for_another_task"
@@ -107,7 +109,7 @@ LEARNS = {"bart": {"rate": 0.01, "epochs": 25}, "marian": {"rate": 0.004, "epoch
 @pytest.mark.parametrize("kind", LEARNS)
 def test_an_imported_network_that_writes_learns_pairs_by_heart(tmp_path: Path, kind: str) -> None:
     base, rows = imported(tmp_path, kind), TrainData(FEW, FEW, ())
-    config = TrainConfig.from_json({**TINY, "batch_size": 8, **LEARNS[kind]}, model="base", task="translation")  # type: ignore[dict-item]
+    config = TrainConfig.from_json({**ON_BASE, "batch_size": 8, **LEARNS[kind]}, model="base", task="translation")  # type: ignore[dict-item]
     checkpoints = FolderCheckpoints(tmp_path / "checkpoints")
     report = train(config, rows, out=tmp_path / "out", progress=Silent(), checkpoints=checkpoints, base=base)
     assert report.history[-1].validation["loss"] < 0.1

@@ -120,7 +120,7 @@ def _check_texts(platform: Platform, principal: Principal, reference: str, task:
 
 def _check_training(platform: Platform, principal: Principal, job: job_kinds.Train | job_kinds.FineTune) -> None:
     from hanlin.training.config import TrainConfig
-    from hanlin.training.option_rules import SCRATCH_MODELS
+    from hanlin.training.option_rules import SCRATCH_MODELS, check_effects
     from hanlin.training.search.space import Space
 
     if job.options.get("seed", job.seed) != job.seed:
@@ -133,7 +133,9 @@ def _check_training(platform: Platform, principal: Principal, job: job_kinds.Tra
         )
     is_scratch = job.model in SCRATCH_MODELS
     options, model = {**job.options, "seed": job.seed}, job.model if is_scratch else "base"
-    TrainConfig.from_json(options, model=model, task=job.task).check_adapter()
+    config = TrainConfig.from_json(options, model=model, task=job.task)
+    config.check_adapter()
+    check_effects({name: True for name in ("vectors", "raw_text") if getattr(job, name, None)}, {}, config.case)
     if isinstance(job, job_kinds.Tune):
         Space.from_json(job.space, fixed=options, model=model, task=job.task)
     if not is_scratch:

@@ -9,10 +9,10 @@ from hanlin.datasets.ingest import ingest
 from hanlin.datasets.options import ReadOptions
 from hanlin.datasets.report import DatasetReport
 from hanlin.datasets.splits import SPLITS, split_of
-from hanlin.datasets.store import Split, StoredSplit, open_split, read_labels, read_split
+from hanlin.datasets.store import Split, StoredSplit, open_split, read_labels, read_split, training_rows
 from hanlin.datasets.values import SourceFile
 
 __all__ = [
     "SPLITS", "DatasetReport", "ReadOptions", "SourceFile", "Split", "StoredSplit", "ingest", "open_split", "read_labels", "read_split",
-    "split_of",
+    "split_of", "training_rows",
 ]  # fmt: skip

@@ -109,6 +109,11 @@ class StoredSplit:
         return cls(StoredColumn(folder, split, "texts"), StoredColumn(folder, split, "labels"))
 
 
+def training_rows(folder: Path, split: str, *, is_streamed: bool) -> Split | StoredSplit:
+    """A split to learn from, in memory unless it is streamed."""
+    return StoredSplit.of(folder, split) if is_streamed else read_split(folder, split)
+
+
 def num_rows(folder: Path, split: str) -> int:
     """Rows of a stored split. Raises like `open_split`."""
     import pyarrow as pa

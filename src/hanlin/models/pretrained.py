@@ -13,6 +13,7 @@ from hanlin.errors import InvalidInput
 from hanlin.models.allowed import MODEL_TYPES
 from hanlin.models.heads import PROBLEM_TYPES
 from hanlin.networks.config import read_config
+from hanlin.networks.dropout import set_dropout
 from hanlin.networks.filler import MASKED_TYPES, PretrainedFiller, PretrainedPairFiller
 from hanlin.networks.head import CLASSIFIER, KEY, Head, Output
 from hanlin.networks.heads import PretrainedClassifier, PretrainedEmbedder
@@ -55,7 +56,7 @@ def build_from_base(
             config.problem_type = PROBLEM_TYPES[problem]
             _set_head(config, Head(output, has_types=has_types))
             if dropout is not None:
-                _set_dropout(config, dropout)
+                set_dropout(config, dropout)
             kind = AutoModelForTokenClassification if output == "token_logits" else AutoModelForSequenceClassification
             model = with_attention(
                 kind, folder, attention, config=config, local_files_only=True, trust_remote_code=False, use_safetensors=True,
@@ -80,13 +81,6 @@ def has_types(folder: Path) -> bool:
     return isinstance(kinds, int) and kinds > 1
 
 
-def _set_dropout(config: object, rate: float) -> None:
-    rates = dict.fromkeys(("hidden_dropout_prob", "dropout", "classifier_dropout", "seq_classif_dropout", "classifier_dropout_prob"), rate)
-    for name, value in (rates | {"attention_probs_dropout_prob": 0.0, "attention_dropout": 0.0}).items():
-        if hasattr(config, name):
-            setattr(config, name, value)
-
-
 def build_embedder(folder: Path, head: Head, *, attention: Attention = "eager", dropout: float | None = None) -> PretrainedEmbedder:
     """The encoder in `folder` with vectors as `head` pools them. Raises as `build_from_base`."""
     from transformers import AutoConfig, AutoModel
@@ -98,7 +92,7 @@ def build_embedder(folder: Path, head: Head, *, attention: Attention = "eager", 
         try:
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
             if dropout is not None:
-                _set_dropout(config, dropout)
+                set_dropout(config, dropout)
             model = with_attention(
                 AutoModel, folder, attention, config=config, local_files_only=True, trust_remote_code=False, use_safetensors=True,
                 dtype="float32",
@@ -131,7 +125,7 @@ def build_filler_from_base(folder: Path, *, dropout: float, has_pairs: bool) -> 
     with quiet_transformers():
         try:
             config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-            _set_dropout(config, dropout)
+            set_dropout(config, dropout)
             kind = AutoModelForPreTraining if has_pairs else AutoModelForMaskedLM
             model = kind.from_pretrained(
                 folder, config=config, attn_implementation="eager", local_files_only=True, trust_remote_code=False, use_safetensors=True,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -21,6 +22,7 @@ from hanlin.networks.adapter import AdapterSettings, is_adapter
 from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.config import GENERATOR_TYPES, MODEL_TYPES, RECURRENT_WRITERS, NetworkConfig, read_config
 from hanlin.networks.decoder import CausalDecoder
+from hanlin.networks.dropout import set_dropout
 from hanlin.networks.filler import PretrainedFiller
 from hanlin.networks.head import Head
 from hanlin.networks.heads import PretrainedClassifier, PretrainedEmbedder, PretrainedModule
@@ -101,9 +103,14 @@ def load_network(folder: Path) -> Reader:
     return module.eval()
 
 
-def load_own_generator(folder: Path) -> Generator:
-    """One of our networks that write, fp32, in eval mode. Raises InvalidInput (`invalid_network_config`, `weights_do_not_fit`)."""
-    module = build_generator(NetworkConfig.load(folder))
+def load_own_generator(folder: Path, *, dropout: float | None = None) -> Generator:
+    """One of our networks that write, fp32, in eval mode. Raises InvalidInput (`invalid_network_config`, `weights_do_not_fit`).
+
+    Args:
+        dropout: of its hidden states, instead of what it was trained with.
+    """
+    config = NetworkConfig.load(folder)
+    module = build_generator(config if dropout is None else replace(config, dropout=dropout))
     _fill(module, folder)
     return module.eval()
 
@@ -128,6 +135,19 @@ def load_model(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = "e
         return load_own_generator(folder).to(TORCH_DTYPES[dtype])
     model = load_pretrained(folder, head, dtype=dtype, attention=attention)
     return as_reader(model, head, folder)
+
+
+def load_writer(folder: Path, *, dropout: float) -> nn.Module:
+    """A network that writes, to be fine-tuned: fp32, its hidden states with `dropout` where it has such. Raises InvalidInput."""
+    config = read_config(folder)
+    if is_adapter(folder):
+        return load_model(folder)
+    if config.get("model_type") in GENERATOR_TYPES:
+        return load_own_generator(folder, dropout=dropout)
+    model, wrong = _from_pretrained(folder, Head.of(config), "fp32", "eager", dropout=dropout)
+    if wrong:
+        raise InvalidInput("weights_do_not_fit", names=", ".join(wrong[:5])[:200])
+    return model.eval()
 
 
 def as_reader(model: nn.Module, head: Head, folder: Path) -> nn.Module:
@@ -191,7 +211,7 @@ def _base_of_adapter(base: Path, head: Head, attention: Attention, *, config_of:
 
 
 def _from_pretrained(
-    folder: Path, head: Head, dtype: Dtype, attention: Attention, *, config_of: Path | None = None
+    folder: Path, head: Head, dtype: Dtype, attention: Attention, *, config_of: Path | None = None, dropout: float | None = None
 ) -> tuple[nn.Module, list[str]]:
     """The transformers model that `head` needs, and the names of its weights that the file has not.
 
@@ -213,6 +233,9 @@ def _from_pretrained(
             if config_of is not None:
                 config = transformers.AutoConfig.from_pretrained(config_of, local_files_only=True, trust_remote_code=False)
                 more = {"config": config, "ignore_mismatched_sizes": True}
+            elif dropout is not None:
+                more = {"config": transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)}
+                set_dropout(more["config"], dropout)
             model, info = with_attention(
                 kinds[head.output], folder, attention, dtype=TORCH_DTYPES[dtype], local_files_only=True, trust_remote_code=False,
                 use_safetensors=True, output_loading_info=True, **more,

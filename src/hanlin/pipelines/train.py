@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from hanlin.control.job_kinds import FileItem, Train
-from hanlin.datasets import Split, StoredSplit, read_labels, read_split
+from hanlin.datasets import Split, read_labels, read_split, training_rows
 from hanlin.engines import REFERENCE
 from hanlin.pipelines.adapters import adapter_of, whole_base
 from hanlin.pipelines.base import PIPELINES, JobContext
@@ -102,9 +102,7 @@ class Training:
         from hanlin.training.train import train
 
         folder = dataset_folder(self.context, self.dataset)
-        # Of raw text there may be more than fits into memory; lessons on other examples look at them in any order.
-        read = StoredSplit.of if TASKS.get(self.asked.task).head == "masks" or self.config.packing else read_split
-        rows, validation = read(folder, "train"), read(folder, "validation")
+        rows, validation = (training_rows(folder, split, is_streamed=self.config.is_streamed) for split in ("train", "validation"))
         data = TrainData(rows, validation, read_labels(folder))
         self.context.progress.message("training_on", rows=len(rows), validation=len(validation))
         report = train(

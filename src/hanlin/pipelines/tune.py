@@ -11,14 +11,19 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 from hanlin.control.job_kinds import Tune
+from hanlin.datasets import StoredSplit
 from hanlin.pipelines.base import PIPELINES, JobContext
+from hanlin.pipelines.data import dataset_folder
 from hanlin.pipelines.lineage import fingerprint
 from hanlin.pipelines.train import Training
 from hanlin.registry.values import ModelVersion
 from hanlin.storage.manifest import Manifest, materialize
+from hanlin.tasks.labelled import problem_of, read_gold
+from hanlin.tasks.spec import Problem
+from hanlin.training.option_rules import CLASSIFYING
 from hanlin.training.search.report import SearchReport
 from hanlin.training.search.space import Space
 from hanlin.types import JsonObject
@@ -44,11 +49,18 @@ class _Tuning(Training):
         self.parallel = min(asked.parallel, asked.trials)
         self.threads = max(1, context.threads // self.parallel)
         fixed: JsonObject = {"threads": self.threads, **asked.options, "seed": asked.seed}
-        self.space = Space.from_json(asked.space, fixed=fixed, model=self.config.model, task=asked.task)
+        self.space = Space.from_json(asked.space, fixed=fixed, model=self.config.model, task=asked.task, problem=self._problem())
         self.fingerprint = fingerprint(
             "tune", self.fingerprint, self.space.to_json(), fixed, asked.trials, asked.time_s, self.parallel, asked.pruner
         )
         self._shown_at_s = 0.0
+
+    def _problem(self) -> Problem | Literal[""]:
+        """What the labels of a classification are; a space that is asked for needs not to know."""
+        if self.search_asked.space is not None or self.search_asked.task not in CLASSIFYING:
+            return ""
+        rows = StoredSplit.of(dataset_folder(self.context, self.dataset), "train")
+        return problem_of([read_gold(annotation) for annotation in rows.labels])
 
     def learn(self) -> JsonObject:
         """The study, to its end; the best trial's training report with the study beside it."""

@@ -16,12 +16,16 @@ from hanlin.training.option_rules import (
     MAX_PROMPT,
     RANGES,
     RECURRENT_MODELS,
+    SCOPES,
     SCRATCH_MODELS,
+    Case,
+    applies,
+    check_effects,
     poolings,
     typed,
     watched,
     wrong,
-)
+)  # fmt: skip
 from hanlin.types import JsonObject, JsonValue, nearest, shorten
 
 CLASSIFICATION, TAGGING, ROLES = "text-classification", "token-classification", "semantic-role-labelling"
@@ -190,6 +194,11 @@ class TrainConfig:
         """Whether the network starts from random weights."""
         return self.model in SCRATCH_MODELS
 
+    @property
+    def is_streamed(self) -> bool:
+        """Whether its rows are raw text, of which there may be more than fits into memory; other rows are looked at in any order."""
+        return self.packing or TASKS.get(self.task).head == "masks"
+
     def to_json(self) -> JsonObject:
         """The stored form, every default written out."""
         return cast("JsonObject", asdict(self) | {"text": self.text.to_json(), "schema": self.schema and self.schema.to_json()})
@@ -199,7 +208,8 @@ class TrainConfig:
         """The preset with `options` on top.
 
         Raises:
-            InvalidInput: `unknown_training_option`, `invalid_training_option`, `network_for_another_task`, `meanings_not_understood`.
+            InvalidInput: `unknown_training_option`, `invalid_training_option`, `option_without_effect`, `network_for_another_task`,
+                `meanings_not_understood`.
         """
         if task in RELATED and model in SCRATCH_MODELS and model != "transformer":
             raise InvalidInput("network_for_another_task", model=model, task=task, choices="transformer")
@@ -221,11 +231,25 @@ class TrainConfig:
             changes[name] = TextSettings.from_json(value) if name == "text" else typed(name, value, getattr(config, name))
         if changes.get("adapter", "none") != "none" and "rate" not in changes:
             changes["rate"] = ADAPTER_RATE
-        return replace(config, **changes)  # type: ignore[arg-type]  # each value has the type of its default
+        found = replace(config, **changes)  # type: ignore[arg-type]  # each value has the type of its default
+        check_effects(changes, {name: getattr(config, name) for name in changes}, found.case)
+        return found
+
+    @property
+    def case(self) -> Case:
+        """What its options are for."""
+        return Case(self.model, self.task, self.crf)
 
 
 def preset(model: str, task: str = CLASSIFICATION) -> TrainConfig:
-    """What works well for `model` when nothing else is said. Figures: docs/benchmarks.md."""
+    """What works well for `model` when nothing else is said, without what would do nothing. Figures: docs/benchmarks.md."""
+    found = _preset(model, task)
+    usual = {field.name: field.default for field in fields(TrainConfig)}
+    idle = {name: scope.off for name, scope in SCOPES.items() if name in usual and not applies(name, found.case)}
+    return replace(found, **{name: usual[name] if off is None else off for name, off in idle.items()})  # type: ignore[arg-type]  # as above
+
+
+def _preset(model: str, task: str) -> TrainConfig:
     if TASKS.get(task).head == "targets":
         found = _of_writing(model, task)
         return _of_queries(found) if task == QUERIES else found

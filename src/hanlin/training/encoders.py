@@ -14,11 +14,14 @@ from torch import Tensor, nn
 
 from hanlin.errors import InvalidInput
 from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
+from hanlin.networks.dropout import HIDDEN_RATES
+from hanlin.networks.loading import load_writer
 from hanlin.networks.rates import rate_scales
 from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.training.batches import collate, plan_evaluation
-from hanlin.training.config import TrainConfig
+from hanlin.training.config import TrainConfig, preset
 from hanlin.training.lesson import Setting
+from hanlin.training.option_rules import wrong
 
 
 def lay_out_tokenizer(setting: Setting, texts: Iterable[str], *, is_masked: bool = False) -> None:
@@ -33,13 +36,10 @@ def lay_out_tokenizer(setting: Setting, texts: Iterable[str], *, is_masked: bool
 
 
 def check_setting(setting: Setting) -> None:
-    """Refuses what only classification can use. Raises InvalidInput (`invalid_training_option`)."""
+    """Refuses networks that only classification can use. Raises InvalidInput (`invalid_training_option`)."""
     config = setting.config
     if config.is_scratch and config.model != "transformer":
         raise InvalidInput("invalid_training_option", name="model", value=config.model, right="transformer, or a model to fine-tune")
-    for name in ("vectors", "raw_text"):
-        if getattr(setting, name) is not None:
-            raise InvalidInput("invalid_training_option", name=name, value="a file", right="nothing for this task")
 
 
 def vocabulary_size(folder: Path) -> int:
@@ -56,6 +56,15 @@ def bert_config(config: TrainConfig, vocab_size: int, **more: object) -> object:
         intermediate_size=4 * config.hidden_size, max_position_embeddings=config.max_length, hidden_dropout_prob=config.dropout,
         attention_probs_dropout_prob=0.0, pad_token_id=0, type_vocab_size=2, **more,
     )  # fmt: skip
+
+
+def writer_of(base: Path, config: TrainConfig) -> nn.Module:
+    """A network that writes, to be fine-tuned. Raises InvalidInput (`invalid_training_option`) for a `dropout` that it has no place for."""
+    module = load_writer(base, dropout=config.dropout)
+    has_dropout = any(hasattr(module.config, name) for name in HIDDEN_RATES)
+    if not has_dropout and config.dropout not in (0.0, preset(config.model, config.task).dropout):
+        raise wrong("dropout", config.dropout, "0, for this network drops nothing")
+    return module
 
 
 def scales_of(module: nn.Module, config: TrainConfig) -> dict[str, float]:

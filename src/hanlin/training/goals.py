@@ -16,16 +16,22 @@ from hanlin.networks.classifier import TextClassifier
 from hanlin.networks.heads import PretrainedClassifier
 from hanlin.tasks.problems import FIGURES
 from hanlin.tasks.spec import Problem
-from hanlin.training.config import TrainConfig
+from hanlin.training.config import TrainConfig, preset
 from hanlin.training.examples import Examples, class_weights, flag_weights
+from hanlin.training.option_rules import check_effects
+
+_OF_PROBLEMS = ("class_weights", "label_smoothing", "wide")  # which do nothing for some of them
 
 
 def watching(config: TrainConfig, problem: Problem) -> TrainConfig:
     """The options with a figure to watch that this problem has: its main one in the place of a classifier's accuracy.
 
     Raises:
-        InvalidInput: `invalid_training_option` for the figure of another problem.
+        InvalidInput: `invalid_training_option` for the figure of another problem, `option_without_effect` for what its loss has not.
     """
+    usual = preset(config.model, config.task)
+    given, before = ({name: getattr(found, name) for name in _OF_PROBLEMS} for found in (config, usual))
+    check_effects(given, before, config.case._replace(problem=problem))
     choices = (*FIGURES[problem], "loss")
     if config.metric == "accuracy" and problem != "single-label":
         return replace(config, metric=choices[0])

@@ -1,11 +1,16 @@
-"""What each option of a training may be: ranges, choices, types. Knows no `TrainConfig`."""
+"""What each option of a training may be: ranges, choices, types; and where it does something. Knows no `TrainConfig`."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from hanlin.errors import InvalidInput
 from hanlin.networks.adapter import MAX_RANK
 from hanlin.networks.config import POOLINGS
 from hanlin.tasks.base import TASKS
+from hanlin.tasks.text import TextSettings
 from hanlin.types import JsonValue, shorten
 
 RECURRENT_MODELS = ("rnn", "lstm", "gru")
@@ -79,3 +84,133 @@ def typed(name: str, value: JsonValue, default: object) -> object:
 def wrong(name: str, value: object, right: str) -> InvalidInput:
     """The error of an option that is not `right`."""
     return InvalidInput("invalid_training_option", name=shorten(name), value=shorten(str(value)), right=right)
+
+
+CLASSIFYING, TAGGING = ("text-classification", "sentiment"), ("token-classification", "semantic-role-labelling")
+READING = (*CLASSIFYING, *TAGGING, "semantic-parsing")  # with networks of our own of every kind
+TWO_SIDED, RELATED = ("translation", "summarization"), ("embedding", "reranking")
+WRITING = (*TWO_SIDED, "text-to-sql", "text-generation")
+HEADED = (*READING, "question-answering", "reranking", "fill-mask")  # a base gets a head for them
+BUILT_IN = (*HEADED, "embedding", *WRITING)  # what other tasks take, they say themselves
+PROBLEMS = ("single-label", "multi-label", "regression")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Where an option does something.
+
+    Attributes:
+        problems: of those that the labels of a classification can be.
+        without_crf: of taggers, only of those that have no CRF.
+        base_tasks: with a base, where these are others.
+        off: the value that says that it shall do nothing, which holds everywhere.
+    """
+
+    models: tuple[str, ...] = CHOICES["model"]
+    tasks: tuple[str, ...] = BUILT_IN
+    problems: tuple[str, ...] = PROBLEMS
+    without_crf: bool = False
+    base_tasks: tuple[str, ...] | None = None
+    off: object = None
+
+
+class Case(NamedTuple):
+    """What an option is given for; `problem` is empty while the rows are not known."""
+
+    model: str
+    task: str
+    has_crf: bool = True
+    problem: str = ""
+
+
+_OURS, _RECURRENT, _TRANSFORMER, _BASE = SCRATCH_MODELS, SCRATCH_MODELS[:3], ("transformer",), ("base",)
+SCOPES: dict[str, Scope] = {
+    "class_weights": Scope(tasks=CLASSIFYING, problems=PROBLEMS[:2], off="none"),
+    "label_smoothing": Scope(tasks=(*READING, "fill-mask", *WRITING), problems=PROBLEMS[:1], without_crf=True, off=0.0),
+    "wide": Scope(tasks=CLASSIFYING, problems=PROBLEMS[:1], off=False),
+    "scale": Scope(tasks=("sentiment",), off=""),
+    "tokenizer": Scope(_OURS),
+    "vocab_size": Scope(_OURS),
+    "min_count": Scope(_OURS),
+    "text": Scope(_OURS, off=TextSettings()),
+    "embedding_size": Scope(_OURS, READING),
+    "hidden_size": Scope(_OURS),
+    "layers": Scope(_OURS),
+    "heads": Scope(_TRANSFORMER),
+    "positions": Scope(_TRANSFORMER, (*READING, *WRITING)),
+    "embedding_dropout": Scope(_OURS, (*READING, *WRITING), off=0.0),
+    "ngrams": Scope(_RECURRENT, READING, off=False),
+    "ngram_buckets": Scope(_RECURRENT, READING),
+    "ngram_dropout": Scope(_RECURRENT, READING),
+    "decoder_layers": Scope(_TRANSFORMER, (*TWO_SIDED, "text-to-sql")),
+    "max_target_length": Scope(tasks=TWO_SIDED),
+    "layer_decay": Scope(_BASE, off=1.0),
+    "head_rate": Scope(_BASE, HEADED, off=1.0),
+    "adapter": Scope(_BASE, off="none"),
+    "lora_rank": Scope(_BASE),
+    "lora_alpha": Scope(_BASE),
+    "lora_dropout": Scope(_BASE),
+    "lora_targets": Scope(_BASE),
+    "curriculum": Scope(tasks=tuple(task for task in BUILT_IN if task != "fill-mask"), off="none"),
+    "tags": Scope(tasks=TAGGING),
+    "crf": Scope(tasks=TAGGING, off=False),
+    "loss": Scope(tasks=RELATED, off="auto"),
+    "negatives": Scope(tasks=RELATED, off=0),
+    "temperature": Scope(tasks=("embedding",)),
+    "margin": Scope(tasks=("embedding",)),
+    "symmetric": Scope(tasks=("embedding",)),
+    "matryoshka": Scope(tasks=("embedding",), off=()),
+    "matryoshka_weights": Scope(tasks=("embedding",), off=()),
+    "pooling": Scope(tasks=(*CLASSIFYING, "embedding"), base_tasks=("embedding",), off=""),
+    "bidirectional": Scope(_RECURRENT, READING),
+    "packing": Scope(tasks=("text-generation",), off=False),
+    "query_prompt": Scope(tasks=("embedding",), off=""),
+    "passage_prompt": Scope(tasks=("embedding",), off=""),
+    "objective": Scope(tasks=("fill-mask",), off="mlm"),
+    "mask_share": Scope(tasks=("fill-mask",)),
+    "vectors": Scope(_OURS, READING),  # files of a run, no fields of its options
+    "raw_text": Scope(_OURS, READING),
+}
+
+
+def applies(name: str, case: Case) -> bool:
+    """Whether an option does something for this model and task, and problem where that is known."""
+    scope = SCOPES.get(name)
+    if scope is None or case.task not in BUILT_IN:
+        return True
+    if case.problem and case.task in CLASSIFYING and case.problem not in scope.problems:
+        return False
+    if scope.without_crf and case.has_crf and case.task in TAGGING:
+        return False
+    tasks = scope.tasks if scope.base_tasks is None or case.model != "base" else scope.base_tasks
+    return case.model in scope.models and case.task in tasks
+
+
+def check_effects(given: Mapping[str, object], usual: Mapping[str, object], case: Case) -> None:
+    """Refuses what does nothing there, unless it says what holds anyway.
+
+    Args:
+        given: options; usual: what holds where they are not given.
+
+    Raises:
+        InvalidInput: `option_without_effect`.
+    """
+    for name, value in given.items():
+        if applies(name, case) or value in (usual.get(name), SCOPES[name].off):
+            continue
+        scope = SCOPES[name]
+        tasks, place = told_tasks(scope), f"{case.model} · {case.task}" + (f" ({case.problem})" if case.problem else "")
+        raise InvalidInput("option_without_effect", name=shorten(name), place=place, models=", ".join(scope.models), tasks=tasks)
+
+
+def told_tasks(scope: Scope) -> str:
+    """The tasks of a scope, with what must hold of them besides; a star for all."""
+    if scope == Scope(scope.models, off=scope.off):
+        return "*"
+    found = []
+    for task in scope.tasks:
+        notes = ", ".join(scope.problems) if task in CLASSIFYING and scope.problems != PROBLEMS else ""
+        notes = "not base" if scope.base_tasks is not None and task not in scope.base_tasks else notes
+        notes = "crf=false" if scope.without_crf and task in TAGGING else notes
+        found.append(f"{task} ({notes})" if notes else task)
+    return ", ".join(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hanlin.messages.said import Plain, Said
 
@@ -22,6 +22,15 @@ class Progress(Protocol):
 
     def check_cancelled(self) -> None:
         """Raises Cancelled when the run shall end."""
+        ...
+
+
+@runtime_checkable
+class Watches(Protocol):
+    """A `Progress` that goes by the figure which the run watches: a course may settle it by its rows."""
+
+    def watch(self, metric: str) -> None:
+        """Called once, before the first step: `loss`, or a name among the figures of each evaluation."""
         ...
 
 

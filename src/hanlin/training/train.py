@@ -22,9 +22,9 @@ from hanlin.training.examples import TrainData
 from hanlin.training.lesson import LESSONS, Course, Divided, PlansBatches, Setting
 from hanlin.training.loop import count_steps, plan, steps
 from hanlin.training.optimizers import Average, Masters
-from hanlin.training.option_rules import wrong
+from hanlin.training.option_rules import check_effects, wrong
 from hanlin.training.peers import Peers
-from hanlin.training.ports import Checkpoints, Progress, Silent
+from hanlin.training.ports import Checkpoints, Progress, Silent, Watches
 from hanlin.training.precision import choose_precision
 from hanlin.training.state import Place, Point, RunState, read_place
 from hanlin.training.team import SNAPSHOT, Team, read_rows
@@ -80,6 +80,7 @@ def train(
         EngineFailed: `diverged`; `peer_lost`, the third time that another process died at the same place. Checkpoints before it stay.
         Cancelled: from `progress`.
     """
+    check_effects({name: True for name, file in (("vectors", vectors), ("raw_text", raw_text)) if file}, {}, config.case)
     threads = max(1, (config.threads or torch.get_num_threads()) // config.processes)
     torch.set_num_threads(threads)
     request = request_digest(config, data, base, vectors or raw_text)
@@ -136,6 +137,8 @@ def _lead(setting: Setting, request: str, checkpoints: Checkpoints, threads: int
     """The run, as the process that saves and reports."""
     course, state = _prepare(setting, request)
     config, place = setting.config, state.place
+    if isinstance(setting.progress, Watches):
+        setting.progress.watch(course.config.metric)
     with Team(setting, state, threads) as peers:
         seconds, tokens = _run(course, state, setting, checkpoints, peers)
     network_best, best = _finish(course, state)

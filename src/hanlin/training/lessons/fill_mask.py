@@ -77,10 +77,9 @@ class _Asked(NamedTuple):
     follows: Tensor | None
     is_other: Tensor | None
 
-    @property
-    def loss(self) -> Tensor:
-        """Of masked words, and of pairs where there are any."""
-        found = functional.cross_entropy(self.scores, self.gold)
+    def loss(self, smoothing: float) -> Tensor:
+        """Of masked words, whose targets are smoothed, and of pairs where there are any."""
+        found = functional.cross_entropy(self.scores, self.gold, label_smoothing=smoothing)
         return found if self.follows is None or self.is_other is None else found + functional.cross_entropy(self.follows, self.is_other)
 
 
@@ -117,7 +116,7 @@ class MaskedCourse:
 
     def loss(self, module: nn.Module, rows: Sequence[int]) -> Tensor:
         """See `Course.loss`."""
-        return self._ask(module, self.train.draw(rows)).loss
+        return self._ask(module, self.train.draw(rows)).loss(self.config.label_smoothing)
 
     def judge(self) -> dict[str, float]:
         """See `Course.judge`: on the same rows, hidden in the same way, each time."""

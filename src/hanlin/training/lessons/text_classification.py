@@ -31,6 +31,7 @@ from hanlin.training.evaluation import Evaluation, predict
 from hanlin.training.examples import Examples, check_data, encode
 from hanlin.training.goals import Goal, watching
 from hanlin.training.lesson import LESSONS, Picture, Setting
+from hanlin.training.option_rules import wrong
 from hanlin.training.pictures import confusion_svg
 from hanlin.training.ports import Progress
 from hanlin.training.scratch import lay_out_tokenizer, new_network, start_vectors, write_spec
@@ -46,6 +47,8 @@ class _Classifying:
         check_data(setting.data, golds)
         problem, pairs = problem_of([*golds, *held]), _pair_form(setting, golds)
         config = watching(setting.config, problem)
+        if config.wide and pairs == "typed":
+            raise wrong("wide", True, "false for pairs that a base tells apart by token types")
         lay_out_tokenizer(setting, [gold.pair for gold in golds])
         scale = scale_of(config.scale, setting.data.labels) if config.task == SENTIMENT else ()
         spec = write_spec(config, setting.data, setting.out, base=setting.base, problem=problem, pairs=pairs, scale=scale)

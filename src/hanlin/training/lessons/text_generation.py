@@ -22,7 +22,7 @@ from hanlin.generation import MAX_NEW_TOKENS, GenerationSettings
 from hanlin.models.tokenizers import BEGIN, END, PAD, save_tokenizer, train_tokenizer
 from hanlin.networks.config import NetworkConfig
 from hanlin.networks.dropout import replace_dropout
-from hanlin.networks.loading import build_generator, load_model, save_network
+from hanlin.networks.loading import build_generator, save_network
 from hanlin.tasks.chat import stops_of
 from hanlin.tasks.chat_form import CHATML, CHATML_TOKENS, plain_form
 from hanlin.tasks.encoding import TextEncoder
@@ -31,7 +31,7 @@ from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.training.batches import plan_evaluation
 from hanlin.training.config import TrainConfig
 from hanlin.training.continued import IGNORED, READ, ContinuedRows, continued_rows, scores_of
-from hanlin.training.encoders import scales_of
+from hanlin.training.encoders import scales_of, writer_of
 from hanlin.training.evaluation import Evaluation
 from hanlin.training.examples import check_rows
 from hanlin.training.lesson import LESSONS, Picture, Setting
@@ -55,7 +55,7 @@ class TextGenerationLesson:
         if has_talks and config.packing:
             raise InvalidInput("invalid_training_option", name="packing", value="true", right="false where there are talks")
         _lay_out_tokenizer(setting, has_talks=has_talks)
-        module = load_model(setting.base) if setting.base is not None else _network(setting)
+        module = writer_of(setting.base, config) if setting.base is not None else _network(setting)
         replace_dropout(module)
         spec, end = _spec(setting, module, has_talks=has_talks)
         spec.save(out)

@@ -21,7 +21,7 @@ from hanlin.models.tokenizers import BEGIN, END, PAD, save_tokenizer, train_toke
 from hanlin.networks.config import NetworkConfig
 from hanlin.networks.dropout import replace_dropout
 from hanlin.networks.generation.run import step_model
-from hanlin.networks.loading import build_generator, load_model, save_network
+from hanlin.networks.loading import build_generator, save_network
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
@@ -30,7 +30,7 @@ from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.tasks.written_texts import target_of
 from hanlin.training.batches import plan_evaluation
 from hanlin.training.config import TrainConfig
-from hanlin.training.encoders import scales_of
+from hanlin.training.encoders import scales_of, writer_of
 from hanlin.training.evaluation import Evaluation, judge_answers
 from hanlin.training.lesson import LESSONS, Picture, Setting
 from hanlin.training.ports import Rows
@@ -157,7 +157,7 @@ def network(setting: Setting, *, more: int = 0) -> nn.Module:
     """The base, or a new network; `more` counts tokens behind those of the tokenizer."""
     config = setting.config
     if setting.base is not None:
-        return load_model(setting.base)
+        return writer_of(setting.base, config)
     if config.model != "transformer" or config.tokenizer != "byte-bpe":
         raise InvalidInput(
             "network_for_another_task", model=f"{config.model}/{config.tokenizer}", task=config.task, choices="transformer/byte-bpe"

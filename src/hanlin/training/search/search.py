@@ -131,6 +131,9 @@ class Search:
             self._study.add_seconds(running.number, time.monotonic() - running.since_s)
             self._end(running.number, words)
             return
+        if "metric" in words:
+            self._study.watch(str(words["metric"]))
+            return
         step, total, value = words["step"], words["total"], words.get("value")
         assert isinstance(step, int) and isinstance(total, int)
         running.share = step / max(1, total)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 
 from hanlin.errors import InvalidInput
 from hanlin.training.config import TrainConfig
+from hanlin.training.option_rules import RANGES, Case, applies
 from hanlin.types import JsonObject, JsonValue, nearest, shorten
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Space:
     fixed: JsonObject
 
     @classmethod
-    def from_json(cls, space: JsonObject | None, *, fixed: JsonObject, model: str, task: str) -> Space:
+    def from_json(cls, space: JsonObject | None, *, fixed: JsonObject, model: str, task: str, problem: str = "") -> Space:
         """The space that was asked for; the default one of `model` where `space` is None.
 
         Args:
@@ -95,14 +96,15 @@ class Space:
             fixed: options that every trial has.
             model: `lstm`, …, or `base`.
             task: what is learnt.
+            problem: of the rows of a classification, where it is known: for the default space.
 
         Raises:
             InvalidInput: `unknown_training_option`, `option_not_searched`, `option_searched_and_set`, `space_…`,
                 `invalid_training_option` for a bound that the option itself does not take.
         """
-        config_of(fixed, model, task)
+        usual = config_of(fixed, model, task)
         if space is None:
-            return cls(model, task, {name: item for name, item in default_space(model, task).items() if name not in fixed}, fixed)
+            return cls(model, task, {name: item for name, item in default_space(usual, problem).items() if name not in fixed}, fixed)
         if not 1 <= len(space) <= MAX_OPTIONS:
             raise InvalidInput("space_size", count=len(space), limit=MAX_OPTIONS)
         found = cls(model, task, {}, fixed)
@@ -128,22 +130,48 @@ def config_of(options: Mapping[str, JsonValue], model: str, task: str) -> TrainC
     return TrainConfig.from_json(options, model=model, task=task)
 
 
-def default_space(model: str, task: str) -> dict[str, Between | Choices]:
-    """What is worth searching for `model` when nothing else is said: the options that moved the figures of docs/benchmarks.md."""
-    usual = config_of({}, model, task)
-    rate = Between(usual.rate / 5, usual.rate * 8, is_log=True)
-    if model == "base":
-        return {
-            "rate": rate, "epochs": Between(2, 6, is_whole=True), "batch_size": Choices((16, 32, 64)), "layer_decay": Between(0.7, 1.0),
-            "head_rate": Between(1.0, 20.0, is_log=True), "dropout": Between(0.0, 0.3), "label_smoothing": Between(0.0, 0.15),
-            "weight_decay": Between(0.001, 0.1, is_log=True),
-        }  # fmt: skip
-    return {
-        "rate": rate, "epochs": Between(2, 8, is_whole=True), "batch_size": Choices((16, 32, 64, 128)),
-        "hidden_size": Choices((64, 96, 128, 192)), "layers": Between(1, 4 if model == "transformer" else 2, is_whole=True),
-        "dropout": Between(0.0, 0.6), "embedding_dropout": Between(0.0, 0.5), "label_smoothing": Between(0.0, 0.15),
-        "weight_decay": Between(0.001, 0.1, is_log=True),
-    }  # fmt: skip
+def default_space(usual: TrainConfig, problem: str = "") -> dict[str, Between | Choices]:
+    """What is worth searching around `usual`, which it holds: the options that moved the figures of docs/benchmarks.md.
+
+    Sizes and epochs go from half to twice; what does nothing there is left out (`option_rules.SCOPES`).
+
+    Args:
+        problem: of the rows of a classification, where it is known.
+    """
+    found: dict[str, Between | Choices] = {
+        "rate": Between(max(usual.rate / 5, RANGES["rate"][0]), min(usual.rate * 8, RANGES["rate"][1]), is_log=True),
+        "epochs": Between(max(1, usual.epochs // 2), min(2 * max(usual.epochs, 1), int(RANGES["epochs"][1])), is_whole=True),
+        "batch_size": Choices(tuple(sorted({max(1, usual.batch_size // 2), usual.batch_size, min(usual.batch_size * 2, 4096)}))),
+        "hidden_size": Choices(tuple(_widths(usual))),
+        "layers": Between(max(1, usual.layers // 2), min(2 * usual.layers, int(RANGES["layers"][1])), is_whole=True),
+        "dropout": _share(usual.dropout, 0.3, 0.8),
+        "embedding_dropout": _share(usual.embedding_dropout, 0.3, 0.8),
+        "label_smoothing": _share(usual.label_smoothing, 0.15, RANGES["label_smoothing"][1]),
+        "weight_decay": Between(usual.weight_decay / 10, min(usual.weight_decay * 10, 1.0), is_log=True)
+        if usual.weight_decay
+        else Between(0.0, 0.1),
+        "layer_decay": Between(min(0.7, usual.layer_decay), 1.0),
+        "head_rate": Between(min(1.0, usual.head_rate), max(20.0, usual.head_rate), is_log=True),
+    }
+    case = usual.case._replace(problem=problem)
+    return {name: item for name, item in found.items() if applies(name, case) and not (name == "dropout" and _may_lack_dropout(case))}
+
+
+def _share(usual: float, least: float, most: float) -> Between:
+    """From none to twice the usual share."""
+    return Between(0.0, max(usual, min(most, max(least, 2 * usual))))
+
+
+def _widths(usual: TrainConfig) -> list[int]:
+    """Half, the same, one and a half and twice the width, where the heads of attention divide it."""
+    width, parts = usual.hidden_size, 2 * usual.heads if usual.model == "transformer" else 1
+    found = {width // 2, width, width * 3 // 2, width * 2}
+    return sorted(size for size in found if size == width or (2 <= size <= RANGES["hidden_size"][1] and size % parts == 0))
+
+
+def _may_lack_dropout(case: Case) -> bool:
+    """Llama's family drops nothing of its hidden states, and refuses to."""
+    return case.model == "base" and case.task == "text-generation"
 
 
 def _dimension(name: str, item: JsonValue, space: Space) -> Between | Choices:
@@ -156,7 +184,7 @@ def _dimension(name: str, item: JsonValue, space: Space) -> Between | Choices:
         raise InvalidInput("option_searched_and_set", name=shorten(name))
     found = _choices(name, item) if isinstance(item, list) else _read(name, item, getattr(space.config({}), name))
     for value in found.values if isinstance(found, Choices) else (found.to_json()["min"], found.to_json()["max"]):
-        config_of({name: value}, space.model, space.task)  # the option's own check
+        space.config({name: value})  # the option's own check
     return found
 
 

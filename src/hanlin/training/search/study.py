@@ -38,7 +38,7 @@ class Study:
     Args:
         path: the SQLite file.
         space: what is searched.
-        metric: what is watched; `loss` shall be small, anything else large.
+        metric: what is watched; `loss` shall be small, anything else large. A file that knows better keeps to what it knows.
         seed: of the proposals.
         pruner: which trials end early: `asha` (successive halving), `hyperband`, `none`.
         request: digest of all that decides the study; a file of another one is refused.
@@ -66,7 +66,14 @@ class Study:
         if known != request:
             raise DataCorrupt("study_unusable")
         self._study.set_user_attr("request", request)
+        self.metric = str(self._study.user_attrs.get("metric", metric))
         self._unfinished = [int(trial.user_attrs["number"]) for trial in self._frozen() if trial.state is TrialState.RUNNING]
+
+    def watch(self, metric: str) -> None:
+        """Takes the name of the figure that trials go by: their rows may have settled another one than was asked for."""
+        if metric != self.metric:
+            self.metric = metric
+            self._study.set_user_attr("metric", metric)
 
     def next(self) -> int | None:
         """Number of the trial to run now: one that a killed process left, else a new one. None when the space is used up."""

@@ -1,9 +1,9 @@
 """A process that trains trials: `python -m hanlin.training.search.worker`, spoken to by `crew.py` in lines of JSON.
 
 In: once a brief (folders and files), then orders (`{"options", "model", "task", "folder"}`) one at a time, and after each
-evaluation a verdict (`{"go": true}`). Out: `{"step", "total"}` at most once a second, `{"step", "total", "value"}` at each
-evaluation, and how the trial ended. It reads the training and the validation rows, which is all that its folder of rows holds.
-It ends when its parent is gone.
+evaluation a verdict (`{"go": true}`). Out: `{"metric"}` once, the figure that the trial watches; `{"step", "total"}` at most once
+a second, `{"step", "total", "value"}` at each evaluation, and how the trial ended. It reads the training and the validation rows,
+which is all that its folder of rows holds. It ends when its parent is gone.
 """
 
 from __future__ import annotations
@@ -15,12 +15,16 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
-from typing import TextIO, cast
+from typing import TYPE_CHECKING, TextIO, cast
 
 from hanlin.errors import HanlinError, Internal
 from hanlin.messages.said import Plain, Said
 from hanlin.types import JsonObject
+
+if TYPE_CHECKING:
+    from hanlin.training.examples import TrainData
 
 
 class Pruned(Exception):
@@ -54,10 +58,15 @@ class Wire:
 class TrialProgress:
     """Tells the parent how far the trial is, and asks at each evaluation whether to go on."""
 
-    def __init__(self, wire: Wire, metric: str) -> None:
+    def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._watched = f"validation_{metric}"
+        self._watched = ""
         self._told_at = 0.0
+
+    def watch(self, metric: str) -> None:
+        """See `Watches`."""
+        self._watched = f"validation_{metric}"
+        self._wire.say({"metric": metric})
 
     def report(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
         """See `Progress`. Raises Pruned."""
@@ -78,18 +87,11 @@ class TrialProgress:
 
 def run_trials(wire: Wire) -> None:
     """Train what comes until the parent is gone."""
-    from hanlin.datasets import read_labels, read_split
-
     brief = wire.take()
-    folder = Path(str(brief["rows"]))
-    rows, validation, labels = read_split(folder, "train"), read_split(folder, "validation"), read_labels(folder)
-    from hanlin.training.examples import TrainData  # loads torch
-
-    data = TrainData(rows, validation, labels)
     while True:
         order = wire.take()
         try:
-            wire.say({"end": "complete", "report": _train(order, brief, data, wire)})
+            wire.say({"end": "complete", "report": _train(order, brief, wire)})
         except Pruned:
             wire.say({"end": "pruned"})
         except HanlinError as error:
@@ -98,19 +100,28 @@ def run_trials(wire: Wire) -> None:
             wire.say({"end": "failed", "family": Internal.family, "said": Said("job_out_of_memory").to_json()})
 
 
-def _train(order: JsonObject, brief: JsonObject, data: object, wire: Wire) -> JsonObject:
+@cache
+def read_rows(folder: Path, *, is_streamed: bool) -> TrainData:
+    """Training and validation rows of a dataset's folder, once for all trials."""
+    from hanlin.datasets import read_labels, training_rows
+    from hanlin.training.examples import TrainData  # loads torch
+
+    train, validation = (training_rows(folder, split, is_streamed=is_streamed) for split in ("train", "validation"))
+    return TrainData(train, validation, read_labels(folder))
+
+
+def _train(order: JsonObject, brief: JsonObject, wire: Wire) -> JsonObject:
     from hanlin.training.checkpoints import FolderCheckpoints
-    from hanlin.training.examples import TrainData
     from hanlin.training.search.space import config_of
     from hanlin.training.train import train
 
-    assert isinstance(data, TrainData)
     config = config_of(cast("JsonObject", order["options"]), str(order["model"]), str(order["task"]))
+    data = read_rows(Path(str(brief["rows"])), is_streamed=config.is_streamed)
     folder = Path(str(order["folder"]))
     folder.mkdir(parents=True, exist_ok=True)
     base, vectors, raw_text = (Path(str(brief[name])) if brief.get(name) else None for name in ("base", "vectors", "raw_text"))
     report = train(
-        config, data, base=base, vectors=vectors, raw_text=raw_text, out=folder / "out", progress=TrialProgress(wire, config.metric),
+        config, data, base=base, vectors=vectors, raw_text=raw_text, out=folder / "out", progress=TrialProgress(wire),
         checkpoints=FolderCheckpoints(folder / "checkpoints", keep=1),
     )  # fmt: skip
     return report.to_json()
