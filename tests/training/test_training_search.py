@@ -200,9 +200,19 @@ def test_a_killed_search_goes_on_and_ends_as_an_unbroken_one(whole, tmp_path: Pa
     assert facts(found) == facts(whole[1]), "the killed one is taken up again: the same options, the same figures, none told twice"
 
 
-def test_a_trial_whose_process_keeps_dying_is_given_up(tmp_path: Path) -> None:
+def test_a_trial_without_rows_says_so(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as caught:
         search(tmp_path, tmp_path / "nowhere", budget=Budget(1))
+    assert caught.value.code == "no_trial_finished"
+    (trial,) = study_of(tmp_path).report_all().trials
+    assert (trial.state, trial.reason.code) == ("failed", "dataset_corrupt")
+
+
+def test_a_trial_whose_process_keeps_dying_is_given_up(tmp_path: Path, rows: Path) -> None:
+    (tmp_path / "trials").mkdir()
+    (tmp_path / "trials" / "0").write_text("no folder of a trial", encoding="ascii")
+    with pytest.raises(InvalidInput) as caught:
+        search(tmp_path, rows, budget=Budget(1))
     assert caught.value.code == "no_trial_finished"
     trial = study_of(tmp_path).report_all().trials[0]
     assert (trial.state, trial.reason.code, trial.reason.params) == ("failed", "process_of_trial_died", {"attempts": MAX_ATTEMPTS})
