@@ -26,14 +26,11 @@ from hanlin.training.option_rules import (
     watched,
     wrong,
 )  # fmt: skip
+from hanlin.training.presets import CLASSIFICATION, MEANINGS, RELATED, usual
 from hanlin.types import JsonObject, JsonValue, nearest, shorten
 
-CLASSIFICATION, TAGGING, ROLES = "text-classification", "token-classification", "semantic-role-labelling"
-QUERIES, MEANINGS = "text-to-sql", "semantic-parsing"
-RELATED = ("embedding", "reranking")
 ADAPTER_RATE = 1e-3  # of few weights that begin at nothing; for all weights of a base it is a tenth
 DEFAULT_TEXT = TextSettings(("html", "control", "width", "simplify", "lower", "space"))
-TAGGED_TEXT = TextSettings(("control", "width", "simplify", "space"))  # capitals tell names; a span may stand in what looks like HTML
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,112 +239,8 @@ class TrainConfig:
 
 
 def preset(model: str, task: str = CLASSIFICATION) -> TrainConfig:
-    """What works well for `model` when nothing else is said, without what would do nothing. Figures: docs/benchmarks.md."""
-    found = _preset(model, task)
-    usual = {field.name: field.default for field in fields(TrainConfig)}
-    idle = {name: scope.off for name, scope in SCOPES.items() if name in usual and not applies(name, found.case)}
-    return replace(found, **{name: usual[name] if off is None else off for name, off in idle.items()})  # type: ignore[arg-type]  # as above
-
-
-def _preset(model: str, task: str) -> TrainConfig:
-    if TASKS.get(task).head == "targets":
-        found = _of_writing(model, task)
-        return _of_queries(found) if task == QUERIES else found
-    if TASKS.get(task).head in ("continuations", "masks"):
-        return (_of_generation if TASKS.get(task).head == "continuations" else _of_pretraining)(model, task)
-    found = _of_classification(model)
-    if task in (CLASSIFICATION, "sentiment"):
-        return replace(found, task=task)
-    if task in (TAGGING, ROLES):
-        return _of_tagging(found, task)
-    found = replace(found, task=task, metric=TASKS.get(task).main_metric, wide=False)
-    if task == MEANINGS:
-        return _of_meanings(found)
-    return _of_related(found) if task in RELATED else found
-
-
-def _of_related(found: TrainConfig) -> TrainConfig:
-    """Embedding and reranking: a rate that leaves a good base what it knows; many rows a batch, for each is the others' negative."""
-    found = replace(found, label_smoothing=0.0, train_length=128, negatives=found.negatives if found.task == "reranking" else 0)
-    if found.is_scratch:
-        return replace(found, embedding_size=128, hidden_size=128, layers=2, dropout=0.1, average=0.0, rate=1e-3, batch_size=64)
-    return replace(found, rate=5e-5, batch_size=64, batch_tokens=8192, epochs=3, max_length=512)
-
-
-def _of_tagging(like: TrainConfig, task: str) -> TrainConfig:
-    found = replace(like, task=task, metric="f1", wide=False, label_smoothing=0.0)
-    if like.model == "base":
-        return found
-    found = replace(
-        found, text=TAGGED_TEXT, epochs=7, batch_size=96, rate=3e-3, embedding_size=100, hidden_size=160, ngram_buckets=2**16, dropout=0.5,
-        embedding_dropout=0.35, ngram_dropout=0.6,
-    )  # fmt: skip
-    return replace(found, tags="bioes") if task == TAGGING else replace(found, tokenizer="wordpiece")
-
-
-def _of_writing(model: str, task: str) -> TrainConfig:
-    """A text for a text. The loss is watched: the figures of so few answers as can be written between epochs are less steady."""
-    plain = TextSettings(("control", "space"))
-    shared = {"task": task, "metric": "loss", "ngrams": False, "wide": False, "label_smoothing": 0.1, "dropout": 0.1}
-    if model == "base":
-        found = TrainConfig(
-            model, epochs=4, batch_size=32, batch_tokens=4096, rate=3e-4, weight_decay=0.01, max_length=256, train_length=256
-        )
-        return replace(found, text=TextSettings(), average=0.0, **shared)  # type: ignore[arg-type]  # each of its field's type
-    found = TrainConfig(
-        model, epochs=10, batch_size=128, batch_tokens=8192, rate=1e-3, warmup=0.1, layers=3, decoder_layers=3, embedding_size=256,
-        hidden_size=256, heads=4, tokenizer="byte-bpe", vocab_size=8000, max_length=256, train_length=128, embedding_dropout=0.1,
-        average=0.995, text=plain,
-    )  # fmt: skip
-    return replace(found, **shared)  # type: ignore[arg-type]  # as above
-
-
-def _of_meanings(found: TrainConfig) -> TrainConfig:
-    """Of our own networks: long enough that words of slots are learnt, which are many and rare."""
-    if found.model == "base":
-        return replace(found, rate=3e-4)
-    if found.model == "transformer":
-        return replace(found, epochs=20, batch_size=32)
-    return replace(found, epochs=20, batch_size=32, rate=3e-3, embedding_size=100, hidden_size=160, average=0.99)
-
-
-def _of_queries(found: TrainConfig) -> TrainConfig:
-    """Few rows, short answers: a small network that is stopped from learning its rows by heart."""
-    return replace(
-        found, epochs=40, batch_size=32, hidden_size=128, layers=2, decoder_layers=2, dropout=0.3, embedding_dropout=0.2, vocab_size=700,
-        rate=2e-3, metric=TASKS.get(QUERIES).main_metric, average=0.99,
-    )  # fmt: skip
-
-
-def _of_generation(model: str, task: str) -> TrainConfig:
-    """On with a text. The loss is watched: it tells weights apart long before the likeliest token does. Texts are learned as they are."""
-    found = replace(_of_writing(model, task), label_smoothing=0.0, text=TextSettings(), max_length=512, train_length=512)
-    if model == "base":
-        return replace(found, batch_size=16, rate=1e-4, epochs=3)
-    if model != "transformer":
-        return replace(found, layers=2, batch_size=32, rate=3e-3, dropout=0.2, embedding_dropout=0.2)
-    return replace(found, layers=4, batch_size=64, positions="rotary", rate=2e-3)
-
-
-def _of_pretraining(model: str, task: str) -> TrainConfig:
-    """Raw text. Chinese is read by character and the rest by pieces of words, capitals folded: BERT's way."""
-    shared = {"task": task, "metric": "loss", "label_smoothing": 0.0, "ngrams": False, "wide": False, "average": 0.0, "dropout": 0.1,
-              "weight_decay": 0.01, "patience": 3, "max_length": 256, "train_length": 256}  # fmt: skip
-    if model == "base":
-        return replace(TrainConfig(model, epochs=3, batch_size=32, batch_tokens=8192, rate=1e-4, text=TextSettings()), **shared)  # type: ignore[arg-type]  # each of its field's type
-    found = TrainConfig(
-        model, epochs=10, batch_size=64, batch_tokens=8192, rate=1e-3, layers=4, embedding_size=256, hidden_size=256, tokenizer="wordpiece",
-        text=TextSettings(("control", "width", "simplify", "lower", "space"), "character"),
-    )  # fmt: skip
-    return replace(found, **shared)  # type: ignore[arg-type]  # as above
-
-
-def _of_classification(model: str) -> TrainConfig:
-    if model == "base":
-        return TrainConfig(
-            model, epochs=4, batch_size=32, batch_tokens=4096, rate=1e-4, weight_decay=0.01, label_smoothing=0.0, max_length=256,
-            train_length=256, text=TextSettings(), dropout=0.1, average=0.0, ngrams=False, wide=False,
-        )  # fmt: skip
-    if model == "transformer":
-        return TrainConfig(model, layers=2, embedding_size=128, hidden_size=128, rate=1e-3, dropout=0.2, average=0.995)
-    return TrainConfig(model, rate=1e-3, average=0.995, metric="loss")
+    """What works well for `model` when nothing else is said, without what would do nothing."""
+    found = TrainConfig(**usual(model, task))
+    plain = {field.name: field.default for field in fields(TrainConfig)}
+    idle = {name: scope.off for name, scope in SCOPES.items() if name in plain and not applies(name, found.case)}
+    return replace(found, **{name: plain[name] if off is None else off for name, off in idle.items()})  # type: ignore[arg-type]  # as above
