@@ -35,7 +35,7 @@ def test_an_adapter_is_asked_for_and_keeps_its_own_rate(platform, owner, make_ve
     assert asked(platform, owner, "mood", adapter="lora").config["options"] == {"adapter": "lora"}
     assert asked(platform, owner, "mood", 2.0, adapter="head").config["options"] == {"adapter": "head", "rate": 2 * ADAPTER_RATE}
     assert asked(platform, owner, "mood", 2.0, adapter="none").config["options"] == {"adapter": "none", "rate": 2 * preset("base").rate}
-    for model, word in (("lstm", "lora"), ("mood", "qlora")):
+    for model, word, code in (("lstm", "lora", "option_without_effect"), ("mood", "qlora", "invalid_training_option")):
         with pytest.raises(InvalidInput) as refused:
             asked(platform, owner, model, adapter=word)
-        assert (refused.value.code, refused.value.params["name"]) == ("invalid_training_option", "'adapter'")
+        assert (refused.value.code, refused.value.params["name"]) == (code, "'adapter'")
