@@ -51,3 +51,9 @@ def test_json_rows_may_have_groups_now_and_then(bench):
             if at % 2:
                 odd.setdefault(at // 6, set()).add(split)
     assert all(len(splits) == 1 for splits in odd.values())
+
+
+def test_a_group_that_is_no_unicode_is_a_bad_row(bench):
+    rows = [f'{{"text": "text number {at}", "label": "{at % 2}", "group": "{chr(92) + "ud800" if at == 3 else at}"}}' for at in range(60)]
+    report = bench.ingest(("a.jsonl", "\n".join(rows)))
+    assert [(row.problem, row.place.line) for row in report.bad_rows.first] == [("text_unicode", 4)]

@@ -83,7 +83,7 @@ def test_columns_choose_the_languages_and_with_them_the_direction(tmp_path: Path
     _, found = take(tmp_path / "case", memory(*pairs()), columns="source=zh-CN,target=EN")
     assert found["第3行是新的。"] == "Row 3 is new."
     error = refusal(tmp_path / "other", memory(*pairs()), columns="source=fr,target=en")
-    assert (error.code, error.params["columns"]) == ("column_not_found", "zh, en, zh-cn, en-us, source, target")
+    assert (error.code, error.params["columns"]) == ("column_not_found", "“zh”, “en”, “zh-cn”, “en-us”, “source”, “target”")
 
 
 def test_of_three_languages_a_unit_may_lack_one(tmp_path: Path) -> None:
@@ -151,3 +151,22 @@ def test_what_is_no_memory_is_told_with_its_line(tmp_path: Path, change: tuple[s
     error = refusal(tmp_path, memory(*pairs(15)).replace(*change))
     assert error.code == "xml_unreadable"
     assert error.params["line"] == line
+
+
+def test_markup_may_be_nested_as_deep_as_a_file_is_long(tmp_path: Path) -> None:
+    deep = f"a {'<hi>b<bpt>x</bpt>' * 3000}c{'</hi>d' * 3000}"
+    assert fields_of(tmp_path, memory(unit(en=deep, zh="词")))[0]["source"] == f"a {'b' * 3000}c{'d' * 3000}"
+
+
+def test_a_file_of_more_languages_than_there_are_is_refused(tmp_path: Path) -> None:
+    """Each is a field of every row: their number times that of the rows."""
+    units = [unit(en="Row", **{f"x{number}": "Row"}) for number in range(tmx.MAX_LANGUAGES)]
+    assert len(fields_of(tmp_path, memory(*units[1:]))) == len(units) - 1
+    error = refusal(tmp_path, memory(*units))
+    assert (error.code, error.params["limit"]) == ("too_many_languages", tmx.MAX_LANGUAGES)
+
+
+def test_languages_that_are_told_are_few_and_short(tmp_path: Path) -> None:
+    error = refusal(tmp_path, memory(*(unit(en="Row", **{f"x{n}{'y' * 5000}": "Row"}) for n in range(40))), columns="source=fr,target=en")
+    assert error.code == "column_not_found"
+    assert len(str(error)) < 2000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import pytest
 
@@ -18,6 +19,7 @@ GIVEN: JsonObject = {
     },
     "words": {"color": {"Emerald  Shade": "green"}, "on": {"ablaze": True}},
 }
+NO_VALUES: tuple[JsonValue, ...] = (None, "", " ", "x" * 1001, "\ud800", math.nan, math.inf, 2**63, 10**5000, 1e300)
 LEARNED = MeaningSchema(
     {"light": {"color": Slot((), True, ("blue", "red")), "kind": Slot(("lamp",))}, "time": {}}, {"color": {"crimson": ("red",)}}
 )
@@ -63,10 +65,11 @@ def test_it_is_kept_in_a_form_that_reads_back() -> None:
         ({"intents": {"a": {"b": {"type": ["string"]}}}}, "intents.a.b.type"),
         ({"intents": {"a": {"b": {"pattern": "x"}}}}, "intents.a.b"), ({"intents": {"a": {"b": {"enum": []}}}}, "intents.a.b.enum"),
         ({"intents": {"a": {"b": {"enum": ["x", "x"]}}}}, "intents.a.b.enum"),
-        ({"intents": {"a": {"b": {"enum": [None]}}}}, "intents.a.b.enum"),
+        *(({"intents": {"a": {"b": {"enum": [value]}}}}, "intents.a.b.enum") for value in NO_VALUES),
         ({"intents": {"a": {"b": {"type": "number", "enum": [True]}}}}, "intents.a.b.enum"),
         ({"words": {"none": {"x": "y"}}}, "words.none"), ({"words": {"color": {"teal": "teal"}}}, "words.color.teal"),
-        ({"words": {"color": {" ": "red"}}}, "words.color. "),
+        ({"words": {"color": {" ": "red"}}}, "words.color. "), ({"words": {"color": {"\ud800": "red"}}}, "words.color.\ud800"),
+        ({"intents": {"a": {"n": {"type": "number"}}}, "words": {"n": {"x": math.inf}}}, "words.n.x"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_refused_by_its_place(changes: JsonValue, place: str) -> None:

@@ -47,6 +47,7 @@ def test_rows_are_read_and_come_back_from_their_annotation(fields: dict[str, obj
         ({"score": float("nan")}, "score"),
         ({"label": [1.5]}, "label"),
         ({}, "label_missing"),
+        ({"label": "a", "text_pair": ["other"]}, "text_type"),
     ],
 )
 def test_what_is_no_label_is_told(fields: dict[str, object], problem: str) -> None:

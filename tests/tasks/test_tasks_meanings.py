@@ -124,6 +124,7 @@ def test_words_that_stand_twice_are_no_span() -> None:
     [
         ({"slots": []}, "slots"), ({"slots": {"a": None}}, "slots"), ({"slots": {"a b": 1}}, "slots"),
         ({"slots": {"intent": "x"}}, "slots"),
+        *(({"slots": f'{{"a": {value}}}'}, "slots") for value in ("NaN", "1e999", str(2**63), '"\\ud800"', '" "')),
         ({"slots": "{"}, "json_field"), ({"slots": {"a": "x"}, "spans": {}}, "slot_spans"),
         ({"slots": {"a": "x"}, "spans": [["a", 0, 99]]}, "slot_spans"),
         ({"slots": {"a": "x"}, "spans": [["b", 0, 1]]}, "slot_spans"), ({"slots": {"a": "x"}, "spans": [["a", True, 2]]}, "slot_spans"),

@@ -121,7 +121,7 @@ def _check_apart(places: Mapping[str, int], names: tuple[str, ...], file: str) -
     seen: set[int] = set()
     for name, place in places.items():
         if place in seen:
-            raise InvalidInput("column_ambiguous", file=file, column=name, columns=_listing(names), candidates=_quote(names[place]))
+            raise InvalidInput("column_ambiguous", file=file, column=name, columns=listing(names), candidates=_quote(names[place]))
         seen.add(place)
 
 
@@ -136,12 +136,12 @@ def _find(names: tuple[str, ...], column: Column, asked: str, file: str) -> int:
     if len(candidates) == 1:
         return candidates[0]
     if not candidates:
-        raise InvalidInput("column_not_found", file=file, column=asked or column.name, kind=column.name, columns=_listing(names))
+        raise InvalidInput("column_not_found", file=file, column=asked or column.name, kind=column.name, columns=listing(names))
     choices = ", ".join(_quote(names[index]) for index in candidates)
-    raise InvalidInput("column_ambiguous", file=file, column=column.name, columns=_listing(names), candidates=choices)
+    raise InvalidInput("column_ambiguous", file=file, column=column.name, columns=listing(names), candidates=choices)
 
 
-def _listing(names: Sequence[str]) -> str:
+def listing(names: Sequence[str]) -> str:
     shown = ", ".join(_quote(name) for name in names[:20])
     return shown + (f", … ({len(names)} in all)" if len(names) > 20 else "")
 

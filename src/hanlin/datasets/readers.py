@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 
-from hanlin.datasets.columns import ColumnChoice, asked_headers, choose_columns, columns_of
+from hanlin.datasets.columns import ColumnChoice, asked_headers, choose_columns, columns_of, listing
 from hanlin.datasets.formats import FIELD_FORMATS, companion_of, txt
 from hanlin.datasets.languages import lift_languages, lifted_structs
 from hanlin.datasets.lines import Meter, read_lines
@@ -209,7 +209,7 @@ def _chosen(row: Row, reading: Reading, file: SourceFile) -> Row:
     asked = {name: header if header in row.fields else header.casefold() for name, header in asked.items()}
     for name, header in asked.items():
         if header not in row.fields:
-            columns = ", ".join(row.fields)
+            columns = listing([*row.fields])
             raise InvalidInput("column_not_found", file=file.name[:200], column=shorten(header), kind=shorten(name), columns=columns)
     return Row(row.line, {**row.fields, **{name: row.fields[header] for name, header in asked.items()}}) if asked else row
 

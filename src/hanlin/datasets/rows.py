@@ -6,6 +6,7 @@ from hanlin.datasets.columns import GROUP
 from hanlin.datasets.values import BadRow, Row
 from hanlin.errors import InvalidInput
 from hanlin.tasks import BadExample, Example, ExampleForm
+from hanlin.tasks.examples import check_text
 from hanlin.tasks.labelled import read_gold
 from hanlin.tasks.labels import MAX_LABELS
 from hanlin.tasks.spec import Problem
@@ -26,11 +27,11 @@ class RowChecker:
             example = self._form.read(row.fields)
             if self._form.is_classified:
                 example = self._alike(example)
+            group = row.fields.get(GROUP.name)
+            if isinstance(group, str) and group.strip():
+                return example._replace(group=check_text(group))  # whoever made the file knows better than the task
         except BadExample as error:
             return BadRow(row.line, error.problem)
-        group = row.fields.get(GROUP.name)
-        if isinstance(group, str) and group.strip():
-            return example._replace(group=group)  # whoever made the file knows better than the task
         return example
 
     def _alike(self, example: Example) -> Example:

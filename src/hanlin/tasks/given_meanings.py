@@ -13,7 +13,7 @@ from typing import cast
 from hanlin.errors import InvalidInput
 from hanlin.tasks.examples import BadExample, check_label
 from hanlin.tasks.meaning_examples import read_annotation
-from hanlin.tasks.meanings import MAX_INTENTS, MAX_SLOTS, MAX_WORDS, SLOT_NAME, MeaningSchema, Slot, Value, folded
+from hanlin.tasks.meanings import MAX_INTENTS, MAX_SLOTS, MAX_WORDS, SLOT_NAME, MeaningSchema, Slot, Value, folded, is_value
 from hanlin.types import JsonObject, JsonValue, shorten
 
 MAX_VALUES = 10_000  # of one slot
@@ -108,7 +108,7 @@ def _values(value: JsonValue, place: str, kind: str | None) -> tuple[Value, ...]
     _check(isinstance(value, list) and 1 <= len(value) <= MAX_VALUES, place, f"a list of 1 to {MAX_VALUES:,} values")
     found = cast("list[JsonValue]", value)
     for item in found:
-        _check(isinstance(item, Value) and item != "", place, "words, numbers, true or false")
+        _check(is_value(item), place, "words, numbers, true or false")
         is_right = kind is None or (isinstance(item, _TYPES[kind]) and isinstance(item, bool) == (kind == "boolean"))
         _check(is_right, place, f"values of type {kind} alone")
     _check(len({(type(item), item) for item in cast("list[Value]", found)}) == len(found), place, "each value once")
@@ -122,7 +122,8 @@ def _words(value: JsonValue, slot: str, intents: Mapping[str, Mapping[str, Slot]
     words = _object(value, place, "an object of words and their values")
     _check(len(words) <= MAX_WORDS // MAX_SLOTS, place, f"at most {MAX_WORDS // MAX_SLOTS} words")
     for said, meant in words.items():
-        _check(bool(folded(said)) and any(rule.hears(meant) for rule in rules), f"{place}.{said}", "a value that the slot takes")
+        is_right = is_value(said) and is_value(meant) and any(rule.hears(meant) for rule in rules)
+        _check(is_right, f"{place}.{said}", "a value that the slot takes")
     return {folded(said): cast("Value", meant) for said, meant in words.items()}
 
 

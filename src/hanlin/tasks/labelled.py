@@ -90,8 +90,8 @@ class AnsweredTexts:
     def read(self, fields: Mapping[str, object]) -> Example:
         """See `ExampleForm.read`. Two examples are the same question when both texts are; the first decides the split."""
         text, pair = check_text(fields.get(self.text)), ""
-        if fields.get(self.pair) not in {None, ""}:
-            pair = check_text(fields.get(self.pair))
+        if (found := fields.get(self.pair)) is not None and found != "":
+            pair = check_text(found)
         gold = self._gold(fields)._replace(pair=pair)
         return Example(text, gold.annotation, gold.labels, identity=canonical([text, pair]) if pair else "", group=text if pair else "")
 

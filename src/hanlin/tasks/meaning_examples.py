@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple, cast
 
 from hanlin.tasks.examples import BadExample, Column, Example, canonical, check_label, check_text, read_json_field
-from hanlin.tasks.meanings import SLOT_NAME, Value
+from hanlin.tasks.meanings import SLOT_NAME, Value, is_value
 from hanlin.types import JsonObject, JsonValue
 
 
@@ -65,8 +65,7 @@ def _slots(value: object) -> dict[str, Value]:
     if not isinstance(value, dict):
         raise BadExample("slots")
     for name, item in value.items():
-        is_plain = isinstance(item, Value) and (not isinstance(item, str) or 0 < len(item.strip()) <= 1000)
-        if not isinstance(name, str) or not SLOT_NAME.fullmatch(name) or name == "intent" or not is_plain:
+        if not isinstance(name, str) or not SLOT_NAME.fullmatch(name) or name == "intent" or not is_value(item):
             raise BadExample("slots")
     return cast("dict[str, Value]", value)
 

@@ -23,6 +23,8 @@ _MAX_NUMBER, _MAX_SIGNS = 2**63, 40  # more signs than any such number has
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?", re.ASCII)
 _DIGITS = dict(zip("零一二三四五六七八九", range(10), strict=True)) | {"两": 2, "〇": 0}
 _UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10_000}
+_MAX_CHARACTERS = 1_000  # of a value
+_SURROGATE = re.compile("[\ud800-\udfff]")
 Value = str | int | float | bool
 
 
@@ -152,6 +154,13 @@ class MeaningSchema:
         intents = {name: _slots(rules) for name, rules in _object(stored["intents"], "intents").items()}
         lexicon = {slot: dict(_words(words)) for slot, words in _object(stored["lexicon"], "lexicon").items()}
         return cls(intents, lexicon)
+
+
+def is_value(value: object) -> bool:
+    """Whether a slot may hold it: true, false, a number that JSON has and its readers take, or words of Unicode."""
+    if isinstance(value, str):
+        return 0 < len(value.strip()) and len(value) <= _MAX_CHARACTERS and not _SURROGATE.search(value)
+    return isinstance(value, bool) or (isinstance(value, int | float) and abs(value) < _MAX_NUMBER)  # not so of NaN
 
 
 def folded(words: str) -> str:

@@ -16,7 +16,7 @@ from hanlin.encodings import Encoding, detect
 from hanlin.errors import InvalidInput
 from hanlin.tasks.examples import MAX_TEXT_BYTES
 
-_ENTITY = re.compile(r"T\S*\t(\S+) (\d+) (\d+)\t")
+_ENTITY = re.compile(r"T\S*\t(\S+) (\d{1,9}) (\d{1,9})\t")
 
 
 @FIELD_FORMATS.register("brat")

@@ -15,6 +15,7 @@ from hanlin.errors import InvalidInput
 _DECLARATIONS = ("<!ENTITY", "<!ELEMENT", "<!ATTLIST")
 _LANGUAGE = ("{http://www.w3.org/XML/1998/namespace}lang", "lang")  # the second is that of TMX 1.1
 _BROKEN = "\ufdd0"  # stands for `MARK`, which is no character of XML
+MAX_LANGUAGES = 500  # of a file: each is a field of every row
 _CODES = ("bpt", "ept", "it", "ph", "ut")  # what they hold is markup of the text's own format
 
 
@@ -43,6 +44,8 @@ class TranslationMemory:
         for unit in _units(file, encoding, Meter(0, None)):
             languages.update(dict.fromkeys(unit.texts))
             header = unit.header
+            if len(languages) > MAX_LANGUAGES:
+                raise InvalidInput("too_many_languages", file=file.name[:200], line=unit.line, limit=MAX_LANGUAGES)
         primary = list(dict.fromkeys(map(_primary, languages)))
         pair = sorted(primary if len(primary) > 1 else languages, key=lambda language: language not in (header, _primary(header)))
         for unit in _units(file, encoding, meter):
@@ -101,13 +104,18 @@ def _texts(unit: Element) -> dict[str, str]:
     return found
 
 
-def _words(element: Element) -> Iterator[str]:
-    """The text within an element, without the codes of its markup."""
-    yield element.text or ""
-    for part in element:
-        if part.tag not in _CODES:
-            yield from _words(part)
-        yield part.tail or ""
+def _words(segment: Element) -> Iterator[str]:
+    """The text within an element, without the codes of its markup, which may be nested as deep as a file is long."""
+    waiting: list[Element | str] = [segment]  # the next one last
+    while waiting:
+        if isinstance(item := waiting.pop(), str):
+            yield item
+            continue
+        yield item.text or ""
+        for part in reversed(item):
+            waiting.append(part.tail or "")
+            if part.tag not in _CODES:
+                waiting.append(part)
 
 
 def _tag(language: str) -> str:
