@@ -142,6 +142,7 @@ def _find(names: tuple[str, ...], column: Column, asked: str, file: str) -> int:
 
 
 def listing(names: Sequence[str]) -> str:
+    """The first names, cut where they are long."""
     shown = ", ".join(_quote(name) for name in names[:20])
     return shown + (f", … ({len(names)} in all)" if len(names) > 20 else "")
 

@@ -159,7 +159,7 @@ class MeaningSchema:
 def is_value(value: object) -> bool:
     """Whether a slot may hold it: true, false, a number that JSON has and its readers take, or words of Unicode."""
     if isinstance(value, str):
-        return 0 < len(value.strip()) and len(value) <= _MAX_CHARACTERS and not _SURROGATE.search(value)
+        return bool(value.strip()) and len(value) <= _MAX_CHARACTERS and not _SURROGATE.search(value)
     return isinstance(value, bool) or (isinstance(value, int | float) and abs(value) < _MAX_NUMBER)  # not so of NaN
 
 
