@@ -83,12 +83,14 @@ def test_errors_of_memory_are_known_also_behind_our_own(error: Exception, is_it:
 
 def test_processes_share_the_limit_of_one() -> None:
     code = """
-import resource
+import resource, subprocess, sys
 from hanlin.observe.memory import limit_memory, shared_limit
 limit_memory(2**36)
 with shared_limit(4):
     print(resource.getrlimit(resource.RLIMIT_DATA)[0] == 2**34)
+    child = "import resource; print(resource.getrlimit(resource.RLIMIT_DATA)[0] == 2**34)"
+    print(subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, check=True).stdout)
 print(resource.getrlimit(resource.RLIMIT_DATA)[0] == 2**36)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["True", "True"]
+    assert done.stdout.split() == ["True", "True", "True"], "the process, one that it starts, and afterwards"

@@ -100,7 +100,7 @@ def test_rows_against_the_schema_and_schemas_of_other_tasks_are_refused(tmp_path
     assert contradicted.value.code == "meanings_contradicted"
     with pytest.raises(InvalidInput) as foreign:
         TrainConfig.from_json({"schema": GIVEN}, model="lstm", task="token-classification")  # type: ignore[dict-item]
-    assert foreign.value.code == "invalid_training_option"
+    assert foreign.value.code == "option_without_effect"
     with pytest.raises(InvalidInput) as wrong:
         TrainConfig.from_json({"schema": {"intents": {}}}, model="lstm", task="semantic-parsing")
     assert wrong.value.code == "meanings_not_understood"

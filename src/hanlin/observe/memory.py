@@ -56,7 +56,9 @@ def lift_limit() -> None:
 
 @contextlib.contextmanager
 def shared_limit(count: int) -> Iterator[None]:
-    """Within the block this process holds at most one `count`-th of what it might: all of them together keep to the limit of one."""
+    """Within the block this process, and each that it starts there, hold at most one `count`-th of what it might.
+
+    So `count` of them together keep to the limit of one."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 

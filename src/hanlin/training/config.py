@@ -15,7 +15,7 @@ from hanlin.training.option_rules import (
     MAX_DIMS,
     MAX_PROMPT,
     RANGES,
-    RECURRENT_MODELS,
+    RELATED,
     SCOPES,
     SCRATCH_MODELS,
     Case,
@@ -26,7 +26,7 @@ from hanlin.training.option_rules import (
     watched,
     wrong,
 )  # fmt: skip
-from hanlin.training.presets import CLASSIFICATION, MEANINGS, RELATED, usual
+from hanlin.training.presets import CLASSIFICATION, usual
 from hanlin.types import JsonObject, JsonValue, nearest, shorten
 
 ADAPTER_RATE = 1e-3  # of few weights that begin at nothing; for all weights of a base it is a tenth
@@ -165,10 +165,6 @@ class TrainConfig:
             raise wrong("lora_targets", self.lora_targets, "auto, all, or names of layers with commas between")
         if self.pooling not in poolings(self.model, self.task):
             raise wrong("pooling", self.pooling, ", ".join(poolings(self.model, self.task)[1:]))
-        if not self.bidirectional and self.model not in RECURRENT_MODELS:
-            raise wrong("bidirectional", False, f"true; {', '.join(RECURRENT_MODELS)} alone read in one direction")
-        if self.schema is not None and self.task != MEANINGS:
-            raise wrong("schema", "an object", f"nothing but for {MEANINGS}")
         if self.metric not in watched(self.task):
             raise wrong("metric", self.metric, ", ".join(watched(self.task)))
 
@@ -228,9 +224,9 @@ class TrainConfig:
             changes[name] = TextSettings.from_json(value) if name == "text" else typed(name, value, getattr(config, name))
         if changes.get("adapter", "none") != "none" and "rate" not in changes:
             changes["rate"] = ADAPTER_RATE
-        found = replace(config, **changes)  # type: ignore[arg-type]  # each value has the type of its default
-        check_effects(changes, {name: getattr(config, name) for name in changes}, found.case)
-        return found
+        case = config.case._replace(has_crf=bool(changes.get("crf", config.crf)))
+        check_effects(changes, {name: getattr(config, name) for name in changes}, case)
+        return replace(config, **changes)  # type: ignore[arg-type]  # each value has the type of its default
 
     @property
     def case(self) -> Case:

@@ -123,7 +123,7 @@ class Case(NamedTuple):
     problem: str = ""
 
 
-_OURS, _RECURRENT, _TRANSFORMER, _BASE = SCRATCH_MODELS, SCRATCH_MODELS[:3], ("transformer",), ("base",)
+_OURS, _RECURRENT, _TRANSFORMER, _BASE = SCRATCH_MODELS, RECURRENT_MODELS, ("transformer",), ("base",)
 SCOPES: dict[str, Scope] = {
     "class_weights": Scope(tasks=CLASSIFYING, problems=PROBLEMS[:2], off="none"),
     "label_smoothing": Scope(tasks=(*READING, "fill-mask", *WRITING), problems=PROBLEMS[:1], without_crf=True, off=0.0),
@@ -163,6 +163,7 @@ SCOPES: dict[str, Scope] = {
     "matryoshka_weights": Scope(tasks=("embedding",), off=()),
     "pooling": Scope(tasks=(*CLASSIFYING, "embedding"), base_tasks=("embedding",), off=""),
     "bidirectional": Scope(_RECURRENT, READING),
+    "schema": Scope(tasks=("semantic-parsing",)),
     "packing": Scope(tasks=("text-generation",), off=False),
     "query_prompt": Scope(tasks=("embedding",), off=""),
     "passage_prompt": Scope(tasks=("embedding",), off=""),

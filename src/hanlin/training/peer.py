@@ -1,7 +1,7 @@
 """A process that helps to train: `python -m hanlin.training.peer`, started by `team.py`, with a brief as a line of JSON on stdin.
 
 It prepares the same course as the lead, becomes the run of the lead's snapshot, and takes every step with it. It ends with its last step,
-when the lead is gone (end of stdin), or when another process is.
+when the lead is gone (end of stdin), or when another process is. Its share of the memory is the lead's, in whose `shared_limit` it began.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import sys
 import threading
 from pathlib import Path
 
-from hanlin.observe.memory import shared_limit
 from hanlin.types import JsonObject
 
 
@@ -31,7 +30,6 @@ def main() -> None:
     assert isinstance(told, dict)
     config = TrainConfig.from_json(told, model=str(told["model"]), task=str(told["task"]))
     files = {name: Path(str(brief[name])) if brief[name] else None for name in ("base", "vectors", "raw_text")}
-    shared_limit(config.processes).__enter__()
     peers = Group(int(str(brief["rank"])), config.processes, Path(str(brief["folder"])))
     follow(config, peers, Path(str(brief["folder"])), request=str(brief["request"]), threads=int(str(brief["threads"])), **files)
 

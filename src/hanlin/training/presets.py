@@ -6,11 +6,9 @@ from typing import Any
 
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.text import TextSettings
-from hanlin.training.option_rules import SCRATCH_MODELS
+from hanlin.training.option_rules import CLASSIFYING, RELATED, SCRATCH_MODELS, TAGGING
 
-CLASSIFICATION, TAGGING, ROLES = "text-classification", "token-classification", "semantic-role-labelling"
-QUERIES, MEANINGS = "text-to-sql", "semantic-parsing"
-RELATED = ("embedding", "reranking")
+CLASSIFICATION, ENTITIES, QUERIES, MEANINGS = "text-classification", "token-classification", "text-to-sql", "semantic-parsing"
 TAGGED_TEXT = TextSettings(("control", "width", "simplify", "space"))  # capitals tell names; a span may stand in what looks like HTML
 
 Options = dict[str, Any]  # of `TrainConfig`, whose fields have many types
@@ -25,9 +23,9 @@ def usual(model: str, task: str) -> Options:
     if head in ("continuations", "masks"):
         return (_of_generation if head == "continuations" else _of_pretraining)(model, task)
     found = _of_classification(model)
-    if task in (CLASSIFICATION, "sentiment"):
+    if task in CLASSIFYING:
         return found | {"task": task}
-    if task in (TAGGING, ROLES):
+    if task in TAGGING:
         return _of_tagging(found, task)
     found |= {"task": task, "metric": TASKS.get(task).main_metric, "wide": False}
     if task == MEANINGS:
@@ -40,14 +38,8 @@ def _of_related(found: Options) -> Options:
     found = found | {"label_smoothing": 0.0, "train_length": 128} | ({} if found["task"] == "reranking" else {"negatives": 0})
     if found["model"] in SCRATCH_MODELS:
         return found | {
-            "embedding_size": 128,
-            "hidden_size": 128,
-            "layers": 2,
-            "dropout": 0.1,
-            "average": 0.0,
-            "rate": 1e-3,
-            "batch_size": 64,
-        }
+            "embedding_size": 128, "hidden_size": 128, "layers": 2, "dropout": 0.1, "average": 0.0, "rate": 1e-3, "batch_size": 64,
+        }  # fmt: skip
     return found | {"rate": 5e-5, "batch_size": 64, "batch_tokens": 8192, "epochs": 3, "max_length": 512}
 
 
@@ -59,7 +51,7 @@ def _of_tagging(like: Options, task: str) -> Options:
         "text": TAGGED_TEXT, "epochs": 7, "batch_size": 96, "rate": 3e-3, "embedding_size": 100, "hidden_size": 160, "ngram_buckets": 2**16,
         "dropout": 0.5, "embedding_dropout": 0.35, "ngram_dropout": 0.6,
     }  # fmt: skip
-    return found | ({"tags": "bioes"} if task == TAGGING else {"tokenizer": "wordpiece"})
+    return found | ({"tags": "bioes"} if task == ENTITIES else {"tokenizer": "wordpiece"})
 
 
 def _of_writing(model: str, task: str) -> Options:
