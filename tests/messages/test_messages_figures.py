@@ -1,6 +1,6 @@
 """Figures of evaluations: told by name and unit, the more telling first."""
 
-from hanlin.messages.figures import FIGURES, figure_name, figure_value, measured
+from hanlin.messages.figures import FIGURES, figure_name, figure_value, is_share, measured
 from hanlin.tasks import TASKS
 
 
@@ -19,3 +19,4 @@ def test_names_and_values_are_told() -> None:
     assert figure_name("precision", language="zh-CN") == "精确率"
     assert figure_name("some_thing", language="en") == "some thing"
     assert (figure_value("f1", 0.5), figure_value("perplexity", 1234.5)) == ("50.0 %", "1,234.500")
+    assert [name for name in ("f1", "perplexity", "loss") if is_share(name)] == ["f1"]

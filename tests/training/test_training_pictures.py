@@ -51,6 +51,23 @@ def test_the_best_point_is_marked() -> None:
     assert "81.0 %" in curve_svg(history)
 
 
+@pytest.mark.parametrize(
+    ("metric", "found", "english", "chinese"),
+    [
+        ("f1", {"accuracy": 0.9, "f1": 0.7, "precision": 0.6}, "F1 (%)", "F1 (%)"),
+        ("loss", {"perplexity": 9.0, "accuracy": 0.3}, "accuracy (%)", "准确率 (%)"),
+        ("accuracy", {"spearman": 0.8, "pearson": 0.7}, "Spearman (%)", "Spearman 相关 (%)"),  # of rows that have scores
+        ("macro_f1", {"accuracy": 0.9, "macro_f1": 0.8}, "macro F1 (%)", "宏平均 F1 (%)"),
+    ],
+)
+def test_the_figure_that_is_watched_is_drawn_in_words(metric: str, found: dict[str, float], english: str, chinese: str) -> None:
+    history = [Point(step, 1 / step, 1e-3, {"loss": 0.3, **found}) for step in (10, 20)]
+    value = found.get(metric, next(value for value in found.values() if value < 1))
+    for language, words in (("en", english), ("zh", chinese)):
+        shown = curve_svg(history, metric=metric, language=language)
+        assert words in shown and f"{100 * value:.1f} %" in shown
+
+
 def test_the_step_that_was_kept_is_marked_be_it_not_the_best_of_what_is_drawn() -> None:
     history = [Point(step, 1 / step, 1e-3, {"loss": 0.3, "accuracy": 0.8 + 0.01 * (step == 20)}) for step in (10, 20, 30)]
     shown = curve_svg(history, kept=30)

@@ -55,6 +55,11 @@ def figure_name(name: str, *, language: str) -> str:
     return chinese if language.startswith("zh") else english
 
 
+def is_share(name: str) -> bool:
+    """Whether it is a known figure that people read in percents."""
+    return name in FIGURES and name not in _PLAIN
+
+
 def figure_value(name: str, value: float, *, digits: int = 1) -> str:
     """A share as percents, another number with three decimals."""
     return f"{value:,.3f}" if name in _PLAIN else f"{100 * value:.{digits}f} %"

@@ -138,11 +138,12 @@ class Training:
         shutil.rmtree(pictures, ignore_errors=True)
         trained = self.trained()
         history = [Point(**point) for point in cast("list[dict[str, Any]]", trained["history"])]
+        metric = str(cast("JsonObject", trained["config"])["metric"])
         write_pictures(
             pictures,
             {
                 **LESSONS.get(self.asked.task).pictures(found),
-                "curve": lambda language: curve_svg(history, kept=cast("int", trained["best_step"]), language=language),
+                "curve": lambda language: curve_svg(history, metric=metric, kept=cast("int", trained["best_step"]), language=language),
                 **self.more_pictures(trained),
             },
         )

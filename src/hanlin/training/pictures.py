@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from hanlin.drawing import bounds, clip, polyline, svg, text, text_width
+from hanlin.messages.figures import figure_name, is_share, measured
 from hanlin.tasks.metrics import Metrics
 from hanlin.training.state import Point
 
@@ -21,9 +22,6 @@ _WORDS: dict[str, dict[str, str]] = {
         "step": "step",
         "loss": "training loss",
         "validation_loss": "validation loss",
-        "accuracy": "accuracy",
-        "macro_f1": "macro F1",
-        "micro_f1": "micro F1",
         "kept": "kept",
     },
     "zh": {
@@ -35,9 +33,6 @@ _WORDS: dict[str, dict[str, str]] = {
         "step": "步数",
         "loss": "训练损失",
         "validation_loss": "验证损失",
-        "accuracy": "准确率",
-        "macro_f1": "宏平均 F1",
-        "micro_f1": "微平均 F1",
         "kept": "所保留",
     },
 }
@@ -78,23 +73,23 @@ def confusion_svg(metrics: Metrics, *, language: str = "en", title: str | None =
 def curve_svg(
     history: Sequence[Point], *, metric: str = "accuracy", kept: int | None = None, language: str = "en", title: str | None = None
 ) -> str:
-    """Loss of training and validation on the left scale, the watched metric on the right scale, over steps.
+    """Loss of training and validation on the left scale, the watched figure on the right scale, over steps.
 
     Args:
         history: the curve.
-        metric: whose scale is on the right; accuracy where the loss is watched.
+        metric: the figure; where it was not measured, or is the loss, the most telling one that was.
         kept: the step whose weights were kept, which is marked; None marks the best of the metric.
         language: of the words.
         title: above it.
     """
     words = _WORDS[language]
     width, height, left, right, top, bottom = 640, 340, 56, 584, 76, 292
-    name = metric if metric in words and metric != "loss" else "accuracy"
+    name = metric if is_share(metric) and any(metric in point.validation for point in history) else _most_telling(history)
     training = [(point.step, point.loss) for point in history if math.isfinite(point.loss)]
     losses = [(point.step, point.validation["loss"]) for point in history if "loss" in point.validation]
     scores = [(point.step, point.validation[name]) for point in history if name in point.validation]
     last = max([step for step, _ in (*training, *losses)], default=1)
-    parts = [text(16, 28, title or words["curve"], "title"), _legend(words, name)]
+    parts = [text(16, 28, title or words["curve"], "title"), _legend(words, figure_name(name, language=language))]
     low, high = bounds([value for _, value in (*training, *losses)], from_zero=True)
     score_low, score_high = bounds([value for _, value in scores], from_zero=False)
     for tick in range(5):
@@ -142,9 +137,14 @@ def _cell(x: float, y: float, size: int, count: int, share: float, *, is_right: 
     return box + figure + (text(middle, y + size / 2 + 18, f"{count:,}", f"{kind} small", anchor="middle") if is_large else "")
 
 
-def _legend(words: Mapping[str, str], metric: str) -> str:
+def _most_telling(history: Sequence[Point]) -> str:
+    """The first of the figures that the evaluations have, in the order of `FIGURES`; accuracy where they have none."""
+    return next((name for point in history for name, _ in measured(point.validation) if is_share(name)), "accuracy")
+
+
+def _legend(words: Mapping[str, str], figure: str) -> str:
     parts, x = [], 56.0
-    for colour, word in (("a", words["loss"]), ("b", words["validation_loss"]), ("c", words[metric] + " (%)")):
+    for colour, word in (("a", words["loss"]), ("b", words["validation_loss"]), ("c", f"{figure} (%)")):
         parts.append(f'<rect x="{x:.0f}" y="43" width="14" height="4" rx="2" fill="var(--{colour})"/>' + text(x + 20, 50, word, "soft"))
         x += 44 + 7.2 * text_width(word)
     return "".join(parts)
