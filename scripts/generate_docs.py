@@ -180,12 +180,14 @@ def options_page() -> str:
     """Where each option of a training does something, in both languages."""
     lines = ["# Where the options of a training work", NOTE, ""]
     lines += [
-        "中文：下表列出每个训练选项对哪些模型、哪些任务起作用；`base` 指微调注册表中的模型。未列出的选项处处有效；",
+        "中文：下表列出每个训练选项对哪些模型、哪些任务起作用；`base` 指微调注册表中的模型。未列出的选项处处有效，",
+        "但 `processes`（[多个进程](several-processes.zh.md)）、`recompute` 以及写文本的基座的 `dropout` 还取决于网络本身；",
         "在不起作用之处设置会被拒绝（`option_without_effect`），与预设值相同或表示关闭的值除外。选项的含义见[训练选项](training.zh.md)。",
         "",
-        "What the options mean: [training](training.md). One that is not in this table works everywhere. One that is set where it would do",
-        "nothing is refused (`option_without_effect`), unless its value says what holds there anyway. `base` is a model of the registry",
-        "that is fine-tuned; `vectors` and `raw_text` are files of a run.",
+        "What the options mean: [training](training.md). One that is not in this table works everywhere, but for `processes`",
+        "([several processes](several-processes.md)), `recompute` and the `dropout` of bases that write, which also depend on the network.",
+        "One that is set where it would do nothing is refused (`option_without_effect`), unless its value says what holds there anyway.",
+        "`base` is a model of the registry that is fine-tuned; `vectors` and `raw_text` are files of a run.",
         "",
     ]
     lines += ["| option | models | tasks |", "|---|---|---|"]

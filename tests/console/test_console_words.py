@@ -12,6 +12,7 @@ import pytest
 
 from hanlin import console
 from hanlin.console import words
+from hanlin.tasks import TASKS
 
 ROOM = Path(console.__file__).parent
 TEMPLATES = sorted((ROOM / "templates").glob("*.jinja"))
@@ -31,6 +32,17 @@ def test_both_languages_name_the_same_fields(key: str) -> None:
 def test_chinese_is_chinese() -> None:
     same = {key for key, text in words.load_words("zh").items() if not re.search(r"[\u4e00-\u9fff]", text)}
     assert same == {"site.other_language", "site.other_language_short", "play.en_1", "play.en_2"}
+
+
+def test_figures_of_every_task_have_words_while_a_job_runs() -> None:
+    english, chinese = map(words.figure_names, words.LANGUAGES)
+    assert english.keys() == chinese.keys()
+    for task in map(TASKS.get, TASKS.names()):
+        assert {f"{part}{name}" for part in ("", "validation_", "best_", "trial_") for name in task.figures} <= english.keys()
+    assert not [text for text in (*english.values(), *chinese.values()) if "_" in text]
+    assert (english["validation_f1"], english["chrf"], english["mrr"]) == ("Validation F1", "chrF", "Reciprocal rank (MRR)")
+    assert (chinese["validation_f1"], chinese["best_execution_accuracy"], chinese["loss"]) == ("验证 F1", "最佳执行准确率", "训练损失")
+    assert words.say_name("en", "watched", "macro_f1") == "macro F1"
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)

@@ -1,6 +1,6 @@
 """Figures of evaluations: told by name and unit, the more telling first."""
 
-from hanlin.messages.figures import FIGURES, figure_name, figure_value, is_share, measured
+from hanlin.messages.figures import FIGURES, figure_name, figure_value, is_share, measured, progress_name
 from hanlin.tasks import TASKS
 
 
@@ -20,3 +20,10 @@ def test_names_and_values_are_told() -> None:
     assert figure_name("some_thing", language="en") == "some thing"
     assert (figure_value("f1", 0.5), figure_value("perplexity", 1234.5)) == ("50.0 %", "1,234.500")
     assert [name for name in ("f1", "perplexity", "loss") if is_share(name)] == ["f1"]
+
+
+def test_figures_of_trainings_under_way_are_told_in_both_languages() -> None:
+    names = ("validation_f1", "best_accuracy", "trial_chrf", "validation_loss", "rows")
+    told = {language: [progress_name(name, language=language) for name in names] for language in ("en", "zh")}
+    assert told["en"] == ["validation F1", "best accuracy", "chrF of the last trial", "validation loss", "rows"]
+    assert told["zh"] == ["验证 F1", "最佳准确率", "最近试验的 chrF", "validation loss", "rows"]

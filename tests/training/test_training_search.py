@@ -275,10 +275,7 @@ def test_the_pictures_show_every_trial_and_every_option(whole, language: str) ->
     assert history.count('r="4"') == len([trial for trial in found.trials if trial.value is not None]) + 2
     assert ("各次试验" in history) == (language == "zh")
     assert all(name in importance for name in found.importance)
-    for metric, english, chinese in (
-        ("spearman", "validation Spearman", "Spearman 相关（验证集）"),
-        ("loss", "validation loss", "验证损失"),
-    ):
+    for metric, english, chinese in (("spearman", "validation Spearman", "验证 Spearman 相关"), ("loss", "validation loss", "验证损失")):
         assert (chinese if language == "zh" else english) in history_svg(replace(found, metric=metric), language=language)
     few = replace(found, importance={}, trials=())
     assert "<svg" in history_svg(few, language=language)

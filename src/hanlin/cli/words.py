@@ -7,6 +7,7 @@ import tomllib
 from importlib import resources
 
 from hanlin.messages import terminal_language
+from hanlin.messages.figures import progress_name
 
 
 @functools.cache
@@ -22,7 +23,7 @@ def say(key: str, /, **params: object) -> str:
 
 
 def name_of(section: str, name: str | None) -> str:
-    """The words for a name that the server chose (a state, a metric); the name itself, underscores as spaces, when the table has none."""
+    """The words for a name that the server chose (a state, a figure); the name itself, underscores as spaces, when there are none."""
     name = name or ""
     found = table().get(f"{section}.{name}")
-    return found[terminal_language() == "zh"] if found else name.replace("_", " ")
+    return found[terminal_language() == "zh"] if found else progress_name(name, language=terminal_language())

@@ -151,7 +151,7 @@ def text(reply: Reply) -> str:
 
 
 def error_of(outcome: Reply | Broken, *, url: str, now_s: float | None = None) -> errors.HanlinError:
-    """The error that a bad outcome means, with the server's own words where it gave some. `now`: Unix time, the clock's if None."""
+    """The error that a bad outcome means, with the server's own words where it gave some. `now_s`: Unix time, the clock's if None."""
     if isinstance(outcome, Broken):
         if outcome.kind == "connect":
             return errors.NotReady("server_unreachable", url=url, details=outcome.words)

@@ -7,6 +7,7 @@ import tomllib
 from importlib import resources
 
 from hanlin.gateway.responses import language_of
+from hanlin.messages.figures import FIGURES, PARTS, progress_name
 
 LANGUAGES = ("en", "zh")
 
@@ -25,14 +26,25 @@ def say(language: str, key: str, /, **values: object) -> str:
 
 
 def say_name(language: str, section: str, name: str) -> str:
-    """The words for a name that other rooms choose (a state, a kind of job); the name itself when it has none."""
-    return load_words(language).get(f"{section}.{name}", name)
+    """The words for a name that other rooms choose (a state, a kind of job, a figure); the name itself when it has none."""
+    found = load_words(language).get(f"{section}.{name}")
+    if found is not None or section not in ("metric", "watched"):
+        return name if found is None else found
+    figure = progress_name(name, language=language)
+    is_plain = section == "metric" and figure.partition(" ")[0].islower()  # beginnings such as chrF's stay as they are
+    return figure[0].upper() + figure[1:] if is_plain else figure
 
 
 def section(language: str, name: str) -> dict[str, str]:
     """All words of one section by short key."""
     start = f"{name}."
     return {key.removeprefix(start): value for key, value in load_words(language).items() if key.startswith(start)}
+
+
+def figure_names(language: str) -> dict[str, str]:
+    """The words for all that a job may report, by name: what `[metric]` holds, and every figure alone and in each of its parts."""
+    names = [*section(language, "metric"), *(part + name for part in ("", *PARTS) for name in FIGURES)]
+    return {name: say_name(language, "metric", name) for name in names}
 
 
 def choose_language(cookie: str | None, accept: str) -> str:

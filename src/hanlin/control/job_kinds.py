@@ -68,6 +68,9 @@ TaskName = Annotated[str, AfterValidator(canonical)]
 NewDataset = Annotated[str, AfterValidator(_dataset_name)]
 NewModel = Annotated[str, AfterValidator(_model_name)]
 ModelName = Annotated[str, AfterValidator(_model_ref)]
+TrainedModel = Annotated[
+    str, Field(min_length=1, max_length=140, description="a network of our own (lstm, gru, rnn, transformer), or a model to fine-tune")
+]
 EndpointName = Annotated[str, AfterValidator(_endpoint_name)]
 DatasetName = Annotated[str, AfterValidator(_dataset_ref)]
 Label = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -112,9 +115,7 @@ class Train(JobKind):
     kind = "train"
     task: TaskName = "text-classification"
     dataset: DatasetName
-    model: str = Field(
-        min_length=1, max_length=140, description="a network of our own (lstm, gru, rnn, transformer) or an imported encoder"
-    )
+    model: TrainedModel
     name: NewModel
     seed: int = Field(0, ge=0, lt=2**31)
     options: dict[str, JsonValue] = Field(default_factory=dict, description="fields of the training configuration")
@@ -143,9 +144,7 @@ class FineTune(JobKind):
 
     kind = "fine-tune"
     task: TaskName = "text-classification"
-    model: str = Field(
-        min_length=1, max_length=140, description="a network of our own (lstm, gru, rnn, transformer) or an imported encoder"
-    )
+    model: TrainedModel
     name: NewModel = Field(description="of the dataset, the model and the endpoint that are made")
     training_file: FileItem
     validation_file: FileItem | None = None

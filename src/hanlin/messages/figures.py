@@ -40,6 +40,12 @@ FIGURES: dict[str, tuple[str, str]] = {
     "rmse": ("root mean squared error", "均方根误差"),
     "ece": ("calibration error (ECE)", "校准误差（ECE）"),
 }
+# What stands before a figure's name while a training or a search goes on: (English, Chinese before the figure).
+PARTS: dict[str, tuple[str, str]] = {
+    "validation_": ("validation {}", "验证"),
+    "best_": ("best {}", "最佳"),
+    "trial_": ("{} of the last trial", "最近试验的"),
+}
 _PLAIN = frozenset({"perplexity", "bits_per_byte", "mse", "mae", "rmse", "ece"})  # no shares of a hundred
 
 
@@ -53,6 +59,17 @@ def figure_name(name: str, *, language: str) -> str:
     """What a figure is called; an unknown one by its own name."""
     english, chinese = FIGURES.get(name, (name.replace("_", " "),) * 2)
     return chinese if language.startswith("zh") else english
+
+
+def progress_name(name: str, *, language: str) -> str:
+    """What a figure of a training under way is called, such as `validation_f1`; an unknown one by its own name."""
+    part = next((part for part in PARTS if name.startswith(part) and name.removeprefix(part) in FIGURES), None)
+    if part is None:
+        return figure_name(name, language=language)
+    figure, (english, chinese) = figure_name(name.removeprefix(part), language=language), PARTS[part]
+    if language.startswith("zh"):
+        return f"{chinese} {figure}" if figure[0].isascii() else chinese + figure
+    return english.format(figure)
 
 
 def is_share(name: str) -> bool:

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 
 from torch import nn
 
-_LAYER = re.compile(
-    r"(?:^|\.)(?:layers?|albert_layer_groups|blocks?|h)\.(\d+)\."
-)  # the first number of a name: T5 counts parts of a block too
+# The first number of a name: T5 counts parts of a block, too.
+_LAYER = re.compile(r"(?:^|\.)(?:layers?|albert_layer_groups|blocks?|h)\.(\d+)\.")
 _TABLE = re.compile(r"embed|(?:^|\.)(?:wte|wpe|shared|tokens|positions|types|relative_attention_bias)\b")
 
 

@@ -93,7 +93,7 @@ def test_curves_grow_while_a_job_runs_and_the_result_follows(visit, port) -> Non
     expect(page.locator("[data-chart=score] canvas")).to_be_visible()
     expect(page.locator("#job-step")).to_have_text("160 / 400")
     assert page.locator("#job-progress").evaluate("bar => bar.value") == 160
-    assert "Loss, validation" in loss.inner_text()
+    assert "Validation loss" in loss.inner_text()
     port.has_ended = True
     expect(page.locator("#job-state")).to_contain_text("done")
     expect(loss).to_have_attribute("data-points", "40")

@@ -31,7 +31,7 @@ async def show_list(visit: Visit) -> Response:
 async def show_job(visit: Visit) -> Response:
     """One job: how far it is, its curves, its result or its error."""
     job = await visit.ask(visit.site.port.get_job, _id(visit))
-    return visit.render("job.html.jinja", job=job, metric_names=words.section(visit.language, "metric"))
+    return visit.render("job.html.jinja", job=job, metric_names=words.figure_names(visit.language))
 
 
 async def show_trials(visit: Visit) -> Response:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hanlin.drawing import clip, polyline, svg, text, text_width
-from hanlin.messages.figures import figure_name
+from hanlin.messages.figures import progress_name
 from hanlin.training.search.report import SearchReport, TrialReport
 
 _WORDS: dict[str, dict[str, str]] = {
     "en": {
         "history": "Trials", "trial": "trial", "best": "best so far", "complete": "finished", "pruned": "ended early",
         "usual": "without a search", "importance": "What mattered", "share": "share of the differences between the trials (fANOVA)",
-        "few": "too few finished trials to tell", "loss": "validation loss", "validation": "validation {name}",
+        "few": "too few finished trials to tell", "loss": "validation loss",
     },
     "zh": {
         "history": "各次试验", "trial": "试验", "best": "目前最佳", "complete": "已完成", "pruned": "提前结束", "usual": "不作搜索",
         "importance": "何者重要", "share": "在各试验差异中所占份额（fANOVA）", "few": "已完成的试验太少，无法判断",
-        "loss": "验证损失", "validation": "{name}（验证集）",
+        "loss": "验证损失",
     },
 }  # fmt: skip
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 616, 76, 292
@@ -40,8 +40,7 @@ def history_svg(report: SearchReport, *, language: str = "en") -> str:
         parts.append(text(_LEFT - 8, y + 4, f"{low + (high - low) * tick / 4:.3g}", "soft num", anchor="end"))
     for number in sorted({round(last * tick / 4) for tick in range(5)}):
         parts.append(text(spot(number, low)[0], _BOTTOM + 20, str(number), "soft num", anchor="middle"))
-    figure = figure_name(report.metric, language=language)
-    name = words["loss"] if report.is_loss else words["validation"].format(name=figure)
+    name = words["loss"] if report.is_loss else progress_name(f"validation_{report.metric}", language=language)
     parts.append(text((_LEFT + _RIGHT) / 2, _BOTTOM + 40, f"{words['trial']} · {name}", "soft", anchor="middle"))
     parts.append(polyline(_best_line(report, spot), "var(--c)", width=1.5))
     parts += [_dot(*spot(trial.number, trial.value), trial) for trial in shown if trial.value is not None]
