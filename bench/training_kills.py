@@ -45,6 +45,7 @@ SMALL: JsonObject = {"epochs": 2, "precision": "fp32", "threads": 1, "evaluation
 TINY: JsonObject = {**SMALL, "hidden_size": 32, "layers": 1}
 QUERIES: JsonObject = {**TINY, "decoder_layers": 1, "heads": 2, "vocab_size": 400, "train_length": 64}
 WRITER: JsonObject = {**QUERIES, "max_target_length": 24}
+LANGUAGE: JsonObject = {**TINY, "vocab_size": 400, "train_length": 64, "packing": True}
 
 
 class Kind(NamedTuple):
@@ -70,8 +71,8 @@ KINDS = (
     Kind("text-to-sql", "library-queries-zh", "transformer", QUERIES),
     Kind("translation", "help-translation", "transformer", WRITER),
     Kind("summarization", "package-synopsis", "transformer", WRITER),
-    Kind("text-generation", "brown-genres", "transformer", {**WRITER, "packing": True}),
-    Kind("text-generation", "brown-genres", "gru", {**WRITER, "packing": True}),
+    Kind("text-generation", "brown-genres", "transformer", LANGUAGE),
+    Kind("text-generation", "brown-genres", "gru", LANGUAGE),
     Kind("embedding", "question-answers-en", "base", SMALL),
     Kind("reranking", "question-answers-en", "base", SMALL),
     Kind("question-answering", "help-questions-en", "base", SMALL),

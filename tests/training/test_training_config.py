@@ -14,7 +14,7 @@ from hanlin.errors import InvalidInput
 from hanlin.tasks.text import TextSettings
 from hanlin.training.batches import collate, pack, plan_epoch, plan_evaluation
 from hanlin.training.config import TrainConfig, preset
-from hanlin.training.option_rules import SCRATCH_MODELS
+from hanlin.training.option_rules import BUILT_IN, CHOICES, SCRATCH_MODELS, applies
 from hanlin.training.schedules import FLOOR, rate_factor
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -106,6 +106,25 @@ def option_rows(page: str) -> list[tuple[str, str]]:
 def test_every_option_is_documented_and_nothing_else(page: str) -> None:
     documented = {name for names, _ in option_rows(page) for name in re.findall(r"`(\w+)`", names)}
     assert documented == {field.name for field in fields(TrainConfig)} - {"model"}
+
+
+def test_the_page_says_the_defaults_of_the_presets() -> None:
+    """Numbers and on or off: those of a text classification are all there, and no other than those of some task."""
+    for names, default in option_rows("training.md"):
+        options = [name for name in re.findall(r"`(\w+)`", names) if name not in {"text", "pooling", "schema", "task"}]
+        plain = re.sub(r"\(.*?\)|`.*?`", "", default)
+        said = {f"{float(one):.12g}" if one[0].isdigit() else one for one in re.findall(r"\d+(?:\.\d+)?|\bon\b|\boff\b", plain)}
+        of_any = {told for task in BUILT_IN for told in defaults(options, task)}
+        assert defaults(options, "text-classification") <= said <= of_any, names
+
+
+def defaults(options: list[str], task: str) -> set[str]:
+    """As the page tells them, of all networks for which the options do something."""
+    cases = [preset(model, task) for model in CHOICES["model"]]
+    values = [getattr(one, name) for name in options for one in cases if applies(name, one.case)]
+    return {
+        ("on" if value else "off") if isinstance(value, bool) else f"{value:.12g}" for value in values if isinstance(value, int | float)
+    }
 
 
 def test_the_chinese_page_says_the_same_defaults() -> None:
