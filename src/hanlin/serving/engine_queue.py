@@ -176,6 +176,7 @@ class EngineQueue:
     def _stepped(self, step: Step) -> None:
         if step.has_turn:
             self._turns.give_back()
+        self.counters.add_step(step.batch, step.seconds / step.num_beside)  # before the answer: who has it may ask for the figures
         done = self._sort_out(step)
         if self.batcher.queued_calls:  # the engine goes on while the answers are written
             self._learn(step)
@@ -185,8 +186,7 @@ class EngineQueue:
             self._loop.call_soon(self._learn, step)
 
     def _learn(self, step: Step) -> None:
-        """What is not for those who wait for this step: count it, and look what is next."""
-        self.counters.add_step(step.batch, step.seconds / step.num_beside)
+        """What is not for those who wait for this step: learn from it, and look what is next."""
         if step.error is None:  # one that failed tells nothing of the engine's speed
             self.batcher.observe(step.batch.padded_tokens, step.seconds / step.num_beside)
         self._pump()
