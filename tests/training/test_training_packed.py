@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tests.training.useful import useful
 from torch.nn import functional
 
 from hanlin.datasets import Split
@@ -50,7 +51,7 @@ ROWS = texts_of(60, 1)
 def run(
     folder: Path, rows: Split = ROWS, progress: Silent | None = None, *, model: str = "transformer", **options: JsonValue
 ) -> TrainReport:
-    config = TrainConfig.from_json({**TINY, **options}, model=model, task="text-generation")
+    config = TrainConfig.from_json({**useful(TINY, model, "text-generation"), **options}, model=model, task="text-generation")
     checkpoints = FolderCheckpoints(folder / "checkpoints")
     return train(config, TrainData(rows, texts_of(8, 2), ()), out=folder / "out", progress=progress or Silent(), checkpoints=checkpoints)
 

@@ -13,6 +13,7 @@ import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.training.useful import useful
 
 from hanlin.datasets import Split
 from hanlin.errors import Cancelled, EngineFailed, InvalidInput
@@ -60,7 +61,7 @@ DATA = {
 def run(folder: Path, progress: Silent | None = None, *, task: str = "text-classification", **options: object) -> TrainReport:
     folder.mkdir(exist_ok=True)
     wide = {"wide": False} if task == "text-classification" else {}
-    config = TrainConfig.from_json({**SMALL, **wide, **options}, model="lstm", task=task)  # type: ignore[dict-item]
+    config = TrainConfig.from_json({**useful(SMALL, "lstm", task), **wide, **options}, model="lstm", task=task)  # type: ignore[dict-item]
     checkpoints = FolderCheckpoints(folder / "checkpoints")
     return train(config, DATA[task], out=folder / "out", progress=progress or Silent(), checkpoints=checkpoints)
 
@@ -204,9 +205,9 @@ def examples(task: str) -> TrainData:
 
 @pytest.mark.parametrize("task", ["translation", "text-generation", "text-to-sql", "semantic-role-labelling", "text-classification"])
 def test_a_batch_loses_what_its_parts_lose_by_their_weights(task: str, tmp_path: Path) -> None:
-    own: dict[str, object] = {"decoder_layers": 1} if task in {"translation", "text-to-sql"} else {"wide": False}
-    options = {**{name: value for name, value in SMALL.items() if name != "tokenizer"}, "vocab_size": 300, "max_length": 64, **own}
     model = "lstm" if task in {"semantic-role-labelling", "text-classification"} else "transformer"
+    own: dict[str, object] = {"decoder_layers": 1, "wide": False, "vocab_size": 300, "max_length": 64}
+    options = useful({**{name: value for name, value in SMALL.items() if name != "tokenizer"}, **own}, model, task)
     config = TrainConfig.from_json(options, model=model, task=task)  # type: ignore[arg-type]
     (tmp_path / "out").mkdir()
     course = LESSONS.get(task).prepare(Setting(config, examples(task), tmp_path / "out", Silent()))
