@@ -29,7 +29,7 @@ from hanlin import client
 from hanlin.cli.application import build
 from hanlin.control.job_schemas import EXAMPLES
 from hanlin.settings import CLIENT_VARIABLES, Settings
-from hanlin.training.option_rules import CHOICES, SCOPES, told_tasks
+from hanlin.training.option_rules import CHOICES, REACHES, told_tasks
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 NOTE = corpora_pages.NOTE
@@ -191,9 +191,9 @@ def options_page() -> str:
         "",
     ]
     lines += ["| option | models | tasks |", "|---|---|---|"]
-    for name, scope in SCOPES.items():
-        models = "all" if scope.models == CHOICES["model"] else ", ".join(f"`{model}`" for model in scope.models)
-        lines.append(f"| `{name}` | {models} | {told_tasks(scope).replace('*', 'all')} |")
+    for name, reach in REACHES.items():
+        models = "all" if reach.models == CHOICES["model"] else ", ".join(f"`{model}`" for model in reach.models)
+        lines.append(f"| `{name}` | {models} | {told_tasks(reach).replace('*', 'all')} |")
     return "\n".join([*lines, ""])
 
 

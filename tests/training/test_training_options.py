@@ -17,7 +17,7 @@ from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig, preset
 from hanlin.training.examples import TrainData
 from hanlin.training.goals import watching
-from hanlin.training.option_rules import BUILT_IN, CHOICES, CLASSIFYING, SCOPES, Case, applies, check_effects
+from hanlin.training.option_rules import BUILT_IN, CHOICES, CLASSIFYING, REACHES, Case, applies, check_effects
 from hanlin.training.ports import Silent
 from hanlin.training.search.space import Choices, Space
 from hanlin.training.train import train
@@ -78,7 +78,7 @@ SMALL: dict[str, Any] = {
 ALL = [(model, task) for task in BUILT_IN for model in CHOICES["model"]]
 
 
-OPTIONS = (*(name for name in SCOPES if name in {field.name for field in fields(TrainConfig)}), "dropout")
+OPTIONS = (*(name for name in REACHES if name in {field.name for field in fields(TrainConfig)}), "dropout")
 OF_TASK: dict[str, dict[str, Any]] = {
     "reranking": {"loss": "listwise"}, "embedding": {"loss": "triplet", "adapter": "lora"}, "translation": {"adapter": "lora"},
     "text-generation": {"adapter": "lora"}, "fill-mask": {"adapter": "lora"},
@@ -87,7 +87,7 @@ OF_TASK: dict[str, dict[str, Any]] = {
 
 def other_value(name: str, config: TrainConfig) -> Any:
     """A value that is neither the usual one nor says that the option is off; None where there is none."""
-    usual, off = getattr(config, name), SCOPES[name].off if name in SCOPES else None
+    usual, off = getattr(config, name), REACHES[name].off if name in REACHES else None
     found = OTHER_VALUES.get(name, next((value for value in CHOICES.get(name, ()) if value not in (usual, off)), None))
     if isinstance(usual, bool):
         found = not usual
@@ -177,7 +177,7 @@ def test_an_option_that_does_nothing_is_refused_and_the_place_where_it_works_is_
         assert refused.value.code == "option_without_effect"
         assert name in f"{refused.value.message} {refused.value.params['name']}" or name == "matryoshka_weights"
         assert task in refused.value.message
-        for value in (getattr(config, name), SCOPES[name].off):  # to say what holds anyway is no mistake
+        for value in (getattr(config, name), REACHES[name].off):  # to say what holds anyway is no mistake
             if value is not None and name != "text":
                 TrainConfig.from_json({name: value}, model=model, task=task)
 
@@ -185,9 +185,9 @@ def test_an_option_that_does_nothing_is_refused_and_the_place_where_it_works_is_
 @pytest.mark.parametrize(("model", "task"), ALL)
 def test_a_preset_sets_nothing_that_does_nothing(model: str, task: str) -> None:
     config, plain = preset(model, task), {field.name: field.default for field in fields(TrainConfig)}
-    for name, scope in SCOPES.items():
+    for name, reach in REACHES.items():
         if name in plain and not applies(name, config.case):
-            assert getattr(config, name) in (plain[name], scope.off), name
+            assert getattr(config, name) in (plain[name], reach.off), name
 
 
 @pytest.mark.parametrize("task", CLASSIFYING)
@@ -237,7 +237,7 @@ def test_files_of_words_are_for_our_networks_that_read(model: str, task: str, na
 
 
 def test_another_packages_task_takes_what_it_says_itself() -> None:
-    assert all(applies(name, Case("base", "rhymes")) for name in SCOPES)
+    assert all(applies(name, Case("base", "rhymes")) for name in REACHES)
 
 
 @pytest.mark.parametrize(

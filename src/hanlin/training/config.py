@@ -15,8 +15,8 @@ from hanlin.training.option_rules import (
     MAX_DIMS,
     MAX_PROMPT,
     RANGES,
+    REACHES,
     RELATED,
-    SCOPES,
     SCRATCH_MODELS,
     Case,
     applies,
@@ -169,9 +169,7 @@ class TrainConfig:
             raise wrong("metric", self.metric, ", ".join(watched(self.task)))
 
     def check_adapter(self) -> None:
-        """Raises InvalidInput (`invalid_training_option`) where an adapter has nothing to stand on, or cannot hold what is asked for."""
-        if self.adapter != "none" and self.is_scratch:
-            raise wrong("adapter", self.adapter, "none where there is no base to fine-tune")
+        """Raises InvalidInput (`invalid_training_option`) where an adapter cannot hold what is asked for."""
         if self.adapter != "none" and self.wide:
             raise wrong("wide", True, "false beside an adapter")
 
@@ -238,5 +236,5 @@ def preset(model: str, task: str = CLASSIFICATION) -> TrainConfig:
     """What works well for `model` when nothing else is said, without what would do nothing."""
     found = TrainConfig(**usual(model, task))
     plain = {field.name: field.default for field in fields(TrainConfig)}
-    idle = {name: scope.off for name, scope in SCOPES.items() if name in plain and not applies(name, found.case)}
+    idle = {name: reach.off for name, reach in REACHES.items() if name in plain and not applies(name, found.case)}
     return replace(found, **{name: plain[name] if off is None else off for name, off in idle.items()})  # type: ignore[arg-type]  # as above

@@ -96,7 +96,7 @@ PROBLEMS = ("single-label", "multi-label", "regression")
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class Reach:
     """Where an option does something.
 
     Attributes:
@@ -124,67 +124,67 @@ class Case(NamedTuple):
 
 
 _OURS, _RECURRENT, _TRANSFORMER, _BASE = SCRATCH_MODELS, RECURRENT_MODELS, ("transformer",), ("base",)
-SCOPES: dict[str, Scope] = {
-    "class_weights": Scope(tasks=CLASSIFYING, problems=PROBLEMS[:2], off="none"),
-    "label_smoothing": Scope(tasks=(*READING, "fill-mask", *WRITING), problems=PROBLEMS[:1], without_crf=True, off=0.0),
-    "wide": Scope(tasks=CLASSIFYING, problems=PROBLEMS[:1], off=False),
-    "scale": Scope(tasks=("sentiment",), off=""),
-    "tokenizer": Scope(_OURS),
-    "vocab_size": Scope(_OURS),
-    "min_count": Scope(_OURS),
-    "text": Scope(_OURS, off=TextSettings()),
-    "embedding_size": Scope(_OURS, READING),
-    "hidden_size": Scope(_OURS),
-    "layers": Scope(_OURS),
-    "heads": Scope(_TRANSFORMER),
-    "positions": Scope(_TRANSFORMER, (*READING, *WRITING)),
-    "embedding_dropout": Scope(_OURS, (*READING, *WRITING), off=0.0),
-    "ngrams": Scope(_RECURRENT, READING, off=False),
-    "ngram_buckets": Scope(_RECURRENT, READING),
-    "ngram_dropout": Scope(_RECURRENT, READING),
-    "decoder_layers": Scope(_TRANSFORMER, (*TWO_SIDED, "text-to-sql")),
-    "max_target_length": Scope(tasks=TWO_SIDED),
-    "layer_decay": Scope(_BASE, off=1.0),
-    "head_rate": Scope(_BASE, HEADED, off=1.0),
-    "adapter": Scope(_BASE, off="none"),
-    "lora_rank": Scope(_BASE),
-    "lora_alpha": Scope(_BASE),
-    "lora_dropout": Scope(_BASE),
-    "lora_targets": Scope(_BASE),
-    "curriculum": Scope(tasks=tuple(task for task in BUILT_IN if task != "fill-mask"), off="none"),
-    "tags": Scope(tasks=TAGGING),
-    "crf": Scope(tasks=TAGGING, off=False),
-    "loss": Scope(tasks=RELATED, off="auto"),
-    "negatives": Scope(tasks=RELATED, off=0),
-    "temperature": Scope(tasks=("embedding",)),
-    "margin": Scope(tasks=("embedding",)),
-    "symmetric": Scope(tasks=("embedding",)),
-    "matryoshka": Scope(tasks=("embedding",), off=()),
-    "matryoshka_weights": Scope(tasks=("embedding",), off=()),
-    "pooling": Scope(tasks=(*CLASSIFYING, "embedding"), base_tasks=("embedding",), off=""),
-    "bidirectional": Scope(_RECURRENT, READING),
-    "schema": Scope(tasks=("semantic-parsing",)),
-    "packing": Scope(tasks=("text-generation",), off=False),
-    "query_prompt": Scope(tasks=("embedding",), off=""),
-    "passage_prompt": Scope(tasks=("embedding",), off=""),
-    "objective": Scope(tasks=("fill-mask",), off="mlm"),
-    "mask_share": Scope(tasks=("fill-mask",)),
-    "vectors": Scope(_OURS, READING),  # files of a run, no fields of its options
-    "raw_text": Scope(_OURS, READING),
+REACHES: dict[str, Reach] = {
+    "class_weights": Reach(tasks=CLASSIFYING, problems=PROBLEMS[:2], off="none"),
+    "label_smoothing": Reach(tasks=(*READING, "fill-mask", *WRITING), problems=PROBLEMS[:1], without_crf=True, off=0.0),
+    "wide": Reach(tasks=CLASSIFYING, problems=PROBLEMS[:1], off=False),
+    "scale": Reach(tasks=("sentiment",), off=""),
+    "tokenizer": Reach(_OURS),
+    "vocab_size": Reach(_OURS),
+    "min_count": Reach(_OURS),
+    "text": Reach(_OURS, off=TextSettings()),
+    "embedding_size": Reach(_OURS, READING),
+    "hidden_size": Reach(_OURS),
+    "layers": Reach(_OURS),
+    "heads": Reach(_TRANSFORMER),
+    "positions": Reach(_TRANSFORMER, (*READING, *WRITING)),
+    "embedding_dropout": Reach(_OURS, (*READING, *WRITING), off=0.0),
+    "ngrams": Reach(_RECURRENT, READING, off=False),
+    "ngram_buckets": Reach(_RECURRENT, READING),
+    "ngram_dropout": Reach(_RECURRENT, READING),
+    "decoder_layers": Reach(_TRANSFORMER, (*TWO_SIDED, "text-to-sql")),
+    "max_target_length": Reach(tasks=TWO_SIDED),
+    "layer_decay": Reach(_BASE, off=1.0),
+    "head_rate": Reach(_BASE, HEADED, off=1.0),
+    "adapter": Reach(_BASE, off="none"),
+    "lora_rank": Reach(_BASE),
+    "lora_alpha": Reach(_BASE),
+    "lora_dropout": Reach(_BASE),
+    "lora_targets": Reach(_BASE),
+    "curriculum": Reach(tasks=tuple(task for task in BUILT_IN if task != "fill-mask"), off="none"),
+    "tags": Reach(tasks=TAGGING),
+    "crf": Reach(tasks=TAGGING, off=False),
+    "loss": Reach(tasks=RELATED, off="auto"),
+    "negatives": Reach(tasks=RELATED, off=0),
+    "temperature": Reach(tasks=("embedding",)),
+    "margin": Reach(tasks=("embedding",)),
+    "symmetric": Reach(tasks=("embedding",)),
+    "matryoshka": Reach(tasks=("embedding",), off=()),
+    "matryoshka_weights": Reach(tasks=("embedding",), off=()),
+    "pooling": Reach(tasks=(*CLASSIFYING, "embedding"), base_tasks=("embedding",), off=""),
+    "bidirectional": Reach(_RECURRENT, READING),
+    "schema": Reach(tasks=("semantic-parsing",)),
+    "packing": Reach(tasks=("text-generation",), off=False),
+    "query_prompt": Reach(tasks=("embedding",), off=""),
+    "passage_prompt": Reach(tasks=("embedding",), off=""),
+    "objective": Reach(tasks=("fill-mask",), off="mlm"),
+    "mask_share": Reach(tasks=("fill-mask",)),
+    "vectors": Reach(_OURS, READING),  # files of a run, no fields of its options
+    "raw_text": Reach(_OURS, READING),
 }
 
 
 def applies(name: str, case: Case) -> bool:
     """Whether an option does something for this model and task, and problem where that is known."""
-    scope = SCOPES.get(name)
-    if scope is None or case.task not in BUILT_IN:
+    reach = REACHES.get(name)
+    if reach is None or case.task not in BUILT_IN:
         return True
-    if case.problem and case.task in CLASSIFYING and case.problem not in scope.problems:
+    if case.problem and case.task in CLASSIFYING and case.problem not in reach.problems:
         return False
-    if scope.without_crf and case.has_crf and case.task in TAGGING:
+    if reach.without_crf and case.has_crf and case.task in TAGGING:
         return False
-    tasks = scope.tasks if scope.base_tasks is None or case.model != "base" else scope.base_tasks
-    return case.model in scope.models and case.task in tasks
+    tasks = reach.tasks if reach.base_tasks is None or case.model != "base" else reach.base_tasks
+    return case.model in reach.models and case.task in tasks
 
 
 def check_effects(given: Mapping[str, object], usual: Mapping[str, object], case: Case) -> None:
@@ -197,21 +197,21 @@ def check_effects(given: Mapping[str, object], usual: Mapping[str, object], case
         InvalidInput: `option_without_effect`.
     """
     for name, value in given.items():
-        if applies(name, case) or value in (usual.get(name), SCOPES[name].off):
+        if applies(name, case) or value in (usual.get(name), REACHES[name].off):
             continue
-        scope = SCOPES[name]
-        tasks, place = told_tasks(scope), f"{case.model} · {case.task}" + (f" ({case.problem})" if case.problem else "")
-        raise InvalidInput("option_without_effect", name=shorten(name), place=place, models=", ".join(scope.models), tasks=tasks)
+        reach = REACHES[name]
+        tasks, place = told_tasks(reach), f"{case.model} · {case.task}" + (f" ({case.problem})" if case.problem else "")
+        raise InvalidInput("option_without_effect", name=shorten(name), place=place, models=", ".join(reach.models), tasks=tasks)
 
 
-def told_tasks(scope: Scope) -> str:
-    """The tasks of a scope, with what must hold of them besides; a star for all."""
-    if scope == Scope(scope.models, off=scope.off):
+def told_tasks(reach: Reach) -> str:
+    """The tasks of a reach, with what must hold of them besides; a star for all."""
+    if reach == Reach(reach.models, off=reach.off):
         return "*"
     found = []
-    for task in scope.tasks:
-        notes = ", ".join(scope.problems) if task in CLASSIFYING and scope.problems != PROBLEMS else ""
-        notes = "not base" if scope.base_tasks is not None and task not in scope.base_tasks else notes
-        notes = "crf=false" if scope.without_crf and task in TAGGING else notes
+    for task in reach.tasks:
+        notes = ", ".join(reach.problems) if task in CLASSIFYING and reach.problems != PROBLEMS else ""
+        notes = "not base" if reach.base_tasks is not None and task not in reach.base_tasks else notes
+        notes = "crf=false" if reach.without_crf and task in TAGGING else notes
         found.append(f"{task} ({notes})" if notes else task)
     return ", ".join(found)

@@ -133,7 +133,7 @@ def config_of(options: Mapping[str, JsonValue], model: str, task: str) -> TrainC
 def default_space(usual: TrainConfig, problem: str = "") -> dict[str, Between | Choices]:
     """What is worth searching around `usual`, which it holds: the options that moved the figures of docs/benchmarks.md.
 
-    Sizes and epochs go from half to twice; what does nothing there is left out (`option_rules.SCOPES`).
+    Sizes and epochs go from half to twice; what does nothing there is left out (`option_rules.REACHES`).
 
     Args:
         problem: of the rows of a classification, where it is known.
