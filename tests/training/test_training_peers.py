@@ -6,6 +6,7 @@ import json
 import os
 import random
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -18,7 +19,9 @@ from tests.training.useful import useful
 from hanlin.datasets import Split
 from hanlin.errors import Cancelled, EngineFailed, InvalidInput
 from hanlin.messages.said import Plain, Said
+from hanlin.observe.memory import limit_memory
 from hanlin.tasks import TASKS
+from hanlin.training import team
 from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.examples import TrainData
@@ -133,6 +136,36 @@ def test_a_process_that_dies_each_time_fails_the_training(tmp_path: Path) -> Non
     assert (caught.value.code, caught.value.params["problem"]) == ("peer_lost", "process 2: signal 9")
     assert progress.said.count("peer_replaced process 2: signal 9") == 2
     assert not helpers()
+
+
+@pytest.mark.parametrize("code", ["raise SystemExit(3)", "import os; os.close(0); raise SystemExit(3)"])
+def test_a_process_that_dies_before_it_is_ready_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    monkeypatch.setattr(team, "_COMMAND", [sys.executable, "-c", code])
+    monkeypatch.setattr(team, "Group", lambda *_, **__: pytest.fail("there is nobody to meet"))
+    with pytest.raises(EngineFailed) as caught:
+        run(tmp_path / "run", processes=2)
+    assert (caught.value.code, caught.value.params["problem"]) == ("peer_lost", "process 2: status 3")
+
+
+class Limits(Silent):
+    """How much memory of their own the processes of a training may have."""
+
+    def __init__(self) -> None:
+        self.found: list[int] = []
+
+    def report(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
+        self.found = [process.rlimit(psutil.RLIMIT_DATA)[0] for process in (psutil.Process(), *helpers())]
+
+
+def test_all_together_keep_to_the_limit_of_one(tmp_path: Path, *, in_child: InChild) -> None:
+    def train_within() -> None:
+        limit_memory(2**36)
+        progress = Limits()
+        run(tmp_path / "run", progress, processes=2, epochs=1)
+        (tmp_path / "limits").write_text(json.dumps(progress.found))
+
+    assert in_child(train_within) == 0
+    assert json.loads((tmp_path / "limits").read_text()) == [2**35, 2**35]
 
 
 class CancelAt(Silent):

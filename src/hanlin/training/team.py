@@ -5,6 +5,7 @@ They get the rows, the options and a snapshot of the run in a folder, and go on 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+from hanlin.errors import EngineFailed
 from hanlin.observe.memory import shared_limit
 from hanlin.training.examples import TrainData
 from hanlin.training.lesson import Setting
@@ -52,7 +54,8 @@ class Team:
             for rank in range(1, size):
                 self._start(rank)
             for process in self._processes:  # until all have loaded torch: who has not cannot be met
-                _pipe(process.stdout).readline()
+                if not _pipe(process.stdout).readline():
+                    raise EngineFailed("peer_lost", problem=self._why())
             return Group(0, size, self._folder, why=self._why)
         except BaseException:
             self._end()
@@ -78,8 +81,9 @@ class Team:
         environment = os.environ | {"OMP_NUM_THREADS": str(self.threads), "MKL_NUM_THREADS": str(self.threads)}
         process = subprocess.Popen(_COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         self._processes.append(process)
-        _pipe(process.stdin).write(json.dumps(brief).encode() + b"\n")
-        _pipe(process.stdin).flush()
+        with contextlib.suppress(BrokenPipeError):  # it is gone already, which is seen where it does not get ready
+            _pipe(process.stdin).write(json.dumps(brief).encode() + b"\n")
+            _pipe(process.stdin).flush()
 
     def _why(self) -> str:
         """Which of them is gone, and how it ended."""
@@ -96,7 +100,8 @@ class Team:
             process.kill()
             process.wait()
             for pipe in (process.stdin, process.stdout):
-                _pipe(pipe).close()
+                with contextlib.suppress(BrokenPipeError):  # what it did not read
+                    _pipe(pipe).close()
         self._processes.clear()
         shutil.rmtree(self._folder, ignore_errors=True)
         self._limit.__exit__(None, None, None)
