@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Callable, Mapping
@@ -43,12 +44,14 @@ def in_child() -> Callable[[Callable[[], object]], int]:
     """`in_child(action)` runs `action` in a forked process and returns its wait status."""
 
     def run(action: Callable[[], object]) -> int:
+        gc.freeze()  # what is garbage here is not for the child to end: connections whose threads it has not
         pid = os.fork()
         if pid == 0:
             try:
                 action()
             finally:
                 os._exit(0)
+        gc.unfreeze()
         return os.waitpid(pid, 0)[1]
 
     return run

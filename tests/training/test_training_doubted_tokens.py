@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hanlin.tasks import TASKS
+from hanlin.training import doubted_tokens
 from hanlin.training.doubted_tokens import Read, find_doubted_tokens, of_entities, of_frames
 from hanlin.training.doubts import Doubts
 from hanlin.types import JsonObject
@@ -73,6 +74,28 @@ def test_wrong_roles_come_first() -> None:
     found = doubts_of(*framed(wrong), of_frames)
     assert {doubt.row for doubt in found.doubts[:3]} == wrong
     assert {(doubt.given, doubt.other) for doubt in found.doubts[:3]} <= {("A0", "A1"), ("A1", "A0")}
+
+
+def test_a_text_counts_once_for_each_of_its_predicates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All tags of a text are looked at anew for each: what is looked at at most holds for them together."""
+    texts, annotations = framed(set())
+    form = TASKS.get("semantic-role-labelling").examples
+    tokens = ["Ann", "eats", "bread"] * 40
+    frames = [{"predicate": at, "arguments": [{"start": at - 1, "end": at, "role": "A0"}]} for at in range(1, 120, 3)]
+    dense = form.read({"tokens": tokens, "frames": frames})
+    limit = sum(map(len, texts))
+    monkeypatch.setattr(doubted_tokens, "MAX_CHARACTERS", limit)
+    looked: list[str] = []
+
+    def read(text: str, annotation: str) -> list[doubted_tokens.Tagged]:
+        looked.append(text)
+        return of_frames(text, annotation)
+
+    assert doubts_of([*texts, dense.text], [*annotations, dense.annotation], read).rows == len(texts)
+    assert looked == texts
+    looked.clear()
+    some = form.read({"tokens": tokens[:6], "frames": [{"predicate": at, "arguments": []} for at in range(6)]})
+    assert doubts_of([*texts, *[some.text] * 10], [*annotations, *[some.annotation] * 10], read).rows == len(looked) < len(texts)
 
 
 def test_where_nothing_can_be_learnt_nothing_is_doubted() -> None:

@@ -69,6 +69,7 @@ def test_defaults_outside_of_the_space_are_none() -> None:
         ({"rate": {"min": 0.1, "max": 1, "step": 0.1, "log": True}}, {}, "space_log"),
         ({"epochs": {"min": 1, "max": 3, "step": 5}}, {}, "space_step"),
         ({"epochs": {"min": 1, "max": 3, "step": 0}}, {}, "space_step"),
+        ({"rate": {"min": 0.1, "max": 1, "step": 1e-320}}, {}, "space_step"),
         ({"epochs": []}, {}, "space_choices"),
         ({"epochs": [1, 1]}, {}, "space_choices"),
         ({"epochs": [1, [2]]}, {}, "space_choices"),

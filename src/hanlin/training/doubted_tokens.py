@@ -22,7 +22,7 @@ from hanlin.tasks.tags import OUTSIDE, Named, paint
 from hanlin.training.confident import Chances, Positions, find_suspects
 from hanlin.training.doubts import FOLDS, LEAST_ROWS, Doubt, Doubts, Told, folds_of
 
-MAX_CHARACTERS = 500_000  # texts evenly from more
+MAX_CHARACTERS = 500_000  # texts evenly from more; a text counts once for each of its predicates
 MAX_TAGS = 100  # the most frequent; a model a tag
 COLUMNS = 2**18
 _WIDE = "\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
@@ -67,10 +67,7 @@ def find_doubted_tokens(
         read: what an annotation says.
         groups: as in `find_doubts`.
     """
-    rows = np.arange(len(texts))
-    size = sum(map(len, texts))
-    if size > MAX_CHARACTERS:
-        rows = np.unique(np.linspace(0, len(texts) - 1, max(1, len(texts) * MAX_CHARACTERS // size)).astype(np.int64))
+    rows = _few(np.array([_size(*pair) for pair in zip(texts, annotations, strict=True)], dtype=np.int64))
     found = [(row, one) for row in rows.tolist() for one in read(texts[row], annotations[row])]
     names = _names(one for _, one in found)
     if len(names) < 2:
@@ -95,6 +92,19 @@ def find_doubted_tokens(
     counts = Counter((doubt.given, doubt.other) for doubt in doubts.values())
     confusions = sorted(((one, other, count) for (one, other), count in counts.items()), key=lambda item: (-item[2], item[0], item[1]))
     return Doubts(len(rows), right, plain, tuple(doubts.values()), tuple(confusions))
+
+
+def _few(sizes: Positions) -> Positions:
+    """Rows evenly from all whose sizes together are no more than is looked at, without any that alone is."""
+    rows = np.flatnonzero(sizes <= MAX_CHARACTERS)
+    total = int(sizes[rows].sum())
+    if total > MAX_CHARACTERS:
+        rows = rows[np.unique(np.linspace(0, len(rows) - 1, max(1, len(rows) * MAX_CHARACTERS // total)).astype(np.int64))]
+    return rows
+
+
+def _size(text: str, annotation: str) -> int:
+    return len(text) * max(1, annotation.count('"predicate":'))
 
 
 def _doubt(row: int, one: Tagged, place: int, other: str, lead: float) -> Doubt:

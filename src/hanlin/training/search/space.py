@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MAX_OPTIONS = 20
 MAX_CHOICES = 50
+MAX_STEPS = 1_000_000  # from one bound to the other
 # Options that decide how trials are judged or counted: they are the same for all trials of a study.
 FIXED = frozenset({"model", "task", "text", "metric", "evaluations", "schema", "seed", "threads"})
 
@@ -206,7 +207,7 @@ def _read(name: str, item: JsonValue, usual: object) -> Between | Choices:
         raise _wrong(name, "space_order")
     if is_log and (bounds[0] <= 0 or step is not None):
         raise _wrong(name, "space_log")
-    if len(bounds) > 2 and not 0 < bounds[2] <= bounds[1] - bounds[0]:
+    if len(bounds) > 2 and not 0 < bounds[2] <= bounds[1] - bounds[0] <= MAX_STEPS * bounds[2]:
         raise _wrong(name, "space_step")
     return Between(bounds[0], bounds[1], bounds[2] if len(bounds) > 2 else None, is_log, isinstance(usual, int))
 
