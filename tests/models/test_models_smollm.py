@@ -192,3 +192,12 @@ def test_lengths_that_no_file_has_are_refused(tmp_path: Path) -> None:
     (tmp_path / "huge.gguf").write_bytes(struct.pack("<4sIQQ", b"GGUF", 3, 0, 1) + text("a") + struct.pack("<IIQ", 9, 4, 2**50))
     with pytest.raises(InvalidInput):
         GgufFile(tmp_path / "huge.gguf")
+
+
+@pytest.mark.parametrize("sizes", [(), (0,), (0, 2**63), (1,) * 5, (2**32, 2**32), (2**63,)])
+@pytest.mark.parametrize("kind", [0, 3, 8])
+def test_sizes_that_no_tensor_has_are_refused(tmp_path: Path, sizes: tuple[int, ...], kind: int) -> None:
+    told = text("t") + struct.pack(f"<I{len(sizes)}QIQ", len(sizes), *sizes, kind, 0)
+    (tmp_path / "odd.gguf").write_bytes(struct.pack("<4sIQQ", b"GGUF", 3, 1, 0) + told + bytes(100))
+    with pytest.raises(InvalidInput):
+        GgufFile(tmp_path / "odd.gguf").tensor("t")

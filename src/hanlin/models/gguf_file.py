@@ -107,9 +107,11 @@ class GgufFile:
 
     def _place(self) -> _Place:
         count = self._number("I")
-        if count > 4:
+        if not 1 <= count <= 4:
             raise ValueError("sizes")
         sizes = [self._number("Q") for _ in range(count)]
+        if 0 in sizes:
+            raise ValueError("sizes")
         return _Place(tuple(reversed(sizes)), self._number("I"), self._number("Q"))
 
     def _wrong(self, problem: str) -> InvalidInput:
