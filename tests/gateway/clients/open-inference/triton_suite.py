@@ -105,7 +105,7 @@ def over_grpc_plain() -> dict[str, np.ndarray]:
     with over_grpc.InferenceServerClient(GRPC) as client:
         assert client.is_server_live() and client.is_server_ready()
         assert client.get_server_metadata().name == "hanlin"
-        refused(lambda: client.infer(CLASSIFIER, [texts_of(over_grpc, TEXTS)], headers=key(), client_timeout=1e-5), "DEADLINE_EXCEEDED")
+        refused(lambda: client.infer(CLASSIFIER, [texts_of(over_grpc, TEXTS)], headers=key(), client_timeout=1e-9), "DEADLINE_EXCEEDED")
         return whole(over_grpc, client, is_http=False)
 
 
