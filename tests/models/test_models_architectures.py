@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tests.models.families import tiny_sizes
 
 from hanlin.compression.base import convert
 from hanlin.engines import load_variant
@@ -44,18 +44,7 @@ def folder_of(path: Path, model_type: str, task: str) -> Path:
     import transformers
 
     torch.manual_seed(3)
-    sizes: dict[str, Any] = {
-        "vocab_size": len(WORDS), "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
-        "max_position_embeddings": 40, "pad_token_id": 0, "initializer_range": 0.2,
-    }  # fmt: skip
-    if model_type == "distilbert":
-        sizes |= {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32}
-    if model_type in ("albert", "electra", "roformer"):
-        sizes |= {"embedding_size": 16}
-    if model_type == "rembert":
-        sizes |= {"input_embedding_size": 16, "output_embedding_size": 16}
-    if model_type in ("modernbert", "eurobert", "gte", "nomic_bert", "rembert"):
-        sizes |= {"bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_token_id": 3, "mask_token_id": 4}
+    sizes = tiny_sizes(model_type, len(WORDS)) | {"initializer_range": 0.2}
     labels = LABELS[task]
     config = transformers.AutoConfig.for_model(model_type, **sizes, **({"id2label": dict(enumerate(labels))} if labels else {}))
     getattr(transformers, CLASSES[task]).from_config(config, attn_implementation="eager").eval().save_pretrained(path)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
+from tests.models.families import tiny_sizes
 from torch import nn
 
 from hanlin.models.allowed import MODEL_TYPES
@@ -38,19 +39,7 @@ SHARED = ("albert",)  # one layer that is run often
 
 
 def config_of(model_type: str, **more: object) -> Any:
-    sizes: dict[str, object] = {
-        "vocab_size": 30, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
-        "max_position_embeddings": 40, "pad_token_id": 0,
-    }  # fmt: skip
-    if model_type == "distilbert":
-        sizes |= {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32}
-    if model_type in ("albert", "electra", "roformer"):
-        sizes |= {"embedding_size": 16}
-    if model_type == "rembert":
-        sizes |= {"input_embedding_size": 16, "output_embedding_size": 16}
-    if model_type in ("modernbert", "eurobert", "gte", "nomic_bert", "rembert"):
-        sizes |= {"bos_token_id": 2, "eos_token_id": 3, "cls_token_id": 2, "sep_token_id": 3, "mask_token_id": 4}
-    return transformers.AutoConfig.for_model(model_type, **sizes, **more)
+    return transformers.AutoConfig.for_model(model_type, **tiny_sizes(model_type, 30), **more)
 
 
 def module_of(model_type: str, form: str) -> nn.Module:
