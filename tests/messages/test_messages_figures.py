@@ -1,6 +1,6 @@
 """Figures of evaluations: told by name and unit, the more telling first."""
 
-from hanlin.messages.figures import FIGURES, figure_name, figure_value, is_share, measured, progress_name
+from hanlin.messages.figures import FIGURES, figure_name, figure_value, figure_with_interval, is_share, measured, progress_name
 from hanlin.tasks import TASKS
 
 
@@ -27,3 +27,10 @@ def test_figures_of_trainings_under_way_are_told_in_both_languages() -> None:
     told = {language: [progress_name(name, language=language) for name in names] for language in ("en", "zh")}
     assert told["en"] == ["validation F1", "best accuracy", "chrF of the last trial", "validation loss", "rows"]
     assert told["zh"] == ["验证 F1", "最佳准确率", "最近试验的 chrF", "validation loss", "rows"]
+
+
+def test_an_interval_is_of_the_figure_that_lies_in_it() -> None:
+    """Bug avoided: it stood beside the first figure told: "perplexity 4,131 (3.0 % … 4.4 %)"."""
+    assert figure_with_interval({"perplexity": 4131.5, "accuracy": 0.037, "interval": [0.03, 0.044]}) == "accuracy"
+    assert figure_with_interval({"accuracy": 0.933, "f1": 0.0, "interval": [0.0, 0.0]}) == "f1"
+    assert figure_with_interval({"accuracy": 0.5}) == figure_with_interval({"accuracy": 0.5, "interval": [0.6]}) == ""

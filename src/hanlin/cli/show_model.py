@@ -11,7 +11,7 @@ from hanlin.cli.shape import figure, items, moment, number, pairs, part, percent
 from hanlin.cli.warnings import show_warnings
 from hanlin.cli.words import name_of, say
 from hanlin.messages import terminal_language
-from hanlin.messages.figures import figure_name, figure_value, measured
+from hanlin.messages.figures import figure_name, figure_value, figure_with_interval, measured
 from hanlin.messages.said import Said
 from hanlin.types import ModelRef
 
@@ -80,9 +80,10 @@ def headline(model: Model, version: ModelVersion) -> None:
 def metrics(found: object, labels: Sequence[str]) -> None:
     """Main figures, per-class table, confusion matrix."""
     found = part(found, "test") if isinstance(part(found, "test"), dict) else found
-    line = [figure_words(name, value) for name, value in measured(dict(pairs(found)))]
+    known = dict(pairs(found))
+    owner, between = figure_with_interval(known), _between(part(found, "interval"))
+    line = [figure_words(name, value) + (between if name == owner else "") for name, value in measured(known)]
     if line:
-        line[0] += _between(part(found, "interval"))
         SCREEN.show(cell(" · ".join(line)))
     show_warnings(found)
     classes = _classes(part(found, "per_class"))

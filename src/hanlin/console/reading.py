@@ -9,6 +9,7 @@ from datetime import datetime
 from hanlin.console.views import CertificateView, CurveView, EndpointSettings, LabelScores, MetricsView, SideView, TrialView, VariantView
 from hanlin.console.words import LANGUAGES
 from hanlin.control.values import DeploymentView, EndpointView
+from hanlin.messages.figures import figure_with_interval
 from hanlin.messages.said import Said
 from hanlin.types import JsonObject, JsonValue
 
@@ -58,9 +59,8 @@ def read_metrics(data: JsonObject, figures: Sequence[str] = ()) -> MetricsView |
     scores = tuple(_label_scores(item) for item in objects(found.get("per_class")))
     confusion = _matrix(found.get("confusion"), len(scores))
     more = tuple(item for item in others if item[0] not in _APART)
-    return MetricsView(
-        name, value, _interval(found.get("interval")), real(found, "macro_f1"), real(found, "ece"), scores, confusion, more
-    )  # fmt: skip
+    between = _interval(found.get("interval")) if name == figure_with_interval(found) else None
+    return MetricsView(name, value, between, real(found, "macro_f1"), real(found, "ece"), scores, confusion, more)
 
 
 def read_variant(name: str, evidence: JsonObject, *, is_chosen: bool, size_bytes: int | None) -> VariantView:

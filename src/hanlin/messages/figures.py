@@ -55,6 +55,14 @@ def measured(found: Mapping[str, object]) -> list[tuple[str, float]]:
     return [(name, float(value)) for name, value in pairs if type(value) in (int, float) and math.isfinite(value)]  # type: ignore[arg-type]  # as checked
 
 
+def figure_with_interval(found: Mapping[str, object]) -> str:
+    """The figure that a stored evaluation's one interval is of: the first that lies in it; empty where there is none."""
+    ends = found.get("interval")
+    if not isinstance(ends, list | tuple) or len(ends) != 2 or not all(isinstance(end, int | float) for end in ends):
+        return ""
+    return next((name for name, value in measured(found) if ends[0] <= value <= ends[1]), "")
+
+
 def figure_name(name: str, *, language: str) -> str:
     """What a figure is called; an unknown one by its own name."""
     english, chinese = FIGURES.get(name, (name.replace("_", " "),) * 2)

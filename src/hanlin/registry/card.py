@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
-from hanlin.messages.figures import figure_name, figure_value, measured
+from hanlin.messages.figures import figure_name, figure_value, figure_with_interval, measured
 from hanlin.messages.said import Said
 from hanlin.registry.card_figures import NONE, as_list, as_object, figure, megabytes, moment, number, percent, plain
 from hanlin.registry.card_words import LIMITS, VECTOR_LIMITS, word
@@ -140,11 +140,11 @@ def _write_metrics(card: _Card, metrics: JsonObject) -> None:
     card.section("metrics")
     if not metrics:
         return card.text(card.word("no_metrics"))
-    interval = as_list(metrics.get("interval"))
+    interval, owner = as_list(metrics.get("interval")), figure_with_interval(metrics)
     rows: list[list[str]] = []
     for name, score in measured(metrics):
         ends = [figure_value(name, float(end), digits=2) for end in interval if isinstance(end, int | float)]
-        span = f"{ends[0]} – {ends[1]}" if not rows and len(ends) == 2 else NONE  # of the main one
+        span = f"{ends[0]} – {ends[1]}" if name == owner else NONE
         rows.append([capital(figure_name(name, language=card.language)), figure_value(name, score, digits=2), span])
     card.table(["metric", "value", "interval"], rows)
     if (count := number(metrics, "rows")) is not None:
