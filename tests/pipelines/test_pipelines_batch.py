@@ -55,6 +55,20 @@ def test_every_form_of_file_gives_the_same_rows(tmp_path: Path, suffix: str) -> 
     assert [told(row) for row in spool(tmp_path, path, id="name")] == ROWS
 
 
+def test_a_plain_text_file_has_a_text_a_line_and_no_header(tmp_path: Path) -> None:
+    """Bug avoided: the first text was taken for a header, and a comma made a line another table."""
+    (tmp_path / "in.txt").write_text("first, one\n\n第二\r\nthird", encoding="utf-8")
+    found = spool(tmp_path, tmp_path / "in.txt")
+    assert [(row.number, row.line, json.loads(bytes(row.inputs))) for row in found] == [
+        (1, 1, "first, one"),
+        (2, 3, "第二"),
+        (3, 4, "third"),
+    ]
+    (tmp_path / "table.txt").write_text("name,text\na,eins\n", encoding="utf-8")
+    (row,) = spool(tmp_path, tmp_path / "table.txt", text="text")
+    assert json.loads(bytes(row.inputs)) == "eins"
+
+
 def test_lines_of_json_may_be_texts_texts_in_objects_or_whole_inputs(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text(

@@ -10,7 +10,7 @@ import msgspec
 import orjson
 
 from hanlin.datasets.inputs import InputColumns, InputRow, read_inputs
-from hanlin.datasets.lines import Meter, read_lines
+from hanlin.datasets.lines import Line, Meter, read_lines
 from hanlin.datasets.readers import find_format
 from hanlin.datasets.values import BadRow, SourceFile
 from hanlin.encodings import detect
@@ -23,17 +23,31 @@ _encoder = msgspec.json.Encoder(enc_hook=str)  # moments and the like that Parqu
 
 
 def row_lines(file: SourceFile, form: str, columns: InputColumns, *, max_rows: int) -> Iterator[bytes]:
-    """The spool's lines of a file of rows.
+    """The spool's lines of a file of rows. A `.txt` of no said form and columns has no header: each line is a text, where it holds any.
 
     Raises:
         InvalidInput: the file cannot be read; `too_many_batch_rows`.
     """
-    for number, found in enumerate(read_inputs(file, find_format([file], form), columns), 1):
+    is_plain = not form and not columns.text and not columns.id and file.name.lower().endswith(".txt")
+    rows = _plain_rows(file) if is_plain else read_inputs(file, find_format([file], form), columns)
+    for number, found in enumerate(rows, 1):
         _check_count(number, max_rows)
         if isinstance(found, BadRow):
             yield _encoder.encode([number, found.line, found.problem])
         else:
             yield _line(number, found)
+
+
+def _plain_rows(file: SourceFile) -> Iterator[InputRow | BadRow]:
+    for line in _lines_of(file):
+        if line.problem:
+            yield BadRow(line.number, line.problem)
+        elif text := line.text.strip():
+            yield InputRow(line.number, text)
+
+
+def _lines_of(file: SourceFile) -> Iterator[Line]:
+    return read_lines(file.path, detect(file.path, name=file.name), Meter(file.path.stat().st_size, None))
 
 
 def _line(number: int, row: InputRow) -> bytes:
@@ -75,8 +89,7 @@ class Requests:
             raise InvalidInput("batch_lines_wrong", count=self.num_problems, line=first, problem=problem)
 
     def _texts(self) -> Iterator[tuple[int, str]]:
-        size_bytes = self._file.path.stat().st_size
-        for line in read_lines(self._file.path, detect(self._file.path, name=self._file.name), Meter(size_bytes, None)):
+        for line in _lines_of(self._file):
             if text := line.text.strip():
                 yield line.number, "" if line.problem else text
 
