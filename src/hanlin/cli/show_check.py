@@ -95,7 +95,15 @@ def _labels(found: object) -> Iterable[RenderableType]:
     for row in items(part(found, "labels"))[:MAX_LABELS]:
         sizes, total = part(row, "characters"), number(part(row, "rows")) or 1
         median = f"{figure(part(sizes, 'p50'))} / {figure(part(sizes, 'p95'))}"
-        rows.append((words(part(row, "label")), figure(total), median, figure(part(row, "cut")), _languages(part(row, "languages"), total)))
+        rows.append(
+            (
+                words(part(row, "label")),
+                figure(part(row, "rows")),
+                median,
+                figure(part(row, "cut")),
+                _languages(part(row, "languages"), total),
+            )
+        )
     if rows:
         columns = [say("check.given"), say("column.rows"), say("check.characters"), say("check.too_long"), say("check.language")]
         yield grid(columns, rows, title=say("check.labels"), right=(1, 2, 3))

@@ -16,7 +16,7 @@ from hanlin.gateway import strict_json
 from hanlin.gateway.dataplane import Outcome
 from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.fields import text
-from hanlin.types import JsonObject, JsonValue, json_type
+from hanlin.types import JsonObject, JsonValue, shorten
 
 MAX_TOKENS = 16
 _NAMES = {"max_tokens": "max_new_tokens", "temperature": "temperature", "top_p": "top_p", "seed": "seed", "echo": "return_full_text"}
@@ -34,7 +34,12 @@ def read_completion(body: bytes, _: str) -> Ask:
     model = text(value, "model")
     for name, only in _FIXED.items():
         if value.get(name) is not None and not _is_same(value[name], only):
-            raise InvalidInput("invalid_parameter", name=name, expected=msgspec.json.encode(only).decode(), found=json_type(value[name]))
+            raise InvalidInput(
+                "invalid_parameter",
+                name=name,
+                expected=msgspec.json.encode(only).decode(),
+                found=shorten(msgspec.json.encode(value[name]).decode()),
+            )
     if value.get("user") is not None:
         text(value, "user")
     prompt = value["prompt"]
