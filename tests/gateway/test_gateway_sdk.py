@@ -10,6 +10,7 @@ import pytest
 from tests.gateway.ways import ALL_ENDPOINTS
 
 from hanlin.client import AsyncHanlin, Hanlin
+from hanlin.client.questions import Classify, Embed, TagTokens
 from hanlin.errors import InvalidInput
 
 # Of each method: the task, what it is given beside the endpoint, the same call of the task API, and the parameters of both.
@@ -105,3 +106,21 @@ def test_what_is_refused_is_an_error_with_its_index(sdk: Hanlin) -> None:
         with pytest.raises(InvalidInput) as caught:
             call(endpoint, 5)  # type: ignore[call-overload]
         assert caught.value.code == "invalid_inputs"
+
+
+@pytest.mark.parametrize("name", sorted({name.partition(",")[0] for name in CALLS}))
+async def test_an_endpoint_of_another_task_refuses(sdk: Hanlin, async_sdk: AsyncHanlin, name: str) -> None:
+    task, given, *_ = CALLS[name]
+    other = ALL_ENDPOINTS["reranking" if task != "reranking" else "embedding"]
+    for ask in (getattr(sdk, name), getattr(async_sdk, name)):
+        with pytest.raises(InvalidInput) as caught:
+            found = ask(other, *given)
+            await found
+        assert (caught.value.code, task in caught.value.message) == ("endpoint_has_other_task", True)
+
+
+def test_a_map_over_an_endpoint_of_another_task_is_refused(sdk: Hanlin) -> None:
+    for endpoint, question in (("mood", Embed()), ("tags", Classify()), ("mood", TagTokens())):
+        with pytest.raises(InvalidInput) as caught:
+            list(sdk.map(endpoint, TEXTS, question))  # type: ignore[arg-type]
+        assert caught.value.code == "endpoint_has_other_task"

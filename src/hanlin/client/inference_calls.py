@@ -30,13 +30,14 @@ def texts_of(inputs: Texts) -> list[str]:
     return list(inputs)
 
 
-def predict(endpoint: str, inputs: JsonValue, parameters: JsonObject, parse: Callable[[Reply], T]) -> Call[T]:
-    """A prediction: it changes nothing, so it may be retried after a cut."""
+def predict(endpoint: str, inputs: JsonValue, parameters: JsonObject, parse: Callable[[Reply], T], *, task: str = "") -> Call[T]:
+    """A prediction: it changes nothing, so it may be retried after a cut. An endpoint of another task than `task` refuses it."""
     body: JsonObject = {"inputs": inputs}
     if parameters:
         body["parameters"] = parameters
     _check_texts(inputs)
-    return Call("POST", path_of("models", endpoint), parse, content=encoded(body), headers=JSON, has_deadline_header=True)
+    headers = {**JSON, "x-hanlin-task": task} if task else JSON
+    return Call("POST", path_of("models", endpoint), parse, content=encoded(body), headers=headers, has_deadline_header=True)
 
 
 def _check_texts(inputs: JsonValue) -> None:
@@ -68,13 +69,13 @@ def classify(endpoint: str, texts: Sequence[str], *, top_k: int | None, truncate
             raise Internal("unexpected_answer", status=reply.status)
         return replies.marked(found, reply)
 
-    return predict(endpoint, list(texts), parameters, parse)
+    return predict(endpoint, list(texts), parameters, parse, task="text-classification")
 
 
 def embed(endpoint: str, texts: Sequence[str], options: Mapping[str, JsonValue]) -> Call[list[list[float]]]:
     """Vectors of a list of texts; options that are None are left to the server."""
     parameters: JsonObject = {name: value for name, value in options.items() if value is not None}
-    return predict(endpoint, list(texts), parameters, lambda reply: replies.vectors(reply, count=len(texts)))
+    return predict(endpoint, list(texts), parameters, lambda reply: replies.vectors(reply, count=len(texts)), task="embedding")
 
 
 def similarity(endpoint: str, text: str, others: Sequence[str], *, prompt_name: str | None, truncate: bool) -> Call[list[float]]:
@@ -91,13 +92,15 @@ def similarity(endpoint: str, text: str, others: Sequence[str], *, prompt_name: 
 def rerank(endpoint: str, query: str, texts: list[str], options: Mapping[str, JsonValue]) -> Call[list[Ranked]]:
     """A ranking of texts; options that are None are left to the server."""
     parameters: JsonObject = {name: value for name, value in options.items() if value is not None}
-    return predict(endpoint, {"query": query, "texts": [*texts]}, parameters, replies.many(Ranked, "texts"))
+    return predict(endpoint, {"query": query, "texts": [*texts]}, parameters, replies.many(Ranked, "texts"), task="reranking")
 
 
 def tag_tokens(endpoint: str, texts: Sequence[str], options: Mapping[str, JsonValue]) -> Call[list[list[Entity]]]:
     """Entities of a list of texts; options that are None are left to the server."""
     parameters: JsonObject = {name: value for name, value in options.items() if value is not None}
-    return predict(endpoint, list(texts), parameters, lambda reply: replies.lists(reply, Entity, count=len(texts)))
+    return predict(
+        endpoint, list(texts), parameters, lambda reply: replies.lists(reply, Entity, count=len(texts)), task="token-classification"
+    )
 
 
 def describe(endpoint: str) -> Call[Endpoint]:

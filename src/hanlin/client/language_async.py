@@ -47,7 +47,7 @@ class AsyncLanguage:
     async def fill_mask(self, endpoint: str, inputs: Texts, **parameters: JsonValue) -> list[Filled] | list[list[Filled]]:
         """Words for the one mask of each text, best first; a text with several masks is one for `predict`."""
         texts = texts_of(inputs)
-        found = await self._core.call(calls.lists(endpoint, texts, parameters, Filled))
+        found = await self._core.call(calls.lists(endpoint, texts, parameters, Filled, task="fill-mask"))
         return found[0] if isinstance(inputs, str) else found
 
     @overload
@@ -57,7 +57,7 @@ class AsyncLanguage:
     async def translate(self, endpoint: str, inputs: Texts, **parameters: JsonValue) -> Written | list[Written]:
         """Translations."""
         texts = texts_of(inputs)
-        found = await self._core.call(calls.rows(endpoint, texts, parameters, Written))
+        found = await self._core.call(calls.rows(endpoint, texts, parameters, Written, task="translation"))
         return found[0] if isinstance(inputs, str) else found
 
     @overload
@@ -67,7 +67,7 @@ class AsyncLanguage:
     async def summarize(self, endpoint: str, inputs: Texts, **parameters: JsonValue) -> Written | list[Written]:
         """Summaries."""
         texts = texts_of(inputs)
-        found = await self._core.call(calls.rows(endpoint, texts, parameters, Written))
+        found = await self._core.call(calls.rows(endpoint, texts, parameters, Written, task="summarization"))
         return found[0] if isinstance(inputs, str) else found
 
     @overload
@@ -77,7 +77,7 @@ class AsyncLanguage:
     async def generate(self, endpoint: str, inputs: Texts, **parameters: JsonValue) -> Written | list[Written]:
         """What comes next."""
         texts = texts_of(inputs)
-        found = await self._core.call(calls.rows(endpoint, texts, parameters, Written))
+        found = await self._core.call(calls.rows(endpoint, texts, parameters, Written, task="text-generation"))
         return found[0] if isinstance(inputs, str) else found
 
     @overload
@@ -87,7 +87,7 @@ class AsyncLanguage:
     async def parse_meaning(self, endpoint: str, inputs: Texts, **parameters: JsonValue) -> Meaning | list[Meaning]:
         """Intents with their slots."""
         texts = texts_of(inputs)
-        found = await self._core.call(calls.rows(endpoint, texts, parameters, Meaning))
+        found = await self._core.call(calls.rows(endpoint, texts, parameters, Meaning, task="semantic-parsing"))
         return found[0] if isinstance(inputs, str) else found
 
     @overload
@@ -97,7 +97,7 @@ class AsyncLanguage:
     async def to_sql(self, endpoint: str, inputs: Texts, **parameters: JsonValue) -> SqlQuery | list[SqlQuery]:
         """Questions as SQL over the tables that the version knows."""
         texts = texts_of(inputs)
-        found = await self._core.call(calls.rows(endpoint, texts, parameters, SqlQuery))
+        found = await self._core.call(calls.rows(endpoint, texts, parameters, SqlQuery, task="text-to-sql"))
         return found[0] if isinstance(inputs, str) else found
 
     @overload
@@ -107,5 +107,5 @@ class AsyncLanguage:
     async def find_frames(self, endpoint: str, inputs: Texts, **parameters: JsonValue) -> list[Frame] | list[list[Frame]]:
         """Predicates with who did what to whom."""
         texts = texts_of(inputs)
-        found = await self._core.call(calls.lists(endpoint, texts, parameters, Frame))
+        found = await self._core.call(calls.lists(endpoint, texts, parameters, Frame, task="semantic-role-labelling"))
         return found[0] if isinstance(inputs, str) else found

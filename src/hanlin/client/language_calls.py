@@ -25,7 +25,7 @@ def answer(
     if (context is None) == (documents is None):
         raise InvalidInput("missing_field", name="context")
     inputs: JsonObject = {"question": question, **({"context": context} if documents is None else {"documents": [*documents]})}
-    return predict(endpoint, inputs, parameters, replies.one(FoundAnswer))
+    return predict(endpoint, inputs, parameters, replies.one(FoundAnswer), task="question-answering")
 
 
 def classify_among(endpoint: str, texts: Sequence[str], labels: Sequence[str], parameters: JsonObject) -> Call[list[Prediction]]:
@@ -37,10 +37,10 @@ def classify_among(endpoint: str, texts: Sequence[str], labels: Sequence[str], p
             raise Internal("unexpected_answer", status=reply.status)
         return found
 
-    return predict(endpoint, list(texts), {**parameters, "candidate_labels": [*labels]}, parse)
+    return predict(endpoint, list(texts), {**parameters, "candidate_labels": [*labels]}, parse, task="embedding")
 
 
-def rows(endpoint: str, texts: Sequence[str], parameters: JsonObject, model: type[V]) -> Call[list[V]]:
+def rows(endpoint: str, texts: Sequence[str], parameters: JsonObject, model: type[V], *, task: str) -> Call[list[V]]:
     """A value a text."""
     many = replies.many(model, "answers")
 
@@ -50,9 +50,9 @@ def rows(endpoint: str, texts: Sequence[str], parameters: JsonObject, model: typ
             raise Internal("unexpected_answer", status=reply.status)
         return found
 
-    return predict(endpoint, list(texts), parameters, parse)
+    return predict(endpoint, list(texts), parameters, parse, task=task)
 
 
-def lists(endpoint: str, texts: Sequence[str], parameters: JsonObject, model: type[V]) -> Call[list[list[V]]]:
+def lists(endpoint: str, texts: Sequence[str], parameters: JsonObject, model: type[V], *, task: str) -> Call[list[list[V]]]:
     """A list of values a text."""
-    return predict(endpoint, list(texts), parameters, lambda reply: replies.lists(reply, model, count=len(texts)))
+    return predict(endpoint, list(texts), parameters, lambda reply: replies.lists(reply, model, count=len(texts)), task=task)

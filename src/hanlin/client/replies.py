@@ -125,9 +125,14 @@ def _list(header: str | None) -> list[str]:
 def vectors(reply: Reply, *, count: int) -> list[list[float]]:
     """`[[number, …], …]`, one list a text."""
     body = json_of(reply)
-    if not isinstance(body, list) or len(body) != count or not all(isinstance(row, list) for row in body):
+    if not isinstance(body, list) or len(body) != count or not all(map(_is_vector, body)):
         raise errors.Internal("unexpected_answer", status=reply.status)
     return cast("list[list[float]]", body)
+
+
+def _is_vector(row: JsonValue) -> bool:
+    """By its first number: an answer may have millions."""
+    return isinstance(row, list) and (not row or isinstance(row[0], float | int))
 
 
 def lists(reply: Reply, model: type[V], *, count: int) -> list[list[V]]:

@@ -13,10 +13,12 @@ from hanlin.gateway import inference_operations as operations
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.example import with_own_labels
-from hanlin.types import JsonObject, Principal
+from hanlin.gateway.responses import header_text
+from hanlin.types import JsonObject, Principal, shorten
 
 _FIELDS = ("inputs", "parameters")
 _HUB = b"hf_hub/"
+_MAX_TASK = 64  # characters of a task's name in a header
 
 
 def read(body: bytes, endpoint: str, headers: Mapping[bytes, bytes]) -> Ask:
@@ -29,7 +31,13 @@ def read(body: bytes, endpoint: str, headers: Mapping[bytes, bytes]) -> Ask:
         parameters = {}
     if not isinstance(parameters, dict):
         raise InvalidInput("parameters_not_an_object")
-    return Ask(endpoint, value["inputs"], parameters)
+    return Ask(endpoint, value["inputs"], parameters, _task(headers))
+
+
+def _task(headers: Mapping[bytes, bytes]) -> str:
+    """The task that the caller reads the answer as, safe to be told in an error; empty: any."""
+    text = header_text(headers.get(b"x-hanlin-task")) or ""
+    return text if text.isascii() and text.isprintable() and len(text) <= _MAX_TASK else shorten(text)
 
 
 def describe(dataplane: Dataplane, principal: Principal, endpoint: str) -> Response:

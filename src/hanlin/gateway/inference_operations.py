@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hanlin.gateway.operation import OF_A_LOOK, Operation, answer_of
+from hanlin.gateway.operation import OF_A_LOOK, TASK, Operation, answer_of
 from hanlin.gateway.schemas import MAYBE_WORD, NUMBER, WHOLE, WORD, many
 from hanlin.types import JsonObject
 
@@ -31,6 +31,7 @@ def predict() -> Operation:
     return Operation(
         "predict", "inference", "Call a model", any_answer(), [{"label": "positive", "score": 0.98}, {"label": "negative", "score": 0.02}],
         {"anyOf": [_body(name) for name in TASKS.names()]}, examples,
+        headers=(TASK,),
         about="One text or a list of texts; a query and texts where they are ranked. A list is answered whole or refused whole, naming the "
         "index of the bad item.",
     )  # fmt: skip

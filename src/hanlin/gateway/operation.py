@@ -54,6 +54,7 @@ class Operation:
         kind: media type of a good answer.
         is_open: whether it takes callers without a key.
         error: schema of a refusal, among the components.
+        headers: that it takes beside those of every call, as parameters.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Operation:
     kind: str = JSON
     is_open: bool = False
     error: str = ERROR
+    headers: tuple[JsonObject, ...] = ()
 
     def describe(self, path: str, *, is_call: bool) -> JsonObject:
         """Its place in the description, for the address `path`.
@@ -89,6 +91,7 @@ class Operation:
             *([ENDPOINT] if "{endpoint}" in path else []),
             *([VERSION] if "{version}" in path else []),
             *(_CALL_HEADERS if is_call else []),
+            *self.headers,
         ]:
             told["parameters"] = list[JsonValue](parameters)
         if self.body is not None:
@@ -110,6 +113,10 @@ VERSION: JsonObject = {
 _TIMEOUT: JsonObject = {
     "name": "X-Timeout-S", "in": "header", "description": f"seconds allowed for the call, at most {MAX_TIMEOUT_S:g}",
     "schema": {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_TIMEOUT_S},
+}  # fmt: skip
+TASK: JsonObject = {
+    "name": "X-Hanlin-Task", "in": "header", "description": "the task that the answer is read as: an endpoint of another refuses the call",
+    "schema": {"type": "string"},
 }  # fmt: skip
 _REQUEST_ID: JsonObject = {
     "name": "X-Request-Id", "in": "header", "schema": {"type": "string"},
