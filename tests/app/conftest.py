@@ -133,6 +133,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         found.stop()
 
 
+@pytest.fixture(scope="module")
+def client(server: Server) -> Iterator[Hanlin]:
+    """The owner's, of the server that the tests of a module share."""
+    with server.client() as found:
+        yield found
+
+
 @pytest.fixture(scope="session")
 def publish_fakes() -> Callable[..., None]:
     """`publish_fakes(home, {…}, {…})`: published versions 1, 2, … of model `m`, served by the fake engine as their `fake.json` says.
@@ -189,10 +196,11 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_encoder() -> Callable[[Path, list[str]], Path]:
-    """`make_encoder(folder, words)`: a bare BERT of random weights, small enough to learn in seconds, that knows the words."""
+def make_encoder() -> Callable[..., Path]:
+    """`make_encoder(folder, words)`: a BERT of random weights, small enough to learn in seconds, that knows the words; bare, or of the
+    class `kind` of transformers."""
 
-    def make(folder: Path, words: list[str]) -> Path:
+    def make(folder: Path, words: list[str], kind: str = "BertModel") -> Path:
         import torch
         import transformers
 
@@ -211,7 +219,7 @@ def make_encoder() -> Callable[[Path, list[str]], Path]:
             "intermediate_size": 64,
             "max_position_embeddings": 64,
         }
-        transformers.BertModel(transformers.BertConfig(vocab_size=len(known), **sizes)).save_pretrained(folder)
+        getattr(transformers, kind)(transformers.BertConfig(vocab_size=len(known), **sizes)).save_pretrained(folder)
         return folder
 
     return make

@@ -9,13 +9,13 @@ import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import pytest
+from tests.app.callers import Threads
 
 from hanlin.client import Hanlin
 from hanlin.errors import HanlinError, NotFound
@@ -64,12 +64,6 @@ def write_rows(path: Path, name: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def client(server):
-    with server.client() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def adapters(server, client: Hanlin, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A matrix adapter and a head over one imported encoder; each is served in the shared process and, as `…-alone`, in one of its own."""
     folder = tmp_path_factory.mktemp("adapters")
@@ -98,7 +92,7 @@ def workers(server, name: str) -> list[psutil.Process]:
     return found
 
 
-class Callers:
+class Callers(Threads):
     """Several who ask both endpoints by turns, until the block ends. Each answer is compared with the adapter's own."""
 
     def __init__(self, server, alone: dict[str, list[dict[str, float]]]) -> None:
@@ -106,12 +100,11 @@ class Callers:
         self.wrong: list[object] = []
         self.gone: set[str] = set()
         self._server, self._alone = server, alone
-        self._is_over = threading.Event()
-        self._threads = [threading.Thread(target=self._call) for _ in range(4)]
+        super().__init__()
 
-    def _call(self) -> None:
+    def call(self) -> None:
         with Hanlin(self._server.url, self._server.key, timeout=60, max_retries=0) as client:
-            while not self._is_over.is_set():
+            while not self.is_over.is_set():
                 for name in self._alone:
                     with contextlib.suppress(AssertionError):
                         self._ask(client, name)
@@ -133,16 +126,6 @@ class Callers:
     def wait_for(self, name: str, count: int = 15) -> None:
         wanted = self.counts[name] + count
         until(lambda: self.counts[name] >= wanted)
-
-    def __enter__(self) -> Callers:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._is_over.set()
-        for thread in self._threads:
-            thread.join()
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -119,12 +119,6 @@ ELSEWHERE = {  # the files in which the other tasks take it, each with more to s
 
 
 @pytest.fixture(scope="module")
-def client(server):
-    with server.client() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def jobs(client: Hanlin, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The trainings of all roads, under way."""
     folder, chance = tmp_path_factory.mktemp("rows"), random.Random(4)

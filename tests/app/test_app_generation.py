@@ -33,12 +33,6 @@ def talks() -> str:
 
 
 @pytest.fixture(scope="module")
-def client(server):
-    with server.client() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def counter(client: Hanlin, tmp_path_factory: pytest.TempPathFactory) -> dict:
     """A network from nothing, trained on talks and served as `counter`."""
     folder = tmp_path_factory.mktemp("rows")

@@ -8,12 +8,12 @@ from __future__ import annotations
 import os
 import random
 import signal
-import threading
 import time
 from pathlib import Path
 
 import psutil
 import pytest
+from tests.app.callers import Threads
 
 from hanlin.client import Hanlin, Job
 from hanlin.errors import HanlinError
@@ -121,14 +121,18 @@ def test_a_running_job_is_cancelled_within_10_s(server) -> None:
             time.sleep(0.1)
         client.jobs.cancel(job.id)
         client.jobs.cancel(job.id)
-        deadline = time.monotonic() + 10
-        while client.jobs.get(job.id).state == "running":
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        assert client.jobs.get(job.id).state == "cancelled"
+        wait_cancelled(client, job.id)
         assert not [process for process in server.tree() if job.id in " ".join(process.cmdline())]
         assert "cancelled" not in [model.name for model in client.models.list()]
         assert not (server.home / "jobs" / job.id).exists()
+
+
+def wait_cancelled(client: Hanlin, job: str) -> None:
+    deadline_s = time.monotonic() + 10
+    while client.jobs.get(job).state == "running":
+        assert time.monotonic() < deadline_s
+        time.sleep(0.1)
+    assert client.jobs.get(job).state == "cancelled"
 
 
 def helpers(server) -> set[psutil.Process]:
@@ -153,11 +157,7 @@ def test_a_process_that_trains_together_is_replaced_and_ends_with_its_job(client
         wait_beyond(step + 5)
         assert len(helpers(server) - {helper}) == 1
         again.jobs.cancel(job.id)
-        deadline = time.monotonic() + 10
-        while again.jobs.get(job.id).state == "running":
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        assert again.jobs.get(job.id).state == "cancelled"
+        wait_cancelled(again, job.id)
         assert not helpers(server)
 
 
@@ -165,33 +165,22 @@ def serve_model(client: Hanlin, endpoint: str, replicas: int = 1) -> None:
     client.deployments.wait(client.deployments.create("unbroken:1", endpoint, replicas=replicas), timeout=120)
 
 
-class Load:
+class Load(Threads):
     """Callers that classify without pause. `failures` are calls that ended badly."""
 
     def __init__(self, url: str, key: str, endpoint: str, *, callers: int = 4) -> None:
         self.answers, self.failures = 0, []
         self._url, self._key, self._endpoint = url, key, endpoint
-        self._is_over = threading.Event()
-        self._threads = [threading.Thread(target=self._call) for _ in range(callers)]
+        super().__init__(callers)
 
-    def _call(self) -> None:
+    def call(self) -> None:
         with Hanlin(self._url, self._key, timeout=60, max_retries=0) as client:  # no retry of the SDK's may hide a failure
-            while not self._is_over.is_set():
+            while not self.is_over.is_set():
                 try:
                     client.classify(self._endpoint, "质量很好，下次还来")
                     self.answers += 1
                 except HanlinError as error:
                     self.failures.append(error.code)
-
-    def __enter__(self) -> Load:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._is_over.set()
-        for thread in self._threads:
-            thread.join()
 
 
 def kill_workers(server, times: int) -> None:

@@ -20,12 +20,6 @@ TINY = {
 
 
 @pytest.fixture(scope="module")
-def client(server):
-    with server.client() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def blanks(client: Hanlin, tmp_path_factory: pytest.TempPathFactory) -> dict:
     """A network pretrained on a text file, compressed and served as `blanks`."""
     chance = random.Random(1)

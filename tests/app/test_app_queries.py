@@ -36,12 +36,6 @@ def rows(count: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def client(server):
-    with server.client() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def librarian(client: Hanlin, tmp_path_factory: pytest.TempPathFactory) -> dict:
     """A network that has learnt a little, and its variants: what training and compression said."""
     path: Path = tmp_path_factory.mktemp("rows") / "library.jsonl"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from hanlin.client import Hanlin
 from hanlin.errors import InvalidInput, NotFound
@@ -34,39 +34,16 @@ def squad(count: int) -> str:
     return json.dumps({"version": "v2.0", "data": articles}, ensure_ascii=False)
 
 
-def make_base(folder: Path) -> Path:
-    """A tiny random BERT that knows the words."""
-    import torch
-    import transformers
-
-    folder.mkdir()
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *FILLER, *PLACES, *TIMES, "where", "when"]
-    made = Tokenizer(models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="[UNK]"))
-    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    frame = {"single": "[CLS] $A [SEP]", "pair": "[CLS] $A [SEP] $B:1 [SEP]:1"}
-    made.post_processor = processors.TemplateProcessing(**frame, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    made.save(str(folder / "tokenizer.json"))
-    torch.manual_seed(5)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64}
-    config = transformers.BertConfig(vocab_size=len(words), id2label={0: "a", 1: "b"}, **sizes)
-    transformers.BertForSequenceClassification(config).save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture(scope="module")
-def client(server):
-    with server.client() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
-def reader(client: Hanlin, tmp_path_factory: pytest.TempPathFactory) -> dict:
+def reader(client: Hanlin, make_encoder: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> dict:
     """A network trained on 500 questions, compressed and served as `reader`."""
     folder = tmp_path_factory.mktemp("rows")
     (folder / "words.json").write_text(squad(400), encoding="utf-8")
     added = client.datasets.add("words", folder / "words.json", task="question-answering", options={"format": "squad"})
     report = client.jobs.wait(added.id, timeout=120).result
-    files = [file.model_dump() for file in client.blobs.upload(make_base(folder / "base"))]
+    words = [*FILLER, *PLACES, *TIMES, "where", "when"]
+    base = make_encoder(folder / "base", words, "BertForSequenceClassification")
+    files = [file.model_dump() for file in client.blobs.upload(base)]
     taken = {"name": "base", "files": files, "task": "text-classification"}
     client.jobs.wait(client.jobs.submit("import", taken).id, timeout=300)
     config = {"dataset": "words", "model": "base", "name": "reader", "task": "question-answering", "options": TINY}

@@ -24,12 +24,6 @@ def things(number: int) -> tuple[str, str]:
     return f"where is thing{number % 12} of owner{number}", f"thing{number % 12} lies on shelf{number}"
 
 
-@pytest.fixture(scope="module")
-def client(server):
-    with server.client() as found:
-        yield found
-
-
 def taken_the_road(client: Hanlin, rows: Path, name: str, task: str, **options: object) -> dict:
     """What training and compression said of a small transformer, which then serves under its own name."""
     client.jobs.wait(client.datasets.add(f"{name}-rows", rows, task=task).id, timeout=120)

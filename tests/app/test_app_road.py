@@ -29,12 +29,6 @@ TEXTS = ["质量很好，下次还来", "太差了，再也不买", "一般"]
 
 
 @pytest.fixture(scope="module")
-def client(server):
-    with server.client() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def dataset(client: Hanlin, reviews: Path) -> dict[str, object]:
     job = client.jobs.wait(client.datasets.add("reviews", reviews, task="text-classification").id, timeout=120)
     assert job.result is not None

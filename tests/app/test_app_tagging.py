@@ -41,12 +41,6 @@ def rows(count: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def client(server):
-    with server.client() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def tagger(client: Hanlin, tmp_path_factory: pytest.TempPathFactory) -> dict:
     """A network trained on 200 rows, compressed and served as `tagger`."""
     path: Path = tmp_path_factory.mktemp("rows") / "names.jsonl"

@@ -19,12 +19,6 @@ PACKAGES = Path(__file__).parents[2] / "build" / "packages"
 TEXTS = ["The parcel arrived broken.", "My package was damaged on arrival.", "We had pasta for dinner."]
 
 
-@pytest.fixture(scope="module")
-def client(server):
-    with server.client() as found:
-        yield found
-
-
 def take_in(client: Hanlin, name: str, folder: Path, task: str, **options: object) -> dict:
     files = [file.model_dump() for file in client.blobs.upload(folder)]
     config = {"name": name, "files": files, "task": task, **options}

@@ -22,6 +22,7 @@ import httpx
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+from tests.app.callers import Threads
 
 from hanlin.client import Deployment, Hanlin
 
@@ -46,7 +47,7 @@ def client(tried) -> Iterator[Hanlin]:
         yield found
 
 
-class Callers:
+class Callers(Threads):
     """Ask one endpoint without pause and without retrying. `versions` counts who answered, `problems` all that was no answer."""
 
     def __init__(self, server, endpoint: str, *, text: str = TEXT, count: int = 4) -> None:
@@ -54,9 +55,8 @@ class Callers:
         self.bodies: dict[str, set[bytes]] = {}
         self.problems: list[str] = []
         self._server, self._path, self._text = server, f"/models/{endpoint}", text
-        self._is_over = threading.Event()
         self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._call) for _ in range(count)]
+        super().__init__(count)
 
     @property
     def answered(self) -> int:
@@ -66,9 +66,9 @@ class Callers:
         """So many more answers."""
         until(lambda wanted=self.answered + more: self.answered >= wanted or bool(self.problems))
 
-    def _call(self) -> None:
+    def call(self) -> None:
         with client_of(self._server) as client:
-            while not self._is_over.is_set():
+            while not self.is_over.is_set():
                 try:
                     answer = client.post(self._path, json={"inputs": self._text})
                 except httpx.HTTPError as error:
@@ -81,16 +81,6 @@ class Callers:
                     version = version_of(answer)
                     self.versions[version] += 1
                     self.bodies.setdefault(version, set()).add(answer.content)
-
-    def __enter__(self) -> Callers:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._is_over.set()
-        for thread in self._threads:
-            thread.join()
 
 
 def client_of(server) -> httpx.Client:

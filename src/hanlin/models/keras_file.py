@@ -83,6 +83,7 @@ def _of_zip(path: Path) -> JsonObject:
                 check_weights(weights, path)
             return _object(archive.read("config.json"), path)
     except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError, ValueError) as error:
+        # What zipfile raises for a damaged, cut off, encrypted (RuntimeError) or foreign (NotImplementedError) archive: told to the user.
         raise _broken(path, "no whole Keras file", details=str(error)) from error
 
 

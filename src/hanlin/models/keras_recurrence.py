@@ -32,8 +32,13 @@ def fused() -> Iterator[None]:
             setattr(backend, name, function)
 
 
+def _no_kernel(layer: str) -> NotImplementedError:
+    """The sign by which Keras asks a backend for its fused kernel: it catches it and runs the steps one by one, to the same numbers."""
+    return NotImplementedError(f"torch has no fused kernel for {layer}")
+
+
 def _unsupported(*_arguments: Any, **_options: Any) -> Any:
-    raise NotImplementedError  # Keras's own sign that a backend has no fused kernel: it then runs the steps one by one
+    raise _no_kernel("layers in both directions")
 
 
 def _lstm(
@@ -57,7 +62,7 @@ def _gru(
     return_sequences: bool = False, go_backwards: bool = False, unroll: bool = False, reset_after: bool = True,
 ) -> Any:  # fmt: skip
     if not reset_after:
-        raise NotImplementedError
+        raise _no_kernel("a GRU that resets before its product")
     units = _units(recurrent_kernel, activation, recurrent_activation)
     # Keras says z, r, h, torch r, z, n; both keep z of the old state.
     order = np.concatenate([np.arange(units, 2 * units), np.arange(units), np.arange(2 * units, 3 * units)])
@@ -76,7 +81,7 @@ def _units(recurrent_kernel: Any, activation: Any, recurrent_activation: Any) ->
     from keras.src import activations
 
     if activation is not activations.tanh or recurrent_activation is not activations.sigmoid:
-        raise NotImplementedError
+        raise _no_kernel("other activations than tanh and sigmoid")
     return int(recurrent_kernel.shape[0])
 
 
