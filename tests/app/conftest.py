@@ -198,9 +198,9 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def make_encoder() -> Callable[..., Path]:
     """`make_encoder(folder, words)`: a BERT of random weights, small enough to learn in seconds, that knows the words; bare, or of the
-    class `kind` of transformers."""
+    class `kind` of transformers, with more settings."""
 
-    def make(folder: Path, words: list[str], kind: str = "BertModel") -> Path:
+    def make(folder: Path, words: list[str], kind: str = "BertModel", **more: object) -> Path:
         import torch
         import transformers
 
@@ -219,7 +219,7 @@ def make_encoder() -> Callable[..., Path]:
             "intermediate_size": 64,
             "max_position_embeddings": 64,
         }
-        getattr(transformers, kind)(transformers.BertConfig(vocab_size=len(known), **sizes)).save_pretrained(folder)
+        getattr(transformers, kind)(transformers.BertConfig(vocab_size=len(known), **sizes, **more)).save_pretrained(folder)
         return folder
 
     return make

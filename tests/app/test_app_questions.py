@@ -42,7 +42,7 @@ def reader(client: Hanlin, make_encoder: Callable[..., Path], tmp_path_factory: 
     added = client.datasets.add("words", folder / "words.json", task="question-answering", options={"format": "squad"})
     report = client.jobs.wait(added.id, timeout=120).result
     words = [*FILLER, *PLACES, *TIMES, "where", "when"]
-    base = make_encoder(folder / "base", words, "BertForSequenceClassification")
+    base = make_encoder(folder / "base", words, "BertForSequenceClassification", id2label={0: "a", 1: "b"})
     files = [file.model_dump() for file in client.blobs.upload(base)]
     taken = {"name": "base", "files": files, "task": "text-classification"}
     client.jobs.wait(client.jobs.submit("import", taken).id, timeout=300)
