@@ -11,6 +11,7 @@ import numpy.typing as npt
 from hanlin.tasks.few_rows import few_test_rows, stored
 from hanlin.tasks.metrics import ClassScore
 from hanlin.tasks.ranking_metrics import ScalarMetrics, correlation, ranks, resampled
+from hanlin.tasks.useless import nothing_found_right
 from hanlin.types import JsonObject, JsonValue
 
 Flags = npt.NDArray[np.bool_]  # (rows, labels)
@@ -51,7 +52,9 @@ class MultiLabelMetrics:
         return {
             "problem": "multi-label", "rows": self.rows, "accuracy": self.accuracy, "micro_f1": self.micro_f1, "macro_f1": self.macro_f1,
             "auc": self.auc, "map": self.map, "interval": list(self.interval), "per_class": per_class,
-            "warnings": stored(few_test_rows(self.rows)),
+            "warnings": stored(
+                few_test_rows(self.rows), nothing_found_right(self.micro_f1, sum(item.support for item in self.per_class))
+            ),
         }  # fmt: skip
 
 

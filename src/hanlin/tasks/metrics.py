@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.tasks.few_rows import few_test_rows, stored
+from hanlin.tasks.useless import no_better_than_constant
 from hanlin.types import JsonObject, JsonValue
 
 ECE_BINS = 15
@@ -67,7 +68,7 @@ class Metrics:
             "interval": list(self.interval),
             "per_class": per_class,
             "confusion": [list(row) for row in self.confusion],
-            "warnings": stored(few_test_rows(self.rows)),
+            "warnings": stored(few_test_rows(self.rows), no_better_than_constant(self.accuracy, [sum(row) for row in self.confusion])),
         }
 
 

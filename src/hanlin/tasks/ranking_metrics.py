@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from hanlin.tasks.few_rows import few_test_rows, stored
 from hanlin.tasks.metrics import RESAMPLES, TAIL
+from hanlin.tasks.useless import no_answer_right
 from hanlin.types import JsonObject
 
 Values = npt.NDArray[np.float64]
@@ -42,7 +43,7 @@ class ScalarMetrics:
             "rows": self.rows,
             **self.values,
             "interval": list(self.interval),
-            "warnings": stored(few_test_rows(self.rows)),
+            "warnings": stored(few_test_rows(self.rows), no_answer_right(self.rows, self.values)),
         }
         return found | ({"signatures": dict(self.signatures)} if self.signatures else {})
 

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from hanlin.tasks.entities import split_label
 from hanlin.tasks.few_rows import few_test_rows, stored
 from hanlin.tasks.metrics import RESAMPLES, TAIL, ClassScore
+from hanlin.tasks.useless import nothing_found_right
 from hanlin.types import JsonObject, JsonValue
 
 NOT_JUDGED, ROW_END = -1, -2  # gold of a later piece of a word, and of what stands between rows (special tokens)
@@ -56,7 +57,7 @@ class SpanMetrics:
         return {
             "rows": self.rows, "precision": self.precision, "recall": self.recall, "f1": self.f1, "macro_f1": self.macro_f1,
             "accuracy": self.accuracy, "interval": list(self.interval), "per_class": per_class,
-            "warnings": stored(few_test_rows(self.rows)),
+            "warnings": stored(few_test_rows(self.rows), nothing_found_right(self.f1, sum(item.support for item in self.per_class))),
         }  # fmt: skip
 
 
