@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
+from hanlin.cli.answers import show
 from hanlin.cli.failures import report
 from hanlin.cli.shape import figure
+from hanlin.client import Dataset, DatasetVersion
+from hanlin.client.sync import Datasets
 from hanlin.errors import PermissionDenied
 from hanlin.tasks.few_rows import few_rows_for_budget, few_test_rows, stored
 
@@ -30,7 +34,7 @@ def language(request: pytest.FixtureRequest, run, monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.usefixtures("world")
 def test_the_report_names_the_columns_that_were_taken(run, reviews: Path, language: str) -> None:
-    words = {"en": "columns taken: text from “review”, label from “y”", "zh": "所用的列：text 取自“review”, label 取自“y”"}[language]
+    words = {"en": "columns taken: text from “review”, label from “y”", "zh": "所用的列：text 取自“review”，label 取自“y”"}[language]
     assert words in run("dataset", "add", "reviews-zh", str(reviews)).out
     assert words in run("dataset", "show", "reviews-zh").out
 
@@ -139,3 +143,47 @@ def test_a_certificate_without_labelled_rows_gets_no_plain_tick(run, standin, la
     monkeypatch.setitem(model["versions"][0]["certificates"][0]["report"], "is_agreement_only", True)
     assert words in run("model", "list").out
     assert words in run("model", "show", "sentiment-zh").out
+
+
+@pytest.mark.usefixtures("world")
+def test_rows_without_labels_are_counted_by_split(run, monkeypatch: pytest.MonkeyPatch, language: str) -> None:
+    report = {"rows": {"train": 80, "validation": 12, "test": 8}, "rows_kept": 100, "rows_read": 100, "labels": {}}
+    versions = [DatasetVersion(number=1, rows=100, digest="0" * 64, report=report)]
+    monkeypatch.setattr(Datasets, "get", lambda _, name: Dataset(name=name, task="translation", versions=versions))
+    out = run("dataset", "show", "pairs").out
+    head, split = {"en": ("split", "validation"), "zh": ("划分", "验证")}[language]
+    assert re.search(rf"{head}.*\n(.*\n)*.*{split}\s+12\s+12\.0 %", out), out
+    assert {"en": "label", "zh": "标签"}[language] not in out
+
+
+def test_a_job_tells_its_options_and_what_goes_on_from_it(run, world, language: str) -> None:
+    world.results["train"] = {"model": "sentiment-zh", "version": 1}
+    run("train", "--dataset", "d", "--model", "lstm", "--name", "n", "--epochs", "3", "--set", "rates=[1,2]", "--no-wait")
+    next_step = {"en": "next: hanlin compress sentiment-zh:1", "zh": "下一步：hanlin compress sentiment-zh:1"}[language]
+    assert next_step in run("job", "wait", "job-1").out
+    shown = run("job", "show", "job-1").out
+    options = shown.partition({"en": "options", "zh": "选项"}[language])[2]
+    assert re.search(r"epochs\s+3", options)
+    assert re.search(r"rates\s+\[1, 2\]", options)
+    assert re.search({"en": r"publish\s+yes", "zh": r"发布\s+是"}[language], shown)
+
+
+@pytest.mark.usefixtures("world")
+def test_the_id_of_an_endpoint_is_no_column(run, language: str) -> None:
+    out = run("endpoint", "show", "sentiment").out
+    assert {"en": "id column", "zh": "标识列"}[language] not in out
+    assert re.search({"en": r"(?m)^\W*id\b", "zh": r"(?m)^\W*编号"}[language], out), out
+
+
+def test_a_tagger_that_finds_nothing_says_so(capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    for language, words in (("en", "nothing found"), ("zh", "未找到")):
+        monkeypatch.setenv("HANLIN_LANG", language)
+        show(["no names here", "Ada"], [[], [{"entity_group": "PER", "word": "Ada", "score": 0.9, "start": 0, "end": 3}]])
+        assert [words in line for line in capsys.readouterr().out.splitlines() if "names" in line or "Ada" in line] == [True, False]
+
+
+@pytest.mark.usefixtures("world")
+def test_an_option_for_another_task_is_named(run) -> None:
+    done = run("predict", "sentiment", "x", "--query", "y")
+    assert done.status == 2
+    assert "--query is for endpoints of the task reranking; the task of sentiment is text-classification" in done.err.replace("\n", " ")

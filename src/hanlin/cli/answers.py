@@ -84,8 +84,9 @@ def _entities(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:
         shown = _short(text)
         for item in items(answer) or [None]:
             label = words(part(item, "entity_group") or part(item, "entity"))
+            word = say("predict.nothing_found") if item is None else words(part(item, "word"))
             place = f"{words(part(item, 'start'))}–{words(part(item, 'end'))}" if item is not None else ""
-            rows.append((shown, words(part(item, "word")), cell(label, "bold"), percent(part(item, "score")), place))
+            rows.append((shown, word, cell(label, "bold"), percent(part(item, "score")), place))
             shown = ""
     names = [say("column.text"), say("column.word"), say("column.label"), say("column.score"), say("column.place")]
     SCREEN.show(grid(names, rows, right=(3, 4)))

@@ -13,7 +13,7 @@ from hanlin.cli.options import EndpointName, JsonFlag, Wait, add_command, connec
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import items, part, words
 from hanlin.cli.warnings import tell_warnings
-from hanlin.cli.words import name_of, say
+from hanlin.cli.words import headed, listed, name_of, say
 from hanlin.errors import InvalidInput
 from hanlin.types import MAX_CACHE_TTL_S, MAX_CANARY, MAX_SHADOW, Isolation, LongText
 
@@ -154,7 +154,7 @@ def list_(json: JsonFlag = False) -> None:
     SCREEN.show(grid(columns, rows, right=(4,)))
     for item in found:
         if item.reason:
-            SCREEN.line(f"{item.endpoint}: {item.reason}")
+            SCREEN.line(headed(item.endpoint, words(item.reason)))
 
 
 def show(endpoint: EndpointName, json: JsonFlag = False) -> None:
@@ -187,7 +187,7 @@ def _show(found: Endpoint, json: bool) -> None:
             grid(
                 [say("column.endpoint"), found.endpoint],
                 [
-                    (name_of("field", name), _value(name, value))
+                    (name_of("field", "endpoint_id" if name == "id" else name), _value(name, value))
                     for name, value in document.items()
                     if name not in ("endpoint", "said", "trial") and value not in (None, "", [], ())
                 ],
@@ -205,7 +205,7 @@ def _value(name: str, value: object) -> str:
         return name_of("long_text", words(value))
     if name == "cache_ttl_s":
         return say("endpoint.cache", seconds=value) if value else say("endpoint.no_cache")
-    return ", ".join(map(words, value)) if isinstance(value, list) else words(value)
+    return listed(map(words, value)) if isinstance(value, list) else words(value)
 
 
 def tasks(json: JsonFlag = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_module
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,6 +11,7 @@ from hanlin.cli import batch, show_model
 from hanlin.cli.options import JsonFlag, add_command, connect, group
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.shape import moment, pairs, part, words
+from hanlin.cli.training import tell_next
 from hanlin.cli.waiting import figures, wait_for
 from hanlin.cli.words import name_of, say
 from hanlin.messages import terminal_language
@@ -80,6 +82,7 @@ def wait(
         SCREEN.document(job.model_dump(mode="json"))
     else:
         _print(job)
+        tell_next(job)
 
 
 def logs(job_id: JobId, json: JsonFlag = False) -> None:
@@ -111,6 +114,7 @@ def _print(job: Job) -> None:
     ]  # fmt: skip
     SCREEN.show(grid(["", ""], about))
     _section("request", _facts(job.config))
+    _section("options", [(name, _option(value)) for name, value in pairs(part(job.config, "options")) if value is not None])
     _section("progress", [("", _progress(job))] if _progress(job) else [])
     if job.state == "failed":
         error, language = job_error(job), terminal_language()
@@ -137,12 +141,19 @@ def _facts(found: object) -> list[tuple[str, object]]:
     ]
 
 
+def _option(value: object) -> str:
+    """An option's value as it is written to `--set`."""
+    return value if isinstance(value, str) else json_module.dumps(value, ensure_ascii=False)
+
+
 def _state(job: Job) -> Text:
     return cell(name_of("state", job.state), STYLES.get(job.state, ""))
 
 
 def _value(name: str, value: object) -> str:
-    return name_of("target", words(value)) if name == "target" else words(value)
+    if isinstance(value, bool):
+        return say("value.true" if value else "value.false")
+    return name_of(name, words(value)) if name in {"target", "state"} else words(value)
 
 
 def _progress(job: Job, limit: int = 6) -> str:
@@ -157,4 +168,6 @@ def _took(job: Job) -> str:
     if job.started_at is None or job.ended_at is None:
         return ""
     seconds = (job.ended_at - job.started_at).total_seconds()
-    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
+    if seconds < 60:
+        return say("took.seconds", seconds=f"{seconds:.1f}")
+    return say("took.minutes", minutes=int(seconds // 60), seconds=f"{int(seconds % 60):02d}")

@@ -15,7 +15,7 @@ from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import moment, pairs, part
 from hanlin.cli.waiting import see_through, uploading
 from hanlin.cli.warnings import tell_warnings
-from hanlin.cli.words import name_of, say
+from hanlin.cli.words import listed, name_of, say
 from hanlin.errors import InvalidInput
 from hanlin.messages.figures import measured
 from hanlin.types import ModelRef
@@ -96,7 +96,7 @@ def show(reference: Reference, json: JsonFlag = False) -> None:
         return
     show_model.show(model, model.version(parsed))
     if len(model.versions) > 1:
-        others = ", ".join(f":{version.number} {name_of('state', version.state)}" for version in model.versions)
+        others = listed(f":{version.number} {name_of('state', version.state)}" for version in model.versions)
         SCREEN.line(say("model.versions", versions=others))
 
 

@@ -86,6 +86,8 @@ def _ask(hanlin: Hanlin, endpoint: str, texts: list[JsonValue], query: str | Non
             return _rows(answer.value)
         return _ask_many(hanlin, endpoint, texts, parameters)
     except InvalidInput as error:
+        if option := "--query" if query is not None else "--question" if isinstance(texts[0], dict) else "":
+            _check_option(hanlin, endpoint, option)
         raise _in_our_words(error, parameters.get("long_text")) from error
     except NotFound as error:
         raise _with_deploy(hanlin, error, endpoint) from error
@@ -100,6 +102,14 @@ def _ask_many(hanlin: Hanlin, endpoint: str, texts: list[JsonValue], parameters:
         _tell_long(answer, start)
         found.append(answer.value)
     return found
+
+
+def _check_option(hanlin: Hanlin, endpoint: str, option: str) -> None:
+    """Raises InvalidInput (`option_of_another_task`) where the endpoint's task is not the one that `option` is for."""
+    needed = {"--query": "reranking", "--question": "question-answering"}[option]
+    task = hanlin.describe(endpoint).task
+    if task and task != needed:
+        raise InvalidInput("option_of_another_task", option=option, needed=needed, endpoint=endpoint, task=task)
 
 
 def _with_deploy(hanlin: Hanlin, error: NotFound, name: str) -> HanlinError:

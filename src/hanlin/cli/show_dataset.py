@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.shape import figure, items, moment, number, pairs, part, words
 from hanlin.cli.warnings import show_warnings
-from hanlin.cli.words import say
+from hanlin.cli.words import listed, say
 from hanlin.errors import NotFound
 from hanlin.messages import terminal_language
 
@@ -29,7 +29,11 @@ def show(dataset: Dataset, wanted: int | None = None) -> None:
     if version is None:
         raise NotFound("version_missing", reference=f"{dataset.name}:{wanted or 1}")
     report = version.report
-    SCREEN.show(cell(f"{dataset.name}:{version.number}", "bold"), *facts(dataset, version), counts(report.get("labels")))
+    SCREEN.show(
+        cell(f"{dataset.name}:{version.number}", "bold"),
+        *facts(dataset, version),
+        counts(report.get("labels")) if report.get("labels") else splits(report.get("rows")),
+    )
     if (lengths := part(report, "lengths")) is not None:
         SCREEN.show(grid([say("column.length"), *LENGTHS], [["", *(figure(part(lengths, name)) for name in LENGTHS)]], right=range(1, 6)))
     show_warnings(report)
@@ -51,18 +55,15 @@ def facts(dataset: Dataset, version: DatasetVersion) -> Iterable[RenderableType]
     yield cell(say("dataset.rows", kept=kept, read=read))
     if isinstance(columns := part(report, "columns"), dict) and columns:
         taken = [say("dataset.column", column=name, header=words(header)) for name, header in columns.items()]
-        yield cell(say("dataset.columns", columns=", ".join(taken)))
+        yield cell(say("dataset.columns", columns=listed(taken)))
     for name in PROBLEMS:
         if total := _total(report.get(name)):
-            places = ", ".join(
+            places = [
                 f"{words(part(row, 'file'))}:{words(part(row, 'line'))}" for row in items(part(report.get(name), "first"))[:MAX_PLACES]
-            )
-            dropped = (
-                f", {say('dataset.conflict_rows', rows=figure(rows))}"
-                if name == "conflicts" and (rows := report.get("conflict_rows"))
-                else ""
-            )
-            yield cell(f"{say(f'dataset.{name}')} {figure(total)}{f' ({places}, …)' if places else ''}{dropped}", "yellow")
+            ]
+            told = f"{say(f'dataset.{name}')} {figure(total)}" + (f" ({listed([*places, '…'])})" if places else "")
+            dropped = report.get("conflict_rows") if name == "conflicts" else None
+            yield cell(listed([told, say("dataset.conflict_rows", rows=figure(dropped))]) if dropped else told, "yellow")
     about = [dataset.task, words(report.get("encoding")), words(report.get("language")), moment(version.created_at), version.digest[:12]]
     yield cell(" · ".join(item for item in about if item), "dim")
 
@@ -70,6 +71,21 @@ def facts(dataset: Dataset, version: DatasetVersion) -> Iterable[RenderableType]
 def _total(value: object) -> object:
     """How many there are: a number itself, or the total beside the first examples."""
     return value if number(value) is not None else part(value, "total")
+
+
+def splits(rows: object) -> RenderableType:
+    """Rows by split, where they have no labels to be counted by."""
+    total = sum(number(part(rows, split)) or 0 for split in SPLITS) or 1
+    body = [
+        (
+            say(f"column.{split}"),
+            figure(part(rows, split)),
+            f"{100 * (count := number(part(rows, split)) or 0) / total:.1f} %",
+            "█" * round(20 * count / total),
+        )
+        for split in SPLITS
+    ]
+    return grid([say("column.split"), say("column.rows"), say("column.share"), ""], body, right=(1, 2))
 
 
 def counts(labels: object) -> RenderableType:

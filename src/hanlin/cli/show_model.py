@@ -9,7 +9,7 @@ from hanlin.cli import show_study
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.shape import figure, items, moment, number, pairs, part, percent, size, words
 from hanlin.cli.warnings import show_warnings
-from hanlin.cli.words import name_of, say
+from hanlin.cli.words import headed, name_of, say
 from hanlin.messages import terminal_language
 from hanlin.messages.figures import figure_name, figure_value, figure_with_interval, measured
 from hanlin.messages.said import Said
@@ -193,7 +193,7 @@ def _reasons(evidence: Iterable[tuple[str, object]]) -> None:
         said, status = Said.from_json(part(row, "said")), words(part(row, "status"))
         reason = said.text(terminal_language()) if said else words(part(row, "reason"))
         if reason and status != "ok":
-            SCREEN.show(cell(f"{name}: {name_of('state', status)}: {reason}", STATES.get(status, "")))
+            SCREEN.show(cell(headed(name, headed(name_of("state", status), reason)), STATES.get(status, "")))
 
 
 def is_agreement_only(certificate: Certificate) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hanlin.cli.screen import SCREEN, cell, grid
 from hanlin.cli.shape import items, number, pairs, part, percent, words
-from hanlin.cli.words import name_of, say
+from hanlin.cli.words import headed, name_of, say
 from hanlin.messages import terminal_language
 from hanlin.messages.said import Said
 
@@ -40,7 +40,7 @@ def _row(trial: object, *, is_best: bool) -> list[object]:
     value, seconds, state = number(part(trial, "value")), number(part(trial, "seconds")), words(part(trial, "state"))
     told = ", ".join(f"{name}={_short(option)}" for name, option in pairs(part(trial, "options")))
     if (reason := Said.from_json(part(trial, "reason"))) is not None:
-        told = f"{told}: {reason.text(terminal_language())}"
+        told = headed(told, reason.text(terminal_language()))
     elif part(trial, "is_usual") is True:
         told = f"{told} ({say('study.usual')})"
     return [

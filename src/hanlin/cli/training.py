@@ -117,15 +117,15 @@ def run_job(kind: str, config: JsonObject, *, wait: bool, json: bool) -> None:
     with connect() as hanlin:
         if ended := see_through(hanlin, hanlin.jobs.submit(kind, config), wait=wait, json=json):
             show_model.result(hanlin, ended)
-            _tell_next(ended, is_published=config.get("publish") is not False)
+            tell_next(ended)
 
 
-def _tell_next(job: Job, *, is_published: bool) -> None:
+def tell_next(job: Job) -> None:
     """The command that goes on from a version that was made."""
     name, number = words(part(job.result, "model")).partition(":")[0], words(part(job.result, "version"))
     key = {"train": "trained", "tune": "trained", "compress": "compressed"}.get(job.kind)
     if key and name and number:
-        word = key if is_published else "unpublished"
+        word = key if job.config.get("publish") is not False else "unpublished"
         SCREEN.line(say(f"next.{word}", model=f"{name}:{number}", name=name))
 
 

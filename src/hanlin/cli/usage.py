@@ -38,19 +38,26 @@ def translate(fault: Exception, app: typer.Typer, arguments: Sequence[str]) -> I
         return InvalidInput("flag_with_value" if "does not take" in message else "option_without_value", option=option, command=command)
     if kind == "MissingParameter":
         return InvalidInput("parameter_missing", name=_name_of(fault), command=command)
-    return _bad_value(fault, message, command) if kind == "BadParameter" else _bad_words(message, command)
+    return _bad_value(fault, message, command) if kind == "BadParameter" else _bad_words(app, message, command)
 
 
-def _bad_words(message: str, command: str) -> InvalidInput:
+def _bad_words(app: typer.Typer, message: str, command: str) -> InvalidInput:
     """Words too many, too few, or that are no command."""
     if found := _EXTRA.search(message):
         return InvalidInput("extra_arguments", text=shorten(found.group(1), 200), command=command)
     if message.startswith("No such command"):
         name, *near = _QUOTED.findall(message) or ["?"]
+        near = [*_of_groups(app, name), *near] if command == "hanlin" else near
         return InvalidInput("no_such_command", name=shorten(name), near=", ".join(near) or "--help", command=command)
     if message.startswith("Missing command"):
         return InvalidInput("command_missing", command=command)
     return InvalidInput("usage_wrong", problem=shorten(message, 200), command=command)
+
+
+def _of_groups(app: typer.Typer, name: str) -> list[str]:
+    """The commands of groups that are called `name`, such as `model import`."""
+    groups = getattr(get_command(app), "commands", {})
+    return [f"{group} {name}" for group, command in groups.items() if name in getattr(command, "commands", {})]
 
 
 def _bad_value(fault: Exception, message: str, command: str) -> InvalidInput:

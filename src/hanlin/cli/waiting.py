@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import typer
 
 from hanlin.cli.screen import SCREEN, clean
-from hanlin.cli.words import name_of, say
+from hanlin.cli.words import headed, name_of, say
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -114,18 +114,18 @@ class _Lines:
         self._title = title
         self._tenth = -1
         self._shown_at = float("-inf")
-        SCREEN.note(f"{title}: {say('wait.waits')}")
+        SCREEN.note(headed(title, say("wait.waits")))
 
     def event(self, event: JobEvent) -> None:
         for line in event.message.splitlines():
-            SCREEN.note(f"{self._title}: {line}")
+            SCREEN.note(headed(self._title, line))
         if event.kind != "progress":
             return
         tenth = 10 * event.step // event.total if event.total else 0
         if tenth != self._tenth or time.monotonic() - self._shown_at > LINE_EVERY_S:
             self._tenth, self._shown_at = tenth, time.monotonic()
             of = f"/{event.total}" if event.total else ""
-            SCREEN.note(f"{self._title}: {event.step}{of} {figures(event.metrics)}".rstrip())
+            SCREEN.note(headed(self._title, f"{event.step}{of} {figures(event.metrics)}".rstrip()))
 
 
 def figures(metrics: Mapping[str, float], limit: int = 6) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import tomllib
+from collections.abc import Iterable
 from importlib import resources
 
 from hanlin.messages import terminal_language
@@ -20,6 +21,16 @@ def table() -> dict[str, tuple[str, str]]:
 def say(key: str, /, **params: object) -> str:
     """The words of `key` in the language in force, placeholders filled."""
     return table()[key][terminal_language() == "zh"].format_map(params) if params else table()[key][terminal_language() == "zh"]
+
+
+def listed(parts: Iterable[str]) -> str:
+    """The parts with the commas of the language in force."""
+    return ("，" if terminal_language() == "zh" else ", ").join(parts)
+
+
+def headed(head: str, rest: str) -> str:
+    """`head: rest`, with the colon of the language in force."""
+    return f"{head}{'：' if terminal_language() == 'zh' else ': '}{rest}"
 
 
 def name_of(section: str, name: str | None) -> str:

@@ -69,7 +69,8 @@ class Asking:
         row = self._ids(re.sub(pattern, _HOLE, text.replace(_HOLE, _OTHER)), index)
         places = [place for place, token in enumerate(row) if token == self.mask_id]
         if not spans or len(places) != len(spans):
-            raise InvalidInput("no_mask", index=index, mask=self.mask)
+            other = " / ".join(mask for mask in MASKS if mask != self.mask)
+            raise InvalidInput("no_mask", index=index, mask=self.mask, other=other)
         if len(row) > self.encoder.max_length:
             row, places = self._fit(row, places, index, long_text)
             self.cut.append(index)

@@ -91,6 +91,8 @@ def routes(world: World) -> list[Route]:
             return JSONResponse(OTHER_TASKS[endpoint](body["inputs"], body.get("parameters", {})))
         if endpoint not in ("sentiment", "mood"):
             return error(404, "NotFound", "not_found", f"there is no endpoint {endpoint}", "`hanlin endpoint list` shows them.")
+        if isinstance(body["inputs"], dict):
+            return error(422, "InvalidInput", "invalid_inputs", "inputs must be a text or a list of texts, not object")
         texts = [body["inputs"]] if isinstance(body["inputs"], str) else body["inputs"]
         for index, text in enumerate(texts):
             if not text:
