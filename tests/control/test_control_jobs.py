@@ -156,6 +156,7 @@ def test_a_task_that_is_not_the_datasets_is_refused(platform, owner) -> None:
     with pytest.raises(Conflict) as caught:
         jobs.submit(platform, owner, kind="train", config={"dataset": "rows", "model": "lstm", "name": "x"})
     assert caught.value.code == "task_mismatch"
+    assert all("`--task translation`" in caught.value.advice(language) for language in ("en", "zh"))
     assert jobs.list_jobs(platform, owner) == []
 
 

@@ -203,6 +203,13 @@ def test_c116_what_cannot_be_trained_is_refused_with_the_reason(bench, rows, cod
     assert bench.refusal(("rows.csv", csv_of(rows))).code == code
 
 
+def test_all_labels_of_one_row_are_named_beside_what_was_left_out(bench):
+    found = bench.refusal(("rows.csv", csv_of([*ROWS, ("single", "lonely"), ("once", "rare"), ("", "lonely"), (" ", "rare")])))
+    assert (found.code, found.params["labels"], found.params["count"], found.params["bad"]) == ("class_too_small", "lonely, rare", 2, 2)
+    many = bench.refusal(("rows.csv", csv_of([*ROWS, *((f"row {index}", f"rare {index}") for index in range(6))])))
+    assert many.params["labels"] == "rare 0, rare 1, rare 2, rare 3, rare 4, …"
+
+
 def test_an_open_quotation_mark_is_told_in_one_language(bench):
     refusal = bench.refusal(("rows.csv", 'text,label\n"never closed,a\n'))
     assert refusal.code == "dataset_all_bad"

@@ -38,7 +38,7 @@ class Jobs:
 
     def wait(self, job_id: str, *, on_event: object) -> Job:
         assert callable(on_event)
-        on_event(JobEvent(seq=1, kind="message", message="x"))
+        on_event(JobEvent(seq=1, kind="message", message="evaluating on 9 test rows"))
         on_event(JobEvent(seq=2, kind="progress", step=1, total=2))
         self.followed = job_id
         return job(job_id, "succeeded").model_copy(update={"result": {"version": 1}})
@@ -62,7 +62,9 @@ def test_only_an_equal_job_that_has_not_ended_is_gone_on_with(there: tuple[Job, 
     client = SimpleNamespace(jobs=jobs)
     assert run_job(Narrator("en", steps=STEPS), client, "train", CONFIG) == {"version": 1}  # type: ignore[arg-type]
     assert jobs.followed == followed
-    assert ("continuing first, 75 %" in capsys.readouterr().out) == (followed == "first")
+    out = capsys.readouterr().out
+    assert ("continuing first, 75 %" in out) == (followed == "first")
+    assert "       evaluating on 9 test rows\n" in out
 
 
 @pytest.mark.parametrize(

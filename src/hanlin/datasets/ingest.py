@@ -34,6 +34,7 @@ from hanlin.tasks.labelled import read_gold
 from hanlin.types import shorten
 
 _BATCH_ROWS = 8192
+_MAX_NAMED = 5  # labels in a refusal
 _BATCH_CHARACTERS = 8 * 2**20
 
 
@@ -231,14 +232,19 @@ class _Ingest:
             return
         if len(labels) < 2:
             raise InvalidInput("dataset_one_class", labels=len(labels), rows=sum(rows.values()), bad=self._num_bad, conflicts=conflicts)
+        if small := [label for label, counts in labels if sum(counts) < 2]:
+            raise InvalidInput("class_too_small", labels=_listed(small), count=len(small), bad=self._num_bad, conflicts=conflicts)
         for label, counts in labels:
-            if sum(counts) < 2:
-                raise InvalidInput("class_too_small", label=shorten_label(label), rows=sum(counts))
             if not counts[0]:
                 raise InvalidInput("class_not_in_train", label=shorten_label(label), rows=sum(counts))
         for split, count in rows.items():
             if not count:
                 raise InvalidInput("dataset_split_empty", split=split, rows=sum(rows.values()))
+
+
+def _listed(labels: list[str]) -> str:
+    """The first few labels."""
+    return ", ".join([*map(shorten_label, labels[:_MAX_NAMED]), *(["…"] if len(labels) > _MAX_NAMED else [])])
 
 
 def _has_one_label(example: Example) -> bool:

@@ -29,11 +29,13 @@ def find_open(client: Hanlin, kind: str, config: JsonObject) -> Job | None:
 
 
 def follow(narrator: Narrator, client: Hanlin, job: Job) -> Mapping[str, object]:
-    """Follows a job with its progress shown; its result. Raises the job's own error."""
+    """Follows a job with its progress and messages shown; its result. Raises the job's own error."""
     done, total = _progress(job)
     with narrator.bar(done, total or None) as bar:
 
         def show(event: JobEvent) -> None:
+            for line in event.message.splitlines():
+                narrator.say(line)
             if event.kind == "progress":
                 bar.update(event.step, event.total or None, live_text(event.metrics))
 

@@ -32,7 +32,7 @@ def play(home: Path | None, *, port: int | None, serve: bool, is_fresh: bool) ->
         with narrator.step("step_server"):
             server = DemoServer(stage, port=free_port() if is_fresh and not is_port_named else settings.port)
             narrator.found("found_server" if server.is_ours else "found_server_old", url=server.url, key_file=server.key_file)
-        with Hanlin(server.url, server.key_file.read_text().strip(), timeout=120) as client:
+        with Hanlin(server.url, server.key_file.read_text().strip(), timeout=120, language=language) as client:
             stays = not is_fresh and (serve or not server.is_ours)
             tell(narrator, client, cache=cache, key_file=server.key_file, stays=stays)
         if stays and server.is_ours:
