@@ -187,3 +187,12 @@ def test_an_option_for_another_task_is_named(run) -> None:
     done = run("predict", "sentiment", "x", "--query", "y")
     assert done.status == 2
     assert "--query is for endpoints of the task reranking; the task of sentiment is text-classification" in done.err.replace("\n", " ")
+
+
+def test_the_time_of_a_job_is_in_the_readers_words(run, world, language: str) -> None:
+    run("train", "--dataset", "d", "--model", "lstm", "--name", "n", "--no-wait")
+    world.jobs["job-1"] |= {"state": "succeeded", "started_at": "2026-01-01T00:00:00Z", "ended_at": "2026-01-01T00:01:13Z"}
+    world.jobs["job-1"]["result"] = {"state": "published"}
+    shown = run("job", "show", "job-1").out
+    assert {"en": "1 min 13 s", "zh": "1 分 13 秒"}[language] in shown
+    assert re.search({"en": r"state\s+published", "zh": r"状态\s+已发布"}[language], shown)

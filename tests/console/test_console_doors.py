@@ -45,6 +45,13 @@ def test_without_a_session_every_page_answers_401(visitor, method: str, path: st
     assert "sentiment" not in answer.text.replace(path, "")
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_a_program_at_the_console_is_told_where_to_sign_in(visitor, language: str) -> None:
+    answer = visitor.get("/", headers={"accept": "*/*", "accept-language": language})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (401, "console_signed_out")
+    assert "/console/login" in answer.json()["error"]["next"]
+
+
 @pytest.mark.parametrize("path", [path for method, path in paths() if method == "GET"])
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_every_page_carries_the_policy_and_nothing_inline(member, path: str, language: str) -> None:
