@@ -15,6 +15,7 @@ from hanlin.cli.shape import figure
 from hanlin.client import Dataset, DatasetVersion
 from hanlin.client.sync import Datasets
 from hanlin.errors import PermissionDenied
+from hanlin.tasks.base import TASKS
 from hanlin.tasks.few_rows import few_rows_for_budget, few_test_rows, stored
 
 
@@ -184,9 +185,12 @@ def test_a_tagger_that_finds_nothing_says_so(capsys, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.usefixtures("world")
 def test_an_option_for_another_task_is_named(run) -> None:
-    done = run("predict", "sentiment", "x", "--query", "y")
-    assert done.status == 2
-    assert "--query is for endpoints of the task reranking; the task of sentiment is text-classification" in done.err.replace("\n", " ")
+    for more in (["--query", "y"], ["--question", "y", "--documents"]):
+        done = run("predict", "sentiment", "x", *more)
+        assert done.status == 2
+        needed = {"--query": "reranking", "--question": "question-answering"}[more[0]]
+        words = f"{more[0]} is for endpoints of the task {needed}; the task of sentiment is text-classification"
+        assert words in done.err.replace("\n", " ")
 
 
 def test_the_time_of_a_job_is_in_the_readers_words(run, world, language: str) -> None:
@@ -196,3 +200,19 @@ def test_the_time_of_a_job_is_in_the_readers_words(run, world, language: str) ->
     shown = run("job", "show", "job-1").out
     assert {"en": "1 min 13 s", "zh": "1 分 13 秒"}[language] in shown
     assert re.search({"en": r"state\s+published", "zh": r"状态\s+已发布"}[language], shown)
+
+
+TOLD = {
+    "semantic-parsing": ["set_light", "area=kitchen  brightness=50  domain=light"],
+    "semantic-role-labelling": ["wrote", "ARG0 Ada  ARG1 a letter"],
+    "text-to-sql": ["SELECT COUNT(*) FROM books WHERE genre = 'history'"],
+}
+
+
+@pytest.mark.parametrize("task", TOLD)
+def test_meanings_frames_and_queries_have_tables_of_their_own(task: str, capsys, monkeypatch: pytest.MonkeyPatch, language: str) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    show(["a text"], [TASKS.get(task).example["response"]])
+    out = capsys.readouterr().out
+    assert all(word in out for word in TOLD[task]), out
+    assert {"en": "label", "zh": "标签"}[language] not in out

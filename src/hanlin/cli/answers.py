@@ -1,4 +1,4 @@
-"""Answers of endpoints on the screen, by what they look like: labels, vectors, entities, words for masks, answers, texts, or a ranking."""
+"""Answers of endpoints on the screen, by what they look like: labels, vectors, entities, meanings, texts, a ranking and more."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from hanlin.cli.screen import SCREEN, cell, grid
-from hanlin.cli.shape import items, number, part, percent, words
+from hanlin.cli.shape import items, number, pairs, part, percent, words
 from hanlin.cli.words import say
 from hanlin.types import JsonValue
 
@@ -32,6 +32,12 @@ def show(texts: Sequence[str], answers: Sequence[JsonValue], *, is_ranking: bool
         _answers(texts, answers)
     elif any(part(first, name) is not None for first in firsts for name in WRITTEN):
         _written(texts, answers)
+    elif any(part(first, "slots") is not None for first in firsts):
+        _meanings(texts, answers)
+    elif any(part(first, "predicate") is not None for first in firsts):
+        _frames(texts, answers)
+    elif any(part(first, "sql") is not None for first in firsts):
+        _queries(texts, answers)
     elif any(part(first, "word") is not None for first in firsts) or not firsts:
         _entities(texts, answers)
     else:
@@ -114,6 +120,35 @@ def _written(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:
         told = next((words(said) for name in WRITTEN if (said := part(found, name)) is not None), "")
         rows.append((_short(text), told + (" …" if part(found, "finish_reason") == "length" else "")))
     SCREEN.show(grid([say("column.text"), say("column.written")], rows))
+
+
+def _meanings(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:
+    rows = []
+    for text, answer in zip(texts, answers, strict=False):
+        found = (items(answer) or [None])[0]
+        slots = "  ".join(f"{slot}={words(value)}" for slot, value in pairs(part(found, "slots")))
+        rows.append((_short(text), cell(words(part(found, "intent")), "bold"), percent(part(found, "score")), slots))
+    SCREEN.show(grid([say(f"column.{name}") for name in ("text", "intent", "score", "slots")], rows, right=(2,)))
+
+
+def _frames(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:
+    rows = []
+    for text, answer in zip(texts, answers, strict=False):
+        shown = _short(text)
+        for frame in items(answer) or [None]:
+            verb = say("predict.nothing_found") if frame is None else cell(words(part(frame, "predicate")), "bold")
+            roles = "  ".join(f"{words(part(item, 'role'))} {words(part(item, 'word'))}" for item in items(part(frame, "arguments")))
+            rows.append((shown, verb, percent(part(frame, "score")), roles))
+            shown = ""
+    SCREEN.show(grid([say(f"column.{name}") for name in ("text", "predicate", "score", "roles")], rows, right=(2,)))
+
+
+def _queries(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:
+    rows = []
+    for text, answer in zip(texts, answers, strict=False):
+        found = (items(answer) or [None])[0]
+        rows.append((_short(text), cell(words(part(found, "sql")), "bold"), percent(part(found, "score"))))
+    SCREEN.show(grid([say(f"column.{name}") for name in ("text", "sql", "score")], rows, right=(2,)))
 
 
 def _ranking(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:

@@ -64,30 +64,32 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
     if truncate or window:
         parameters["long_text"] = "window" if window else "truncate"
     with connect() as hanlin:
-        if documents:
-            found = [hanlin.predict(endpoint, {"question": question, "documents": [*wanted]}, **parameters)]
-        else:
-            asked: list[JsonValue] = [*wanted] if question is None else [{"question": question, "context": text} for text in wanted]
-            found = _ask(hanlin, endpoint, asked, query, parameters)
+        whole: JsonObject | None = None
+        if query is not None:
+            whole = {"query": query, "texts": [*wanted]}
+        elif documents:
+            whole = {"question": question, "documents": [*wanted]}
+        asked: list[JsonValue] = [*wanted] if question is None else [{"question": question, "context": text} for text in wanted]
+        found = _ask(hanlin, endpoint, asked, whole, parameters)
     if not json:
         answers.show([question or ""] if documents else wanted, found, is_ranking=query is not None)
     else:
         SCREEN.document(found[0] if len(wanted) == 1 and file is None and query is None else found)
 
 
-def _ask(hanlin: Hanlin, endpoint: str, texts: list[JsonValue], query: str | None, parameters: JsonObject) -> list[JsonValue]:
-    """One answer a text, with a bar where there are many; a ranking is one call, because its texts are held against each other."""
+def _ask(hanlin: Hanlin, endpoint: str, texts: list[JsonValue], whole: JsonObject | None, parameters: JsonObject) -> list[JsonValue]:
+    """One answer a text, with a bar where there are many; `whole` is one call, because its texts are held against each other."""
     try:
-        if query is not None:
-            return _rows(hanlin.ask(endpoint, {"query": query, "texts": list(texts)}, **parameters).value)
+        if whole is not None:
+            return _rows(hanlin.ask(endpoint, whole, **parameters).value)
         if len(texts) <= ITEMS_A_CALL:
             answer = hanlin.ask(endpoint, list(texts), **parameters)
             _tell_long(answer, 0)
             return _rows(answer.value)
         return _ask_many(hanlin, endpoint, texts, parameters)
     except InvalidInput as error:
-        if option := "--query" if query is not None else "--question" if isinstance(texts[0], dict) else "":
-            _check_option(hanlin, endpoint, option)
+        if isinstance(first := whole or texts[0], dict):
+            _check_option(hanlin, endpoint, "--query" if "query" in first else "--question")
         raise _in_our_words(error, parameters.get("long_text")) from error
     except NotFound as error:
         raise _with_deploy(hanlin, error, endpoint) from error
@@ -107,7 +109,10 @@ def _ask_many(hanlin: Hanlin, endpoint: str, texts: list[JsonValue], parameters:
 def _check_option(hanlin: Hanlin, endpoint: str, option: str) -> None:
     """Raises InvalidInput (`option_of_another_task`) where the endpoint's task is not the one that `option` is for."""
     needed = {"--query": "reranking", "--question": "question-answering"}[option]
-    task = hanlin.describe(endpoint).task
+    try:
+        task = hanlin.describe(endpoint).task
+    except HanlinError:  # the refusal itself is told then
+        return
     if task and task != needed:
         raise InvalidInput("option_of_another_task", option=option, needed=needed, endpoint=endpoint, task=task)
 
