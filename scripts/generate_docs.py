@@ -29,7 +29,7 @@ from hanlin import client
 from hanlin.cli.application import build
 from hanlin.control.job_schemas import EXAMPLES
 from hanlin.settings import CLIENT_VARIABLES, Settings
-from hanlin.training.option_rules import CHOICES, REACHES, told_tasks
+from hanlin.training.option_rules import CHOICES, NEEDS, REACHES, told_tasks
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 NOTE = corpora_pages.NOTE
@@ -194,6 +194,8 @@ def options_page() -> str:
     for name, reach in REACHES.items():
         models = "all" if reach.models == CHOICES["model"] else ", ".join(f"`{model}`" for model in reach.models)
         lines.append(f"| `{name}` | {models} | {told_tasks(reach).replace('*', 'all')} |")
+    lines += ["", "Some need another one beside them (`option_needs_another`)；有些选项需要同时设置另一个选项：", ""]
+    lines += [f"- `{name}`: `{other}={' / '.join(str(value).lower() for value in values)}`" for name, (other, values) in NEEDS.items()]
     return "\n".join([*lines, ""])
 
 

@@ -17,7 +17,7 @@ from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig, preset
 from hanlin.training.examples import TrainData
 from hanlin.training.goals import watching
-from hanlin.training.option_rules import BUILT_IN, CHOICES, CLASSIFYING, REACHES, Case, applies, check_effects
+from hanlin.training.option_rules import BUILT_IN, CHOICES, CLASSIFYING, NEEDS, REACHES, Case, applies, check_effects
 from hanlin.training.ports import Silent
 from hanlin.training.search.space import Choices, Space
 from hanlin.training.train import train
@@ -83,6 +83,14 @@ OF_TASK: dict[str, dict[str, Any]] = {
     "reranking": {"loss": "listwise"}, "embedding": {"loss": "triplet", "adapter": "lora"}, "translation": {"adapter": "lora"},
     "text-generation": {"adapter": "lora"}, "fill-mask": {"adapter": "lora"},
 }  # fmt: skip
+
+
+def switched_on(name: str) -> dict[str, Any]:
+    """The option that `name` needs, where it needs one."""
+    if name not in NEEDS:
+        return {}
+    switch, values = NEEDS[name]
+    return {switch: values[0]}
 
 
 def other_value(name: str, config: TrainConfig) -> Any:
@@ -170,7 +178,7 @@ def test_an_option_that_does_nothing_is_refused_and_the_place_where_it_works_is_
             continue
         options = {**(BESIDE.get(name, {}) if name == "matryoshka_weights" else {}), name: value}
         if applies(name, Case(model, task, config.crf)):
-            TrainConfig.from_json(options, model=model, task=task)
+            TrainConfig.from_json(options | switched_on(name), model=model, task=task)
             continue
         with pytest.raises(InvalidInput) as refused:
             TrainConfig.from_json(options, model=model, task=task)
@@ -180,6 +188,37 @@ def test_an_option_that_does_nothing_is_refused_and_the_place_where_it_works_is_
         for value in (getattr(config, name), REACHES[name].off):  # to say what holds anyway is no mistake
             if value is not None and name != "text":
                 TrainConfig.from_json({name: value}, model=model, task=task)
+
+
+NEEDING: dict[str, Any] = {
+    "momentum": 0.5, "lora_rank": 4, "lora_alpha": 4.0, "lora_dropout": 0.1, "lora_targets": "all", "ngram_buckets": 64,
+    "ngram_dropout": 0.1,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NEEDS)
+def test_an_option_whose_switch_is_off_is_refused_and_says_which(name: str) -> None:
+    switch, values = NEEDS[name]
+    off = {"optimizer": "adamw", "adapter": "head", "ngrams": False}[switch]
+    model = "base" if switch == "adapter" else "lstm"
+    value = NEEDING[name]
+    beside = {"wide": False} if switch == "adapter" else {}
+    with pytest.raises(InvalidInput) as refused:
+        TrainConfig.from_json({**beside, switch: off, name: value}, model=model, task="text-classification")
+    assert refused.value.code == "option_needs_another"
+    assert switch in refused.value.message and str(values[0]).lower() in str(refused.value.params["right"])
+    TrainConfig.from_json({**beside, switch: off, name: getattr(preset(model), name)}, model=model, task="text-classification")
+    TrainConfig.from_json({**beside, switch: values[0], name: value}, model=model, task="text-classification")  # type: ignore[dict-item]  # as stored
+
+
+def test_a_search_tells_trials_whose_switch_is_off_nothing_of_the_option() -> None:
+    asked: dict[str, Any] = {"optimizer": ["sgd", "adamw"], "momentum": {"min": 0.1, "max": 0.8}}
+    space = Space.from_json(asked, fixed={}, model="lstm", task="text-classification")
+    assert space.config({"optimizer": "sgd", "momentum": 0.5}).momentum == 0.5
+    assert space.config({"optimizer": "adamw", "momentum": 0.5}).momentum == preset("lstm").momentum
+    with pytest.raises(InvalidInput) as refused:
+        Space.from_json({"momentum": {"min": 0.1, "max": 0.8}}, fixed={}, model="lstm", task="text-classification")
+    assert refused.value.code == "option_needs_another"
 
 
 @pytest.mark.parametrize(("model", "task"), ALL)

@@ -21,6 +21,7 @@ from hanlin.training.option_rules import (
     Case,
     applies,
     check_effects,
+    check_needs,
     poolings,
     typed,
     watched,
@@ -224,6 +225,7 @@ class TrainConfig:
             changes["rate"] = ADAPTER_RATE
         case = config.case._replace(has_crf=bool(changes.get("crf", config.crf)))
         check_effects(changes, {name: getattr(config, name) for name in changes}, case)
+        check_needs(changes, {field.name: getattr(config, field.name) for field in fields(config)})
         return replace(config, **changes)  # type: ignore[arg-type]  # each value has the type of its default
 
     @property

@@ -174,6 +174,40 @@ REACHES: dict[str, Reach] = {
 }
 
 
+# Of each option that another one switches on: that one, and its values that do.
+NEEDS: dict[str, tuple[str, tuple[object, ...]]] = {
+    "momentum": ("optimizer", ("sgd",)),
+    "lora_rank": ("adapter", ("lora",)),
+    "lora_alpha": ("adapter", ("lora",)),
+    "lora_dropout": ("adapter", ("lora",)),
+    "lora_targets": ("adapter", ("lora",)),
+    "ngram_buckets": ("ngrams", (True,)),
+    "ngram_dropout": ("ngrams", (True,)),
+}
+
+
+def check_needs(given: Mapping[str, object], usual: Mapping[str, object]) -> None:
+    """Refuses an option whose switch is off, unless it says what holds anyway.
+
+    Args:
+        given: options; usual: what holds of each option, and of each switch, where they are not given.
+
+    Raises:
+        InvalidInput: `option_needs_another`.
+    """
+    for name in given.keys() & NEEDS.keys():
+        switch, values = NEEDS[name]
+        found = given.get(switch, usual[switch])
+        if found not in values and given[name] != usual[name]:
+            raise InvalidInput(
+                "option_needs_another", name=name, other=switch, right=" / ".join(_told(value) for value in values), found=_told(found)
+            )
+
+
+def _told(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def applies(name: str, case: Case) -> bool:
     """Whether an option does something for this model and task, and problem where that is known."""
     reach = REACHES.get(name)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, cast
 
 from hanlin.errors import InvalidInput
 from hanlin.training.config import TrainConfig
-from hanlin.training.option_rules import RANGES, Case, applies
+from hanlin.training.option_rules import NEEDS, RANGES, Case, applies
 from hanlin.types import JsonObject, JsonValue, nearest, shorten
 
 if TYPE_CHECKING:
@@ -109,11 +109,16 @@ class Space:
         if not 1 <= len(space) <= MAX_OPTIONS:
             raise InvalidInput("space_size", count=len(space), limit=MAX_OPTIONS)
         found = cls(model, task, {}, fixed)
-        return replace(found, options={name: _dimension(name, item, found) for name, item in space.items()})
+        return replace(found, options={name: _dimension(name, item, found, space) for name, item in space.items()})
 
     def config(self, values: Mapping[str, JsonValue]) -> TrainConfig:
-        """The run with these values of the searched options. Raises InvalidInput where they do not go together."""
-        return config_of({**self.fixed, **values}, self.model, self.task)
+        """The run with these values of the searched options, without those whose switch this trial has off.
+
+        Raises:
+            InvalidInput: they do not go together.
+        """
+        idle = {name for name, (switch, on) in NEEDS.items() if switch in self.options and values.get(switch, on[0]) not in on}
+        return config_of({**self.fixed, **{name: value for name, value in values.items() if name not in idle}}, self.model, self.task)
 
     def defaults(self) -> JsonObject | None:
         """What a training without a search would have; None where that lies outside of the space."""
@@ -175,7 +180,7 @@ def _may_lack_dropout(case: Case) -> bool:
     return case.model == "base" and case.task == "text-generation"
 
 
-def _dimension(name: str, item: JsonValue, space: Space) -> Between | Choices:
+def _dimension(name: str, item: JsonValue, space: Space, beside: Collection[str]) -> Between | Choices:
     names = sorted({field.name for field in fields(TrainConfig)} - FIXED)
     if name in FIXED:
         raise InvalidInput("option_not_searched", name=shorten(name), choices=", ".join(names))
@@ -185,7 +190,8 @@ def _dimension(name: str, item: JsonValue, space: Space) -> Between | Choices:
         raise InvalidInput("option_searched_and_set", name=shorten(name))
     found = _choices(name, item) if isinstance(item, list) else _read(name, item, getattr(space.config({}), name))
     for value in found.values if isinstance(found, Choices) else (found.to_json()["min"], found.to_json()["max"]):
-        space.config({name: value})  # the option's own check
+        switch, on = NEEDS.get(name, ("", ()))
+        space.config(({switch: on[0]} if switch in beside else {}) | {name: value})  # type: ignore[dict-item,operator]  # the option's own check
     return found
 
 
