@@ -25,7 +25,7 @@ from hanlin.training.optimizers import Average, Masters
 from hanlin.training.option_rules import check_effects, wrong
 from hanlin.training.peers import Peers
 from hanlin.training.ports import Checkpoints, Progress, Silent, Watches
-from hanlin.training.precision import choose_precision
+from hanlin.training.precision import choose_precision, has_bf16
 from hanlin.training.state import Place, Point, RunState, read_place
 from hanlin.training.team import SNAPSHOT, Team, read_rows
 from hanlin.types import JsonObject
@@ -173,6 +173,9 @@ def _start_state(course: Course, request: str, setting: Setting) -> RunState:
     scales = dict(adapt(course, setting))
     if setting.found is not None:
         precision = read_place(setting.found).precision
+    elif config.precision == "auto" and not has_bf16():
+        precision = "fp32"
+        progress.message("precision_known", precision=precision)
     elif config.precision == "auto":
         precision, seconds = choose_precision(course.module, _typical_losses(course))
         times = {name: round(value * 1e3) for name, value in seconds.items()}

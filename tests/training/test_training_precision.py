@@ -1,0 +1,73 @@
+"""The choice between fp32 and bf16: what it measures, when it stops, when it does not measure at all."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from hanlin.training import precision
+from hanlin.training.precision import ROUNDS, choose_precision, has_bf16
+
+STEP_S = 0.02
+
+
+class Slow(nn.Module):
+    """Takes so many times `STEP_S` in each precision, and counts."""
+
+    def __init__(self, **times: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4))
+        self.times = {"float32": times["fp32"], "bfloat16": times["bf16"]}
+        self.steps: Counter[str] = Counter()
+
+    def __deepcopy__(self, memo: object) -> Slow:
+        copied = Slow(fp32=self.times["float32"], bf16=self.times["bfloat16"])
+        copied.steps = self.steps
+        return copied
+
+    def forward(self) -> Tensor:
+        name = str(self.weight.dtype).removeprefix("torch.")
+        self.steps[name] += 1
+        time.sleep(STEP_S * self.times[name])
+        return self.weight.sum()
+
+
+def losses_of(count: int) -> list[Callable[[nn.Module], Tensor]]:
+    return [lambda module: module()] * count
+
+
+@pytest.mark.parametrize(("bf16", "chosen"), [(0.2, "bf16"), (1.6, "fp32")])
+def test_the_faster_one_is_taken_and_both_are_measured_alike(bf16: float, chosen: str) -> None:
+    module = Slow(fp32=1.0, bf16=bf16)
+    found, seconds = choose_precision(module, losses_of(2))
+    assert found == chosen
+    assert (seconds["bf16"] < seconds["fp32"]) == (chosen == "bf16")
+    assert module.steps["float32"] == module.steps["bfloat16"] == 2 + 2 * (ROUNDS - 1)
+
+
+def test_a_hopeless_bf16_is_not_measured_to_the_end() -> None:
+    module = Slow(fp32=1.0, bf16=10.0)
+    found, seconds = choose_precision(module, losses_of(5))
+    assert found == "fp32" and seconds["bf16"] > 5 * seconds["fp32"]
+    assert module.steps == {"float32": 2, "bfloat16": 2}
+
+
+@pytest.mark.parametrize(
+    ("machine", "units", "has"),
+    [
+        ("x86_64", "AVX2", False),
+        ("AMD64", "DEFAULT", False),
+        ("x86_64", "AVX512", True),
+        ("aarch64", "DEFAULT", True),
+        ("arm64", "SVE256", True),
+    ],
+)
+def test_only_x86_without_avx512_is_known_to_have_none(monkeypatch: pytest.MonkeyPatch, machine: str, units: str, has: bool) -> None:
+    monkeypatch.setattr(precision.platform, "machine", lambda: machine)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: units)
+    assert has_bf16() == has
