@@ -190,9 +190,14 @@ def _dimension(name: str, item: JsonValue, space: Space, beside: Collection[str]
         raise InvalidInput("option_searched_and_set", name=shorten(name))
     found = _choices(name, item) if isinstance(item, list) else _read(name, item, getattr(space.config({}), name))
     for value in found.values if isinstance(found, Choices) else (found.to_json()["min"], found.to_json()["max"]):
-        switch, on = NEEDS.get(name, ("", ()))
-        space.config(({switch: on[0]} if switch in beside else {}) | {name: value})  # type: ignore[dict-item,operator]  # the option's own check
+        space.config({**_switched_on(name, beside), name: value})  # the option's own check
     return found
+
+
+def _switched_on(name: str, beside: Collection[str]) -> dict[str, JsonValue]:
+    """The switch of an option, where it is searched as well."""
+    switch, on = NEEDS.get(name, ("", ()))
+    return {switch: cast("JsonValue", on[0])} if switch in beside else {}
 
 
 def _read(name: str, item: JsonValue, usual: object) -> Between | Choices:
