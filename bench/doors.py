@@ -5,7 +5,7 @@ usage: python bench/doors.py [--seconds 3] [--rounds 3] [--only cost|fake|real] 
 First the whole gateway without workers and without a network (`gateway_alone`): CPU time of a call, the best of many rounds. Then real
 processes over the `fake` engine, which takes no time at all, so that nothing hides what a door costs: 64 clients, one text a call, doors
 in turn; of several readings the best, which neighbours disturbed least, and how far the shares of the rounds lie apart. Last the same over
-all-MiniLM-L6-v2 (openvino-bf16), as users have it. Prints Markdown tables. `--only` measures one part, `--doors` some doors of it.
+all-MiniLM-L6-v2 (OpenVINO, in bf16 where the processor has it), as users have it. Prints Markdown tables. `--only` measures one part, `--doors` some doors of it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from statistics import median
 import numpy as np
 import uvloop
 
-from embedder import embedder
+from embedder import embedder, usual_variant
 from gateway_alone import LABELS, TOGETHER, NoRouter, through_protocol
 from hanlin.datasets import bundled
 from hanlin.gateway.app import create_app
@@ -41,7 +41,7 @@ from servers import BUILD, Server, drive, free_ports
 from serving_hot_path import wait_for_key
 from texts import write_bodies
 
-REAL = "openvino-bf16"
+REAL = usual_variant()
 PARTS = {"fake": "an engine that takes no time", "real": "all-MiniLM-L6-v2"}
 TEXT = "what a lovely film this was " * 4
 ANYONE = Principal(TeamId("default"), KeyId("any"), frozenset({"predict"}))

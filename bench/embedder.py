@@ -16,6 +16,13 @@ def source() -> Path:
     return bundled.minilm_embedder(BUILD / "packages")
 
 
+def usual_variant() -> str:
+    """What a compression picks for it on this machine: bf16 where the processor has it, else fp32."""
+    from hanlin.observe.machine import processor
+
+    return "openvino-bf16" if {"avx512_bf16", "amx_bf16"} & set(processor().flags) else "openvino-fp32"
+
+
 def embedder(variant: str) -> Path:
     """The artifact folder. Calibration for int8 is over the texts of `texts.py`."""
     from hanlin.compression.base import convert
@@ -35,4 +42,4 @@ def embedder(variant: str) -> Path:
 
 
 if __name__ == "__main__":
-    print(embedder(sys.argv[1] if len(sys.argv) > 1 else "openvino-bf16"))
+    print(embedder(sys.argv[1] if len(sys.argv) > 1 else usual_variant()))

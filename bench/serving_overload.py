@@ -1,6 +1,6 @@
 """Ten times more calls than the server can answer: what good work is still done, who is refused and how soon, and when it is over.
 
-usage: python bench/serving_overload.py [--seconds 60] [--tokens short|long] [--variant openvino-bf16] [--threads 2] [--quick]
+usage: python bench/serving_overload.py [--seconds 60] [--tokens short|long] [--variant V] [--threads 2] [--quick]
 
 First the peak: 64 clients in a closed loop. Then an open loop of ten times that rate. Then one client at a time until an answer takes no
 longer than three times what it took before: recovered. The load driver and every refusal take processor time from the engine on a
@@ -17,7 +17,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from embedder import embedder
+from embedder import embedder, usual_variant
 from hanlin.demo.server import free_port
 from servers import BENCH, Server, cpu_between, drive
 from serving_hot_path import wait_for_key
@@ -54,7 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--tokens", choices=("short", "long"), default="short", help="texts of about 20 tokens, or of 128 to 256")
-    parser.add_argument("--variant", default="openvino-bf16")
+    parser.add_argument("--variant", default=usual_variant(), help="%(default)s")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="ten seconds")
     options = parser.parse_args()

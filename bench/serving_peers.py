@@ -1,6 +1,6 @@
 """Our server beside others with the same MiniLM on the same machine, and beside the bare engine; one after the other, in one run.
 
-usage: python bench/serving_peers.py [--only ours,mosec-st,…] [--seconds 5] [--variant openvino-bf16] [--threads 2] [--quick]
+usage: python bench/serving_peers.py [--only ours,mosec-st,…] [--seconds 5] [--variant V] [--threads 2] [--quick]
 
 Each peer runs as its documentation has users run it, with sentence-transformers; `mosec-ov` is the best of them given our own engine
 and precision. Their environments are made below build/peers (about 2 GB each, pinned versions). One distinct text of about 20 tokens a
@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from embedder import embedder, source
+from embedder import embedder, source, usual_variant
 from hanlin.demo.server import free_port
 from hanlin.observe.machine import processor
 from servers import BENCH, BUILD, Server, cpu_between, drive
@@ -162,7 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", default=",".join(["ours", *PEERS]))
     parser.add_argument("--seconds", type=float, default=5.0)
-    parser.add_argument("--variant", default="openvino-bf16")
+    parser.add_argument("--variant", default=usual_variant(), help="%(default)s")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="ours and mosec-ov, two seconds a load")
     options = parser.parse_args()
