@@ -5,7 +5,8 @@ usage: python bench/doors.py [--seconds 3] [--rounds 3] [--only cost|fake|real] 
 First the whole gateway without workers and without a network (`gateway_alone`): CPU time of a call, the best of many rounds. Then real
 processes over the `fake` engine, which takes no time at all, so that nothing hides what a door costs: 64 clients, one text a call, doors
 in turn; of several readings the best, which neighbours disturbed least, and how far the shares of the rounds lie apart. Last the same over
-all-MiniLM-L6-v2 (OpenVINO, in bf16 where the processor has it), as users have it. Prints Markdown tables. `--only` measures one part, `--doors` some doors of it.
+all-MiniLM-L6-v2 (OpenVINO, in bf16 where the processor has it), as users have it.
+Prints Markdown tables. `--only` measures one part, `--doors` some doors of it.
 """
 
 from __future__ import annotations

@@ -31,7 +31,11 @@ def openvino_embedder():
     tokenizer = Tokenizer.from_file(os.environ["MODEL_DIR"] + "/tokenizer.json")
     tokenizer.enable_padding(pad_id=0)
     tokenizer.enable_truncation(256)
-    config = {"INFERENCE_NUM_THREADS": os.environ.get("THREADS", "2"), "NUM_STREAMS": 1, "INFERENCE_PRECISION_HINT": "bf16"}
+    config = {
+        "INFERENCE_NUM_THREADS": os.environ.get("THREADS", "2"),
+        "NUM_STREAMS": 1,
+        "INFERENCE_PRECISION_HINT": os.environ.get("PRECISION", "bf16"),
+    }
     request = openvino.Core().compile_model(os.environ["OPENVINO_MODEL"], "CPU", config).create_infer_request()
 
     def embed(texts: list[str]) -> np.ndarray:
