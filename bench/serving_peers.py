@@ -61,9 +61,10 @@ def _mosec(port: int) -> list[str]:
     return ["bin/python", _app("mosec"), "--port", str(port)]
 
 
+PRECISION = "bf16" if usual_variant().endswith("bf16") else "f32"  # as OpenVINO names it
 PEERS = {
     "mosec-st": Peer("mosec", MOSEC, _mosec, "/inference", _text, {"ENGINE": "st"}),
-    "mosec-ov": Peer("mosec", MOSEC, _mosec, "/inference", _text, {"ENGINE": "ov", "PRECISION": "bf16" if usual_variant().endswith("bf16") else "f32"}),
+    "mosec-ov": Peer("mosec", MOSEC, _mosec, "/inference", _text, {"ENGINE": "ov", "PRECISION": PRECISION}),
     "litserve": Peer("litserve", ("litserve==0.2.19", *PINS), lambda port: ["bin/python", _app("litserve"), str(port)], "/embed", _text),
     "bentoml": Peer("bentoml", ("bentoml==1.4.40", *PINS), lambda port: ["bin/bentoml", "serve", "bento_app:Embed", "--port", str(port),
                     "--host", "127.0.0.1", "--working-dir", str(BENCH / "peers")], "/embed", lambda text: {"text": [text]}),
