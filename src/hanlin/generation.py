@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Literal, Protocol, cast
+from typing import Literal, Protocol, cast, get_args
 
-from hanlin.errors import InvalidInput
+from hanlin.errors import HanlinError, InvalidInput
 from hanlin.types import JsonObject, JsonValue, shorten
 
 FinishReason = Literal["stop", "length", "cancelled"]
@@ -14,6 +14,11 @@ FINISH_REASONS: tuple[FinishReason, ...] = ("stop", "length", "cancelled")
 MAX_NEW_TOKENS = 32_768
 MAX_BEAMS = 32
 MAX_LIKELIEST = 20
+_OF_CALLS = frozenset({"grammar", "constraint", "logit_bias"})  # no part of a version's own settings
+ConstraintKind = Literal["json_schema", "json_object", "regex", "lark"]
+CONSTRAINT_KINDS: tuple[ConstraintKind, ...] = get_args(ConstraintKind)
+MAX_CONSTRAINT = 200_000  # characters
+MAX_BIASED = 1024
 _FIXED = {"max_new_tokens", "min_new_tokens", "num_beams", "top_k", "seed", "no_repeat_ngram", "likeliest"}  # whole numbers
 
 
@@ -35,6 +40,23 @@ class Grammar(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Constraint:
+    """The form that a target must have, as text; engines make of it what their own grammar machinery takes.
+
+    Attributes:
+        text: a JSON schema, a regular expression that the whole target matches, or a Lark grammar with the rule `start`; of
+            `json_object`, any JSON object, empty.
+    """
+
+    kind: ConstraintKind
+    text: str = ""
+
+    def __post_init__(self) -> None:
+        _check(self.kind in CONSTRAINT_KINDS, "constraint", self.kind)
+        _check(len(self.text) <= MAX_CONSTRAINT, "constraint", f"{len(self.text)} characters")
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationSettings:
     """How one row is written. Rows of one batch differ in all but `num_beams`.
 
@@ -53,8 +75,13 @@ class GenerationSettings:
         stop_ids: tokens that end a target; None for those of the model.
         banned_ids: tokens that are never written.
         prefix: the first tokens of the target, such as a language; they count as written.
+        presence_penalty: what a token that has been written loses of its score. Source: OpenAI's reference of its API.
+        frequency_penalty: what it loses for each time that it has been written. Source: as above.
+        logit_bias: ids and what is added to their scores.
         reads: nothing is written; the answer is how likely the row's own tokens are.
-        likeliest: of a row that is read: so many likeliest tokens at each place are told besides.
+        tells: of a row that is written: each token's chance is told.
+        likeliest: of a row that is read or told of: so many likeliest tokens at each place are told besides.
+        constraint: what forms the target may take, as text; there is none where there is a `grammar`.
         grammar: what forms the target may take; it wins over all other rules.
     """
 
@@ -72,8 +99,13 @@ class GenerationSettings:
     stop_ids: tuple[int, ...] | None = None
     banned_ids: tuple[int, ...] = ()
     prefix: tuple[int, ...] = ()
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: tuple[tuple[int, float], ...] = ()
     reads: bool = False
+    tells: bool = False
     likeliest: int = 0
+    constraint: Constraint | None = None
     grammar: Grammar | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
@@ -90,16 +122,21 @@ class GenerationSettings:
         _check(0 <= self.seed < 2**63, "seed", self.seed)
         _check(0 < self.repetition_penalty <= 100, "repetition_penalty", self.repetition_penalty)
         _check(0 <= self.no_repeat_ngram <= 100, "no_repeat_ngram", self.no_repeat_ngram)
+        _check(-2 <= self.presence_penalty <= 2, "presence_penalty", self.presence_penalty)
+        _check(-2 <= self.frequency_penalty <= 2, "frequency_penalty", self.frequency_penalty)
+        _check(len(self.logit_bias) <= MAX_BIASED, "logit_bias", f"{len(self.logit_bias)} tokens")
+        _check(all(token >= 0 and -100 <= bias <= 100 for token, bias in self.logit_bias), "logit_bias", self.logit_bias)
         _check(0 <= self.likeliest <= MAX_LIKELIEST, "likeliest", self.likeliest)
+        _check(self.constraint is None or self.grammar is None, "constraint", "a grammar beside it")
         _check(not self.reads or self.num_beams == 1, "reads", self.reads)
         for name in ("stop_ids", "banned_ids", "prefix"):
             ids = getattr(self, name)
             _check(ids is None or (len(ids) <= 10_000 and all(type(one) is int and one >= 0 for one in ids)), name, ids)
 
     def to_json(self) -> JsonObject:
-        """The stored form: what differs from the defaults; a grammar is not stored."""
+        """The stored form: what differs from the defaults; what is of single calls is not stored."""
         default = GenerationSettings()
-        names = [each.name for each in fields(self) if each.name != "grammar" and getattr(self, each.name) != getattr(default, each.name)]
+        names = [each.name for each in fields(self) if each.name not in _OF_CALLS and getattr(self, each.name) != getattr(default, each.name)]
         values = {name: getattr(self, name) for name in names}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
@@ -107,7 +144,7 @@ class GenerationSettings:
     def from_json(cls, value: JsonValue) -> GenerationSettings:
         """What `to_json` wrote. Raises InvalidInput (`invalid_generation_settings`)."""
         _check(isinstance(value, dict), "generation", type(value).__name__)
-        known = {each.name: each for each in fields(cls) if each.name != "grammar"}
+        known = {each.name: each for each in fields(cls) if each.name not in _OF_CALLS}
         for name, one in cast("Mapping[str, JsonValue]", value).items():
             _check(name in known, name, one)
             _check(isinstance(one, _kinds(str(known[name].type))) and (type(one) is bool) == (known[name].type == "bool"), name, one)
@@ -138,13 +175,38 @@ class Generated:
         ids: without the token that ended it.
         finish: why it ends: a stop id, its length, or nobody wanted it any more.
         score: sum of the logarithms of the tokens' chances; of beams divided by length to the power of the penalty.
-        seen: of a row that was read, each token from its second on.
+        seen: of a row that was read, each token from its second on; of one that tells, each token that was written.
+        num_cached: tokens of the row that were not read again, because an earlier one began alike.
     """
 
     ids: tuple[int, ...]
     finish: FinishReason
     score: float = 0.0
     seen: tuple[Seen, ...] = ()
+    num_cached: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delta:
+    """What one turn of an engine wrote for a row. Of each row that was admitted and not dropped, exactly one, the last, has a finish.
+
+    Attributes:
+        number: the row's.
+        ids: further tokens, without the one that ends the row; may be none.
+        finish: why the row ends; None: it goes on.
+        seen: of a row that tells, each of `ids`.
+        score: sum of the logarithms of the chances of `ids`.
+        num_cached: of the last: as `Generated` has it.
+        error: the row alone has failed; `finish` is `cancelled` then.
+    """
+
+    number: int
+    ids: tuple[int, ...] = ()
+    finish: FinishReason | None = None
+    seen: tuple[Seen, ...] = ()
+    score: float = 0.0
+    num_cached: int = 0
+    error: HanlinError | None = None
 
 
 def _kinds(declared: str) -> tuple[type, ...]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.errors import EngineFailed, InvalidInput
-from hanlin.generation import Generated, GenerationSettings
+from hanlin.generation import Delta, Generated, GenerationSettings
 from hanlin.networks.adapter import BASE_WEIGHTS, WEIGHTS_FILE
 from hanlin.networks.head import Head
 from hanlin.plugins import PluginRegistry
@@ -98,6 +98,48 @@ class WritingSession(Session, Protocol):
 
         Raises:
             EngineFailed: `engine_step_failed`; the whole batch is lost, the session may be used again.
+        """
+        ...
+
+
+@runtime_checkable
+class StreamingSession(WritingSession, Protocol):
+    """A writing session that takes rows on while others are being written, and tells each token (continuous batching: Yu et al., Orca,
+    OSDI 2022).
+
+    All methods but `run` and `generate` are called on one thread, which the caller keeps for them; `run` and `generate` are not called
+    while rows are open.
+
+    Attributes:
+        max_rows: most rows at once.
+        room_tokens: most tokens of all open rows together, those that may still be written among them; None: no limit is known.
+    """
+
+    max_rows: int
+    room_tokens: int | None
+
+    def admit(self, number: int, row: Sequence[int], settings: GenerationSettings) -> None:
+        """Take a row on; nothing is computed yet.
+
+        Args:
+            number: the caller's name for it, of no other open row.
+            settings: one beam; nothing that only reads.
+
+        Raises:
+            InvalidInput: `constraint_refused` for a form that this engine cannot keep to; `generation_not_served` for a setting it
+                does not know.
+        """
+        ...
+
+    def drop(self, number: int) -> None:
+        """Forget a row, whose place is free from the next turn on. Nothing for one that is not open."""
+        ...
+
+    def turn(self) -> list[Delta]:
+        """Read what was admitted, or a piece of it, and write at most a few tokens of each row. Nothing open: no deltas.
+
+        Raises:
+            EngineFailed: `engine_step_failed`; all open rows are lost, the session may be used again.
         """
         ...
 

@@ -63,6 +63,7 @@ class Call(Frame, frozen=True):
         is_suspect: run in a batch of its own, because a worker died while it held this call.
         long_text: what the endpoint does with texts that are too long, where the call itself says nothing.
         operation: asks the model's tokenizer alone instead of the model.
+        is_streamed: the answer is wanted in parts as well, as soon as there is one.
     """
 
     id: int
@@ -74,6 +75,7 @@ class Call(Frame, frozen=True):
     is_suspect: bool = False
     long_text: LongText = "refuse"
     operation: CallOperation = "answer"
+    is_streamed: bool = False
 
 
 class Cancel(Frame, frozen=True):
@@ -105,6 +107,21 @@ class Answer(Frame, frozen=True):
     written: int = 0
 
 
+class Part(Frame, frozen=True):
+    """What has been written of a streamed call since the last part. The call ends with an `Answer`, which holds the whole, or a `Refusal`.
+
+    Args:
+        row: which of the call's items.
+        body: JSON text, as the task has it.
+        written: tokens that it holds.
+    """
+
+    id: int
+    row: int
+    body: bytes
+    written: int
+
+
 class Refusal(Frame, frozen=True):
     """A call that failed: `error` is the public form of a HanlinError in the call's language."""
 
@@ -133,7 +150,7 @@ class Report(Frame, frozen=True):
 
 
 FromGateway = Hello | Call | Cancel | Ask
-FromWorker = Welcome | Answer | Refusal | Report
+FromWorker = Welcome | Answer | Part | Refusal | Report
 
 _encoder = msgspec.msgpack.Encoder()
 _gateway_decoder: msgspec.msgpack.Decoder[FromGateway] = msgspec.msgpack.Decoder(FromGateway)
