@@ -33,7 +33,8 @@ CacheUse = Literal["", "hit", "miss"]
 class Outcome:
     """An answer: JSON text, who gave it, where the time went (milliseconds), and what was done to texts that were too long.
 
-    `cache`: `hit` when it was kept from an earlier call, `miss` when it was not there, empty where nothing is kept.
+    `cache`: `hit` when it was kept from an earlier call, `miss` when it was not there, empty where nothing is kept. `tokens`: that were
+    read; `written`: that a network wrote.
     """
 
     body: bytes
@@ -50,6 +51,7 @@ class Outcome:
     write_ms: float = 0.0
     cache: CacheUse = ""
     task: str = ""
+    written: int = 0
 
 
 class Dataplane:
@@ -185,6 +187,7 @@ class Dataplane:
         return Outcome(
             answer.body, result.info.version, result.info.variant, answer.items, answer.tokens, answer.queue_ms, answer.encode_ms,
             answer.engine_ms, answer.truncated, answer.windows, answer.decode_ms, answer.write_ms, task=result.info.task,
+            written=answer.written,
         )  # fmt: skip
 
     async def _kept(self, principal: Principal, key: str, route: EndpointRoute, request: Request) -> Outcome:

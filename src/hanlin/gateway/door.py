@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 from starlette.responses import Response
 
+from hanlin.errors import HanlinError
 from hanlin.gateway.dataplane import Dataplane, Outcome
 from hanlin.gateway.operation import Told
 from hanlin.gateway.responses import ErrorBody, error_body
-from hanlin.serving.wire import CallOperation
+from hanlin.serving.wire import CallOperation, Part
 from hanlin.types import JsonObject, JsonValue, Principal
 
 NAME = "{endpoint}"  # in a path: the one part that is not fixed
@@ -28,6 +30,34 @@ class Framed(msgspec.Struct, frozen=True, gc=False):
 Write = Callable[[Outcome], bytes | Framed]  # the protocol's answer
 
 
+class Stream(Protocol):
+    """A protocol's answer in parts: one object for each call, which may keep what it has told. Methods are called in this order, on one
+    loop: `begin` once, `part` for each part, then `end` or `fail`, once. Before `begin` the call may fail as any other does.
+
+    Attributes:
+        headers: its header lines beside those that every stream has (`content-type: text/event-stream`, `cache-control: no-store`,
+            `x-accel-buffering: no`), which it may replace; names in lower case.
+    """
+
+    headers: list[tuple[bytes, bytes]]
+
+    def begin(self) -> bytes:
+        """What comes before the first part; may be empty."""
+        ...
+
+    def part(self, part: Part) -> bytes:
+        """Events of one part of one row. Parts tell all of an answer that can be told, each thing once."""
+        ...
+
+    def end(self, outcome: Outcome) -> bytes:
+        """The last events, the protocol's end mark behind them."""
+        ...
+
+    def fail(self, error: HanlinError, request_id: str, language: str) -> bytes:
+        """The protocol's error event: the stream has ended otherwise than was hoped, and has no end mark."""
+        ...
+
+
 class Ask(msgspec.Struct, frozen=True, gc=False):
     """A call as the dataplane takes it.
 
@@ -37,6 +67,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
         write: the protocol's answer; None: the task's own JSON as it is.
         operation: what is asked: the model, or its tokenizer alone.
         check: given the task before the model runs, where it is known; raises InvalidInput.
+        stream: how the answer is told in parts; None: as a whole, by `write`.
     """
 
     endpoint: str
@@ -46,6 +77,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     write: Write | None = None
     operation: CallOperation = "answer"
     check: Callable[[str], None] | None = None
+    stream: Stream | None = None
 
 
 Read = Callable[[bytes, str], Ask]  # of a body and the endpoint in the path; raises InvalidInput

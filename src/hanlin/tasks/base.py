@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from hanlin.generation import FinishReason, Seen
 from hanlin.plugins import PluginRegistry
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
@@ -223,6 +224,42 @@ class SetsExams(Protocol):
 
     def exam(self, questions: Sequence[JsonValue], spec: ModelSpec) -> Exam:
         """The exam on these questions. Raises InvalidInput (`not_judged`) where they have no answers."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What may be told of a row now.
+
+    Args:
+        value: JSON of what is new; None: nothing yet, such as half a character, or what may be the beginning of a stop word.
+        is_ended: a stop word was met: the row is to be dropped, and has ended by `stop`.
+    """
+
+    value: JsonValue | None
+    is_ended: bool = False
+
+
+class RowStream(Protocol):
+    """From the tokens of one row, as they are written, to what a caller is told. Belongs to one call."""
+
+    def push(self, ids: Sequence[int], seen: Sequence[Seen], finish: FinishReason | None) -> Piece:
+        """What the further tokens of the row make tellable.
+
+        Args:
+            ids: without the one that ends the row; may be none.
+            seen: of each of `ids`, where the row tells chances; else none.
+            finish: why the row ends: what was held back is told now. None: it goes on. Nothing is pushed after an end.
+        """
+        ...
+
+
+@runtime_checkable
+class StreamingTask(Protocol):
+    """A task that can tell answers in parts."""
+
+    def streams(self, request: TaskRequest, encoded: Encoded) -> Sequence[RowStream]:
+        """One for each row of `encoded`. Also of calls that are not streamed: they end at stop words, too."""
         ...
 
 
