@@ -5,14 +5,17 @@ Its artifact folder may hold `fake.json`:
     {"labels": 2, "dimensions": 0, "tokens": true, "per_token": false, "writes": false, "masks": false, "load_ms": 0, "step_ms": 0,
      "row_ms": 0,
      "streams": 1, "fail_load": false, "crash_token": null, "fail_token": null, "nan_token": null, "hang_token": null, "hold_token": null,
-     "memory_token": null}
+     "memory_token": null, "refuse_token": null, "max_rows": 0, "room_tokens": null, "is_endless": false, "turn_tokens": 1}
 
 With `dimensions` it answers embeddings, each the mean of its tokens' vectors, which it gives unless `tokens` is false; else logits, with
 `per_token` those of each token, with `masks` those of an asked place. With `writes` it writes each row backwards, or the first form that a
-grammar knows, taking `step_ms` a token; of a row that it only reads, chances are made of ids.
+grammar knows, taking `step_ms` a token; of a row that it only reads, chances are made of ids. With `max_rows` it takes so many rows on
+while others are being written, up to `room_tokens` together, each turn taking `step_ms` for `turn_tokens` of each; with `is_endless` it
+writes each row over and over.
 
 A row holding `crash_token` kills the process, `fail_token` raises, `nan_token` answers NaN, `hang_token` does not come back,
-nor `hold_token`, which holds Python's lock meanwhile; `memory_token` asks for 4 TiB. Needs no library but numpy.
+nor `hold_token`, which holds Python's lock meanwhile; `memory_token` asks for 4 TiB. Where rows are taken on one by one, that happens when
+the token is about to be written, and a row of which `refuse_token` is alone fails. Needs no library but numpy.
 """
 
 from __future__ import annotations
@@ -30,7 +33,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, check_tokens, load_failed, step_failed
-from hanlin.generation import FinishReason, Generated, GenerationSettings, Grammar, Seen
+from hanlin.errors import EngineFailed
+from hanlin.generation import Delta, FinishReason, Generated, GenerationSettings, Grammar, Seen
 from hanlin.networks.head import TOKENS
 
 _HANG_S = 600  # as good as for ever, and yet no process of a broken test stays for ever
@@ -57,6 +61,11 @@ class FakeBehaviour:
     hang_token: int | None = None
     hold_token: int | None = None
     memory_token: int | None = None
+    refuse_token: int | None = None
+    max_rows: int = 0
+    room_tokens: int | None = None
+    is_endless: bool = False
+    turn_tokens: int = 1
 
     @classmethod
     def read(cls, folder: Path) -> FakeBehaviour:
@@ -148,6 +157,65 @@ class FakeWriter(FakeSession):
         return [Generated(tuple(target), end, seen=each) for target, end, each in zip(targets, ends, seen, strict=True)]
 
 
+@dataclass(slots=True)
+class _OpenRow:
+    target: Sequence[int]  # all that it will be
+    finish: FinishReason
+    tells: GenerationSettings
+    num_written: int = 0
+
+
+class FakeStreamer(FakeWriter):
+    """Writes what `FakeWriter` does, of all open rows a few tokens a turn."""
+
+    def __init__(self, behaviour: FakeBehaviour) -> None:
+        super().__init__(behaviour)
+        self.max_rows = behaviour.max_rows
+        self.room_tokens = behaviour.room_tokens
+        self._open: dict[int, _OpenRow] = {}
+
+    def admit(self, number: int, row: Sequence[int], settings: GenerationSettings) -> None:
+        """See `StreamingSession.admit`."""
+        assert number not in self._open and len(self._open) < self.max_rows, "no place"
+        if settings.grammar is not None:
+            self._open[number] = _OpenRow(_obeying(settings.grammar, settings), "stop", settings)
+            return
+        backwards = list(row)[::-1]
+        if self._behaviour.is_endless:
+            backwards *= -(-settings.max_new_tokens // len(backwards))
+        target = backwards[: settings.max_new_tokens]
+        is_whole = len(target) == len(row) and not self._behaviour.is_endless
+        self._open[number] = _OpenRow(target, "stop" if is_whole else "length", settings)
+
+    def drop(self, number: int) -> None:
+        """See `StreamingSession.drop`."""
+        self._open.pop(number, None)
+
+    def turn(self) -> list[Delta]:
+        """See `StreamingSession.turn`."""
+        if not self._open:
+            return []
+        time.sleep(self._behaviour.step_ms / 1000)
+        try:
+            return [self._written(number, row) for number, row in list(self._open.items())]
+        except EngineFailed:
+            self._open.clear()
+            raise
+
+    def _written(self, number: int, row: _OpenRow) -> Delta:
+        ids = tuple(row.target[row.num_written : row.num_written + self._behaviour.turn_tokens])
+        row.num_written += len(ids)
+        if self._behaviour.refuse_token in ids:
+            del self._open[number]
+            return Delta(number, finish="cancelled", error=step_failed("fake-fp32", RuntimeError("told to refuse")))
+        self._misbehave(np.array([ids], dtype=np.int64))
+        seen = _seen((0, *ids), row.tells) if row.tells.tells else ()
+        if row.num_written < len(row.target):
+            return Delta(number, ids, seen=seen, score=-float(len(ids)))
+        del self._open[number]
+        return Delta(number, ids, row.finish, seen, -float(len(ids)))
+
+
 def _seen(row: Sequence[int], settings: GenerationSettings) -> tuple[Seen, ...]:
     return tuple(Seen(-(1 + token % 7), token % 2 == 0, ((token, -(1.0 + token % 7)),) * settings.likeliest) for token in row[1:])
 
@@ -193,4 +261,6 @@ class FakeEngine:
         time.sleep(behaviour.load_ms / 1000)
         if behaviour.fail_load:
             raise load_failed("fake-fp32", "told to fail")
-        return FakeWriter(behaviour) if behaviour.writes else FakeSession(behaviour)
+        if not behaviour.writes:
+            return FakeSession(behaviour)
+        return FakeStreamer(behaviour) if behaviour.max_rows else FakeWriter(behaviour)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -13,11 +13,30 @@ from hanlin.errors import EngineFailed, HanlinError, Internal
 from hanlin.serving.counters import Counters
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.stepper import Step
-from hanlin.serving.wire import Answer, Call, Refusal
-from hanlin.tasks.base import TaskOptions, TaskRequest
+from hanlin.serving.wire import Answer, Call, Part, Refusal
+from hanlin.tasks.base import RowStream, StreamingTask, TaskOptions, TaskRequest
 from hanlin.tasks.encoded import Encoded
+from hanlin.tasks.sequences import SEQUENCES, from_arrays
 
 Reply = Callable[[Answer | Refusal], None]
+
+
+class Outlet(Protocol):
+    """Where the parts of streamed calls go.
+
+    Attributes:
+        is_full: who is to read them does not keep up: it would only keep further ones.
+    """
+
+    is_full: bool
+
+    def send(self, part: Part) -> None:
+        """Give it a part."""
+        ...
+
+    def when_free(self, again: Callable[[], None]) -> None:
+        """Call this once it is full no longer; never, when it has ended."""
+        ...
 
 
 @dataclass(slots=True)
@@ -36,6 +55,9 @@ class Work:
     deadline_s: float = float("inf")
     started_s: float = 0.0
     written: int = 0  # tokens
+    cached: int = 0  # tokens of its rows that were not read again
+    outlet: Outlet | None = None  # of a streamed call
+    is_told: bool = False  # its parts are sent while it is written
     engine_s: float = 0.0
     step: Step | None = None  # the latest it was in
 
@@ -94,21 +116,38 @@ class Answering:
             answered = task.answer(decoded, work.request)
             decoded_s = self._clock()
             body = self._json.encode(answered)
+            if work.outlet is not None and not work.is_told:
+                self._tell_whole(work, work.outlet)
         except Exception as error:
             self.refuse(work.call, work.reply, error)
             return
         self.counters.answered(self._clock() - work.queued_s + work.encode_s, decoded)
         self.counters.truncated_texts += len(encoded.cut)
         self.counters.windowed_texts += len(encoded.windows)
-        self.counters.written_tokens += work.written
         times_s = (work.started_s - work.queued_s, work.encode_s, work.engine_s, decoded_s - done_s, self._clock() - decoded_s)
         queue_ms, encode_ms, engine_ms, decode_ms, write_ms = (round(seconds * 1000, 3) for seconds in times_s)
         windows = tuple((index, len(pieces)) for index, pieces in encoded.windows.items()) if encoded.windows else ()
         answer = Answer(
             work.call.id, body, len(work.request.texts), sum(map(len, encoded.rows)), queue_ms, encode_ms, engine_ms, encoded.cut, windows,
-            decode_ms, write_ms, work.written,
+            decode_ms, write_ms, work.written, work.cached,
         )  # fmt: skip
         work.reply(answer)
+
+    def streams(self, work: Work) -> Sequence[RowStream] | None:
+        """What tells each row of a call; None where the task cannot."""
+        task = self._loaded.task
+        return task.streams(work.request, work.encoded) if isinstance(task, StreamingTask) else None
+
+    def _tell_whole(self, work: Work, outlet: Outlet) -> None:
+        """A streamed call that could not be told while it was written is told in one part a row."""
+        outputs = gather(self._loaded.task, work.encoded, work.found)
+        settings, streams = work.encoded.generation, self.streams(work)
+        if SEQUENCES not in outputs or settings is None or streams is None or any(each.reads for each in settings):
+            return
+        for index, (row, stream) in enumerate(zip(from_arrays(outputs), streams, strict=True)):
+            piece = stream.push(row.ids, row.seen, row.finish)
+            if piece.value is not None:
+                outlet.send(Part(work.call.id, index, self._json.encode(piece.value), len(row.ids)))
 
     def refuse(self, call: Call, reply: Reply, error: Exception) -> None:
         """End a call with an error."""

@@ -191,6 +191,25 @@ class Batcher:
                 self._take(item)
         return Batch(tuple(filling.items), filling.width, is_suspect)
 
+    def next_item(self, now_s: float, *, room: int | None, is_idle: bool, has_batch_room: bool) -> Item | None:
+        """Take what a batch would be built around, alone, for an engine that takes rows on one by one; None when it may not go.
+
+        Args:
+            room: tokens for which the engine has room; None: any number. What is larger than all of it goes when nothing else runs.
+            is_idle: nothing runs. A suspect waits for that.
+            has_batch_room: whether the batch lane may have one more.
+        """
+        head = self._head(now_s)
+        if head is None:
+            return None
+        call = self._calls[head.call]
+        if not is_idle and (call.is_suspect or (room is not None and head.length > room)):
+            return None
+        if call.lane == "batch" and not has_batch_room:
+            return None
+        self._take(head)
+        return head
+
     def observe(self, tokens: int, seconds: float) -> None:
         """Learn the engine's speed from a finished step (padding included); `seconds`: its share, when others ran beside it."""
         self._speed.observe(tokens, seconds)

@@ -16,6 +16,9 @@ class Counters:
     """What happened since the start.
 
     Args:
+        written_tokens: that came from the engine, whatever became of their calls.
+        first_tokens: rows whose first token came while they were being written; first_token_s: how long these took since their calls
+            came, all together.
         labels: rows answered by their best label, where the task has labels.
         latency: calls answered by the time they spent here, in the buckets of `serving.latency`.
     """
@@ -32,6 +35,8 @@ class Counters:
     truncated_texts: int = 0
     windowed_texts: int = 0
     written_tokens: int = 0
+    first_tokens: int = 0
+    first_token_s: float = 0.0
     engine_s: float = 0.0
     labels: Counter[str] = field(default_factory=Counter)
     latency: list[int] = field(default_factory=new_histogram)
@@ -52,7 +57,8 @@ class Counters:
             "cancelled_total": self.cancelled, "steps_total": self.steps, "rows_total": self.rows, "tokens_total": self.tokens,
             "padded_tokens_total": self.padded_tokens, "engine_seconds_total": self.engine_s,
             "truncated_texts_total": self.truncated_texts, "windowed_texts_total": self.windowed_texts,
-            "written_tokens_total": self.written_tokens,
+            "written_tokens_total": self.written_tokens, "first_tokens_total": self.first_tokens,
+            "first_token_seconds_total": self.first_token_s,
             "padding_share": 1 - self.tokens / self.padded_tokens if self.padded_tokens else 0.0,
         }  # fmt: skip
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+from collections.abc import Callable
 
 from hanlin.serving.replica import Replica
 from hanlin.serving.wire import (
@@ -16,6 +17,7 @@ from hanlin.serving.wire import (
     Frame,
     FrameReader,
     Hello,
+    Part,
     Refusal,
     ReplicaInfo,
     Welcome,
@@ -56,7 +58,7 @@ class Door:
 
 
 class Connection(asyncio.Protocol):
-    """One gateway's connection."""
+    """One gateway's connection, and the outlet of its streamed calls."""
 
     def __init__(self, door: Door) -> None:
         self._door = door
@@ -65,6 +67,8 @@ class Connection(asyncio.Protocol):
         self._numbers: dict[int, int] = {}  # id on this connection → number in the replica
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self.is_full = False
+        self._held: list[Callable[[], None]] = []  # calls that have more to tell than it takes
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
@@ -80,6 +84,7 @@ class Connection(asyncio.Protocol):
         for number in self._numbers.values():
             self._door.replica.cancel(number)
         self._numbers.clear()
+        self._held.clear()
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
@@ -90,6 +95,26 @@ class Connection(asyncio.Protocol):
             if self._is_trusted:
                 self._door.broken.set()
             self.hang_up()
+
+    def pause_writing(self) -> None:
+        """See asyncio.Protocol. Answers go out all the same: they are few."""
+        self.is_full = True
+
+    def resume_writing(self) -> None:
+        """See asyncio.Protocol."""
+        self.is_full = False
+        held, self._held = self._held, []
+        for again in held:
+            again()
+
+    def send(self, part: Part) -> None:
+        """See `Outlet`."""
+        if part.id in self._numbers:
+            self._send(part)
+
+    def when_free(self, again: Callable[[], None]) -> None:
+        """See `Outlet`."""
+        self._held.append(again)
 
     def hang_up(self) -> None:
         """Close after what is written has left."""
@@ -132,7 +157,7 @@ class Connection(asyncio.Protocol):
             self._numbers.pop(frame.id, None)
             self._send(frame)
 
-        number = self._door.replica.submit(call, reply)
+        number = self._door.replica.submit(call, reply, self if call.is_streamed else None)
         if not is_done:
             self._numbers[call.id] = number
 

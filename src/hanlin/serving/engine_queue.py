@@ -21,6 +21,7 @@ from hanlin.serving.counters import Counters
 from hanlin.serving.filling import Batch
 from hanlin.serving.stepper import Step, Stepper
 from hanlin.serving.turns import Turns
+from hanlin.serving.wire import Call
 from hanlin.tasks.sequences import FINISHES, SEQUENCES
 
 _SHORT_STEP_S = 0.005  # for which reading and refusing may wait
@@ -33,6 +34,7 @@ class EngineQueue:
         pad_id: what fills short rows.
         turns: shared by the models of a process.
         clock: monotonic seconds.
+        stepper: what runs the steps; None: as of the class.
 
     Attributes:
         batcher: what waits.
@@ -43,17 +45,17 @@ class EngineQueue:
     stepper: type[Stepper] = Stepper  # how its steps are run
 
     def __init__(
-        self, session: Session, batcher: Batcher, *, pad_id: int, turns: Turns | None = None, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+        self, session: Session, batcher: Batcher, *, pad_id: int, turns: Turns | None = None, clock: Callable[[], float] = time.monotonic,
+        stepper: Callable[..., Stepper] | None = None,
+    ) -> None:  # fmt: skip
         self.batcher = batcher
         self.counters = Counters()
         self.clock = clock
         self._turns = turns or Turns()
-        self._again = self._pump  # one object: it is told apart by it
+        self._again = self.pump  # one object: it is told apart by it
         self._turns.join(self._again)
         self._loop = asyncio.get_running_loop()
-        self._num_streams = session.num_streams
-        self._stepper = self.stepper(session, pad_id=pad_id, done=self._stepped)
+        self._stepper = (stepper or self.stepper)(session, pad_id=pad_id, done=self._stepped)
         self._work: dict[int, Work] = {}
         self._will_pump = False
         self._timer: asyncio.TimerHandle | None = None
@@ -72,7 +74,15 @@ class EngineQueue:
             self._set_timer(work.queued_s)
         elif not self._will_pump:  # once all that arrived together is queued: it makes one batch
             self._will_pump = True
-            self._loop.call_soon(self._pump)
+            self._loop.call_soon(self.pump)
+
+    def admit(self, call: Call) -> None:
+        """Ask before the texts of a call are even looked at. Raises Overloaded."""
+        self.batcher.admit(key=call.key, lane=call.lane, now_s=self.clock())
+
+    def gauges(self) -> dict[str, float]:
+        """What waits, by name."""
+        return {"queued_tokens": self.batcher.queued_tokens, "queued_calls": self.batcher.queued_calls}
 
     def cancel(self, number: int) -> bool:
         """Drop what waits of a call, and the answer of what runs. True if it was there."""
@@ -90,7 +100,7 @@ class EngineQueue:
             work.answering.num_inflight -= 1
         return work
 
-    def _pump(self) -> None:
+    def pump(self) -> None:
         """Hand each idle stream of the engine a batch; keep the deadline timer right."""
         self._will_pump = False
         now_s = self.clock()
@@ -132,7 +142,7 @@ class EngineQueue:
             work.started_s = work.started_s or now_s
         step = self.step_of(batch, held)
         step.has_turn = has_turn
-        step.expected_s = self.batcher.step_estimate_s(batch.padded_tokens) * self._num_streams  # its share of the speed
+        step.expected_s = self.batcher.step_estimate_s(batch.padded_tokens) * self._stepper.num_streams  # its share of the speed
         step.is_wanted = lambda row: self._is_wanted(batch.items[row].call)
         if step.generation is None and 0 < step.expected_s < _SHORT_STEP_S and self._is_all_there_is():
             self._stepper.run_here(step)
@@ -171,7 +181,7 @@ class EngineQueue:
 
     def _look_at_deadlines(self) -> None:
         self._timer = None
-        self._pump()
+        self.pump()
 
     def _stepped(self, step: Step) -> None:
         if step.has_turn:
@@ -189,7 +199,7 @@ class EngineQueue:
         """What is not for those who wait for this step: learn from it, and look what is next."""
         if step.error is None:  # one that failed tells nothing of the engine's speed
             self.batcher.observe(step.batch.padded_tokens, step.seconds / step.num_beside)
-        self._pump()
+        self.pump()
         if not self._work:  # idle: the cheapest moment to see that nothing was lost or counted twice
             self.batcher.check_integrity()
 
@@ -225,5 +235,7 @@ class EngineQueue:
 def _took_up(step: Step, row: int, work: Work) -> bool:
     """Count what was written for a row; False when it was given up because its deadline passed."""
     assert step.outputs is not None
-    work.written += int((step.outputs[SEQUENCES][row] >= 0).sum())
+    written = int((step.outputs[SEQUENCES][row] >= 0).sum())
+    work.written += written
+    work.answering.counters.written_tokens += written
     return FINISH_REASONS[int(step.outputs[FINISHES][row, 0])] != "cancelled"

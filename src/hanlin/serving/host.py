@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hanlin.engines.base import max_batch_tokens
+from hanlin.engines.base import StreamingSession, max_batch_tokens
 from hanlin.errors import HanlinError
 from hanlin.observe.memory import settle
 from hanlin.serving.bases import Bases, Standing
 from hanlin.serving.batcher import Batcher
 from hanlin.serving.door import Door
 from hanlin.serving.engine_queue import EngineQueue
+from hanlin.serving.generation_queue import GenerationQueue
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.loading import describe, load, load_adapter
 from hanlin.serving.orders import Busy, Facts, Failed, Failure, Line, Load, ModelFacts, Order, Ready, Unload, Unloaded
@@ -148,12 +149,18 @@ class Host:
         if isinstance(found, Standing):
             loaded, replica = found.loaded, self._front(order, found)
         else:
-            queue = EngineQueue(found.session, _batcher(order, found), pad_id=found.encoder.pad_id, turns=self._turns)
-            loaded, replica = found, Replica(found, queue)
+            loaded, replica = found, Replica(found, self._queue(order, found))
         info = describe(loaded, version=order.version, variant=order.variant)
         door = Door(replica, token=order.token, info=info, broken=self.broken)
         server = await asyncio.get_running_loop().create_unix_server(door.protocol, sock=listener)
         return HeldModel(replica, door, server, f"{order.endpoint} {order.version} {order.variant}")
+
+    def _queue(self, order: Load, found: Loaded) -> EngineQueue | GenerationQueue:
+        session, pad_id = found.session, found.encoder.pad_id
+        if not isinstance(session, StreamingSession):
+            return EngineQueue(session, _batcher(order, found), pad_id=pad_id, turns=self._turns)
+        waiting, steps = _batcher(order, found), _batcher(order, found)
+        return GenerationQueue(session, waiting, steps, pad_id=pad_id, max_rows=found.max_batch_rows, turns=self._turns)
 
     def _front(self, order: Load, found: Standing) -> Replica:
         """The adapter's own replica, before the queue of its base."""

@@ -11,15 +11,16 @@ from collections.abc import Callable
 from functools import partial
 
 from hanlin.engines.base import check_tokens, writing
-from hanlin.errors import DeadlineExceeded, NotReady
-from hanlin.serving.answering import Answering, Reply, Work
+from hanlin.errors import DeadlineExceeded, InvalidInput, NotReady
+from hanlin.serving.answering import Answering, Outlet, Reply, Work
 from hanlin.serving.encodings import Encodings
 from hanlin.serving.engine_queue import EngineQueue
+from hanlin.serving.generation_queue import GenerationQueue
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.tokenizer_calls import answer_of_tokenizer, call_content
 from hanlin.serving.watchdog import WATCHDOG
 from hanlin.serving.wire import Answer, Call, Report
-from hanlin.tasks.base import TaskRequest
+from hanlin.tasks.base import StreamingTask, TaskRequest
 from hanlin.tasks.encoded import Encoded
 
 _INLINE_CHARACTERS = 2000  # shorter requests are encoded on the loop (about 0.2 ms); longer ones on the encoding thread
@@ -41,8 +42,8 @@ class Replica:
     """
 
     def __init__(
-        self, loaded: Loaded, queue: EngineQueue, *, answering: Answering | None = None, first_number: int = 0, kind: int = 0,
-        leave: Callable[[], None] | None = None,
+        self, loaded: Loaded, queue: EngineQueue | GenerationQueue, *, answering: Answering | None = None, first_number: int = 0,
+        kind: int = 0, leave: Callable[[], None] | None = None,
     ) -> None:  # fmt: skip
         self._loaded = loaded
         self.queue = queue
@@ -60,8 +61,9 @@ class Replica:
         """Calls taken on and not yet ended."""
         return self._answering.num_inflight + len(self._encodings)
 
-    def submit(self, call: Call, reply: Reply) -> int:
-        """Take a call on; answers through `reply`, refusals too. Returns the number to `cancel` it by."""
+    def submit(self, call: Call, reply: Reply, outlet: Outlet | None = None) -> int:
+        """Take a call on; answers through `reply`, refusals too; parts of a streamed one go to `outlet` before. Returns the number to
+        `cancel` it by."""
         self._next_number += 1
         number = self._next_number
         self.counters.calls += 1
@@ -72,15 +74,17 @@ class Replica:
             if call.timeout_s <= 0:
                 raise DeadlineExceeded("deadline_exceeded")
             if not call.is_suspect:
-                self.queue.batcher.admit(key=call.key, lane=call.lane, now_s=begun_s)
+                self.queue.admit(call)
             if call.operation != "answer":
                 self._ask_tokenizer(number, call, reply)
                 return number
+            if outlet is not None and not isinstance(self._loaded.task, StreamingTask):
+                raise InvalidInput("streaming_not_served", task=self._loaded.spec.task)
             request = self._check(call)
             if sum(map(len, request.texts)) > _INLINE_CHARACTERS:
-                self._encode_aside(number, call, reply, request, begun_s)
+                self._encode_aside(number, call, reply, outlet, request=request, begun_s=begun_s)
                 return number
-            self._enqueue(number, call, reply, request=request, encoded=self._encode(call, request), begun_s=begun_s)
+            self._enqueue(number, call, reply, outlet, request=request, encoded=self._encode(call, request), begun_s=begun_s)
         except Exception as error:
             self._answering.refuse(call, reply, error)
         return number
@@ -102,10 +106,7 @@ class Replica:
 
     def values(self) -> dict[str, float]:
         """Gauges and counters by name."""
-        batcher, inflight = self.queue.batcher, self._answering.num_inflight
-        return self.counters.values() | {
-            "queued_tokens": batcher.queued_tokens, "queued_calls": batcher.queued_calls, "inflight_calls": inflight,
-        }  # fmt: skip
+        return self.counters.values() | self.queue.gauges() | {"inflight_calls": self._answering.num_inflight}
 
     def report(self, number: int) -> Report:
         """All that is counted, as the answer to question `number`."""
@@ -135,23 +136,28 @@ class Replica:
         with WATCHDOG.watched():
             return loaded.task.encode(request, loaded.encoder, loaded.spec, long_text=call.long_text, max_windows=loaded.limits.max_items)
 
-    def _encode_aside(self, number: int, call: Call, reply: Reply, request: TaskRequest, begun_s: float) -> None:
+    def _encode_aside(
+        self, number: int, call: Call, reply: Reply, outlet: Outlet | None, *, request: TaskRequest, begun_s: float
+    ) -> None:  # fmt: skip
         def done(finished: asyncio.Future[Encoded]) -> None:
             try:
-                self._enqueue(number, call, reply, request=request, encoded=finished.result(), begun_s=begun_s)
+                self._enqueue(number, call, reply, outlet, request=request, encoded=finished.result(), begun_s=begun_s)
             except Exception as error:
                 self._answering.refuse(call, reply, error)
 
         self._encodings.start(number, call.key, partial(self._encode, call, request), done)
 
-    def _enqueue(self, number: int, call: Call, reply: Reply, *, request: TaskRequest, encoded: Encoded, begun_s: float) -> None:
+    def _enqueue(
+        self, number: int, call: Call, reply: Reply, outlet: Outlet | None, *, request: TaskRequest, encoded: Encoded, begun_s: float
+    ) -> None:  # fmt: skip
         if encoded.with_tokens:
             check_tokens(self._loaded.variant, has_tokens=self._loaded.session.has_tokens)
         if encoded.generation is not None:
             writing(self._loaded.session, self._loaded.variant)
         now_s, num_rows = self._clock(), len(encoded.costs)
         work = Work(
-            call, reply, request, encoded, self._answering, now_s, now_s - begun_s, [None] * num_rows, num_rows, begun_s + call.timeout_s
+            call, reply, request, encoded, self._answering, now_s, now_s - begun_s, [None] * num_rows, num_rows, begun_s + call.timeout_s,
+            outlet=outlet,
         )  # fmt: skip
         self.queue.add(number, work, kind=self._kind or encoded.kind)
 

@@ -13,7 +13,7 @@ import msgspec
 from hanlin.engines.base import Ids, Session
 from hanlin.engines.gathering import Found, Outputs
 from hanlin.engines.sharing import Seat, SharedSession
-from hanlin.serving.answering import Answering, Reply, Work
+from hanlin.serving.answering import Answering, Outlet, Reply, Work
 from hanlin.serving.counters import Counters
 from hanlin.serving.engine_queue import EngineQueue
 from hanlin.serving.filling import Batch
@@ -110,6 +110,6 @@ class AdapterReplica(Replica):
         super().__init__(loaded, queue, answering=answering, first_number=serial * _NUMBERS, kind=seat.kind, leave=leave)
         self._key = f"{serial}/"
 
-    def submit(self, call: Call, reply: Reply) -> int:
+    def submit(self, call: Call, reply: Reply, outlet: Outlet | None = None) -> int:
         """See `Replica.submit`. Endpoints take turns as keys do."""
-        return super().submit(msgspec.structs.replace(call, key=f"{self._key}{call.key}"), reply)
+        return super().submit(msgspec.structs.replace(call, key=f"{self._key}{call.key}"), reply, outlet)

@@ -17,7 +17,7 @@ from hanlin.tasks.padding import pad
 from hanlin.tasks.sequences import to_arrays
 
 _RENEW_S = 0.2  # how often a step that writes says that it goes on
-_PATIENCE_S = 3.0  # what reading a batch of long rows may be expected to take, before anything of it is known
+PATIENCE_S = 3.0  # what reading a batch of long rows may be expected to take, before anything of it is known
 
 
 @dataclass(slots=True)
@@ -54,6 +54,9 @@ class Stepper:
 
     Args:
         done: called on the loop with each finished step.
+
+    Attributes:
+        num_streams: steps that run side by side.
     """
 
     def __init__(self, session: Session, *, pad_id: int, done: Callable[[Step], None]) -> None:
@@ -61,20 +64,20 @@ class Stepper:
         self._pad_id = pad_id
         self._done = done
         self._loop = asyncio.get_running_loop()
-        self._threads = ThreadPoolExecutor(session.num_streams, thread_name_prefix="engine")
+        self.num_streams = session.num_streams
+        self._threads = self._make_threads(session)
         self._num_running = 0
         self._is_reserved = False
 
     @property
     def num_idle(self) -> int:
         """Streams that can be given something; none while a step runs that must be alone."""
-        return 0 if self._is_reserved else max(0, self._session.num_streams - self._num_running)
+        return 0 if self._is_reserved else max(0, self.num_streams - self._num_running)
 
     @property
     def has_room_ahead(self) -> bool:
         """Every stream is at work, and not each has a step yet that it goes on with by itself."""
-        streams = self._session.num_streams
-        return not self._is_reserved and streams <= self._num_running < 2 * streams
+        return not self._is_reserved and self.num_streams <= self._num_running < 2 * self.num_streams
 
     @property
     def is_idle(self) -> bool:
@@ -85,7 +88,7 @@ class Stepper:
         """Run a step on an idle stream, or on the first that will be."""
         assert self.num_idle or self.has_room_ahead, "no stream is idle"
         self._num_running += 1
-        step.num_beside = min(self._num_running, self._session.num_streams)
+        step.num_beside = min(self._num_running, self.num_streams)
         self._is_reserved = step.batch.is_alone
         self._threads.submit(self._run, step)
 
@@ -99,6 +102,9 @@ class Stepper:
         """End the threads and free the model. Steps that run are waited for."""
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._session.close()
+
+    def _make_threads(self, session: Session) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(session.num_streams, thread_name_prefix="engine")
 
     def _run(self, step: Step) -> None:
         self.compute(step)
@@ -124,7 +130,7 @@ class Stepper:
     def _write(self, step: Step, settings: list[GenerationSettings]) -> Outputs:
         """A step of many steps: between two of them rows may leave, and the watchdog sees that it goes on."""
         session, renewed_s = writing(self._session, ""), time.monotonic()
-        with WATCHDOG.watched(_PATIENCE_S) as renew:
+        with WATCHDOG.watched(PATIENCE_S) as renew:
 
             def is_wanted(row: int) -> bool:
                 nonlocal renewed_s

@@ -26,6 +26,11 @@ class Turns:
         """Whether there is more than one who may ask."""
         return len(self._members) > 1
 
+    @property
+    def are_limited(self) -> bool:
+        """Whether others may have to wait for who does not give back."""
+        return self._free is not None and self.are_shared
+
     def join(self, again: Callable[[], None]) -> None:
         """This caller will ask, until it is forgotten."""
         self._members.add(again)

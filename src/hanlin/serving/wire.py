@@ -91,6 +91,7 @@ class Answer(Frame, frozen=True):
         truncated: indices of texts that lost their end.
         windows: of each text that was read in more than one window: its index, and how many.
         written: tokens that a network wrote for it.
+        cached: tokens of it that were not read again, because an earlier call began alike.
     """
 
     id: int
@@ -105,6 +106,7 @@ class Answer(Frame, frozen=True):
     decode_ms: float = 0.0
     write_ms: float = 0.0
     written: int = 0
+    cached: int = 0
 
 
 class Part(Frame, frozen=True):
