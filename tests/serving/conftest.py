@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -35,3 +37,16 @@ def make_folder(tmp_path: Path) -> MakeFolder:
         return folder
 
     return make
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """An environment in which the task is registered by entry point, as an outsider's is."""
+    plugin = tmp_path / "plugin"
+    about = plugin / "hanlin_echo-1.0.dist-info"
+    about.mkdir(parents=True)
+    shutil.copy(Path(__file__).with_name("echo_task.py"), plugin)
+    (plugin / "echo_plugin.py").write_text("import echo_task\n\necho_task.register()\n")
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: hanlin-echo\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[hanlin.tasks]\necho = echo_plugin\n")
+    return os.environ | {"PYTHONPATH": f"{plugin}:{os.environ.get('PYTHONPATH', '')}"}

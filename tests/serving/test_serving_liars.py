@@ -16,7 +16,7 @@ from hanlin.serving.pool import LocalPool
 from hanlin.serving.process import WorkerOptions
 from hanlin.serving.router import Request, Router
 from hanlin.serving.routes import EndpointRoute, ReplicaRoute, Routes
-from hanlin.serving.wire import Answer, Call, FrameReader, Hello, ReplicaInfo, Welcome, pack, unpack_from_gateway
+from hanlin.serving.wire import Answer, Call, FrameReader, Hello, Part, ReplicaInfo, Welcome, pack, unpack_from_gateway
 
 INFO = ReplicaInfo("m:1", "fake-fp32", "text-classification", ("a",), 64, 32, 1024, ("en",))
 KEY = "default/e"
@@ -28,6 +28,7 @@ LIES: dict[str, Callable[[Call], bytes]] = {
     "a pickle": lambda _: b"\x00\x00\x00\x0b\x80\x04\x8c\x02os\x8c\x06sys.",
     "a second welcome": lambda _: pack(Welcome(INFO)),
     "what gateways say": lambda _: pack(Hello("token")),
+    "a part nobody asked for": lambda call: pack(Part(call.id, 0, b"[]", 1)),
     "broken text": lambda call: pack(Answer(call.id, b"[]", 1, 1, 0, 0, 0))[:-4] + b"\xff\xff\xff\xff",
 }
 

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from hanlin.errors import Conflict, NotFound, Overloaded
 from hanlin.gateway.document_sets import DocumentSets
 from hanlin.gateway.narrowing import Searching, is_searched, narrowed
+from hanlin.gateway.parts import Parts
 from hanlin.gateway.peers import Peers, Poison, Withdraw
 from hanlin.gateway.ports import Authenticator, DocumentFiles, Journal, Limit, Mask, NoDocuments, NoJournal, NoMask, NoQuota, Quota
 from hanlin.gateway.response_cache import ResponseCache, cache_key
@@ -21,7 +23,7 @@ from hanlin.serving.demand import DemandSender
 from hanlin.serving.full_disk import FullDisk
 from hanlin.serving.router import Request, Router
 from hanlin.serving.routes import EndpointRoute, RoutesWatcher, route_key
-from hanlin.serving.wire import CallOperation, Lane
+from hanlin.serving.wire import CallOperation, Lane, Part
 from hanlin.settings import Settings
 from hanlin.types import JsonObject, JsonValue, Principal, endpoint_of_model, is_name, serves
 
@@ -34,7 +36,7 @@ class Outcome:
     """An answer: JSON text, who gave it, where the time went (milliseconds), and what was done to texts that were too long.
 
     `cache`: `hit` when it was kept from an earlier call, `miss` when it was not there, empty where nothing is kept. `tokens`: that were
-    read; `written`: that a network wrote.
+    read; `cached`: those of them that an engine still knew from an earlier call; `written`: that a network wrote.
     """
 
     body: bytes
@@ -52,6 +54,7 @@ class Outcome:
     cache: CacheUse = ""
     task: str = ""
     written: int = 0
+    cached: int = 0
 
 
 class Dataplane:
@@ -139,8 +142,13 @@ class Dataplane:
     async def predict(
         self, principal: Principal, endpoint: str, inputs: JsonValue, parameters: JsonObject, *, timeout_s: float, language: str,
         request_id: str, lane: Lane = "interactive", trace_id: str = "", operation: CallOperation = "answer",
+        on_part: Callable[[Part], None] | None = None,
     ) -> Outcome:  # fmt: skip
         """Answer one call. Cancelling the wait cancels the work.
+
+        Args:
+            on_part: given the parts of a call that is to be streamed, before its end; must not raise. Nothing kept answers such a call.
+                One that fails after a part, or is cancelled, is accounted for what was told.
 
         Raises:
             HanlinError: PermissionDenied, NotFound, Overloaded, QuotaExceeded, or as the worker refused it.
@@ -155,24 +163,29 @@ class Dataplane:
             timeout_s = search.left_s
         key = self._key(principal, endpoint)
         route = self.router.route(key)
+        parts = None if on_part is None else Parts(on_part, self._mask.stream(principal, endpoint))
+        record = partial(self._journal.record, principal, endpoint, request_id=request_id, trace_id=trace_id)
         self._admit()
         try:
             self._quota.reserve(principal, endpoint)
-            tokens, is_answered = 0, False
+            used, is_answered = 0, False
             try:
                 hidden = self._mask.mask(principal, endpoint, inputs)
-                lane = "batch" if principal.is_batch else lane
-                request = Request(hidden, parameters, timeout_s, str(principal.key_id), lane, language, operation)
-                is_kept = route.cache_ttl_s and operation == "answer"
-                outcome = await (self._kept(principal, key, route, request) if is_kept else self._ask(key, request))
-                body = self._mask.unmask(principal, endpoint, outcome.body)
-                tokens, is_cached = outcome.tokens, outcome.cache == "hit"
-                self._journal.record(
-                    principal, endpoint, request_id=request_id, trace_id=trace_id, items=outcome.items, tokens=tokens, is_cached=is_cached
+                request = Request(
+                    hidden, parameters, timeout_s, str(principal.key_id), "batch" if principal.is_batch else lane, language, operation,
+                    None if parts is None else parts.hear,
                 )  # fmt: skip
-                is_answered = True
+                outcome = await self._answer(principal, key, route, request)
+                if parts is not None:
+                    parts.end()
+                body = self._mask.unmask(principal, endpoint, outcome.body)
+                is_cached = outcome.cache == "hit"
+                record(items=outcome.items, tokens=outcome.tokens, written=outcome.written, is_cached=is_cached)
+                used, is_answered = outcome.tokens + outcome.written, True
             finally:
-                self._quota.settle(principal, endpoint, tokens=tokens if is_answered else 0, is_answered=is_answered)
+                if parts is not None and not is_answered:
+                    used = parts.account(record)
+                self._quota.settle(principal, endpoint, tokens=used, is_answered=is_answered)
         finally:
             self.inflight -= 1
         return outcome if body is outcome.body else replace(outcome, body=body)
@@ -181,13 +194,17 @@ class Dataplane:
         """What the caller's plan allows, and what is left of it."""
         return self._quota.limits(principal, endpoint)
 
+    async def _answer(self, principal: Principal, key: str, route: EndpointRoute, request: Request) -> Outcome:
+        is_kept = route.cache_ttl_s and request.operation == "answer" and request.on_part is None
+        return await (self._kept(principal, key, route, request) if is_kept else self._ask(key, request))
+
     async def _ask(self, key: str, request: Request) -> Outcome:
         result = await self.router.submit(key, request)
         answer = result.answer
         return Outcome(
             answer.body, result.info.version, result.info.variant, answer.items, answer.tokens, answer.queue_ms, answer.encode_ms,
             answer.engine_ms, answer.truncated, answer.windows, answer.decode_ms, answer.write_ms, task=result.info.task,
-            written=answer.written,
+            written=answer.written, cached=answer.cached,
         )  # fmt: skip
 
     async def _kept(self, principal: Principal, key: str, route: EndpointRoute, request: Request) -> Outcome:

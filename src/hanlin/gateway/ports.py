@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from hanlin.errors import NotFound
+from hanlin.serving.wire import Part
 from hanlin.types import JsonValue, Principal, shorten
 
 
@@ -52,7 +53,23 @@ class Quota(Protocol):
         ...
 
     def settle(self, principal: Principal, endpoint: str, *, tokens: int, is_answered: bool) -> None:
-        """Turn the reserve into use, or give it back."""
+        """Turn the reserve into use, or give it back.
+
+        Args:
+            tokens: that were read and written; of a call that was broken off, those that were told before.
+        """
+        ...
+
+
+class Unmasking(Protocol):
+    """Shows what was hidden in an answer that comes in parts. Of one call; holds back what may be the beginning of something hidden."""
+
+    def push(self, part: Part) -> Part | None:
+        """What may be told by now of the part's row; None: nothing yet. Raises what ends the call: nothing of it is told then."""
+        ...
+
+    def end(self) -> Sequence[Part]:
+        """What is still held back: no more parts come."""
         ...
 
 
@@ -67,14 +84,27 @@ class Mask(Protocol):
         """The answer as the caller may see it."""
         ...
 
+    def stream(self, principal: Principal, endpoint: str) -> Unmasking | None:
+        """What shows the hidden in the parts of a call; None: they may be told as they are."""
+        ...
+
 
 class Journal(Protocol):
     """Writes use down before the answer leaves."""
 
     def record(
-        self, principal: Principal, endpoint: str, *, request_id: str, trace_id: str, items: int, tokens: int, is_cached: bool
-    ) -> None:
-        """`trace_id`: of the caller's trace, empty outside of one. `is_cached`: no engine ran for it. Returns once the record is safe."""
+        self, principal: Principal, endpoint: str, *, request_id: str, trace_id: str, items: int, tokens: int, written: int,
+        is_cached: bool, is_broken: bool = False,
+    ) -> None:  # fmt: skip
+        """Returns once the record is safe.
+
+        Args:
+            trace_id: of the caller's trace, empty outside of one.
+            tokens: that were read; unknown of a call that was broken off, and 0.
+            written: tokens that were written; of a call that was broken off, those that were told.
+            is_cached: no engine ran for it.
+            is_broken: a streamed call that failed, or was given up, after parts of it had been told; `items`: those with parts.
+        """
         ...
 
 
@@ -127,11 +157,16 @@ class NoMask:
         """See `Mask`."""
         return body
 
+    def stream(self, principal: Principal, endpoint: str) -> Unmasking | None:
+        """See `Mask`."""
+        return None
+
 
 class NoJournal:
     """Nothing is written down."""
 
     def record(
-        self, principal: Principal, endpoint: str, *, request_id: str, trace_id: str, items: int, tokens: int, is_cached: bool
-    ) -> None:
+        self, principal: Principal, endpoint: str, *, request_id: str, trace_id: str, items: int, tokens: int, written: int,
+        is_cached: bool, is_broken: bool = False,
+    ) -> None:  # fmt: skip
         """See `Journal`."""

@@ -7,6 +7,7 @@ the router's business.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hanlin.errors import HanlinError, from_wire
@@ -19,6 +20,7 @@ from hanlin.serving.wire import (
     Frame,
     FrameReader,
     Hello,
+    Part,
     Refusal,
     ReplicaInfo,
     Report,
@@ -43,6 +45,7 @@ class _Pending:
     future: asyncio.Future[Reply]
     size_bytes: int
     end_s: float | None
+    on_part: Callable[[Part], None] | None = None
 
 
 class Channel(asyncio.Protocol):
@@ -98,18 +101,21 @@ class Channel(asyncio.Protocol):
         self._last_id += 1
         return self._last_id
 
-    async def call(self, call: Call, size_bytes: int, *, timeout_s: float) -> Answer:
+    async def call(
+        self, call: Call, size_bytes: int, *, timeout_s: float, on_part: Callable[[Part], None] | None = None
+    ) -> Answer:  # fmt: skip
         """Send a call whose id is from `next_id` and wait for its end. A cancelled or late wait tells the worker.
 
         Args:
             timeout_s: how long to wait for a worker that says nothing; kept to a quarter of a second.
+            on_part: given the parts of a call that is streamed, before its end; must not raise.
 
         Raises:
             HanlinError: as the worker refused it.
             WorkerLost: the connection ended first.
             TimeoutError: no answer in time.
         """
-        reply = await self._exchange(call, size_bytes, self._loop.time() + timeout_s)
+        reply = await self._exchange(call, size_bytes, self._loop.time() + timeout_s, on_part)
         assert isinstance(reply, Answer)
         return reply
 
@@ -128,12 +134,14 @@ class Channel(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    async def _exchange(self, frame: Call | Ask, size_bytes: int, end_s: float | None) -> Reply:
+    async def _exchange(
+        self, frame: Call | Ask, size_bytes: int, end_s: float | None, on_part: Callable[[Part], None] | None = None
+    ) -> Reply:  # fmt: skip
         if not self.is_open:
             raise WorkerLost("closed")
         number = frame.id
         future: asyncio.Future[Reply] = self._loop.create_future()
-        self._pending[number] = _Pending(future, size_bytes, end_s)
+        self._pending[number] = _Pending(future, size_bytes, end_s, on_part)
         self.pending_bytes += size_bytes
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
@@ -211,6 +219,9 @@ class Channel(asyncio.Protocol):
             return
         if not 0 < frame.id <= self._last_id:
             raise BadFrame("an id that was never given out")
+        if isinstance(frame, Part):
+            self._hear(frame)
+            return
         future = self._forget(frame.id)
         if future is None or future.done():  # cancelled meanwhile
             return
@@ -218,6 +229,14 @@ class Channel(asyncio.Protocol):
             future.set_exception(_error(frame))
         else:
             future.set_result(frame)
+
+    def _hear(self, part: Part) -> None:
+        entry = self._pending.get(part.id)
+        if entry is None or entry.future.done():  # cancelled meanwhile
+            return
+        if entry.on_part is None or part.row < 0 or part.written < 0:
+            raise BadFrame("a part that nobody asked for")
+        entry.on_part(part)
 
 
 def _error(frame: Refusal) -> HanlinError:

@@ -9,6 +9,7 @@ from hanlin.errors import InvalidInput
 from hanlin.serving.routes import EndpointRoute
 
 POISON_DEATHS = 2
+SUSPECT_BREAKS = 2  # streams of one input that broke; once may be the fault of any that shared the worker
 _MEMORY = 10_000
 
 
@@ -17,16 +18,27 @@ class PoisonMemory:
 
     def __init__(self) -> None:
         self._deaths: OrderedDict[bytes, int] = OrderedDict()
+        self._breaks: OrderedDict[bytes, int] = OrderedDict()
 
     @property
     def has_any(self) -> bool:
-        """Whether any worker died under a lone suspect: where none did, no call needs a mark."""
-        return bool(self._deaths)
+        """Whether any worker died under a lone suspect or amid a stream: where none did, no call needs a mark."""
+        return bool(self._deaths or self._breaks)
 
     def blame(self, mark: bytes) -> bool:
         """A worker died under the input of this mark. Whether that has just made it poison."""
         self._remember(mark, self._deaths.pop(mark, 0) + 1)
         return self._deaths[mark] == POISON_DEATHS
+
+    def broke(self, mark: bytes) -> None:
+        """A worker died amid a stream of this input, which cannot be sent again alone to see whether that was why."""
+        self._breaks[mark] = self._breaks.pop(mark, 0) + 1
+        while len(self._breaks) > _MEMORY:
+            self._breaks.popitem(last=False)
+
+    def is_suspect(self, mark: bytes) -> bool:
+        """Whether an input is to be sent alone from the beginning."""
+        return self._breaks.get(mark, 0) >= SUSPECT_BREAKS
 
     def refuse(self, mark: bytes) -> None:
         """Another gateway found out that the input of this mark is poison."""

@@ -2,6 +2,7 @@
 
 A call whose worker died is sent again, as a *suspect*: alone in its batch, and one suspect at a time of all endpoints that may share a
 worker process. When a worker dies twice under a lone suspect, its input is poison: it is refused, now and when it comes again.
+A call of which a part was given is never sent again: it ends broken.
 Everything waits within the call's own deadline. Lives on an event loop; knows sockets and frames, nothing of HTTP.
 """
 
@@ -13,7 +14,7 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
@@ -23,28 +24,17 @@ from hanlin.serving.mirror import Mirror
 from hanlin.serving.poison import PoisonMemory, mark_of
 from hanlin.serving.quarantine import Quarantines
 from hanlin.serving.routes import EndpointRoute, Routes, TrialRoute
+from hanlin.serving.sending import Request, Sending
 from hanlin.serving.target import Target
-from hanlin.serving.wire import Answer, Call, CallOperation, Lane, ReplicaInfo
-from hanlin.types import JsonObject, JsonValue, LongText
+from hanlin.serving.wire import Answer, Call, ReplicaInfo
+
+__all__ = ["Request", "Result", "Router"]
 
 MAX_ATTEMPTS = 8
 _WITHDRAWN_MEMORY = 10_000
 _DEMAND_S = 0.2  # how often an endpoint is asked for while calls wait for it
 _NO_ROOM_RETRY_S = 5.0
 _LOOK_S = 1.0  # a call that has waited this long for a replica asks whether one can come at all
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A call as the dataplane hands it over. `key` shares the queue fairly, `language` is for refusals."""
-
-    inputs: JsonValue
-    parameters: JsonObject
-    timeout_s: float
-    key: str = ""
-    lane: Lane = "interactive"
-    language: str = "en"
-    operation: CallOperation = "answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,22 +126,28 @@ class Router:
 
         Raises:
             HanlinError: the worker's refusal; NotFound (`endpoint_not_found`); NotReady (`endpoint_starting`, `no_room_for_endpoint`);
-                DeadlineExceeded; InvalidInput (`poison_input`); EngineFailed (`worker_died`, `endpoint_failed`); or the obstacle.
+                DeadlineExceeded; InvalidInput (`poison_input`); EngineFailed (`worker_died`, `stream_broken`, `endpoint_failed`); or
+                the obstacle.
         """
         self.route(key)
         target = self._targets[key]
-        content = msgspec.msgpack.encode([request.inputs, request.parameters])
-        if self.poison.has_any:
-            self.poison.check(mark_of(target.route, content))
-        deadline_s = self._clock() + request.timeout_s
+        sending = Sending(request, self._clock())
+        mark = mark_of(target.route, sending.content) if self.poison.has_any else b""
+        if mark:
+            self.poison.check(mark)
+            if self.poison.is_suspect(mark):
+                return await self._send_alone(target, sending)
         for trial in target.route.trials:
-            if (result := await self._try(key, trial, request, content, deadline_s)) is not None:
+            if (result := await self._try(key, trial, sending)) is not None:
                 return result
         try:
-            return await self._attempt(target, request, content, deadline_s, is_suspect=False)
+            return await self._attempt(target, sending, is_suspect=False)
         except WorkerLost:
-            pass
-        return await self._retry(target, request, content, deadline_s)
+            if sending.has_begun:
+                self.poison.broke(mark_of(target.route, sending.content))
+                raise EngineFailed("stream_broken") from None
+        self.retries_total += 1
+        return await self._send_alone(target, sending)
 
     async def wake(self, key: str, timeout_s: float) -> None:
         """Returns when an endpoint has a replica; one that sleeps is woken. Raises as `submit`."""
@@ -174,56 +170,62 @@ class Router:
             target.close()
         self._targets.clear()
 
-    async def _retry(self, target: Target, request: Request, content: bytes, deadline_s: float) -> Result:
-        mark = mark_of(target.route, content)
-        for _ in range(MAX_ATTEMPTS):
-            self.retries_total += 1
-            async with self._quarantines.alone(target.route.quarantine or target.endpoint, deadline_s - self._clock()):
+    async def _send_alone(self, target: Target, sending: Sending) -> Result:
+        """Send a suspect, until it is answered, or poison."""
+        mark = mark_of(target.route, sending.content)
+        for attempt in range(MAX_ATTEMPTS):
+            self.retries_total += attempt > 0
+            async with self._quarantines.alone(target.route.quarantine or target.endpoint, sending.left_s(self._clock())):
                 try:
-                    return await self._attempt(target, request, content, deadline_s, is_suspect=True)
+                    return await self._attempt(target, sending, is_suspect=True)
                 except WorkerLost:
                     await self._blame(mark)
+                    if sending.has_begun:
+                        raise EngineFailed("stream_broken") from None
             self.poison.check(mark)
         raise EngineFailed("worker_died")
 
-    async def _try(self, key: str, trial: TrialRoute, request: Request, content: bytes, deadline_s: float) -> Result | None:
+    async def _try(self, key: str, trial: TrialRoute, sending: Sending) -> Result | None:
         """The answer of a canary whose turn it is; None: the call goes where all go. One that hangs has half of the call's time.
 
         Which calls are drawn is by chance, call by call: by key, one busy key would make a share all or nothing."""
         other = self._targets.get(_trial_key(key, trial))
         if other is None or self._draw() * 100 >= trial.weight:
             return None
-        channel, left_s, size_bytes = other.idlest(), deadline_s - self._clock(), len(content)
+        channel, left_s = other.idlest(), sending.left_s(self._clock())
         if trial.role == "shadow":
-            if self.mirror.has_room(channel, size_bytes) and channel is not None:
-                call = _call(channel, replace(request, lane="batch"), content, left_s, long_text=other.route.long_text)
-                self.mirror.send(channel, call, size_bytes)
+            if self.mirror.has_room(channel, sending.size_bytes) and channel is not None:
+                call = sending.call(channel, left_s, long_text=other.route.long_text)
+                self.mirror.send(channel, msgspec.structs.replace(call, lane="batch", is_streamed=False), sending.size_bytes)
             return None
         if channel is None:
             return None
         try:
-            call = _call(channel, request, content, left_s / 2, long_text=other.route.long_text)
-            return await self._ask(channel, call, size_bytes, margin_s=min(1.0, left_s / 4))
-        except (WorkerLost, EngineFailed, Internal, NotReady, Overloaded, DeadlineExceeded):
+            call = sending.call(channel, left_s / 2, long_text=other.route.long_text)
+            return await self._ask(channel, call, sending, margin_s=min(1.0, left_s / 4))
+        except (WorkerLost, EngineFailed, Internal, NotReady, Overloaded, DeadlineExceeded) as error:
+            if sending.has_begun:
+                raise EngineFailed("stream_broken") if isinstance(error, WorkerLost) else error from None
             self.spared_total += 1
             return None
 
-    async def _attempt(self, target: Target, request: Request, content: bytes, deadline_s: float, *, is_suspect: bool) -> Result:
+    async def _attempt(self, target: Target, sending: Sending, *, is_suspect: bool) -> Result:
         while True:
-            channel = target.idlest() or await self._channel(target, deadline_s)
-            left_s = deadline_s - self._clock()
-            call = _call(channel, request, content, left_s, long_text=target.route.long_text, is_suspect=is_suspect)
+            channel = target.idlest() or await self._channel(target, sending.deadline_s)
+            left_s = sending.left_s(self._clock())
+            call = sending.call(channel, left_s, long_text=target.route.long_text, is_suspect=is_suspect)
             try:
-                return await self._ask(channel, call, len(content), margin_s=1.0)
+                return await self._ask(channel, call, sending, margin_s=1.0)
             except NotReady as error:
                 if error.code != "worker_draining":
                     raise
                 target.drop(channel)
 
-    async def _ask(self, channel: Channel, call: Call, size_bytes: int, *, margin_s: float) -> Result:
+    async def _ask(self, channel: Channel, call: Call, sending: Sending, *, margin_s: float) -> Result:
         try:
             # The worker keeps the deadline; the margin here is for a worker that hangs.
-            return Result(await channel.call(call, size_bytes, timeout_s=call.timeout_s + margin_s), channel.info)
+            answer = await channel.call(call, sending.size_bytes, timeout_s=call.timeout_s + margin_s, on_part=sending.hear)
+            return Result(answer, channel.info)
         except TimeoutError:
             raise DeadlineExceeded("deadline_exceeded") from None
 
@@ -275,10 +277,3 @@ async def _tell_nobody(_mark: bytes) -> None:
 def _trial_key(key: str, trial: TrialRoute) -> str:
     """Name of a trial's target; no endpoint has a # in its name."""
     return f"{key}#{trial.route.deployment_id}"
-
-
-def _call(channel: Channel, request: Request, content: bytes, left_s: float, *, long_text: LongText, is_suspect: bool = False) -> Call:
-    return Call(
-        channel.next_id(), msgspec.Raw(content), left_s, request.key, request.lane, request.language, is_suspect, long_text,
-        request.operation,
-    )  # fmt: skip
