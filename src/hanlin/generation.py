@@ -136,7 +136,9 @@ class GenerationSettings:
     def to_json(self) -> JsonObject:
         """The stored form: what differs from the defaults; what is of single calls is not stored."""
         default = GenerationSettings()
-        names = [each.name for each in fields(self) if each.name not in _OF_CALLS and getattr(self, each.name) != getattr(default, each.name)]
+        names = [
+            each.name for each in fields(self) if each.name not in _OF_CALLS and getattr(self, each.name) != getattr(default, each.name)
+        ]
         values = {name: getattr(self, name) for name in names}
         return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 

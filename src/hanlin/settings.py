@@ -57,6 +57,11 @@ class Settings(BaseModel):
     moderation_labels: str = Field("", description="labels of it that are harmful, with commas between them")
     moderation_threshold: float = Field(0.5, gt=0, le=1, description="score from which on such a label counts")
     request_timeout_s: float = Field(30.0, gt=0, description="deadline of a call that names none")
+    stream_timeout_s: float = Field(600.0, gt=0, description="deadline of a call that names none and is told in parts")
+    stream_ping_s: float = Field(15.0, gt=0, description="silence of a stream after which a comment is sent, also before its first part")
+    stream_buffer_bytes: int = Field(
+        256 * 2**10, ge=1024, description="what a caller who does not read may let wait of a stream; beyond that the call is given up"
+    )
     header_timeout_s: float = Field(10.0, gt=0, description="time to receive a request head")
     body_timeout_s: float = Field(30.0, gt=0, description="time to receive a request body")
     write_timeout_s: float = Field(30.0, gt=0, description="time that a caller who does not read may hold an answer")

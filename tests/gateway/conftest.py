@@ -152,6 +152,10 @@ class Stack:
         """A raw connection, for callers that misbehave."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=20)
 
+    def narrow(self) -> None:
+        """The system keeps little of what is sent to callers who connect from now on, so that the gateway has to."""
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
+
     def worker_values(self) -> dict[str, float]:
         """Counters and gauges of the one worker."""
         lines = [line for line in self.client.get("/metrics").text.splitlines() if line.startswith("hanlin_worker_") and "{" in line]

@@ -48,6 +48,7 @@ def create_app(
 
     metrics = GatewayMetrics()
     doorman = Doorman(dataplane)
+    metrics.stream_ends = doorman.streams.ends
     dataplane.peers.on_count = lambda: metrics.counted(dataplane.router, dataplane.cache)
     inner = FastAPI(
         title="Hanlin", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False

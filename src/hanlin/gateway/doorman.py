@@ -5,21 +5,24 @@ Plain ASGI, no framework. Knows no protocol: `door.py` says what one is. Raises 
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 from starlette.responses import Response
-from starlette.types import Receive, Scope
+from starlette.types import Receive, Scope, Send
 
 from hanlin.errors import Cancelled, InvalidInput
 from hanlin.gateway.cors import Headers
 from hanlin.gateway.dataplane import Dataplane, Outcome, check_version
 from hanlin.gateway.door import Ask, Door, Framed
 from hanlin.gateway.doors import Doors, Found, configured
+from hanlin.gateway.hang_up import until_gone
 from hanlin.gateway.rate_limits import rate_limit_headers
 from hanlin.gateway.responses import header_text
+from hanlin.gateway.streaming import Running, Streams
+from hanlin.serving.wire import CallOperation, Part
 from hanlin.types import MAX_TIMEOUT_S, Principal, serves
 
 _JSON = [(b"content-type", b"application/json")]
@@ -31,23 +34,25 @@ class Doorman:
 
     Attributes:
         doors: where there is one.
+        streams: answers that are told in parts.
     """
 
     def __init__(self, dataplane: Dataplane, doors: Doors | None = None) -> None:
         self._dataplane = dataplane
+        self.streams = Streams(dataplane.settings)
         self.doors = doors or Doors(configured(dataplane.settings))
 
     async def call(
-        self, found: Found, scope: Scope, receive: Receive, send_whole: SendWhole, *, headers: dict[bytes, bytes]
+        self, found: Found, scope: Scope, receive: Receive, send_whole: SendWhole, *, headers: dict[bytes, bytes], send: Send
     ) -> None:  # fmt: skip
-        """Answer a call."""
+        """Answer a call: `send_whole` takes a whole answer, `send` one in parts."""
         door, name = found.door, found.endpoint
         begun_s = time.perf_counter()
         dataplane = self._dataplane
         principal = dataplane.authenticate(header_text(headers.get(b"authorization")))
         if door.is_named:  # before the body is taken
             check_version(dataplane.find(principal, name), found.version)
-        timeout_s = self._timeout_s(headers)
+        timeout_s = self._timeout_s(headers)  # checked before the body is taken
         _check_headers(headers, door.manner.kinds)
         ask = _read(door, await read_body(receive, headers, dataplane.settings.max_body_bytes), name, headers)
         if not ask.endpoint:
@@ -56,23 +61,43 @@ class Doorman:
             self._check_task(principal, ask)
         state = scope["state"]
         parsed_s = time.perf_counter()
-        call = dataplane.predict(
+        call = partial(
+            self._predict,
             principal,
-            ask.endpoint,
-            ask.inputs,
-            ask.parameters,
-            timeout_s=timeout_s,
+            ask,
+            timeout_s=timeout_s or self._default_timeout_s(ask),
             language=state["language"],
             request_id=state["request_id"],
             operation=ask.operation,
             trace_id=state["trace"].trace_id,
         )
-        outcome = await until_gone(call, scope, receive)
+        more = partial(self._limits, principal, ask.endpoint)
+        if ask.stream is not None:
+            running = Running(ask.stream, send, more, state["request_id"], state["language"])
+            await until_gone(self.streams.run(running, call), scope, receive)
+            return
+        outcome = await until_gone(call(None), scope, receive)
+        body = outcome.body if ask.write is None else ask.write(outcome)
+        await _send_outcome(send_whole, outcome, body, more(), begun_s=begun_s, parsed_s=parsed_s)
+
+    async def _predict(
+        self, principal: Principal, ask: Ask, on_part: Callable[[Part], None] | None, *, timeout_s: float, language: str, request_id: str,
+        operation: CallOperation, trace_id: str,
+    ) -> Outcome:  # fmt: skip
+        outcome = await self._dataplane.predict(
+            principal, ask.endpoint, ask.inputs, ask.parameters, timeout_s=timeout_s, language=language, request_id=request_id,
+            operation=operation, trace_id=trace_id, on_part=on_part,
+        )  # fmt: skip
         if ask.task and not serves(outcome.task, ask.task):  # it was asleep when asked, or serves something else since
             raise _other_task(outcome.task, ask.task)
-        body = outcome.body if ask.write is None else ask.write(outcome)
-        more = rate_limit_headers(dataplane.limits(principal, ask.endpoint))
-        await _send_outcome(send_whole, outcome, body, more, begun_s=begun_s, parsed_s=parsed_s)
+        return outcome
+
+    def _limits(self, principal: Principal, endpoint: str) -> Headers:
+        return rate_limit_headers(self._dataplane.limits(principal, endpoint))
+
+    def _default_timeout_s(self, ask: Ask) -> float:
+        settings = self._dataplane.settings
+        return settings.request_timeout_s if ask.stream is None else settings.stream_timeout_s
 
     async def show(self, found: Found, headers: dict[bytes, bytes]) -> Response:
         """What the door tells without a call."""
@@ -108,11 +133,11 @@ class Doorman:
         if ask.check is not None:
             ask.check(info.task)
 
-    def _timeout_s(self, headers: dict[bytes, bytes]) -> float:
-        """The caller's deadline (`X-Timeout-S`), or the default. Raises InvalidInput (`invalid_timeout`)."""
+    def _timeout_s(self, headers: dict[bytes, bytes]) -> float | None:
+        """The caller's deadline (`X-Timeout-S`); None: the default is due. Raises InvalidInput (`invalid_timeout`)."""
         text = headers.get(b"x-timeout-s")
         if text is None:
-            return self._dataplane.settings.request_timeout_s
+            return None
         try:
             value = float(text) if len(text) <= 32 and text.replace(b".", b"", 1).isdigit() else 0.0
         except ValueError:
@@ -154,34 +179,6 @@ async def read_body(receive: Receive, headers: dict[bytes, bytes], limit: int) -
             return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
-async def until_gone(call: Awaitable[Outcome], scope: Scope, receive: Receive) -> Outcome:
-    """The outcome of `call`, cancelled as soon as the caller hangs up. Raises Cancelled (`client_gone`)."""
-    register: Callable[[Callable[[], object]], None] | None = scope.get("hanlin.on_disconnect")
-    if register is not None:  # our own server tells: no second task a request
-        task = asyncio.current_task()
-        assert task is not None
-        register(task.cancel)
-        try:
-            return await call
-        finally:
-            register(_nothing)
-    work = asyncio.ensure_future(call)
-    gone = asyncio.ensure_future(_disconnected(receive))
-    try:
-        await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            raise Cancelled("client_gone")
-        return work.result()
-    finally:
-        gone.cancel()
-        work.cancel()
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
 async def _send_outcome(
     send_whole: SendWhole, outcome: Outcome, body: bytes | Framed, more: Headers, *, begun_s: float, parsed_s: float
 ) -> None:  # fmt: skip
@@ -208,10 +205,6 @@ def _check_headers(headers: dict[bytes, bytes], kinds: frozenset[bytes]) -> None
         raise InvalidInput("wrong_content_type")
     if headers.get(b"content-encoding", b"identity").lower() != b"identity":
         raise InvalidInput("content_encoding_not_taken")
-
-
-def _nothing() -> None:
-    """Stands where no task is to be cancelled."""
 
 
 def _other_task(task: str, needed: str) -> InvalidInput:

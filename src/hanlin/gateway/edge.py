@@ -65,6 +65,10 @@ class Edge:
         self._metrics.end(method, route, status, seconds)
         self._access.add(method, route, status, seconds, request_id, trace_id=trace_id)
 
+    def end_streams(self) -> None:
+        """This gateway can wait no longer for answers that are being told: they end with an error event."""
+        self._doorman.streams.end_all()
+
     def close(self) -> None:
         """Write what the log still holds back."""
         self._access.flush()
@@ -128,7 +132,7 @@ class Edge:
         if method == "POST" and door.act is not None:
             await (await self._doorman.act(found, receive, headers))(scope, receive, answer.send)
         elif method == "POST" and door.has_post:
-            await self._doorman.call(found, scope, receive, answer.send_whole, headers=headers)
+            await self._doorman.call(found, scope, receive, answer.send_whole, headers=headers, send=answer.send)
         elif method in ("GET", "HEAD") and door.has_get:
             await (await self._doorman.show(found, headers))(scope, receive, answer.send)
         elif method in door.elsewhere:

@@ -35,12 +35,17 @@ class _Series:
 
 
 class GatewayMetrics(Collector):
-    """Counts requests of one gateway process. Plain numbers of one event loop: the library's own counters take a lock for each."""
+    """Counts requests of one gateway process. Plain numbers of one event loop: the library's own counters take a lock for each.
+
+    Attributes:
+        stream_ends: answers told in parts, by how they ended; read when asked.
+    """
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._series: dict[tuple[str, str, int], _Series] = {}
         self._inflight = 0
+        self.stream_ends: Mapping[str, int] = {}
         self.registry.register(self)
 
     def begin(self) -> None:
@@ -70,6 +75,10 @@ class GatewayMetrics(Collector):
             seconds.add_metric([route], list(zip(edges, counts, strict=True)), sum(series.total_s for series in same))
         yield requests
         yield seconds
+        streams = CounterMetricFamily("hanlin_streams", "Answers told in parts, by how they ended", labels=["end"])
+        for end, count in self.stream_ends.items():
+            streams.add_metric([end], count)
+        yield streams
         yield GaugeMetricFamily("hanlin_requests_in_flight", "Requests being answered", value=self._inflight)
 
     def counted(self, router: Router, cache: ResponseCache[Outcome]) -> tuple[Counted, ...]:

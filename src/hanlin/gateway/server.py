@@ -2,7 +2,7 @@
 
 At SIGTERM readiness turns false first; after `pre_stop_s`, in which calls are taken as before, nothing new is accepted (connections
 wait at the supervisor's socket for another gateway, or are refused once it has let go of it), calls in flight end within
-`drain_timeout_s`, and `serve` returns. Another SIGTERM changes nothing.
+`drain_timeout_s` (answers that are still being told then end with an error event), and `serve` returns. Another SIGTERM changes nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from hanlin.gateway.edge import Edge
 from hanlin.gateway.http_protocol import strict_protocol
 from hanlin.observe.memory import settle
 from hanlin.settings import Settings
+
+_LAST_WORDS_S = 0.5  # before the end, for the error events of streams that cannot be waited for
 
 
 class Beside(Protocol):
@@ -59,7 +61,7 @@ def serve(
 
         def end() -> None:
             if not stopping:
-                stopping.append(loop.create_task(_end(server, dataplane, settings.pre_stop_s)))
+                stopping.append(loop.create_task(_end(server, app, dataplane, settings)))
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end)
@@ -70,11 +72,13 @@ def serve(
         _run(run)
 
 
-async def _end(server: uvicorn.Server, dataplane: Dataplane | None, pre_stop_s: float) -> None:
+async def _end(server: uvicorn.Server, app: Edge, dataplane: Dataplane | None, settings: Settings) -> None:
     if dataplane is not None:
         dataplane.is_draining = True
-        await asyncio.sleep(pre_stop_s)
+        await asyncio.sleep(settings.pre_stop_s)
     server.should_exit = True
+    await asyncio.sleep(settings.drain_timeout_s - min(_LAST_WORDS_S, settings.drain_timeout_s / 2))
+    app.end_streams()
 
 
 class _Server(uvicorn.Server):
