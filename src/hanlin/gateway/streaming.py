@@ -63,7 +63,7 @@ class Streams:
         try:
             end = await self._tell(running, outbox, work)
         except Exception:
-            end = "failed"
+            end = outbox.broken_off or "failed"
             raise
         finally:
             self._open.discard(outbox)
