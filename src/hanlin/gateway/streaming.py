@@ -43,7 +43,7 @@ class Streams:
         self._settings = settings
         self._open: set[Outbox] = set()
         self._is_over = False
-        self.ends: Counter[End] = Counter()
+        self.ends: Counter[str] = Counter()
 
     def end_all(self) -> None:
         """The server can wait no longer: each open stream ends with an error event, and so does each that would still begin."""
