@@ -79,7 +79,7 @@ def test_an_encoder_decoder_alone_batched_and_step_by_step_is_the_same(positions
     with torch.inference_mode():
         together = network(*padded(ROWS), target, torch.ones_like(target))
         cache = network.start(*padded(ROWS))
-        cache.reorder(torch.tensor([2, 0, 0]))  # rows may go, move and come twice
+        cache = cache.pick(torch.tensor([2, 0, 0]))  # rows may go, move and come twice
         steps = [network.decoder(target[:3, n : n + 1], torch.ones(3, 1, dtype=torch.long), cache) for n in range(4)]
         for number, row in enumerate(ROWS):
             alone = network(torch.tensor([row]), torch.ones(1, len(row), dtype=torch.long), target[:1], torch.ones(1, 4, dtype=torch.long))

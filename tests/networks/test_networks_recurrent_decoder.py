@@ -76,7 +76,7 @@ def test_rows_of_many_lengths_end_in_the_state_they_end_in_alone(kind: str) -> N
     network = network_of(kind)
     with torch.inference_mode():
         state, scores = network.start(*padded(ROWS))
-        state.reorder(torch.tensor([2, 0, 0, 1, 3]))  # rows may go, move and come twice
+        state = state.pick(torch.tensor([2, 0, 0, 1, 3]))  # rows may go, move and come twice
         after = network.read(torch.full((5, 1), 4), state)
         for place, number in enumerate([2, 0, 0, 1, 3]):
             alone = network(torch.tensor([[*ROWS[number], 4]]), torch.ones(1, len(ROWS[number]) + 1, dtype=torch.long))[0]

@@ -14,16 +14,14 @@ from hanlin.networks.attention import MultiHeadAttention
 from hanlin.networks.config import NetworkConfig
 from hanlin.networks.dropout import Dropout
 from hanlin.networks.embedding import sinusoids
-from hanlin.networks.kv_cache import DecoderCache
+from hanlin.networks.kv_cache import UNSEEN, DecoderCache
 from hanlin.networks.rotary import rotary_angles
 from hanlin.networks.transformer import Block
-
-_UNSEEN = -1e4  # added to scores: their softmax is exactly 0 in fp32, and a row that sees nothing gives no NaN
 
 
 def padding_bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
     """(rows, tokens) 1 or 0 → (rows, 1, 1, tokens) to be added to scores."""
-    return (1 - mask[:, None, None, :].to(dtype)) * _UNSEEN
+    return (1 - mask[:, None, None, :].to(dtype)) * UNSEEN
 
 
 class DecoderBlock(Block):
@@ -122,7 +120,7 @@ def causal_bias(num_new: int, num_all: int, dtype: torch.dtype) -> Tensor:
     num_new 2, num_all 4:   0 0 0 -
                             0 0 0 0
     """
-    return torch.full((num_new, num_all), _UNSEEN, dtype=dtype).triu(num_all - num_new + 1)[None, None]
+    return torch.full((num_new, num_all), UNSEEN, dtype=dtype).triu(num_all - num_new + 1)[None, None]
 
 
 class CausalDecoder(nn.Module):

@@ -30,9 +30,14 @@ class RecurrentState:
 
     layers: list[State]
 
-    def reorder(self, index: Tensor) -> None:
-        """Keep the rows of `index`, in its order; a row may come more than once."""
-        self.layers = [tuple(part[index] for part in layer) for layer in self.layers]
+    def pick(self, index: Tensor) -> RecurrentState:
+        """The rows of `index`, in its order; a row may come more than once."""
+        return RecurrentState([tuple(part[index] for part in layer) for layer in self.layers])
+
+    def join(self, other: RecurrentState) -> RecurrentState:
+        """The rows of both, those of `other` behind ours."""
+        pairs = zip(self.layers, other.layers, strict=True)
+        return RecurrentState([tuple(map(torch.cat, zip(mine, theirs, strict=True))) for mine, theirs in pairs])
 
 
 class RecurrentDecoder(nn.Module):

@@ -22,18 +22,33 @@ class OwnWriting:
     decoder: Decoder
     cache: DecoderCache
 
-    def step(self, ids: Tensor) -> Tensor:
-        """See `Writing.step`."""
-        scores: Tensor = self.decoder(ids[:, None], torch.ones_like(ids)[:, None], self.cache, last_only=True)
+    def feed(self, ids: Tensor) -> Tensor:
+        """See `Writing.feed`."""
+        scores: Tensor = self.decoder(ids, torch.ones_like(ids), self.cache, last_only=True)
         return scores[:, -1]
 
-    def reorder(self, index: Tensor) -> None:
-        """See `Writing.reorder`."""
-        self.cache.reorder(index)
+    def pick(self, index: Tensor) -> OwnWriting:
+        """See `Writing.pick`."""
+        return OwnWriting(self.decoder, self.cache.pick(index))
+
+    def join(self, other: OwnWriting) -> OwnWriting:
+        """See `Writing.join`."""
+        return OwnWriting(self.decoder, self.cache.join(other.cache))
+
+    def first(self, count: int) -> OwnWriting:
+        """See `Writing.first`."""
+        return OwnWriting(self.decoder, self.cache.first(count))
+
+    @property
+    def size_bytes(self) -> int:
+        """See `Writing.size_bytes`."""
+        return self.cache.size_bytes
 
 
 class OwnCausal:
     """A decoder that continues its rows."""
+
+    joins = continues = True
 
     def __init__(self, network: CausalDecoder) -> None:
         self._network = network
@@ -67,22 +82,43 @@ class OwnCausal:
 
 @dataclass(slots=True)
 class RecurrentWriting:
-    """See `Writing`. A step costs the same after any text."""
+    """See `Writing`. A step costs the same after any text.
+
+    Attributes:
+        length: tokens that its rows have read, where it holds a single one.
+    """
 
     network: RecurrentDecoder
     state: RecurrentState
+    length: int
 
-    def step(self, ids: Tensor) -> Tensor:
-        """See `Writing.step`."""
-        return self.network.read(ids[:, None], self.state)[:, -1]
+    def feed(self, ids: Tensor) -> Tensor:
+        """See `Writing.feed`."""
+        self.length += ids.shape[1]
+        return self.network.read(ids, self.state)[:, -1]
 
-    def reorder(self, index: Tensor) -> None:
-        """See `Writing.reorder`."""
-        self.state.reorder(index)
+    def pick(self, index: Tensor) -> RecurrentWriting:
+        """See `Writing.pick`."""
+        return RecurrentWriting(self.network, self.state.pick(index), self.length)
+
+    def join(self, other: RecurrentWriting) -> RecurrentWriting:
+        """See `Writing.join`."""
+        return RecurrentWriting(self.network, self.state.join(other.state), max(self.length, other.length))
+
+    def first(self, count: int) -> RecurrentWriting | None:
+        """See `Writing.first`: a state knows its whole row alone."""
+        return RecurrentWriting(self.network, RecurrentState(list(self.state.layers)), count) if count == self.length else None
+
+    @property
+    def size_bytes(self) -> int:
+        """See `Writing.size_bytes`."""
+        return sum(part.nbytes for layer in self.state.layers for part in layer)
 
 
 class OwnRecurrent:
     """A recurrent network that continues its rows."""
+
+    joins = continues = True
 
     def __init__(self, network: RecurrentDecoder) -> None:
         self._network = network
@@ -92,7 +128,7 @@ class OwnRecurrent:
     def begin(self, rows: Sequence[Sequence[int]]) -> tuple[RecurrentWriting, Tensor]:
         """See `StepModel.begin`."""
         state, scores = self._network.start(*map(torch.tensor, pad_rows(rows, self._network.config.pad_token_id, is_left=False)))
-        return RecurrentWriting(self._network, state), scores
+        return RecurrentWriting(self._network, state, max(map(len, rows))), scores
 
     def read(self, row: Sequence[int]) -> list[int]:
         """See `StepModel.read`."""
@@ -113,6 +149,8 @@ class OwnRecurrent:
 class OwnSeq2Seq:
     """An encoder–decoder that writes a target for each row."""
 
+    joins, continues = True, False
+
     def __init__(self, network: EncoderDecoder) -> None:
         self._network = network
         self.stop_ids: tuple[int, ...] = (network.config.eos_token_id,)
@@ -123,7 +161,7 @@ class OwnSeq2Seq:
         config = self._network.config
         ids, mask = map(torch.tensor, pad_rows(rows, config.pad_token_id, is_left=False))
         writing = OwnWriting(self._network.decoder, self._network.start(ids, mask))
-        return writing, writing.step(torch.full((len(rows),), config.bos_token_id))
+        return writing, writing.feed(torch.full((len(rows), 1), config.bos_token_id))
 
     def read(self, row: Sequence[int]) -> list[int]:
         """See `StepModel.read`."""

@@ -1,9 +1,9 @@
-"""What a network must be able to do so that `generate` can write with it."""
+"""What a network must be able to do so that `generate` and `ContinuousBatch` can write with it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from typing import Protocol, Self
 
 from torch import Tensor
 
@@ -11,12 +11,27 @@ from torch import Tensor
 class Writing(Protocol):
     """Rows that are being written: what the network remembers of them."""
 
-    def step(self, ids: Tensor) -> Tensor:
-        """Take up one more token a row, (rows,) int64. Returns the scores of what comes next, (rows, vocabulary)."""
+    def feed(self, ids: Tensor) -> Tensor:
+        """Take up further tokens of every row, (rows, tokens) int64. Returns the scores of what comes next, (rows, vocabulary)."""
         ...
 
-    def reorder(self, index: Tensor) -> None:
-        """Go on with the rows of `index` (any number,) int64, in its order; a row may go, and may come more than once."""
+    def pick(self, index: Tensor) -> Self:
+        """The rows of `index` (any number,) int64, in its order; a row may go, and may come more than once."""
+        ...
+
+    def join(self, other: Self) -> Self:
+        """The rows of both, those of `other` behind ours, of a `StepModel` that `joins`. Neither is used any more."""
+        ...
+
+    def first(self, count: int) -> Self | None:
+        """The only row as it was after its first `count` tokens, of a `StepModel` that `continues`; None where that is forgotten.
+
+        What is fed to either, the other does not see."""
+        ...
+
+    @property
+    def size_bytes(self) -> int:
+        """What it holds of all that it has read."""
         ...
 
 
@@ -26,10 +41,14 @@ class StepModel(Protocol):
     Attributes:
         stop_ids: what ends a target unless the settings say otherwise.
         num_tokens: of the vocabulary.
+        joins: whether rows that were begun at different times can be stepped together.
+        continues: whether a target is its row's own continuation, so that a row may be read piece by piece.
     """
 
     stop_ids: tuple[int, ...]
     num_tokens: int
+    joins: bool
+    continues: bool
 
     def begin(self, rows: Sequence[Sequence[int]]) -> tuple[Writing, Tensor]:
         """Read rows of ids, each once. Returns their state and the scores of each target's first token, (rows, vocabulary)."""

@@ -61,15 +61,15 @@ def generate(
     writing, scores = model.begin([rows[row.number] for row in open_rows])
     if width > 1:
         spread = torch.arange(len(open_rows)).repeat_interleave(width)
-        writing.reorder(spread)
+        writing = writing.pick(spread)
         scores = scores[spread]
     while True:
         places, tokens = search.advance(scores, is_wanted)
         if not places:
             return [(done | search.done)[number] for number in range(len(rows))]
         if places != list(range(len(scores))):
-            writing.reorder(torch.tensor(places))
-        scores = writing.step(torch.tensor(tokens))
+            writing = writing.pick(torch.tensor(places))
+        scores = writing.feed(torch.tensor(tokens)[:, None])
 
 
 def _read_and_write(
