@@ -79,7 +79,7 @@ class GenerationSettings:
         frequency_penalty: what it loses for each time that it has been written. Source: as above.
         logit_bias: ids and what is added to their scores.
         reads: nothing is written; the answer is how likely the row's own tokens are.
-        tells: of a row that is written: each token's chance is told.
+        tells: of a row that is written by one beam: each token's chance is told, as the network has it before any rule and temperature.
         likeliest: of a row that is read or told of: so many likeliest tokens at each place are told besides.
         constraint: what forms the target may take, as text; there is none where there is a `grammar`.
         grammar: what forms the target may take; it wins over all other rules.
@@ -129,6 +129,7 @@ class GenerationSettings:
         _check(0 <= self.likeliest <= MAX_LIKELIEST, "likeliest", self.likeliest)
         _check(self.constraint is None or self.grammar is None, "constraint", "a grammar beside it")
         _check(not self.reads or self.num_beams == 1, "reads", self.reads)
+        _check(not self.tells or self.num_beams == 1, "tells", self.tells)
         for name in ("stop_ids", "banned_ids", "prefix"):
             ids = getattr(self, name)
             _check(ids is None or (len(ids) <= 10_000 and all(type(one) is int and one >= 0 for one in ids)), name, ids)

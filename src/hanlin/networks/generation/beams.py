@@ -85,7 +85,8 @@ class _Search:
         if token in self.row.stops:
             self.finished.append(Generated(written, "stop", score))
         else:
-            unfinished = self.cut if self.row.settings.grammar else self.finished
+            has_form = self.row.settings.grammar is not None or self.row.form is not None
+            unfinished = self.cut if has_form else self.finished
             unfinished.append(Generated((*written, token), "length", score))
 
     def _is_over(self, best_total: float, length: int) -> bool:

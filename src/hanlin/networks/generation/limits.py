@@ -1,19 +1,47 @@
 """What may not be written next: repetition, runs, early ends, banned tokens, forms that a grammar does not know.
 
-Source: the order and the arithmetic of transformers' logits processors, so that the same settings give the same answers.
+Source: the order and the arithmetic of transformers' logits processors, so that the same settings give the same answers; penalties of
+presence and frequency and biases, which it lacks, stand behind the penalty of repetition, as OpenAI's reference defines them.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from hanlin.generation import GenerationSettings
 
 _NEVER = float("-inf")
+
+
+Bits = npt.NDArray[np.uint8]  # a bit for each token, the lowest of a byte first
+
+
+class Form(Protocol):
+    """The form of one row's target, which is asked as the target grows."""
+
+    def allowed(self, written: Sequence[int]) -> Bits:
+        """Which tokens may follow; those that end a target are judged by `may_end`.
+
+        Raises:
+            InvalidInput: `constraint_refused`: it takes too much work to say.
+        """
+        ...
+
+    def may_end(self, written: Sequence[int]) -> bool:
+        """Whether the form is complete."""
+        ...
+
+    def must_end(self, written: Sequence[int]) -> bool:
+        """Whether it is complete, and nothing may follow."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +53,7 @@ class Row:
         before: ids that stand before the first that is written.
         stops: ids that end it.
         room: most ids that may be written.
+        form: of what stands behind `settings.prefix`.
     """
 
     number: int
@@ -32,6 +61,12 @@ class Row:
     before: tuple[int, ...]
     stops: frozenset[int]
     room: int
+    form: Form | None = None
+
+    def is_over(self, written: Sequence[int]) -> bool:
+        """Whether its form ends it, with or without a token that says so."""
+        behind = len(self.settings.prefix)
+        return self.form is not None and len(written) > behind and self.form.must_end(written[behind:])
 
 
 def limit(scores: Tensor, row: Row, written: Sequence[int]) -> None:
@@ -39,6 +74,11 @@ def limit(scores: Tensor, row: Row, written: Sequence[int]) -> None:
     settings, place = row.settings, len(written)
     if settings.repetition_penalty != 1.0:
         _penalize(scores, (*row.before, *written), settings.repetition_penalty)
+    if settings.presence_penalty or settings.frequency_penalty:
+        _weigh(scores, written, settings)
+    if settings.logit_bias:
+        ids, biases = zip(*settings.logit_bias, strict=True)
+        scores.index_add_(0, torch.tensor(ids), torch.tensor(biases, dtype=scores.dtype))
     if settings.no_repeat_ngram:
         _forbid(scores, repeated((*row.before, *written), settings.no_repeat_ngram))
     if settings.banned_ids:
@@ -51,6 +91,8 @@ def limit(scores: Tensor, row: Row, written: Sequence[int]) -> None:
         allowed = settings.grammar.allowed(written[len(settings.prefix) :], row.room - place)
         if allowed is not None:
             _allow(scores, tuple(allowed) or (min(row.stops),))
+    elif row.form is not None:
+        _fit(scores, row.form, written[len(settings.prefix) :], row.stops)
 
 
 def repeated(ids: Sequence[int], size: int) -> tuple[int, ...]:
@@ -65,6 +107,25 @@ def _penalize(scores: Tensor, ids: Sequence[int], penalty: float) -> None:
     index = torch.tensor(sorted(set(ids)))
     found = scores[index]
     scores[index] = torch.where(found < 0, found * penalty, found / penalty)
+
+
+def _weigh(scores: Tensor, written: Sequence[int], settings: GenerationSettings) -> None:
+    counts = Counter(written)
+    if counts:
+        loss = torch.tensor(list(counts.values())) * settings.frequency_penalty + settings.presence_penalty
+        scores[torch.tensor(list(counts))] -= loss.to(scores.dtype)
+
+
+def _fit(scores: Tensor, form: Form, written: Sequence[int], stops: frozenset[int]) -> None:
+    """Nothing but what the form allows, even if all of it was forbidden before."""
+    bits = np.unpackbits(form.allowed(written), bitorder="little")[: len(scores)].astype(bool)
+    allowed = torch.zeros(len(scores), dtype=torch.bool)
+    allowed[: len(bits)] = torch.from_numpy(bits)
+    if stops:
+        allowed[torch.tensor(list(stops))] = form.may_end(written)
+    scores.masked_fill_(~allowed, _NEVER)
+    if not bool(scores.isfinite().any()):
+        scores[allowed] = 0.0
 
 
 def _forbid(scores: Tensor, ids: Sequence[int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -11,7 +11,7 @@ from torch import nn
 from hanlin.generation import Generated, GenerationSettings
 from hanlin.networks.decoder import CausalDecoder
 from hanlin.networks.generation.beams import BeamSearch
-from hanlin.networks.generation.limits import Row
+from hanlin.networks.generation.limits import Form, Row
 from hanlin.networks.generation.own import OwnCausal, OwnRecurrent, OwnSeq2Seq
 from hanlin.networks.generation.pretrained import PretrainedCausal, PretrainedSeq2Seq
 from hanlin.networks.generation.protocol import StepModel
@@ -36,7 +36,7 @@ def step_model(module: nn.Module) -> StepModel:
 @torch.inference_mode()
 def generate(
     model: StepModel, rows: Sequence[Sequence[int]], settings: Sequence[GenerationSettings], *,
-    is_wanted: Callable[[int], bool] = lambda number: True,
+    is_wanted: Callable[[int], bool] = lambda number: True, forms: Mapping[int, Form] | None = None,
 ) -> list[Generated]:  # fmt: skip
     """What the network writes for each row, as it would alone.
 
@@ -44,13 +44,16 @@ def generate(
         rows: ids, at least one each.
         settings: of each row; all with the same `num_beams`.
         is_wanted: asked between steps whether the row of a number still is; one that is not ends there.
+        forms: of the rows whose settings have a constraint, by number.
 
     Raises:
         RuntimeError: the network's scores are not finite.
+        InvalidInput: `constraint_refused`: a form takes too much work.
     """
     if any(each.reads for each in settings):
-        return _read_and_write(model, rows, settings, is_wanted)
-    told = [_told(model, number, row, each) for number, (row, each) in enumerate(zip(rows, settings, strict=True))]
+        return _read_and_write(model, rows, settings, is_wanted, forms or {})
+    made = forms or {}
+    told = [row_of(model, number, row, each, made.get(number)) for number, (row, each) in enumerate(zip(rows, settings, strict=True))]
     done = {row.number: Generated((), "length") for row in told if row.room <= 0}
     open_rows = [row for row in told if row.room > 0]
     if not open_rows:
@@ -73,8 +76,9 @@ def generate(
 
 
 def _read_and_write(
-    model: StepModel, rows: Sequence[Sequence[int]], settings: Sequence[GenerationSettings], is_wanted: Callable[[int], bool]
-) -> list[Generated]:
+    model: StepModel, rows: Sequence[Sequence[int]], settings: Sequence[GenerationSettings], is_wanted: Callable[[int], bool],
+    forms: Mapping[int, Form],
+) -> list[Generated]:  # fmt: skip
     """Rows that are only read, and those beside them that are continued."""
     kinds: dict[bool, list[int]] = {True: [], False: []}
     for number, each in enumerate(settings):
@@ -84,7 +88,8 @@ def _read_and_write(
         if numbers:
             part = ([rows[number] for number in numbers], [settings[number] for number in numbers])
             wanted = partial(_wanted, is_wanted, numbers)
-            done = read(model, *part, wanted) if reads else generate(model, *part, is_wanted=wanted)
+            own = {place: forms[number] for place, number in enumerate(numbers) if number in forms}
+            done = read(model, *part, wanted) if reads else generate(model, *part, is_wanted=wanted, forms=own)
             found |= dict(zip(numbers, done, strict=True))
     return [found[number] for number in range(len(rows))]
 
@@ -93,9 +98,11 @@ def _wanted(is_wanted: Callable[[int], bool], numbers: Sequence[int], place: int
     return is_wanted(numbers[place])
 
 
-def _told(model: StepModel, number: int, row: Sequence[int], settings: GenerationSettings) -> Row:
+def row_of(model: StepModel, number: int, row: Sequence[int], settings: GenerationSettings, form: Form | None) -> Row:
+    """What is to be written for a row of ids."""
     stops = model.stop_ids if settings.stop_ids is None else settings.stop_ids
     assert settings.grammar is None or stops, "a grammar needs a token that ends its forms"
+    assert settings.constraint is None or form is not None, "a constraint needs its form"
     room = model.room(row)
     most = settings.max_new_tokens if room is None else min(room, settings.max_new_tokens)
-    return Row(number, settings, tuple(model.read(row)), frozenset(stops), most)
+    return Row(number, settings, tuple(model.read(row)), frozenset(stops), most, form)

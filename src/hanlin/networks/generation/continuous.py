@@ -1,0 +1,255 @@
+"""Rows that come and go while others are being written (continuous batching).
+
+    batch.admit(1, ids, settings)
+    while batch.num_rows:
+        for delta in batch.turn(): …
+
+A turn writes one token of every open row, and reads a piece of those that were admitted: a long prompt holds nobody up. Where states of
+rows can be joined (`StepModel.joins`) all open rows are one group; else each group that was begun together is stepped by itself.
+
+Source: Yu et al., Orca (2022); pieces: Agrawal et al., Sarathi (2023).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future
+from concurrent.futures import wait as wait_for
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from hanlin.errors import HanlinError
+from hanlin.generation import Delta, GenerationSettings
+from hanlin.networks.generation.limits import Form, Row
+from hanlin.networks.generation.prefixes import Prefixes
+from hanlin.networks.generation.protocol import StepModel, Writing
+from hanlin.networks.generation.run import row_of
+from hanlin.networks.generation.tokens import Line, advance
+
+PIECE = (
+    64  # tokens read a turn beside rows that are written: about what a step of some rows costs, so that these go half as fast, not slower
+)
+ALONE = 512  # tokens read a turn when nobody waits: enough for full speed, and little enough that who leaves is noticed
+_WAIT_S = 0.01  # for a form, when there is nothing else to do
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A row that is not read to its end yet.
+
+    Attributes:
+        most: tokens that it may come to hold.
+        state: of what was read of it, `num_read` tokens.
+    """
+
+    number: int
+    ids: tuple[int, ...]
+    settings: GenerationSettings
+    most: int
+    form: Future[Form] | None
+    state: Writing | None = None
+    num_read: int = 0
+    num_cached: int = 0
+    is_looked_up: bool = False
+
+
+@dataclass(slots=True)
+class _Open:
+    """A row that is being written."""
+
+    line: Line
+    reading: _Reading
+
+
+@dataclass(slots=True)
+class _Group:
+    """Rows that are stepped together, in the order of their state."""
+
+    rows: list[_Open]
+    state: Writing
+
+
+class ContinuousBatch:
+    """All rows of one network that are open. For one thread.
+
+    Args:
+        room_tokens: most tokens that rows hold, padding to the longest included; rows beyond wait, unless nobody else is there.
+        kept_tokens: most tokens of prompts that are remembered for others that begin alike.
+        failed: what the caller calls an error that a row has met alone.
+    """
+
+    def __init__(
+        self, model: StepModel, *, room_tokens: int | None = None, kept_tokens: int = 0, failed: Callable[[Exception], HanlinError]
+    ) -> None:
+        self._model, self._room_tokens, self._failed = model, room_tokens, failed
+        self._prefixes = Prefixes(kept_tokens if model.continues else 0)
+        self._waiting: deque[_Reading] = deque()
+        self._groups: list[_Group] = []
+        self._ended: list[Delta] = []
+        self._dropped: set[int] = set()
+
+    @property
+    def num_rows(self) -> int:
+        """Rows that are open: their last delta is still to come."""
+        written = [row for group in self._groups for row in group.rows if row.reading.number not in self._dropped]
+        return len(self._waiting) + len(written) + len(self._ended)
+
+    @property
+    def size_bytes(self) -> int:
+        """What the states of rows that are written hold."""
+        return sum(group.state.size_bytes for group in self._groups)
+
+    def admit(self, number: int, ids: Sequence[int], settings: GenerationSettings, form: Future[Form] | None = None) -> None:
+        """Take a row on; nothing is computed yet. One without room for a token, or with ids that are none, ends in the next turn.
+
+        Args:
+            form: what its settings' constraint is made into; the row waits for it.
+        """
+        room = self._model.room(ids)
+        if not 0 <= min(ids) <= max(ids) < self._model.num_tokens:
+            self._ended.append(Delta(number, finish="cancelled", error=self._failed(IndexError("ids beyond the vocabulary"))))
+        elif room is not None and room <= 0:
+            self._ended.append(Delta(number, finish="length"))
+        else:
+            most = settings.max_new_tokens if room is None else min(room, settings.max_new_tokens)
+            self._waiting.append(_Reading(number, tuple(ids), settings, len(ids) + most, form))
+
+    def drop(self, number: int) -> None:
+        """Forget a row, whose place is free from the next turn on."""
+        self._waiting = deque(row for row in self._waiting if row.number != number)
+        self._ended = [delta for delta in self._ended if delta.number != number]
+        self._dropped.add(number)
+
+    def clear(self) -> None:
+        """Forget all rows; prompts stay remembered."""
+        self._waiting.clear()
+        self._groups, self._ended, self._dropped = [], [], set()
+
+    @torch.inference_mode()
+    def turn(self) -> list[Delta]:
+        """Write one token of every open row, and read a piece of those that wait. Raises RuntimeError when the network fails: all are lost."""
+        self._leave(lambda row: row.reading.number in self._dropped)
+        self._dropped = set()
+        deltas, self._ended = self._ended, []
+        for group in self._groups:
+            ids = torch.tensor([[row.line.written[-1]] for row in group.rows])
+            deltas += self._advance(group.rows, group.state.feed(ids))
+        deltas += self._read()
+        self._leave(lambda row: row.line.finish is not None)
+        return deltas
+
+    def _advance(self, rows: Sequence[_Open], scores: Tensor) -> list[Delta]:
+        lengths = [len(row.line.written) for row in rows]
+        advance([row.line for row in rows], scores)
+        return [self._delta(row, length) for row, length in zip(rows, lengths, strict=True)]
+
+    def _delta(self, row: _Open, length: int) -> Delta:
+        line, number = row.line, row.reading.number
+        if line.error is not None:
+            return Delta(number, finish="cancelled", error=self._error(line.error))
+        cached = row.reading.num_cached if line.finish else 0
+        return Delta(number, tuple(line.written[length:]), line.finish, tuple(line.seen[length:]), line.log, cached)
+
+    def _error(self, error: Exception) -> HanlinError:
+        return error if isinstance(error, HanlinError) else self._failed(error)
+
+    def _leave(self, is_leaving: Callable[[_Open], bool]) -> None:
+        for group in self._groups:
+            places = [place for place, row in enumerate(group.rows) if not is_leaving(row)]
+            if 0 < len(places) < len(group.rows):
+                group.state = group.state.pick(torch.tensor(places))
+            group.rows = [group.rows[place] for place in places]
+        self._groups = [group for group in self._groups if group.rows]
+
+    def _read(self) -> list[Delta]:
+        """A piece of the rows that wait, first come, first read; those that are read to their end write their first token."""
+        self._await_form()
+        deltas = self._refused()
+        rows = self._next_rows()
+        if not rows:
+            return deltas
+        state, scores = self._feed(rows)
+        if rows[0].num_read < len(rows[0].ids):
+            rows[0].state = state
+            return deltas
+        self._waiting = deque(row for row in self._waiting if row not in rows)
+        self._remember(rows, state)
+        begun = [_Open(Line.of(self._told(row)), row) for row in rows]
+        deltas += self._advance(begun, scores)
+        if self._groups and self._model.joins:
+            (group,) = self._groups
+            group.state, group.rows = group.state.join(state), group.rows + begun
+        else:
+            self._groups.append(_Group(begun, state))
+        return deltas
+
+    def _told(self, row: _Reading) -> Row:
+        form = None if row.form is None else row.form.result(timeout=0)
+        return row_of(self._model, row.number, row.ids, row.settings, form)
+
+    def _await_form(self) -> None:
+        """When there is nothing else to do, rather than turn after turn of nothing."""
+        forms = [row.form for row in self._waiting if row.form is not None and not row.form.done()]
+        if forms and not self._groups and len(forms) == len(self._waiting):
+            wait_for(forms, timeout=_WAIT_S, return_when=FIRST_COMPLETED)
+
+    def _refused(self) -> list[Delta]:
+        """Rows whose forms turn out to be none."""
+        found = [(row, error) for row in self._waiting if row.form and row.form.done() and (error := row.form.exception())]
+        for row, _ in found:
+            self._waiting.remove(row)
+        return [Delta(row.number, finish="cancelled", error=self._error(error)) for row, error in found if isinstance(error, Exception)]
+
+    def _next_rows(self) -> list[_Reading]:
+        """The first that waits and, where it is short, others that fit beside it."""
+        chosen: list[_Reading] = []
+        size = PIECE if self._groups else ALONE
+        for row in self._waiting:
+            if row.form is not None and not row.form.done():
+                continue
+            if not self._has_room([*chosen, row]):
+                break
+            self._look_up(row)
+            longest = max(len(each.ids) for each in [*chosen, row])
+            if chosen and (row.state is not None or longest * (len(chosen) + 1) > size):
+                break
+            chosen.append(row)
+            if row.state is not None or longest > size:
+                break
+        return chosen
+
+    def _has_room(self, more: Sequence[_Reading]) -> bool:
+        others = [row.reading for group in self._groups for row in group.rows]
+        if self._room_tokens is None or not others and len(more) == 1:
+            return True
+        rows = [*others, *more]
+        return len(rows) * max(row.most for row in rows) <= self._room_tokens
+
+    def _look_up(self, row: _Reading) -> None:
+        if not row.is_looked_up and (found := self._prefixes.find(row.ids)) is not None:
+            row.num_cached, row.state = found
+            row.num_read = row.num_cached
+        row.is_looked_up = True
+
+    def _feed(self, rows: Sequence[_Reading]) -> tuple[Writing, Tensor]:
+        """Read a piece of the first row, or all of several."""
+        size = (PIECE if self._groups else ALONE) if self._model.continues else max(len(row.ids) for row in rows)
+        pieces = [row.ids[row.num_read : row.num_read + size] for row in rows]
+        for row, piece in zip(rows, pieces, strict=True):
+            row.num_read += len(piece)
+        if (state := rows[0].state) is None:
+            return self._model.begin(pieces)
+        return state, state.feed(torch.tensor(pieces))
+
+    def _remember(self, rows: Sequence[_Reading], state: Writing) -> None:
+        if not self._model.continues:
+            return
+        for place, row in enumerate(rows):
+            if not self._prefixes.is_kept(row.ids):
+                continue
+            alone = state if len(rows) == 1 else state.pick(torch.tensor([place]))
+            if (kept := alone.first(len(row.ids))) is not None:
+                self._prefixes.keep(row.ids, kept)
