@@ -1,12 +1,12 @@
 """The `torch` engine: the trained weights themselves, eager: fp32, bf16, or linear layers in int8 made of them as they are loaded.
 `torch-fp32` is the reference of every version that has them.
 
-Networks that write are stepped by `networks/generation`.
+Networks that write have sessions of their own (`torch_writer`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,14 +26,12 @@ from hanlin.engines.base import (
     step_failed,
 )
 from hanlin.engines.torch_shared import TorchShared
+from hanlin.engines.torch_writer import TorchWriter
 from hanlin.errors import EngineFailed, HanlinError
-from hanlin.generation import Generated, GenerationSettings
 from hanlin.networks.head import TOKENS, Head
 
 if TYPE_CHECKING:
     from torch import nn
-
-    from hanlin.networks.generation.protocol import StepModel
 
 
 class TorchSession:
@@ -72,42 +70,6 @@ class TorchSession:
         self._module = None
 
 
-class TorchWriter:
-    """A network that writes, in eval mode."""
-
-    num_streams = 1
-    step_tokens: int | None = None
-    has_tokens = False
-
-    def __init__(self, module: nn.Module, variant: str) -> None:
-        from hanlin.networks.generation.run import step_model
-
-        self._steps: StepModel | None = step_model(module)
-        self._variant = variant
-
-    def run(
-        self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None, *, with_tokens: bool = False
-    ) -> Mapping[str, Floats]:
-        """See `WritingSession`: it has no arrays to answer with."""
-        raise step_failed(self._variant, TypeError("a network that writes"))
-
-    def generate(
-        self, rows: Sequence[Sequence[int]], settings: Sequence[GenerationSettings], *, is_wanted: Callable[[int], bool] = lambda row: True
-    ) -> list[Generated]:
-        """See `WritingSession.generate`."""
-        from hanlin.networks.generation.run import generate
-
-        assert self._steps is not None, "closed session"
-        try:
-            return generate(self._steps, rows, settings, is_wanted=is_wanted)
-        except (RuntimeError, IndexError, ValueError) as error:
-            raise step_failed(self._variant, error) from error
-
-    def close(self) -> None:
-        """Drop the module."""
-        self._steps = None
-
-
 @ENGINES.register("torch")
 class TorchEngine:
     """Eager PyTorch on the CPU. Sets the process-wide thread count."""
@@ -144,7 +106,7 @@ class TorchEngine:
             raise
         except Exception as error:  # torch, safetensors and transformers raise whatever they like
             raise load_failed(variant, "its weights or configuration cannot be read", details=f"{type(error).__name__}: {error}") from error
-        return torch_session(module, variant, output=output)
+        return torch_session(module, variant, output=output, folder=folder)
 
     def load_shared(self, folder: Path, precision: str, *, threads: int) -> TorchShared:
         """See `SharingEngine.load_shared`."""
@@ -161,6 +123,12 @@ class TorchEngine:
             raise load_failed(variant, "its base cannot be read", details=f"{type(error).__name__}: {error}") from error
 
 
-def torch_session(module: nn.Module, variant: str, *, output: str) -> TorchSession | TorchWriter:
-    """A module in memory as a session, by what it answers with; it is in eval mode afterwards."""
-    return TorchWriter(module.eval(), variant) if output == "sequences" else TorchSession(module.eval(), variant, output=output)
+def torch_session(module: nn.Module, variant: str, *, output: str, folder: Path | None = None) -> TorchSession | TorchWriter:
+    """A module in memory as a session, by what it answers with; it is in eval mode afterwards.
+
+    Args:
+        folder: with the tokenizer that constraints need.
+    """
+    if output == "sequences":
+        return TorchWriter(module.eval(), variant, folder=folder)
+    return TorchSession(module.eval(), variant, output=output)

@@ -30,4 +30,4 @@ def trained_session(folder: Path, *, threads: int, dtype: Dtype = "fp32") -> tup
         return session, max_batch_rows(reference, is_alone=ModelSpec.load(folder).is_alone)
     if threads:
         torch.set_num_threads(threads)
-    return torch_session(load_model(folder, dtype=dtype), REFERENCE, output=Head.load(folder).output), None
+    return torch_session(load_model(folder, dtype=dtype), REFERENCE, output=Head.load(folder).output, folder=folder), None

@@ -68,7 +68,7 @@ def judge_answers(
         output: what the module answers with; None: what config.json in `folder` says.
         parameters: of every call, besides those of the task's own question.
     """
-    session = torch_session(module, REFERENCE, output=output or Head.load(folder).output)
+    session = torch_session(module, REFERENCE, output=output or Head.load(folder).output, folder=folder)
     return _judge(session, None, folder, split, progress or Silent(), parameters or {})
 
 

@@ -23,7 +23,8 @@ from torch import Tensor
 
 from hanlin.errors import HanlinError
 from hanlin.generation import Delta, GenerationSettings
-from hanlin.networks.generation.limits import Form, Row
+from hanlin.networks.generation.form import Form
+from hanlin.networks.generation.limits import Row
 from hanlin.networks.generation.prefixes import Prefixes
 from hanlin.networks.generation.protocol import StepModel, Writing
 from hanlin.networks.generation.run import row_of
@@ -130,7 +131,11 @@ class ContinuousBatch:
 
     @torch.inference_mode()
     def turn(self) -> list[Delta]:
-        """Write one token of every open row, and read a piece of those that wait. Raises RuntimeError when the network fails: all are lost."""
+        """Write one token of every open row, and read a piece of those that wait.
+
+        Raises:
+            RuntimeError: the network fails. `clear` then: all rows are lost.
+        """
         self._leave(lambda row: row.reading.number in self._dropped)
         self._dropped = set()
         deltas, self._ended = self._ended, []
@@ -223,7 +228,7 @@ class ContinuousBatch:
 
     def _has_room(self, more: Sequence[_Reading]) -> bool:
         others = [row.reading for group in self._groups for row in group.rows]
-        if self._room_tokens is None or not others and len(more) == 1:
+        if self._room_tokens is None or (not others and len(more) == 1):
             return True
         rows = [*others, *more]
         return len(rows) * max(row.most for row in rows) <= self._room_tokens
@@ -253,3 +258,15 @@ class ContinuousBatch:
             alone = state if len(rows) == 1 else state.pick(torch.tensor([place]))
             if (kept := alone.first(len(row.ids))) is not None:
                 self._prefixes.keep(row.ids, kept)
+
+
+@torch.inference_mode()
+def token_bytes(model: StepModel) -> int:
+    """What one more token of a row takes of memory; 0 where a state has a fixed size. Of an encoder–decoder, one of either side."""
+    if model.continues:
+        state, _ = model.begin([[0, 0]])
+        before = state.size_bytes
+        state.feed(torch.tensor([[0]]))
+        return state.size_bytes - before
+    state, _ = model.begin([[0]])
+    return state.size_bytes

@@ -9,39 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from hanlin.generation import GenerationSettings
+from hanlin.networks.generation.form import Form
 
 _NEVER = float("-inf")
-
-
-Bits = npt.NDArray[np.uint8]  # a bit for each token, the lowest of a byte first
-
-
-class Form(Protocol):
-    """The form of one row's target, which is asked as the target grows."""
-
-    def allowed(self, written: Sequence[int]) -> Bits:
-        """Which tokens may follow; those that end a target are judged by `may_end`.
-
-        Raises:
-            InvalidInput: `constraint_refused`: it takes too much work to say.
-        """
-        ...
-
-    def may_end(self, written: Sequence[int]) -> bool:
-        """Whether the form is complete."""
-        ...
-
-    def must_end(self, written: Sequence[int]) -> bool:
-        """Whether it is complete, and nothing may follow."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from torch import nn
 from hanlin.generation import Generated, GenerationSettings
 from hanlin.networks.decoder import CausalDecoder
 from hanlin.networks.generation.beams import BeamSearch
-from hanlin.networks.generation.limits import Form, Row
+from hanlin.networks.generation.form import Form
+from hanlin.networks.generation.limits import Row
 from hanlin.networks.generation.own import OwnCausal, OwnRecurrent, OwnSeq2Seq
 from hanlin.networks.generation.pretrained import PretrainedCausal, PretrainedSeq2Seq
 from hanlin.networks.generation.protocol import StepModel
