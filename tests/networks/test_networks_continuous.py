@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from tests.networks.test_networks_generation import CAUSAL, ROWS, SEQ2SEQ, own, pretrained, shaken
 from torch import Tensor, nn
@@ -96,7 +96,7 @@ MODELS: dict[str, nn.Module] = {}
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True, phases=[Phase.generate])
 @given(data=st.data())
 def test_a_row_is_written_as_it_is_alone(kind: str, data: st.DataObject) -> None:
     model = MODELS.setdefault(kind, network(kind))

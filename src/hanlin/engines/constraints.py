@@ -20,7 +20,7 @@ import numpy as np
 from hanlin.engines.base import import_extra
 from hanlin.errors import InvalidInput
 from hanlin.generation import Constraint
-from hanlin.networks.generation.form import Bits
+from hanlin.networks.generation.form import Bits, Form
 
 _STACK_BYTES = 128 * 2**20  # rules that name rules are followed by recursion: 3,000 of them overran the usual 8 MiB, and ended the process
 _MAX_KEPT = 64  # compiled texts
@@ -94,7 +94,7 @@ class Constraints:
         self._kept: OrderedDict[Constraint, Any] = OrderedDict()
         self._thread: ThreadPoolExecutor | None = None
 
-    def form(self, constraint: Constraint) -> Future[ConstraintForm]:
+    def form(self, constraint: Constraint) -> Future[Form]:
         """The form of one row, soon.
 
         Raises:
@@ -109,7 +109,7 @@ class Constraints:
         if self._thread is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _form(self, constraint: Constraint) -> ConstraintForm:
+    def _form(self, constraint: Constraint) -> Form:
         library = import_extra("llguidance", extra="server", feature="answers of a given form")
         if self._tokenizer is None:
             self._tokenizer = self._load(library)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hanlin.engines.base import Floats, Ids, step_failed
-from hanlin.engines.constraints import ConstraintForm, Constraints, refused
+from hanlin.engines.constraints import Constraints, refused
 from hanlin.errors import HanlinError, InvalidInput
 from hanlin.generation import Constraint, Delta, Generated, GenerationSettings
 from hanlin.observe.memory import read_memory
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from hanlin.networks.generation.continuous import ContinuousBatch
+    from hanlin.networks.generation.form import Form
     from hanlin.networks.generation.protocol import StepModel
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -107,7 +108,7 @@ class TorchWriter:
         if self._constraints is not None:
             self._constraints.close()
 
-    def _form(self, constraint: Constraint) -> Future[ConstraintForm]:
+    def _form(self, constraint: Constraint) -> Future[Form]:
         if self._constraints is None:
             raise refused("the model has no tokenizer.json")
         return self._constraints.form(constraint)

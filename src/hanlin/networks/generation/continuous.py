@@ -33,7 +33,7 @@ from hanlin.networks.generation.tokens import Line, advance
 PIECE = (
     64  # tokens read a turn beside rows that are written: about what a step of some rows costs, so that these go half as fast, not slower
 )
-ALONE = 512  # tokens read a turn when nobody waits: enough for full speed, and little enough that who leaves is noticed
+ALONE = 256  # tokens read a turn when nobody waits: enough for full speed, and little enough that who comes or leaves is noticed
 _WAIT_S = 0.01  # for a form, when there is nothing else to do
 
 
