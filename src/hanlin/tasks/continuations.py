@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from hanlin.errors import InvalidInput
 from hanlin.generation import FinishReason, Generated, Seen
@@ -11,11 +12,11 @@ from hanlin.tasks.base import Limits
 from hanlin.tasks.chat import Message, read_messages
 from hanlin.tasks.chat_form import ROLES
 from hanlin.tasks.checks import check_text, check_texts
-from hanlin.tasks.encoded import Encoded
+from hanlin.tasks.continued_stream import ContinuedStream
+from hanlin.tasks.detokenizing import text_after
 from hanlin.tasks.shapes import TEXT, Shape, each, rows
 from hanlin.types import JsonObject, JsonValue
 
-_CONTEXT = 8  # tokens before an answer by which its first letters are told: a space there is the tokenizer's affair
 Talk = tuple[Message, ...]
 
 _MESSAGES: JsonObject = rows({
@@ -23,6 +24,17 @@ _MESSAGES: JsonObject = rows({
     "properties": {"role": {"enum": [*ROLES]}, "content": TEXT, "name": {"type": "string"}}, "additionalProperties": False,
 }) | {"minItems": 1}  # fmt: skip
 _TALK: JsonObject = {"type": "object", "required": ["messages"], "properties": {"messages": _MESSAGES}, "additionalProperties": False}
+_TOKENS: JsonObject = rows({
+    "type": "object", "required": ["id", "text", "logprob", "special"],
+    "properties": {"id": {"type": "integer"}, "text": {"type": "string"}, "logprob": {"type": "number"}, "special": {"type": "boolean"}},
+})  # fmt: skip
+_DETAILS: JsonObject = {
+    "type": "object", "description": "with `details`: each token, as text-generation-inference tells of it",
+    "properties": {
+        "finish_reason": {"enum": ["length", "eos_token", "stop_sequence"]}, "generated_tokens": {"type": "integer"},
+        "seed": {"type": "integer"}, "prefill": rows({}), "tokens": _TOKENS, "top_tokens": rows(_TOKENS),
+    },
+}  # fmt: skip
 _ANSWER: JsonObject = {
     "type": "object",
     "properties": {
@@ -30,6 +42,8 @@ _ANSWER: JsonObject = {
         "finish_reason": {"enum": ["stop", "length"], "description": "length: `max_new_tokens` ended the answer, not the model"},
         "log_likelihood": {"type": "number", "description": "with `score`: natural logarithm of the text's chance"},
         "num_tokens": {"type": "integer", "description": "that were written; with `score`, that count"},
+        "stop_sequence": {"type": "string", "description": "the word of `stop` that ended the answer"},
+        "details": _DETAILS,
         "num_right": {"type": "integer", "description": "of them, those than which none was likelier"},
         "num_bytes": {"type": "integer", "description": "of the text in UTF-8: with `log_likelihood` the bits a byte"},
         "places": rows({
@@ -38,30 +52,50 @@ _ANSWER: JsonObject = {
         }) | {"description": "with `likeliest`: each token that counts"},
     },
 }  # fmt: skip
-GENERATION_SHAPE = Shape({"anyOf": [TEXT, _TALK, _MESSAGES, rows({"anyOf": [TEXT, _TALK]}) | {"minItems": 1}]}, each(_ANSWER))
+_ANSWERS: JsonObject = {"anyOf": [_ANSWER, rows(_ANSWER) | {"description": "with `num_return_sequences` above 1"}]}
+GENERATION_SHAPE = Shape({"anyOf": [TEXT, _TALK, _MESSAGES, rows({"anyOf": [TEXT, _TALK]}) | {"minItems": 1}]}, each(_ANSWERS))
 
 
 @dataclass(frozen=True, slots=True)
 class Continued:
-    """What was written behind one text."""
+    """What was written behind one text.
+
+    Attributes:
+        num_tokens: those of the word that ended it among them.
+        stop: the word that ended it; empty: none did.
+        details: the wire form of its tokens, where they are told of.
+    """
 
     text: str
     finish: FinishReason
     num_tokens: int
+    stop: str = ""
+    details: JsonObject | None = None
 
     @classmethod
-    def of(cls, row: Generated, before: Sequence[int], encoded: Encoded, stops: Sequence[str]) -> Continued:
-        """The answer, to the first of the words that end it."""
-        assert encoded.spell is not None, "words come from the version's own tokenizer"
-        context = tuple(before[-_CONTEXT:])
-        text = encoded.spell((*context, *row.ids))[len(encoded.spell(context)) :]
-        ends = [place for stop in stops if (place := text.find(stop)) >= 0]
-        return cls(text[: min(ends)], "stop", len(row.ids)) if ends else cls(text, row.finish, len(row.ids))
+    def of(cls, row: Generated, stream: ContinuedStream) -> Continued:
+        """The answer, to the first of the words that end it. `stream` is a fresh one of the row."""
+        if not stream.has_details:
+            text = text_after(stream.spell, stream.before, row.ids)
+            if not any(stop in text for stop in stream.stops):
+                return cls(text, row.finish, len(row.ids))
+        said = cast("JsonObject", stream.push(row.ids, row.seen, row.finish).value)
+        assert stream.finish is not None, "it was told the end"
+        return cls(str(said["text"]), stream.finish, stream.num_tokens, stream.stop, _details(said) if stream.has_details else None)
 
     def to_json(self, _: bool) -> JsonObject:  # as `Judged` has it
         """The wire form."""
         finish = "length" if self.finish == "length" else "stop"
-        return {"generated_text": self.text, "finish_reason": finish, "num_tokens": self.num_tokens}
+        found: JsonObject = {"generated_text": self.text, "finish_reason": finish, "num_tokens": self.num_tokens}
+        found |= {"stop_sequence": self.stop} if self.stop else {}
+        return found | ({"details": self.details} if self.details is not None else {})
+
+
+def _details(said: JsonObject) -> JsonObject:
+    """As Hugging Face's text-generation-inference has them."""
+    finish = "length" if said["finish_reason"] == "length" else "stop_sequence" if "stop_sequence" in said else "eos_token"
+    found: JsonObject = {"finish_reason": finish, "generated_tokens": said["num_tokens"], "seed": said["seed"], "prefill": []}
+    return found | {name: said[name] for name in ("tokens", "top_tokens") if name in said}
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ class Encoded:
         texts: which text each row is of, where a text has several beside each other that are no windows.
         with_tokens: whether the vectors of tokens are wanted instead of the texts'; there are no windows then.
         spell: the text of ids, for a model whose answers are tokens.
+        special: names of the tokens that `spell` leaves out, where each token is told of.
         counted: of texts that are only read, which of their tokens from the second on count; sizes: the bytes that those say.
         choices: ids among which a hidden token is looked for, for a model that says what is hidden.
         hidden: the token that was hidden in each row, where it was not the caller who did.
@@ -52,6 +53,7 @@ class Encoded:
     with_tokens: bool = False
     generation: list[GenerationSettings] | None = None
     spell: Callable[[Sequence[int]], str] | None = None
+    special: Mapping[int, str] = field(default_factory=dict)
     counted: list[list[bool]] | None = None
     sizes: list[int] | None = None
     choices: Sequence[int] = ()

@@ -5,6 +5,7 @@ A call may also ask how likely texts are (`score`): nothing is written then. Eva
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -18,24 +19,31 @@ from hanlin.tasks.base import TASKS, HeadKind, Limits, Parameter, Row, TaskOptio
 from hanlin.tasks.chat import Message
 from hanlin.tasks.checks import read_long_text
 from hanlin.tasks.continuations import GENERATION_SHAPE, Continued, Judged, read_inputs
+from hanlin.tasks.continued_stream import ContinuedStream
 from hanlin.tasks.continued_texts import ContinuedTexts, likelihood_metrics
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import ExampleForm
+from hanlin.tasks.generation_parameters import CONTINUING, COUNT, DETAILS, TOP, read_continuing
 from hanlin.tasks.likeness import Likeness, Numbers
-from hanlin.tasks.next_token_likeness import COUNT, NEXT_TOKENS
+from hanlin.tasks.next_token_likeness import COUNT as PLACES
+from hanlin.tasks.next_token_likeness import NEXT_TOKENS
 from hanlin.tasks.parameters import LONG_TEXT, boolean, check_names, integer, words
 from hanlin.tasks.ranking_metrics import ScalarMetrics
 from hanlin.tasks.read_texts import ReadRow, read_talk, read_text, talk_row
 from hanlin.tasks.sequences import FINISHES, SCORES, SEEN, SEQUENCES, from_arrays, to_arrays
 from hanlin.tasks.shapes import Shape
 from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.token_ids import check_vocabulary
 from hanlin.tasks.windows import Window, check_windows
 from hanlin.tasks.written_parameters import WRITING, read_writing, settled
 from hanlin.types import JsonObject, JsonValue, LongText
 
 _FULL = boolean("return_full_text", "whether the answer begins with the text that was sent; not of talks")
 _STOP = words("stop", "words that end the answer, and are no part of it", default=(), limit=16, example=("\n\n",))
+_MAX_STOP = 1000  # characters
+_SEEDS = 2**53
+_chance = random.SystemRandom()
 _SCORE = boolean("score", "write nothing: answer how likely the texts are, or what the assistant says in talks")
 _LIKELIEST = integer("likeliest", "as `score`, and tell so many likeliest tokens at each place", low=0, high=20, example=5)
 
@@ -48,6 +56,8 @@ class GenerationOptions(TaskOptions):
         asked: what it says of `GenerationSettings`, by their names.
         talks: the messages of each item that is a talk.
         stops: words that end an answer.
+        count: answers to each text, one behind the other.
+        has_details: whether each token is told of.
         is_read: whether texts are read and nothing is written; likeliest: of such a call.
     """
 
@@ -57,6 +67,8 @@ class GenerationOptions(TaskOptions):
     is_full: bool = False
     is_read: bool = False
     likeliest: int = 0
+    count: int = 1
+    has_details: bool = False
 
 
 @TASKS.register("text-generation")
@@ -71,7 +83,7 @@ class TextGeneration:
     head: HeadKind = "continuations"
     likeness: Likeness = NEXT_TOKENS
     is_row_by_row = False
-    parameters: tuple[Parameter[Any], ...] = (*WRITING, _FULL, _STOP, _SCORE, _LIKELIEST, *LONG_TEXT)
+    parameters: tuple[Parameter[Any], ...] = (*WRITING, *CONTINUING, _FULL, _STOP, _SCORE, _LIKELIEST, *LONG_TEXT)
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
         "request": {"inputs": "床前明月光，", "parameters": {"max_new_tokens": 12}},
         "response": {"generated_text": "疑是地上霜。", "finish_reason": "stop", "num_tokens": 9},
@@ -87,9 +99,14 @@ class TextGeneration:
             raise InvalidInput("invalid_parameter", name=_FULL.name, expected="false where messages are sent", found="true")
         if not is_read and (place := next((place for place, talk in enumerate(talks) if talk and talk[-1].role == "assistant"), -1)) >= 0:
             raise InvalidInput("invalid_messages", index=place, problem="the last message is the assistant's own")
+        count, has_details = COUNT.read(parameters) or 1, bool(DETAILS.read(parameters) or TOP.read(parameters))
+        if is_read and (count > 1 or has_details):
+            raise InvalidInput("invalid_parameter", name=_SCORE.name, expected="false where answers are told of", found="true")
+        if count * len(texts) > limits.max_items:
+            raise InvalidInput("batch_too_large", items=count * len(texts), limit=limits.max_items)
         options = GenerationOptions(
-            read_long_text(parameters), read_writing(parameters), talks, tuple(filter(None, _STOP.read(parameters))), is_full, is_read,
-            likeliest,
+            read_long_text(parameters), read_continuing(parameters, read_writing(parameters)), talks, _stops(parameters), is_full, is_read,
+            likeliest, count, has_details,
         )  # fmt: skip
         return TaskRequest(texts, is_single, options)
 
@@ -103,7 +120,6 @@ class TextGeneration:
         policy = options.long_text or long_text
         if options.is_read:
             return _read(request, options, encoder, spec, is_cut=policy == "truncate", max_windows=max_windows)
-        settings = settled(spec.generation, dict(options.asked), longest=spec.max_length)
         rows: list[list[int]] = []
         cut: list[int] = []
         for index, (text, talk) in enumerate(zip(request.texts, options.talks, strict=True)):
@@ -118,8 +134,10 @@ class TextGeneration:
             rows.append(found.rows[0][: len(found.rows[0]) - len(encoder.tail)])
             cut += [index] * len(found.cut)
         return Encoded(
-            rows, tuple(cut), generation=[settings] * len(rows), spell=lambda ids: encoder.text_of(ids, 0, skip_special_tokens=True)
-        )
+            [row for row in rows for _ in range(options.count)], tuple(cut), generation=_settings(options, encoder, spec) * len(rows),
+            spell=lambda ids: encoder.text_of(ids, 0, skip_special_tokens=True),
+            special=_special(encoder) if options.has_details else {},
+        )  # fmt: skip
 
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
         """See `Task.merge`: the tokens of all pieces, one behind the other."""
@@ -138,15 +156,21 @@ class TextGeneration:
         rows = from_arrays(outputs)
         if options.is_read:
             return [Judged.of(row.seen, counted, size) for row, (counted, size) in zip(rows, _told(encoded), strict=True)]
-        return [Continued.of(row, before, encoded, options.stops) for row, before in zip(rows, encoded.rows, strict=True)]
+        return [Continued.of(row, stream) for row, stream in zip(rows, _streams(options, encoded), strict=True)]
+
+    def streams(self, request: TaskRequest, encoded: Encoded) -> list[ContinuedStream]:
+        """See `StreamingTask.streams`."""
+        return _streams(cast("GenerationOptions", request.options), encoded)
 
     def answer(self, rows: Sequence[Any], request: TaskRequest) -> JsonValue:
         """See `Task.answer`."""
         options = cast("GenerationOptions", request.options)
         answers: list[JsonValue] = [row.to_json(options.likeliest > 0) for row in rows]
         if options.is_full:
-            for answer, text in zip(cast("list[JsonObject]", answers), cast("tuple[str, ...]", request.texts), strict=True):
-                answer["generated_text"] = f"{text}{answer['generated_text']}"
+            for place, answer in enumerate(cast("list[JsonObject]", answers)):
+                answer["generated_text"] = f"{request.texts[place // options.count]}{answer['generated_text']}"
+        if options.count > 1 and not options.is_read:
+            answers = [answers[at : at + options.count] for at in range(0, len(answers), options.count)]
         return answers[0] if request.is_single else answers
 
     def metrics(self, probabilities: npt.NDArray[np.floating], gold: npt.NDArray[Any], labels: Sequence[str]) -> ScalarMetrics:
@@ -156,7 +180,7 @@ class TextGeneration:
 
     def probe(self, questions: Sequence[JsonValue]) -> tuple[JsonValue, JsonObject]:
         """See `Task.probe`: what it thinks comes next, at each place of the texts."""
-        return list(questions), {"truncation": True, "score": True, "likeliest": COUNT}
+        return list(questions), {"truncation": True, "score": True, "likeliest": PLACES}
 
     def read(self, answer: JsonValue, spec: ModelSpec) -> list[Numbers]:
         """See `Task.read`: a row a token."""
@@ -190,6 +214,38 @@ def _read(
     settings = replace(spec.generation or GenerationSettings(), num_beams=1, reads=True, likeliest=options.likeliest)
     counted = [[is_one for piece in row.counted for is_one in piece] for row in found]
     return Encoded(rows, windows=windows, generation=[settings] * len(rows), counted=counted, sizes=[row.size_bytes for row in found])
+
+
+def _streams(options: GenerationOptions, encoded: Encoded) -> list[ContinuedStream]:
+    assert encoded.spell is not None and encoded.generation is not None, "words come from the version's own tokenizer"
+    return [
+        ContinuedStream(encoded.spell, before, options.stops, encoded.special, options.has_details, each.seed)
+        for before, each in zip(encoded.rows, encoded.generation, strict=True)
+    ]
+
+
+def _settings(options: GenerationOptions, encoder: TextEncoder, spec: ModelSpec) -> list[GenerationSettings]:
+    """Of the answers to one text. Where tokens are drawn and no seed is said, each call has another.
+
+    Raises:
+        InvalidInput: `unknown_token_id` for a bias on what is no token.
+    """
+    assert spec.generation is not None, "specs of models that write have it"
+    found = settled(spec.generation, dict(options.asked), longest=spec.max_length)
+    check_vocabulary([token for token, _ in found.logit_bias], encoder.tokenizer, 0)
+    seed = _chance.randrange(_SEEDS) if found.temperature and "seed" not in options.asked else found.seed
+    return [replace(found, seed=seed + number) for number in range(options.count)]
+
+
+def _special(encoder: TextEncoder) -> dict[int, str]:
+    return {number: token.content for number, token in encoder.tokenizer.get_added_tokens_decoder().items() if token.special}
+
+
+def _stops(parameters: JsonObject) -> tuple[str, ...]:
+    found = tuple(filter(None, _STOP.read(parameters)))
+    if any(len(word) > _MAX_STOP for word in found):
+        raise InvalidInput("invalid_parameter", name=_STOP.name, expected=f"words of at most {_MAX_STOP} characters", found="a longer one")
+    return found
 
 
 def _told(encoded: Encoded) -> list[tuple[list[bool], int]]:
