@@ -85,9 +85,18 @@ def test_completions_as_openai_has_them(server, counter: dict) -> None:
     told = found.json()
     assert (told["object"], told["choices"][0]["text"], told["choices"][0]["finish_reason"]) == ("text_completion", "tw", "stop")
     assert told["usage"]["total_tokens"] == told["usage"]["prompt_tokens"] + told["usage"]["completion_tokens"] > 0
-    refused = httpx.post(f"{server.url}/v1/completions", json=body | {"stream": True}, headers=headers, timeout=60)
-    assert refused.status_code in (400, 422)
-    assert "stream" in refused.text
+    refused = httpx.post(f"{server.url}/v1/completions", json=body | {"suffix": "x"}, headers=headers, timeout=60)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "field_not_taken")
+
+
+def test_talks_by_openais_own_client_whole_and_streamed(server, counter: dict) -> None:
+    talk = [{"role": "user", "content": "again say one"}]
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.key, max_retries=0) as asks:
+        answer = asks.chat.completions.create(model="counter", messages=talk, temperature=0)
+        assert answer.choices[0].message.content == "two"
+        chunks = asks.chat.completions.create(model="counter", messages=talk, temperature=0, stream=True)
+        assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "two"
+        assert asks.responses.create(model="counter", input="again say two").output_text == "three"
 
 
 def test_completions_by_openais_own_client_at_once_and_in_a_batch(server, counter: dict) -> None:

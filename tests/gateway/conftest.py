@@ -22,6 +22,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from hanlin.gateway.acceptor import new_tally
 from hanlin.gateway.reserved_port import reserve
 from hanlin.generation import GenerationSettings
+from hanlin.tasks.chat_form import ChatForm
 from hanlin.tasks.meanings import MeaningSchema, Slot
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.sql.schema import Column, SqlSchema, Table
@@ -30,6 +31,8 @@ from hanlin.tasks.text import TextSettings
 from hanlin.tasks.vectors import VectorSettings
 
 STACK = Path(__file__).with_name("stack.py")
+# Of a tokenizer that knows words alone.
+TALKS = ChatForm(marks={"system": ("w191 ", " w192 "), "user": ("w193 ", " w194 "), "assistant": ("w195 ", " w196 ")})
 WORDS = ("[PAD]", "[UNK]", "good", "bad", "crash", "nan", "fail")
 LIMITS = {
     "max_body_bytes": 1_100_000,
@@ -248,7 +251,8 @@ def every(doors: Stack) -> Stack:
     doors.add_model("mood:1", task="sentiment", spec_more={"scale": (-1.0, 1.0)})
     doors.add_model("answers:1", task="question-answering", labels=("start", "end"), per_token=True, spec_more={"pairs": "joined"})
     doors.add_model("blanks:1", task="fill-mask", labels=(), spec_more={"mask_id": 200}, masks=True)
-    for task in ("translation", "summarization", "text-generation"):
+    doors.add_model("muse:1", task="text-generation", labels=(), spec_more=written | {"chat": TALKS}, writes=True, max_rows=8)
+    for task in ("translation", "summarization"):
         doors.add_model(f"{MORE_ENDPOINTS[task]}:1", task=task, labels=(), spec_more=written, writes=True)
     labels = ("O", "B-room", "I-room", "intent=turn_on", "kind=", "kind=light")
     schema = MeaningSchema({"turn_on": {"room": Slot(is_spoken=True), "kind": Slot(("light",))}})

@@ -26,11 +26,16 @@ SNIPPETS = {
     "openai-node": ("node", r"2 4\n"),
     "text-embeddings-inference": ("", r'\[\[.*\]\]\[\{"index".*\}\]\[\[\{"id".*\}\]\]'),
 }
+# Those of chat models, whose endpoint `muse` the others do without.
+TALKS = {
+    "openai-chat": r"True\nTrue\n", "anthropic": r"True max_tokens\nTrue\n", "langchain-chat": r"True True\n",
+    "hugging-face-chat": r"True\nTrue\nassistant\n",
+}  # fmt: skip
 
 
 def test_every_page_is_run_and_linked() -> None:
     names = {path.stem for path in PAGES.glob("*.md")}
-    assert names == set(SNIPPETS) | {"fine-tuning"}, "that one needs a runner: tests/app/test_app_fine_tuning.py"
+    assert names == set(SNIPPETS) | set(TALKS) | {"fine-tuning"}, "that one needs a runner: tests/app/test_app_fine_tuning.py"
     for index in ("doors.md", "doors.zh.md"):
         text = (PAGES.parent / index).read_text(encoding="utf-8")
         assert {name for name in names if f"clients/{name}.md" in text} == names
@@ -49,7 +54,16 @@ def command_of(kind: str, family: str, snippet: str, scratch: Path) -> list[str]
 
 @pytest.mark.parametrize("name", SNIPPETS)
 def test_what_a_page_shows_runs(doors, name: str, tmp_path: Path) -> None:
-    family, expected = SNIPPETS[name]
+    check(doors, name, *SNIPPETS[name], tmp_path)
+
+
+@pytest.mark.parametrize("name", TALKS)
+def test_what_a_page_of_talks_shows_runs(every, name: str, tmp_path: Path) -> None:
+    check(every, name, "chat", TALKS[name], tmp_path)
+
+
+def check(doors, name: str, family: str, expected: str, tmp_path: Path) -> None:
+    """Runs the snippet of a page and looks at what it prints."""
     text = (PAGES / f"{name}.md").read_text(encoding="utf-8")
     found = re.search(r"```(python|js|sh)\n(.*?)```", text, re.DOTALL)
     assert found, "no snippet"

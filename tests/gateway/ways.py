@@ -195,3 +195,26 @@ MORE_WAYS = (
     *ways_of("embedding", name="-zero-shot", **LABELS),
     Through("completions", "text-generation", "/v1/completions", lambda x: {"prompt": x, "max_tokens": 8}, completed, is_in_body=True),
 )
+
+
+def of_talk(inputs: object, **more: object) -> dict[str, object]:
+    said = " ".join(inputs) if isinstance(inputs, list) and all(isinstance(item, str) for item in inputs) else inputs
+    return {"messages": [{"role": "user", "content": said}], **more}
+
+
+def of_choice(answer: object) -> list[list[float]]:
+    return told([{"text": answer["choices"][0]["message"]["content"]}])  # type: ignore[index]
+
+
+# Doors of talks: a call asks for one answer.
+TALKS = (
+    Through("task", "text-generation", "/models/{endpoint}", lambda x: {"inputs": of_talk(x)}, lambda answer: written([answer])),
+    Through("chat", "text-generation", "/v1/chat/completions", of_talk, of_choice, is_in_body=True),
+    Through("hf-chat", "text-generation", "/hf/{endpoint}/v1/chat/completions", of_talk, of_choice),
+    Through("model-chat", "text-generation", "/models/{endpoint}/v1/chat/completions", of_talk, of_choice),
+    Through("messages", "text-generation", "/v1/messages", lambda x: of_talk(x, max_tokens=8),
+            lambda answer: told([{"text": answer["content"][0]["text"]}]), is_in_body=True),
+    Through("responses", "text-generation", "/v1/responses", lambda x: {"input": of_talk(x)["messages"]},
+            lambda answer: told([{"text": answer["output"][0]["content"][0]["text"]}]), is_in_body=True),
+    Through("count", "text-generation", "/v1/messages/count_tokens", of_talk, lambda answer: [[answer["input_tokens"]]], is_in_body=True),
+)  # fmt: skip

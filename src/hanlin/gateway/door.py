@@ -94,10 +94,12 @@ class Manner:
     Args:
         kinds: media types of the bodies it takes; empty: one that names none.
         refuse: its form of an error.
+        key: the header that may hold a key, as it is, where there is no `authorization`; empty: none.
     """
 
     kinds: frozenset[bytes] = frozenset({b"application/json"})
     refuse: ErrorBody = error_body
+    key: bytes = b""
 
 
 PLAIN = Manner()

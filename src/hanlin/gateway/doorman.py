@@ -49,7 +49,7 @@ class Doorman:
         door, name = found.door, found.endpoint
         begun_s = time.perf_counter()
         dataplane = self._dataplane
-        principal = dataplane.authenticate(header_text(headers.get(b"authorization")))
+        principal = dataplane.authenticate(_key_of(door, headers))
         if door.is_named:  # before the body is taken
             check_version(dataplane.find(principal, name), found.version)
         timeout_s = self._timeout_s(headers)  # checked before the body is taken
@@ -118,7 +118,7 @@ class Doorman:
 
     def _authorize(self, found: Found, headers: dict[bytes, bytes]) -> Principal:
         """Who asks. Raises Unauthenticated; NotFound where the address names what is not there."""
-        principal = self._dataplane.authenticate(header_text(headers.get(b"authorization")))
+        principal = self._dataplane.authenticate(_key_of(found.door, headers))
         if found.version:
             check_version(self._dataplane.find(principal, found.endpoint), found.version)
         return principal
@@ -145,6 +145,13 @@ class Doorman:
         if not 0 < value <= MAX_TIMEOUT_S:
             raise InvalidInput("invalid_timeout", limit=int(MAX_TIMEOUT_S))
         return value
+
+
+def _key_of(door: Door, headers: dict[bytes, bytes]) -> str | None:
+    """What says who asks, in the form of `authorization`."""
+    said = header_text(headers.get(b"authorization"))
+    own = header_text(headers.get(door.manner.key)) if said is None and door.manner.key else None
+    return said if own is None else f"Bearer {own}"
 
 
 def _read(door: Door, body: bytes, name: str, headers: dict[bytes, bytes]) -> Ask:

@@ -6,12 +6,25 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from hanlin.gateway import completions_door, hf_door, inference, moderation_door, oip_door, openai_door, rerank_door, tei_door
+from hanlin.gateway import (
+    chat_door,
+    completions_door,
+    hf_door,
+    inference,
+    messages_door,
+    moderation_door,
+    oip_door,
+    openai_door,
+    rerank_door,
+    responses_door,
+    tei_door,
+)
 from hanlin.gateway.door import NAME, VERSION, Door
 from hanlin.settings import Settings
 
 ALL: tuple[Door, ...] = (
-    *inference.DOORS, *hf_door.DOORS, *openai_door.DOORS, *completions_door.DOORS, *moderation_door.DOORS, *rerank_door.DOORS,
+    *inference.DOORS, *hf_door.DOORS, *openai_door.DOORS, *completions_door.DOORS, *chat_door.DOORS,
+    *messages_door.DOORS, *responses_door.DOORS, *moderation_door.DOORS, *rerank_door.DOORS,
     *tei_door.DOORS, *oip_door.DOORS,
 )  # fmt: skip
 

@@ -33,15 +33,33 @@ def flag(value: JsonObject, name: str, *, default: bool) -> bool:
 
 def count(value: JsonObject, name: str) -> int | None:
     """A whole number from 1; missing or null means None. Raises InvalidInput (`invalid_parameter`)."""
+    return integer(value, name, low=1, high=MOST)
+
+
+def integer(value: JsonObject, name: str, *, low: int, high: int) -> int | None:
+    """A whole number in `low..high`; missing or null means None. Raises InvalidInput (`invalid_parameter`)."""
     found = value.get(name)
     if found is None:
         return None
-    expected = f"an integer from 1 to {MOST}"
+    expected = f"an integer from {low} to {high}"
     if not isinstance(found, int) or isinstance(found, bool):
         raise InvalidInput("invalid_parameter", name=name, expected=expected, found=json_type(found))
-    if not 1 <= found <= MOST:
+    if not low <= found <= high:
         raise InvalidInput("invalid_parameter", name=name, expected=expected, found="one out of range")
     return found
+
+
+def number(value: JsonObject, name: str, *, low: float, high: float) -> float | None:
+    """A number in `low..high`; missing or null means None. Raises InvalidInput (`invalid_parameter`)."""
+    found = value.get(name)
+    if found is None:
+        return None
+    expected = f"a number from {low:g} to {high:g}"
+    if not isinstance(found, int | float) or isinstance(found, bool):
+        raise InvalidInput("invalid_parameter", name=name, expected=expected, found=json_type(found))
+    if not low <= found <= high:
+        raise InvalidInput("invalid_parameter", name=name, expected=expected, found="one out of range")
+    return float(found)
 
 
 def choice(value: JsonObject, name: str, choices: Sequence[str]) -> str:

@@ -10,12 +10,13 @@ from hanlin.errors import InvalidInput
 from hanlin.gateway import strict_json
 from hanlin.gateway.dataplane import Outcome
 from hanlin.gateway.door import Ask, Door
-from hanlin.gateway.fields import choice, truncation
+from hanlin.gateway.fields import choice, flag, truncation
 from hanlin.gateway.hf_operations import hf_inference
+from hanlin.gateway.hf_stream import streamed
 from hanlin.types import JsonObject, serves
 
 _OPTIONS = ("normalize", "prompt_name", "dimensions")
-_FIELDS = ("inputs", "parameters", *_OPTIONS, "truncate", "truncation_direction", "encoding_format")
+_FIELDS = ("inputs", "parameters", "stream", *_OPTIONS, "truncate", "truncation_direction", "encoding_format")
 
 
 def read(body: bytes, endpoint: str) -> Ask:
@@ -23,6 +24,8 @@ def read(body: bytes, endpoint: str) -> Ask:
     value = strict_json.parse_object(body, allowed=_FIELDS, required=("inputs",))
     choice(value, "encoding_format", ("float",))
     parameters = _parameters(value) | truncation(value) | {name: value[name] for name in _OPTIONS if value.get(name) is not None}
+    if flag(value, "stream", default=False):
+        return streamed(endpoint, value["inputs"], parameters)
     return Ask(endpoint, value["inputs"], parameters, write=_write_single if isinstance(value["inputs"], str) else None)
 
 

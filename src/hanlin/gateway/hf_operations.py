@@ -30,6 +30,7 @@ def hf_inference() -> Operation:
     return Operation(
         "hf_inference", "hugging face", "The task API as `huggingface_hub.InferenceClient` sends and reads it", any_answer(),
         [[{"label": "positive", "score": 0.98}, {"label": "negative", "score": 0.02}]],
-        body_of("inputs", inputs={"anyOf": [ONE_OR_MORE, COMPARED, RANKING, ASKED]}, parameters={"type": ["object", "null"]}, **options),
+        body_of("inputs", inputs={"anyOf": [ONE_OR_MORE, COMPARED, RANKING, ASKED]}, parameters={"type": ["object", "null"]},
+                stream=MAYBE_FLAG, **options),
         examples,
     )  # fmt: skip

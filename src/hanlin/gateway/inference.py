@@ -13,10 +13,12 @@ from hanlin.gateway import inference_operations as operations
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.example import with_own_labels
+from hanlin.gateway.fields import flag
+from hanlin.gateway.hf_stream import streamed
 from hanlin.gateway.responses import header_text
 from hanlin.types import JsonObject, Principal, shorten
 
-_FIELDS = ("inputs", "parameters")
+_FIELDS = ("inputs", "parameters", "stream")
 _HUB = b"hf_hub/"
 _MAX_TASK = 64  # characters of a task's name in a header
 
@@ -31,6 +33,8 @@ def read(body: bytes, endpoint: str, headers: Mapping[bytes, bytes]) -> Ask:
         parameters = {}
     if not isinstance(parameters, dict):
         raise InvalidInput("parameters_not_an_object")
+    if flag(value, "stream", default=False):
+        return streamed(endpoint, value["inputs"], parameters)
     return Ask(endpoint, value["inputs"], parameters, _task(headers))
 
 

@@ -42,7 +42,10 @@ def _body(task: str) -> JsonObject:
 
     return {
         "title": task, "type": "object", "required": ["inputs"], "additionalProperties": False,
-        "properties": {"inputs": TASKS.get(task).shape.inputs, "parameters": {"$ref": f"#/components/schemas/{task}{PARAMETERS}"}},
+        "properties": {
+            "inputs": TASKS.get(task).shape.inputs, "parameters": {"$ref": f"#/components/schemas/{task}{PARAMETERS}"},
+            "stream": {"type": ["boolean", "null"], "default": False, "description": "of text generation: the answer in parts, as events"},
+        },
     }  # fmt: skip
 
 

@@ -31,30 +31,6 @@ EMBEDDINGS = Operation(
     {"embedding": _EXAMPLE, "embedding, in base64": {**_EXAMPLE, "encoding_format": "base64"}},
     about="Tokens are those of the endpoint's own model, its special tokens included.",
 )  # fmt: skip
-_CHOICE: JsonObject = answer_of(index=WHOLE, text=WORD, finish_reason={"enum": ["stop", "length"]}, logprobs={"type": "null"})
-_STOP: JsonObject = {"anyOf": [WORD, many(WORD), {"type": "null"}]}
-_MAYBE_NUMBER: JsonObject = {"type": ["number", "null"]}
-COMPLETIONS = Operation(
-    "create_completion", "openai", "What comes next; `model` is the endpoint",
-    answer_of(
-        id=WORD, object=const("text_completion"), created=WHOLE, model=WORD, choices=many(_CHOICE),
-        usage=answer_of(prompt_tokens=WHOLE, completion_tokens=WHOLE, total_tokens=WHOLE),
-    ),
-    {
-        "id": "cmpl-9d2c41f0", "object": "text_completion", "created": 0, "model": "poet",
-        "choices": [{"index": 0, "text": "疑是地上霜。", "finish_reason": "stop", "logprobs": None}],
-        "usage": {"prompt_tokens": 7, "completion_tokens": 9, "total_tokens": 16},
-    },
-    body_of(
-        "model", "prompt", model=WORD, prompt={"anyOf": [TEXT, TEXTS]}, max_tokens=MAYBE_COUNT, temperature=_MAYBE_NUMBER,
-        top_p=_MAYBE_NUMBER, seed={"type": ["integer", "null"]}, stop=_STOP, echo={"type": ["boolean", "null"]}, user=MAYBE_WORD,
-        n={"enum": [1, None]}, best_of={"enum": [1, None]}, stream={"enum": [False, None]}, suffix={"type": "null"},
-        logprobs={"type": "null"}, presence_penalty={"enum": [0, None]}, frequency_penalty={"enum": [0, None]},
-        logit_bias={"anyOf": [{"type": "object", "maxProperties": 0}, {"type": "null"}]},
-    ),
-    {"text-generation": {"model": "poet", "prompt": "床前明月光，", "max_tokens": 12, "temperature": 0}},
-    about="Whole answers only, one a prompt. Nothing sent, 16 tokens are written; all else is as the version writes by itself.",
-)  # fmt: skip
 _PART: JsonObject = body_of("type", "text", type=const("text"), text=TEXT)
 _BY_LABEL: JsonObject = {"type": "object", "additionalProperties": {"type": "boolean"}}
 _RESULT: JsonObject = answer_of(

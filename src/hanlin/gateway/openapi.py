@@ -12,7 +12,7 @@ from hanlin.gateway.doors import ALL
 from hanlin.gateway.inference_operations import PARAMETERS
 from hanlin.gateway.openapi_control import describe_control
 from hanlin.gateway.openapi_jobs import add_jobs
-from hanlin.gateway.operation import ERROR, FLAT_ERROR, Told
+from hanlin.gateway.operation import ERROR, FLAT_ERROR, MESSAGE_ERROR, Told
 from hanlin.gateway.status import TYPES
 from hanlin.types import JsonObject, JsonValue
 
@@ -51,6 +51,19 @@ _FLAT_ERROR: JsonObject = {
         "request_id": {"type": "string"}, "retry_after_s": {"type": "number"}, "index": {"type": "integer"}, "type": {"type": "string"},
     },
 }  # fmt: skip
+_MESSAGE_ERROR: JsonObject = {
+    "type": "object", "required": ["type", "error", "request_id"],
+    "properties": {
+        "type": {"enum": ["error"]}, "request_id": {"type": "string"},
+        "error": {
+            "type": "object", "required": ["type", "message", "code"],
+            "properties": {
+                "type": {"type": "string", "description": "in Anthropic's words"}, "message": {"type": "string"},
+                "code": {"type": "string", "description": "stable, for programs"}, "next": {"type": "string"},
+            },
+        },
+    },
+}  # fmt: skip
 _ABOUT = """Text in, answers out. Send your key as `Authorization: Bearer hl_…`; `Accept-Language: zh` answers errors in Chinese.
 Every answer has `X-Request-Id`; every refusal has the one error form, but for protocols that have one of their own."""
 _KEY: JsonObject = {"type": "http", "scheme": "bearer", "description": "hl_…; `hanlin key create` makes one"}
@@ -60,7 +73,7 @@ def describe(schema: JsonObject, doors: Sequence[Door] = ALL) -> JsonObject:
     """`schema` of FastAPI with what it does not know."""
     components = dict(cast("JsonObject", schema.get("components", {})))
     schemas = dict(cast("JsonObject", components.get("schemas", {})))
-    schemas |= {**_parameters(), ERROR: _ERROR, FLAT_ERROR: _FLAT_ERROR}
+    schemas |= {**_parameters(), ERROR: _ERROR, FLAT_ERROR: _FLAT_ERROR, MESSAGE_ERROR: _MESSAGE_ERROR}
     control = describe_control(cast("JsonObject", schema.get("paths", {})), schemas)
     add_jobs(schemas, control)
     components["schemas"] = schemas

@@ -11,6 +11,7 @@ from hanlin.types import MAX_TIMEOUT_S, JsonObject, JsonValue
 JSON = "application/json"
 ERROR = "Error"  # the schema of a refusal, among the components
 FLAT_ERROR = "FlatError"  # of one whose message itself stands under `error`
+MESSAGE_ERROR = "MessageError"  # in Anthropic's form
 # What a refusal of each status means.
 REFUSALS: dict[int, str] = {
     400: "Not HTTP, or not JSON",
@@ -34,6 +35,7 @@ _ANSWER_HEADERS = {
     "X-Hanlin-Model": "version and variant that answered",
     "X-Hanlin-Truncated": "indices of the texts that were cut, such as 0,5",
     "X-Hanlin-Windows": "index and number of windows of each text that was read in several, such as 0=3,5=2",
+    "X-Hanlin-Ignored": "fields that were sent and change nothing here, where there are some",
     "X-Hanlin-Cache": "hit or miss, where the endpoint keeps answers",
     "Server-Timing": "milliseconds of each part of the way",
 }

@@ -10,6 +10,7 @@ from hanlin.errors import InvalidInput
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.watchdog import WATCHDOG
 from hanlin.serving.wire import Answer, Call
+from hanlin.tasks.counting import count
 from hanlin.tasks.tokenizing import decode, tokenize
 from hanlin.types import JsonObject, JsonValue
 
@@ -25,8 +26,12 @@ def call_content(call: Call) -> tuple[JsonValue, JsonObject]:
 def answer_of_tokenizer(call: Call, loaded: Loaded, clock: Callable[[], float]) -> Answer:
     """The answer to `tokenize` or `decode`. Safe on any thread. Raises HanlinError."""
     begun_s = clock()
-    ask = tokenize if call.operation == "tokenize" else decode
+    inputs, parameters = call_content(call)
     with WATCHDOG.watched():
-        found = ask(*call_content(call), loaded.encoder, loaded.limits)
+        if call.operation == "count":
+            found = count(inputs, parameters, loaded.encoder, loaded.spec, loaded.limits)
+        else:
+            ask = tokenize if call.operation == "tokenize" else decode
+            found = ask(inputs, parameters, loaded.encoder, loaded.limits)
     body = msgspec.json.encode(found.value)
     return Answer(call.id, body, found.items, found.tokens, 0.0, round((clock() - begun_s) * 1000, 3), 0.0)

@@ -17,7 +17,7 @@ MAX_FRAME_BYTES = 64 * 2**20  # above the largest body of the gateway; a length 
 _LENGTH = struct.Struct(">I")
 
 Lane = Literal["interactive", "batch"]
-CallOperation = Literal["answer", "tokenize", "decode"]
+CallOperation = Literal["answer", "tokenize", "decode", "count"]
 
 
 class Frame(msgspec.Struct, frozen=True, tag_field="type", tag=str.lower, omit_defaults=True):

@@ -1,0 +1,138 @@
+"""What the doors of text generation read alike: fields of sampling in OpenAI's words, forms of answers, what is named as ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from hanlin.errors import InvalidInput
+from hanlin.gateway.fields import integer, number
+from hanlin.types import JsonObject, JsonValue, json_type, shorten
+
+TASK = "text-generation"
+MAX_TOKENS = 32_768
+MAX_LIKELIEST = 20
+MAX_SEQUENCES = 16
+MAX_STOPS = 16
+Lines = list[tuple[bytes, bytes]]
+
+_GREEDY = 0.01  # below, what is drawn is the likeliest
+SAMPLING = ("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias")
+
+
+def sampling(value: JsonObject) -> JsonObject:
+    """Parameters of the task for those of `SAMPLING` that are there. Raises InvalidInput (`invalid_parameter`)."""
+    numbers = {
+        "top_p": number(value, "top_p", low=0.01, high=1), "top_k": integer(value, "top_k", low=1, high=100_000),
+        "seed": integer(value, "seed", low=0, high=2**53), "presence_penalty": number(value, "presence_penalty", low=-2, high=2),
+        "frequency_penalty": number(value, "frequency_penalty", low=-2, high=2),
+        "repetition_penalty": number(value, "repetition_penalty", low=0.01, high=100),
+    }  # fmt: skip
+    found: JsonObject = {name: each for name, each in numbers.items() if each is not None}
+    warmth = number(value, "temperature", low=0, high=2)
+    if warmth is not None:
+        found |= {"do_sample": False} if warmth < _GREEDY else {"temperature": warmth}
+    return found | ({"logit_bias": value["logit_bias"]} if value.get("logit_bias") is not None else {})
+
+
+def length(value: JsonObject, *names: str) -> JsonObject:
+    """The longest answer, under one of `names`. Raises InvalidInput (`invalid_parameter`) also for several that differ."""
+    found = {name: size for name in names if (size := integer(value, name, low=1, high=MAX_TOKENS)) is not None}
+    if len(set(found.values())) > 1:
+        raise InvalidInput("invalid_parameter", name=names[0], expected=f"what {names[1]} is, or left out", found="another")
+    return {"max_new_tokens": next(iter(found.values()))} if found else {}
+
+
+def stops(value: JsonObject, name: str) -> JsonObject:
+    """Words that end the answer: one or a list. Raises InvalidInput (`invalid_parameter`)."""
+    found = value.get(name)
+    if found is None:
+        return {}
+    words: list[JsonValue] = found if isinstance(found, list) else [found]
+    if len(words) > MAX_STOPS or not all(isinstance(word, str) for word in words):
+        kind = json_type(found) if len(words) <= MAX_STOPS else f"{len(words)} of them"
+        raise InvalidInput("invalid_parameter", name=name, expected=f"a string or at most {MAX_STOPS}", found=kind)
+    return {"stop": words}
+
+
+def form(value: JsonValue, name: str) -> JsonObject:
+    """The form of an answer as OpenAI's chat completions say it, and as text-generation-inference does.
+
+    Raises:
+        InvalidInput: `invalid_parameter`.
+    """
+    if value is None:
+        return {}
+    kind = value.get("type") if isinstance(value, dict) else None
+    if not isinstance(value, dict) or not isinstance(kind, str):
+        raise InvalidInput("invalid_parameter", name=name, expected="an object with a type", found=json_type(value))
+    if kind == "text":
+        return {}
+    if kind == "json_object":  # with a schema beside it where huggingface_hub writes it
+        return {"grammar": {"type": "json_object"} if value.get("value") is None else {"type": "json", "value": value["value"]}}
+    if kind == "json_schema":
+        return {"grammar": {"type": "json", "value": _schema(value, name)}}
+    if kind in ("json", "regex", "lark"):
+        return {"grammar": {"type": kind, "value": value.get("value")}}
+    raise InvalidInput(
+        "invalid_parameter", name=f"{name}.type", expected="text, json_object, json_schema, regex or lark", found=shorten(kind)
+    )
+
+
+def _schema(value: JsonObject, name: str) -> JsonObject:
+    """In `json_schema`, as chat completions have it, or beside the type, as responses and messages do."""
+    within = value.get("json_schema", value)
+    schema = within.get("schema") if isinstance(within, dict) else None
+    if not isinstance(schema, dict):
+        raise InvalidInput("invalid_parameter", name=f"{name}.schema", expected="a JSON schema", found=json_type(schema))
+    return schema
+
+
+def ignored(value: JsonObject, names: Sequence[str]) -> list[str]:
+    """Those of `names` that were sent and change nothing here."""
+    return [name for name in names if value.get(name) not in (None, False)]
+
+
+def told_ignored(names: Sequence[str]) -> Lines:
+    """The header that says so."""
+    return [(b"x-hanlin-ignored", ", ".join(dict.fromkeys(names)).encode())] if names else []
+
+
+def content(value: JsonValue, where: str, kinds: Sequence[str] = ("text",), seen: list[str] | None = None) -> str:
+    """What a message says: a text, or parts of texts, line by line.
+
+    Args:
+        kinds: types of parts that are texts.
+        seen: what is ignored of them is added to it.
+
+    Raises:
+        InvalidInput: `invalid_messages`, naming the type of a part that is none.
+    """
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list) or not value:
+        raise wrong_message(f"{where}: the content is {json_type(value)}, not a text or a list of parts")
+    return "\n".join(_part(part, f"{where}, part {place}", kinds, seen) for place, part in enumerate(value))
+
+
+def _part(part: JsonValue, where: str, kinds: Sequence[str], seen: list[str] | None) -> str:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if not isinstance(part, dict) or kind not in kinds:
+        found = shorten(kind) if isinstance(kind, str) else json_type(part)
+        raise wrong_message(f"{where}: {found} is not read here, only {' and '.join(kinds)}")
+    if not isinstance(part.get("text"), str):
+        raise wrong_message(f"{where}: no text")
+    for name in part.keys() - {"type", "text"}:
+        if name not in _OF_PARTS:
+            raise wrong_message(f"{where}: there is no {shorten(name)}")
+        if seen is not None and part[name] not in (None, []):
+            seen.append(name)
+    return cast("str", part["text"])
+
+
+_OF_PARTS = ("cache_control", "citations", "annotations", "logprobs", "prompt_cache_breakpoint")
+
+
+def wrong_message(problem: str) -> InvalidInput:
+    """Of a talk that is none."""
+    return InvalidInput("invalid_messages", index=0, problem=problem)

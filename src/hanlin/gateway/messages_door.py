@@ -1,0 +1,92 @@
+"""Anthropic's messages, and how many tokens they have. Source: its references of `/v1/messages` and `/v1/messages/count_tokens`.
+
+The model is the endpoint. The key may stand in `x-api-key`. What is not sent is as the version writes by itself.
+"""
+
+from __future__ import annotations
+
+from hanlin.errors import InvalidInput
+from hanlin.gateway import generation_operations as operations
+from hanlin.gateway import strict_json
+from hanlin.gateway.door import Ask, Door, Manner
+from hanlin.gateway.fields import flag, text, untaken
+from hanlin.gateway.generation_fields import TASK, content, form, ignored, length, sampling, stops, wrong_message
+from hanlin.gateway.messages_wire import Reply, ReplyStream, message_error, write_count
+from hanlin.types import JsonObject, JsonValue, json_type, shorten
+
+_IGNORED = ("metadata", "service_tier", "cache_control", "inference_geo", "speed", "diagnostics", "user_profile_id", "workspace_id")
+_UNTAKEN = ("container", "mcp_servers", "context_management")
+_TALK = ("model", "messages", "system", "thinking", "tools", "tool_choice", "output_config", *_IGNORED, *_UNTAKEN)
+_FIELDS = (*_TALK, "max_tokens", "stop_sequences", "stream", "temperature", "top_k", "top_p")
+_ROLES = ("user", "assistant")
+
+
+def read_messages(body: bytes, _: str) -> Ask:
+    """See `door.Read`."""
+    value = strict_json.parse_object(body, allowed=_FIELDS, required=("model", "messages", "max_tokens"))
+    seen = ignored(value, _IGNORED)
+    talk = _talk(value, seen)
+    parameters = sampling(value) | length(value, "max_tokens") | stops(value, "stop_sequences") | _form(value, seen)
+    if "max_new_tokens" not in parameters:
+        raise InvalidInput("missing_field", name="max_tokens")
+    reply = Reply(text(value, "model"), tuple(seen))
+    stream = ReplyStream(reply) if flag(value, "stream", default=False) else None
+    return Ask(reply.model, talk, parameters, TASK, reply.write, stream=stream)
+
+
+def read_count(body: bytes, _: str) -> Ask:
+    """See `door.Read`."""
+    value = strict_json.parse_object(body, allowed=_TALK, required=("model", "messages"))
+    _form(value, [])
+    return Ask(text(value, "model"), _talk(value, []), {}, TASK, write_count, operation="count")
+
+
+def _talk(value: JsonObject, seen: list[str]) -> JsonObject:
+    untaken(value, _UNTAKEN)
+    _check_thought(value.get("thinking"))
+    if value.get("tools"):
+        raise InvalidInput("field_not_taken", name="tools")
+    if value.get("tool_choice") is not None:
+        raise InvalidInput("field_not_taken", name="tool_choice")
+    messages = value["messages"]
+    if not isinstance(messages, list) or not messages:
+        raise wrong_message(f"messages is {json_type(messages)}, not a list of messages" if not messages else "no messages")
+    said = [_message(message, f"message {place}", seen) for place, message in enumerate(messages)]
+    system = value.get("system")
+    head: list[JsonValue] = [] if system in (None, "", []) else [{"role": "system", "content": content(system, "system", seen=seen)}]
+    return {"messages": [*head, *said]}
+
+
+def _message(message: JsonValue, where: str, seen: list[str]) -> JsonObject:
+    if not isinstance(message, dict):
+        raise wrong_message(f"{where} is {json_type(message)}, not an object")
+    if message.keys() != {"role", "content"}:
+        raise wrong_message(f"{where} is not role and content")
+    role = message["role"]
+    if role not in _ROLES:
+        raise wrong_message(f"{where}: role {shorten(role) if isinstance(role, str) else json_type(role)} of {', '.join(_ROLES)}")
+    return {"role": role, "content": content(message["content"], where, seen=seen)}
+
+
+def _check_thought(value: JsonValue) -> None:
+    """Raises InvalidInput (`field_not_taken`) for thoughts that are to be told."""
+    if value is not None and (not isinstance(value, dict) or value.get("type") != "disabled"):
+        raise InvalidInput("field_not_taken", name="thinking")
+
+
+def _form(value: JsonObject, seen: list[str]) -> JsonObject:
+    config = value.get("output_config")
+    if config is None:
+        return {}
+    if not isinstance(config, dict):
+        raise InvalidInput("invalid_parameter", name="output_config", expected="an object", found=json_type(config))
+    strict_json.check_fields(config, allowed=("format", "effort"), required=())
+    seen += [f"output_config.{name}" for name in ignored(config, ("effort",))]
+    return form(config.get("format"), "output_config.format")
+
+
+_MANNER = Manner(refuse=message_error, key=b"x-api-key")
+DOORS = (
+    Door("/v1/messages", read=read_messages, manner=_MANNER, post=operations.MESSAGES),
+    Door("/v1/messages/count_tokens", read=read_count, manner=_MANNER, post=operations.COUNT),
+)

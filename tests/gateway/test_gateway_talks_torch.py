@@ -1,0 +1,154 @@
+"""A random network on the torch engine behind all doors of text generation: what it writes is the same everywhere, whole and in parts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+import torch
+from torch import nn
+
+from hanlin.generation import GenerationSettings
+from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
+from hanlin.networks.config import NetworkConfig
+from hanlin.networks.loading import build_generator, save_network
+from hanlin.tasks.chat_form import CHATML, CHATML_TOKENS
+from hanlin.tasks.spec import ModelSpec
+
+pytestmark = pytest.mark.e2e
+TEXTS = ["床前明月光，疑是地上霜。", "It's a fine day, isn't it? 🙂🙃", "Wie geht's? ¿Qué tal?", "举头望明月"]
+SIZE = 24  # tokens
+
+
+@pytest.fixture(scope="module")
+def client(make_stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    stack = make_stack(tmp_path_factory.mktemp("random") / "home")
+    make_model(stack.home / "models" / "muse:1")
+    try:
+        stack.wait_state(stack.deploy("muse:1", "muse", variant="torch-fp32"), "ready")
+        yield stack.client
+    finally:
+        stack.close()
+
+
+def make_model(folder: Path) -> None:
+    """Weights drawn so wide that what is written wanders."""
+    tokenizer = train_tokenizer(TEXTS, "byte-bpe", 320)
+    tokenizer.add_special_tokens([*CHATML_TOKENS])
+    folder.mkdir(parents=True)
+    save_tokenizer(tokenizer, folder)
+    torch.manual_seed(5)
+    sizes = {"embedding_size": 32, "hidden_size": 32, "num_decoder_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
+    end = tokenizer.token_to_id("<|im_end|>")
+    network = build_generator(
+        NetworkConfig(
+            "hanlin-decoder", tokenizer.get_vocab_size(), **sizes, max_position_embeddings=128, bos_token_id=end, eos_token_id=end
+        )
+    )  # fmt: skip
+    for name, weight in network.named_parameters():
+        if weight.dim() > 1 and "norm" not in name:
+            nn.init.normal_(weight, std=0.3)
+    save_network(network, folder)
+    ModelSpec("text-generation", (), 128, 0, generation=GenerationSettings(max_new_tokens=SIZE, stop_ids=(end,)), chat=CHATML).save(folder)
+
+
+def data_of(answer: httpx.Response) -> list[dict]:
+    """The JSON of each event."""
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    lines = [line.removeprefix("data: ") for line in answer.text.split("\n") if line.startswith("data: ")]
+    return [json.loads(line) for line in lines if line != "[DONE]"]
+
+
+def of_chat(answer: httpx.Response) -> str:
+    return "".join(event["choices"][0]["delta"].get("content", "") for event in data_of(answer) if event["choices"])
+
+
+def of_hub(answer: httpx.Response) -> str:
+    events = data_of(answer)
+    text = "".join(event["token"]["text"] for event in events if not event["token"]["special"])
+    assert events[-1]["generated_text"] == text
+    return text
+
+
+def of_messages(answer: httpx.Response) -> str:
+    return "".join(event["delta"]["text"] for event in data_of(answer) if event["type"] == "content_block_delta")
+
+
+def of_responses(answer: httpx.Response) -> str:
+    return "".join(event["delta"] for event in data_of(answer) if event["type"] == "response.output_text.delta")
+
+
+Asked = tuple[str, dict, Callable[[httpx.Response], str]]
+
+
+def ways(said: str, stop: list[str]) -> dict[str, Asked]:
+    """Where each door is asked, with what, and how its answer is read."""
+    talk = [{"role": "user", "content": said}]
+    stops = {"stop": stop} if stop else {}
+    task = {"inputs": {"messages": talk}, "parameters": stops}
+    chat = {"model": "muse", "messages": talk, "temperature": 0, **stops}
+    message = {"model": "muse", "messages": talk, "max_tokens": SIZE, **({"stop_sequences": stop} if stop else {})}
+    found: dict[str, Asked] = {
+        "task": ("/models/muse", task, lambda answer: answer.json()["generated_text"]),
+        "task, streamed": ("/models/muse", task | {"stream": True}, of_hub),
+        "hf, streamed": ("/hf/muse", task | {"stream": True}, of_hub),
+        "chat": ("/v1/chat/completions", chat, lambda answer: answer.json()["choices"][0]["message"]["content"]),
+        "chat, streamed": ("/v1/chat/completions", chat | {"stream": True}, of_chat),
+        "chat of hf, streamed": ("/hf/muse/v1/chat/completions", chat | {"stream": True}, of_chat),
+        "messages": ("/v1/messages", message, lambda answer: answer.json()["content"][0]["text"]),
+        "messages, streamed": ("/v1/messages", message | {"stream": True}, of_messages),
+    }
+    if not stop:  # which responses do not have
+        response = {"model": "muse", "input": talk}
+        found["responses"] = ("/v1/responses", response, lambda answer: answer.json()["output"][0]["content"][0]["text"])
+        found["responses, streamed"] = ("/v1/responses", response | {"stream": True}, of_responses)
+    return found
+
+
+def told(client: httpx.Client, asked: Asked) -> str:
+    path, body, read = asked
+    return read(client.post(path, json=body, timeout=60).raise_for_status())
+
+
+@pytest.mark.parametrize("said", TEXTS)
+def test_a_talk_is_answered_alike_at_every_door_whole_and_streamed(client, said: str) -> None:
+    found = {name: told(client, asked) for name, asked in ways(said, []).items()}
+    assert len(set(found.values())) == 1, found
+    assert found["task"]
+    stop = found["task"][len(found["task"]) // 2 :][:2]
+    cut = {name: told(client, asked) for name, asked in ways(said, [stop, "nowhere"]).items()}
+    assert set(cut.values()) == {found["task"][: found["task"].index(stop)]}, cut
+
+
+def test_texts_are_gone_on_with_alike_too(client) -> None:
+    body = {"model": "muse", "prompt": TEXTS, "max_tokens": SIZE}
+    whole = [row["text"] for row in client.post("/v1/completions", json=body).json()["choices"]]
+    streamed = dict.fromkeys(range(len(TEXTS)), "")
+    for event in data_of(client.post("/v1/completions", json=body | {"stream": True})):
+        streamed[event["choices"][0]["index"]] += event["choices"][0]["text"]
+    native = client.post("/models/muse", json={"inputs": TEXTS, "parameters": {"max_new_tokens": SIZE}}).json()
+    assert whole == [*streamed.values()] == [row["generated_text"] for row in native]
+
+
+def test_draws_are_repeated_by_their_seed_and_differ_without(client) -> None:
+    def draw(**more: object) -> list[str]:
+        body = {"model": "muse", "messages": [{"role": "user", "content": TEXTS[0]}], "temperature": 1.5, "n": 3, **more}
+        answer = client.post("/v1/chat/completions", json=body).raise_for_status().json()
+        return [choice["message"]["content"] for choice in answer["choices"]]
+
+    first = draw(seed=7)
+    assert first == draw(seed=7)
+    assert len(set(first)) == 3, "each answer has a seed of its own"
+    assert draw(seed=8)[0] == first[1]
+    assert draw() != draw()
+
+
+def test_a_call_that_cannot_be_answered_is_refused_before_a_stream_begins(client) -> None:
+    body = {"model": "muse", "messages": [{"role": "user", "content": TEXTS[0] * 40}], "stream": True}
+    answer = client.post("/v1/chat/completions", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "text_too_long")
+    answer = client.post("/v1/messages", json=body | {"max_tokens": 4})
+    assert (answer.status_code, answer.json()["error"]["type"]) == (413, "request_too_large")
