@@ -137,7 +137,7 @@ async def test_every_task_of_the_client_is_served(every, address: str, name: str
     ("method", "endpoint", "options", "name"),
     [
         ("text_generation", "muse", {"prompt": "good", "watermark": True}, "watermark"),
-        ("text_generation", "muse", {"prompt": "good", "details": True}, "details"),
+        ("text_generation", "muse", {"prompt": "good", "best_of": 2}, "best_of"),
         ("question_answering", "answers", {"question": "w9", "context": "good", "align_to_words": True}, "align_to_words"),
         ("translation", "tongue", {"text": "good", "src_lang": "en", "tgt_lang": "zh"}, "src_lang"),
         ("summarization", "gist", {"text": "good", "generate_parameters": {"beams": 2}}, "beams"),
