@@ -256,3 +256,27 @@ def test_a_queue_is_deep_when_two_full_batches_wait() -> None:
     assert batcher.is_deep
     batcher.drop(2)
     assert not batcher.is_deep
+
+
+def test_rows_are_taken_one_by_one_in_turns_between_keys_as_far_as_there_is_room() -> None:
+    batcher = Batcher(max_batch_tokens=100, max_queue_tokens=10_000)
+    batcher.add(1, [40, 40], now_s=0.0, deadline_s=9.0, key="a")
+    batcher.add(2, [30], now_s=0.1, deadline_s=9.0, key="b")
+    batcher.add(3, [20], now_s=0.2, deadline_s=9.0, key="a", lane="batch")
+
+    def take(room: int | None, *, is_idle: bool = False, has_batch_room: bool = True) -> tuple[int, int] | None:
+        item = batcher.next_item(1.0, room=room, is_idle=is_idle, has_batch_room=has_batch_room)
+        return None if item is None else (item.call, item.index)
+
+    assert take(39) is None, "the first has to wait for room, and nobody overtakes it"
+    assert [take(40), take(None), take(40)] == [(1, 0), (2, 0), (1, 1)]
+    assert take(100, has_batch_room=False) is None
+    assert take(100) == (3, 0)
+    assert take(100) is None
+    batcher.add(4, [500], now_s=1.0, deadline_s=9.0)
+    assert take(100) is None
+    assert take(100, is_idle=True) == (4, 0), "what is larger than all the room goes when nothing else runs"
+    batcher.add(5, [5], now_s=1.0, deadline_s=9.0, is_suspect=True)
+    assert take(100) is None
+    assert take(100, is_idle=True) == (5, 0)
+    batcher.check_integrity()

@@ -185,6 +185,8 @@ async def test_a_failed_turn_fails_what_is_open_and_nothing_else() -> None:
     caller.call(1, f"w{FAIL} w2")
     caller.call(2, "w3 w4 w5 w6")
     caller.call(3, "w7 w8")
+    session.go.release(1)
+    await until(lambda: caller.told(2) == [6])
     session.go.release(50)
     await caller.end()
     assert {caller.code(1), caller.code(2)} == {"engine_step_failed"}

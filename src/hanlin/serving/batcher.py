@@ -9,12 +9,12 @@ Knows no clock, no thread, no socket: time is an argument (monotonic seconds), c
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hanlin.errors import Overloaded
 from hanlin.serving.admission import STRAINED_S, Admission
+from hanlin.serving.deadlines import Deadlines
 from hanlin.serving.filling import Batch, Filling
 from hanlin.serving.key_queue import NUM_BUCKETS, Item, KeyQueue, bucket_of
 from hanlin.serving.speed import Speed
@@ -28,8 +28,6 @@ GAP_STEP_S = 0.005  # of the batch lane while interactive calls come: what one o
 MIN_GAP_TOKENS = 256
 DEEP_BATCHES = 2  # budgets of one that wait
 MAX_LANE_WAIT_S = 10.0  # a batch-lane item older than this goes before interactive ones: low priority is not starvation
-
-_MIN_DEADLINES = 64
 
 _LANES: tuple[Lane, ...] = ("interactive", "batch")
 _HEAD_ORDER: tuple[Lane, ...] = ("batch", "interactive", "batch")
@@ -65,7 +63,7 @@ class Batcher:
         self._calls: dict[int, _Call] = {}
         self._lanes: dict[Lane, dict[str, KeyQueue]] = {"interactive": {}, "batch": {}}
         self._served: dict[str, float] = {}  # tokens served by key; a key that comes back starts at the least of those present
-        self._deadlines: list[tuple[float, int]] = []
+        self._deadlines = Deadlines()
         self._queued_tokens = 0
         self._interactive_tokens = 0  # of those
         self._interactive_s = float("-inf")  # when the last interactive call came
@@ -123,17 +121,10 @@ class Batcher:
             self._interactive_tokens += tokens
             self._interactive_s = now_s
             self._admission.enter(key)
-        self._note_deadline(deadline_s, call)
+        self._deadlines.note(deadline_s, call, self._calls)
         queue = self._queue(lane, key)
         for item in items:
             queue.add(item, bucket_of(item.length, call, is_suspect=is_suspect, kind=kind))
-
-    def _note_deadline(self, deadline_s: float, call: int) -> None:
-        """Those of calls that have gone are forgotten when they come first, and all at once when they are the most."""
-        if len(self._deadlines) > 2 * len(self._calls) + _MIN_DEADLINES:
-            self._deadlines = [entry for entry in self._deadlines if entry[1] in self._calls]
-            heapq.heapify(self._deadlines)
-        heapq.heappush(self._deadlines, (deadline_s, call))
 
     def drop(self, call: int) -> bool:
         """Forget what still waits of a call. True if anything did."""
@@ -150,18 +141,11 @@ class Batcher:
 
     def expire(self, now_s: float) -> list[int]:
         """Drop and return the calls whose deadline has passed while they waited."""
-        late: list[int] = []
-        while self._deadlines and (self._deadlines[0][0] <= now_s or self._deadlines[0][1] not in self._calls):
-            _, call = heapq.heappop(self._deadlines)
-            if self.drop(call):
-                late.append(call)
-        return late
+        return [call for call in self._deadlines.passed(now_s, self._calls) if self.drop(call)]
 
     def next_deadline_s(self) -> float | None:
         """When `expire` next has something to do."""
-        while self._deadlines and self._deadlines[0][1] not in self._calls:
-            heapq.heappop(self._deadlines)
-        return self._deadlines[0][0] if self._deadlines else None
+        return self._deadlines.next_s(self._calls)
 
     def next_batch(self, now_s: float, *, num_idle: int = 1, is_idle: bool = True) -> Batch | None:
         """Take the next batch out of the queue; None when nothing may go. Call `expire` first.

@@ -11,39 +11,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-
-import msgspec
 
 from hanlin.engines.base import StreamingSession
 from hanlin.errors import DeadlineExceeded, EngineFailed, HanlinError
-from hanlin.generation import FinishReason, Generated
+from hanlin.generation import FinishReason
 from hanlin.serving.answering import Answering, Work
 from hanlin.serving.batcher import Batcher
 from hanlin.serving.engine_queue import EngineQueue
 from hanlin.serving.key_queue import Item
-from hanlin.serving.rows import Places, Row
+from hanlin.serving.rows import Places, Row, Writing
 from hanlin.serving.stepper import Step
 from hanlin.serving.turner import Told, Turner
 from hanlin.serving.turns import Turns
-from hanlin.serving.wire import Call, Part
-from hanlin.tasks.base import RowStream
-from hanlin.tasks.sequences import to_arrays
+from hanlin.serving.wire import Call
 
 STEP_WAIT_S = 1.0
 AT_ONCE = 8  # tokens of a call that is not streamed, until stop words are looked for: they may be written in vain
-
-
-@dataclass(slots=True)
-class _Writing:
-    """A call whose rows wait or are open. `streams`: of each row, where the task has them."""
-
-    work: Work
-    streams: Sequence[RowStream] | None
-    timer: asyncio.TimerHandle
-    written: list[Generated | None]
-    rows: dict[int, Row] = field(default_factory=dict)  # that are open
-    is_held: bool = False  # until its outlet has room
 
 
 class GenerationQueue:
@@ -77,7 +60,7 @@ class GenerationQueue:
         self._has_turn = False
         self._must_go = False  # something was ordered
         self._will_pump = False
-        self._calls: dict[int, _Writing] = {}
+        self._calls: dict[int, Writing] = {}
         self._next_row = 0
         self._share_s = 0.0  # see `Row`
         self._steps_since_s = 0.0  # since when steps wait
@@ -116,7 +99,7 @@ class GenerationQueue:
             is_suspect=call.is_suspect, kind=kind,
         )  # fmt: skip
         timer = self._loop.call_later(max(0.0, work.deadline_s - self.clock()), self._late, number)
-        self._calls[number] = _Writing(work, streams, timer, [None] * len(work.encoded.rows))
+        self._calls[number] = Writing(work, streams, timer, [None] * len(work.encoded.rows))
         work.is_told = True
         work.answering.num_inflight += 1
         self._pump_soon()
@@ -256,7 +239,7 @@ class GenerationQueue:
         if finish is None and outlet is None and row.num_unpushed < AT_ONCE:
             return None
         try:
-            is_ended = self._tell(row, call, finish)
+            is_ended = call.tell(row, finish)
         except Exception as raised:
             self._give_up(row.call, raised)
             return None
@@ -264,14 +247,7 @@ class GenerationQueue:
             self._drop_row(row)
         return self._ended(row, call, "stop" if is_ended else finish) if is_ended or finish else None
 
-    def _tell(self, row: Row, call: _Writing, finish: FinishReason | None) -> bool:
-        """Whether the row has met a stop word."""
-        piece = row.push(finish)
-        if piece.value is not None and (outlet := call.work.outlet) is not None:
-            outlet.send(Part(call.work.call.id, row.index, msgspec.json.encode(piece.value), row.told()))
-        return piece.is_ended
-
-    def _hold(self, number: int, call: _Writing) -> None:
+    def _hold(self, number: int, call: Writing) -> None:
         """Who is told does not keep up: what is written meanwhile is told in one part."""
 
         def again() -> None:
@@ -283,7 +259,7 @@ class GenerationQueue:
             call.is_held = True
             call.work.outlet.when_free(again)
 
-    def _ended(self, row: Row, call: _Writing, finish: FinishReason | None) -> Work | None:
+    def _ended(self, row: Row, call: Writing, finish: FinishReason | None) -> Work | None:
         assert finish is not None, "it has ended"
         work = call.work
         call.written[row.index] = row.generated(finish)
@@ -295,8 +271,7 @@ class GenerationQueue:
             return None
         self._leave(row.call)
         work.engine_s = self.clock() - work.started_s
-        arrays = to_arrays([each for each in call.written if each is not None])
-        work.found = [(arrays, index) for index in range(len(call.written))]
+        work.found = call.found()
         return work
 
     def _late(self, number: int) -> None:

@@ -4,10 +4,18 @@ event loop.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
+from hanlin.engines.gathering import Found
 from hanlin.generation import Delta, FinishReason, Generated, Seen
+from hanlin.serving.answering import Work
+from hanlin.serving.wire import Part
 from hanlin.tasks.base import Piece, RowStream
+from hanlin.tasks.sequences import to_arrays
 
 BATCH_SHARE = 0.75  # of the places are for the batch lane, at most
 
@@ -71,6 +79,40 @@ class Row:
     def generated(self, finish: FinishReason) -> Generated:
         """All that was written."""
         return Generated(tuple(self.ids), finish, self.score, tuple(self.seen), self.num_cached)
+
+
+@dataclass(slots=True)
+class Writing:
+    """A call whose rows wait or are open.
+
+    Args:
+        streams: of each row, where the task has them.
+        timer: fires at its deadline.
+        written: what became of each row that has ended.
+
+    Attributes:
+        rows: that are open, by their numbers.
+        is_held: until its outlet has room.
+    """
+
+    work: Work
+    streams: Sequence[RowStream] | None
+    timer: asyncio.TimerHandle
+    written: list[Generated | None]
+    rows: dict[int, Row] = field(default_factory=dict)
+    is_held: bool = False
+
+    def tell(self, row: Row, finish: FinishReason | None) -> bool:
+        """Tell what is new of a row. Whether it has met a stop word. Raises as the task's streams do."""
+        piece, outlet = row.push(finish), self.work.outlet
+        if piece.value is not None and outlet is not None:
+            outlet.send(Part(self.work.call.id, row.index, msgspec.json.encode(piece.value), row.told()))
+        return piece.is_ended
+
+    def found(self) -> list[Found | None]:
+        """All rows, which have ended, as a step would give them."""
+        arrays = to_arrays([each for each in self.written if each is not None])
+        return [(arrays, index) for index in range(len(self.written))]
 
 
 class Places:
