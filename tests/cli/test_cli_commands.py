@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hanlin.cli.predict import lines_of
+from hanlin.cli.text_files import lines_of
 from hanlin.client import Dataset, DatasetVersion
 from hanlin.client.steps import Call
 

@@ -7,7 +7,23 @@ from typing import Annotated
 import typer
 
 from hanlin import __version__
-from hanlin.cli import batch, bench, compress, datasets, doctor, endpoints, jobs, keys, models, predict, pretrain, server, training, tune
+from hanlin.cli import (
+    batch,
+    bench,
+    chat,
+    compress,
+    datasets,
+    doctor,
+    endpoints,
+    jobs,
+    keys,
+    models,
+    predict,
+    pretrain,
+    server,
+    training,
+    tune,
+)
 from hanlin.cli.help_pages import Group
 from hanlin.cli.words import say
 
@@ -19,7 +35,7 @@ def build() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )  # fmt: skip
     app.callback()(_root)
-    for part in (server, doctor, datasets, pretrain, training, tune, compress, models, endpoints, predict, batch, bench, keys, jobs):
+    for part in (server, doctor, datasets, pretrain, training, tune, compress, models, endpoints, predict, chat, batch, bench, keys, jobs):
         part.register(app)
     return app
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hanlin.cli.options import EndpointName, JsonFlag, add_command, connect
-from hanlin.cli.predict import lines_of
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import percent
+from hanlin.cli.text_files import lines_of
 from hanlin.cli.words import name_of, say
 from hanlin.errors import InvalidInput
 from hanlin.messages import terminal_language

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
-import re
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,8 +12,8 @@ import typer
 from hanlin.cli import answers
 from hanlin.cli.options import EndpointName, JsonFlag, add_command, connect
 from hanlin.cli.screen import SCREEN
+from hanlin.cli.text_files import lines_of
 from hanlin.cli.words import say
-from hanlin.encodings import read_text
 from hanlin.errors import HanlinError, InvalidInput, NotFound, Param, from_wire
 from hanlin.messages import terminal_language
 from hanlin.types import JsonObject, JsonValue, shorten
@@ -26,7 +22,6 @@ if TYPE_CHECKING:
     from hanlin.client import Answer, Hanlin
 
 ITEMS_A_CALL = 64
-_LINE_END = re.compile(r"\r\n|\r|\n")  # as in datasets; `splitlines` takes U+2028, form feeds and more for line ends
 
 
 def register(app: typer.Typer) -> None:
@@ -171,34 +166,3 @@ def _received(wire: dict[str, Param], error: HanlinError) -> HanlinError:
 
 def _rows(answer: JsonValue) -> list[JsonValue]:
     return answer if isinstance(answer, list) else [answer]
-
-
-def lines_of(path: Path, encoding: str = "") -> Iterator[str]:
-    """The non-empty lines of a text file, `-` for standard input, in the encoding that is named or found out as for a dataset.
-
-    Raises:
-        InvalidInput: the file cannot be read; `invalid_encoding` and the like, with the line.
-    """
-    name = shorten(str(path), 200)
-    try:
-        with _as_file(path) as file:
-            text = read_text(file, name=name, declared=encoding)
-    except FileNotFoundError:
-        raise InvalidInput("file_missing", path=name) from None
-    except IsADirectoryError:
-        raise InvalidInput("file_not_one", path=name) from None
-    except OSError as error:
-        raise InvalidInput("file_unreadable", path=name, problem=error.strerror) from error
-    return (line for line in _LINE_END.split(text) if line.strip())
-
-
-@contextmanager
-def _as_file(path: Path) -> Iterator[Path]:
-    """The file; standard input as a file that is gone afterwards."""
-    if str(path) != "-":
-        yield path
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "stdin"
-        copy.write_bytes(sys.stdin.buffer.read())
-        yield copy

@@ -33,6 +33,7 @@ from hanlin.client.values import (
     Variant,
 )
 from hanlin.client.values_answers import Entity, Prediction, Ranked, Scored
+from hanlin.client.values_chat import ChatAnswer, ChatPiece
 from hanlin.client.values_language import Argument, Filled, FoundAnswer, Frame, Meaning, SlotSpan, SqlQuery, Written
 
 __all__ = [
@@ -41,6 +42,8 @@ __all__ = [
     "Ask",
     "AsyncHanlin",
     "Certificate",
+    "ChatAnswer",
+    "ChatPiece",
     "Classify",
     "Dataset",
     "DatasetCheck",

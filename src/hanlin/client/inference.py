@@ -7,6 +7,7 @@ from typing import overload
 from pydantic import JsonValue
 
 from hanlin.client import inference_calls, replies
+from hanlin.client.chat import AsyncChat, Chat
 from hanlin.client.core import AsyncCore, Core
 from hanlin.client.inference_calls import Texts, texts_of
 from hanlin.client.language import Language
@@ -16,7 +17,7 @@ from hanlin.client.values import Aggregation, Answer, Endpoint
 from hanlin.client.values_answers import Entity, Prediction, Ranked
 
 
-class Inference(Maps, Language):
+class Inference(Maps, Language, Chat):
     """Blocking calls."""
 
     def __init__(self, core: Core) -> None:
@@ -102,7 +103,7 @@ class Inference(Maps, Language):
         return self._core.call(inference_calls.describe(endpoint))
 
 
-class AsyncInference(AsyncMaps, AsyncLanguage):
+class AsyncInference(AsyncMaps, AsyncLanguage, AsyncChat):
     """The same with `await`."""
 
     def __init__(self, core: AsyncCore) -> None:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.applications import Starlette
 
-from . import blobs, jobs, models, serving
+from . import blobs, jobs, models, serving, talks
 from .records import COMPRESSION, FILE, KEY, METRICS, NOW
 from .world import Gate, World
 
@@ -29,7 +29,7 @@ def serve(world: World, port: int = 0) -> Iterator[World]:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", port))
     world.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    routes = [route for room in (jobs, blobs, models, serving) for route in room.routes(world)]
+    routes = [route for room in (jobs, blobs, models, serving, talks) for route in room.routes(world)]
     server = Server(
         uvicorn.Config(Gate(Starlette(routes=routes), world), log_level="critical", lifespan="off", timeout_graceful_shutdown=1)
     )

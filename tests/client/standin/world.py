@@ -43,6 +43,8 @@ class World:
     gate: threading.Event = field(default_factory=threading.Event)
     hold_jobs: bool = False
     cancel_state: str = "cancelled"  # of a job that was asked to end
+    talks: list[dict[str, Any]] = field(default_factory=list)  # bodies of chat completions
+    talk_fault: str = ""  # of a stream behind its second piece: "cut", "error"
     known_model: str = "sentiment-zh"
     url: str = ""
 
