@@ -31,9 +31,9 @@ def messages_of(talk: Talk, system: str | None) -> list[JsonValue]:
     """The messages of a call. Raises InvalidInput (`invalid_inputs`) for what is neither a string nor messages."""
     if isinstance(talk, str):
         found: list[JsonValue] = [{"role": "user", "content": talk}]
-    elif isinstance(talk, Sequence) and all(isinstance(message, Mapping) for message in talk):
-        found = [dict(message) for message in talk]
     else:
+        found = [dict(message) for message in talk if isinstance(message, Mapping)] if isinstance(talk, Sequence) else []
+    if not found or (not isinstance(talk, str) and len(found) < len(talk)):
         raise InvalidInput("invalid_inputs", found=shorten(type(talk).__name__))
     return found if system is None else [{"role": "system", "content": system}, *found]
 
