@@ -24,8 +24,10 @@ from hanlin.compression.export import exported, model_config
 from hanlin.compression.judge import MIN_AGREEMENT
 from hanlin.compression.onnx_methods import BERT_LIKE
 from hanlin.compression.openvino_tables import look_up_first
+from hanlin.compression.openvino_writers import compressed_writer, writer_model
 from hanlin.engines.base import import_extra, reference_of, variant_files
 from hanlin.engines.openvino_engine import import_openvino
+from hanlin.errors import InvalidInput
 from hanlin.networks.head import Head
 from hanlin.tasks.likeness import LABELS, SCORES, VECTORS, Likeness
 
@@ -67,7 +69,8 @@ class OpenvinoFloat:
     def make(self, variant: str, material: Material, target: Path) -> None:
         """See `Method.make`."""
         openvino = import_openvino()
-        openvino.save_model(_float_model(material), target / "model.xml", compress_to_fp16=False)
+        model = writer_model(material) if _writes(material) else _float_model(material)
+        openvino.save_model(model, target / "model.xml", compress_to_fp16=False)
 
 
 @METHODS.register("openvino-int8")
@@ -79,6 +82,9 @@ class OpenvinoInt8:
     def make(self, variant: str, material: Material, target: Path) -> None:
         """See `Method.make`."""
         openvino = import_openvino()
+        if _writes(material):
+            openvino.save_model(compressed_writer(material, "int8"), target / "model.xml", compress_to_fp16=False)
+            return
         if (original := reference_of(material.source)).endswith("-int8"):  # its weights are integers already
             graph = openvino.convert_model(str(material.source / variant_files(original)[0]))
             openvino.save_model(graph, target / "model.xml", compress_to_fp16=False)
@@ -104,6 +110,23 @@ class OpenvinoInt8:
         assert best is not None
         look_up_first(best[2])
         openvino.save_model(best[2], target / "model.xml", compress_to_fp16=False)
+
+
+@METHODS.register("openvino-int4")
+class OpenvinoInt4:
+    """Weights of a decoder in 4 bits: writing a token reads all of them once, and waits for memory, not for sums."""
+
+    variants = ("openvino-int4",)
+
+    def make(self, variant: str, material: Material, target: Path) -> None:
+        """See `Method.make`. Raises InvalidInput (`cannot_export`) for a network that does not write."""
+        if not _writes(material):
+            raise InvalidInput("cannot_export", details="4 bits are for networks that write")
+        import_openvino().save_model(compressed_writer(material, "int4"), target / "model.xml", compress_to_fp16=False)
+
+
+def _writes(material: Material) -> bool:
+    return Head.load(material.source).output == "sequences"
 
 
 def _float_model(material: Material) -> Model:

@@ -126,8 +126,8 @@ class StreamingSession(WritingSession, Protocol):
             settings: one beam; nothing that only reads.
 
         Raises:
-            InvalidInput: `constraint_refused` for a form that this engine cannot keep to; `generation_not_served` for a setting it
-                does not know.
+            InvalidInput: `constraint_refused` for a form that this engine cannot keep to; `setting_not_served` for a setting it does
+                not know.
         """
         ...
 

@@ -1,4 +1,7 @@
-"""The `openvino` engine: `variants/openvino/model.xml` in fp32 or bf16, `variants/openvino-int8/model.xml` (NNCF)."""
+"""The `openvino` engine: `variants/openvino/model.xml` in fp32 or bf16, `variants/openvino-int8/model.xml` and `-int4` (NNCF).
+
+Networks that write are stepped by `openvino_writer.py`.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ import numpy.typing as npt
 
 from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, check_tokens, import_extra, load_failed, require_file, step_failed
 from hanlin.engines.onnx_engine import check_names, feeds
+from hanlin.engines.openvino_writer import OpenvinoWriter, load_writer
 from hanlin.errors import EngineFailed
 from hanlin.networks.head import TOKENS, Head
 from hanlin.observe.machine import processor
@@ -210,22 +214,22 @@ class OpenvinoEngine:
     """OpenVINO's CPU plugin: one stream of `threads` threads for lowest latency, `threads` streams of one for batches."""
 
     name = "openvino"
-    capabilities = Capabilities(precisions=("fp32", "bf16", "int8"))
+    capabilities = Capabilities(precisions=("fp32", "bf16", "int8", "int4"), writer_precisions=("int4",), writes=True)
 
     def is_batch_invariant(self, precision: str) -> bool:
-        """int8 uses static scales, so neighbours do not matter."""
+        """int8 uses static scales, weights alone are in 4 bits: neighbours do not matter."""
         return True
 
     def files(self, precision: str) -> tuple[str, ...]:
         """fp32 and bf16 share one model; bf16 is chosen when it is compiled."""
-        folder = "variants/openvino-int8" if precision == "int8" else "variants/openvino"
+        folder = f"variants/openvino-{precision}" if precision.startswith("int") else "variants/openvino"
         return (f"{folder}/model.xml", f"{folder}/model.bin")
 
     def prepare(self) -> None:
         """Import the library and its CPU plugin."""
         _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
-    def load(self, folder: Path, precision: str, *, threads: int) -> OpenvinoSession:
+    def load(self, folder: Path, precision: str, *, threads: int) -> OpenvinoSession | OpenvinoWriter:
         """See `Engine.load`."""
         variant = f"openvino-{precision}"
         xml, weights = (require_file(folder / name, variant) for name in self.files(precision))
@@ -236,13 +240,16 @@ class OpenvinoEngine:
         # int8 keeps its other operators in fp32: with bf16 and two streams the plugin answers nonsense on AMX (2026.4), and alone and
         # in pieces must be the same.
         hint = "bf16" if precision == "bf16" else "f32"
+        head = Head.load(folder)
+        if head.output == "sequences":
+            kept = {"KV_CACHE_PRECISION": "f32" if precision == "fp32" else "f16"}
+            return load_writer(core, folder, variant, (xml, weights), _config("LATENCY", 1, threads, hint) | kept)
         try:
             model = core.read_model(str(xml), str(weights))
             whole = core.compile_model(model, "CPU", _config("LATENCY", 1, threads, hint))
             pieces = core.compile_model(model, "CPU", _config("THROUGHPUT", threads, threads, hint)) if threads > 1 else whole
         except Exception as error:  # native exceptions of several kinds
             raise load_failed(variant, "model.xml or model.bin is damaged or not a valid model", details=str(error)) from error
-        head = Head.load(folder)
         outputs = set().union(*(o.names for o in whole.outputs))
         check_names(variant, head, {_known_name(i.names, head) for i in whole.inputs}, outputs)
         return OpenvinoSession(

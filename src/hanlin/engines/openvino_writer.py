@@ -1,0 +1,172 @@
+"""Decoders on the `openvino` engine: sessions that write, over blocks of keys and values. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hanlin.engines.base import Floats, Ids, load_failed, step_failed
+from hanlin.engines.blocks import BLOCK_TOKENS
+from hanlin.engines.constraints import Constraints, refused
+from hanlin.engines.openvino_paged import PagedModel
+from hanlin.engines.paged_batch import MAX_ROWS, Paged, PagedBatch
+from hanlin.engines.paged_reading import PagedReader
+from hanlin.engines.token_choice import Line
+from hanlin.errors import InvalidInput
+from hanlin.generation import Delta, Generated, GenerationSettings
+from hanlin.networks.config import read_config
+from hanlin.networks.generation.form import Form
+
+if TYPE_CHECKING:
+    from openvino import Core
+
+_POSITIONS = ("n_positions", "max_position_embeddings")  # where a config counts them
+_UNKNOWN_POSITIONS = 4096  # of a config that does not say
+PATIENCE_S = 0.05  # for a form, before its row is admitted without: most take 5 ms, the first of a model waits for its tokenizer
+_LEAST_TOKENS = 4096  # a shorter row than a model could count is better than gigabytes for one row
+
+
+class OpenvinoWriter:
+    """See `StreamingSession`.
+
+    Args:
+        stops: what ends a target unless the settings say otherwise.
+        positions: tokens that the network can count.
+        tokenizer: the artifact's `tokenizer.json`, which constraints need; None: none is kept to.
+    """
+
+    num_streams = 1
+    step_tokens: int | None = None
+    has_tokens = False
+    max_rows = MAX_ROWS
+
+    def __init__(self, model: Paged, variant: str, *, stops: Sequence[int], positions: int, tokenizer: Path | None = None) -> None:
+        self._model: Paged | None = model
+        self._variant, self._stops = variant, frozenset(stops)
+        self._batch = PagedBatch(model, lambda error: step_failed(variant, error))
+        self._most = min(positions, model.size * BLOCK_TOKENS)
+        self._constraints: Constraints | None = None
+        if tokenizer is not None:
+            self._constraints = Constraints(tokenizer, num_tokens=model.vocabulary, stop_ids=stops)
+        # A row fills its last block by one token at least.
+        self.room_tokens: int | None = max(self._most, (model.size - MAX_ROWS) * BLOCK_TOKENS)
+
+    def run(
+        self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None, *, with_tokens: bool = False
+    ) -> Mapping[str, Floats]:
+        """See `WritingSession`: it has no arrays to answer with."""
+        raise step_failed(self._variant, TypeError("a network that writes"))
+
+    def admit(self, number: int, row: Sequence[int], settings: GenerationSettings) -> None:
+        """See `StreamingSession.admit`. A form that takes long is made meanwhile; if it is none its row ends with that error."""
+        if settings.reads:
+            raise InvalidInput("setting_not_served", variant=self._variant, name="reads")
+        line, form = self._line(row, settings), self._form(settings)
+        if form is not None:
+            with suppress(TimeoutError):
+                form.result(PATIENCE_S)
+        self._batch.admit(number, line, form)
+
+    def drop(self, number: int) -> None:
+        """See `StreamingSession.drop`."""
+        self._batch.drop(number)
+
+    def turn(self) -> list[Delta]:
+        """See `StreamingSession.turn`."""
+        assert self._model is not None, "closed session"
+        try:
+            return self._batch.turn()
+        except RuntimeError as error:
+            raise step_failed(self._variant, error) from error
+
+    def generate(
+        self, rows: Sequence[Sequence[int]], settings: Sequence[GenerationSettings], *, is_wanted: Callable[[int], bool] = lambda row: True
+    ) -> list[Generated]:
+        """See `WritingSession.generate`. Nothing that is known of earlier rows is used: such calls judge and measure."""
+        assert self._model is not None, "closed session"
+        read = [number for number, each in enumerate(settings) if each.reads]
+        lines = {number: self._line(row, each) for number, (row, each) in enumerate(zip(rows, settings, strict=True)) if not each.reads}
+        try:
+            found = self._read({number: rows[number] for number in read}, settings, is_wanted) if read else {}
+            found |= self._write(lines, is_wanted)
+        except (RuntimeError, IndexError) as error:
+            self._batch.clear()
+            raise step_failed(self._variant, error) from error
+        return [found[number] for number in range(len(rows))]
+
+    def close(self) -> None:
+        """Drop the model."""
+        self._model = None
+        self._batch.close()
+        if self._constraints is not None:
+            self._constraints.close()
+
+    def _line(self, row: Sequence[int], settings: GenerationSettings) -> Line:
+        if settings.num_beams > 1:
+            raise InvalidInput("setting_not_served", variant=self._variant, name="num_beams")
+        stops = self._stops if settings.stop_ids is None else frozenset(settings.stop_ids)
+        assert settings.grammar is None or stops, "a grammar needs a token that ends its forms"
+        return Line(settings, tuple(row), stops, min(settings.max_new_tokens, self._most - len(row)))
+
+    def _form(self, settings: GenerationSettings) -> Future[Form] | None:
+        if settings.constraint is None:
+            return None
+        if self._constraints is None:
+            raise refused("the model has no tokenizer.json")
+        made: Future[Form] = self._constraints.form(settings.constraint)
+        return made
+
+    def _write(self, lines: Mapping[int, Line], is_wanted: Callable[[int], bool]) -> dict[int, Generated]:
+        found: dict[int, Generated] = {}
+        for number, line in lines.items():
+            self._batch.admit(number, line, self._form(line.settings), shares=False)
+        so_far = dict.fromkeys(lines, Generated((), "cancelled"))
+        while len(found) < len(lines):
+            for number in [number for number in lines if number not in found and not is_wanted(number)]:
+                self._batch.drop(number)
+                found[number] = so_far[number]
+            for delta in self._batch.turn():
+                if delta.error is not None:
+                    self._batch.clear()
+                    raise delta.error
+                so_far[delta.number] = _longer(so_far[delta.number], delta)
+                if delta.finish is not None:
+                    found[delta.number] = so_far[delta.number]
+        return found
+
+    def _read(
+        self, rows: Mapping[int, Sequence[int]], settings: Sequence[GenerationSettings], is_wanted: Callable[[int], bool]
+    ) -> dict[int, Generated]:
+        assert self._model is not None
+        if any(len(row) > self._most or not 0 <= min(row) <= max(row) < self._model.vocabulary for row in rows.values()):
+            raise IndexError("a row that is too long, or an id beyond the vocabulary")
+        reader = PagedReader(self._model, self._batch.pool)
+        return reader.read(rows, {number: settings[number].likeliest for number in rows}, is_wanted)
+
+
+def _longer(written: Generated, delta: Delta) -> Generated:
+    return replace(
+        written, ids=written.ids + delta.ids, finish=delta.finish or written.finish, score=written.score + delta.score,
+        seen=written.seen + delta.seen, num_cached=delta.num_cached,
+    )  # fmt: skip
+
+
+def load_writer(core: Core, folder: Path, variant: str, files: Sequence[Path], properties: Mapping[str, str]) -> OpenvinoWriter:
+    """The decoder whose stateful model is in `files`. Raises EngineFailed (`engine_load_failed`)."""
+    config = read_config(folder)
+    positions = next((found for name in _POSITIONS if isinstance(found := config.get(name), int) and found > 0), _UNKNOWN_POSITIONS)
+    stops = config.get("eos_token_id")
+    try:
+        model = core.read_model(*map(str, files))
+        paged = PagedModel(core, model, properties, most_tokens=MAX_ROWS * positions, least_tokens=min(positions, _LEAST_TOKENS))
+    except Exception as error:  # native exceptions of several kinds
+        raise load_failed(variant, "model.xml or model.bin is damaged or not a valid model", details=str(error)) from error
+    found, tokenizer = stops if isinstance(stops, list) else [stops], folder / "tokenizer.json"
+    return OpenvinoWriter(
+        paged, variant, stops=[token for token in found if isinstance(token, int)], positions=positions,
+        tokenizer=tokenizer if tokenizer.is_file() else None,
+    )  # fmt: skip

@@ -1,0 +1,216 @@
+"""Rows that come and go while others are being written, over a model that remembers in blocks (continuous batching).
+
+A turn writes one token of every row that has been read, and reads a piece of those that have not: a long prompt holds nobody up. A row
+begins when there are blocks for all that it may come to hold, so that none is ever put back.
+
+Source: Yu et al., Orca (2022); pieces: Agrawal et al., Sarathi-Serve (2024).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from hanlin.engines.blocks import BLOCK_TOKENS, BlockPool, further_names, num_blocks
+from hanlin.engines.openvino_paged import Piece
+from hanlin.engines.token_choice import Choice, Line, Scores, choose
+from hanlin.errors import HanlinError
+from hanlin.generation import Delta, FinishReason
+from hanlin.networks.generation.form import Form
+
+PIECE = 64  # tokens read a turn beside rows that are written: about what a step of some rows costs, so these go half as fast, not slower
+ALONE = 512  # tokens read a turn when nobody waits: enough for full speed, and little enough that who leaves is noticed
+MAX_ROWS = 64
+_WAIT_S = 0.01  # for a form, when there is nothing else to do
+
+
+class Paged(Protocol):
+    """A model that remembers in blocks.
+
+    Attributes:
+        size: blocks.
+        vocabulary: tokens that have scores.
+    """
+
+    size: int
+    vocabulary: int
+
+    def step(self, pieces: Sequence[Piece]) -> list[Scores]:
+        """See `PagedModel.step`."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class _Row:
+    """A row that was admitted.
+
+    Attributes:
+        ids: all tokens, those that were written among them.
+        shares: whether it takes over what is known of beginnings, and makes its own known.
+        form: of its line, soon; it begins when that is there.
+        done: tokens that its blocks hold.
+        name: of its newest full block that is known.
+    """
+
+    number: int
+    line: Line
+    ids: list[int]
+    shares: bool
+    form: Future[Form] | None
+    blocks: list[int] = field(default_factory=list)
+    done: int = 0
+    num_cached: int = 0
+    name: bytes = b""
+    num_known: int = 0
+
+
+class PagedBatch:
+    """All rows of one model.
+
+    Args:
+        failed: makes of what was wrong with one row the error that is told of it.
+    """
+
+    def __init__(self, model: Paged, failed: Callable[[Exception], HanlinError]) -> None:
+        self._model, self._failed = model, failed
+        self.pool = BlockPool(model.size)
+        self._waiting: deque[_Row] = deque()
+        self._rows: list[_Row] = []
+        self._told: list[Delta] = []  # of rows that ended before they began
+
+    @property
+    def num_rows(self) -> int:
+        """Rows that have not ended."""
+        return len(self._waiting) + len(self._rows) + len(self._told)
+
+    def admit(self, number: int, line: Line, form: Future[Form] | None = None, *, shares: bool = True) -> None:
+        """Take a row on; its room must fit into all blocks together.
+
+        Args:
+            form: what its settings' constraint is made into; the row waits for it.
+            shares: whether blocks of earlier rows that begin alike are taken over, and its own kept for later ones.
+        """
+        ids = list(line.before)
+        if line.room <= 0:
+            self._told.append(Delta(number, finish="length"))
+        elif not all(0 <= token < self._model.vocabulary for token in ids):
+            self._told.append(self._error(number, IndexError("an id beyond the vocabulary")))
+        else:
+            self._waiting.append(_Row(number, line, ids, shares, form))
+
+    def drop(self, number: int) -> None:
+        """Forget a row; nothing for one that is not open."""
+        self._told = [delta for delta in self._told if delta.number != number]
+        self._waiting = deque(row for row in self._waiting if row.number != number)
+        for row in [row for row in self._rows if row.number == number]:
+            self._close(row)
+
+    def clear(self) -> None:
+        """Forget all rows and all that is known: a step that failed may have left anything in the blocks."""
+        for row in list(self._rows):
+            self._close(row)
+        self._waiting.clear()
+        self._told.clear()
+        self.pool.forget()
+
+    def close(self) -> None:
+        """Let go of the model. Nothing may follow."""
+        self.clear()
+        del self._model
+
+    def turn(self) -> list[Delta]:
+        """See `StreamingSession.turn`. Raises RuntimeError as `Paged.step` does, all rows being lost."""
+        deltas = self._seat()
+        if not self._rows:
+            return deltas
+        pieces = self._pieces()
+        try:
+            found = self._model.step([piece for _, piece in pieces])
+        except RuntimeError:
+            self.clear()
+            raise
+        for (row, piece), scores in zip(pieces, found, strict=True):
+            row.done += len(piece.ids)
+            self._know(row)
+            if row.done == len(row.ids):
+                deltas.append(self._write(row, scores[-1]))
+        return deltas
+
+    def _seat(self) -> list[Delta]:
+        """Rows begin in the order in which they came, those later whose form takes longer. Returns the ends of those that never do."""
+        forms = [row.form for row in self._waiting if row.form is not None and not row.form.done()]
+        if forms and not self._rows and not self._told and len(forms) == len(self._waiting):
+            wait(forms, timeout=_WAIT_S, return_when=FIRST_COMPLETED)
+        for row in [row for row in self._waiting if row.form is None or row.form.done()]:
+            if len(self._rows) == MAX_ROWS or not self._begin(row):
+                break
+            self._waiting.remove(row)
+        deltas, self._told = self._told, []
+        return deltas
+
+    def _begin(self, row: _Row) -> bool:
+        """Whether it has begun, or ended before; False: there are not blocks enough."""
+        try:
+            row.line.form = row.form.result() if row.form is not None else None
+        except HanlinError as error:
+            self._told.append(self._error(row.number, error))
+            return True
+        known = self.pool.find(row.ids) if row.shares else []
+        missing = num_blocks(len(row.ids) + row.line.room) - len(known)
+        if missing > self.pool.num_free:
+            self.pool.leave(known)
+            return False
+        row.blocks = known + self.pool.take(missing)
+        row.done = row.num_cached = len(known) * BLOCK_TOKENS
+        self._rows.append(row)
+        return True
+
+    def _pieces(self) -> list[tuple[_Row, Piece]]:
+        """Of every row that is written its newest token; of those that are read what there is room for, the first ones first."""
+        written = [row for row in self._rows if len(row.ids) - row.done == 1]
+        left = PIECE if written else ALONE
+        pieces = [(row, Piece(row.ids[-1:], row.done, row.blocks)) for row in written]
+        for row in self._rows:
+            count = min(left, len(row.ids) - row.done)
+            if count > 0 and len(row.ids) - row.done > 1:
+                pieces.append((row, Piece(row.ids[row.done : row.done + count], row.done, row.blocks)))
+                left -= count
+        return pieces
+
+    def _know(self, row: _Row) -> None:
+        full = row.done // BLOCK_TOKENS
+        if row.shares and full > row.num_known:
+            names = further_names(row.name, row.ids[row.num_known * BLOCK_TOKENS : full * BLOCK_TOKENS])
+            for block, name in zip(row.blocks[row.num_known : full], names, strict=True):
+                self.pool.know(block, name)
+            row.name, row.num_known = names[-1], full
+
+    def _write(self, row: _Row, scores: Scores) -> Delta:
+        try:
+            choice = choose(scores, row.line)
+        except (HanlinError, ValueError, IndexError) as error:  # scores that are none; a form that takes too much work
+            self._close(row)
+            return self._error(row.number, error)
+        finish = row.line.take(choice.token)
+        if finish is not None:
+            self._close(row)
+        else:
+            row.ids.append(choice.token)
+        return _delta(row, choice, finish)
+
+    def _error(self, number: int, error: Exception) -> Delta:
+        return Delta(number, finish="cancelled", error=error if isinstance(error, HanlinError) else self._failed(error))
+
+    def _close(self, row: _Row) -> None:
+        self._rows.remove(row)
+        self.pool.leave(row.blocks)
+
+
+def _delta(row: _Row, choice: Choice, finish: FinishReason | None) -> Delta:
+    is_written = choice.token not in row.line.stops
+    seen = (choice.seen,) if is_written and choice.seen is not None else ()
+    ids = (choice.token,) if is_written else ()
+    return Delta(row.number, ids, finish, seen, choice.log, row.num_cached if finish else 0)
