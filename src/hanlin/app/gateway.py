@@ -13,6 +13,7 @@ from hanlin.gateway.control_api import create_control_router
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.edge import Edge
 from hanlin.gateway.server import Beside, serve
+from hanlin.gateway.streaming import Streams
 from hanlin.settings import Settings
 
 
@@ -30,9 +31,10 @@ def run_gateway(settings: Settings, *, socket_fd: int, index: int = 0, tally_fd:
         platform.database.change_counter()
         return True
 
+    streams = Streams(settings)
     app = create_app(
         dataplane, control_router=create_control_router(platform, dataplane),
-        console_app=create_console(platform, dataplane=dataplane), is_database_ready=is_database_ready,
+        console_app=create_console(platform, dataplane=dataplane, streams=streams), is_database_ready=is_database_ready, streams=streams,
     )  # fmt: skip
     with socket.socket(fileno=socket_fd) as listener:
         tally = Tally(tally_fd, index) if tally_fd is not None else None

@@ -12,8 +12,9 @@ from hanlin.console import answers, reading
 from hanlin.console.reading_data import read_dataset_version
 from hanlin.console.views import EndpointSettings, EndpointView, JobEventView, JobView, ModelView, VariantView, VersionView
 from hanlin.console.views_data import DatasetView, DownloadView
-from hanlin.console.views_play import Prediction
+from hanlin.console.views_play import Prediction, Tell, WritingKind
 from hanlin.console.words import LANGUAGES
+from hanlin.console.writing import write
 from hanlin.control import datasets, deployments, files, jobs, models
 from hanlin.control.platform import Platform
 from hanlin.control.values import DatasetView as ControlDataset
@@ -22,6 +23,7 @@ from hanlin.control.values import ModelView as ControlModel
 from hanlin.control.values import VersionView as ControlVersion
 from hanlin.errors import NotFound
 from hanlin.gateway.dataplane import Dataplane
+from hanlin.gateway.streaming import Streams
 from hanlin.jobs.values import Job, JobEvent
 from hanlin.messages.said import Said
 from hanlin.registry.values import ModelVersion, Variant
@@ -35,11 +37,13 @@ class PlatformPort:
     Args:
         platform: the home's database, registry, jobs and accounts.
         dataplane: the inference path of this process.
+        streams: answers that it tells in parts; None: nobody else asks after them.
     """
 
-    def __init__(self, platform: Platform, dataplane: Dataplane) -> None:
+    def __init__(self, platform: Platform, dataplane: Dataplane, streams: Streams | None = None) -> None:
         self._platform = platform
         self._dataplane = dataplane
+        self._streams = streams or Streams(platform.settings)
 
     def authenticate(self, key: str) -> Principal:
         """Who holds this key. Raises Unauthenticated."""
@@ -75,12 +79,11 @@ class PlatformPort:
 
     def list_endpoints(self, principal: Principal) -> Sequence[EndpointView]:
         """Every endpoint of the team."""
-        return [_endpoint(item) for item in deployments.list_endpoints(self._platform, principal)]
+        return [self._seen(principal, _endpoint(item)) for item in deployments.list_endpoints(self._platform, principal)]
 
     def get_endpoint(self, principal: Principal, name: str) -> EndpointView:
         """One endpoint. Raises NotFound."""
-        found = _endpoint(deployments.get_endpoint(self._platform, principal, name))
-        return replace(found, languages=self._languages(principal, name))
+        return self._seen(principal, _endpoint(deployments.get_endpoint(self._platform, principal, name)))
 
     def configure_endpoint(self, principal: Principal, name: str, settings: EndpointSettings) -> bool:
         """Changes what differs; where the model lives is a new deployment of the same version. See `ConsolePort`."""
@@ -99,13 +102,13 @@ class PlatformPort:
             deployments.update_endpoint(self._platform, principal, name, long_text=settings.long_text, cache_ttl_s=settings.cache_ttl_s)
         return is_restarted
 
-    def _languages(self, principal: Principal, endpoint: str) -> tuple[str, ...]:
-        """The languages of the loaded model; none while it is not loaded."""
+    def _seen(self, principal: Principal, item: EndpointView) -> EndpointView:
+        """With what only the loaded model tells; without, while it is not loaded."""
         try:
-            info = self._dataplane.find(principal, endpoint).info
+            info = self._dataplane.find(principal, item.name).info
         except NotFound:
-            return ()
-        return info.languages if info else ()
+            return item
+        return replace(item, languages=info.languages, talks=info.talks) if info else item
 
     def list_jobs(self, principal: Principal, limit: int) -> Sequence[JobView]:
         """The newest jobs first."""
@@ -157,6 +160,10 @@ class PlatformPort:
             is_truncated=bool(outcome.truncated), num_windows=outcome.windows[0][1] if outcome.windows else 1,
         )  # fmt: skip
         return replace(said, **answers.shown(task, outcome.body, text, inputs))
+
+    async def write(self, principal: Principal, endpoint: str, kind: WritingKind, body: bytes, language: str, tell: Tell) -> None:
+        """What the model writes, told as it comes. See `ConsolePort`."""
+        await write(self._dataplane, self._streams, principal, endpoint, kind, body, language, tell)
 
 
 def _model(item: ControlModel) -> ModelView:

@@ -16,15 +16,16 @@ from starlette.staticfiles import StaticFiles
 
 from hanlin.console.forms import check_origin, read_form
 from hanlin.console.headers import HeadersMiddleware
-from hanlin.console.pages import datasets, endpoints, jobs, models, overview, visitors
+from hanlin.console.pages import datasets, endpoints, jobs, models, overview, visitors, writing
 from hanlin.console.port import ConsolePort
 from hanlin.console.sessions import Sessions
 from hanlin.console.visits import Handler, Site, Visit, create_environment, open_visit
 from hanlin.errors import HanlinError, Internal, InvalidInput, NotFound, PermissionDenied, Unauthenticated
-from hanlin.gateway.responses import error_response, methods_of
+from hanlin.gateway.responses import methods_of
 from hanlin.gateway.status import http_status
 
 STATIC = Path(__file__).parent / "static"
+EVENTS = "text/event-stream"  # what a script asks for that reads an answer in parts
 
 
 class NumberConvertor(IntegerConvertor):
@@ -58,6 +59,7 @@ PAGES: tuple[tuple[str, str, Handler], ...] = (
     ("/console/endpoints", "GET", endpoints.show_list),
     ("/console/endpoints/{endpoint}", "GET", endpoints.show),
     ("/console/endpoints/{endpoint}/classify", "POST", endpoints.classify),
+    ("/console/endpoints/{endpoint}/write", "POST", writing.write),
     ("/console/endpoints/{endpoint}/settings", "POST", endpoints.configure),
 )
 OPEN: frozenset[Handler] = frozenset({visitors.show_login, visitors.login, visitors.prefer})
@@ -112,9 +114,9 @@ async def _refuse(visit: Visit, error: Exception) -> Response:
         if isinstance(error, Unauthenticated):
             response.headers["HX-Redirect"] = "/console/login"
         return response
-    if not request.url.path.startswith("/console") and "text/html" not in request.headers.get("accept", ""):
-        request_id = str(request.scope.get("state", {}).get("request_id", ""))
-        return error_response(error, request_id=request_id, language=visit.language)
+    wanted = request.headers.get("accept", "")
+    if wanted == EVENTS or not (request.url.path.startswith("/console") or "text/html" in wanted):
+        return visit.refusal(error)
     if isinstance(error, Unauthenticated):
         return visitors.login_page(visit, next_path=request.url.path, status=status)
     page = visit.render("problem.html.jinja", status=status, error=error)

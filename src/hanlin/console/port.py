@@ -11,12 +11,12 @@ from typing import Protocol
 
 from hanlin.console.views import EndpointSettings, EndpointView, JobEventView, JobView, ModelView
 from hanlin.console.views_data import DatasetView, DownloadView
-from hanlin.console.views_play import Prediction
+from hanlin.console.views_play import Prediction, Tell, WritingKind
 from hanlin.types import KeyId, Principal
 
 
 class ConsolePort(Protocol):
-    """The platform as the pages see it. Every call but `classify` may block; all raise HanlinError."""
+    """The platform as the pages see it. Every call but `classify` and `write` may block; all raise HanlinError."""
 
     def authenticate(self, key: str) -> Principal:
         """Who holds this key. Raises Unauthenticated."""
@@ -83,5 +83,15 @@ class ConsolePort(Protocol):
 
         Args:
             query: what the lines of the text are held against, for an endpoint that ranks.
+        """
+        ...
+
+    async def write(self, principal: Principal, endpoint: str, kind: WritingKind, body: bytes, language: str, tell: Tell) -> None:
+        """What an endpoint writes, told as it comes: the events of OpenAI's chat completions, or of its completions.
+
+        Cancelling the wait cancels the work. What fails before anything was told is raised, later failures are the last event.
+
+        Args:
+            body: of such a call, in JSON; `stream` must be true, and the model is `endpoint` whatever it says.
         """
         ...

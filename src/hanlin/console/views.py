@@ -206,6 +206,7 @@ class EndpointView:
     languages: tuple[str, ...] = ()
     settings: EndpointSettings = field(default_factory=EndpointSettings)
     trial: TrialView | None = None
+    talks: bool | None = None  # whether its model reads talks; None while it is not loaded
 
 
 @dataclass(frozen=True, slots=True)

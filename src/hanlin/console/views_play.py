@@ -1,8 +1,13 @@
-"""What the playground shows: the answer of an endpoint about one text."""
+"""What the playground shows: the answer of an endpoint about one text, and what one that writes is asked."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Literal
+
+WritingKind = Literal["chat", "text"]  # a talk is answered, a text gone on with
+Tell = Callable[[bytes], Awaitable[None]]  # a piece of an answer; waits while nobody reads
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,8 @@ from starlette.responses import HTMLResponse, Response
 from hanlin.console import shapes, words
 from hanlin.console.port import ConsolePort
 from hanlin.console.sessions import SESSION_S, Sessions
-from hanlin.errors import PermissionDenied, Unauthenticated
+from hanlin.errors import HanlinError, PermissionDenied, Unauthenticated
+from hanlin.gateway.responses import error_response
 from hanlin.types import KeyId, Principal
 
 P = ParamSpec("P")
@@ -92,6 +93,11 @@ class Visit:
         if is_new:
             self.set_cookie(response, VISITOR_COOKIE, self.visitor, YEAR_S)
         return response
+
+    def refusal(self, error: HanlinError) -> Response:
+        """What a script or a program is told of an error, in the form of the API."""
+        request_id = str(self.request.scope.get("state", {}).get("request_id", ""))
+        return error_response(error, request_id=request_id, language=self.language)
 
     def set_cookie(self, response: Response, name: str, value: str, max_age_s: int) -> None:
         """A cookie that scripts and other sites never see; `Secure` on https."""

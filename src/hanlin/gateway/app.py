@@ -23,11 +23,12 @@ from hanlin.gateway.edge import Edge, refusal
 from hanlin.gateway.health import health_router
 from hanlin.gateway.metrics import GatewayMetrics
 from hanlin.gateway.responses import methods_of
+from hanlin.gateway.streaming import Streams
 
 
 def create_app(
     dataplane: Dataplane, *, control_router: APIRouter | None = None, console_app: ASGIApp | None = None,
-    is_database_ready: Callable[[], bool] | None = None,
+    is_database_ready: Callable[[], bool] | None = None, streams: Streams | None = None,
 ) -> Edge:  # fmt: skip
     """The ASGI app of a gateway. Its lifespan starts and stops the dataplane.
 
@@ -35,6 +36,7 @@ def create_app(
         control_router: the control API's routes, paths included.
         console_app: asked for every address that no route here has.
         is_database_ready: asked by `/readyz`.
+        streams: of this gateway, where others tell answers in parts, too.
     """
 
     @contextlib.asynccontextmanager
@@ -47,7 +49,7 @@ def create_app(
             edge.close()
 
     metrics = GatewayMetrics()
-    doorman = Doorman(dataplane)
+    doorman = Doorman(dataplane, streams=streams)
     metrics.stream_ends = doorman.streams.ends
     dataplane.peers.on_count = lambda: metrics.counted(dataplane.router, dataplane.cache)
     inner = FastAPI(

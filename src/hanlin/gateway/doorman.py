@@ -37,9 +37,9 @@ class Doorman:
         streams: answers that are told in parts.
     """
 
-    def __init__(self, dataplane: Dataplane, doors: Doors | None = None) -> None:
+    def __init__(self, dataplane: Dataplane, doors: Doors | None = None, *, streams: Streams | None = None) -> None:
         self._dataplane = dataplane
-        self.streams = Streams(dataplane.settings)
+        self.streams = streams or Streams(dataplane.settings)
         self.doors = doors or Doors(configured(dataplane.settings))
 
     async def call(

@@ -139,4 +139,5 @@ def describe(loaded: Loaded, *, version: str, variant: str) -> ReplicaInfo:
         example=msgspec.json.encode(loaded.task.example).decode(),
         schema=msgspec.json.encode(describe_call(loaded.task)).decode(),
         protections=confinement.in_force(),
+        talks=loaded.spec.chat is not None,
     )

@@ -39,6 +39,7 @@ class ReplicaInfo(msgspec.Struct, frozen=True):
     schema: str = "{}"  # JSON text: schemas of the task's inputs, parameters and output
     dimensions: int = 0  # of its embeddings; 0 where it gives none
     protections: tuple[str, ...] = ()  # what its worker gave up: see `confinement.PROTECTIONS`
+    talks: bool = False  # whether it reads talks, too
 
 
 class Hello(Frame, frozen=True):

@@ -35,7 +35,7 @@ async def show_list(visit: Visit) -> Response:
 
 async def show(visit: Visit) -> Response:
     """The endpoint, a place to type, and the call that does the same."""
-    endpoint = await visit.ask(visit.site.port.get_endpoint, _name(visit))
+    endpoint = await visit.ask(visit.site.port.get_endpoint, name_in(visit))
     base = str(visit.request.base_url).rstrip("/")
     body = _BODIES.get(endpoint.task, _BODY)
     saved = visit.request.query_params.get("saved", "")
@@ -47,7 +47,7 @@ async def show(visit: Visit) -> Response:
 
 async def configure(visit: Visit) -> Response:
     """Takes the settings form. Scripted or not, the visitor ends at the endpoint's page, which says what was done."""
-    name = _name(visit)
+    name = name_in(visit)
     is_restarted = await visit.ask(visit.site.port.configure_endpoint, name, read_settings(visit.form, visit.say))
     target = f"/console/endpoints/{name}?saved={SAVED[is_restarted]}"
     if "hx-request" in visit.request.headers:
@@ -78,7 +78,7 @@ async def classify(visit: Visit) -> Response:
     if not text.strip() or (query is not None and not query.strip()):
         return visit.render("_answer.html.jinja", answer=None, bars=[], strokes=[], total_ms=None)
     started = time.perf_counter()
-    answer = await visit.site.port.classify(visit.who, _name(visit), text, visit.language, query=query or "")
+    answer = await visit.site.port.classify(visit.who, name_in(visit), text, visit.language, query=query or "")
     total_ms = (time.perf_counter() - started) * 1000
     ranked = [(line or visit.say("play.no_answer"), score, not place) for place, (line, score) in enumerate(answer.scores)]
     bars = arrange(answer) if query is None else ranked
@@ -94,7 +94,8 @@ def arrange(answer: Prediction) -> list[tuple[str, float, bool]]:
     return [(label, score, label == best) for label, score in scores]
 
 
-def _name(visit: Visit) -> str:
+def name_in(visit: Visit) -> str:
+    """The endpoint in the address. Raises NotFound (`console_page_missing`) for what can be none."""
     name = str(visit.request.path_params["endpoint"])
     if not is_name(name):
         raise NotFound("console_page_missing")
