@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import math
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+
+from tests.console.scribe import Scribe
 
 from hanlin.console.views import (
     CertificateView,
@@ -22,7 +25,7 @@ from hanlin.console.views import (
     VersionView,
 )
 from hanlin.console.views_data import DatasetVersionView, DatasetView, DownloadView, Found, LabelRows, Place
-from hanlin.console.views_play import Prediction
+from hanlin.console.views_play import Prediction, Tell, WritingKind
 from hanlin.errors import HanlinError, NotFound, Unauthenticated
 from hanlin.messages.said import Said
 from hanlin.types import JsonObject, KeyId, Principal, TeamId
@@ -132,6 +135,7 @@ class FakePort:
         self.asked: list[str] = []
         self.failure: HanlinError | None = None
         self.answer: Prediction | None = None
+        self.told: list[bytes] = []  # of what is written, where a test says so
         other = make_version(3, model="sentiment-en", labels=("negative", "positive"), certificates=())
         self.models = [
             ModelView(
@@ -181,6 +185,16 @@ class FakePort:
                 ended_at=START + timedelta(seconds=3),
             ),
         ]
+
+    def add_writers(self) -> None:
+        """`muse` and `endless` read talks, `poet` does not."""
+        for name, talks in (("muse", True), ("endless", True), ("poet", False)):
+            self.endpoints.append(EndpointView(name, "ready", "text-generation", "muse", 1, "torch-fp32", talks=talks))
+
+    @functools.cached_property
+    def scribe(self) -> Scribe:
+        """Answers for whatever writes."""
+        return Scribe()
 
     def authenticate(self, key: str) -> Principal:
         if key != KEY or self.is_revoked:
@@ -245,6 +259,15 @@ class FakePort:
         score = 0.5 + 0.45 * math.sin(len(text))
         ranked = sorted([("neg", 1 - score), ("pos", score)], key=lambda item: -item[1])
         return Prediction(tuple(ranked), "sentiment-zh", 2, "openvino-int8", 0.1, 0.2, 1.4)
+
+    async def write(self, principal: Principal, endpoint: str, kind: WritingKind, body: bytes, language: str, tell: Tell) -> None:
+        if self.failure:
+            raise self.failure
+        if self.told:
+            for event in self.told:
+                await tell(event)
+            return
+        await self.scribe.write(principal, endpoint, kind, body, language, tell)
 
     def _running(self) -> JobView:
         return replace(self.job, step=self.steps * 4, state="succeeded" if self.has_ended else "running")

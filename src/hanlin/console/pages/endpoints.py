@@ -8,14 +8,16 @@ from typing import cast, get_args
 
 from starlette.responses import RedirectResponse, Response
 
+from hanlin.console import words
 from hanlin.console.answers import strokes
-from hanlin.console.views import EndpointSettings
+from hanlin.console.views import EndpointSettings, EndpointView
 from hanlin.console.views_play import Prediction
 from hanlin.console.visits import Visit
 from hanlin.errors import InvalidInput, NotFound
 from hanlin.types import MAX_CACHE_TTL_S, MAX_IDLE_S, MAX_REPLICAS, Isolation, LongText, is_name
 
 SHOWN_LABELS = 8
+WRITES = "text-generation"  # the task whose answers are shown as they are written
 SAVED = ("saved", "restarted")  # what the page says after a form, by whether the model is started anew
 CHOICES: Mapping[str, tuple[str, ...]] = {"long_text": get_args(LongText), "isolation": get_args(Isolation)}
 BOUNDS = {
@@ -40,9 +42,17 @@ async def show(visit: Visit) -> Response:
     body = _BODIES.get(endpoint.task, _BODY)
     saved = visit.request.query_params.get("saved", "")
     return visit.render(
-        "endpoint.html.jinja", endpoint=endpoint, address=f"{base}/models/{endpoint.name}", example_body=body, bounds=BOUNDS,
+        "endpoint.html.jinja", endpoint=endpoint, base=base, address=f"{base}/models/{endpoint.name}", example_body=body, bounds=BOUNDS,
+        is_writer=endpoint.task == WRITES, writers=await _writers(visit, endpoint), live_words=words.section(visit.language, "write_live"),
         choices=CHOICES, may_write=bool({"write", "admin"} & visit.who.scopes), saved=saved if saved in SAVED else "",
     )  # fmt: skip
+
+
+async def _writers(visit: Visit, endpoint: EndpointView) -> list[EndpointView]:
+    """What else writes, to be shown beside an endpoint that does."""
+    if endpoint.task != WRITES:
+        return []
+    return [one for one in await visit.ask(visit.site.port.list_endpoints) if one.task == WRITES and one.name != endpoint.name]
 
 
 async def configure(visit: Visit) -> Response:

@@ -1,0 +1,124 @@
+// The page of an endpoint that writes: sends what was typed to one endpoint or two, stops them, shows the call as code.
+"use strict";
+
+(() => {
+  const form = document.getElementById("write");
+  const said = document.getElementById("said");
+  const [send, stop, anew] = ["send", "stop", "anew"].map((id) => document.getElementById(id));
+  const { kind, beside, schema, form: answerForm } = form.elements;
+  const words = JSON.parse(form.dataset.words);
+  const NEAR = 40; // pixels from the end of a log within which it follows what is written
+  let running = null; // AbortController of what is being written
+
+  // One endpoint with the talk it has had.
+  class Side {
+    constructor(place) {
+      this.section = document.getElementById(`side-${place}`);
+      this.title = document.getElementById(`name-${place}`);
+      this.log = this.section.querySelector(".log-box");
+      this.chances = this.section.querySelector(".chances");
+      this.begin("");
+    }
+
+    begin(endpoint) {
+      this.endpoint = endpoint;
+      this.turns = [];
+      this.title.textContent = endpoint;
+      this.section.hidden = !endpoint;
+      this.log.replaceChildren();
+      this.chances.replaceChildren();
+    }
+
+    async write(text, signal) {
+      const turns = this.turns; // a new talk may have begun when this answer ends
+      const call = WritingCall.make(form, this.endpoint, turns, text);
+      const turn = new WritingTurn(this.log, this.chances, words, text);
+      this.log.scrollTop = this.log.scrollHeight;
+      try {
+        for await (const data of WritingCall.ask(this.endpoint, kind.value, call, signal)) {
+          const isFollowing = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < NEAR;
+          turn.hear(data);
+          if (isFollowing) this.log.scrollTop = this.log.scrollHeight;
+        }
+        if (turn.hasEnded) turn.end();
+        else turn.fail(words.broken, "");
+      } catch (error) {
+        if (error.name === "AbortError") turn.end(words.stopped);
+        else turn.fail(error instanceof WritingCall.Refused ? error.message : words.broken, error.next);
+      }
+      const isKept = turn.hasEnded || (signal.aborted && turn.text);
+      if (isKept) turns.push({ role: "user", content: text }, { role: "assistant", content: turn.text });
+    }
+  }
+
+  const sides = ["first", "second"].map((place) => new Side(place));
+
+  function begin() {
+    running?.abort();
+    sides[0].begin(form.dataset.endpoint);
+    sides[1].begin(beside.value);
+    document.getElementById("sides").classList.toggle("is-two", Boolean(beside.value));
+    for (const box of form.querySelectorAll("[data-label]")) box.hidden = box.dataset.label !== kind.value;
+    showCode();
+  }
+
+  function checkSchema() {
+    document.getElementById("schema-box").hidden = answerForm.value !== "json_schema";
+    let problem = "";
+    try {
+      if (answerForm.value === "json_schema") JSON.parse(schema.value);
+    } catch {
+      problem = words.wrong_schema;
+    }
+    schema.setCustomValidity(problem);
+  }
+
+  function showCode() {
+    if (!schema.validity.valid) return;
+    const call = WritingCall.make(form, form.dataset.endpoint, sides[0].turns, said.value || "…");
+    for (const [name, text] of Object.entries(WritingCall.codeOf(kind.value, form.dataset.base, call))) {
+      document.getElementById(`code-${name}`).textContent = text;
+      document.querySelector(`[data-of="code-${name}"]`).dataset.copy = text;
+    }
+  }
+
+  function showRunning(isRunning) {
+    send.hidden = isRunning;
+    stop.hidden = !isRunning;
+  }
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    if (running || !said.value.trim()) return;
+    const text = said.value;
+    const mine = (running = new AbortController());
+    if (kind.value === "chat") said.value = "";
+    showRunning(true);
+    await Promise.all(sides.filter((side) => side.endpoint).map((side) => side.write(text, mine.signal)));
+    running = null;
+    const wasHere = document.activeElement === stop || document.activeElement === document.body;
+    showRunning(false);
+    if (wasHere) said.focus();
+    showCode();
+  });
+
+  said.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    form.requestSubmit();
+  });
+
+  form.addEventListener("invalid", () => document.getElementById("how").open = true, true); // a closed field cannot say what is wrong
+  stop.addEventListener("click", () => running?.abort());
+  anew.addEventListener("click", () => {
+    begin();
+    said.focus();
+  });
+  for (const choice of [kind, beside]) choice.addEventListener("change", begin);
+  form.addEventListener("input", () => {
+    checkSchema();
+    showCode();
+  });
+  checkSchema();
+  begin();
+})();
