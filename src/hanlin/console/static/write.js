@@ -116,9 +116,11 @@
   });
   for (const choice of [kind, beside]) choice.addEventListener("change", begin);
   form.addEventListener("input", () => {
+    for (const side of sides) side.chances.hidden = !form.elements.chances.checked;
     checkSchema();
     showCode();
   });
+  form.reset(); // some browsers keep choices over a reload
   checkSchema();
   begin();
 })();

@@ -50,7 +50,8 @@ const WritingCall = (() => {
   // { curl, sdk, openai }: the same call for a terminal and for two libraries; keys come from the environment.
   function codeOf(kind, base, call) {
     const body = JSON.stringify(call, null, 2).replaceAll("'", "'\\''");
-    const curl = `curl -N ${base}${PATHS[kind]} -H "Authorization: Bearer $HANLIN_KEY" -H 'Content-Type: application/json' -d '${body}'`;
+    const headers = ['-H "Authorization: Bearer $HANLIN_KEY"', "-H 'Content-Type: application/json'"];
+    const curl = [`curl -N ${base}${PATHS[kind]}`, ...headers, `-d '${body}'`].join(" \\\n  ");
     const [piece, method] = kind === "chat" ? ['choice["delta"].get("content") or ""', "chat.completions"] : ['choice["text"]', "completions"];
     const sdk = [
       "import json", "", "from hanlin.client import Hanlin", "", `call = ${python(call)}`,
