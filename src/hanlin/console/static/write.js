@@ -62,7 +62,9 @@
     showCode();
   }
 
-  function checkSchema() {
+  // Shows what the choices ask for, and whether the schema is one.
+  function fit() {
+    for (const side of sides) side.chances.hidden = !form.elements.chances.checked;
     document.getElementById("schema-box").hidden = answerForm.value !== "json_schema";
     let problem = "";
     try {
@@ -116,11 +118,9 @@
   });
   for (const choice of [kind, beside]) choice.addEventListener("change", begin);
   form.addEventListener("input", () => {
-    for (const side of sides) side.chances.hidden = !form.elements.chances.checked;
-    checkSchema();
+    fit();
     showCode();
   });
-  form.reset(); // some browsers keep choices over a reload
-  checkSchema();
+  fit();
   begin();
 })();

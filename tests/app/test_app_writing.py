@@ -1,0 +1,129 @@
+"""The console's page of an endpoint that writes, over a real server: a tiny random model that talks, and one that never ends."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from tests.gateway.test_gateway_talks_torch import make_model
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from hanlin.accounts.service import DEFAULT_TEAM
+from hanlin.app import open_platform
+from hanlin.generation import GenerationSettings
+from hanlin.settings import load_settings
+from hanlin.storage.manifest import pack_folder
+from hanlin.tasks.chat_form import ChatForm
+from hanlin.tasks.spec import ModelSpec
+
+pytestmark = pytest.mark.e2e
+TALK = [{"role": "user", "content": "床前明月光"}]
+
+
+@pytest.fixture(scope="module")
+def served(make_server, tmp_path_factory: pytest.TempPathFactory):
+    """The server, with `muse` and `endless` deployed."""
+    home = tmp_path_factory.mktemp("writing") / "home"
+    make_model(home.parent / "muse")
+    make_endless(home.parent / "endless")
+    publish(home, {"muse": "torch-fp32", "endless": "fake-fp32"})
+    server = make_server(home).start()
+    with server.client() as client:
+        for name in ("muse", "endless"):
+            client.deployments.wait(client.deployments.create(name, name), timeout=120)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def browser(served) -> Iterator[httpx.Client]:
+    """Signed in, with the form token in its headers."""
+    with httpx.Client(base_url=served.url, timeout=60) as client:
+        fields = {"csrf": token_in(client.get("/console/login")), "key": served.key, "next": "/"}
+        assert client.post("/console/login", data=fields).status_code == 303
+        client.headers["x-csrf-token"] = token_in(client.get("/console/endpoints/muse"))
+        yield client
+
+
+def token_in(page: httpx.Response) -> str:
+    return re.findall(r'name="csrf" value="(\w+)"', page.text)[0]
+
+
+def make_endless(folder: Path) -> None:
+    """Says what it was told over and over, a word each 20 ms."""
+    words = ["[PAD]", "[UNK]", "go", "on", *(f"m{number}" for number in range(6))]
+    tokenizer = Tokenizer(models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    folder.mkdir()
+    tokenizer.save(str(folder / "tokenizer.json"))
+    form = ChatForm(marks={"system": ("m0 ", " m1 "), "user": ("m2 ", " m3 "), "assistant": ("m4 ", " m5 ")})
+    ModelSpec("text-generation", (), 4096, 0, generation=GenerationSettings(max_new_tokens=4000), chat=form).save(folder)
+    (folder / "fake.json").write_text(json.dumps({"writes": True, "max_rows": 4, "is_endless": True, "step_ms": 20}))
+
+
+def publish(home: Path, chosen: dict[str, str]) -> None:
+    """Version 1 of each model from the folder beside `home`."""
+    home.mkdir()
+    platform = open_platform(load_settings({}, home=home))
+    with contextlib.closing(platform):
+        platform.database.migrate()
+        platform.accounts.ensure_owner_key(home)
+        for name, variant in chosen.items():
+            manifest = pack_folder(home.parent / name, platform.blobs)
+            made = platform.registry.create_version(
+                DEFAULT_TEAM, name, "text-generation", manifest=manifest, lineage={}, metrics={}, labels=()
+            )
+            platform.registry.add_variant(made, variant, None, {"status": "ok"}, is_chosen=True)
+            platform.registry.publish(platform.registry.add_certificate(made, variant, {"rows": 1}, is_passed=True))
+
+
+def fields(call: dict) -> dict[str, str]:
+    return {"kind": "chat", "body": json.dumps({"stream": True, **call})}
+
+
+def test_the_page_knows_that_both_talk(browser) -> None:
+    page = browser.get("/console/endpoints/muse").text
+    assert '<option value="chat" selected>' in page
+    assert '<option value="endless">endless</option>' in page
+
+
+def test_what_the_page_streams_is_what_the_door_answers(served, browser) -> None:
+    call = {"messages": TALK, "temperature": 0, "logprobs": True, "top_logprobs": 2, "max_tokens": 12}
+    streamed = browser.post("/console/endpoints/muse/write", data=fields(call)).raise_for_status()
+    events = [line.removeprefix("data: ") for line in streamed.text.split("\n\n") if line]
+    assert events.pop() == "[DONE]"
+    choices = [json.loads(event)["choices"][0] for event in events]
+    door = httpx.post(
+        f"{served.url}/v1/chat/completions", json={"model": "muse", **call}, headers={"authorization": f"Bearer {served.key}"}, timeout=60
+    )  # fmt: skip
+    (whole,) = door.raise_for_status().json()["choices"]
+    assert "".join(choice["delta"].get("content", "") for choice in choices) == whole["message"]["content"] != ""
+    tokens = [token for choice in choices if choice["logprobs"] for token in choice["logprobs"]["content"]]
+    assert [token["token"] for token in tokens] == [token["token"] for token in whole["logprobs"]["content"]]
+
+
+def test_stopping_frees_the_slot_within_a_second(served, browser) -> None:
+    def gone() -> float:
+        found = re.findall(r'hanlin_streams_total\{end="gone"\} ([\d.]+)', browser.get("/metrics").text)
+        return float(found[0]) if found else 0.0
+
+    before = gone()
+    call = {"messages": [{"role": "user", "content": "go on"}]}
+    with browser.stream("POST", "/console/endpoints/endless/write", data=fields(call)) as answer:
+        heard = ""
+        for text in answer.iter_text():
+            heard += text
+            if heard.count("data: ") > 5:
+                break
+    left_s = time.monotonic()
+    while gone() == before:
+        assert time.monotonic() - left_s < 5
+        time.sleep(0.05)
+    assert time.monotonic() - left_s < 5, "a busy machine is slow to see it"
+    assert "[DONE]" not in heard
