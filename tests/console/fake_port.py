@@ -25,7 +25,7 @@ from hanlin.console.views import (
     VersionView,
 )
 from hanlin.console.views_data import DatasetVersionView, DatasetView, DownloadView, Found, LabelRows, Place
-from hanlin.console.views_play import Prediction, Tell, WritingKind
+from hanlin.console.views_play import Prediction, Tell, WritingCall
 from hanlin.errors import HanlinError, NotFound, Unauthenticated
 from hanlin.messages.said import Said
 from hanlin.types import JsonObject, KeyId, Principal, TeamId
@@ -260,14 +260,14 @@ class FakePort:
         ranked = sorted([("neg", 1 - score), ("pos", score)], key=lambda item: -item[1])
         return Prediction(tuple(ranked), "sentiment-zh", 2, "openvino-int8", 0.1, 0.2, 1.4)
 
-    async def write(self, principal: Principal, endpoint: str, kind: WritingKind, body: bytes, language: str, tell: Tell) -> None:
+    async def write(self, principal: Principal, call: WritingCall, *, language: str, tell: Tell) -> None:
         if self.failure:
             raise self.failure
         if self.told:
             for event in self.told:
                 await tell(event)
             return
-        await self.scribe.write(principal, endpoint, kind, body, language, tell)
+        await self.scribe.write(principal, call, language=language, tell=tell)
 
     def _running(self) -> JobView:
         return replace(self.job, step=self.steps * 4, state="succeeded" if self.has_ended else "running")

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
-from hanlin.console.views_play import Tell, WritingKind
+from hanlin.console.views_play import Tell, WritingCall
 from hanlin.console.writing import write
 from hanlin.gateway.dataplane import Dataplane, Outcome
 from hanlin.gateway.streaming import Streams
@@ -47,7 +47,7 @@ class Scribe(Dataplane):
     async def predict(
         self, principal: Principal, endpoint: str, inputs: JsonValue, parameters: JsonObject, *, timeout_s: float, language: str,
         request_id: str, on_part: Callable[[Part], None],
-    ) -> Outcome:  # type: ignore[override]  # what the pages need of it  # fmt: skip
+    ) -> Outcome:  # type: ignore[override]  # fmt: skip
         principal.require("predict")
         self.asked.append((endpoint, inputs, parameters))
         said = inputs["messages"][-1]["content"] if isinstance(inputs, dict) else inputs[0]
@@ -77,5 +77,5 @@ class Scribe(Dataplane):
             told |= {"finish_reason": "stop", "num_tokens": num_tokens}
         return json.dumps(told).encode()
 
-    async def write(self, principal: Principal, endpoint: str, kind: WritingKind, body: bytes, language: str, tell: Tell) -> None:
-        await write(self, self.streams, principal, endpoint, kind, body, language, tell)
+    async def write(self, principal: Principal, call: WritingCall, *, language: str, tell: Tell) -> None:
+        await write(self, self.streams, principal, call, language=language, tell=tell)

@@ -73,18 +73,22 @@ def test_a_text_is_gone_on_with(writer, port) -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "more", "status", "code"),
+    ("call", "more", "refused"),
     [
-        ("{", {}, 400, "malformed_json"), (CALL | {"stream": False, "stream_options": None}, {}, 422, "invalid_parameter"),
-        (CALL | {"temperature": 9}, {}, 422, "invalid_parameter"), (CALL, {"kind": "song"}, 422, "console_form_invalid"),
-        (CALL, {"endpoint": "sentiment"}, 422, "endpoint_has_other_task"), (CALL, {"endpoint": ".x"}, 404, "console_page_missing"),
-        (CALL, {"x-csrf-token": "0" * 64}, 403, "console_foreign_form"), (CALL, {"origin": "http://evil.test"}, 403, "console_foreign_form"),
-        (CALL, {"sec-fetch-site": "cross-site"}, 403, "console_foreign_form"),
+        ("{", {}, (400, "malformed_json")),
+        (CALL | {"stream": False, "stream_options": None}, {}, (422, "invalid_parameter")),
+        (CALL | {"temperature": 9}, {}, (422, "invalid_parameter")),
+        (CALL, {"kind": "song"}, (422, "console_form_invalid")),
+        (CALL, {"endpoint": "sentiment"}, (422, "endpoint_has_other_task")),
+        (CALL, {"endpoint": ".x"}, (404, "console_page_missing")),
+        (CALL, {"x-csrf-token": "0" * 64}, (403, "console_foreign_form")),
+        (CALL, {"origin": "http://evil.test"}, (403, "console_foreign_form")),
+        (CALL, {"sec-fetch-site": "cross-site"}, (403, "console_foreign_form")),
     ],
 )  # fmt: skip
-def test_what_cannot_be_written_is_refused_in_the_form_of_the_api(writer, port, call, more: dict, status: int, code: str) -> None:
+def test_what_cannot_be_written_is_refused_in_the_form_of_the_api(writer, port, call, more: dict, refused: tuple[int, str]) -> None:
     answer = ask(writer, call, **more)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert (answer.status_code, answer.json()["error"]["code"]) == refused
     assert port.scribe.asked == []
 
 

@@ -12,7 +12,7 @@ from hanlin.console import answers, reading
 from hanlin.console.reading_data import read_dataset_version
 from hanlin.console.views import EndpointSettings, EndpointView, JobEventView, JobView, ModelView, VariantView, VersionView
 from hanlin.console.views_data import DatasetView, DownloadView
-from hanlin.console.views_play import Prediction, Tell, WritingKind
+from hanlin.console.views_play import Prediction, Tell, WritingCall
 from hanlin.console.words import LANGUAGES
 from hanlin.console.writing import write
 from hanlin.control import datasets, deployments, files, jobs, models
@@ -161,9 +161,9 @@ class PlatformPort:
         )  # fmt: skip
         return replace(said, **answers.shown(task, outcome.body, text, inputs))
 
-    async def write(self, principal: Principal, endpoint: str, kind: WritingKind, body: bytes, language: str, tell: Tell) -> None:
+    async def write(self, principal: Principal, call: WritingCall, *, language: str, tell: Tell) -> None:
         """What the model writes, told as it comes. See `ConsolePort`."""
-        await write(self._dataplane, self._streams, principal, endpoint, kind, body, language, tell)
+        await write(self._dataplane, self._streams, principal, call, language=language, tell=tell)
 
 
 def _model(item: ControlModel) -> ModelView:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from hanlin.console.views import EndpointSettings, EndpointView, JobEventView, JobView, ModelView
 from hanlin.console.views_data import DatasetView, DownloadView
-from hanlin.console.views_play import Prediction, Tell, WritingKind
+from hanlin.console.views_play import Prediction, Tell, WritingCall
 from hanlin.types import KeyId, Principal
 
 
@@ -86,12 +86,12 @@ class ConsolePort(Protocol):
         """
         ...
 
-    async def write(self, principal: Principal, endpoint: str, kind: WritingKind, body: bytes, language: str, tell: Tell) -> None:
+    async def write(self, principal: Principal, call: WritingCall, *, language: str, tell: Tell) -> None:
         """What an endpoint writes, told as it comes: the events of OpenAI's chat completions, or of its completions.
 
         Cancelling the wait cancels the work. What fails before anything was told is raised, later failures are the last event.
 
-        Args:
-            body: of such a call, in JSON; `stream` must be true, and the model is `endpoint` whatever it says.
+        Raises:
+            HanlinError: as the doors of these calls; InvalidInput also for a call whose answer is not wanted in parts.
         """
         ...

@@ -11,6 +11,19 @@ Tell = Callable[[bytes], Awaitable[None]]  # a piece of an answer; waits while n
 
 
 @dataclass(frozen=True, slots=True)
+class WritingCall:
+    """What an endpoint is asked to write.
+
+    Attributes:
+        body: of OpenAI's chat completions, or of its completions, in JSON; the model is `endpoint` whatever it says.
+    """
+
+    endpoint: str
+    kind: WritingKind
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """A part of a text; inside an entity it has a label."""
 

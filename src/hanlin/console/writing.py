@@ -8,7 +8,7 @@ from uuid import uuid4
 import msgspec
 from starlette.types import Message
 
-from hanlin.console.views_play import Tell, WritingKind
+from hanlin.console.views_play import Tell, WritingCall, WritingKind
 from hanlin.errors import InvalidInput
 from hanlin.gateway.chat_door import read_chat
 from hanlin.gateway.completions_door import read_completion
@@ -21,10 +21,11 @@ _READERS: dict[WritingKind, Read] = {"chat": read_chat, "text": read_completion}
 
 
 async def write(
-    dataplane: Dataplane, streams: Streams, principal: Principal, endpoint: str, kind: WritingKind, body: bytes, language: str, tell: Tell
+    dataplane: Dataplane, streams: Streams, principal: Principal, call: WritingCall, *, language: str, tell: Tell
 ) -> None:  # fmt: skip
     """See `ConsolePort.write`."""
-    ask = msgspec.structs.replace(_READERS[kind](body, endpoint), endpoint=endpoint)
+    endpoint = call.endpoint
+    ask = msgspec.structs.replace(_READERS[call.kind](call.body, endpoint), endpoint=endpoint)
     if ask.stream is None:
         raise InvalidInput("invalid_parameter", name="stream", expected="true", found="false")
     info = dataplane.find(principal, endpoint).info
@@ -37,8 +38,8 @@ async def write(
 
     request_id = f"console-{uuid4().hex}"
     running = Running(ask.stream, send, list, request_id, language)
-    call = partial(
+    predict = partial(
         dataplane.predict, principal, endpoint, ask.inputs, ask.parameters, timeout_s=dataplane.settings.stream_timeout_s,
         language=language, request_id=request_id,
     )  # fmt: skip
-    await streams.run(running, lambda on_part: call(on_part=on_part))
+    await streams.run(running, lambda on_part: predict(on_part=on_part))

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from hanlin.errors import InvalidInput
 
 pytestmark = pytest.mark.browser
-HOSTILE = "<img src=x onerror=\"window.hacked = 1\">'</p>"
+HOSTILE = '<img src=x onerror="window.hacked = 1">\'</p>'
 
 
 @pytest.fixture
@@ -83,7 +83,8 @@ def test_two_endpoints_answer_the_same_side_by_side(page, visit, port) -> None:
     expect(page.locator("#side-second .turn-note")).to_contain_text("stopped")
     expect(page.locator("#side-first .turn-note")).not_to_contain_text("stopped")
     expect(page.get_by_role("log", name="endless")).to_be_visible()
-    assert sorted((endpoint, inputs["messages"][-1]["content"]) for endpoint, inputs, _ in port.scribe.asked) == [("endless", "xyz"), ("muse", "xyz")]
+    asked = sorted((endpoint, inputs["messages"][-1]["content"]) for endpoint, inputs, _ in port.scribe.asked)
+    assert asked == [("endless", "xyz"), ("muse", "xyz")]
     visit.check_shape()
     page.set_viewport_size({"width": 390, "height": 844})
     visit.check_shape()
@@ -152,11 +153,11 @@ def test_errors_stand_where_the_answer_would_and_the_talk_forgets_them(page, vis
 def test_the_code_is_the_call_that_would_be_sent(page) -> None:
     page.locator("#how summary").click()
     page.get_by_label("Penalty for repetition").fill("1.2")
-    page.get_by_label("Your message").fill("it's \"so\" \\n — 霜")
+    page.get_by_label("Your message").fill('it\'s "so" \\n — 霜')
     texts = [page.locator(f"#code-{name}").text_content() or "" for name in ("curl", "sdk", "openai")]
     body = texts[0].split(" -d '")[1][:-1].replace("'\\''", "'")
     call = json.loads(body)
-    assert call["messages"] == [{"role": "user", "content": "it's \"so\" \\n — 霜"}]
+    assert call["messages"] == [{"role": "user", "content": 'it\'s "so" \\n — 霜'}]
     assert (call["model"], call["repetition_penalty"], call["stream"]) == ("muse", 1.2, True)
     assert "/v1/chat/completions" in texts[0]
     sdk = next(node.value for node in ast.parse(texts[1]).body if isinstance(node, ast.Assign))

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from hanlin.console.pages.endpoints import name_in
-from hanlin.console.views_play import Tell, WritingKind
+from hanlin.console.views_play import Tell, WritingCall, WritingKind
 from hanlin.console.visits import Visit
 from hanlin.errors import Cancelled, HanlinError, InvalidInput
 from hanlin.gateway.hang_up import until_gone
@@ -23,8 +23,8 @@ async def write(visit: Visit) -> Response:
     kind = _KINDS.get(visit.form.get("kind", ""))
     if kind is None:
         raise InvalidInput("console_form_invalid")
-    body = visit.form.get("body", "").encode()
-    return Telling(visit, partial(visit.site.port.write, visit.who, name_in(visit), kind, body, visit.language))
+    call = WritingCall(name_in(visit), kind, visit.form.get("body", "").encode())
+    return Telling(visit, lambda tell: visit.site.port.write(visit.who, call, language=visit.language, tell=tell))
 
 
 class Telling(Response):
