@@ -85,6 +85,7 @@ def test_two_endpoints_answer_the_same_side_by_side(page, visit, port) -> None:
     expect(page.get_by_role("log", name="endless")).to_be_visible()
     asked = sorted((endpoint, inputs["messages"][-1]["content"]) for endpoint, inputs, _ in port.scribe.asked)
     assert asked == [("endless", "xyz"), ("muse", "xyz")]
+    page.get_by_label("Show each token").check()
     visit.check_shape()
     page.set_viewport_size({"width": 390, "height": 844})
     visit.check_shape()
