@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +109,26 @@ def test_what_the_page_streams_is_what_the_door_answers(served, browser) -> None
     assert "".join(choice["delta"].get("content", "") for choice in choices) == whole["message"]["content"] != ""
     tokens = [token for choice in choices if choice["logprobs"] for token in choice["logprobs"]["content"]]
     assert [token["token"] for token in tokens] == [token["token"] for token in whole["logprobs"]["content"]]
+
+
+def test_the_sdk_hears_the_same_call_as_the_page_says(served) -> None:
+    call = {"model": "muse", "messages": TALK, "temperature": 0, "max_tokens": 12}
+    asked = {"headers": {"authorization": f"Bearer {served.key}"}, "timeout": 60}
+    whole = httpx.post(f"{served.url}/v1/chat/completions", json=call, **asked).raise_for_status().json()
+    code = f"""
+import json
+
+from hanlin.client import Hanlin
+
+call = {call | {"stream": True, "stream_options": {"include_usage": True}}}
+with Hanlin("{served.url}") as hanlin:  # HANLIN_KEY holds the key
+    for message in hanlin.listen("/v1/chat/completions", body=call):
+        for choice in json.loads(message.data)["choices"]:
+            print(choice["delta"].get("content") or "", end="", flush=True)
+"""
+    environ = os.environ | {"HANLIN_KEY": served.key, "PYTHONIOENCODING": "utf-8"}
+    heard = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, check=True).stdout.decode()
+    assert heard == whole["choices"][0]["message"]["content"]
 
 
 def test_stopping_frees_the_place(browser) -> None:
