@@ -34,14 +34,14 @@ def test_lines_of_requests_are_rows(tmp_path: Path) -> None:
 def test_wrong_lines_of_requests_are_told_by_number(tmp_path: Path) -> None:
     found = requests(
         tmp_path, request("a"), "{", "[]", request(None), request("b", method="GET"), request("c", url="/v1/x"),
-        request("d", body=[]), request("a"),
+        request("d", body=[]), request("a"), request("e", body={"stream": True}),
     )  # fmt: skip
     with pytest.raises(InvalidInput) as caught:
         list(found.lines())
-    assert caught.value.params["count"] == 7
+    assert caught.value.params["count"] == 8
     assert [(item["line"], item["code"]) for item in found.problems] == [
         (2, "batch_line_json"), (3, "batch_line_json"), (4, "batch_line_custom_id"), (5, "batch_line_method"), (6, "batch_line_url"),
-        (7, "batch_line_body"), (8, "batch_line_twin"),
+        (7, "batch_line_body"), (9, "batch_line_stream"), (8, "batch_line_twin"),
     ]  # fmt: skip
 
 

@@ -20,7 +20,9 @@ from hanlin.types import JsonObject, ModelRef, check_name, is_digest, shorten
 _DATASET_REF = re.compile(r"[^:]+(:[0-9]{1,9})?")
 _PART = re.compile(r"[^/\\\x00-\x1f\x7f]{1,200}")
 _Model = TypeVar("_Model", bound=BaseModel)
-BatchUrl = Literal["/v1/embeddings", "/v1/completions", "/v1/moderations", "/v1/rerank"]  # of the lines of a batch
+BatchUrl = Literal[  # of the lines of a batch
+    "/v1/embeddings", "/v1/completions", "/v1/chat/completions", "/v1/responses", "/v1/moderations", "/v1/rerank"
+]  # fmt: skip
 
 
 def _dataset_name(text: str) -> str:

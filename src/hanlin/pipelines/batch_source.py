@@ -99,15 +99,17 @@ class Requests:
         if value is None:
             self._note(line, "batch_line_json")
             return None
-        name = value.get("custom_id")
+        name, body = value.get("custom_id"), value.get("body")
         if not isinstance(name, str) or not name or len(name) > 512:
             self._note(line, "batch_line_custom_id", "custom_id")
         elif value.get("method") != "POST":
             self._note(line, "batch_line_method", "method")
         elif value.get("url") != self._url:
             self._note(line, "batch_line_url", "url", url=self._url)
-        elif not isinstance(value.get("body"), dict):
+        elif not isinstance(body, dict):
             self._note(line, "batch_line_body", "body")
+        elif body.get("stream"):
+            self._note(line, "batch_line_stream", "body")
         else:
             self._names.append(_digest(name))
             return value
