@@ -166,6 +166,60 @@ def test_several_answers_in_chunks_keep_apart() -> None:
     assert found[-1]["usage"] == {"prompt_tokens": 4, "completion_tokens": 4, "total_tokens": 8}
 
 
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+CALLED = 'Let me see.\n<tool_call>\n{"name": "look", "arguments": {"at": "<b>"}}\n</tool_call>\n<tool_call>\n{"name": "go"}\n</tool_call>'
+
+
+def test_calls_of_tools_are_told_whole_and_in_chunks() -> None:
+    ask = chat(tools=[TOOL], tool_choice="auto", parallel_tool_calls=True)
+    assert ask.inputs == {"messages": TALK, "tools": [TOOL]}
+    told, _ = written(ask, ROW | {"generated_text": CALLED})
+    (choice,) = told["choices"]
+    assert (choice["finish_reason"], choice["message"]["content"]) == ("tool_calls", "Let me see.")
+    calls = [(call["type"], call["function"]) for call in choice["message"]["tool_calls"]]
+    assert calls == [("function", {"name": "look", "arguments": '{"at": "<b>"}'}), ("function", {"name": "go", "arguments": "{}"})]
+    for size in (1, 3, 7, len(CALLED)):
+        cut = [{"text": CALLED[at : at + size]} for at in range(0, len(CALLED), size)]
+        cut[-1] |= {"finish_reason": "stop", "num_tokens": 9}
+        found = [data["choices"][0] for _, data in events(chat(tools=[TOOL], stream=True), [(0, piece) for piece in cut])[:-1]]
+        assert "".join(each["delta"].get("content", "") for each in found) == "Let me see."
+        streamed = [call for each in found for call in each["delta"].get("tool_calls", [])]
+        assert [(call["index"], call["type"], call["function"]) for call in streamed] == [(at, *call) for at, call in enumerate(calls)]
+        assert found[-1]["finish_reason"] == "tool_calls"
+
+
+@pytest.mark.parametrize(
+    "text", ["<tool_call>{", "a <tool_call>\nx</tool_call>", "a < b <tool", '<tool_call>{"name": 5}</tool_call>', "<tool_call>"]
+)
+def test_what_is_no_call_stays_text(text: str) -> None:
+    told, _ = written(chat(tools=[TOOL]), ROW | {"generated_text": text})
+    assert told["choices"][0]["message"]["content"] == text
+    cut = [{"text": letter} for letter in text]
+    cut[-1] |= {"finish_reason": "stop", "num_tokens": 9}
+    found = [data["choices"][0] for _, data in events(chat(tools=[TOOL], stream=True), [(0, piece) for piece in cut])[:-1]]
+    assert "".join(each["delta"].get("content", "") for each in found) == text
+    assert found[-1]["finish_reason"] == "stop"
+
+
+def test_without_tools_nothing_is_looked_for() -> None:
+    for ask in (chat(), chat(tools=[TOOL], tool_choice="none"), chat(tools=[])):
+        told, _ = written(ask, ROW | {"generated_text": CALLED})
+        assert told["choices"][0]["message"]["content"] == CALLED
+        assert ask.inputs == {"messages": TALK}
+
+
+def test_calls_and_their_answers_come_back() -> None:
+    call = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    talk = [
+        *TALK,
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "ten"},
+    ]
+    assert chat(messages=talk, tools=[TOOL]).inputs == {"messages": [
+        *TALK, {"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "content": "ten"},
+    ], "tools": [TOOL]}  # fmt: skip
+
+
 def test_a_text_of_marks_goes_through_any_stream() -> None:
     """C038."""
     piece = [(0, {"text": ODD, "finish_reason": "stop", "num_tokens": 1})]
@@ -334,7 +388,6 @@ def test_errors_of_messages_have_their_types() -> None:
 
 
 CHAT_MISTAKES = [
-    ({"tools": [{"type": "function"}]}, "field_not_taken"),
     ({"tool_choice": "required"}, "field_not_taken"),
     ({"audio": {}}, "field_not_taken"),
     ({"functions": []}, "field_not_taken"),
@@ -380,8 +433,7 @@ CHAT_MISTAKES = [
     ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}, "invalid_messages"),
     ({"messages": [{"role": "user", "content": [{"type": "text"}]}]}, "invalid_messages"),
     ({"messages": [{"role": "user", "content": "x", "more": 1}]}, "invalid_messages"),
-    ({"messages": [{"role": "tool", "content": "x"}]}, "invalid_messages"),
-    ({"messages": [{"role": "assistant", "content": "x", "tool_calls": [{}]}]}, "invalid_messages"),
+    ({"messages": [{"role": "assistant", "content": "x", "function_call": {}, "audio": {"id": "1"}}]}, "invalid_messages"),
 ]
 
 

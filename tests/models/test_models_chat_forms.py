@@ -10,7 +10,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers.utils.chat_template_utils import render_jinja_template
 
 from hanlin.models.chat_forms import form_of
+from hanlin.tasks.base import Limits
 from hanlin.tasks.chat import Message, render
+from hanlin.tasks.continuations import read_inputs
 
 CHATML = (
     "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system\\nYou are a helpful AI "
@@ -31,6 +33,28 @@ GEMMA = (
     "{% endif %}{{ '<start_of_turn>' + role + '\\n' + message['content'] + '<end_of_turn>\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}{{'<start_of_turn>model\\n'}}{% endif %}"
 )
+HERMES = (  # as Qwen2.5's is laid out
+    "{%- if tools %}{{- '<|im_start|>system\\n' }}{{- messages[0]['content'] if messages[0]['role'] == 'system' else 'You are Qwen.' }}"
+    "{{- '\\n\\n# Tools\\n\\nYou may call one or more functions to assist with the user query.\\n\\nYou "
+    "are provided with function signatures "
+    "within <tools></tools> XML tags:\\n<tools>' }}{%- for tool in tools %}{{- '\\n' }}{{- tool | tojson }}{%- endfor %}"
+    "{{- '\\n</tools>\\n\\nFor each function call, return a json object with function name and arguments within <tool_call></tool_call> "
+    'XML tags:\\n<tool_call>\\n{\\"name\\": <function-name>, \\"arguments\\": <args-json-object>}\\n</tool_call><|im_end|>\\n\' }}'
+    "{%- elif messages[0]['role'] != 'system' %}{{- '<|im_start|>system\\nYou are Qwen.<|im_end|>\\n' }}{%- endif %}"
+    "{%- for message in messages %}{%- if message.role == 'user' or (message.role == 'system' and not tools) or "
+    "(message.role == 'assistant' and not message.tool_calls) %}{{- '<|im_start|>' + message.role + "
+    "'\\n' + message.content + '<|im_end|>\\n' }}"
+    "{%- elif message.role == 'assistant' %}{{- '<|im_start|>assistant' }}{%- if message.content %}{{- "
+    "'\\n' + message.content }}{%- endif %}"
+    '{%- for call in message.tool_calls %}{{- \'\\n<tool_call>\\n{"name": "\' + call.function.name + \'", "arguments": \' }}'
+    "{{- call.function.arguments | tojson }}{{- '}\\n</tool_call>' }}{%- endfor %}{{- '<|im_end|>\\n' }}"
+    "{%- elif message.role == 'tool' %}{%- if loop.first or messages[loop.index0 - 1].role != 'tool' "
+    "%}{{- '<|im_start|>user' }}{%- endif %}"
+    "{{- '\\n<tool_response>\\n' + message.content + '\\n</tool_response>' }}"
+    "{%- if loop.last or messages[loop.index0 + 1].role != 'tool' %}{{- '<|im_end|>\\n' }}{%- endif %}{%- endif %}{%- endfor %}"
+    "{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}{%- endif %}"
+)
+TOOLS = [{"type": "function", "function": {"name": "look", "description": "看", "parameters": {"type": "object", "properties": {}}}}]
 MARKS = {
     CHATML: ["<|im_start|>", "<|im_end|>"], PHI: ["<|system|>", "<|user|>", "<|assistant|>", "<|end|>"],
     LLAMA: ["<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"], GEMMA: ["<start_of_turn>", "<end_of_turn>"],
@@ -54,6 +78,25 @@ def test_a_known_template_is_told_by_its_marks(tmp_path: Path, template: str) ->
     (theirs,), _ = render_jinja_template([said], chat_template=template, add_generation_prompt=True)
     assert "".join(text for text, _ in render(form, TALK, is_asking=True).parts) == theirs
     assert form_of(tmp_path, tokenizer_with(MARKS[template][:-1])) is None, "its marks are no tokens"
+
+
+@pytest.mark.parametrize("has_system", [True, False])
+@pytest.mark.parametrize("words", ["Let me see.", ""])
+def test_talks_with_tools_are_what_the_template_writes(tmp_path: Path, has_system: bool, words: str) -> None:
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": HERMES}))
+    form = form_of(tmp_path, tokenizer_with(MARKS[CHATML]))
+    assert form is not None
+    assert (form.tools, form.system) == ("hermes", "You are Qwen.")
+    calls = [{"type": "function", "function": {"name": "look", "arguments": {"at": place}}} for place in ("四", 5)]
+    talk = [
+        *([{"role": "system", "content": "Be short."}] if has_system else []), {"role": "user", "content": "Where?"},
+        {"role": "assistant", "content": words, "tool_calls": calls}, {"role": "tool", "content": "here"},
+        {"role": "tool", "content": "there"}, {"role": "user", "content": "And?"},
+    ]  # fmt: skip
+    (messages,) = read_inputs({"messages": talk, "tools": TOOLS}, Limits())[1]
+    assert messages is not None
+    (theirs,), _ = render_jinja_template([talk], tools=TOOLS, chat_template=HERMES, add_generation_prompt=True)
+    assert "".join(text for text, _ in render(form, messages, is_asking=True).parts) == theirs
 
 
 def test_the_template_of_a_file_of_its_own_goes_first_and_a_strange_one_is_none(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from hanlin.models.tokenizers import train_tokenizer
 from hanlin.tasks import TASKS, Limits, ModelSpec
 from hanlin.tasks.chat import Message, speak, speak_lately, stops_of
 from hanlin.tasks.chat_form import CHATML, CHATML_TOKENS, ChatForm, plain_form
+from hanlin.tasks.continuations import read_inputs
 from hanlin.tasks.continued_texts import likelihood_metrics
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import BadExample
@@ -36,7 +38,7 @@ def tokenizer() -> Tokenizer:
 def test_a_talk_is_what_chatml_writes_and_only_answers_are_learned(tokenizer: Tokenizer) -> None:
     talk = [Message("system", "Be short."), ASKED, Message("assistant", "四。"), Message("user", "Why?"), Message("assistant", "It is.")]
     said = speak(tokenizer, CHATML, talk, is_asking=False)
-    text = "".join(f"<|im_start|>{role}\n{content}<|im_end|>\n" for role, content in talk)
+    text = "".join(f"<|im_start|>{role}\n{content}<|im_end|>\n" for role, content, *_ in talk)
     assert (said.text, tokenizer.decode(said.ids, skip_special_tokens=False)) == (text, text)
     learned = [token for token, learns in zip(said.ids, said.is_answer, strict=True) if learns]
     assert tokenizer.decode(learned, skip_special_tokens=False) == "四。<|im_end|>It is.<|im_end|>"
@@ -44,6 +46,89 @@ def test_a_talk_is_what_chatml_writes_and_only_answers_are_learned(tokenizer: To
     asking = speak(tokenizer, CHATML, [ASKED], is_asking=True)
     assert asking.text.endswith("<|im_start|>assistant\n")
     assert stops_of(tokenizer, CHATML) == (tokenizer.token_to_id("<|im_end|>"),)
+
+
+TOOL = {"type": "function", "function": {"name": "look", "description": "Looks.", "parameters": {"type": "object"}, "strict": True}}
+# Written out by hand, after Qwen2.5's template.
+TOLD = """<|im_start|>system
+Be short.
+
+# Tools
+
+You may call one or more functions to assist with the user query.
+
+You are provided with function signatures within <tools></tools> XML tags:
+<tools>
+{"type": "function", "function": {"name": "look", "description": "Looks.", "parameters": {"type": "object"}}}
+</tools>
+
+For each function call, return a json object with function name and arguments within <tool_call></tool_call> XML tags:
+<tool_call>
+{"name": <function-name>, "arguments": <args-json-object>}
+</tool_call><|im_end|>
+<|im_start|>user
+Where?<|im_end|>
+<|im_start|>assistant
+Let me see.
+<tool_call>
+{"name": "look", "arguments": {"at": "四"}}
+</tool_call>
+<tool_call>
+{"name": "look", "arguments": {}}
+</tool_call><|im_end|>
+<|im_start|>user
+<tool_response>
+here
+</tool_response>
+<tool_response>
+there
+</tool_response><|im_end|>
+<|im_start|>assistant
+"""
+
+
+def test_tools_calls_and_answers_are_what_qwen_reads(tokenizer: Tokenizer) -> None:
+    calls = [{"type": "function", "function": {"name": "look", "arguments": text}} for text in ('{"at": "四"}', "{}")]
+    talk = {
+        "messages": [
+            {"role": "system", "content": "Be short."}, {"role": "user", "content": "Where?"},
+            {"role": "assistant", "content": "Let me see.", "tool_calls": calls},
+            {"role": "tool", "content": "here", "tool_call_id": "1"}, {"role": "tool", "content": "there"},
+        ],
+        "tools": [TOOL],
+    }  # fmt: skip
+    form = replace(CHATML, tools="hermes")
+    assert ChatForm.from_json(json.loads(json.dumps(form.to_json()))) == form
+    (messages,) = read_inputs(talk, Limits())[1]
+    assert messages is not None
+    assert speak(tokenizer, form, messages, is_asking=True).text == TOLD
+    with pytest.raises(InvalidInput) as refused:
+        speak(tokenizer, CHATML, messages, is_asking=True)
+    assert refused.value.code == "no_tool_form"
+
+
+def test_what_a_tool_says_is_never_a_mark(tokenizer: Tokenizer) -> None:
+    talk = {"messages": [{"role": "user", "content": "Where?"}, {"role": "tool", "content": "x<|im_end|>"}], "tools": [TOOL]}
+    (messages,) = read_inputs(talk, Limits())[1]
+    assert messages is not None
+    said = speak(tokenizer, replace(CHATML, tools="hermes", system="S"), messages, is_asking=True)
+    assert said.text.startswith("<|im_start|>system\nS\n\n# Tools")
+    assert said.ids.count(tokenizer.token_to_id("<|im_end|>")) == 3, "those of the form itself"
+
+
+@pytest.mark.parametrize(
+    "talk",
+    [
+        {"tools": []}, {"tools": [{"type": "function"}]}, {"tools": [{"type": "function", "function": {"name": "a", "parameters": 5}}]},
+        {"messages": [{"role": "user", "content": "x", "tool_calls": [{"function": {"name": "a", "arguments": "{}"}}]}]},
+        {"messages": [{"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "a", "arguments": "{"}}]}]},
+        {"messages": [{"role": "assistant", "content": None}]}, {"tools": [TOOL] * 129}, {"tools": {}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_wrong_tools_are_refused(talk: dict) -> None:
+    with pytest.raises(InvalidInput):
+        TASK.check({"messages": [{"role": "user", "content": "x"}], **talk}, {}, limits=Limits())
 
 
 def test_nobody_speaks_with_the_systems_voice(tokenizer: Tokenizer) -> None:
@@ -91,7 +176,7 @@ def test_a_form_is_kept_and_checked() -> None:
 @pytest.mark.parametrize(
     ("inputs", "parameters", "code"),
     [
-        ({"messages": []}, {}, "invalid_messages"), ({"messages": [{"role": "tool", "content": "x"}]}, {}, "invalid_messages"),
+        ({"messages": []}, {}, "invalid_messages"), ({"messages": [{"role": "king", "content": "x"}]}, {}, "invalid_messages"),
         ({"messages": [{"role": "user", "content": " "}]}, {}, "empty_text"), ({"talk": []}, {}, "invalid_messages"),
         ([{"role": "assistant", "content": "x"}], {}, "invalid_messages"), (["x", 5], {}, "invalid_inputs"),
         ("x", {"likeliest": 21}, "invalid_parameter"),

@@ -34,19 +34,19 @@ def read_chat(body: bytes, endpoint: str) -> Ask:
     model = endpoint if endpoint and value.get("model") is None else text(value, "model")
     untaken(value, UNTAKEN)
     _check_modalities(value.get("modalities"))
-    check_no_tools(value)
+    tools = _tools(value)
     is_streamed, has_usage = stream_of(value)
     seen = ignored(value, IGNORED)
     messages = talk(value["messages"], seen)
     count = integer(value, "n", low=1, high=MAX_SEQUENCES) or 1
     chances = _chances(value)
-    chat = Chat(model, count, has_chances=bool(chances), has_usage=has_usage, ignored=tuple(seen))
+    chat = Chat(model, count, has_tools=bool(tools), has_chances=bool(chances), has_usage=has_usage, ignored=tuple(seen))
     parameters = (
         sampling(value) | length(value, "max_completion_tokens", "max_tokens") | stops(value, "stop")
         | form(value.get("response_format"), "response_format") | chances | ({"num_return_sequences": count} if count > 1 else {})
     )  # fmt: skip
     stream = ChatStream(chat) if is_streamed else None
-    return Ask(endpoint or model, {"messages": messages}, parameters, TASK, chat.write, stream=stream)
+    return Ask(endpoint or model, {"messages": messages, **tools}, parameters, TASK, chat.write, stream=stream)
 
 
 def stream_of(value: JsonObject) -> tuple[bool, bool]:
@@ -64,12 +64,12 @@ def stream_of(value: JsonObject) -> tuple[bool, bool]:
     return True, flag(options, "include_usage", default=False)
 
 
-def check_no_tools(value: JsonObject) -> None:
-    """Raises InvalidInput (`field_not_taken`) for tools that the model is to call."""
-    if value.get("tools"):
-        raise InvalidInput("field_not_taken", name="tools")
-    if value.get("tool_choice") not in (None, "none", "auto"):
+def _tools(value: JsonObject) -> JsonObject:
+    """What the model is told of tools. Raises InvalidInput (`field_not_taken`): that it calls one cannot be forced."""
+    choice = value.get("tool_choice")
+    if choice not in (None, "none", "auto"):
         raise InvalidInput("field_not_taken", name="tool_choice")
+    return {"tools": value["tools"]} if value.get("tools") and choice != "none" else {}
 
 
 def _check_modalities(value: JsonValue) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hanlin.gateway.generation_fields import content, wrong_message
 from hanlin.types import JsonObject, JsonValue, json_type, shorten
 
-_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
-_FIELDS = ("role", "content", "name", "refusal", "annotations", "audio", "function_call", "tool_calls")
+_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
+_FIELDS = ("role", "content", "name", "refusal", "annotations", "audio", "function_call", "tool_calls", "tool_call_id")
 _NULL = ("audio", "function_call")  # of answers that come back as they were given
 
 
@@ -26,8 +26,13 @@ def _message(message: JsonValue, where: str, seen: list[str]) -> JsonObject:
     role = message.get("role")
     if not isinstance(role, str) or role not in _ROLES:
         raise wrong_message(f"{where}: role {shorten(role) if isinstance(role, str) else json_type(role)} of {', '.join(_ROLES)}")
-    for name in (*_NULL, "tool_calls"):
+    for name in _NULL:
         if message.get(name):
             raise wrong_message(f"{where}: {name} is not read here")
     seen += [f"messages.{name}" for name in ("name", "refusal", "annotations") if message.get(name)]
-    return {"role": _ROLES[role], "content": content(message.get("content"), where, seen=seen)}
+    said: JsonObject = {"role": _ROLES[role]}
+    if calls := message.get("tool_calls"):
+        said["tool_calls"] = calls
+        if message.get("content") is None:
+            return said | {"content": None}
+    return said | {"content": content(message.get("content"), where, seen=seen)}

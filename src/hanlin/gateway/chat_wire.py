@@ -16,6 +16,7 @@ from hanlin.gateway.door import Framed
 from hanlin.gateway.events import DONE, event, raw_event
 from hanlin.gateway.generation_fields import Lines, told_ignored
 from hanlin.gateway.responses import error_body
+from hanlin.gateway.tool_calls import Said, ToolText, split
 from hanlin.serving.wire import Part
 from hanlin.types import JsonObject, JsonValue
 
@@ -30,11 +31,13 @@ class Chat:
         model: as it was named.
         count: answers.
         has_usage: whether a stream tells tokens at its end.
+        has_tools: whether calls of tools are looked for in what is written.
         ignored: fields that changed nothing.
     """
 
     model: str
     count: int = 1
+    has_tools: bool = False
     has_chances: bool = False
     has_usage: bool = False
     ignored: tuple[str, ...] = ()
@@ -53,10 +56,11 @@ class Chat:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
     def _choice(self, place: int, row: JsonObject) -> JsonObject:
-        message: JsonObject = {"role": "assistant", "content": row["generated_text"], "refusal": None}
-        return {
-            "index": place, "message": message, "logprobs": self.chances(details_of(row)), "finish_reason": row["finish_reason"],
-        }  # fmt: skip
+        said = split(str(row["generated_text"])) if self.has_tools else Said(str(row["generated_text"]), [])
+        message: JsonObject = {"role": "assistant", "content": said.text or None if said.calls else said.text, "refusal": None}
+        message |= {"tool_calls": said.calls} if said.calls else {}
+        finish: JsonValue = "tool_calls" if said.calls else row["finish_reason"]
+        return {"index": place, "message": message, "logprobs": self.chances(details_of(row)), "finish_reason": finish}
 
     def chances(self, told: JsonObject) -> JsonObject | None:
         """Of the tokens of a row or a piece, where they were asked for."""
@@ -70,6 +74,7 @@ class ChatStream:
         self.headers: Lines = told_ignored(chat.ignored)
         self._chat = chat
         self._written = 0
+        self._texts = [ToolText() if chat.has_tools else None for _ in range(chat.count)]
 
     def begin(self) -> bytes:
         """See `door.Stream.begin`: who speaks."""
@@ -78,12 +83,23 @@ class ChatStream:
     def part(self, part: Part) -> bytes:
         """See `door.Stream.part`."""
         piece = piece_of(part)
+        tools = self._texts[part.row]
+        text, finish = str(piece["text"]), piece.get("finish_reason")
+        calls: list[JsonValue] = []
+        if tools is not None:
+            text = tools.push(text)
+            if finish is not None:
+                rest, calls = tools.end()
+                text += rest
         found = b""
-        if piece["text"] or piece.get("tokens"):
-            found = self._chunk(part.row, {"content": piece["text"]}, self._chat.chances(piece))
-        if "finish_reason" in piece:
+        if text or piece.get("tokens"):
+            found = self._chunk(part.row, {"content": text}, self._chat.chances(piece))
+        if calls:
+            told: list[JsonValue] = [{"index": place, **cast("JsonObject", call)} for place, call in enumerate(calls)]
+            found += self._chunk(part.row, {"tool_calls": told})
+        if finish is not None:
             self._written += cast("int", piece["num_tokens"])
-            found += self._chunk(part.row, {}, finish=piece["finish_reason"])
+            found += self._chunk(part.row, {}, finish="tool_calls" if calls else finish)
         return found
 
     def end(self, outcome: Outcome) -> bytes:

@@ -31,8 +31,12 @@ _SAMPLING: dict[str, JsonObject] = {
     "repetition_penalty": _MAYBE_NUMBER, "logit_bias": _MAYBE_OBJECT,
 }  # fmt: skip
 _MESSAGE: JsonObject = {
-    "type": "object", "required": ["role", "content"],
-    "properties": {"role": {"enum": ["system", "developer", "user", "assistant"]}, "content": {"anyOf": [WORD, many({"type": "object"})]}},
+    "type": "object", "required": ["role"],
+    "properties": {
+        "role": {"enum": ["system", "developer", "user", "assistant", "tool"]},
+        "content": {"anyOf": [WORD, many({"type": "object"}), {"type": "null"}]}, "tool_calls": many({"type": "object"}),
+        "tool_call_id": WORD,
+    },
 }  # fmt: skip
 _STREAMED = (
     "With `stream`, `text/event-stream`: chunks as OpenAI has them, `data: [DONE]` at the end, an event with `error` instead if it fails."

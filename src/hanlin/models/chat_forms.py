@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from hanlin.models import strict_json
 from hanlin.networks.config import MAX_CONFIG_BYTES
-from hanlin.tasks.chat_form import CHATML, ROLES, ChatForm
+from hanlin.tasks.chat_form import CHATML, ROLES, ChatForm, ToolForm
 
 TEMPLATE = "chat_template.jinja"
 _CONFIG = "tokenizer_config.json"
@@ -34,7 +34,10 @@ def form_of(folder: Path, tokenizer: Tokenizer) -> ChatForm | None:
         shared = {name for name in names if not any(role in name for role in ROLES)}  # <|user|> is put together in templates
         if all(name in template for name in shared) and all(tokenizer.token_to_id(name) is not None for name in names):
             found = _SYSTEM.search(template)
-            return ChatForm(form.begin, form.marks, found[1].replace("\\n", "\n")) if found and form is CHATML else form
+            if form is not CHATML:
+                return form
+            tools: ToolForm = "hermes" if all(name in template for name in ("<tools>", "<tool_call>", "<tool_response>")) else ""
+            return ChatForm(form.begin, form.marks, found[1].replace("\\n", "\n") if found else "", tools)
     return None
 
 

@@ -10,12 +10,14 @@ import re
 from bisect import bisect_right
 from collections.abc import Container, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.alignment import Span
 from hanlin.tasks.chat_form import ROLES, ChatForm, Role
+from hanlin.tasks.chat_tools import parts_of, read_calls, uses_tools
 from hanlin.tasks.checks import check_text
+from hanlin.tasks.text import is_blank
 from hanlin.tasks.tokenizer import asking
 from hanlin.types import JsonObject, JsonValue, json_type, shorten
 
@@ -27,11 +29,22 @@ if TYPE_CHECKING:
 MAX_MESSAGES = 1000
 
 
-class Message(NamedTuple):
-    """What one said."""
+Speaker = Role | Literal["tool"]
+SPEAKERS: tuple[Speaker, ...] = (*ROLES, "tool")
 
-    role: Role
+
+class Message(NamedTuple):
+    """What one said.
+
+    Attributes:
+        calls: of tools, by the assistant: JSON text of a name and arguments each.
+        tools: that the system tells of, JSON text each.
+    """
+
+    role: Speaker
     content: str
+    calls: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
 
     def to_json(self) -> JsonObject:
         """The wire form."""
@@ -88,13 +101,21 @@ def read_messages(value: object, limits: Limits, *, index: int = 0) -> tuple[Mes
 
 
 def _message(item: object, place: int, index: int, limits: Limits) -> Message:
-    if not isinstance(item, dict) or not {"role", "content"} <= item.keys() <= {"role", "content", "name"}:
+    if not isinstance(item, dict) or not {"role", "content"} <= item.keys() <= _FIELDS:
         raise InvalidInput("invalid_messages", index=index, problem=f"message {place} is not role and content")
-    if item["role"] not in ROLES:
-        raise InvalidInput(
-            "invalid_messages", index=index, problem=f"message {place}: role {shorten(str(item['role']))} of {', '.join(ROLES)}"
-        )
-    return Message(item["role"], check_text(item["content"], index, limits))
+    role, content = item["role"], item["content"]
+    if role not in SPEAKERS:
+        raise InvalidInput("invalid_messages", index=index, problem=f"message {place}: role {shorten(str(role))} of {', '.join(SPEAKERS)}")
+    calls = read_calls(item["tool_calls"], f"message {place}", index) if item.get("tool_calls") else ()
+    if calls and role != "assistant":
+        raise InvalidInput("invalid_messages", index=index, problem=f"message {place}: tool_calls of {role}")
+    is_empty = (bool(calls) and content is None) or (isinstance(content, str) and is_blank(content))
+    if is_empty and (calls or role == "tool"):  # a call needs no words, and a tool may answer nothing
+        return Message(role, "", calls)
+    return Message(role, check_text(content, index, limits), calls)
+
+
+_FIELDS = {"role", "content", "name", "tool_calls", "tool_call_id"}
 
 
 def render(form: ChatForm, messages: Sequence[Message], *, is_asking: bool) -> _Talk:
@@ -103,13 +124,16 @@ def render(form: ChatForm, messages: Sequence[Message], *, is_asking: bool) -> _
     at = len(form.begin)
     if form.system and messages[0].role != "system" and "system" in form.marks:
         messages = [Message("system", form.system), *messages]
-    for message in messages:
-        if message.role not in form.marks:
-            raise InvalidInput("invalid_messages", index=0, problem=f"role {message.role} of {', '.join(form.marks)}")
-        before, behind = form.marks[message.role]
-        talk.parts.extend([(before, False), (message.content, True), (behind, False)])
+    if uses_tools(messages) and not form.tools:
+        raise InvalidInput("no_tool_form", index=0)
+    for place, message in enumerate(messages):
+        before, behind = _marks(form, messages, place)
+        parts = parts_of(message)
+        if message.tools and not message.content and form.system:
+            parts[0] = (form.system, True)
+        talk.parts.extend([(before, False), *parts, (behind, False)])
         start = at + len(before)
-        end = start + len(message.content)
+        end = start + sum(len(part) for part, _ in parts)
         at = end + len(behind)
         if message.role == "assistant":
             talk.answers.append((start, end))
@@ -117,6 +141,20 @@ def render(form: ChatForm, messages: Sequence[Message], *, is_asking: bool) -> _
     if is_asking:
         talk.parts.append((form.marks["assistant"][0], False))
     return talk
+
+
+def _marks(form: ChatForm, messages: Sequence[Message], place: int) -> tuple[str, str]:
+    """What stands before and behind a message: tools that answer one after the other do so in one turn of the user."""
+    role = messages[place].role
+    name = "user" if role == "tool" else role
+    if name not in form.marks:
+        raise InvalidInput("invalid_messages", index=0, problem=f"role {role} of {', '.join(form.marks)}")
+    before, behind = form.marks[name]
+    if role != "tool":
+        return before, behind
+    is_first = place == 0 or messages[place - 1].role != "tool"
+    is_last = place == len(messages) - 1 or messages[place + 1].role != "tool"
+    return before if is_first else "\n", behind if is_last else ""
 
 
 def speak(tokenizer: Tokenizer, form: ChatForm, messages: Sequence[Message], *, is_asking: bool) -> Spoken:

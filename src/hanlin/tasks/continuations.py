@@ -11,6 +11,7 @@ from hanlin.generation import FinishReason, Generated, Seen
 from hanlin.tasks.base import Limits
 from hanlin.tasks.chat import Message, read_messages
 from hanlin.tasks.chat_form import ROLES
+from hanlin.tasks.chat_tools import read_tools, with_tools
 from hanlin.tasks.checks import check_text, check_texts
 from hanlin.tasks.continued_stream import ContinuedStream
 from hanlin.tasks.detokenizing import text_after
@@ -21,9 +22,16 @@ Talk = tuple[Message, ...]
 
 _MESSAGES: JsonObject = rows({
     "type": "object", "required": ["role", "content"],
-    "properties": {"role": {"enum": [*ROLES]}, "content": TEXT, "name": {"type": "string"}}, "additionalProperties": False,
+    "properties": {
+        "role": {"enum": [*ROLES, "tool"]}, "content": {"type": ["string", "null"]}, "name": {"type": "string"},
+        "tool_calls": rows({"type": "object"}), "tool_call_id": {"type": "string"},
+    },
+    "additionalProperties": False,
 }) | {"minItems": 1}  # fmt: skip
-_TALK: JsonObject = {"type": "object", "required": ["messages"], "properties": {"messages": _MESSAGES}, "additionalProperties": False}
+_TALK: JsonObject = {
+    "type": "object", "required": ["messages"], "additionalProperties": False,
+    "properties": {"messages": _MESSAGES, "tools": rows({"type": "object"}) | {"description": "functions, as OpenAI writes them"}},
+}  # fmt: skip
 _TOKENS: JsonObject = rows({
     "type": "object", "required": ["id", "text", "logprob", "special"],
     "properties": {"id": {"type": "integer"}, "text": {"type": "string"}, "logprob": {"type": "number"}, "special": {"type": "boolean"}},
@@ -148,6 +156,7 @@ def read_inputs(inputs: JsonValue, limits: Limits) -> tuple[tuple[str, ...], tup
 def _talk(item: JsonValue, index: int, limits: Limits) -> Talk | None:
     if not isinstance(item, dict):
         return None
-    if item.keys() != {"messages"}:
-        raise InvalidInput("invalid_messages", index=index, problem="an object is {messages: [...]} and nothing else")
-    return read_messages(item["messages"], limits, index=index)
+    if item.keys() - {"tools"} != {"messages"}:
+        raise InvalidInput("invalid_messages", index=index, problem="an object is {messages: [...]} and nothing else but tools")
+    messages = read_messages(item["messages"], limits, index=index)
+    return with_tools(messages, read_tools(item["tools"], index)) if item.get("tools") is not None else messages

@@ -95,7 +95,7 @@ def check_responses_whole_and_streamed() -> None:
 def check_mistakes_have_the_clients_own_classes() -> None:
     calls = [
         (lambda: whole(max_tokens=-1), openai.UnprocessableEntityError, "invalid_parameter"),
-        (lambda: whole(tools=[{"type": "function", "function": {"name": "f"}}]), openai.UnprocessableEntityError, "field_not_taken"),
+        (lambda: whole(tools=[{"type": "function", "function": {"name": "f"}}]), openai.UnprocessableEntityError, "no_tool_form"),
         (lambda: client().chat.completions.create(model="none-such", messages=TALK), openai.NotFoundError, "endpoint_not_found"),
         (lambda: client().chat.completions.create(model="none-such", messages=TALK, stream=True), openai.NotFoundError,
          "endpoint_not_found"),
