@@ -134,6 +134,35 @@ def test_others_go_on_while_a_long_row_is_read(monkeypatch: pytest.MonkeyPatch) 
     assert told == [[1]] * 6 + [[1, 2]]  # 50 tokens are seven pieces, and the last of them writes
 
 
+def test_a_short_row_does_not_wait_for_the_end_of_a_long_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(continuous, "PIECE", 8)
+    asked = GenerationSettings(max_new_tokens=30, stop_ids=())
+    batch = ContinuousBatch(step_model(network("llama")), failed=failed)
+    batch.admit(0, [5, 6], asked)
+    batch.turn()
+    for number, row in enumerate([LONG[:40], [7], [8, 9]], 1):
+        batch.admit(number, row, asked)
+    told = [{delta.number for delta in batch.turn()} for _ in range(6)]
+    assert told == [{0}, {0, 2, 3}, *[{0, 2, 3}] * 3, {0, 1, 2, 3}]
+
+
+def test_who_begins_like_a_row_that_is_being_read_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(continuous, "ALONE", 16)
+    monkeypatch.setattr(continuous, "PIECE", 16)
+    model, asked = network("llama"), GenerationSettings(max_new_tokens=3, stop_ids=())
+    batch, heard = ContinuousBatch(step_model(model), kept_tokens=500, failed=failed), {number: Heard() for number in range(3)}
+    rows = [LONG, [*LONG[:45], 9, 9], [*reversed(LONG)]]
+    batch.admit(0, rows[0], asked)
+    listen(batch, heard)
+    for number in (1, 2):
+        batch.admit(number, rows[number], asked)
+    while batch.num_rows:
+        listen(batch, heard)
+    assert [each.last.num_cached for each in heard.values() if each.last] == [0, 45, 0]
+    for number, row in enumerate(rows):
+        assert_alike(heard[number], generate(step_model(model), [row], [asked])[0])
+
+
 @pytest.mark.parametrize("kind", CONTINUING)
 def test_what_was_read_is_not_read_again(kind: str) -> None:
     model, asked = network(kind), GenerationSettings(max_new_tokens=8, tells=True)

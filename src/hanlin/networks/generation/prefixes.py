@@ -28,9 +28,9 @@ class Prefixes:
         """How many of the row's first tokens need not be read again, and the state behind them; never all: the last must be scored."""
         best, key = MIN_TOKENS - 1, None
         for kept in self._kept:
-            common = min(_common(kept, row), len(row) - 1)
-            if common > best and self._kept[kept].first(common) is not None:
-                best, key = common, kept
+            alike = min(common(kept, row), len(row) - 1)
+            if alike > best and self._kept[kept].first(alike) is not None:
+                best, key = alike, kept
         if key is None:
             return None
         self._kept.move_to_end(key)
@@ -57,7 +57,7 @@ class Prefixes:
         self.num_tokens -= len(key)
 
 
-def _common(kept: Sequence[int], row: Sequence[int]) -> int:
+def common(kept: Sequence[int], row: Sequence[int]) -> int:
     """How many tokens two rows begin with alike."""
     length = min(len(kept), len(row))
     differs = np.flatnonzero(np.array(kept[:length]) != np.array(row[:length]))
