@@ -124,6 +124,27 @@ def test_hostile_text_is_shown_and_does_nothing(page, visit, port) -> None:
     visit.check()
 
 
+def test_tools_are_told_of_called_and_answered(page, visit, port) -> None:
+    tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object"}}}
+    called = '<tool_call>\n{"name": "weather", "arguments": {"city": "<b>Paris"}}\n</tool_call>'
+    page.locator("#how summary").click()
+    page.get_by_label("Tools it may call").fill("{}")
+    assert page.get_by_label("Tools it may call").evaluate("field => field.validationMessage") == "This is no JSON list."
+    page.get_by_label("Tools it may call").fill(json.dumps([tool]))
+    send(page, called[::-1])
+    expect(page.locator(".tool-call pre")).to_have_text('weather({"city": "<b>Paris"})')
+    expect(page.locator("#side-first .turn-note")).to_contain_text("ended by calling a tool")
+    page.get_by_label("What the tool answers").fill("rain")
+    page.get_by_label("What the tool answers").press("Enter")
+    expect(page.locator("#side-first .written").nth(1)).to_have_text("niar")
+    (_, first, _), (_, second, _) = port.scribe.asked
+    assert first["tools"] == [tool]
+    told, answered = second["messages"][1:]
+    assert (told["role"], told["content"], answered["role"], answered["content"]) == ("assistant", None, "tool", "rain")
+    assert [call["function"]["name"] for call in told["tool_calls"]] == ["weather"]
+    visit.check()
+
+
 def test_errors_stand_where_the_answer_would_and_the_talk_forgets_them(page, visit, port) -> None:
     port.failure = InvalidInput("console_task_not_shown")
     send(page, "no")

@@ -5,7 +5,7 @@
   const form = document.getElementById("write");
   const said = document.getElementById("said");
   const [send, stop, anew] = ["send", "stop", "anew"].map((id) => document.getElementById(id));
-  const { kind, beside, schema, form: answerForm } = form.elements;
+  const { kind, beside, schema, tools, form: answerForm } = form.elements;
   const words = JSON.parse(form.dataset.words);
   const NEAR = 40; // pixels from the end of a log within which it follows what is written
   let running = null; // AbortController of what is being written
@@ -23,15 +23,22 @@
     begin(endpoint) {
       this.endpoint = endpoint;
       this.turns = [];
+      this.last = null; // the answer whose tools wait for theirs
       this.title.textContent = endpoint;
       this.section.hidden = !endpoint;
       this.log.replaceChildren();
       this.chances.replaceChildren();
     }
 
+    // What the next call tells beside the turns before.
+    next(text) {
+      return [...(this.last?.answers || []), ...(text.trim() ? [{ role: "user", content: text }] : [])];
+    }
+
     async write(text, signal) {
       const turns = this.turns; // a new talk may have begun when this answer ends
-      const call = WritingCall.make(form, this.endpoint, turns, text);
+      const told = this.next(text);
+      const call = WritingCall.make(form, this.endpoint, [...turns, ...told], text);
       const turn = new WritingTurn(this.log, this.chances, words, text);
       this.log.scrollTop = this.log.scrollHeight;
       try {
@@ -46,8 +53,10 @@
         if (error.name === "AbortError") turn.end(words.stopped);
         else turn.fail(error instanceof WritingCall.Refused ? error.message : words.broken, error.next);
       }
-      const isKept = turn.hasEnded || (signal.aborted && turn.text);
-      if (isKept) turns.push({ role: "user", content: text }, { role: "assistant", content: turn.text });
+      const isKept = turn.hasEnded || (signal.aborted && turn.text && !turn.tools.size);
+      if (!isKept || turns !== this.turns) return;
+      turns.push(...told, turn.message);
+      this.last = turn;
     }
   }
 
@@ -57,27 +66,35 @@
     running?.abort();
     sides[0].begin(form.dataset.endpoint);
     sides[1].begin(beside.value);
+    fit();
     document.getElementById("sides").classList.toggle("is-two", Boolean(beside.value));
     for (const box of form.querySelectorAll("[data-label]")) box.hidden = box.dataset.label !== kind.value;
     showCode();
   }
 
-  // Shows what the choices ask for, and whether the schema is one.
+  // Shows what the choices ask for, and whether what must be JSON is.
   function fit() {
     for (const side of sides) side.chances.hidden = !form.elements.chances.checked;
     document.getElementById("schema-box").hidden = answerForm.value !== "json_schema";
-    let problem = "";
+    check(schema, answerForm.value === "json_schema", () => true, words.wrong_schema);
+    check(tools, kind.value === "chat" && tools.value.trim(), Array.isArray, words.wrong_tools);
+  }
+
+  // Whether the field holds JSON that `isRight`, where it is wanted; what is wrong is told where it stands.
+  function check(field, isWanted, isRight, problem) {
+    let isWrong = false;
     try {
-      if (answerForm.value === "json_schema") JSON.parse(schema.value);
+      isWrong = Boolean(isWanted) && !isRight(JSON.parse(field.value));
     } catch {
-      problem = words.wrong_schema;
+      isWrong = true;
     }
-    schema.setCustomValidity(problem);
+    field.setCustomValidity(isWrong ? problem : "");
   }
 
   function showCode() {
-    if (!schema.validity.valid) return;
-    const call = WritingCall.make(form, form.dataset.endpoint, sides[0].turns, said.value || "…");
+    if (!schema.validity.valid || !tools.validity.valid) return;
+    const turns = [...sides[0].turns, ...sides[0].next(said.value || "…")];
+    const call = WritingCall.make(form, form.dataset.endpoint, turns, said.value || "…");
     for (const [name, text] of Object.entries(WritingCall.codeOf(kind.value, form.dataset.base, call))) {
       document.getElementById(`code-${name}`).textContent = text;
       document.querySelector(`[data-of="code-${name}"]`).dataset.copy = text;
@@ -91,12 +108,13 @@
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (running || !said.value.trim()) return;
     const text = said.value;
+    const asked = sides.filter((side) => side.endpoint && side.next(text).length);
+    if (running || !asked.length) return;
     const mine = (running = new AbortController());
     if (kind.value === "chat") said.value = "";
     showRunning(true);
-    await Promise.all(sides.filter((side) => side.endpoint).map((side) => side.write(text, mine.signal)));
+    await Promise.all(asked.map((side) => side.write(text, mine.signal)));
     running = null;
     const wasHere = document.activeElement === stop || document.activeElement === document.body;
     showRunning(false);
@@ -121,6 +139,5 @@
     fit();
     showCode();
   });
-  fit();
   begin();
 })();

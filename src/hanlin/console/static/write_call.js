@@ -7,7 +7,7 @@ const WritingCall = (() => {
   const OURS = ["repetition_penalty"]; // fields that OpenAI's client does not know
   const PATHS = { chat: "/v1/chat/completions", text: "/v1/completions" };
 
-  // The fields that say how it is written. Throws a SyntaxError for a schema that is no JSON.
+  // The fields that say how it is written. Here and in `make` what is no JSON throws a SyntaxError.
   function settingsOf(form, kind) {
     const fields = form.elements;
     const call = {};
@@ -26,12 +26,12 @@ const WritingCall = (() => {
     return call;
   }
 
-  // The whole call for what was said after the turns before it.
+  // The whole call: of a talk its turns, of a text what was said.
   function make(form, model, turns, said) {
     const kind = form.elements.kind.value;
-    const system = form.elements.system.value;
-    const messages = [...(system.trim() ? [{ role: "system", content: system }] : []), ...turns, { role: "user", content: said }];
-    const asked = kind === "chat" ? { messages } : { prompt: said };
+    const { system, tools } = form.elements;
+    const messages = [...(system.value.trim() ? [{ role: "system", content: system.value }] : []), ...turns];
+    const asked = kind === "chat" ? { messages, ...(tools.value.trim() ? { tools: JSON.parse(tools.value) } : {}) } : { prompt: said };
     return { model, ...asked, ...settingsOf(form, kind), stream: true, stream_options: { include_usage: true } };
   }
 

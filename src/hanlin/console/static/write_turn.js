@@ -40,7 +40,7 @@ const WritingTurn = (() => {
       this.words = words;
       this.chances = chances;
       this.text = "";
-      this.tools = new Map(); // by index: { name, arguments, box }
+      this.tools = new Map(); // by index: { id, name, arguments, box, answer }
       this.tokens = []; // drawn, with their chances
       this.finish = this.usage = null;
       this.hasEnded = false;
@@ -48,7 +48,7 @@ const WritingTurn = (() => {
       this.first = this.last = 0;
       const box = add(log, "article", "turn");
       add(box, "h3", "sr", words.you);
-      add(box, "p", "said", said);
+      if (said) add(box, "p", "said", said);
       add(box, "h3", "sr", words.answer);
       this.box = add(box, "div", "written-box");
       this.written = add(this.box, "p", "written");
@@ -132,10 +132,13 @@ const WritingTurn = (() => {
     #call(call) {
       this.#mark();
       if (!this.tools.has(call.index)) {
-        this.tools.set(call.index, { name: "", arguments: "", box: null });
         const figure = add(this.box, "figure", "tool-call");
         add(figure, "figcaption", "", this.words.tool);
-        this.tools.get(call.index).box = add(figure, "pre", "code");
+        const box = add(figure, "pre", "code");
+        const label = add(figure, "label", "", this.words.tool_answer);
+        const answer = add(label, "input", "");
+        answer.type = "text";
+        this.tools.set(call.index, { id: call.id, name: "", arguments: "", box, answer });
         this.note.before(figure);
       }
       const tool = this.tools.get(call.index);
@@ -162,6 +165,19 @@ const WritingTurn = (() => {
         parts.push(filled(this.words.tokens, { read, written }));
       }
       return parts.join(" · ");
+    }
+
+    // The turn as the next call tells it.
+    get message() {
+      const calls = [...this.tools.values()].map((tool) => {
+        return { id: tool.id, type: "function", function: { name: tool.name, arguments: tool.arguments } };
+      });
+      return { role: "assistant", content: this.text || !calls.length ? this.text : null, ...(calls.length ? { tool_calls: calls } : {}) };
+    }
+
+    // What the visitor says that its tools answered, as messages.
+    get answers() {
+      return [...this.tools.values()].map((tool) => ({ role: "tool", tool_call_id: tool.id, content: tool.answer.value }));
     }
 
     // It is over; `why` is a word of its own for an end that the model did not choose.
