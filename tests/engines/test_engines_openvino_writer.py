@@ -270,3 +270,11 @@ def test_a_model_without_a_tokenizer_is_held_to_no_form(llama: OpenvinoWriter) -
     with pytest.raises(InvalidInput) as caught:
         llama.admit(1, [5], greedy(4, constraint=Constraint("regex", "a")))
     assert caught.value.code == "constraint_refused"
+
+
+def test_a_server_warms_it_up_although_it_has_no_beams(speller: tuple[OpenvinoWriter, Tokenizer]) -> None:
+    from hanlin.serving.loading import _warm_up_writing
+
+    session, _ = speller
+    _warm_up_writing(session, [5, 6, 7])
+    assert session._batch.num_rows == 0

@@ -16,7 +16,7 @@ import numpy as np
 
 from hanlin.engines.base import ENGINES, Floats, Ids, Session, WritingSession, load_variant, max_batch_rows
 from hanlin.engines.sharing import Seat, SharedSession, load_shared
-from hanlin.errors import EngineFailed, HanlinError
+from hanlin.errors import EngineFailed, HanlinError, InvalidInput
 from hanlin.generation import GenerationSettings
 from hanlin.networks.head import Head
 from hanlin.serving import confinement
@@ -122,6 +122,9 @@ def _warm_up_writing(session: WritingSession, row: list[int]) -> None:
             session.generate([row] * count, [GenerationSettings(max_new_tokens=4, num_beams=beams)] * count)
         except EngineFailed as error:
             raise EngineFailed("warm_up_failed", details=error.details) from error
+        except InvalidInput as error:
+            if error.code != "setting_not_served":  # an engine without beams says so to whoever asks for them
+                raise
 
 
 def describe(loaded: Loaded, *, version: str, variant: str) -> ReplicaInfo:
