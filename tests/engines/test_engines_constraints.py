@@ -17,6 +17,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from hanlin.engines import load_variant
 from hanlin.engines.base import StreamingSession, WritingSession
 from hanlin.engines.constraints import Constraints
+from hanlin.engines.json_schemas import plainer
 from hanlin.errors import InvalidInput
 from hanlin.generation import Constraint, ConstraintKind, Generated, GenerationSettings
 from hanlin.networks.config import NetworkConfig
@@ -88,6 +89,13 @@ SCHEMAS: list[Any] = [
     {"type": "object", "required": ["k"], "properties": {"k": {"type": ["boolean", "null"]}}, "additionalProperties": False},
     {"title": "t", "description": "d", "default": 1, "examples": [2], "$comment": "c", "type": "integer", "minimum": 0, "maximum": 9},
     {"properties": {"a": {"type": "boolean"}}, "required": ["a"], "type": "object", "additionalProperties": False, "minProperties": 1},
+    {
+        "$defs": {"cat": closed(kind={"const": "cat"}, lives={"enum": [1, 7, 9]}), "dog": closed(kind={"const": "dog"})},
+        "discriminator": {"propertyName": "kind"}, "oneOf": [{"$ref": "#/$defs/cat"}, {"$ref": "#/$defs/dog"}, {"type": "null"}],
+    },
+    {"type": "array", "items": {"type": "boolean"}, "uniqueItems": False, "maxItems": 2, "unevaluatedItems": True, "not": False},
+    {**closed(uniqueItems={"const": False}, format={"enum": ["password"]}), "dependentRequired": {}, "propertyNames": {"type": "string"}},
+    {"oneOf": [{"type": "boolean"}], "if": {"type": "null"}, "contains": {"type": "null"}, "minContains": 0},
 ]  # fmt: skip
 
 
@@ -212,6 +220,19 @@ def test_a_form_wins_over_all_other_rules(folder: Path, session: WritingSession,
     assert jsonschema_rs.validator_for(POINT).is_valid(json.loads(text_of(folder, Generated(found.ids[behind:], "stop"))))
 
 
+def test_what_a_schema_allows_stays_the_same() -> None:
+    data = {"properties": {"not": {"const": {"not": False, "uniqueItems": False}}, "if": {"enum": [{"if": 1}]}}, "default": {"if": 1}}
+    assert json.loads(plainer(json.dumps(data))) == data  # names and data are no keywords
+    kept = {"not": {}, "uniqueItems": True, "if": {}, "then": {}, "contains": {}, "minContains": False, "format": "date", "oneOf": [{}, {}]}
+    assert json.loads(plainer(json.dumps(kept))) == kept
+    nested = {
+        "$defs": {"a/b": {"$ref": "#/$defs/c"}, "c": {}},
+        "oneOf": [{"$ref": "#/$defs/a~1b"}, {"$ref": "#/$defs/nope"}, {"$ref": "x"}],
+    }
+    assert json.loads(plainer(json.dumps(nested))) == nested
+    assert plainer("true") == "{}"
+
+
 REFUSED: list[tuple[ConstraintKind, str, str]] = [
     ("json_schema", '{"type": "array", "uniqueItems": true}', "uniqueItems"),
     ("json_schema", '{"not": {"type": "string"}}', "not"),
@@ -230,6 +251,10 @@ REFUSED: list[tuple[ConstraintKind, str, str]] = [
     ("json_schema", "{", "JSON"),
     ("json_schema", "[" * 100_000, "JSON"),
     ("json_schema", '{"items": ' * 150 + "{}" + "}" * 150, "nested"),
+    ("json_schema", '{"const": "\\ud800"}', "surrogate"),
+    ("json_schema", '{"const": "\ud800"}', "surrogate"),
+    ("regex", "a\ud800", "surrogate"),
+    ("lark", 'start: "\ud800"', "surrogate"),
     ("regex", "(?<=a)b", "look-behind"),
     ("regex", "(a)\\1", "backreferences are not"),
     ("regex", "[", "unclosed"),

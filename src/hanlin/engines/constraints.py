@@ -7,7 +7,6 @@ engine that takes masks can use it.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from hanlin.engines.base import import_extra
+from hanlin.engines.json_schemas import plainer
 from hanlin.errors import InvalidInput
 from hanlin.generation import Constraint
 from hanlin.networks.generation.form import Bits, Form
@@ -34,7 +34,6 @@ _LIMITS = {
 }
 # Between two parts of a document: nothing, a space, or a new line with its indentation; else a model may write spaces for ever.
 _JSON = {"whitespace_pattern": r"(\n {0,20}| )", "whitespace_flexible": True, "lenient": False, "coerce_one_of": False}
-_SAFE_DEPTH = 100  # of a schema
 _MAX_REASON = 120  # characters: some reasons repeat what they are about
 
 
@@ -139,8 +138,11 @@ def _thread_with_stack() -> ThreadPoolExecutor:
 
 
 def _compile(library: Any, tokenizer: Any, constraint: Constraint) -> Any:
-    grammar, limits = _grammar(library, constraint), library.LLParserLimits(**_LIMITS)
-    matcher = library.LLMatcher(tokenizer, grammar, log_level=0, limits=limits)
+    try:
+        grammar, limits = _grammar(library, constraint), library.LLParserLimits(**_LIMITS)
+        matcher = library.LLMatcher(tokenizer, grammar, log_level=0, limits=limits)
+    except ValueError as error:
+        raise refused("it cannot be read", details=str(error)) from error
     if not matcher.is_error():
         matcher.compute_bitmask()  # forms of which there is none, or that take too much work, show here
     if matcher.is_error():
@@ -153,31 +155,23 @@ def _compile(library: Any, tokenizer: Any, constraint: Constraint) -> Any:
 def _grammar(library: Any, constraint: Constraint) -> str:
     make = library.LLMatcher
     if constraint.kind == "regex":
-        return str(make.grammar_from_regex(constraint.text))
+        return str(make.grammar_from_regex(_whole(constraint.text)))
     if constraint.kind == "lark":
-        return str(make.grammar_from_lark(constraint.text))
+        return str(make.grammar_from_lark(_whole(constraint.text)))
     text = '{"type": "object"}' if constraint.kind == "json_object" else constraint.text
     try:
-        schema = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise refused("the schema is not JSON", details=str(error)) from error
-    _check_schema(schema)
-    return str(make.grammar_from_json_schema("{}" if schema is True else text, overrides=_JSON))
+        schema = plainer(text)
+    except ValueError as error:
+        raise refused(str(error)) from error
+    return str(make.grammar_from_json_schema(_whole(schema), overrides=_JSON))
 
 
-def _check_schema(schema: object) -> None:
-    if schema is not True and not isinstance(schema, dict):
-        raise refused("a schema is an object, or true")
-    if isinstance(schema, dict) and "x-guidance" in schema:
-        raise refused("x-guidance is no keyword of JSON Schema")
-    level = [schema]
-    for _ in range(_SAFE_DEPTH):
-        level = [
-            part for value in level if isinstance(value, dict | list) for part in (value.values() if isinstance(value, dict) else value)
-        ]
-        if not level:
-            return
-    raise refused(f"the schema is nested more than {_SAFE_DEPTH} levels deep")
+def _whole(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise refused("it holds half of a surrogate pair") from error
+    return text
 
 
 def refused(reason: str, *, details: str = "") -> InvalidInput:
