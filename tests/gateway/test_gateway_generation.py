@@ -484,8 +484,11 @@ def test_a_wrong_message_is_refused_by_name(more: dict, code: str) -> None:
 
 @pytest.mark.parametrize(
     ("inputs", "parameters"),
-    [(["a", "b"], {}), ("a", {"num_return_sequences": 2}), ("a", {"return_full_text": True}), ("a", {"score": True})],
-)
+    [
+        (["a", "b"], {}), ("a", {"num_return_sequences": 2}), ("a", {"return_full_text": True}), ("a", {"score": True}),
+        ("a", {"likeliest": 2}),
+    ],
+)  # fmt: skip
 def test_a_stream_is_of_one_answer(inputs: object, parameters: dict) -> None:
     with pytest.raises(InvalidInput) as refused:
         streamed("poet", inputs, parameters)

@@ -17,7 +17,7 @@ from hanlin.engines.fake import FakeBehaviour, FakeStreamer
 from hanlin.generation import Delta, Generated, GenerationSettings
 from hanlin.serving.batcher import Batcher
 from hanlin.serving.engine_queue import EngineQueue
-from hanlin.serving.generation_queue import AT_ONCE, GenerationQueue
+from hanlin.serving.generation_queue import GenerationQueue
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.replica import Replica
 from hanlin.serving.turns import Turns
@@ -256,9 +256,8 @@ async def test_steps_and_rows_take_turns() -> None:
         caller.call(number, "w2 w3", max_new_tokens=20, key=f"k{number % 3}")
     for number in range(100, 120):
         caller.call(number, "w4 w5", is_streamed=False, max_new_tokens=20, **{"reads": 1} if number % 2 else {"num_beams": 2})
-    began = asyncio.get_running_loop().time()
     await until(lambda: {101, 100} & caller.replies.keys())
-    assert asyncio.get_running_loop().time() - began < 1.9, "steps starve"
+    assert set(range(40)) - caller.replies.keys(), "steps starve until no row is left"
     await until(lambda: len(caller.replies) == 60)
     await caller.end()
     assert all(isinstance(reply, Answer) for (reply,) in caller.replies.values())
@@ -393,4 +392,3 @@ async def test_every_call_ends_once_whatever_happens(seed: int) -> None:
             assert sum(part.written for part in caller.parts[number]) == reply.written
     codes = {caller.code(number) for number in caller.replies.keys() - set(answered)}
     assert codes <= {"engine_step_failed", "deadline_exceeded"}
-    assert AT_ONCE > 1

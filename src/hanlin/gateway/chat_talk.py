@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hanlin.gateway.generation_fields import content, wrong_message
+from hanlin.gateway.generation_fields import content, role_of, wrong_message
 from hanlin.types import JsonObject, JsonValue, json_type, shorten
 
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
@@ -23,9 +23,7 @@ def _message(message: JsonValue, where: str, seen: list[str]) -> JsonObject:
     for name in message:
         if name not in _FIELDS:
             raise wrong_message(f"{where}: there is no {shorten(name)}")
-    role = message.get("role")
-    if not isinstance(role, str) or role not in _ROLES:
-        raise wrong_message(f"{where}: role {shorten(role) if isinstance(role, str) else json_type(role)} of {', '.join(_ROLES)}")
+    role = role_of(message, [*_ROLES], where)
     for name in _NULL:
         if message.get(name):
             raise wrong_message(f"{where}: {name} is not read here")

@@ -15,7 +15,7 @@ from hanlin.gateway.fields import flag, integer, text, untaken
 from hanlin.gateway.generation_fields import MAX_LIKELIEST, MAX_SEQUENCES, SAMPLING, TASK, form, ignored, length, sampling, stops
 from hanlin.types import JsonObject, JsonValue
 
-MAX_TOKENS = 16
+USUAL_TOKENS = 16
 _IGNORED = ("user",)
 _FIELDS = (
     "model", "prompt", "max_tokens", "n", "best_of", "stop", "echo", "logprobs", "stream", "stream_options", "response_format", "suffix",
@@ -39,7 +39,7 @@ def read_completion(body: bytes, _: str) -> Ask:
     if is_echoed and chances:
         raise InvalidInput("invalid_parameter", name="echo", expected="false beside logprobs", found="true")
     parameters = (
-        {"max_new_tokens": MAX_TOKENS} | sampling(value) | length(value, "max_tokens") | stops(value, "stop")
+        {"max_new_tokens": USUAL_TOKENS} | sampling(value) | length(value, "max_tokens") | stops(value, "stop")
         | form(value.get("response_format"), "response_format") | chances | ({"num_return_sequences": count} if count > 1 else {})
         | ({"return_full_text": True} if is_echoed else {})
     )  # fmt: skip

@@ -7,19 +7,15 @@ from dataclasses import dataclass, field
 from typing import cast
 from uuid import uuid4
 
-import msgspec
-
 from hanlin.errors import HanlinError
 from hanlin.gateway.continued_rows import details_of, log_of, piece_of, rows_of, usage_of, written_of
 from hanlin.gateway.dataplane import Outcome
 from hanlin.gateway.door import Framed
 from hanlin.gateway.events import DONE, event, raw_event
-from hanlin.gateway.generation_fields import Lines, told_ignored
+from hanlin.gateway.generation_fields import Lines, framed, told_ignored
 from hanlin.gateway.responses import error_body
 from hanlin.serving.wire import Part
 from hanlin.types import JsonObject, JsonValue
-
-_JSON: Lines = [(b"content-type", b"application/json")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +46,7 @@ class Completion:
             self.choice(place, row["generated_text"], details_of(row), row["finish_reason"]) for place, row in enumerate(rows)
         ]
         told = {**self.head(), "choices": choices, "usage": usage_of(outcome.tokens // self.count, written_of(rows))}
-        return Framed(msgspec.json.encode(told), [*_JSON, *told_ignored(self.ignored)])
+        return framed(told, self.ignored)
 
     def head(self) -> JsonObject:
         """What every answer and every chunk begins with."""

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
+import msgspec
+
 from hanlin.errors import InvalidInput
+from hanlin.gateway.door import Framed
 from hanlin.gateway.fields import integer, number
 from hanlin.types import JsonObject, JsonValue, json_type, shorten
 
@@ -98,6 +101,11 @@ def told_ignored(names: Sequence[str]) -> Lines:
     return [(b"x-hanlin-ignored", ", ".join(dict.fromkeys(names)).encode())] if names else []
 
 
+def framed(told: JsonObject, names: Sequence[str]) -> Framed:
+    """A whole answer, and what was ignored."""
+    return Framed(msgspec.json.encode(told), [(b"content-type", b"application/json"), *told_ignored(names)])
+
+
 def content(value: JsonValue, where: str, kinds: Sequence[str] = ("text",), seen: list[str] | None = None) -> str:
     """What a message says: a text, or parts of texts, line by line.
 
@@ -128,6 +136,14 @@ def _part(part: JsonValue, where: str, kinds: Sequence[str], seen: list[str] | N
         if seen is not None and part[name] not in (None, []):
             seen.append(name)
     return cast("str", part["text"])
+
+
+def role_of(message: JsonObject, roles: Sequence[str], where: str) -> str:
+    """Who says a message. Raises InvalidInput (`invalid_messages`) for none of `roles`."""
+    role = message.get("role")
+    if not isinstance(role, str) or role not in roles:
+        raise wrong_message(f"{where}: role {shorten(role) if isinstance(role, str) else json_type(role)} of {', '.join(roles)}")
+    return role
 
 
 _OF_PARTS = ("cache_control", "citations", "annotations", "logprobs", "prompt_cache_breakpoint")

@@ -24,7 +24,7 @@ def streamed(endpoint: str, inputs: JsonValue, parameters: JsonObject) -> Ask:
     is_talk = isinstance(inputs, list) and bool(inputs) and isinstance(inputs[0], dict) and "role" in inputs[0]
     if isinstance(inputs, list) and not is_talk:
         raise InvalidInput("invalid_parameter", name="stream", expected="false where inputs is a list", found="true")
-    for name, only in (("num_return_sequences", 1), ("return_full_text", False), ("score", False)):
+    for name, only in (("num_return_sequences", 1), ("return_full_text", False), ("score", False), ("likeliest", 0)):
         if parameters.get(name) not in (None, only):
             raise InvalidInput("invalid_parameter", name="stream", expected=f"false beside {name}", found="true")
     return Ask(endpoint, inputs, parameters, TASK, stream=HubStream())

@@ -10,9 +10,9 @@ from hanlin.gateway import generation_operations as operations
 from hanlin.gateway import strict_json
 from hanlin.gateway.door import Ask, Door, Manner
 from hanlin.gateway.fields import flag, text, untaken
-from hanlin.gateway.generation_fields import TASK, content, form, ignored, length, sampling, stops, wrong_message
+from hanlin.gateway.generation_fields import TASK, content, form, ignored, length, role_of, sampling, stops, wrong_message
 from hanlin.gateway.messages_wire import Reply, ReplyStream, message_error, write_count
-from hanlin.types import JsonObject, JsonValue, json_type, shorten
+from hanlin.types import JsonObject, JsonValue, json_type
 
 _IGNORED = ("metadata", "service_tier", "cache_control", "inference_geo", "speed", "diagnostics", "user_profile_id", "workspace_id")
 _UNTAKEN = ("container", "mcp_servers", "context_management")
@@ -62,10 +62,7 @@ def _message(message: JsonValue, where: str, seen: list[str]) -> JsonObject:
         raise wrong_message(f"{where} is {json_type(message)}, not an object")
     if message.keys() != {"role", "content"}:
         raise wrong_message(f"{where} is not role and content")
-    role = message["role"]
-    if role not in _ROLES:
-        raise wrong_message(f"{where}: role {shorten(role) if isinstance(role, str) else json_type(role)} of {', '.join(_ROLES)}")
-    return {"role": role, "content": content(message["content"], where, seen=seen)}
+    return {"role": role_of(message, _ROLES, where), "content": content(message["content"], where, seen=seen)}
 
 
 def _check_thought(value: JsonValue) -> None:

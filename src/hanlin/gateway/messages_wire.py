@@ -13,13 +13,12 @@ from hanlin.gateway.continued_rows import piece_of, rows_of
 from hanlin.gateway.dataplane import Outcome
 from hanlin.gateway.door import Framed
 from hanlin.gateway.events import event, raw_event
-from hanlin.gateway.generation_fields import Lines, told_ignored
+from hanlin.gateway.generation_fields import Lines, framed, told_ignored
 from hanlin.gateway.responses import error_body
 from hanlin.gateway.status import http_status
 from hanlin.serving.wire import Part
 from hanlin.types import JsonObject, JsonValue
 
-_JSON: Lines = [(b"content-type", b"application/json")]
 _TYPES = {
     "InvalidInput": "invalid_request_error", "Unauthenticated": "authentication_error", "PermissionDenied": "permission_error",
     "NotFound": "not_found_error", "QuotaExceeded": "rate_limit_error", "Overloaded": "rate_limit_error", "NotReady": "overloaded_error",
@@ -52,7 +51,7 @@ class Reply:
         row = rows_of(outcome)[0]
         content: list[JsonValue] = [{"type": "text", "text": row["generated_text"]}]
         told = self.message(content, _end_of(row), read=outcome.tokens, written=cast("int", row["num_tokens"]))
-        return Framed(msgspec.json.encode(told), [*_JSON, *told_ignored(self.ignored)])
+        return framed(told, self.ignored)
 
     def message(self, content: list[JsonValue], end: JsonObject, *, read: int, written: int) -> JsonObject:
         """The whole of an answer."""

@@ -10,7 +10,7 @@ from hanlin.gateway import generation_operations as operations
 from hanlin.gateway import strict_json
 from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.fields import choice, flag, integer, text, untaken
-from hanlin.gateway.generation_fields import MAX_LIKELIEST, TASK, content, form, ignored, length, sampling, wrong_message
+from hanlin.gateway.generation_fields import MAX_LIKELIEST, TASK, content, form, ignored, length, role_of, sampling, wrong_message
 from hanlin.gateway.responses_wire import Answer, AnswerStream
 from hanlin.types import JsonObject, JsonValue, json_type, shorten
 
@@ -68,10 +68,7 @@ def _message(item: JsonValue, where: str, seen: list[str]) -> JsonObject:
     for name in item:
         if name not in ("type", "role", "content", "id", "status", "phase"):
             raise wrong_message(f"{where}: there is no {shorten(name)}")
-    role = item.get("role")
-    if not isinstance(role, str) or role not in _ROLES:
-        raise wrong_message(f"{where}: role {shorten(role) if isinstance(role, str) else json_type(role)} of {', '.join(_ROLES)}")
-    return {"role": _ROLES[role], "content": content(item.get("content"), where, kinds=_PARTS, seen=seen)}
+    return {"role": _ROLES[role_of(item, [*_ROLES], where)], "content": content(item.get("content"), where, kinds=_PARTS, seen=seen)}
 
 
 def _text(value: JsonValue, seen: list[str]) -> tuple[JsonObject, JsonObject]:

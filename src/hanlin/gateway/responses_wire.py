@@ -14,12 +14,11 @@ from hanlin.gateway.continued_rows import chances, details_of, piece_of, rows_of
 from hanlin.gateway.dataplane import Outcome
 from hanlin.gateway.door import Framed
 from hanlin.gateway.events import event
-from hanlin.gateway.generation_fields import Lines, told_ignored
+from hanlin.gateway.generation_fields import Lines, framed, told_ignored
 from hanlin.gateway.responses import error_body
 from hanlin.serving.wire import Part
 from hanlin.types import JsonObject, JsonValue
 
-_JSON: Lines = [(b"content-type", b"application/json")]
 _STATUSES = {"length": "incomplete", "stop": "completed"}
 
 
@@ -45,15 +44,15 @@ class Answer:
         row = rows_of(outcome)[0]
         status = _STATUSES[str(row["finish_reason"])]
         item = self.item(status, [self.content(row["generated_text"], chances(details_of(row)) if self.has_chances else [])])
-        told = self.response(status, [item], read=outcome.tokens, written=cast("int", row["num_tokens"]))
-        return Framed(msgspec.json.encode(told), [*_JSON, *told_ignored(self.ignored)])
+        told = self.response(status, [item], read=outcome.tokens, cached=outcome.cached, written=cast("int", row["num_tokens"]))
+        return framed(told, self.ignored)
 
-    def response(self, status: str, output: list[JsonValue], *, read: int | None = None, written: int = 0) -> JsonObject:
-        """The whole object. `read`: tokens; None: not known yet."""
+    def response(self, status: str, output: list[JsonValue], *, read: int | None = None, cached: int = 0, written: int = 0) -> JsonObject:
+        """The whole object. `read`: tokens; None: not known yet. `cached`: those of them that were known."""
         usage: JsonValue = None
         if read is not None:
             usage = {
-                "input_tokens": read, "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0}, "output_tokens": written,
+                "input_tokens": read, "input_tokens_details": {"cached_tokens": cached, "cache_write_tokens": 0}, "output_tokens": written,
                 "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": read + written,
             }  # fmt: skip
         return {
@@ -113,7 +112,7 @@ class AnswerStream:
         text = "".join(self._texts)
         content = Answer.content(text, self._chances)
         item = self._answer.item(self._status, [content])
-        told = self._answer.response(self._status, [item], read=outcome.tokens, written=self._written)
+        told = self._answer.response(self._status, [item], read=outcome.tokens, cached=outcome.cached, written=self._written)
         return b"".join([
             self._event("response.output_text.done", **self._place, text=text, logprobs=self._chances),
             self._event("response.content_part.done", **self._place, part=content),

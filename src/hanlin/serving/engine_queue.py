@@ -52,8 +52,7 @@ class EngineQueue:
         self.counters = Counters()
         self.clock = clock
         self._turns = turns or Turns()
-        self._again = self.pump  # one object: it is told apart by it
-        self._turns.join(self._again)
+        self._turns.join(self.pump)
         self._loop = asyncio.get_running_loop()
         self._stepper = (stepper or self.stepper)(session, pad_id=pad_id, done=self._stepped)
         self._work: dict[int, Work] = {}
@@ -91,7 +90,7 @@ class EngineQueue:
 
     def close(self) -> None:
         """End the threads and free the model. What was added must have ended."""
-        self._turns.forget(self._again)
+        self._turns.forget(self.pump)
         self._stepper.close()
 
     def _taken(self, number: int) -> Work | None:
@@ -123,7 +122,7 @@ class EngineQueue:
     def _take_batch(self, now_s: float) -> Batch | None:
         """The next batch, when a stream is idle, something waits that may run now and it is our turn."""
         stepper = self._stepper
-        if not stepper.num_idle or not self.batcher.queued_calls or not self._turns.take(self._again):
+        if not stepper.num_idle or not self.batcher.queued_calls or not self._turns.take(self.pump):
             return None
         batch = self.batcher.next_batch(now_s, num_idle=stepper.num_idle, is_idle=stepper.is_idle)
         if batch is None:  # a suspect, which waits until nothing of ours runs

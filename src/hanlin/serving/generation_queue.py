@@ -56,7 +56,6 @@ class GenerationQueue:
         self._places = Places(min(session.max_rows, max_rows or session.max_rows))
         self._loop = asyncio.get_running_loop()
         self._turns = turns or Turns()
-        self._again = self._go  # one object: it is told apart by it
         self._has_turn = False
         self._must_go = False  # something was ordered
         self._will_pump = False
@@ -110,7 +109,7 @@ class GenerationQueue:
 
     def close(self) -> None:
         """End the thread and free the model. What was added must have ended."""
-        self._turns.forget(self._again)
+        self._turns.forget(self._go)
         self._steps.close()
 
     def _pump_soon(self) -> None:
@@ -170,7 +169,7 @@ class GenerationQueue:
         if self._has_turn or not (self._places.rows or self._must_go):
             return
         self._turner.is_paced = self._turns.are_limited
-        if self._turner.is_paced and not self._turns.take(self._again):
+        if self._turner.is_paced and not self._turns.take(self._go):
             return
         self._has_turn, self._must_go = self._turner.is_paced, False
         self._turner.go()

@@ -113,7 +113,7 @@ class TextGeneration:
     def encode(
         self, request: TaskRequest, encoder: TextEncoder, spec: ModelSpec, *, long_text: LongText = "refuse", max_windows: int | None = None
     ) -> Encoded:
-        """See `Task.encode`. A prompt has no windows: it loses its beginning where it may. What is read comes in pieces."""
+        """See `Task.encode`. A prompt has no windows: it loses its end where it may. What is read comes in pieces."""
         options = request.options
         assert isinstance(options, GenerationOptions), "options of another task"
         assert spec.generation is not None, "specs of models that write have it"

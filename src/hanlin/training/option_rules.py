@@ -190,15 +190,15 @@ def check_needs(given: Mapping[str, object], usual: Mapping[str, object]) -> Non
     """Refuses an option whose switch is off, unless it says what holds anyway.
 
     Args:
-        given: options; usual: what holds of each option, and of each switch, where they are not given.
+        given: options.
+        usual: what holds of each option, and of each switch, where they are not given.
 
     Raises:
         InvalidInput: `option_needs_another`.
     """
-    for name in given.keys() & NEEDS.keys():
-        switch, values = NEEDS[name]
+    for name, (switch, values) in NEEDS.items():
         found = given.get(switch, usual[switch])
-        if found not in values and given[name] != usual[name]:
+        if name in given and found not in values and given[name] != usual[name]:
             raise InvalidInput(
                 "option_needs_another", name=name, other=switch, right=" / ".join(_told(value) for value in values), found=_told(found)
             )
