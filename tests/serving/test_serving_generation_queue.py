@@ -339,6 +339,20 @@ async def test_a_streamed_call_behind_another_queue_is_told_in_one_part_a_row() 
     caller.replica.close()
 
 
+async def test_a_model_that_is_taken_away_amid_its_rows_ends_its_thread() -> None:
+    session = Watched(is_endless=True, step_ms=5, max_rows=1)
+    caller = Caller(session)
+    numbers = [caller.call(number, "w2 w3", max_new_tokens=5000, timeout_s=1.0) for number in (1, 2)]
+    await until(lambda: caller.parts)
+    assert not await caller.replica.drain(0.05)
+    await asyncio.to_thread(caller.replica.close)
+    assert not [thread for thread in threading.enumerate() if thread.ident in session.threads]
+    caller.replica.cancel(numbers[0])
+    await until(lambda: 2 in caller.replies)
+    assert caller.code(2) == "deadline_exceeded", "who still waits is told in time"
+    assert caller.replica.num_inflight == 0
+
+
 @pytest.mark.parametrize("seed", range(12))
 async def test_every_call_ends_once_whatever_happens(seed: int) -> None:
     """Random calls of all kinds with cancels, deadlines, failing turns and rows, full outlets: one end each, and nothing stays behind."""
