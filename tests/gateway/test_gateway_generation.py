@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -215,9 +216,11 @@ def test_calls_and_their_answers_come_back() -> None:
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "call_1", "content": "ten"},
     ]
-    assert chat(messages=talk, tools=[TOOL]).inputs == {"messages": [
+    ask = chat(messages=talk, tools=[TOOL])
+    assert ask.inputs == {"messages": [
         *TALK, {"role": "assistant", "content": None, "tool_calls": [call]}, {"role": "tool", "content": "ten"},
     ], "tools": [TOOL]}  # fmt: skip
+    assert written(ask, ROW)[1]["x-hanlin-ignored"] == "messages.tool_call_id"
 
 
 def test_a_text_of_marks_goes_through_any_stream() -> None:
@@ -303,6 +306,10 @@ def test_a_response_whole() -> None:
     assert (told["status"], told["incomplete_details"]) == ("incomplete", {"reason": "max_output_tokens"})
     assert told["output"][0]["content"][0]["text"] == "Good day."
     assert (told["usage"]["total_tokens"], told["metadata"], told["store"]) == (7, {"a": "b"}, False)
+    assert ask.write is not None
+    known = ask.write(replace(outcome(ROW), cached=2))
+    assert isinstance(known, Framed)
+    assert json.loads(known.body)["usage"]["input_tokens_details"]["cached_tokens"] == 2
     chances, _ = written(respond(include=["message.output_text.logprobs"]), ROW | {"details": {"tokens": TOKENS}})
     assert [each["token"] for each in chances["output"][0]["content"][0]["logprobs"]] == ["Good", " day", "."]
 

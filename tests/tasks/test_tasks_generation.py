@@ -159,6 +159,23 @@ def test_of_a_talk_that_is_too_long_the_oldest_turns_are_left_out(tokenizer: Tok
     assert len(kept.ids) <= len(whole.ids) // 2
     assert kept.text.startswith("<|im_start|>system\nS<|im_end|>\n<|im_start|>user\n")
     assert kept.text.endswith("word 8<|im_end|>\n<|im_start|>assistant\n")
+    assert (kept.is_cut, speak_lately(tokenizer, CHATML, talk, is_asking=True, room=len(whole.ids)).is_cut) == (True, False)
+
+
+def test_a_talk_that_lost_turns_is_told_and_a_wrong_one_by_its_number(tokenizer: Tokenizer) -> None:
+    spec = ModelSpec("text-generation", (), 48, 0, generation=GenerationSettings(stop_ids=(3,)), chat=CHATML)
+    short: JsonObject = {"messages": [{"role": "user", "content": "x"}]}
+    turns: JsonValue = [{"role": role, "content": f"word {at}"} for at in range(8) for role in ("user", "assistant")]
+    long: JsonObject = {"messages": [*turns, {"role": "user", "content": "x"}]}
+    last: JsonObject = {"messages": [{"role": "user", "content": "word " * 40}]}
+    request = TASK.check([short, long, last], {"truncation": True}, limits=Limits())
+    assert TASK.encode(request, TextEncoder(tokenizer, spec), spec).cut == (1, 2)
+    judged = TASK.check([short, long], {"truncation": True, "score": True}, limits=Limits())
+    assert TASK.encode(judged, TextEncoder(tokenizer, spec), spec).cut == (1,)
+    request = TASK.check([short, {**short, "tools": [TOOL]}], {}, limits=Limits())
+    with pytest.raises(InvalidInput) as refused:
+        TASK.encode(request, TextEncoder(tokenizer, spec), spec)
+    assert (refused.value.code, refused.value.params["index"]) == ("no_tool_form", 1)
 
 
 def test_a_form_is_kept_and_checked() -> None:

@@ -27,7 +27,7 @@ def _message(message: JsonValue, where: str, seen: list[str]) -> JsonObject:
     for name in _NULL:
         if message.get(name):
             raise wrong_message(f"{where}: {name} is not read here")
-    seen += [f"messages.{name}" for name in ("name", "refusal", "annotations") if message.get(name)]
+    seen += [f"messages.{name}" for name in ("name", "refusal", "annotations", "tool_call_id") if message.get(name)]
     said: JsonObject = {"role": _ROLES[role]}
     if calls := message.get("tool_calls"):
         said["tool_calls"] = calls

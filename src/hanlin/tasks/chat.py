@@ -59,6 +59,7 @@ class Spoken(NamedTuple):
         is_answer: of each token, whether it is what the assistant says, the mark of its end included.
         is_said: the same without that mark.
         text: the whole, of which `spans` says where each token stands.
+        is_cut: something of the talk was left out.
     """
 
     ids: list[int]
@@ -66,6 +67,7 @@ class Spoken(NamedTuple):
     is_said: list[bool]
     text: str
     spans: list[Span]
+    is_cut: bool = False
 
     @property
     def size_bytes(self) -> int:
@@ -79,7 +81,8 @@ class Spoken(NamedTuple):
 
     def first(self, count: int) -> Spoken:
         """Its first tokens alone."""
-        return Spoken(self.ids[:count], self.is_answer[:count], self.is_said[:count], self.text, self.spans[:count])
+        is_cut = self.is_cut or count < len(self.ids)
+        return Spoken(self.ids[:count], self.is_answer[:count], self.is_said[:count], self.text, self.spans[:count], is_cut)
 
 
 class _Talk(NamedTuple):
@@ -118,16 +121,23 @@ def _message(item: object, place: int, index: int, limits: Limits) -> Message:
 _FIELDS = {"role", "content", "name", "tool_calls", "tool_call_id"}
 
 
-def render(form: ChatForm, messages: Sequence[Message], *, is_asking: bool) -> _Talk:
-    """The pieces of a talk. Raises InvalidInput (`invalid_messages`) for a role that the form does not know."""
+def render(form: ChatForm, messages: Sequence[Message], *, is_asking: bool, index: int = 0) -> _Talk:
+    """The pieces of a talk.
+
+    Args:
+        index: the item that it is, for errors.
+
+    Raises:
+        InvalidInput: `invalid_messages` for a role that the form does not know; `no_tool_form`.
+    """
     talk = _Talk([(form.begin, False)], [], [])
     at = len(form.begin)
     if form.system and messages[0].role != "system" and "system" in form.marks:
         messages = [Message("system", form.system), *messages]
     if uses_tools(messages) and not form.tools:
-        raise InvalidInput("no_tool_form", index=0)
+        raise InvalidInput("no_tool_form", index=index)
     for place, message in enumerate(messages):
-        before, behind = _marks(form, messages, place)
+        before, behind = _marks(form, messages, place, index)
         parts = parts_of(message)
         if message.tools and not message.content and form.system:
             parts[0] = (form.system, True)
@@ -143,12 +153,12 @@ def render(form: ChatForm, messages: Sequence[Message], *, is_asking: bool) -> _
     return talk
 
 
-def _marks(form: ChatForm, messages: Sequence[Message], place: int) -> tuple[str, str]:
+def _marks(form: ChatForm, messages: Sequence[Message], place: int, index: int) -> tuple[str, str]:
     """What stands before and behind a message: tools that answer one after the other do so in one turn of the user."""
     role = messages[place].role
     name = "user" if role == "tool" else role
     if name not in form.marks:
-        raise InvalidInput("invalid_messages", index=0, problem=f"role {role} of {', '.join(form.marks)}")
+        raise InvalidInput("invalid_messages", index=index, problem=f"role {role} of {', '.join(form.marks)}")
     before, behind = form.marks[name]
     if role != "tool":
         return before, behind
@@ -157,37 +167,41 @@ def _marks(form: ChatForm, messages: Sequence[Message], place: int) -> tuple[str
     return before if is_first else "\n", behind if is_last else ""
 
 
-def speak(tokenizer: Tokenizer, form: ChatForm, messages: Sequence[Message], *, is_asking: bool) -> Spoken:
+def speak(tokenizer: Tokenizer, form: ChatForm, messages: Sequence[Message], *, is_asking: bool, index: int = 0) -> Spoken:
     """A talk as token ids.
 
     Args:
         is_asking: whether the assistant is to go on from here.
+        index: the item that it is, for errors.
 
     Raises:
         InvalidInput: as `render`.
         EngineFailed: `tokenizer_failed`.
     """
-    talk = render(form, messages, is_asking=is_asking)
+    talk = render(form, messages, is_asking=is_asking, index=index)
     ids, spans = _encoded(tokenizer, talk.parts)
     said = [_lies_in(span, talk.answers) for span in spans]
     answer = [inside or _lies_in(span, talk.ends) for inside, span in zip(said, spans, strict=True)]
     return Spoken(ids, answer, said, "".join(part for part, _ in talk.parts), spans)
 
 
-def speak_lately(tokenizer: Tokenizer, form: ChatForm, messages: Sequence[Message], *, is_asking: bool, room: int) -> Spoken:
+def speak_lately(
+    tokenizer: Tokenizer, form: ChatForm, messages: Sequence[Message], *, is_asking: bool, room: int, index: int = 0
+) -> Spoken:  # fmt: skip
     """A talk of at most `room` tokens where its last message allows that: the oldest turns behind the system's words are left out.
 
     Raises:
         InvalidInput, EngineFailed: as `speak`.
     """
-    whole = speak(tokenizer, form, messages, is_asking=is_asking)
+    whole = speak(tokenizer, form, messages, is_asking=is_asking, index=index)
     if len(whole.ids) <= room:
         return whole
     kept = [message for message in messages[:1] if message.role == "system"]
     turns = [place for place in range(len(kept), len(messages)) if messages[place].role == "user"]
 
     def late(place: int) -> Spoken:
-        return speak(tokenizer, form, [*kept, *messages[place:]], is_asking=is_asking)
+        said = speak(tokenizer, form, [*kept, *messages[place:]], is_asking=is_asking, index=index)
+        return said._replace(is_cut=place > len(kept))
 
     low, high = 0, len(turns) - 1  # the later a talk begins, the shorter it is
     while low < high:

@@ -31,4 +31,4 @@ def count(inputs: JsonValue, parameters: JsonObject, encoder: TextEncoder, spec:
 def _spoken(talk: Talk, encoder: TextEncoder, spec: ModelSpec, index: int) -> int:
     if spec.chat is None:
         raise InvalidInput("no_chat_form", index=index)
-    return len(encoder.head) + len(speak(encoder.tokenizer, spec.chat, talk, is_asking=True).ids)
+    return len(encoder.head) + len(speak(encoder.tokenizer, spec.chat, talk, is_asking=True, index=index).ids)

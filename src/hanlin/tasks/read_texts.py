@@ -23,11 +23,13 @@ class ReadRow(NamedTuple):
         pieces: ids of each row, with what stands before a text.
         counted: of each row, which of its tokens from the second on count.
         size_bytes: of what they say, in UTF-8.
+        is_cut: something was left out.
     """
 
     pieces: list[list[int]]
     counted: list[list[bool]]
     size_bytes: int
+    is_cut: bool = False
 
 
 def start_of(encoder: TextEncoder, spec: ModelSpec) -> tuple[int, ...]:
@@ -55,7 +57,7 @@ def read_talk(messages: Sequence[Message], encoder: TextEncoder, spec: ModelSpec
     """What the assistant says counts; of a talk that is too long the late turns. Raises as `talk_row`."""
     said = talk_row(messages, encoder, spec, index=index, is_cut=is_cut, is_asking=False)
     counted = [False] * len(encoder.head) + said.is_said
-    return ReadRow([[*encoder.head, *said.ids]], [counted[1:]], said.size_bytes)
+    return ReadRow([[*encoder.head, *said.ids]], [counted[1:]], said.size_bytes, said.is_cut)
 
 
 def talk_row(
@@ -73,8 +75,8 @@ def talk_row(
         raise InvalidInput("no_chat_form", index=index)
     room = encoder.max_length - len(encoder.head)
     if not is_cut:
-        said = speak(encoder.tokenizer, spec.chat, messages, is_asking=is_asking)
+        said = speak(encoder.tokenizer, spec.chat, messages, is_asking=is_asking, index=index)
         if len(said.ids) > room:
             raise InvalidInput("text_too_long", index=index, length=len(said.ids), unit="tokens", limit=room)
         return said
-    return speak_lately(encoder.tokenizer, spec.chat, messages, is_asking=is_asking, room=room).first(room)
+    return speak_lately(encoder.tokenizer, spec.chat, messages, is_asking=is_asking, room=room, index=index).first(room)

@@ -126,6 +126,7 @@ class TextGeneration:
             if talk:
                 said = talk_row(talk, encoder, spec, index=index, is_cut=policy != "refuse", is_asking=True)
                 rows.append([*encoder.head, *said.ids])
+                cut += [index] * said.is_cut
                 continue
             try:
                 found = encoder.plan([text], "truncate" if policy == "window" else policy)
@@ -213,7 +214,9 @@ def _read(
     rows = [piece for row in found for piece in row.pieces]
     settings = replace(spec.generation or GenerationSettings(), num_beams=1, reads=True, likeliest=options.likeliest)
     counted = [[is_one for piece in row.counted for is_one in piece] for row in found]
-    return Encoded(rows, windows=windows, generation=[settings] * len(rows), counted=counted, sizes=[row.size_bytes for row in found])
+    cut = tuple(index for index, row in enumerate(found) if row.is_cut)
+    sizes = [row.size_bytes for row in found]
+    return Encoded(rows, cut, windows, generation=[settings] * len(rows), counted=counted, sizes=sizes)
 
 
 def _streams(options: GenerationOptions, encoded: Encoded) -> list[ContinuedStream]:
