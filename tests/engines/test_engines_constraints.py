@@ -220,6 +220,13 @@ def test_a_form_wins_over_all_other_rules(folder: Path, session: WritingSession,
     assert jsonschema_rs.validator_for(POINT).is_valid(json.loads(text_of(folder, Generated(found.ids[behind:], "stop"))))
 
 
+def test_what_ends_other_rows_is_no_part_of_a_form(folder: Path, session: WritingSession) -> None:
+    asked = asking(Constraint("regex", "[ab]{1,12}"), stop_ids=(), logit_bias=((END, 100.0),))
+    (found,) = session.generate([[5]], [asked])
+    assert END not in found.ids
+    assert re.fullmatch("[ab]{12}", text_of(folder, found))
+
+
 def test_what_a_schema_allows_stays_the_same() -> None:
     data = {"properties": {"not": {"const": {"not": False, "uniqueItems": False}}, "if": {"enum": [{"if": 1}]}}, "default": {"if": 1}}
     assert json.loads(plainer(json.dumps(data))) == data  # names and data are no keywords
