@@ -72,7 +72,10 @@ class TorchWriter:
 
         assert self._steps is not None, "closed session"
         forms = {number: self._form(each.constraint) for number, each in enumerate(settings) if each.constraint is not None}
-        made = {number: form.result(_PATIENCE_ALONE_S) for number, form in forms.items()}
+        try:
+            made = {number: form.result(_PATIENCE_ALONE_S) for number, form in forms.items()}
+        except TimeoutError as error:
+            raise refused("it takes too long to be made") from error
         try:
             return generate(self._steps, rows, settings, is_wanted=is_wanted, forms=made)
         except (RuntimeError, IndexError, ValueError) as error:
