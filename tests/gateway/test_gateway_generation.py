@@ -202,6 +202,57 @@ def test_what_is_no_call_stays_text(text: str) -> None:
     assert found[-1]["finish_reason"] == "stop"
 
 
+USED = {"name": "look", "description": "Looks.", "input_schema": {"type": "object"}}
+
+
+def test_tools_of_messages() -> None:
+    talk = [
+        {"role": "user", "content": "Where?"},
+        {
+            "role": "assistant",
+            "content": [{"type": "text", "text": "See."}, {"type": "tool_use", "id": "1", "name": "look", "input": {"a": 1}}],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "1", "content": [{"type": "text", "text": "here"}], "is_error": True},
+                {"type": "tool_result", "tool_use_id": "2"},
+                {"type": "text", "text": "And?"},
+            ],
+        },
+    ]
+    ask = message(messages=talk, tools=[USED], tool_choice={"type": "auto"})
+    assert ask.inputs == {
+        "messages": [
+            {"role": "user", "content": "Where?"},
+            {
+                "role": "assistant",
+                "content": "See.",
+                "tool_calls": [{"type": "function", "function": {"name": "look", "arguments": {"a": 1}}}],
+            },
+            {"role": "tool", "content": "here"},
+            {"role": "tool", "content": ""},
+            {"role": "user", "content": "And?"},
+        ],
+        "tools": [{"type": "function", "function": {"name": "look", "description": "Looks.", "parameters": {"type": "object"}}}],
+    }
+    told, headers = written(ask, ROW | {"generated_text": CALLED})
+    assert headers["x-hanlin-ignored"] == "tool_result.is_error"
+    assert told["stop_reason"] == "tool_use"
+    assert [block["type"] for block in told["content"]] == ["text", "tool_use", "tool_use"]
+    assert (told["content"][1]["name"], told["content"][1]["input"]) == ("look", {"at": "<b>"})
+    cut: list[dict] = [{"text": letter} for letter in CALLED]
+    cut[-1] |= {"finish_reason": "stop", "num_tokens": 9}
+    found = [data for _, data in events(message(tools=[USED], stream=True), [(0, piece) for piece in cut])]
+    text = "".join(each["delta"]["text"] for each in found if each["type"] == "content_block_delta" and each["index"] == 0)
+    assert text == "Let me see."
+    inputs = [json.loads(each["delta"]["partial_json"]) for each in found if each["type"] == "content_block_delta" and each["index"]]
+    assert inputs == [{"at": "<b>"}, {}]
+    assert [each["index"] for each in found if each["type"] == "content_block_stop"] == [0, 1, 2]
+    assert found[-2]["delta"]["stop_reason"] == "tool_use"
+    assert "tools" not in message(tools=[USED], tool_choice={"type": "none"}).inputs
+
+
 def test_without_tools_nothing_is_looked_for() -> None:
     for ask in (chat(), chat(tools=[TOOL], tool_choice="none"), chat(tools=[])):
         told, _ = written(ask, ROW | {"generated_text": CALLED})
@@ -472,12 +523,14 @@ def test_a_wrong_completion_is_refused_by_name(more: dict, code: str) -> None:
 @pytest.mark.parametrize(
     ("more", "code"),
     [
-        ({"tools": [{}]}, "field_not_taken"), ({"tool_choice": {"type": "auto"}}, "field_not_taken"),
+        ({"tools": {"a": 1}}, "invalid_messages"), ({"tool_choice": {"type": "any"}}, "field_not_taken"),
+        ({"tools": [{"type": "web_search_20250305", "name": "w"}]}, "invalid_messages"), ({"tools": [USED | {"x": 1}]}, "invalid_messages"),
+        ({"messages": [{"role": "assistant", "content": [{"type": "tool_use", "name": "a"}]}]}, "invalid_messages"),
         ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "field_not_taken"), ({"container": "x"}, "field_not_taken"),
         ({"max_tokens": None}, "missing_field"), ({"max_tokens": 0}, "invalid_parameter"), ({"seed": 1}, "unknown_field"),
         ({"system": 5}, "invalid_messages"), ({"system": [{"type": "image"}]}, "invalid_messages"),
         ({"messages": [{"role": "system", "content": "x"}]}, "invalid_messages"), ({"messages": [{"role": "user"}]}, "invalid_messages"),
-        ({"messages": [{"role": "user", "content": [{"type": "tool_result"}]}]}, "invalid_messages"),
+        ({"messages": [{"role": "user", "content": [{"type": "tool_use"}]}]}, "invalid_messages"),
         ({"messages": {}}, "invalid_messages"), ({"output_config": []}, "invalid_parameter"), ({"stop_sequences": {}}, "invalid_parameter"),
         ({"output_config": {"format": {"type": "json_schema"}}}, "invalid_parameter"), ({"model": []}, "invalid_parameter"),
     ],

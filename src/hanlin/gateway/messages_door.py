@@ -10,7 +10,8 @@ from hanlin.gateway import generation_operations as operations
 from hanlin.gateway import strict_json
 from hanlin.gateway.door import Ask, Door, Manner
 from hanlin.gateway.fields import flag, text, untaken
-from hanlin.gateway.generation_fields import TASK, content, form, ignored, length, role_of, sampling, stops, wrong_message
+from hanlin.gateway.generation_fields import TASK, form, ignored, length, sampling, stops
+from hanlin.gateway.messages_talk import talk, tools
 from hanlin.gateway.messages_wire import Reply, ReplyStream, message_error, write_count
 from hanlin.types import JsonObject, JsonValue, json_type
 
@@ -18,20 +19,19 @@ _IGNORED = ("metadata", "service_tier", "cache_control", "inference_geo", "speed
 _UNTAKEN = ("container", "mcp_servers", "context_management")
 _TALK = ("model", "messages", "system", "thinking", "tools", "tool_choice", "output_config", *_IGNORED, *_UNTAKEN)
 _FIELDS = (*_TALK, "max_tokens", "stop_sequences", "stream", "temperature", "top_k", "top_p")
-_ROLES = ("user", "assistant")
 
 
 def read_messages(body: bytes, _: str) -> Ask:
     """See `door.Read`."""
     value = strict_json.parse_object(body, allowed=_FIELDS, required=("model", "messages", "max_tokens"))
     seen = ignored(value, _IGNORED)
-    talk = _talk(value, seen)
+    inputs = _talk(value, seen)
     parameters = sampling(value) | length(value, "max_tokens") | stops(value, "stop_sequences") | _form(value, seen)
     if "max_new_tokens" not in parameters:
         raise InvalidInput("missing_field", name="max_tokens")
-    reply = Reply(text(value, "model"), tuple(seen))
+    reply = Reply(text(value, "model"), tuple(seen), has_tools="tools" in inputs)
     stream = ReplyStream(reply) if flag(value, "stream", default=False) else None
-    return Ask(reply.model, talk, parameters, TASK, reply.write, stream=stream)
+    return Ask(reply.model, inputs, parameters, TASK, reply.write, stream=stream)
 
 
 def read_count(body: bytes, _: str) -> Ask:
@@ -44,25 +44,7 @@ def read_count(body: bytes, _: str) -> Ask:
 def _talk(value: JsonObject, seen: list[str]) -> JsonObject:
     untaken(value, _UNTAKEN)
     _check_thought(value.get("thinking"))
-    if value.get("tools"):
-        raise InvalidInput("field_not_taken", name="tools")
-    if value.get("tool_choice") is not None:
-        raise InvalidInput("field_not_taken", name="tool_choice")
-    messages = value["messages"]
-    if not isinstance(messages, list) or not messages:
-        raise wrong_message(f"messages is {json_type(messages)}, not a list of messages" if not messages else "no messages")
-    said = [_message(message, f"message {place}", seen) for place, message in enumerate(messages)]
-    system = value.get("system")
-    head: list[JsonValue] = [] if system in (None, "", []) else [{"role": "system", "content": content(system, "system", seen=seen)}]
-    return {"messages": [*head, *said]}
-
-
-def _message(message: JsonValue, where: str, seen: list[str]) -> JsonObject:
-    if not isinstance(message, dict):
-        raise wrong_message(f"{where} is {json_type(message)}, not an object")
-    if message.keys() != {"role", "content"}:
-        raise wrong_message(f"{where} is not role and content")
-    return {"role": role_of(message, _ROLES, where), "content": content(message["content"], where, seen=seen)}
+    return {"messages": talk(value, seen), **tools(value, seen)}
 
 
 def _check_thought(value: JsonValue) -> None:

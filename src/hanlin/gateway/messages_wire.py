@@ -16,6 +16,7 @@ from hanlin.gateway.events import event, raw_event
 from hanlin.gateway.generation_fields import Lines, framed, told_ignored
 from hanlin.gateway.responses import error_body
 from hanlin.gateway.status import http_status
+from hanlin.gateway.tool_calls import Said, ToolText, split
 from hanlin.serving.wire import Part
 from hanlin.types import JsonObject, JsonValue
 
@@ -40,17 +41,22 @@ def write_count(outcome: Outcome) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a call said of its answer: the model as it was named, and what was ignored."""
+    """What a call said of its answer: the model as it was named, what was ignored, whether calls of tools are looked for."""
 
     model: str
     ignored: tuple[str, ...] = ()
+    has_tools: bool = False
     id: str = field(default_factory=lambda: f"msg_{uuid4().hex}")
 
     def write(self, outcome: Outcome) -> Framed:
         """See `door.Write`."""
         row = rows_of(outcome)[0]
-        content: list[JsonValue] = [{"type": "text", "text": row["generated_text"]}]
-        told = self.message(content, _end_of(row), read=outcome.tokens, written=cast("int", row["num_tokens"]))
+        said = split(str(row["generated_text"])) if self.has_tools else Said(str(row["generated_text"]), [])
+        content: list[JsonValue] = [{"type": "text", "text": said.text}] if said.text or not said.calls else []
+        end = _end_of(row) | ({"stop_reason": "tool_use"} if said.calls else {})
+        told = self.message(
+            [*content, *(_use(call) for call in said.calls)], end, read=outcome.tokens, written=cast("int", row["num_tokens"])
+        )
         return framed(told, self.ignored)
 
     def message(self, content: list[JsonValue], end: JsonObject, *, read: int, written: int) -> JsonObject:
@@ -66,6 +72,8 @@ class ReplyStream:
         self.headers: Lines = told_ignored(reply.ignored)
         self._reply = reply
         self._end: JsonObject = {"stop_reason": None, "stop_sequence": None}
+        self._tools = ToolText() if reply.has_tools else None
+        self._calls: list[JsonValue] = []
         self._written = 0
 
     def begin(self) -> bytes:
@@ -79,22 +87,49 @@ class ReplyStream:
         piece = piece_of(part)
         if "finish_reason" in piece:
             self._end, self._written = _end_of(piece), cast("int", piece["num_tokens"])
-        if not piece["text"]:
+        text = str(piece["text"])
+        if self._tools is not None:
+            text = self._tools.push(text)
+            if "finish_reason" in piece:
+                rest, self._calls = self._tools.end()
+                text += rest
+        if not text:
             return b""
-        delta: JsonObject = {"type": "text_delta", "text": piece["text"]}
+        delta: JsonObject = {"type": "text_delta", "text": text}
         return event({"type": "content_block_delta", "index": 0, "delta": delta}, "content_block_delta")
 
     def end(self, outcome: Outcome) -> bytes:
         """See `door.Stream.end`."""
-        told: JsonObject = {"type": "message_delta", "delta": self._end, "usage": _usage(outcome.tokens, self._written)}
-        return (
-            event({"type": "content_block_stop", "index": 0}, "content_block_stop")
-            + event(told, "message_delta") + event({"type": "message_stop"}, "message_stop")
-        )  # fmt: skip
+        end = self._end | ({"stop_reason": "tool_use"} if self._calls else {})
+        told: JsonObject = {"type": "message_delta", "delta": end, "usage": _usage(outcome.tokens, self._written)}
+        calls = [_called(place, call) for place, call in enumerate(self._calls, 1)]
+        return b"".join([
+            event({"type": "content_block_stop", "index": 0}, "content_block_stop"), *calls, event(told, "message_delta"),
+            event({"type": "message_stop"}, "message_stop"),
+        ])  # fmt: skip
 
     def fail(self, error: HanlinError, request_id: str, language: str) -> bytes:
         """See `door.Stream.fail`."""
         return raw_event(message_error(error, request_id, language), "error")
+
+
+def _use(call: JsonValue) -> JsonObject:
+    """A call as a block."""
+    made = cast("JsonObject", call)
+    function = cast("JsonObject", made["function"])
+    name = str(made["id"]).replace("call_", "toolu_")
+    return {"type": "tool_use", "id": name, "name": function["name"], "input": msgspec.json.decode(str(function["arguments"]))}
+
+
+def _called(place: int, call: JsonValue) -> bytes:
+    """The events of a call, whose input comes in one piece."""
+    block = _use(call)
+    delta: JsonObject = {"type": "input_json_delta", "partial_json": msgspec.json.encode(block["input"]).decode()}
+    return (
+        event({"type": "content_block_start", "index": place, "content_block": block | {"input": {}}}, "content_block_start")
+        + event({"type": "content_block_delta", "index": place, "delta": delta}, "content_block_delta")
+        + event({"type": "content_block_stop", "index": place}, "content_block_stop")
+    )  # fmt: skip
 
 
 def _usage(read: int, written: int) -> JsonObject:

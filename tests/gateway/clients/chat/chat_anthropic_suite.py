@@ -52,7 +52,7 @@ def check_mistakes_have_the_clients_own_classes() -> None:
     calls = [
         (lambda: client().messages.create(max_tokens=4, **TALK | {"model": "none-such"}), anthropic.NotFoundError, "endpoint_not_found"),
         (lambda: client().messages.create(max_tokens=0, **TALK), anthropic.UnprocessableEntityError, "invalid_parameter"),
-        (lambda: client().messages.create(max_tokens=4, tools=[tool], **TALK), anthropic.UnprocessableEntityError, "field_not_taken"),
+        (lambda: client().messages.create(max_tokens=4, tools=[tool], **TALK), anthropic.UnprocessableEntityError, "no_tool_form"),
         (lambda: anthropic.Anthropic(**KEYS | {"api_key": "x"}).messages.create(max_tokens=4, **TALK), anthropic.AuthenticationError,
          "unauthenticated"),
     ]  # fmt: skip
