@@ -152,3 +152,42 @@ def test_a_call_that_cannot_be_answered_is_refused_before_a_stream_begins(client
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "text_too_long")
     answer = client.post("/v1/messages", json=body | {"max_tokens": 4})
     assert (answer.status_code, answer.json()["error"]["type"]) == (413, "request_too_large")
+
+
+FORM = {"type": "object", "properties": {"a": {"enum": ["x", "y"]}}, "required": ["a"], "additionalProperties": False}
+
+
+def test_an_answer_has_the_form_that_was_asked_for_at_every_door(client) -> None:
+    """Of a network that writes rubbish where it is let."""
+    said = {"model": "muse", "messages": [{"role": "user", "content": TEXTS[1]}]}
+    schema = {"type": "json_schema", "schema": FORM}
+    chat = {**said, "max_tokens": 64, "response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": FORM}}}
+    whole = client.post("/v1/chat/completions", json=chat).raise_for_status().json()["choices"][0]["message"]["content"]
+    assert json.loads(whole)["a"] in ("x", "y")
+    assert of_chat(client.post("/v1/chat/completions", json=chat | {"stream": True})) == whole
+    message = {**said, "max_tokens": 64, "output_config": {"format": schema}}
+    assert client.post("/v1/messages", json=message).raise_for_status().json()["content"][0]["text"] == whole
+    response = {"model": "muse", "input": said["messages"], "max_output_tokens": 64, "text": {"format": schema}}
+    answer = client.post("/v1/responses", json=response).raise_for_status().json()
+    assert answer["output"][0]["content"][0]["text"] == whole
+    digits = chat | {"response_format": {"type": "regex", "value": "[0-9]{4}"}}
+    text = client.post("/v1/chat/completions", json=digits).raise_for_status().json()["choices"][0]["message"]["content"]
+    assert len(text) == 4 and text.isdigit()
+    wrong = client.post("/v1/chat/completions", json=chat | {"response_format": {"type": "regex", "value": "[0-9"}})
+    assert wrong.status_code == 422, wrong.text
+
+
+def test_tokens_are_told_of_whole_and_in_parts(client) -> None:
+    body = {"model": "muse", "messages": [{"role": "user", "content": TEXTS[0]}], "temperature": 0, "logprobs": True, "top_logprobs": 3}
+    choice = client.post("/v1/chat/completions", json=body).raise_for_status().json()["choices"][0]
+    told = choice["logprobs"]["content"]
+    assert "".join(each["token"] for each in told).rstrip("\ufffd") == choice["message"]["content"].rstrip("\ufffd")
+    assert all(each["logprob"] <= 0 and each["top_logprobs"][0]["logprob"] == each["logprob"] for each in told), "the likeliest each time"
+    events = data_of(client.post("/v1/chat/completions", json=body | {"stream": True}))
+    chances = [event["choices"][0]["logprobs"] for event in events]
+    streamed = [each for chance in chances if chance for each in chance["content"]]
+    assert [each["token"] for each in streamed] == [each["token"] for each in told]
+    assert [each["logprob"] for each in streamed] == pytest.approx([each["logprob"] for each in told], abs=1e-4)
+    pushed = body | {"logit_bias": {"5": 100}, "max_tokens": 3}
+    biased = client.post("/v1/chat/completions", json=pushed).raise_for_status().json()["choices"][0]["logprobs"]["content"]
+    assert len({each["token"] for each in biased}) == 1
