@@ -66,7 +66,8 @@ def _message(message: JsonValue, where: str, seen: list[str]) -> list[JsonValue]
     if role == "assistant":
         return [{"role": role, "content": said, "tool_calls": [_call(each, where) for each in special]}]
     results: list[JsonValue] = [{"role": "tool", "content": _result(each, where, seen)} for each in special]
-    return [*results, *([{"role": role, "content": said}] if said else [])]
+    spoken: list[JsonValue] = [{"role": role, "content": said}] if said else []
+    return [*results, *spoken]
 
 
 def _call(block: JsonObject, where: str) -> JsonObject:
