@@ -61,7 +61,7 @@ OTHER_VALUES: dict[str, Any] = {
     "decoder_layers": 2, "max_target_length": 4, "layer_decay": 0.5, "head_rate": 5.0, "adapter": "head", "lora_rank": 2, "lora_alpha": 4.0,
     "lora_dropout": 0.5, "lora_targets": "all", "curriculum": "length", "crf": False, "loss": "triplet", "negatives": 2,
     "temperature": 0.5, "margin": 0.0, "symmetric": False, "matryoshka": [4], "pooling": "cls", "query_prompt": "ask: ",
-    "passage_prompt": "tell: ", "objective": "mlm+nsp", "mask_share": 0.4, "dropout": 0.5,
+    "passage_prompt": "tell: ", "objective": "mlm+nsp", "beta": 0.5, "mask_share": 0.4, "dropout": 0.5,
     "schema": {"intents": {"wave": {"hand": {"enum": ["left", "right"]}}}},
 }  # fmt: skip
 BESIDE: dict[str, dict[str, Any]] = {  # what an option only says something with
@@ -101,6 +101,8 @@ def other_value(name: str, config: TrainConfig) -> Any:
         found = not usual
     if name == "pooling" and config.task in CLASSIFYING and config.model != "base":
         found = "attention"  # of our own classifiers
+    if name == "objective" and config.task == "text-generation":
+        found = "dpo" if config.model == "base" else None
     return [2.0] if name == "matryoshka_weights" else None if found in (usual, off) else found
 
 
@@ -157,6 +159,8 @@ def test_an_option_that_is_taken_changes_what_is_made(model: str, task: str, bas
     tried = {name: other_value(name, config) for name in OPTIONS if applies(name, Case(model, task))}
     tried |= {name: value for name, value in OF_TASK.get(task, {}).items() if name in tried}
     tried = {name: value for name, value in tried.items() if value is not None}
+    if task == "text-generation":  # preferences want other rows: test_training_preferences.py
+        tried = {name: value for name, value in tried.items() if name not in {"objective", "beta"}}
     if config.tokenizer == "byte-bpe":
         tried.pop("tokenizer", None)  # networks that write take no other
         tried |= {"vocab_size": 262} if "vocab_size" in tried else {}
@@ -192,23 +196,24 @@ def test_an_option_that_does_nothing_is_refused_and_the_place_where_it_works_is_
 
 NEEDING: dict[str, Any] = {
     "momentum": 0.5, "lora_rank": 4, "lora_alpha": 4.0, "lora_dropout": 0.1, "lora_targets": "all", "ngram_buckets": 64,
-    "ngram_dropout": 0.1,
+    "ngram_dropout": 0.1, "beta": 0.5,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NEEDS)
 def test_an_option_whose_switch_is_off_is_refused_and_says_which(name: str) -> None:
     switch, values = NEEDS[name]
-    off = {"optimizer": "adamw", "adapter": "head", "ngrams": False}[switch]
-    model = "base" if switch == "adapter" else "lstm"
+    off = {"optimizer": "adamw", "adapter": "head", "ngrams": False, "objective": "clm"}[switch]
+    model = "base" if switch in {"adapter", "objective"} else "lstm"
+    task = "text-generation" if switch == "objective" else "text-classification"
     value = NEEDING[name]
     beside = {"wide": False} if switch == "adapter" else {}
     with pytest.raises(InvalidInput) as refused:
-        TrainConfig.from_json({**beside, switch: off, name: value}, model=model, task="text-classification")
+        TrainConfig.from_json({**beside, switch: off, name: value}, model=model, task=task)
     assert refused.value.code == "option_needs_another"
     assert switch in refused.value.message and str(values[0]).lower() in str(refused.value.params["right"])
-    TrainConfig.from_json({**beside, switch: off, name: getattr(preset(model), name)}, model=model, task="text-classification")
-    TrainConfig.from_json({**beside, switch: values[0], name: value}, model=model, task="text-classification")  # type: ignore[dict-item]  # as stored
+    TrainConfig.from_json({**beside, switch: off, name: getattr(preset(model, task), name)}, model=model, task=task)
+    TrainConfig.from_json({**beside, switch: values[0], name: value}, model=model, task=task)  # type: ignore[dict-item]  # as stored
 
 
 def test_a_search_tells_trials_whose_switch_is_off_nothing_of_the_option() -> None:

@@ -10,6 +10,7 @@ import contextlib
 import re
 import secrets
 from collections.abc import Iterator, Mapping
+from typing import Literal
 
 from sqlalchemy import func, select
 
@@ -23,6 +24,8 @@ from hanlin.tasks.names import canonical
 from hanlin.types import JsonObject, ModelRef, Principal, endpoint_of_model, shorten
 
 KIND = "fine-tune"
+Method = Literal["supervised", "dpo"]
+_GENERATION, _USUAL = "text-generation", "text-classification"
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 _STARTS = "ft--"
 _SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet")
@@ -32,14 +35,16 @@ _MAX_RATE = 10.0
 
 def create(
     platform: Platform, principal: Principal, *, model: str, training_file: str, validation_file: str | None, suffix: str,
-    seed: int | None, hyperparameters: Mapping[str, float | None], metadata: Mapping[str, str],
+    seed: int | None, hyperparameters: Mapping[str, float | None], metadata: Mapping[str, str], method: Method = "supervised",
 ) -> Job:  # fmt: skip
     """Queues a fine-tuning.
 
     Args:
         model: a network of our own, a model of the team (`name`, `name@alias`, `name:version`), or what another fine-tuning made.
-        hyperparameters: `n_epochs`, `batch_size` and `learning_rate_multiplier`; None: as a training has it.
-        metadata: of the caller; `task` names what is learnt, `text-classification` where it is left out, `adapter` whether all weights are.
+        hyperparameters: `n_epochs`, `batch_size`, `learning_rate_multiplier`, and `beta` of preferences; None: as a training has it.
+        metadata: of the caller; `task` names what is learnt; left out, `text-generation` for a model that does it and for preferences,
+            `text-classification` else. `adapter`: whether all weights learn.
+        method: from examples with answers, or from preference pairs (`dpo`).
 
     Raises:
         NotFound: the model, or a file.
@@ -48,13 +53,14 @@ def create(
     """
     principal.require("write")
     check_room(platform, principal)
-    base, task = endpoint_of_model(model), canonical(metadata.get("task", "text-classification"))
+    base = endpoint_of_model(model)
+    task = canonical(metadata["task"]) if "task" in metadata else _task_of(platform, principal, base, method)
     config: JsonObject = {
         "task": task, "model": base, "name": _new_name(base, principal, suffix), "training_file": _file(platform, principal, training_file),
         "validation_file": _file(platform, principal, validation_file) if validation_file else None,
         "file_ids": [training_file, *([validation_file] if validation_file else [])],
-        "seed": secrets.randbelow(2**31) if seed is None else seed, "options": _options(base, task, hyperparameters, metadata),
-        "hyperparameters": dict(hyperparameters), "suffix": suffix, "metadata": dict(metadata),
+        "seed": secrets.randbelow(2**31) if seed is None else seed, "options": _options(base, task, hyperparameters, metadata, method),
+        "hyperparameters": dict(hyperparameters), "suffix": suffix, "metadata": dict(metadata), "method": method,
     }  # fmt: skip
     return jobs.submit(platform, principal, kind=KIND, config=config)
 
@@ -147,21 +153,36 @@ def _part(text: str, limit: int) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower())[:limit].strip("-")
 
 
-def _options(base: str, task: str, asked: Mapping[str, float | None], metadata: Mapping[str, str]) -> JsonObject:
-    """In a training's words. Raises InvalidInput."""
-    from hanlin.training.config import ADAPTER_RATE, preset
+def _task_of(platform: Platform, principal: Principal, base: str, method: Method) -> str:
+    """What is learnt where nobody says so. Raises NotFound for a model that is none."""
     from hanlin.training.option_rules import SCRATCH_MODELS
 
-    usual = preset(base if base in SCRATCH_MODELS else "base", task)
-    epochs, rows, factor = (asked.get(name) for name in ("n_epochs", "batch_size", "learning_rate_multiplier"))
+    if method == "dpo":
+        return _GENERATION
+    if base in SCRATCH_MODELS:
+        return _USUAL
+    found = platform.registry.resolve(principal.team_id, ModelRef.parse(base)).task
+    return found if found == _GENERATION else _USUAL
+
+
+def _options(base: str, task: str, asked: Mapping[str, float | None], metadata: Mapping[str, str], method: Method) -> JsonObject:
+    """In a training's words. Raises InvalidInput."""
+    from hanlin.training.config import TrainConfig
+    from hanlin.training.option_rules import PREFERENCE, SCRATCH_MODELS
+
+    epochs, rows, factor, beta = (asked.get(name) for name in ("n_epochs", "batch_size", "learning_rate_multiplier", "beta"))
     found: JsonObject = {"adapter": metadata["adapter"]} if "adapter" in metadata else {}
+    if method == "dpo":
+        found["objective"] = PREFERENCE
+    if beta is not None:
+        found["beta"] = beta
     if epochs is not None:
         found["epochs"] = int(epochs)
     if rows is not None:
         found["batch_size"] = int(rows)
     if factor is not None:
-        rate = ADAPTER_RATE if metadata.get("adapter", "none") != "none" else usual.rate
-        found["rate"] = min(rate * factor, _MAX_RATE)
+        usual = TrainConfig.from_json(found, model=base if base in SCRATCH_MODELS else "base", task=task)
+        found["rate"] = min(usual.rate * factor, _MAX_RATE)
     return found
 
 

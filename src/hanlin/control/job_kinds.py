@@ -153,7 +153,8 @@ class FineTune(JobKind):
     seed: int = Field(0, ge=0, lt=2**31)
     options: dict[str, JsonValue] = Field(default_factory=dict, description="fields of the training configuration")
     file_ids: list[Annotated[str, Field(max_length=100)]] = Field(default_factory=list, max_length=2)
-    hyperparameters: dict[Literal["n_epochs", "batch_size", "learning_rate_multiplier"], float | None] = Field(default_factory=dict)
+    hyperparameters: dict[Literal["n_epochs", "batch_size", "learning_rate_multiplier", "beta"], float | None] = Field(default_factory=dict)
+    method: Literal["supervised", "dpo"] = "supervised"
     suffix: str = Field("", max_length=64)
     metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] = Field(default_factory=dict, max_length=16)
 

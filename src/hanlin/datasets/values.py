@@ -88,7 +88,11 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "sql_not_supported": "the query has what is not learned: another query in it, brackets, functions, a join by no reference",
         "sql_schema": "the schema is missing, or no CREATE TABLE statements whose references lead to each other",
         "messages": "the messages are not a list of role (system, user, assistant) and content",
-        "no_answer": "no message is the assistant's",
+        "no_answer": "no message is the assistant's, or each has weight 0",
+        "pair_missing": "one of the two answers is missing",
+        "pair_kinds": "one answer is a text and the other a list of messages, or the prompt does not go with them",
+        "pair_answer": "the two answers are not one message of the assistant each, behind the same messages",
+        "pair_same": "the two answers are the same",
         "json_field": "a field that must be a list or an object is not JSON",
     }.items()
 }

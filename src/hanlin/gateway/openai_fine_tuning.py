@@ -1,4 +1,4 @@
-"""OpenAI's fine-tuning, for models that read: `/v1/fine_tuning/jobs`, and the end of what they made. Source: its reference.
+"""OpenAI's fine-tuning: `/v1/fine_tuning/jobs`, and the end of what they made. Source: its reference.
 
 A fine-tuning is a job of kind `fine-tune`; all that is told of it here is read from the job and its events.
 """
@@ -13,7 +13,7 @@ from pydantic import Field
 
 from hanlin.control import fine_tuning
 from hanlin.control.platform import Platform
-from hanlin.errors import Conflict
+from hanlin.errors import Conflict, InvalidInput
 from hanlin.gateway.control_api_routing import Caller, Language, Routes, refused
 from hanlin.gateway.control_api_wire import Answer, Sent
 from hanlin.gateway.dataplane import Dataplane
@@ -37,6 +37,10 @@ _EXAMPLES: dict[str, JsonObject] = {
         "model": "sentiment:1", "training_file": "file-9d2c41f0", "seed": 7,
         "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 3}}},
     },
+    "from preference pairs": {
+        "model": "writer:1", "training_file": "file-9d2c41f0",
+        "method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.1, "n_epochs": 2}}}, "metadata": {"adapter": "lora"},
+    },
 }  # fmt: skip
 
 
@@ -54,18 +58,38 @@ class SupervisedRequest(Sent):
     hyperparameters: HyperparametersRequest | None = None
 
 
-class MethodRequest(Sent):
-    """How it learns: from examples with answers."""
+class PreferenceHyperparametersRequest(HyperparametersRequest):
+    """Of a training on preference pairs."""
 
-    type: Literal["supervised"]
+    beta: _Auto | Annotated[float, Field(ge=0.001, le=2)] = Field("auto", description="how dearly leaving the base is paid for")
+
+
+class PreferenceRequest(Sent):
+    """How preference pairs are learnt: direct preference optimization."""
+
+    hyperparameters: PreferenceHyperparametersRequest | None = None
+
+
+class MethodRequest(Sent):
+    """How it learns: from examples with answers, or from preference pairs."""
+
+    type: Literal["supervised", "dpo"]
     supervised: SupervisedRequest | None = None
+    dpo: PreferenceRequest | None = None
+
+    def hyperparameters(self) -> HyperparametersRequest | None:
+        """Those of its own kind. Raises InvalidInput (`method_of_another_type`) where the other kind's are given."""
+        own, other = (self.supervised, self.dpo) if self.type == "supervised" else (self.dpo, self.supervised)
+        if other is not None:
+            raise InvalidInput("method_of_another_type", type=self.type)
+        return own.hyperparameters if own else None
 
 
 class FineTuningRequest(Sent):
     """A fine-tuning to queue."""
 
     model: str = Field(min_length=1, max_length=140, description="lstm, gru, rnn, transformer, or a model of the team to begin from")
-    training_file: str = Field(max_length=100, description="a file of purpose `fine-tune`: rows of the task, or chats of one turn")
+    training_file: str = Field(max_length=100, description="a file of purpose `fine-tune`: rows of the task, chats, or preference pairs")
     validation_file: str | None = Field(None, max_length=100, description="rows to validate on; left out, a tenth of the training file")
     suffix: str | None = Field(None, max_length=64, description="a part of the model's name; its first 18 letters and digits stand there")
     seed: int | None = Field(None, ge=0, lt=2**31)
@@ -74,13 +98,14 @@ class FineTuningRequest(Sent):
     metadata: dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]] | None = Field(
         None,
         max_length=16,
-        description="`task` names what is learnt, text-classification where it is left out; `adapter` (lora, head): not all weights",
+        description="`task` names what is learnt; left out, text-generation for a model that does it and for `dpo`, text-classification"
+        " else; `adapter` (lora, head): not all weights",
     )
     integrations: None = Field(None, description="there are none")
 
     def asked(self) -> Hyperparameters:
         """The hyperparameters; those that are `auto` are None."""
-        given = (self.method.supervised.hyperparameters if self.method and self.method.supervised else None) or self.hyperparameters
+        given = (self.method.hyperparameters() if self.method else None) or self.hyperparameters
         found = (given or HyperparametersRequest.model_validate({})).model_dump()
         return {name: None if value == "auto" else value for name, value in found.items()}
 
@@ -107,6 +132,7 @@ def routes(platform: Platform, dataplane: Dataplane | None = None) -> APIRouter:
         job = fine_tuning.create(
             platform, caller, model=body.model, training_file=body.training_file, validation_file=body.validation_file,
             suffix=body.suffix or "", seed=body.seed, hyperparameters=body.asked(), metadata=body.metadata or {},
+            method=body.method.type if body.method else "supervised",
         )  # fmt: skip
         return told(job, language)
 

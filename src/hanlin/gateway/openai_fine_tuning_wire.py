@@ -42,11 +42,24 @@ class SupervisedAnswer(Answer):
     hyperparameters: HyperparametersAnswer
 
 
+class PreferenceHyperparametersAnswer(HyperparametersAnswer):
+    """As they were asked for."""
+
+    beta: _Given
+
+
+class PreferenceAnswer(Answer):
+    """How preference pairs are learnt."""
+
+    hyperparameters: PreferenceHyperparametersAnswer
+
+
 class MethodAnswer(Answer):
     """How it learns."""
 
-    type: Literal["supervised"] = "supervised"
-    supervised: SupervisedAnswer
+    type: Literal["supervised", "dpo"] = "supervised"
+    supervised: SupervisedAnswer | None = None
+    dpo: PreferenceAnswer | None = None
 
 
 class FineTuningAnswer(Answer):
@@ -130,13 +143,17 @@ def told(job: Job, language: str) -> FineTuningAnswer:
     asked = cast("JsonObject", config.get("hyperparameters") or {})
     given = {name: _given(asked.get(name)) for name in ("n_epochs", "batch_size", "learning_rate_multiplier")}
     parameters = HyperparametersAnswer.model_validate(given)
+    method = MethodAnswer(supervised=SupervisedAnswer(hyperparameters=parameters))
+    if config.get("method") == "dpo":
+        preferred = PreferenceHyperparametersAnswer.model_validate({**given, "beta": _given(asked.get("beta"))})
+        method = MethodAnswer(type="dpo", dpo=PreferenceAnswer(hyperparameters=preferred))
     error = job.error_in(language) if status == "failed" else None
     return FineTuningAnswer(
         id=fine_tuning.tuning_id(job), created_at=int(job.created_at.timestamp()), finished_at=_seconds(job.ended_at),
         estimated_finish=_seconds(_estimate(job)) if status == "running" else None, model=model_of_endpoint(str(config.get("model"))),
         error=TuningErrorAnswer(code=str(error.get("code")), message=str(error.get("message"))) if error else None,
         fine_tuned_model=model_of_job(job) if status == "succeeded" else None, organization_id=job.team_id, hyperparameters=parameters,
-        method=MethodAnswer(supervised=SupervisedAnswer(hyperparameters=parameters)), seed=int(cast("int", config.get("seed") or 0)),
+        method=method, seed=int(cast("int", config.get("seed") or 0)),
         status=status, training_file=ids[0] if ids else "", validation_file=ids[1] if len(ids) > 1 else None,
         metadata=cast("dict[str, str]", config.get("metadata") or {}) or None,
     )  # fmt: skip

@@ -24,6 +24,8 @@ FIGURES: dict[str, tuple[str, str]] = {
     "perplexity": ("perplexity", "困惑度"),
     "bits_per_byte": ("bits per byte", "每字节比特数"),
     "accuracy": ("accuracy", "准确率"),
+    "reward_accuracy": ("reward accuracy", "奖励准确率"),
+    "margin": ("reward margin", "奖励差"),
     "top_5": ("top-5 accuracy", "前 5 准确率"),
     "top_10": ("top-10 accuracy", "前 10 准确率"),
     "macro_f1": ("macro F1", "宏平均 F1"),
@@ -46,7 +48,7 @@ PARTS: dict[str, tuple[str, str]] = {
     "best_": ("best {}", "最佳"),
     "trial_": ("{} of the last trial", "最近试验的"),
 }
-_PLAIN = frozenset({"perplexity", "bits_per_byte", "mse", "mae", "rmse", "ece"})  # no shares of a hundred
+_PLAIN = frozenset({"perplexity", "bits_per_byte", "margin", "mse", "mae", "rmse", "ece"})  # no shares of a hundred
 
 
 def measured(found: Mapping[str, object]) -> list[tuple[str, float]]:

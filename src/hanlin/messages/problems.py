@@ -111,7 +111,17 @@ _TEXTS = tuple(
             r"the messages are not a list of role \(system, user, assistant\) and content",
             "messages 应为由 role（system、user、assistant）与 content 组成的列表",
         ),
-        (r"no message is the assistant's", "没有 assistant 的消息"),
+        (r"no message is the assistant's, or each has weight 0", "没有 assistant 的消息，或其 weight 都为 0"),
+        (r"one of the two answers is missing", "两个回答缺少一个"),
+        (
+            r"one answer is a text and the other a list of messages, or the prompt does not go with them",
+            "两个回答一个是文本、另一个是消息列表，或与提示不匹配",
+        ),
+        (
+            r"the two answers are not one message of the assistant each, behind the same messages",
+            "两个回答应各为接在相同消息之后的一条 assistant 消息",
+        ),
+        (r"the two answers are the same", "两个回答相同"),
         (r"a field that must be a list or an object is not JSON", "应为列表或对象的字段不是 JSON"),
         (r"the label is not 1 to 200 characters without control characters", "标签应为 1 至 200 个字符且不含控制字符"),
     )

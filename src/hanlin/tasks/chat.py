@@ -193,21 +193,33 @@ def speak_lately(
     Raises:
         InvalidInput, EngineFailed: as `speak`.
     """
+    return late_part(tokenizer, form, messages, is_asking=is_asking, room=room, index=index)[0]
+
+
+def late_part(
+    tokenizer: Tokenizer, form: ChatForm, messages: Sequence[Message], *, is_asking: bool, room: int, index: int = 0
+) -> tuple[Spoken, int]:  # fmt: skip
+    """The same, and how many messages behind the system's words are left out. Raises as `speak`."""
     whole = speak(tokenizer, form, messages, is_asking=is_asking, index=index)
     if len(whole.ids) <= room:
-        return whole
-    kept = [message for message in messages[:1] if message.role == "system"]
-    turns = [place for place in range(len(kept), len(messages)) if messages[place].role == "user"]
+        return whole, 0
+    kept = num_system(messages)
+    turns = [place for place in range(kept, len(messages)) if messages[place].role == "user"]
 
     def late(place: int) -> Spoken:
-        said = speak(tokenizer, form, [*kept, *messages[place:]], is_asking=is_asking, index=index)
-        return said._replace(is_cut=place > len(kept))
+        said = speak(tokenizer, form, [*messages[:kept], *messages[place:]], is_asking=is_asking, index=index)
+        return said._replace(is_cut=place > kept)
 
     low, high = 0, len(turns) - 1  # the later a talk begins, the shorter it is
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if len(late(turns[middle]).ids) <= room else (middle + 1, high)
-    return late(turns[low]) if turns else whole
+    return (late(turns[low]), turns[low] - kept) if turns else (whole, 0)
+
+
+def num_system(messages: Sequence[Message]) -> int:
+    """1 where a talk begins with the system's words, else 0."""
+    return int(messages[0].role == "system")
 
 
 def stops_of(tokenizer: Tokenizer, form: ChatForm) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from hanlin.training.option_rules import (
     CHOICES,
     MAX_DIMS,
     MAX_PROMPT,
+    PREFERENCE,
     RANGES,
     REACHES,
     RELATED,
@@ -22,15 +23,15 @@ from hanlin.training.option_rules import (
     applies,
     check_effects,
     check_needs,
+    objectives,
     poolings,
     typed,
     watched,
     wrong,
 )  # fmt: skip
-from hanlin.training.presets import CLASSIFICATION, usual
+from hanlin.training.presets import CLASSIFICATION, usual, usual_besides
 from hanlin.types import JsonObject, JsonValue, nearest, shorten
 
-ADAPTER_RATE = 1e-3  # of few weights that begin at nothing; for all weights of a base it is a tenth
 DEFAULT_TEXT = TextSettings(("html", "control", "width", "simplify", "lower", "space"))
 
 
@@ -72,7 +73,9 @@ class TrainConfig:
         bidirectional: whether recurrent networks read a text from both ends.
         query_prompt, passage_prompt: words that go before the two sides of a search; empty leaves them to the base.
         negatives: texts beside each right one that are looked up among all others where the examples bring none (embedding, reranking).
-        objective: of pretraining: `mlm` (masked words, rows full of text) or `mlm+nsp` (and next sentence, pairs of sentences).
+        objective: of pretraining `mlm` (masked words, rows full of text) or `mlm+nsp` (and next sentence, pairs of sentences); of
+            generation `clm` (what comes next) or `dpo` (of preference pairs the better answer, see docs/text-generation.md).
+        beta: how dearly an answer pays for leaving what the base thinks of it (`dpo`).
         packing: whether raw texts fill rows on disk, one behind the other: for more texts than memory holds (generation).
         mask_share: share of the tokens that are hidden in a step of pretraining.
         processes: that train together, each on its share of every batch and with its share of the threads.
@@ -143,6 +146,7 @@ class TrainConfig:
     passage_prompt: str = ""
     negatives: int = 4
     objective: str = "mlm"
+    beta: float = 0.1
     packing: bool = False
     mask_share: float = 0.15
     schema: GivenMeanings | None = None
@@ -166,8 +170,12 @@ class TrainConfig:
             raise wrong("lora_targets", self.lora_targets, "auto, all, or names of layers with commas between")
         if self.pooling not in poolings(self.model, self.task):
             raise wrong("pooling", self.pooling, ", ".join(poolings(self.model, self.task)[1:]))
-        if self.metric not in watched(self.task):
-            raise wrong("metric", self.metric, ", ".join(watched(self.task)))
+        if self.objective not in objectives(self.task):
+            raise wrong("objective", self.objective, ", ".join(objectives(self.task)))
+        if self.metric not in watched(self.task, self.objective):
+            raise wrong("metric", self.metric, ", ".join(watched(self.task, self.objective)))
+        if self.objective == PREFERENCE and (self.is_scratch or self.packing):
+            raise InvalidInput("preferences_need_base", model=self.model)
 
     def check_adapter(self) -> None:
         """Raises InvalidInput (`invalid_training_option`) where an adapter cannot hold what is asked for."""
@@ -221,8 +229,7 @@ class TrainConfig:
                 changes[name] = None if value is None else GivenMeanings.from_json(value)
                 continue
             changes[name] = TextSettings.from_json(value) if name == "text" else typed(name, value, getattr(config, name))
-        if changes.get("adapter", "none") != "none" and "rate" not in changes:
-            changes["rate"] = ADAPTER_RATE
+        changes = {**usual_besides(changes), **changes}
         case = config.case._replace(has_crf=bool(changes.get("crf", config.crf)))
         check_effects(changes, {name: getattr(config, name) for name in changes}, case)
         check_needs(changes, {field.name: getattr(config, field.name) for field in fields(config)})

@@ -15,6 +15,7 @@ from hanlin.types import JsonValue, shorten
 
 RECURRENT_MODELS = ("rnn", "lstm", "gru")
 SCRATCH_MODELS = (*RECURRENT_MODELS, "transformer")
+CAUSAL, PREFERENCE = "clm", "dpo"  # objectives of language models: what comes next; the better of two answers
 MAX_PROMPT = 200  # characters
 MAX_DIMS = 16
 RANGES: dict[str, tuple[float, float]] = {
@@ -26,7 +27,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "heads": (1, 64), "dropout": (0, 0.95), "embedding_dropout": (0, 0.95), "ngram_buckets": (16, 2**22), "ngram_dropout": (0, 0.95),
     "layer_decay": (0.1, 1), "head_rate": (0.01, 1000), "temperature": (0.001, 10),
     "margin": (0, 2), "negatives": (0, 100),
-    "decoder_layers": (1, 48), "max_target_length": (2, 32_768), "mask_share": (0.01, 0.5), "seed": (0, 2**63 - 1), "threads": (0, 256),
+    "decoder_layers": (1, 48), "max_target_length": (2, 32_768), "mask_share": (0.01, 0.5), "beta": (0.001, 10),
+    "seed": (0, 2**63 - 1), "threads": (0, 256),
     "processes": (1, 64),
 }  # fmt: skip
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -42,8 +44,10 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "tags": ("bio", "bioes"),
     "loss": ("auto", "contrastive", "triplet", "cosent", "mse", "bce", "listwise"),
     "pooling": ("", "mean", "cls", *POOLINGS),
-    "objective": ("mlm", "mlm+nsp"),
+    "objective": ("mlm", "mlm+nsp", CAUSAL, PREFERENCE),
 }
+OBJECTIVES: dict[str, tuple[str, ...]] = {"masks": ("mlm", "mlm+nsp"), "continuations": (CAUSAL, PREFERENCE)}  # by head
+PREFERENCE_FIGURES = ("reward_accuracy", "margin")
 
 
 def poolings(model: str, task: str) -> tuple[str, ...]:
@@ -52,9 +56,14 @@ def poolings(model: str, task: str) -> tuple[str, ...]:
     return ("", *POOLINGS) if has_features else ("", "mean", "cls")
 
 
-def watched(task: str) -> tuple[str, ...]:
+def watched(task: str, objective: str = "") -> tuple[str, ...]:
     """The figures of the validation examples that a run may watch. Raises InvalidInput (`unknown_plugin`)."""
-    return (*TASKS.get(task).figures, "loss")
+    return (*(PREFERENCE_FIGURES if objective == PREFERENCE else TASKS.get(task).figures), "loss")
+
+
+def objectives(task: str) -> tuple[str, ...]:
+    """What networks may learn of the examples of a task; where there is no choice, a word that does nothing."""
+    return OBJECTIVES.get(TASKS.get(task).head, ("mlm",))
 
 
 def typed(name: str, value: JsonValue, default: object) -> object:
@@ -167,7 +176,8 @@ REACHES: dict[str, Reach] = {
     "packing": Reach(tasks=("text-generation",), off=False),
     "query_prompt": Reach(tasks=("embedding",), off=""),
     "passage_prompt": Reach(tasks=("embedding",), off=""),
-    "objective": Reach(tasks=("fill-mask",), off="mlm"),
+    "objective": Reach(tasks=("fill-mask", "text-generation"), off="mlm"),
+    "beta": Reach(_BASE, ("text-generation",)),
     "mask_share": Reach(tasks=("fill-mask",)),
     "vectors": Reach(_OURS, READING),  # files of a run, no fields of its options
     "raw_text": Reach(_OURS, READING),
@@ -183,6 +193,7 @@ NEEDS: dict[str, tuple[str, tuple[object, ...]]] = {
     "lora_targets": ("adapter", ("lora",)),
     "ngram_buckets": ("ngrams", (True,)),
     "ngram_dropout": ("ngrams", (True,)),
+    "beta": ("objective", (PREFERENCE,)),
 }
 
 

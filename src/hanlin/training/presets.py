@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.text import TextSettings
-from hanlin.training.option_rules import CLASSIFYING, RELATED, SCRATCH_MODELS, TAGGING
+from hanlin.training.option_rules import CAUSAL, CLASSIFYING, PREFERENCE, RELATED, SCRATCH_MODELS, TAGGING
 
 CLASSIFICATION, ENTITIES, QUERIES, MEANINGS = "text-classification", "token-classification", "text-to-sql", "semantic-parsing"
+ADAPTER_RATE = 1e-3  # of few weights that begin at nothing; for all weights of a base it is a tenth
+PREFERENCE_RATE = 1e-5  # a tenth of what answers are learned at; ten times as much for an adapter
 TAGGED_TEXT = TextSettings(("control", "width", "simplify", "space"))  # capitals tell names; a span may stand in what looks like HTML
 
 Options = dict[str, Any]  # of `TrainConfig`, whose fields have many types
@@ -31,6 +34,14 @@ def usual(model: str, task: str) -> Options:
     if task == MEANINGS:
         return _of_meanings(found)
     return _of_related(found) if task in RELATED else found
+
+
+def usual_besides(given: Mapping[str, object]) -> Options:
+    """What these options change of what is usual: the rate of an adapter, all that preference pairs want."""
+    has_adapter = given.get("adapter", "none") != "none"
+    if given.get("objective") == PREFERENCE:  # little by little, without noise: what the reference says is compared to the last digit
+        return {"rate": PREFERENCE_RATE * (10 if has_adapter else 1), "dropout": 0.0}
+    return {"rate": ADAPTER_RATE} if has_adapter else {}
 
 
 def _of_related(found: Options) -> Options:
@@ -91,7 +102,9 @@ def _of_queries(found: Options) -> Options:
 
 def _of_generation(model: str, task: str) -> Options:
     """On with a text. The loss is watched: it tells weights apart long before the likeliest token does. Texts are learned as they are."""
-    found = _of_writing(model, task) | {"label_smoothing": 0.0, "text": TextSettings(), "max_length": 512, "train_length": 512}
+    found = _of_writing(model, task) | {
+        "label_smoothing": 0.0, "text": TextSettings(), "max_length": 512, "train_length": 512, "objective": CAUSAL,
+    }  # fmt: skip
     if model == "base":
         return found | {"batch_size": 16, "rate": 1e-4, "epochs": 3}
     if model != "transformer":

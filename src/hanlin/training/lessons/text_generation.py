@@ -1,4 +1,4 @@
-"""Text generation: the next token of a text or of an answer, from all that stands before it.
+"""Text generation: the next token of a text or of an answer, from all that stands before it; or the better of two answers.
 
 Source: Radford et al., Language Models are Unsupervised Multitask Learners (2019), with a Transformer of rotary positions (Su et al., 2021)
 or an RNN, LSTM or GRU (`networks/recurrent_decoder.py`).
@@ -25,6 +25,7 @@ from hanlin.networks.dropout import replace_dropout
 from hanlin.networks.loading import build_generator, save_network
 from hanlin.tasks.chat import stops_of
 from hanlin.tasks.chat_form import CHATML, CHATML_TOKENS, plain_form
+from hanlin.tasks.continued_texts import messages_of, rejected_of
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.tokenizer import load_tokenizer
@@ -35,7 +36,9 @@ from hanlin.training.encoders import scales_of, writer_of
 from hanlin.training.evaluation import Evaluation
 from hanlin.training.examples import check_rows
 from hanlin.training.lesson import LESSONS, Picture, Setting
+from hanlin.training.option_rules import PREFERENCE
 from hanlin.training.packed import PackedRows, few_of, loss_of, write_rows
+from hanlin.training.preferred import PreferenceCourse, preference_course
 from hanlin.training.streams import Batches, SameLength, epoch_batches
 
 NETWORKS = {"transformer": "hanlin-decoder", "rnn": "hanlin-rnn-decoder", "lstm": "hanlin-lstm-decoder", "gru": "hanlin-gru-decoder"}
@@ -47,13 +50,13 @@ _EVALUATED_TOKENS = 4096  # of a batch: scores of a vocabulary stand at each
 class TextGenerationLesson:
     """What comes next."""
 
-    def prepare(self, setting: Setting) -> GenerationCourse:
+    def prepare(self, setting: Setting) -> GenerationCourse | PreferenceCourse:
         """See `Lesson.prepare`."""
         config, data, out = setting.config, setting.data, setting.out
         check_rows(data)
-        has_talks = any(data.train.labels)
-        if has_talks and config.packing:
-            raise InvalidInput("invalid_training_option", name="packing", value="true", right="false where there are talks")
+        if config.packing and any(data.train.labels):
+            raise InvalidInput("invalid_training_option", name="packing", value="true", right="false where there are talks, or prompts")
+        has_talks = any(messages_of(label) for label in data.train.labels if label)
         _lay_out_tokenizer(setting, has_talks=has_talks)
         module = writer_of(setting.base, config) if setting.base is not None else _network(setting)
         replace_dropout(module)
@@ -63,6 +66,10 @@ class TextGenerationLesson:
         encoder.max_length = min(spec.max_length, config.train_length)
         if config.packing:
             return _packed(setting, module, spec, encoder, end=end)
+        if config.objective == PREFERENCE:
+            return preference_course(setting, module, spec, encoder, end=end, save=lambda: save_network(module, out))
+        if any(rejected_of(label) is not None for label in data.train.labels[:1]):
+            setting.progress.message("rejected_unread")
         train, validation = (
             continued_rows(rows, encoder, spec, end=end, longest=encoder.max_length) for rows in (data.train, data.validation)
         )

@@ -19,7 +19,7 @@ MAX_OPTIONS = 20
 MAX_CHOICES = 50
 MAX_STEPS = 1_000_000  # from one bound to the other
 # Options that decide how trials are judged or counted: they are the same for all trials of a study.
-FIXED = frozenset({"model", "task", "text", "metric", "evaluations", "schema", "seed", "threads"})
+FIXED = frozenset({"model", "task", "text", "metric", "objective", "evaluations", "schema", "seed", "threads"})
 
 Plain = bool | int | float | str
 
