@@ -8,7 +8,8 @@ from hanlin.control import files, fine_tuning
 from hanlin.control.platform import Platform
 from hanlin.errors import InvalidInput
 from hanlin.jobs import Job
-from hanlin.training.config import ADAPTER_RATE, preset
+from hanlin.training.config import preset
+from hanlin.training.presets import ADAPTER_RATE
 from hanlin.types import Principal
 
 
