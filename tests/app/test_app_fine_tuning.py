@@ -140,7 +140,8 @@ def test_what_is_wrong_is_refused_by_name(client, tuned, file_id: str) -> None:
     with pytest.raises(openai.NotFoundError):
         client.fine_tuning.jobs.retrieve("ftjob-none")
     for wrong in (
-        {"method": {"type": "dpo"}}, {"hyperparameters": {"n_epochs": 0}}, {"integrations": [{"type": "wandb", "wandb": {"project": "p"}}]},
+        {"method": {"type": "reinforcement"}}, {"hyperparameters": {"n_epochs": 0}},
+        {"integrations": [{"type": "wandb", "wandb": {"project": "p"}}]},
         {"suffix": "x" * 65}, {"seed": -1},
     ):  # fmt: skip
         with pytest.raises(openai.UnprocessableEntityError):
@@ -221,6 +222,64 @@ def test_an_imported_encoder_learns_a_task_by_the_name_that_others_have_for_it(c
         again = {"dataset": name, "task": "ner", "model": "lstm", "name": "again", "options": {"epochs": 1}}
         hanlin.jobs.cancel(hanlin.jobs.submit("train", again).id)
     client.models.delete(job.fine_tuned_model)
+
+
+def finished(client, job: FineTuningJob) -> FineTuningJob:
+    deadline = time.monotonic() + 300
+    while job.status not in {"succeeded", "failed", "cancelled"}:
+        assert time.monotonic() < deadline, job
+        time.sleep(0.1)
+        job = client.fine_tuning.jobs.retrieve(job.id)
+    assert job.status == "succeeded", job.error
+    return job
+
+
+def preferences() -> list[dict[str, object]]:
+    better, worse = ([{"role": "assistant", "content": answer}] for answer in ("yes", "no"))
+    asked = [{"messages": [{"role": "user", "content": f"w{number} please w{number * 7 % 40}"}]} for number in range(80)]
+    return [{"input": question, "preferred_output": better, "non_preferred_output": worse} for question in asked]
+
+
+def test_a_model_that_writes_learns_preferences_as_openais_files_have_them(client, server) -> None:
+    """Answers at first, by a file of chats; then the better ones of pairs, by an adapter."""
+    chats = [{"messages": [*row["input"]["messages"], row["preferred_output"][0]]} for row in preferences()]
+    files = {
+        name: client.files.create(file=(f"{name}.jsonl", jsonl(rows)), purpose="fine-tune").id
+        for name, rows in (("chats", chats), ("pairs", preferences()))
+    }
+    first = finished(client, client.fine_tuning.jobs.create(
+        model="transformer", training_file=files["chats"], seed=1, metadata={"task": "text-generation"},
+        hyperparameters={"n_epochs": 1},
+    ))  # fmt: skip
+    method = {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.2, "n_epochs": 4, "batch_size": 8, "learning_rate_multiplier": 50}}}
+    job = client.fine_tuning.jobs.create(
+        model=first.fine_tuned_model, training_file=files["pairs"], seed=2, method=method, metadata={"adapter": "lora"}
+    )
+    assert job.method.type == "dpo"
+    assert (job.method.supervised, job.method.dpo.hyperparameters.beta, job.method.dpo.hyperparameters.n_epochs) == (None, 0.2, 4)
+    job = finished(client, job)
+    (kept,) = client.fine_tuning.jobs.checkpoints.list(job.id).data
+    assert kept.metrics.model_extra["valid_reward_accuracy"] >= 0.9
+    answer = client.chat.completions.create(model=job.fine_tuned_model, messages=[{"role": "user", "content": "w1 please w7"}])
+    assert answer.model == job.fine_tuned_model
+    with server.client() as hanlin:
+        version = hanlin.models.get(job.fine_tuned_model.replace(":", "--")).versions[0]
+    assert version.lineage["parent"].startswith(first.fine_tuned_model.replace(":", "--"))
+    assert (version.lineage["config"]["objective"], version.lineage["config"]["beta"]) == ("dpo", 0.2)
+    assert version.lineage["adapter"]["rank"] == 8
+    assert version.lineage["training"]["validation"]["reward_accuracy"] >= 0.9
+    for model in (job.fine_tuned_model, first.fine_tuned_model):
+        client.models.delete(model)
+
+
+def test_a_method_with_the_hyperparameters_of_another_is_refused(client, file_id: str) -> None:
+    for method in ({"type": "dpo", "supervised": {}}, {"type": "supervised", "dpo": {"hyperparameters": {"beta": 0.1}}}):
+        with pytest.raises(openai.UnprocessableEntityError) as refused:
+            client.fine_tuning.jobs.create(model="lstm", training_file=file_id, method=method)
+        assert refused.value.code == "method_of_another_type"
+    with pytest.raises(openai.UnprocessableEntityError) as refused:
+        client.fine_tuning.jobs.create(model="lstm", training_file=file_id, method={"type": "dpo"})
+    assert refused.value.code == "preferences_need_base"
 
 
 def test_what_the_page_shows_runs(server, client, capsys: pytest.CaptureFixture[str]) -> None:

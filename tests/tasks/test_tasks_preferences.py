@@ -43,7 +43,7 @@ def refused(**fields: object) -> str:
 )
 def test_pairs_of_talks_are_one_form(fields: dict[str, object]) -> None:
     found = read(**fields)
-    assert [tuple(each) for each in messages_of(found.annotation)] == TALK
+    assert [each[:2] for each in messages_of(found.annotation)] == TALK
     assert (rejected_of(found.annotation), found.group) == ("Oslo.", USER["content"])
     assert ContinuedTexts().question(found.text, found.annotation) == {"messages": [USER, ROME]}
 
@@ -95,12 +95,14 @@ def test_talks_of_openais_files() -> None:
     first = {"role": "assistant", "content": "Hi.", "weight": 0, "refusal": None, "tool_calls": None}
     system = {"role": "developer", "content": [{"type": "text", "text": "Be "}, {"type": "text", "text": "short."}]}
     found = read(messages=[system, {"role": "user", "content": "Hello"}, first, USER, {**ROME, "weight": 1}])
-    assert messages_of(found.annotation)[0] == ("system", "Be short.")
+    assert messages_of(found.annotation)[0][:2] == ("system", "Be short.")
     assert unlearned_of(found.annotation) == {2}
     assert unlearned_of(read(messages=[USER, ROME]).annotation) == frozenset()
     assert refused(messages=[USER, {**ROME, "weight": 0}]) == "no_answer"
     assert refused(messages=[USER, {**ROME, "weight": 0.5}]) == "messages"
-    assert refused(messages=[USER, {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]}]) == "messages"
+    call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    assert refused(messages=[USER, {"role": "assistant", "content": None, "tool_calls": [call]}, ROME]) == "messages_tools"
+    assert refused(messages=[USER, {"role": "tool", "content": "x", "tool_call_id": "1"}, ROME]) == "messages_tools"
 
 
 def rows(count: int) -> list[dict[str, object]]:

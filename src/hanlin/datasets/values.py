@@ -89,6 +89,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "sql_schema": "the schema is missing, or no CREATE TABLE statements whose references lead to each other",
         "messages": "the messages are not a list of role (system, user, assistant) and content",
         "no_answer": "no message is the assistant's, or each has weight 0",
+        "messages_tools": "a message calls a tool or is a tool's answer, which is not learned",
         "pair_missing": "one of the two answers is missing",
         "pair_kinds": "one answer is a text and the other a list of messages, or the prompt does not go with them",
         "pair_answer": "the two answers are not one message of the assistant each, behind the same messages",

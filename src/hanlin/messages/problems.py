@@ -112,6 +112,7 @@ _TEXTS = tuple(
             "messages 应为由 role（system、user、assistant）与 content 组成的列表",
         ),
         (r"no message is the assistant's, or each has weight 0", "没有 assistant 的消息，或其 weight 都为 0"),
+        (r"a message calls a tool or is a tool's answer, which is not learned", "有消息调用工具或是工具的回答，这些不能学习"),
         (r"one of the two answers is missing", "两个回答缺少一个"),
         (
             r"one answer is a text and the other a list of messages, or the prompt does not go with them",

@@ -172,7 +172,7 @@ class Training:
             "parent_digest": self.parent.digest if self.parent else None, "model": self.asked.model, "config": trained["config"],
             "seed": self.asked.seed, "code_version": code_version(), "job": self.context.job.id, "machine": machine(),
             **starts_of(self.asked), **adapter_of(self.artifact), "languages": [*spec.languages],
-            "training": {name: trained[name] for name in _FIGURES}, **self.more_lineage(trained),
+            "training": {**{name: trained[name] for name in _FIGURES}, "validation": _best_figures(trained)}, **self.more_lineage(trained),
         }  # fmt: skip
         manifest = pack_folder(self.artifact, self.context.platform.blobs)
         version = registry.create_version(
@@ -186,6 +186,13 @@ class Training:
 
     def _main_metric(self) -> str:
         return TASKS.get(self.asked.task).main_metric
+
+
+def _best_figures(trained: JsonObject) -> JsonObject:
+    """All figures of the validation rows at the step whose weights were kept."""
+    points = cast("list[JsonObject]", trained["history"])
+    found = next((point["validation"] for point in points if point["step"] == trained["best_step"] and point["validation"]), {})
+    return cast("JsonObject", found)
 
 
 def note_language(folder: Path, found: JsonValue) -> None:

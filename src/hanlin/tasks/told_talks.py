@@ -14,6 +14,7 @@ from hanlin.tasks.chat import Message, read_messages
 from hanlin.tasks.examples import MAX_TEXT_BYTES, BadExample, read_json_field
 
 _NAMES = {"human": "user", "gpt": "assistant", "chatgpt": "assistant", "bot": "assistant"}  # of ShareGPT's files
+_TOOLS, _CALLS = ("tool", "function"), ("tool_calls", "function_call")
 _LIMITS = Limits(max_text_bytes=MAX_TEXT_BYTES)
 
 
@@ -32,8 +33,11 @@ def read_talk(value: object) -> tuple[tuple[Message, ...], tuple[int, ...]]:
 
 def check_talk(value: object) -> tuple[Message, ...]:
     """Messages in our words. Raises BadExample."""
+    items = value if isinstance(value, list) else []
+    if any(isinstance(item, dict) and (item.get("role") in _TOOLS or any(map(item.get, _CALLS))) for item in items):
+        raise BadExample("messages_tools")
     try:
-        return read_messages([_plain(item) for item in value] if isinstance(value, list) else value, _LIMITS)
+        return read_messages([_plain(item) for item in items] or value, _LIMITS)
     except InvalidInput as error:
         raise BadExample("messages") from error
 
