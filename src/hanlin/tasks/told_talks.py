@@ -75,4 +75,4 @@ def _weight(item: dict[str, object]) -> int:
         return 1
     if isinstance(weight, bool) or weight not in (0, 1):
         raise BadExample("messages")
-    return int(cast("int", weight))
+    return int(weight)
