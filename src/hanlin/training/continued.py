@@ -105,7 +105,7 @@ def talk_answers(
     if spec.chat is None:
         raise InvalidInput("no_chat_form", index=index)
     room = longest - len(encoder.head)
-    said = speak_lately(encoder.tokenizer, spec.chat, talk, is_asking=False, room=room)
+    said = speak_lately(encoder.tokenizer, spec.chat, talk, is_asking=False, room=room, index=index)
     answers = [place for place, each in enumerate(talk) if each.role == "assistant"]
     runs = runs_of(said.is_answer)
     for place, (begin, end) in zip(answers[len(answers) - len(runs) :], runs, strict=True):

@@ -104,10 +104,10 @@ def _talk_rows(
     form, room, tokenizer = spec.chat, longest - len(encoder.head), encoder.tokenizer
     talks = (talk, (*talk[:-1], Message("assistant", worse)))
     system = num_system(talk)
-    out = max(late_part(tokenizer, form, one, is_asking=False, room=room)[1] for one in talks)
+    out = max(late_part(tokenizer, form, one, is_asking=False, room=room, index=index)[1] for one in talks)
 
     def row(one: Sequence[Message]) -> _Row:
-        said = speak(tokenizer, form, [*one[:system], *one[system + out :]], is_asking=False)
+        said = speak(tokenizer, form, [*one[:system], *one[system + out :]], is_asking=False, index=index)
         begin = runs_of(said.is_answer)[-1][0]  # what the assistant said before is part of the question
         kinds = [READ] * begin + kinds_of(said)[begin:]
         return [*encoder.head, *said.ids[:room]], [READ] * len(encoder.head) + kinds[:room]
