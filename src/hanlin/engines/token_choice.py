@@ -68,6 +68,7 @@ def choose(scores: Scores, line: Line) -> Choice:
 
     Raises:
         ValueError: scores that are not finite: the network has failed, and would write nonsense from here on.
+        InvalidInput: `constraint_refused`: the line's form takes too much work.
     """
     settings = line.settings
     raw = scores.copy() if settings.tells else scores

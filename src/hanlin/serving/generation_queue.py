@@ -52,8 +52,7 @@ class GenerationQueue:
     ) -> None:  # fmt: skip
         self.batcher = batcher
         self.clock = clock
-        self._session = session
-        self._places = Places(min(session.max_rows, max_rows or session.max_rows))
+        self._places = Places(min(session.max_rows, max_rows or session.max_rows), session.room_tokens)
         self._loop = asyncio.get_running_loop()
         self._turns = turns or Turns()
         self._has_turn = False
@@ -80,8 +79,7 @@ class GenerationQueue:
         """What waits and what is open, by name."""
         steps = self._steps.gauges()
         waiting = {"queued_tokens": self.batcher.queued_tokens, "queued_calls": self.batcher.queued_calls}
-        open_ones = {"open_rows": float(len(self._places.rows)), "open_tokens": float(self._places.tokens)}
-        return {name: value + steps[name] for name, value in waiting.items()} | open_ones
+        return {name: value + steps[name] for name, value in waiting.items()} | self._places.gauges()
 
     def add(self, number: int, work: Work, *, kind: int) -> None:
         """See `EngineQueue.add`."""
@@ -128,11 +126,10 @@ class GenerationQueue:
         self._go()
 
     def _next_item(self, now_s: float) -> Item | None:
-        places, most = self._places, self._session.room_tokens
+        places = self._places
         if not places.has_room or not self._turner.is_idle or self._steps_must_go(now_s):
             return None
-        room = None if most is None else most - places.tokens
-        return self.batcher.next_item(now_s, room=room, is_idle=not places.rows, has_batch_room=places.has_batch_room)
+        return self.batcher.next_item(now_s, room=places.room_tokens, is_idle=not places.rows, has_batch_room=places.has_batch_room)
 
     def _steps_must_go(self, now_s: float) -> bool:
         return bool(self._places.rows and self._steps.batcher.queued_calls) and now_s - self._steps_since_s > STEP_WAIT_S

@@ -120,6 +120,7 @@ class Places:
 
     Args:
         max_rows: at once.
+        max_tokens: that they may come to hold together; None: any number.
 
     Attributes:
         rows: by their numbers.
@@ -127,11 +128,12 @@ class Places:
         is_reserved: one is a suspect, beside which nothing may run.
     """
 
-    def __init__(self, max_rows: int) -> None:
+    def __init__(self, max_rows: int, max_tokens: int | None) -> None:
         self.rows: dict[int, Row] = {}
         self.tokens = 0
         self.is_reserved = False
         self._max_rows = max_rows
+        self._max_tokens = max_tokens
         self._max_batch = max(1, int(max_rows * BATCH_SHARE))
         self._num_batch = 0
 
@@ -141,9 +143,18 @@ class Places:
         return not self.is_reserved and len(self.rows) < self._max_rows
 
     @property
+    def room_tokens(self) -> int | None:
+        """How much one more may come to hold; None: any number. Below 0 when a row is larger than all of it."""
+        return None if self._max_tokens is None else self._max_tokens - self.tokens
+
+    @property
     def has_batch_room(self) -> bool:
         """Whether one more of the batch lane may be."""
         return self._num_batch < self._max_batch
+
+    def gauges(self) -> dict[str, float]:
+        """What is open, by name."""
+        return {"open_rows": float(len(self.rows)), "open_tokens": float(self.tokens)}
 
     def open(self, row: Row, *, is_suspect: bool) -> None:
         """Take it in."""
