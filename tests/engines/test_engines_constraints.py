@@ -77,6 +77,7 @@ SCHEMAS: list[Any] = [
     closed(**{'a "quoted" key\\': {"type": "boolean"}}),
     {"anyOf": [POINT, {"type": "boolean"}]},
     {"oneOf": [{"type": "boolean"}, {"type": "integer", "minimum": 0, "maximum": 9}]},
+    closed(**{f"k{number}": {"type": "string", "pattern": f"^[a-{letter}]{{1,3}}$"} for number, letter in enumerate("bcdefg")}),
     {"allOf": [closed(["a"], a={"type": "integer"}), {"properties": {"a": {"minimum": 5, "maximum": 8}}}]},
     {"$defs": {"color": {"enum": ["red", "blue"]}}, **closed(a={"$ref": "#/$defs/color"}, b={"$ref": "#/$defs/color"})},
     {"definitions": {"n": closed([], next={"$ref": "#/definitions/n"})}, "$ref": "#/definitions/n"},
@@ -266,6 +267,23 @@ REFUSED: list[tuple[ConstraintKind, str, str]] = [
     ("regex", "(a)\\1", "backreferences are not"),
     ("regex", "[", "unclosed"),
     ("regex", "(" * 5000 + "a" + ")" * 5000, "nested"),
+    ("regex", ".*" * 60_000, "repeated or optional"),
+    ("regex", "(a|)" * 2_001, "repeated or optional"),
+    ("json_schema", json.dumps({"type": "string", "pattern": "a?" * 3000}), "repeated or optional"),
+    ("json_schema", json.dumps({"allOf": [{"type": "string", "pattern": f".*(a|b){number}.*"} for number in range(16)]}), "allOf"),
+    (
+        "json_schema",
+        json.dumps({"$ref": "#/$defs/a0", "$defs": {f"a{n}": {"pattern": f"a.*{n}", "$ref": f"#/$defs/a{n + 1}"} for n in range(9)}}),
+        "joins",
+    ),
+    ("lark", "start: X\nX: " + " & ".join(f"/.*a.{{{number}}}b.*/" for number in range(14)), "&"),
+    (
+        "lark",
+        "start: X\nA: /.*/ /[a-c]*/\n"
+        + "".join(f"B{n}: {'A' if n == 0 else f'B{n - 1}'} {'A' if n == 0 else f'B{n - 1}'}\n" for n in range(13))
+        + "X: B12",
+        "too big",
+    ),
     ("lark", "start: other", "other"),
     ("lark", 'word: "a"', "start"),
     ("lark", 'start: %json {"not": {}}', "not"),

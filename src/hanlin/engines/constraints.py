@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from hanlin.engines.base import import_extra
+from hanlin.engines.constraint_bounds import MAX_LARK_FUEL, check_constraint
 from hanlin.engines.json_schemas import plainer
 from hanlin.errors import InvalidInput
 from hanlin.generation import Constraint
@@ -139,7 +140,8 @@ def _thread_with_stack() -> ThreadPoolExecutor:
 
 def _compile(library: Any, tokenizer: Any, constraint: Constraint) -> Any:
     try:
-        grammar, limits = _grammar(library, constraint), library.LLParserLimits(**_LIMITS)
+        own = {"initial_lexer_fuel": MAX_LARK_FUEL} if constraint.kind == "lark" else {}
+        grammar, limits = _grammar(library, constraint), library.LLParserLimits(**_LIMITS | own)
         matcher = library.LLMatcher(tokenizer, grammar, log_level=0, limits=limits)
     except ValueError as error:
         raise refused("it cannot be read", details=str(error)) from error
@@ -154,16 +156,18 @@ def _compile(library: Any, tokenizer: Any, constraint: Constraint) -> Any:
 
 def _grammar(library: Any, constraint: Constraint) -> str:
     make = library.LLMatcher
-    if constraint.kind == "regex":
-        return str(make.grammar_from_regex(_whole(constraint.text)))
-    if constraint.kind == "lark":
-        return str(make.grammar_from_lark(_whole(constraint.text)))
-    text = '{"type": "object"}' if constraint.kind == "json_object" else constraint.text
     try:
-        schema = plainer(text)
+        text = plainer(constraint.text) if constraint.kind == "json_schema" else constraint.text
+        check_constraint(constraint.kind, text)
     except ValueError as error:
         raise refused(str(error)) from error
-    return str(make.grammar_from_json_schema(_whole(schema), overrides=_JSON))
+    if constraint.kind == "regex":
+        return str(make.grammar_from_regex(_whole(text)))
+    if constraint.kind == "lark":
+        return str(make.grammar_from_lark(_whole(text)))
+    if constraint.kind == "json_object":
+        text = '{"type": "object"}'
+    return str(make.grammar_from_json_schema(_whole(text), overrides=_JSON))
 
 
 def _whole(text: str) -> str:
