@@ -298,3 +298,12 @@ def test_what_is_usual_for_preferences() -> None:
     assert [(config.rate, config.dropout, config.beta, config.metric) for config in found] == [
         (pytest.approx(1e-5), 0.0, 0.1, "loss"), (pytest.approx(1e-4), 0.0, 0.1, "loss"),
     ]  # fmt: skip
+
+
+def test_two_processes_take_the_steps_of_one(tmp_path: Path, base: Path) -> None:
+    found = []
+    for name, processes in (("one", 1), ("two", 2)):
+        told = run(tmp_path / name, base, epochs=3, processes=processes, threads=2, optimizer="sgd", rate=0.5, clip=0.0)
+        found.append([figure for point in told.history for figure in point.validation.values()])
+    assert found[1] == pytest.approx(found[0], abs=1e-4)
+    assert found[0][-3] > 0, "the margin, which has moved"
