@@ -117,5 +117,6 @@ def _answer(talk: _Talk, line: str) -> None:
     except KeyboardInterrupt:
         SCREEN.note(say("chat.stopped"))
     except HanlinError as error:
-        told = error.to_wire(terminal_language())
-        SCREEN.note(f"{told['message']}. {told.get('next') or ''}".strip())
+        language = terminal_language()
+        for told in filter(None, (error.text(language), error.advice(language))):
+            SCREEN.note(told)
