@@ -75,6 +75,7 @@ class Stop:
 
 SHORT = {"epochs": 3}
 CHARACTERS = {"cleaning": ["control", "width", "space"], "segmentation": "character"}
+CUT = {"train_length": 96, "max_length": 128}
 BERT = {"epochs": 1, "layers": 2, "hidden_size": 128, "heads": 2, "train_length": 64}
 STOPS = (
     Stop("reviews-zh", "lstm", "accuracy", "accuracy", 6000, SHORT, kind="one label"),
@@ -95,10 +96,10 @@ STOPS = (
     Stop("package-synopsis", "transformer", "rouge_l", "rouge_l", 2500, {"epochs": 2, "max_target_length": 24}),
     Stop("help-headings-zh", "transformer", "rouge_l", "rouge_l", None, {"epochs": 2, "max_target_length": 24}),
     Stop("question-answers-en", "minilm", "ndcg", "ndcg@10", None, {"epochs": 1}),
-    Stop("question-answers-zh", "e5", "ndcg", "ndcg@10", None, {"epochs": 1}),
+    Stop("question-answers-zh", "e5", "ndcg", "ndcg@10", None, {"epochs": 1} | CUT),
     Stop("question-answers-en", "minilm", "ndcg", "ndcg@10", None, {"epochs": 1, "negatives": 2}, as_task="reranking"),
-    Stop("question-answers-zh", "e5", "ndcg", "ndcg@10", None, {"epochs": 1, "negatives": 2}, as_task="reranking"),
-    Stop("help-questions-zh", "e5", "f1", "f1", 300, {"epochs": 1}),
+    Stop("question-answers-zh", "e5", "ndcg", "ndcg@10", None, {"epochs": 1, "negatives": 1} | CUT, as_task="reranking"),
+    Stop("help-questions-zh", "e5", "f1", "f1", 300, {"epochs": 1, "max_length": 256}),
     Stop("help-questions-en", "minilm", "f1", "f1", 600, {"epochs": 1}),
     Stop("brown-text", "transformer", "accuracy", "", 150, BERT),
     Stop("chinese-poems", "transformer", "accuracy", "", 4000, BERT | {"text": CHARACTERS}),
