@@ -190,8 +190,13 @@ def test_calls_of_tools_are_told_whole_and_in_chunks() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["<tool_call>{", "a <tool_call>\nx</tool_call>", "a < b <tool", '<tool_call>{"name": 5}</tool_call>', "<tool_call>"]
-)
+    "text",
+    [
+        "<tool_call>{", "a <tool_call>\nx</tool_call>", "a < b <tool", '<tool_call>{"name": 5}</tool_call>', "<tool_call>",
+        '<tool_call>{"name": "look", "arguments": {"at": "\\ud800"}}</tool_call>',
+        '<tool_call>{"name": "look", "arguments": {"at": NaN}}</tool_call>',
+    ],
+)  # fmt: skip
 def test_what_is_no_call_stays_text(text: str) -> None:
     told, _ = written(chat(tools=[TOOL]), ROW | {"generated_text": text})
     assert told["choices"][0]["message"]["content"] == text
@@ -389,6 +394,8 @@ def test_a_response_in_events() -> None:
         ({"input": [{"type": "function_call_output"}]}, "invalid_messages"), ({"include": ["x"]}, "invalid_parameter"),
         ({"input": [{"role": "user", "content": [{"type": "input_image"}]}]}, "invalid_messages"), ({"input": 5}, "invalid_messages"),
         ({"text": 5}, "invalid_parameter"), ({"truncation": "some"}, "invalid_parameter"), ({"max_output_tokens": 0}, "invalid_parameter"),
+        ({"metadata": [1]}, "invalid_parameter"), ({"metadata": {"a": "x" * 513}}, "invalid_parameter"),
+        ({"metadata": {str(number): "" for number in range(17)}}, "invalid_parameter"),
         ({"instructions": 5}, "invalid_parameter"), ({"text": {"format": {"type": "xml"}}}, "invalid_parameter"),
     ],
     ids=str,

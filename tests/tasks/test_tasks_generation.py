@@ -162,6 +162,36 @@ def test_of_a_talk_that_is_too_long_the_oldest_turns_are_left_out(tokenizer: Tok
     assert (kept.is_cut, speak_lately(tokenizer, CHATML, talk, is_asking=True, room=len(whole.ids)).is_cut) == (True, False)
 
 
+@pytest.mark.parametrize("words", ["<|im_end|>" * 90_000, "say again " * 90_000])
+def test_of_a_talk_far_too_long_only_a_beginning_is_read(tokenizer: Tokenizer, words: str) -> None:
+    """A megabyte took a worker so long that its watchdog ended it, and the streams of others with it."""
+    short, long = Message("user", "床前"), Message("user", words)
+    said = speak(tokenizer, CHATML, [short, long], is_asking=True, most=200)
+    whole = speak(tokenizer, CHATML, [short, long._replace(content=words[:4000])], is_asking=True)
+    assert 200 < len(said.ids) < 4000
+    assert said.ids[:200] == whole.ids[:200]
+    kept = speak_lately(tokenizer, CHATML, [long, short, long, short], is_asking=True, room=200)
+    assert kept.ids == speak(tokenizer, CHATML, [short], is_asking=True).ids
+    fits = speak(tokenizer, CHATML, [short], is_asking=True)
+    assert speak(tokenizer, CHATML, [short], is_asking=True, most=len(fits.ids)) == fits
+
+
+def test_tools_and_calls_are_of_the_size_of_a_talk() -> None:
+    limits = Limits(max_items=4, max_text_bytes=400)
+    function: JsonObject = {"name": "find", "description": "床" * 200}
+    told: JsonObject = {"messages": [{"role": "user", "content": "go"}], "tools": [{"type": "function", "function": function}]}
+    call: JsonObject = {"function": {"name": "find", "arguments": {"where": "床" * 200}}}
+    called: JsonObject = {"messages": [{"role": "assistant", "content": None, "tool_calls": [call]}]}
+    for wrong in (told, called):
+        with pytest.raises(InvalidInput) as caught:
+            read_inputs(wrong, limits)
+        assert caught.value.code == "text_too_long"
+    half = {"function": {"name": "find", "arguments": '{"where": "\\ud800"}'}}
+    with pytest.raises(InvalidInput) as caught:
+        read_inputs({"messages": [{"role": "assistant", "content": None, "tool_calls": [half]}]}, limits)
+    assert caught.value.code == "invalid_messages"
+
+
 def test_a_talk_that_lost_turns_is_told_and_a_wrong_one_by_its_number(tokenizer: Tokenizer) -> None:
     spec = ModelSpec("text-generation", (), 48, 0, generation=GenerationSettings(stop_ids=(3,)), chat=CHATML)
     short: JsonObject = {"messages": [{"role": "user", "content": "x"}]}

@@ -96,6 +96,20 @@ def ignored(value: JsonObject, names: Sequence[str]) -> list[str]:
     return [name for name in names if value.get(name) not in (None, False)]
 
 
+def check_metadata(value: JsonObject) -> None:
+    """What an answer repeats of a call is short: OpenAI's bounds. Raises InvalidInput (`invalid_parameter`)."""
+    found = value.get("metadata")
+    if found is None:
+        return
+    if not isinstance(found, dict) or len(found) > 16 or not all(_is_short(name, text) for name, text in found.items()):
+        expected = "an object of at most 16 names of 64 characters and texts of 512"
+        raise InvalidInput("invalid_parameter", name="metadata", expected=expected, found=json_type(found))
+
+
+def _is_short(name: str, text: JsonValue) -> bool:
+    return len(name) <= 64 and isinstance(text, str) and len(text) <= 512
+
+
 def told_ignored(names: Sequence[str]) -> Lines:
     """The header that says so."""
     return [(b"x-hanlin-ignored", ", ".join(dict.fromkeys(names)).encode())] if names else []

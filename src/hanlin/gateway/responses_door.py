@@ -10,7 +10,18 @@ from hanlin.gateway import generation_operations as operations
 from hanlin.gateway import strict_json
 from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.fields import choice, flag, integer, text, untaken
-from hanlin.gateway.generation_fields import MAX_LIKELIEST, TASK, content, form, ignored, length, role_of, sampling, wrong_message
+from hanlin.gateway.generation_fields import (
+    MAX_LIKELIEST,
+    TASK,
+    check_metadata,
+    content,
+    form,
+    ignored,
+    length,
+    role_of,
+    sampling,
+    wrong_message,
+)
 from hanlin.gateway.responses_wire import Answer, AnswerStream
 from hanlin.types import JsonObject, JsonValue, json_type, shorten
 
@@ -41,6 +52,7 @@ def read_response(body: bytes, _: str) -> Ask:
     said = _said(value["input"], seen)
     if value.get("instructions") is not None:
         said = [{"role": "system", "content": text(value, "instructions")}, *said]
+    check_metadata(value)
     chances = _chances(value)
     form_of, shown = _text(value.get("text"), seen)
     echo: JsonObject = {

@@ -44,6 +44,7 @@ def split(text: str) -> Said:
 def _read(text: str) -> JsonObject | None:
     try:
         value = json.loads(text)
+        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # halves of characters and no numbers can be spelled, not sent
     except (ValueError, RecursionError):
         return None
     if not isinstance(value, dict) or not isinstance(value.get("name"), str) or not isinstance(value.get("arguments", {}), dict):

@@ -6,15 +6,14 @@ What a message says is never read as a special token, whatever it is made of.
 from __future__ import annotations
 
 import math
-import re
 from bisect import bisect_right
-from collections.abc import Container, Sequence
-from itertools import pairwise
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.alignment import Span
 from hanlin.tasks.chat_form import ROLES, ChatForm, Role
+from hanlin.tasks.chat_tokens import encoded, encoded_so_far
 from hanlin.tasks.chat_tools import parts_of, read_calls, uses_tools
 from hanlin.tasks.checks import check_text
 from hanlin.tasks.text import is_blank
@@ -22,7 +21,7 @@ from hanlin.tasks.tokenizer import asking
 from hanlin.types import JsonObject, JsonValue, json_type, shorten
 
 if TYPE_CHECKING:
-    from tokenizers import Encoding, Tokenizer
+    from tokenizers import Tokenizer
 
     from hanlin.tasks.base import Limits
 
@@ -45,6 +44,11 @@ class Message(NamedTuple):
     content: str
     calls: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All that it says."""
+        return (self.content, *self.calls, *self.tools)
 
     def to_json(self) -> JsonObject:
         """The wire form."""
@@ -97,10 +101,15 @@ def read_messages(value: object, limits: Limits, *, index: int = 0) -> tuple[Mes
         found = json_type(cast("JsonValue", value)) if not isinstance(value, list) else str(len(value))
         raise InvalidInput("invalid_messages", index=index, problem=f"not a list of 1 to {MAX_MESSAGES} messages: {found}")
     messages = tuple(_message(item, place, index, limits) for place, item in enumerate(value))
-    if sum(len(message.content) for message in messages) > limits.max_text_bytes:
-        raise InvalidInput("text_too_long", index=index, length=sum(map(len, (m.content for m in messages))), unit="bytes",
-            limit=limits.max_text_bytes)  # fmt: skip
+    check_size(messages, index, limits)
     return messages
+
+
+def check_size(messages: Sequence[Message], index: int, limits: Limits) -> None:
+    """Raises InvalidInput (`text_too_long`) where words, tools and calls are together longer than a text may be."""
+    size = sum(len(text.encode()) for message in messages for text in message.texts)
+    if size > limits.max_text_bytes:
+        raise InvalidInput("text_too_long", index=index, length=size, unit="bytes", limit=limits.max_text_bytes)
 
 
 def _message(item: object, place: int, index: int, limits: Limits) -> Message:
@@ -167,11 +176,14 @@ def _marks(form: ChatForm, messages: Sequence[Message], place: int, index: int) 
     return before if is_first else "\n", behind if is_last else ""
 
 
-def speak(tokenizer: Tokenizer, form: ChatForm, messages: Sequence[Message], *, is_asking: bool, index: int = 0) -> Spoken:
+def speak(
+    tokenizer: Tokenizer, form: ChatForm, messages: Sequence[Message], *, is_asking: bool, index: int = 0, most: int | None = None
+) -> Spoken:  # fmt: skip
     """A talk as token ids.
 
     Args:
         is_asking: whether the assistant is to go on from here.
+        most: of a talk that is longer a beginning will do, which is longer than that too.
         index: the item that it is, for errors.
 
     Raises:
@@ -179,7 +191,7 @@ def speak(tokenizer: Tokenizer, form: ChatForm, messages: Sequence[Message], *, 
         EngineFailed: `tokenizer_failed`.
     """
     talk = render(form, messages, is_asking=is_asking, index=index)
-    ids, spans = _encoded(tokenizer, talk.parts)
+    ids, spans = encoded(tokenizer, talk.parts) if most is None else encoded_so_far(tokenizer, talk.parts, most)
     said = [_lies_in(span, talk.answers) for span in spans]
     answer = [inside or _lies_in(span, talk.ends) for inside, span in zip(said, spans, strict=True)]
     return Spoken(ids, answer, said, "".join(part for part, _ in talk.parts), spans)
@@ -200,21 +212,21 @@ def late_part(
     tokenizer: Tokenizer, form: ChatForm, messages: Sequence[Message], *, is_asking: bool, room: int, index: int = 0
 ) -> tuple[Spoken, int]:  # fmt: skip
     """The same, and how many messages behind the system's words are left out. Raises as `speak`."""
-    whole = speak(tokenizer, form, messages, is_asking=is_asking, index=index)
-    if len(whole.ids) <= room:
-        return whole, 0
     kept = num_system(messages)
-    turns = [place for place in range(kept, len(messages)) if messages[place].role == "user"]
 
-    def late(place: int) -> Spoken:
-        said = speak(tokenizer, form, [*messages[:kept], *messages[place:]], is_asking=is_asking, index=index)
+    def late(place: int, most: int | None = room) -> Spoken:
+        said = speak(tokenizer, form, [*messages[:kept], *messages[place:]], is_asking=is_asking, index=index, most=most)
         return said._replace(is_cut=place > kept)
 
+    whole = late(kept)
+    if len(whole.ids) <= room:
+        return whole, 0
+    turns = [place for place in range(kept, len(messages)) if messages[place].role == "user"] or [kept]
     low, high = 0, len(turns) - 1  # the later a talk begins, the shorter it is
     while low < high:
         middle = (low + high) // 2
         low, high = (low, middle) if len(late(turns[middle]).ids) <= room else (middle + 1, high)
-    return (late(turns[low]), turns[low] - kept) if turns else (whole, 0)
+    return late(turns[low], room if is_asking else None), turns[low] - kept
 
 
 def num_system(messages: Sequence[Message]) -> int:
@@ -227,56 +239,6 @@ def stops_of(tokenizer: Tokenizer, form: ChatForm) -> tuple[int, ...]:
     with asking():
         found = tokenizer.encode(form.marks["assistant"][1].strip(), add_special_tokens=False).ids
     return tuple(found) if len(found) == 1 else ()
-
-
-def _encoded(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]]) -> tuple[list[int], list[Span]]:
-    """Ids and places of the whole text; words that hold a special token's name are encoded apart, as the letters that they are."""
-    added = tokenizer.get_added_tokens_decoder()
-    special = [token.content for token in added.values()]
-    if not any(_holds(tokenizer, text, special) for text, is_said in parts if is_said):
-        with asking():
-            found = tokenizer.encode("".join(text for text, _ in parts), add_special_tokens=False)
-        return found.ids, found.offsets
-    ids: list[int] = []
-    spans: list[Span] = []
-    at = 0
-    for text, is_said in parts:
-        pieces = [*reversed(_without(text, special))] if is_said else [text]
-        while pieces:
-            piece = pieces.pop()
-            with asking():
-                part = tokenizer.encode(piece, add_special_tokens=False)
-            if is_said and (cut := _first_special(part, added)):
-                pieces += [piece[cut:], piece[:cut]]
-                continue
-            ids += part.ids
-            spans += [(at + start, at + end) for start, end in part.offsets]
-            at += len(piece)
-    return ids, spans
-
-
-def _holds(tokenizer: Tokenizer, text: str, special: Sequence[str]) -> bool:
-    """Whether a special name stands in a text, or in what the tokenizer makes of it before it looks: wide letters may become a name."""
-    if any(name in text for name in special):
-        return True
-    if (normalizer := tokenizer.normalizer) is None:
-        return False
-    with asking():
-        plain, names = normalizer.normalize_str(text), [normalizer.normalize_str(name) for name in special]
-    return any(name in plain for name in names if name)
-
-
-def _first_special(part: Encoding, special: Container[int]) -> int:
-    """Where to cut a piece so that its first special token falls apart: behind its first letter; 0: there is none that can."""
-    places = ((start, end) for token, (start, end) in zip(part.ids, part.offsets, strict=True) if token in special)
-    return next((start + 1 for start, end in places if end - start > 1), 0)
-
-
-def _without(text: str, special: Sequence[str]) -> list[str]:
-    """Pieces in none of which a special name stands whole: each name is cut behind its first letter."""
-    names = "|".join(re.escape(name) for name in special if len(name) > 1)
-    cuts = [found.start() + 1 for found in re.finditer(f"(?={names})", text)] if names else []
-    return [text[start:end] for start, end in pairwise([0, *cuts, len(text)])]
 
 
 def _lies_in(span: Span, areas: Sequence[Span]) -> bool:

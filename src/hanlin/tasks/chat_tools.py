@@ -72,11 +72,13 @@ def _call(call: JsonValue, where: str, index: int) -> str:
     given = function.get("arguments")
     try:
         arguments = json.loads(given) if isinstance(given, str) else given
+        told = json.dumps({"name": function["name"], "arguments": arguments}, ensure_ascii=False)
+        told.encode()  # a text within a text may spell half a character
     except (ValueError, RecursionError):
         arguments = None
     if not isinstance(arguments, dict):
         raise _wrong(index, f"{where}: arguments are no JSON object")
-    return json.dumps({"name": function["name"], "arguments": arguments}, ensure_ascii=False)
+    return told
 
 
 def with_tools(messages: Sequence[Message], tools: tuple[str, ...]) -> tuple[Message, ...]:

@@ -9,7 +9,7 @@ from typing import cast
 from hanlin.errors import InvalidInput
 from hanlin.generation import FinishReason, Generated, Seen
 from hanlin.tasks.base import Limits
-from hanlin.tasks.chat import Message, read_messages
+from hanlin.tasks.chat import Message, check_size, read_messages
 from hanlin.tasks.chat_form import ROLES
 from hanlin.tasks.chat_tools import read_tools, with_tools
 from hanlin.tasks.checks import check_text, check_texts
@@ -147,7 +147,7 @@ def read_inputs(inputs: JsonValue, limits: Limits) -> tuple[tuple[str, ...], tup
         raise InvalidInput("batch_too_large", items=len(items), limit=limits.max_items)
     talks = [_talk(item, index, limits) for index, item in enumerate(items)]
     found = [
-        "\n".join(message.content for message in talk) if talk else check_text(item, index, limits)
+        "\n".join(text for message in talk for text in message.texts) if talk else check_text(item, index, limits)
         for index, (item, talk) in enumerate(zip(items, talks, strict=True))
     ]
     return tuple(found), tuple(talks), is_single
@@ -159,4 +159,8 @@ def _talk(item: JsonValue, index: int, limits: Limits) -> Talk | None:
     if item.keys() - {"tools"} != {"messages"}:
         raise InvalidInput("invalid_messages", index=index, problem="an object is {messages: [...]} and nothing else but tools")
     messages = read_messages(item["messages"], limits, index=index)
-    return with_tools(messages, read_tools(item["tools"], index)) if item.get("tools") is not None else messages
+    if item.get("tools") is None:
+        return messages
+    told = with_tools(messages, read_tools(item["tools"], index))
+    check_size(told, index, limits)
+    return told

@@ -75,7 +75,7 @@ def talk_row(
         raise InvalidInput("no_chat_form", index=index)
     room = encoder.max_length - len(encoder.head)
     if not is_cut:
-        said = speak(encoder.tokenizer, spec.chat, messages, is_asking=is_asking, index=index)
+        said = speak(encoder.tokenizer, spec.chat, messages, is_asking=is_asking, index=index, most=room)
         if len(said.ids) > room:
             raise InvalidInput("text_too_long", index=index, length=len(said.ids), unit="tokens", limit=room)
         return said

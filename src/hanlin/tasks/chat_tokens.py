@@ -1,0 +1,81 @@
+"""The parts of a talk as tokens: what a message says is never read as a special token, whatever it is made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from hanlin.tasks.alignment import Span
+from hanlin.tasks.tokenizer import asking
+
+if TYPE_CHECKING:
+    from tokenizers import Encoding, Tokenizer
+
+_LETTERS = 8  # that a token rarely has
+_MARGIN = 64  # tokens that a cut behind them does not change
+
+
+def encoded(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]]) -> tuple[list[int], list[Span]]:
+    """Ids and places of the whole text; words that hold a special token's name are encoded apart, as the letters that they are."""
+    added = tokenizer.get_added_tokens_decoder()
+    special = [token.content for token in added.values()]
+    if not any(_holds(tokenizer, text, special) for text, is_said in parts if is_said):
+        with asking():
+            found = tokenizer.encode("".join(text for text, _ in parts), add_special_tokens=False)
+        return found.ids, found.offsets
+    ids: list[int] = []
+    spans: list[Span] = []
+    at = 0
+    for text, is_said in parts:
+        pieces = [*reversed(_without(text, special))] if is_said else [text]
+        while pieces:
+            piece = pieces.pop()
+            with asking():
+                part = tokenizer.encode(piece, add_special_tokens=False)
+            if is_said and (cut := _first_special(part, added)):
+                pieces += [piece[cut:], piece[:cut]]
+                continue
+            ids += part.ids
+            spans += [(at + start, at + end) for start, end in part.offsets]
+            at += len(piece)
+    return ids, spans
+
+
+def encoded_so_far(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]], most: int) -> tuple[list[int], list[Span]]:
+    """As `encoded`, or of the beginning where that alone has more than `most` tokens: a megabyte takes seconds."""
+    left, beginning = _LETTERS * (most + _MARGIN), []
+    for text, is_said in parts:
+        beginning.append((text[:left], is_said))
+        left -= len(text)
+        if left < 0:
+            found = encoded(tokenizer, beginning)
+            if len(found[0]) > most + _MARGIN:
+                return found
+            break
+    return encoded(tokenizer, parts)
+
+
+def _holds(tokenizer: Tokenizer, text: str, special: Sequence[str]) -> bool:
+    """Whether a special name stands in a text, or in what the tokenizer makes of it before it looks: wide letters may become a name."""
+    if any(name in text for name in special):
+        return True
+    if (normalizer := tokenizer.normalizer) is None:
+        return False
+    with asking():
+        plain, names = normalizer.normalize_str(text), [normalizer.normalize_str(name) for name in special]
+    return any(name in plain for name in names if name)
+
+
+def _first_special(part: Encoding, special: Container[int]) -> int:
+    """Where to cut a piece so that its first special token falls apart: behind its first letter; 0: there is none that can."""
+    places = ((start, end) for token, (start, end) in zip(part.ids, part.offsets, strict=True) if token in special)
+    return next((start + 1 for start, end in places if end - start > 1), 0)
+
+
+def _without(text: str, special: Sequence[str]) -> list[str]:
+    """Pieces in none of which a special name stands whole: each name is cut behind its first letter."""
+    names = "|".join(re.escape(name) for name in special if len(name) > 1)
+    cuts = [found.start() + 1 for found in re.finditer(f"(?={names})", text)] if names else []
+    return [text[start:end] for start, end in pairwise([0, *cuts, len(text)])]
