@@ -7,6 +7,7 @@ variants and files must exist, or which options go together.
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -44,7 +45,8 @@ def fuzz(stack, folder: Path, *options: str, is_known: bool) -> None:
     (folder / "openapi.json").write_text(json.dumps(schema))
     key = ("--header", f"Authorization: {stack.client.headers['authorization']}") if is_known else ()
     command = [Path(sys.executable).with_name("st"), "run", folder / "openapi.json", "--url", stack.url, *OWN, *key, *options]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=3600, check=False)
+    environ = {**os.environ, "SCHEMATHESIS_HOOKS": "fuzz_hooks", "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=3600, check=False)
     assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-2_000:]
     selected, total = map(int, re.findall(r"Operations: +([0-9]+) selected / ([0-9]+) total", done.stdout)[0])
     assert selected == total - 1 >= 50
