@@ -150,3 +150,12 @@ def test_stopping_frees_the_place(browser) -> None:
         time.sleep(0.05)
     assert re.search(r'hanlin_streams_total\{[^}]*end="gone"[^}]*\} 1\.0', browser.get("/metrics").text)
     assert "[DONE]" not in heard
+
+
+def test_an_answer_that_no_frame_holds_is_refused_and_its_worker_lives_on(served) -> None:
+    """Once it was taken for a broken worker, which was ended with all streams of others."""
+    asked = {"headers": {"authorization": f"Bearer {served.key}"}, "timeout": 60}
+    parameters = {"truncation": True, "return_full_text": True, "num_return_sequences": 16, "max_new_tokens": 1}
+    answer = httpx.post(f"{served.url}/models/muse", json={"inputs": ["x" * 1_000_000] * 5, "parameters": parameters}, **asked)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "answer_too_large")
+    assert httpx.post(f"{served.url}/models/muse", json={"inputs": "x"}, **asked | {"timeout": 10}).status_code == 200

@@ -9,11 +9,11 @@ from typing import Any, Protocol
 import msgspec
 
 from hanlin.engines.gathering import Found, gather, together
-from hanlin.errors import EngineFailed, HanlinError, Internal
+from hanlin.errors import EngineFailed, HanlinError, Internal, InvalidInput
 from hanlin.serving.counters import Counters
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.stepper import Step
-from hanlin.serving.wire import Answer, Call, Part, Refusal
+from hanlin.serving.wire import MAX_ANSWER_BYTES, Answer, Call, Part, Refusal
 from hanlin.tasks.base import RowStream, StreamingTask, TaskOptions, TaskRequest
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.sequences import SEQUENCES, from_arrays
@@ -116,6 +116,8 @@ class Answering:
             answered = task.answer(decoded, work.request)
             decoded_s = self._clock()
             body = self._json.encode(answered)
+            if len(body) > MAX_ANSWER_BYTES:  # a longer frame would be taken for garbage, and the worker for broken
+                raise InvalidInput("answer_too_large", limit=MAX_ANSWER_BYTES)
             if work.outlet is not None and not work.is_told:
                 self._tell_whole(work, work.outlet)
         except Exception as error:

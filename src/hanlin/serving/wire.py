@@ -14,6 +14,7 @@ import msgspec
 from hanlin.types import LongText
 
 MAX_FRAME_BYTES = 64 * 2**20  # above the largest body of the gateway; a length beyond it is garbage
+MAX_ANSWER_BYTES = MAX_FRAME_BYTES - 2**20  # of an answer's body
 _LENGTH = struct.Struct(">I")
 
 Lane = Literal["interactive", "batch"]
