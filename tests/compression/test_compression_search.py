@@ -192,7 +192,7 @@ def test_a_variant_that_loses_more_than_the_budget_is_named_so(artifact: Path, t
     [
         ({"calibration": []}, "calibration_empty"), ({"calibration": [[]]}, "calibration_empty"), ({"target": "speed"}, "invalid_search"),
         ({"budget_points": -1}, "invalid_search"), ({"budget_points": float("nan")}, "invalid_search"),
-        ({"validation": EncodedSplit([], np.array([]))}, "judging_rows_missing"), ({"variants": ["openvino-int4"]}, "unknown_variant"),
+        ({"validation": EncodedSplit([], np.array([]))}, "judging_rows_missing"), ({"variants": ["openvino-int3"]}, "unknown_variant"),
     ],
 )  # fmt: skip
 def test_bad_requests_are_refused_before_any_work(artifact: Path, tmp_path: Path, change: dict, code: str) -> None:

@@ -31,7 +31,9 @@ def bodies(described: dict) -> Iterator[tuple[str, str, dict, str, object]]:
 
 @pytest.fixture
 async def client(http, platform, owner, make_version, desired) -> httpx.AsyncClient:
-    """With what the examples name: model `sentiment` with two versions, both of which an endpoint has served, a dataset, a file."""
+    """With what the examples name: model `sentiment` with two versions, both of which an endpoint has served, one that writes, a dataset, a
+    file."""
+    make_version("writer", task="text-generation", labels=())
     for content in (b"one", b"two"):
         version = make_version("sentiment", content=content)
         number = deployments.deploy(platform, owner, model=f"sentiment:{version.number}", endpoint="sentiment").id
