@@ -16,9 +16,9 @@ def test_all_variants_of_the_issue_are_declared_with_the_reference_first() -> No
     assert variant_names()[0] == "torch-fp32"
     assert set(variant_names()) == {
         "torch-fp32", "torch-bf16", "torch-int8", "onnxruntime-fp32", "onnxruntime-int8", "openvino-fp32", "openvino-bf16", "openvino-int8",
-        "inductor-fp32", "inductor-bf16",
+        "openvino-int4", "inductor-fp32", "inductor-bf16",
     }  # fmt: skip
-    assert set(variant_names()) - set(measured_unasked()) == {"torch-int8", "inductor-fp32", "inductor-bf16"}
+    assert set(variant_names()) - set(measured_unasked()) == {"torch-int8", "openvino-int4", "inductor-fp32", "inductor-bf16"}
 
 
 @pytest.mark.parametrize("name", ["", "torch", "torch-int4", "nobody-fp32", "torch-fp32-x", "../x-fp32", "fp32-torch"])
