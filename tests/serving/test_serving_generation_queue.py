@@ -152,6 +152,7 @@ async def test_a_row_joins_others_that_are_being_written() -> None:
     session.go.release(1)
     await until(lambda: caller.told(1) == [5])
     caller.call(2, "w6")
+    await until(lambda: caller.replica.values()["open_rows"] == 2)  # else the turns might be over before it is taken on
     session.go.release(2)
     await until(lambda: 2 in caller.replies)
     assert 1 not in caller.replies
