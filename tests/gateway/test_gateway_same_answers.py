@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import openvino
 import pytest
 
 from hanlin.engines import max_batch_rows, variant_names
@@ -18,6 +19,9 @@ LABELS = ("a", "b", "c")
 GENERATOR = np.random.default_rng(5)
 TEXTS = [" ".join(f"w{n}" for n in GENERATOR.integers(7, 60, length)) for length in (1, 2, 3, 5, 8, 13, 21, 34, 55, 60) * 4]
 # Of scores in 0..1; a variant that runs rows alone has no neighbours to differ by, but for the last bits.
+# Four bits are for networks that write; what this processor cannot compute is refused: see the engines' contract.
+HAS_BF16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+VARIANTS = [name for name in variant_names() if name != "openvino-int4" and (HAS_BF16 or name != "openvino-bf16")]
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.02, "int8": 0.02}
 
 
@@ -41,12 +45,12 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     spec = {"format": 1, "task": "text-classification", "labels": list(LABELS), "max_length": 64, "pad_id": 0, "text": {}}
     (folder / "hanlin.json").write_text(json.dumps(spec))
     rows = [GENERATOR.integers(7, 60, length).tolist() for length in (1, 5, 20, 60) * 6]
-    for variant in variant_names():
+    for variant in VARIANTS:
         convert(folder, variant, calibration=rows, workdir=tmp_path_factory.mktemp("scratch"))
     return folder
 
 
-@pytest.fixture(scope="module", params=[*variant_names(), "fake-fp32"])
+@pytest.fixture(scope="module", params=[*VARIANTS, "fake-fp32"])
 def served(request: pytest.FixtureRequest, artifact: Path, make_stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple]:
     """The variant on two replicas."""
     stack = make_stack(tmp_path_factory.mktemp("same") / "home", max_items=64, request_timeout_s=120.0)

@@ -33,10 +33,12 @@ class Filled(Value):
 
 
 class Written(Value):
-    """A translation, a summary, or what comes next. `finish_reason` is `stop`, or `length` where there was no room for more."""
+    """A translation, a summary, or what comes next. `finish_reason` is `stop`, or `length` where there was no room for more;
+    `stop_sequence`: the word of `stop` that ended it."""
 
     text: str = Field(validation_alias=AliasChoices("translation_text", "summary_text", "generated_text", "text"))
     finish_reason: str = ""
+    stop_sequence: str | None = None
     num_tokens: int | None = None
 
 

@@ -13,7 +13,7 @@ from hanlin.gateway.chat_talk import talk
 from hanlin.gateway.chat_wire import Chat, ChatStream
 from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.fields import flag, integer, text, untaken
-from hanlin.gateway.generation_fields import MAX_LIKELIEST, MAX_SEQUENCES, SAMPLING, TASK, form, ignored, length, sampling, stops
+from hanlin.gateway.generation_fields import MAX_LIKELIEST, MAX_SEQUENCES, SAMPLING, TASK, form, ignored, length, listed, sampling, stops
 from hanlin.types import JsonObject, JsonValue, json_type
 
 IGNORED = (
@@ -69,7 +69,8 @@ def _tools(value: JsonObject) -> JsonObject:
     choice = value.get("tool_choice")
     if choice not in (None, "none", "auto"):
         raise InvalidInput("field_not_taken", name="tool_choice")
-    return {"tools": value["tools"]} if value.get("tools") and choice != "none" else {}
+    found = listed(value, "tools")
+    return {"tools": found} if found and choice != "none" else {}
 
 
 def _check_modalities(value: JsonValue) -> None:

@@ -46,6 +46,16 @@ def length(value: JsonObject, *names: str) -> JsonObject:
     return {"max_new_tokens": next(iter(found.values()))} if found else {}
 
 
+def listed(value: JsonObject, name: str) -> list[JsonValue]:
+    """A list, empty where none is sent. Raises InvalidInput (`invalid_parameter`)."""
+    found = value.get(name)
+    if found is None:
+        return []
+    if not isinstance(found, list):
+        raise InvalidInput("invalid_parameter", name=name, expected="a list", found=json_type(found))
+    return found
+
+
 def stops(value: JsonObject, name: str) -> JsonObject:
     """Words that end the answer: one or a list. Raises InvalidInput (`invalid_parameter`)."""
     found = value.get(name)

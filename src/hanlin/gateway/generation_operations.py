@@ -12,6 +12,14 @@ _MAYBE_NUMBER: JsonObject = {"type": ["number", "null"]}
 _MAYBE_WHOLE: JsonObject = {"type": ["integer", "null"]}
 _MAYBE_OBJECT: JsonObject = {"type": ["object", "null"]}
 _ANY: JsonObject = {}
+_IGNORED: JsonObject = {"description": "taken whatever it is, changes nothing, and is named in `X-Hanlin-Ignored`"}
+_IGNORED_OF_CHATS: dict[str, JsonObject] = dict.fromkeys(
+    (
+        "user", "store", "service_tier", "parallel_tool_calls", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
+        "prompt_cache_options",
+    ),
+    _IGNORED,
+)  # fmt: skip
 _NULL: JsonObject = {"type": "null"}
 _COUNT: JsonObject = {"type": ["integer", "null"], "minimum": 1, "maximum": 16}
 _STOP: JsonObject = {"anyOf": [WORD, many(WORD) | {"maxItems": 16}, {"type": "null"}]}
@@ -51,9 +59,7 @@ _CHAT_BODY: JsonObject = body_of(
     "messages", model=MAYBE_WORD, messages=many(_MESSAGE) | {"minItems": 1}, max_tokens=MAYBE_COUNT, max_completion_tokens=MAYBE_COUNT,
     n=_COUNT, stop=_STOP, stream=_STREAM, stream_options=_STREAM_OPTIONS, logprobs=FLAG, top_logprobs=_MAYBE_WHOLE, response_format=_FORM,
     modalities={"anyOf": [many(const("text")), {"type": "null"}]}, **_SAMPLING, tools={"type": ["array", "null"]}, tool_choice=_ANY,
-    user=MAYBE_WORD, metadata=_MAYBE_OBJECT, store={"type": ["boolean", "null"]}, service_tier=MAYBE_WORD,
-    parallel_tool_calls={"type": ["boolean", "null"]}, safety_identifier=MAYBE_WORD, prompt_cache_key=MAYBE_WORD,
-    prompt_cache_retention=MAYBE_WORD, prompt_cache_options=_MAYBE_OBJECT, reasoning_effort=MAYBE_WORD, verbosity=MAYBE_WORD,
+    **_IGNORED_OF_CHATS, metadata=_IGNORED, reasoning_effort=_IGNORED, verbosity=_IGNORED,
     audio=_NULL, prediction=_NULL, web_search_options=_NULL, functions=_NULL, function_call=_NULL, moderation=_NULL, tool_prompt=_NULL,
 )  # fmt: skip
 CHAT = Operation(
@@ -112,7 +118,7 @@ MESSAGES = Operation(
         "usage": {"input_tokens": 17, "output_tokens": 9},
     },
     body_of(
-        "model", "messages", "max_tokens", **_TALK, max_tokens=WHOLE, stop_sequences={"anyOf": [many(WORD), {"type": "null"}]},
+        "model", "messages", "max_tokens", **_TALK, max_tokens=WHOLE, stop_sequences=_STOP,
         stream=_STREAM, temperature=_MAYBE_NUMBER, top_k=MAYBE_COUNT, top_p=_MAYBE_NUMBER,
     ),
     {"text-generation": _ASKED | {"max_tokens": 8}},
@@ -146,10 +152,8 @@ RESPONSES = Operation(
         max_output_tokens=MAYBE_COUNT, temperature=_MAYBE_NUMBER, top_p=_MAYBE_NUMBER, stream=_STREAM, text=_MAYBE_OBJECT,
         truncation={"enum": ["auto", "disabled", None], "description": "left out, the endpoint's policy"}, top_logprobs=_MAYBE_WHOLE,
         include={"anyOf": [many(const("message.output_text.logprobs")), _NULL]}, metadata=_MAYBE_OBJECT, background=FLAG,
-        tools={"type": ["array", "null"]}, tool_choice=_ANY, store={"type": ["boolean", "null"]}, user=MAYBE_WORD, service_tier=MAYBE_WORD,
-        parallel_tool_calls={"type": ["boolean", "null"]}, safety_identifier=MAYBE_WORD, prompt_cache_key=MAYBE_WORD,
-        prompt_cache_retention=MAYBE_WORD, prompt_cache_options=_MAYBE_OBJECT, reasoning=_MAYBE_OBJECT, max_tool_calls=MAYBE_COUNT,
-        stream_options=_MAYBE_OBJECT, previous_response_id=_NULL, conversation=_NULL, prompt=_NULL, context_management=_NULL,
+        tools={"type": ["array", "null"]}, tool_choice=_ANY, **_IGNORED_OF_CHATS, reasoning=_IGNORED, max_tool_calls=_IGNORED,
+        stream_options=_IGNORED, previous_response_id=_NULL, conversation=_NULL, prompt=_NULL, context_management=_NULL,
         moderation=_NULL, image=_NULL, background_options=_NULL,
     ),
     {"text-generation": {"model": "poet", "input": "good w20", "max_output_tokens": 8}},

@@ -18,6 +18,7 @@ from hanlin.gateway.generation_fields import (
     form,
     ignored,
     length,
+    listed,
     role_of,
     sampling,
     wrong_message,
@@ -43,9 +44,10 @@ def read_response(body: bytes, _: str) -> Ask:
     """See `door.Read`."""
     value = strict_json.parse_object(body, allowed=_FIELDS, required=("model", "input"))
     untaken(value, _UNTAKEN)
-    for name in ("tools", "background"):
-        if value.get(name):
-            raise InvalidInput("field_not_taken", name=name)
+    if listed(value, "tools"):
+        raise InvalidInput("field_not_taken", name="tools")
+    if flag(value, "background", default=False):
+        raise InvalidInput("field_not_taken", name="background")
     if value.get("tool_choice") not in (None, "none", "auto"):
         raise InvalidInput("field_not_taken", name="tool_choice")
     seen = ignored(value, _IGNORED)
@@ -95,8 +97,8 @@ def _text(value: JsonValue, seen: list[str]) -> tuple[JsonObject, JsonObject]:
 
 
 def _chances(value: JsonObject) -> JsonObject:
-    include = value.get("include") or []
-    if not isinstance(include, list) or any(name != _CHANCES for name in include):
+    include = listed(value, "include")
+    if any(name != _CHANCES for name in include):
         raise InvalidInput("invalid_parameter", name="include", expected=f"[{_CHANCES}]", found=json_type(include))
     top = integer(value, "top_logprobs", low=0, high=MAX_LIKELIEST)
     return {"details": True, **({"top_n_tokens": top} if top else {})} if include or top else {}

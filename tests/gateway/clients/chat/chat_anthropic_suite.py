@@ -20,7 +20,7 @@ def check_a_message_is_answered_alike_whole_and_streamed() -> None:
         pieces = list(stream.text_stream)
         final = stream.get_final_message()
     assert "".join(pieces) == final.content[0].text == text
-    assert len(pieces) > 2, "in several pieces"
+    assert pieces, "in pieces; how many is a matter of time"
     assert (final.stop_reason, final.usage.input_tokens, final.usage.output_tokens) == (
         answer.stop_reason, answer.usage.input_tokens, answer.usage.output_tokens,
     )  # fmt: skip
