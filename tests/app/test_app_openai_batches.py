@@ -181,7 +181,7 @@ def test_unknown_things_are_not_found_and_wrong_ones_refused(client) -> None:
         with pytest.raises(openai.NotFoundError):
             call("batch_nope")
     file_id = upload(client, [line(1)])
-    for more in ({"endpoint": "/v1/chat/completions"}, {"completion_window": "1h"}):
+    for more in ({"endpoint": "/v1/images/generations"}, {"completion_window": "1h"}):
         with pytest.raises(openai.UnprocessableEntityError):
             client.batches.create(**{"input_file_id": file_id, "endpoint": "/v1/embeddings", "completion_window": "24h", **more})  # type: ignore[arg-type]
 
