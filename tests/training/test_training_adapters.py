@@ -147,7 +147,7 @@ def test_short_texts_come_first_and_only_at_first(base: Path, tmp_path: Path) ->
     [
         ("lstm", {"adapter": "lora"}, "adapter"),
         ("base", {"adapter": "lora", "wide": True}, "wide"),
-        ("base", {"lora_targets": ""}, "lora_targets"),
+        ("base", {"adapter": "lora", "lora_targets": ""}, "lora_targets"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(model: str, options: dict[str, object], name: str) -> None:

@@ -91,7 +91,7 @@ def test_a_poem_is_learned_by_heart(tmp_path: Path) -> None:
     rest = "疑是地上霜。\n举头望明月，低头思故乡。"
     assert say(tmp_path / "out", "床前明月光，") == {"generated_text": rest, "finish_reason": "stop"}
     assert say(tmp_path / "out", "床前明月光，", stop=["举"], return_full_text=True) == {
-        "generated_text": "床前明月光，疑是地上霜。\n", "finish_reason": "stop",
+        "generated_text": "床前明月光，疑是地上霜。\n", "finish_reason": "stop", "stop_sequence": "举",
     }  # fmt: skip
     assert say(tmp_path / "out", "床前明月光，", max_new_tokens=2)["finish_reason"] == "length"  # type: ignore[index,call-overload]
 

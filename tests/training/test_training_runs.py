@@ -65,6 +65,8 @@ SPACED = {"cleaning": ["width"], "segmentation": "character"}
 
 def config_of(model: str = "lstm", **options: object) -> TrainConfig:
     small = {name: value for name, value in SMALL.items() if applies(name, Case(model, "text-classification"))}
+    if options.get("ngrams") is False:
+        small = {name: value for name, value in small.items() if not name.startswith("ngram_")}
     return TrainConfig.from_json({**small, **options}, model=model)  # type: ignore[dict-item]
 
 
