@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from hanlin.errors import InvalidInput
-from hanlin.gateway.generation_fields import content, listed, role_of, wrong_message
+from hanlin.gateway.generation_fields import content, role_of, wrong_message
 from hanlin.types import JsonObject, JsonValue, json_type, shorten
 
 _ROLES = ("user", "assistant")
@@ -29,9 +29,11 @@ def tools(value: JsonObject, seen: list[str]) -> JsonObject:
     kind = choice.get("type") if isinstance(choice, dict) else choice
     if kind not in (None, "auto", "none"):
         raise InvalidInput("field_not_taken", name="tool_choice")
-    found = listed(value, "tools")
-    if not found:
+    found = value.get("tools")
+    if found is None or found == []:
         return {}
+    if not isinstance(found, list):
+        raise wrong_message(f"tools is {json_type(found)}, not a list")
     made: list[JsonValue] = [_tool(tool, place, seen) for place, tool in enumerate(found)]
     return {"tools": made} if kind != "none" else {}
 
