@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hanlin.errors import Overloaded
-from hanlin.serving.batcher import GAP_STEP_S, MAX_LANE_WAIT_S, SHARED_S, Batcher
+from hanlin.serving.batcher import MAX_LANE_WAIT_S, SHARED_S, Batcher
+from hanlin.serving.gaps import GAP_STEP_S
 
 
 def make(**options: int | None) -> Batcher:

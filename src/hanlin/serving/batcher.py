@@ -16,6 +16,7 @@ from hanlin.errors import Overloaded
 from hanlin.serving.admission import STRAINED_S, Admission
 from hanlin.serving.deadlines import Deadlines
 from hanlin.serving.filling import Batch, Filling
+from hanlin.serving.gaps import GAP_STEP_S, MIN_GAP_TOKENS, courses
 from hanlin.serving.key_queue import NUM_BUCKETS, Item, KeyQueue, bucket_of
 from hanlin.serving.speed import Speed
 from hanlin.serving.wire import Lane
@@ -24,12 +25,9 @@ MIN_SHARED_TOKENS = 64  # below that a second stream is not worth its start
 RESERVED_SHARE = 8  # of the queue, one part for keys of which nothing waits: few but large calls of one key would keep all others out
 BATCH_SHARE = 4  # one part of the queue is all that the batch lane may fill: enough that the engine never runs dry
 SHARED_S = 1.0  # without an interactive call, until the batch lane may take whole steps
-GAP_STEP_S = 0.005  # of the batch lane while interactive calls come: what one of them may have to wait for it
-MIN_GAP_TOKENS = 256
 DEEP_BATCHES = 2  # budgets of one that wait
 MAX_LANE_WAIT_S = 10.0  # a batch-lane item older than this goes before interactive ones: low priority is not starvation
 
-_LANES: tuple[Lane, ...] = ("interactive", "batch")
 _HEAD_ORDER: tuple[Lane, ...] = ("batch", "interactive", "batch")
 
 
@@ -168,7 +166,7 @@ class Batcher:
         self._take(head)
         if not self._calls:  # alone
             return Batch(tuple(filling.items), filling.width, is_suspect)
-        for company, tokens in self._courses(lane, budget):
+        for company, tokens in courses(lane, budget, gap=self._gap):
             for item in self._company(bucket, company):
                 if not filling.takes(item, tokens):
                     break
@@ -257,17 +255,12 @@ class Batcher:
         if all(key not in queues for queues in self._lanes.values()) and len(self._served) > 4096:
             del self._served[key]
 
-    def _courses(self, lane: Lane, budget: int) -> Iterator[tuple[tuple[Lane, ...], int]]:
-        """Who may join a head of `lane`, and up to how many tokens: while interactive calls come, the batch lane makes no step long."""
+    @property
+    def _gap(self) -> int | None:
+        """See `courses`."""
         if not self._lanes["batch"]:
-            yield _LANES[:1], budget
-        elif not self._is_shared:
-            yield _LANES, budget
-        else:
-            gap = min(budget, max(MIN_GAP_TOKENS, self._speed.tokens_in(GAP_STEP_S)))
-            if lane == "interactive":
-                yield _LANES[:1], budget
-            yield _LANES[1:], gap
+            return 0
+        return max(MIN_GAP_TOKENS, self._speed.tokens_in(GAP_STEP_S)) if self._is_shared else None
 
     def _company(self, bucket: int, lanes: tuple[Lane, ...]) -> Iterator[Item]:
         """Waiting items by closeness to the head: its bucket, then shorter ones of its kind; interactive first; in turns between keys."""
