@@ -16,7 +16,7 @@ from hanlin.errors import Conflict, HanlinError, InvalidInput, NotFound
 from hanlin.pipelines.base import PIPELINES
 from hanlin.storage.manifest import Manifest, ManifestFile
 from hanlin.training.config import TrainConfig
-from hanlin.training.option_rules import BUILT_IN, CHOICES, Case, applies
+from hanlin.training.option_rules import BUILT_IN, CHOICES, NEEDS, Case, applies
 from hanlin.types import Digest, KeyId, Principal
 
 DIGEST = "a" * 64
@@ -97,7 +97,8 @@ def is_taken(name: str, value: object) -> bool:
     for case in (Case(model, task) for model in CHOICES["model"] for task in BUILT_IN):
         with contextlib.suppress(InvalidInput):
             if applies(name, case):
-                TrainConfig.from_json({name: value}, model=case.model, task=case.task)  # type: ignore[dict-item]
+                switch, values = NEEDS.get(name, (name, (value,)))
+                TrainConfig.from_json({switch: values[0], name: value}, model=case.model, task=case.task)  # type: ignore[arg-type]
                 return True
     return False
 

@@ -186,6 +186,7 @@ def shape_of(value):
 @example(inputs={"query": "\ud800", "texts": ["x"]}, parameters={})
 @example(inputs={"query": "x", "texts": "x"}, parameters={})
 @example(inputs={"query": ["x"], "texts": ["x"]}, parameters={})
+@example(inputs={"messages": [{"role": "tool", "content": ""}]}, parameters={})
 @pytest.mark.parametrize("name", TASKS.names())
 def test_check_raises_nothing_but_invalid_input(name, inputs, parameters):
     try:
@@ -194,7 +195,8 @@ def test_check_raises_nothing_but_invalid_input(name, inputs, parameters):
         assert len(json.dumps(error.to_wire("zh"))) < 4096
     else:
         assert 1 <= len(request.texts) <= LIMITS.max_items
-        assert all(text.encode("utf-8") for text in request.texts)
+        talks = getattr(request.options, "talks", ()) or (None,) * len(request.texts)
+        assert all(text.encode("utf-8") or talk for text, talk in zip(request.texts, talks, strict=True))  # in a talk nothing may be said
 
 
 def test_a_text_is_answered_alike_alone_and_in_company(task, tokenizer):
