@@ -17,7 +17,7 @@ from hanlin.messages.said import Plain, Said
 from hanlin.pipelines.base import JobContext
 from hanlin.pipelines.certification import Comparison, Tolerance, declared_tolerance, refusal
 from hanlin.pipelines.lineage import code_digest, code_version, fingerprint, machine, starts_of
-from hanlin.pipelines.odd_texts import neighbours, plain_texts
+from hanlin.pipelines.odd_texts import crowd, neighbours, plain_texts
 from hanlin.pipelines.train import note_language
 from hanlin.tasks.likeness import LABELS
 from hanlin.tasks.spec import ModelSpec
@@ -147,6 +147,18 @@ def test_neighbours_are_31_odd_texts_repeatably() -> None:
     assert max(map(len, texts)) > 1000
     assert min(map(len, texts)) == 1
     assert sum(len(text) <= 10 for text in texts) > 8
+
+
+def test_questions_stand_at_places_of_their_own_among_odd_texts() -> None:
+    seen = set()
+    for first in range(0, 200, 4):
+        questions = {number: f"question {number}" for number in range(first, first + (4 if first < 196 else 3))}
+        batch, places = crowd(questions, 32, seed=first)
+        assert len(batch) == 32
+        assert [batch[place] for place in places] == list(questions.values())
+        assert sum(text in questions.values() for text in batch) == len(questions)
+        seen |= set(places)
+    assert seen == set(range(32))
 
 
 def test_there_are_plain_texts_enough_for_a_certificate() -> None:

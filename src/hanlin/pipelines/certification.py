@@ -1,8 +1,8 @@
 """The certificate: held-out rows replayed through the real serving path, compared with the trained model.
 
 The variant is deployed on a private endpoint, loaded by a real worker, called over HTTP by the real client: each row
-alone, and each row among 31 odd neighbours. The trained model (torch in fp32, or the file that came instead of torch's weights) answers
-the same rows in this process.
+alone, and each row among 31 neighbours, nearly all of them odd. The trained model (torch in fp32, or the file that came instead of
+torch's weights) answers the same rows in this process.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from hanlin.errors import Conflict
 from hanlin.pipelines.base import JobContext
 from hanlin.pipelines.data import dataset_folder, questions_of
 from hanlin.pipelines.lineage import code_version, machine
-from hanlin.pipelines.odd_texts import LONG, neighbours, plain_texts
+from hanlin.pipelines.odd_texts import LONG, crowd, plain_texts
 from hanlin.registry.values import DatasetVersion, ModelVersion
 from hanlin.tasks.base import TASKS, Task
 from hanlin.tasks.encoding import TextEncoder
@@ -46,6 +46,7 @@ _CONTINUED_ROWS = 50  # of texts that are gone on with: each of their tokens is 
 _TIMEOUT_S = 600.0  # of a call: four of them may wait for each other in a large network on one core
 _LONG_CONTINUED = 3  # a decoder reads thousands of tokens, and would spend nearly all its time on this one neighbour
 _CALLS_AT_ONCE = 4
+_TOGETHER = 4  # rows that share a batch of neighbours, which cost far more than the rows do
 _TRAINED_BATCH_TOKENS = 4096
 # Least label agreement and largest score difference by precision; what compression declares goes before the latter.
 _AGREEMENT = {"fp32": 1.0}
@@ -213,16 +214,17 @@ class _Asking:
 
 
 def _among_neighbours(context: JobContext, asking: _Asking, questions: Sequence[JsonValue]) -> list[Numbers]:
-    """Each row once more among odd neighbours of its own, at a changing place; several such batches are in flight at once."""
+    """Each row once more with 31 neighbours, at a changing place; several such batches are in flight at once."""
 
-    def call(row: int) -> Numbers:
-        batch: list[JsonValue] = [*neighbours(NUM_NEIGHBOURS, seed=row, long=_LONG_CONTINUED if _goes_on(asking.task) else LONG)]
-        place = 7 * row % (NUM_NEIGHBOURS + 1)
-        batch.insert(place, questions[row])
-        return asking.answers(batch)[place]
+    def call(first: int) -> list[Numbers]:
+        together = dict(enumerate(questions[first : first + _TOGETHER], first))
+        batch, places = crowd(together, NUM_NEIGHBOURS + 1, seed=first, long=_LONG_CONTINUED if _goes_on(asking.task) else LONG)
+        answers = asking.answers(batch)
+        return [answers[place] for place in places]
 
     with ThreadPoolExecutor(_CALLS_AT_ONCE) as threads:
-        return list(_watched(context, threads.map(call, range(len(questions)))))
+        found = _watched(context, threads.map(call, range(0, len(questions), _TOGETHER)))
+        return [numbers for answers in found for numbers in answers]
 
 
 def _goes_on(task: Task) -> bool:

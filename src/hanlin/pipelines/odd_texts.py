@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
+
+from hanlin.types import JsonValue
 
 _ODD = (
     "a", "?", "…", "0", "ok", "no", "好", "差", "!!!", "🙂", "👍👍👍👍", "é", "№ 5", "<b>so so</b>", "\t1.\t", "ＡＢＣ１２３", "ﬁne",
@@ -49,6 +52,21 @@ def neighbours(count: int, *, seed: int, long: int = LONG) -> list[str]:
     texts = [chosen.choice(_ODD) for _ in range(count)]
     texts[chosen.randrange(count)] = _LONG * long
     return texts
+
+
+def crowd(questions: Mapping[int, JsonValue], size: int, *, seed: int, long: int = LONG) -> tuple[list[JsonValue], list[int]]:
+    """A batch of questions among odd texts, and the place of each question.
+
+    Args:
+        questions: a few, by their numbers, which follow each other: their places come from these.
+        size: items of the batch; a power of two, so that no two questions want one place.
+        seed, long: as `neighbours`.
+    """
+    places = [7 * number % size for number in questions]
+    batch: list[JsonValue] = [*neighbours(size - len(questions), seed=seed, long=long)]
+    for place, question in sorted(zip(places, questions.values(), strict=True), key=lambda pair: pair[0]):
+        batch.insert(place, question)
+    return batch, places
 
 
 def plain_texts(count: int) -> list[str]:
