@@ -39,15 +39,15 @@ def prompts(count: int, length: int, *, vocabulary: int, seed: int) -> list[list
     return rows
 
 
-def figures(write: Turn, *, vocabulary: int) -> dict[str, float]:
+def figures(write: Turn, *, vocabulary: int, tokens: int = TOKENS) -> dict[str, float]:
     """What is measured of a loaded engine: `write(rows, tokens)` writes so many tokens for each row."""
     write(prompts(2, PROMPT, vocabulary=vocabulary, seed=1), 4)  # wakes it up
     found: dict[str, float] = {}
     for streams in STREAMS:
         rows = prompts(streams, PROMPT, vocabulary=vocabulary, seed=10 + streams)
         before_s = time.process_time()
-        found[f"tokens_s_{streams}"] = round(write(rows, TOKENS)[1], 1)
-        found[f"cpu_ms_{streams}"] = round(1000 * (time.process_time() - before_s) / streams / TOKENS, 1)
+        found[f"tokens_s_{streams}"] = round(write(rows, tokens)[1], 1)
+        found[f"cpu_ms_{streams}"] = round(1000 * (time.process_time() - before_s) / streams / tokens, 1)
     found["first_512_ms"] = round(1000 * min(write(prompts(1, LONG, vocabulary=vocabulary, seed=s), 1)[0] for s in (50, 51)))
     return found
 
@@ -57,7 +57,7 @@ def resident_mb() -> float:
     return round(int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6)
 
 
-def ours(folder: Path, variant: str, threads: int) -> dict[str, float]:
+def ours(folder: Path, variant: str, threads: int, tokens: int) -> dict[str, float]:
     from hanlin.engines import load_variant
     from hanlin.engines.base import StreamingSession
     from hanlin.generation import GenerationSettings
@@ -89,7 +89,7 @@ def ours(folder: Path, variant: str, threads: int) -> dict[str, float]:
                 first_s, at_first = time.perf_counter() - start, written
         return first_s, (written - at_first) / max(time.perf_counter() - start - first_s, 1e-9)
 
-    return {"load_s": round(load_s, 1), **figures(write, vocabulary=vocabulary), "memory_mb": resident_mb()}
+    return {"load_s": round(load_s, 1), **figures(write, vocabulary=vocabulary, tokens=tokens), "memory_mb": resident_mb()}
 
 
 def random_qwen2(folder: Path) -> None:
@@ -125,6 +125,7 @@ def main() -> None:
     parser.add_argument("--peer", action="append", default=[])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--tokens", type=int, default=TOKENS, help="of each row, with --one")
     parser.add_argument("--one")
     parser.add_argument("--random-qwen2", action="store_true")
     asked = parser.parse_args()
@@ -132,7 +133,7 @@ def main() -> None:
         random_qwen2(asked.folder)
         return
     if asked.one:
-        print(json.dumps(ours(asked.folder, asked.one, asked.threads)))
+        print(json.dumps(ours(asked.folder, asked.one, asked.threads, asked.tokens)))
         return
     from hanlin.compression.base import convert  # peers run this file without it
 

@@ -1,6 +1,6 @@
-"""The torch engine's stream of rows, without a server: SmolLM2-135M-Instruct against transformers' own `generate`, and its speed.
+"""An engine's stream of rows, without a server: SmolLM2-135M-Instruct against transformers' own `generate`, and its speed.
 
-usage: python bench/streaming_engine.py ARTIFACT [--threads 1] [--tokens 48] [--only NAME …]
+usage: python bench/streaming_engine.py ARTIFACT [--variant torch-fp32] [--threads 1] [--tokens 48] [--only NAME …]
 
 ARTIFACT is what `bench/smollm.py --keep` and `hanlin model import` leave. One JSON object: `same` (20 prompts, streamed side by side,
 are to be transformers' greedy tokens), `decode` (tokens a second of processor time at so many streams), `first` (seconds to the first
@@ -148,11 +148,12 @@ def main() -> None:
     """Prints one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("artifact", type=Path)
+    parser.add_argument("--variant", default="torch-fp32")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--tokens", type=int, default=48)
     parser.add_argument("--only", nargs="*", default=["same", "decode", "first", "prefix", "forms"])
     chosen = parser.parse_args()
-    session = load_variant(chosen.artifact, "torch-fp32", threads=chosen.threads)
+    session = load_variant(chosen.artifact, chosen.variant, threads=chosen.threads)
     assert isinstance(session, StreamingSession)
     tokenizer = load_tokenizer(chosen.artifact / "tokenizer.json")
     rows = [tokenizer.encode(text).ids for text in TEXTS]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,12 +11,14 @@ import pytest
 from hanlin.engines.base import step_failed
 from hanlin.engines.blocks import BLOCK_TOKENS, num_blocks
 from hanlin.engines.openvino_paged import Piece
-from hanlin.engines.paged_batch import ALONE, PIECE, PagedBatch
+from hanlin.engines.paged_batch import ALONE, PagedBatch
 from hanlin.engines.token_choice import Line
 from hanlin.generation import Delta, GenerationSettings
+from hanlin.networks.generation.pace import LIMIT
 
 VOCABULARY = 50
 STOP = 3
+LIKE = [(7 * place) % 40 + 4 for place in range(40)]  # what rows begin with
 
 
 class Summing:
@@ -25,6 +28,7 @@ class Summing:
         self.size, self.vocabulary = size, VOCABULARY
         self.held = np.full((size, BLOCK_TOKENS), -1)
         self.read: list[int] = []  # tokens of each step
+        self.now_s = 0.0  # a step takes a second, and a tenth more for each token
         self.fails = False
         self.broken: int | None = None
 
@@ -32,6 +36,7 @@ class Summing:
         if self.fails:
             raise RuntimeError("told to fail")
         self.read.append(sum(len(piece.ids) for piece in pieces))
+        self.now_s += 1 + self.read[-1] / 10
         found = []
         for piece in pieces:
             for place, token in enumerate(piece.ids, piece.before):
@@ -61,7 +66,7 @@ def line(row: Sequence[int], length: int = 20) -> Line:
 
 
 def batch_over(model: Summing) -> PagedBatch:
-    return PagedBatch(model, lambda error: step_failed("openvino-fp32", error))
+    return PagedBatch(model, lambda error: step_failed("openvino-fp32", error), clock=lambda: model.now_s)
 
 
 def rows_of(count: int, *, longest: int = 90, seed: int = 0) -> list[list[int]]:
@@ -96,13 +101,45 @@ def test_rows_that_join_at_any_time_are_written_as_they_are_alone() -> None:
     assert batch.pool.num_free == model.size
 
 
-def test_rows_wait_until_there_are_blocks_for_all_that_they_may_hold() -> None:
-    model, written, rows = Summing(size=num_blocks(110) * 2), {}, rows_of(12, seed=4)
+@pytest.mark.parametrize(("size", "shares"), [(7, False), (7, True), (12, True)])
+def test_a_row_without_blocks_is_set_back_and_goes_on_as_if_nothing_had_been(size: int, shares: bool) -> None:
+    rows = [[*LIKE, *row] for row in rows_of(10, longest=60, seed=4)]
+    asked = GenerationSettings(max_new_tokens=60, temperature=1.5, tells=True, likeliest=2, min_new_tokens=50, prefix=(9, 8))
+
+    def written_by(blocks: int) -> tuple[PagedBatch, dict[int, list[Delta]]]:
+        model, told = Summing(blocks), {number: [] for number in range(len(rows))}
+        batch = batch_over(model)
+        for number, row in enumerate(rows):
+            seeded = Line(replace(asked, seed=number), tuple(row), frozenset({STOP}), 60)
+            batch.admit(number, seeded, shares=shares)
+        while batch.num_rows:
+            for delta in batch.turn():
+                told[delta.number].append(delta)
+            batch.pool.check_integrity()
+        assert batch.pool.num_free == blocks
+        return batch, told
+
+    (tight, narrow), (roomy, wide) = written_by(size), written_by(200)
+    assert (tight.num_set_back > 0, roomy.num_set_back) == (True, 0)
+    assert narrow.keys() == wide.keys()
+    for number in narrow:
+        assert [(d.ids, d.finish, d.seen, d.score) for d in narrow[number]] == [(d.ids, d.finish, d.seen, d.score) for d in wide[number]]
+
+
+def test_the_oldest_row_is_never_set_back_and_who_was_goes_first() -> None:
+    model, order = Summing(size=num_blocks(100) + 2), []
     batch = batch_over(model)
-    for number, row in enumerate(rows):
-        batch.admit(number, line(row))
-    run(batch, written)
-    assert [written.get(number, []) for number in range(12)] == [expected(row, 20) for row in rows]
+    for number, row in enumerate(([5] * 40, [6] * 30, [7] * 8)):
+        batch.admit(number, Line(GenerationSettings(), tuple(row), frozenset(), 60))
+    while not batch.num_set_back:
+        order += [(delta.number, delta.finish) for delta in batch.turn()]
+    assert not any(finish for _, finish in order)
+    told = len(order)
+    batch.admit(3, line([9, 9, 9], 5))
+    while batch.num_rows:
+        order += [(delta.number, delta.finish) for delta in batch.turn()]
+    assert [number for number, finish in order if finish and number < 3] == [0, 1, 2]
+    assert order.index((2, None), told) < order.index((3, None)), "who was set back begins again before one that never began"
 
 
 def test_a_long_row_is_read_in_pieces_beside_those_that_are_written() -> None:
@@ -112,8 +149,15 @@ def test_a_long_row_is_read_in_pieces_beside_those_that_are_written() -> None:
     batch.turn()
     long = rows_of(1, seed=9)[0] * 40
     batch.admit(1, line(long[:900], 3))
+    turns_s = []
+    while batch.num_rows > 1:
+        begun_s = model.now_s
+        for delta in batch.turn():
+            written.setdefault(delta.number, []).extend(delta.ids)
+        turns_s.append(model.now_s - begun_s)
+    plain_s = 1 + 1 / 10
+    assert sorted(turns_s[:50])[-3] <= LIMIT * plain_s < sorted(turns_s[:50])[-3] + 0.8, "the first pieces are guesses"
     run(batch, written)
-    assert max(model.read) == PIECE + 1
     assert written[1] == expected(long[:900], 3)
     alone = Summing(size=200)
     other = batch_over(alone)

@@ -119,7 +119,7 @@ def test_a_step_that_fails_loses_all_rows_and_not_the_session(folder: Path, monk
     session = streaming(folder)
     session.admit(1, ROWS[0], ASKED[0])
     with monkeypatch.context() as patch:
-        patch.setattr(continuous.ContinuousBatch, "_read", lambda self: self._groups[7])
+        patch.setattr(continuous.ContinuousBatch, "_read", lambda self, size: self._groups[7 + size])
         with pytest.raises(EngineFailed) as caught:
             session.turn()
     assert caught.value.code == "engine_step_failed"

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from hanlin.errors import EngineFailed
 from hanlin.generation import Delta, Generated, GenerationSettings, Seen
 from hanlin.networks.config import GENERATOR_TYPES
-from hanlin.networks.generation import continuous
 from hanlin.networks.generation.continuous import ContinuousBatch
+from hanlin.networks.generation.pace import Pace
 from hanlin.networks.generation.run import generate, step_model
 
 KINDS = (*GENERATOR_TYPES, *CAUSAL, *SEQ2SEQ, "mistral", "opt")
@@ -68,10 +68,10 @@ def listen(batch: ContinuousBatch, heard: dict[int, Heard]) -> None:
 
 def write_all(
     model: nn.Module, rows: Sequence[Sequence[int]], asked: Sequence[GenerationSettings], *, seed: int = 0, room_tokens: int | None = None,
-    kept_tokens: int = 0,
+    kept_tokens: int = 0, pace: Pace | None = None,
 ) -> dict[int, Heard]:  # fmt: skip
     """Rows admitted one after the other, at random turns."""
-    batch = ContinuousBatch(step_model(model), room_tokens=room_tokens, kept_tokens=kept_tokens, failed=failed)
+    batch = ContinuousBatch(step_model(model), room_tokens=room_tokens, kept_tokens=kept_tokens, failed=failed, pace=pace)
     chance, heard, coming = random.Random(seed), {number: Heard() for number in range(len(rows))}, list(range(len(rows)))
     for _ in range(1000):
         while coming and chance.random() < 0.4:
@@ -114,19 +114,16 @@ def test_a_row_is_written_as_it_is_alone(kind: str, data: st.DataObject) -> None
 
 
 @pytest.mark.parametrize("kind", CONTINUING)
-def test_a_row_in_pieces_is_the_row_as_a_whole(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_in_pieces_is_the_row_as_a_whole(kind: str) -> None:
     model, asked = network(kind), GenerationSettings(max_new_tokens=10, tells=True)
     rows = [LONG[:9], LONG, LONG[5:30]]
     for size in (1, 7, 16):
-        monkeypatch.setattr(continuous, "PIECE", size)
-        monkeypatch.setattr(continuous, "ALONE", size)
-        for number, heard in write_all(model, rows, [asked] * 3).items():
+        for number, heard in write_all(model, rows, [asked] * 3, pace=Pace(size)).items():
             assert_alike(heard, generate(step_model(model), [rows[number]], [asked])[0])
 
 
-def test_others_go_on_while_a_long_row_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(continuous, "PIECE", 8)
-    batch = ContinuousBatch(step_model(network("llama")), failed=failed)
+def test_others_go_on_while_a_long_row_is_read() -> None:
+    batch = ContinuousBatch(step_model(network("llama")), failed=failed, pace=Pace(8))
     batch.admit(1, [5, 6], GenerationSettings(max_new_tokens=20, stop_ids=()))
     batch.turn()
     batch.admit(2, LONG, GenerationSettings(max_new_tokens=5, stop_ids=()))
@@ -134,10 +131,9 @@ def test_others_go_on_while_a_long_row_is_read(monkeypatch: pytest.MonkeyPatch) 
     assert told == [[1]] * 6 + [[1, 2]]  # 50 tokens are seven pieces, and the last of them writes
 
 
-def test_a_short_row_does_not_wait_for_the_end_of_a_long_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(continuous, "PIECE", 8)
+def test_a_short_row_does_not_wait_for_the_end_of_a_long_one() -> None:
     asked = GenerationSettings(max_new_tokens=30, stop_ids=())
-    batch = ContinuousBatch(step_model(network("llama")), failed=failed)
+    batch = ContinuousBatch(step_model(network("llama")), failed=failed, pace=Pace(8))
     batch.admit(0, [5, 6], asked)
     batch.turn()
     for number, row in enumerate([LONG[:40], [7], [8, 9]], 1):
@@ -146,11 +142,12 @@ def test_a_short_row_does_not_wait_for_the_end_of_a_long_one(monkeypatch: pytest
     assert told == [{0}, {0, 2, 3}, *[{0, 2, 3}] * 3, {0, 1, 2, 3}]
 
 
-def test_who_begins_like_a_row_that_is_being_read_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(continuous, "ALONE", 16)
-    monkeypatch.setattr(continuous, "PIECE", 16)
+def test_who_begins_like_a_row_that_is_being_read_waits_for_it() -> None:
     model, asked = network("llama"), GenerationSettings(max_new_tokens=3, stop_ids=())
-    batch, heard = ContinuousBatch(step_model(model), kept_tokens=500, failed=failed), {number: Heard() for number in range(3)}
+    batch, heard = (
+        ContinuousBatch(step_model(model), kept_tokens=500, failed=failed, pace=Pace(16)),
+        {number: Heard() for number in range(3)},
+    )
     rows = [LONG, [*LONG[:45], 9, 9], [*reversed(LONG)]]
     batch.admit(0, rows[0], asked)
     listen(batch, heard)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _POSITIONS = ("n_positions", "max_position_embeddings")  # where a config counts them
 _UNKNOWN_POSITIONS = 4096  # of a config that does not say
 PATIENCE_S = 0.05  # for a form, before its row is admitted without: most take 5 ms, the first of a model waits for its tokenizer
+_OVERCOMMIT = 2  # rows may be admitted for so many times what there is: few write all that they may, and who finds no block is set back
 _LEAST_TOKENS = 4096  # a shorter row than a model could count is better than gigabytes for one row
 
 
@@ -53,7 +54,7 @@ class OpenvinoWriter:
         if tokenizer is not None:
             self._constraints = Constraints(tokenizer, num_tokens=model.vocabulary, stop_ids=stops)
         # A row fills its last block by one token at least.
-        self.room_tokens: int | None = max(self._most, (model.size - MAX_ROWS) * BLOCK_TOKENS)
+        self.room_tokens: int | None = max(self._most, _OVERCOMMIT * (model.size - MAX_ROWS) * BLOCK_TOKENS)
 
     def run(
         self, input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None, *, with_tokens: bool = False

@@ -1,13 +1,16 @@
 """Rows that come and go while others are being written, over a model that remembers in blocks (continuous batching).
 
 A turn writes one token of every row that has been read, and reads a piece of those that have not: a long prompt holds nobody up. A row
-begins when there are blocks for all that it may come to hold, so that none is ever put back.
+begins when there are blocks for what it holds, and takes more as it grows. When there are none left, the row that began last is set back:
+it keeps its tokens, its draws and its form, gives up its blocks, and is read again before any other begins. The oldest row goes on always,
+and all blocks together hold any single one, so every row ends.
 
-Source: Yu et al., Orca (2022); pieces: Agrawal et al., Sarathi-Serve (2024).
+Source: Yu et al., Orca (2022); pieces: Agrawal et al., Sarathi-Serve (2024); rows that are set back: Kwon et al., PagedAttention (2023).
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -20,8 +23,8 @@ from hanlin.engines.token_choice import Choice, Line, Scores, choose
 from hanlin.errors import HanlinError
 from hanlin.generation import Delta, FinishReason
 from hanlin.networks.generation.form import Form
+from hanlin.networks.generation.pace import Pace
 
-PIECE = 64  # tokens read a turn beside rows that are written: about what a step of some rows costs, so these go half as fast, not slower
 ALONE = 512  # tokens read a turn when nobody waits: enough for full speed, and little enough that who leaves is noticed
 MAX_ROWS = 64
 _WAIT_S = 0.01  # for a form, when there is nothing else to do
@@ -52,6 +55,7 @@ class _Row:
         shares: whether it takes over what is known of beginnings, and makes its own known.
         form: of its line, soon; it begins when that is there.
         done: tokens that its blocks hold.
+        age: rows that began before it; None: it never did.
         name: of its newest full block that is known.
     """
 
@@ -63,8 +67,14 @@ class _Row:
     blocks: list[int] = field(default_factory=list)
     done: int = 0
     num_cached: int = 0
+    age: int | None = None
     name: bytes = b""
     num_known: int = 0
+
+    @property
+    def num_left(self) -> int:
+        """Tokens that are to be read before the next one is written: 1 of a row that is being written."""
+        return len(self.ids) - self.done
 
 
 class PagedBatch:
@@ -72,10 +82,16 @@ class PagedBatch:
 
     Args:
         failed: makes of what was wrong with one row the error that is told of it.
+        clock: seconds, by which turns are timed.
+
+    Attributes:
+        num_set_back: rows that had to give up their blocks, so far.
     """
 
-    def __init__(self, model: Paged, failed: Callable[[Exception], HanlinError]) -> None:
-        self._model, self._failed = model, failed
+    def __init__(self, model: Paged, failed: Callable[[Exception], HanlinError], *, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._model, self._failed, self._clock = model, failed, clock
+        self._pace = Pace(ALONE)
+        self._num_begun = self.num_set_back = 0
         self.pool = BlockPool(model.size)
         self._waiting: deque[_Row] = deque()
         self._rows: list[_Row] = []
@@ -126,7 +142,9 @@ class PagedBatch:
         deltas = self._seat()
         if not self._rows:
             return deltas
-        pieces = self._pieces()
+        begun_s, pieces = self._clock(), self._pieces()
+        num_read = sum(len(piece.ids) for row, piece in pieces if row.num_left > 1)
+        num_written = sum(row.num_left == 1 for row, _ in pieces)
         try:
             found = self._model.step([piece for _, piece in pieces])
         except RuntimeError:
@@ -137,6 +155,7 @@ class PagedBatch:
             self._know(row)
             if row.done == len(row.ids):
                 deltas.append(self._write(row, scores[-1]))
+        self._pace.note(num_written, num_read, self._clock() - begun_s)
         return deltas
 
     def _seat(self) -> list[Delta]:
@@ -159,23 +178,42 @@ class PagedBatch:
             self._told.append(self._error(row.number, error))
             return True
         known = self.pool.find(row.ids) if row.shares else []
-        missing = num_blocks(len(row.ids) + row.line.room) - len(known)
-        if missing > self.pool.num_free:
+        missing = num_blocks(len(row.ids) + 1) - len(known)
+        if missing + len(self._rows) > self.pool.num_free:  # one for each of the others: it would be set back at once
             self.pool.leave(known)
             return False
         row.blocks = known + self.pool.take(missing)
-        row.done = row.num_cached = len(known) * BLOCK_TOKENS
+        row.done = len(known) * BLOCK_TOKENS
+        if row.age is None:
+            row.age, row.num_cached = self._num_begun, row.done
+            self._num_begun += 1
         self._rows.append(row)
         return True
 
+    def _grow(self) -> None:
+        """Blocks for the newest token of every row, of the oldest first."""
+        for row in sorted(self._rows, key=_age):
+            while row in self._rows and len(row.blocks) < num_blocks(len(row.ids)):
+                if self.pool.num_free:
+                    row.blocks += self.pool.take(1)
+                else:
+                    self._set_back(max(self._rows, key=_age))
+
+    def _set_back(self, row: _Row) -> None:
+        self._close(row)
+        row.blocks, row.done, row.name, row.num_known = [], 0, b"", 0
+        self._waiting.appendleft(row)  # all that wait are younger: none of them begins before it
+        self.num_set_back += 1
+
     def _pieces(self) -> list[tuple[_Row, Piece]]:
         """Of every row that is written its newest token; of those that are read what there is room for, the first ones first."""
-        written = [row for row in self._rows if len(row.ids) - row.done == 1]
-        left = PIECE if written else ALONE
+        self._grow()
+        written = [row for row in self._rows if row.num_left == 1]
+        left = self._pace.size(len(written))
         pieces = [(row, Piece(row.ids[-1:], row.done, row.blocks)) for row in written]
         for row in self._rows:
-            count = min(left, len(row.ids) - row.done)
-            if count > 0 and len(row.ids) - row.done > 1:
+            count = min(left, row.num_left)
+            if count > 0 and row.num_left > 1:
                 pieces.append((row, Piece(row.ids[row.done : row.done + count], row.done, row.blocks)))
                 left -= count
         return pieces
@@ -214,3 +252,8 @@ def _delta(row: _Row, choice: Choice, finish: FinishReason | None) -> Delta:
     seen = (choice.seen,) if is_written and choice.seen is not None else ()
     ids = (choice.token,) if is_written else ()
     return Delta(row.number, ids, finish, seen, choice.log, row.num_cached if finish else 0)
+
+
+def _age(row: _Row) -> int:
+    assert row.age is not None, "a row that has begun"
+    return row.age

@@ -12,6 +12,7 @@ Source: Yu et al., Orca (2022); pieces: Agrawal et al., Sarathi (2023).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -23,15 +24,13 @@ from hanlin.errors import HanlinError
 from hanlin.generation import Delta, GenerationSettings
 from hanlin.networks.generation.form import Form
 from hanlin.networks.generation.limits import Row
+from hanlin.networks.generation.pace import Pace
 from hanlin.networks.generation.prefixes import Prefixes
 from hanlin.networks.generation.protocol import StepModel, Writing
 from hanlin.networks.generation.run import row_of
 from hanlin.networks.generation.tokens import Line, advance
 from hanlin.networks.generation.waiting import Reading, Waiting
 
-# Tokens read a turn beside rows that are written, which wait for them: about what a step of 16 rows costs (SmolLM2-135M in fp32, one
-# thread, processor time: a step of 8 / 16 rows 125 / 160 ms, 16 / 32 / 64 tokens 133 / 166 / 272 ms), so they go half as fast meanwhile.
-PIECE = 32
 ALONE = 256  # tokens read a turn when nobody waits: enough for full speed, and little enough that who comes or leaves is noticed
 
 
@@ -58,12 +57,15 @@ class ContinuousBatch:
         room_tokens: most tokens that rows hold, padding to the longest included; rows beyond wait, unless nobody else is there.
         kept_tokens: most tokens of prompts that are remembered for others that begin alike.
         failed: what the caller calls an error that a row has met alone.
+        pace: says how many tokens of prompts are read in a turn.
     """
 
     def __init__(
-        self, model: StepModel, *, room_tokens: int | None = None, kept_tokens: int = 0, failed: Callable[[Exception], HanlinError]
-    ) -> None:
-        self._model, self._failed = model, failed
+        self, model: StepModel, *, room_tokens: int | None = None, kept_tokens: int = 0, failed: Callable[[Exception], HanlinError],
+        pace: Pace | None = None,
+    ) -> None:  # fmt: skip
+        self._model, self._failed, self._pace = model, failed, pace or Pace(ALONE)
+        self._num_read = 0  # tokens of prompts, in this turn
         self._prefixes = Prefixes(kept_tokens if model.continues else 0)
         self._waiting = Waiting(self._prefixes, room_tokens)
         self._groups: list[_Group] = []
@@ -117,17 +119,16 @@ class ContinuousBatch:
         self._leave(lambda row: row.reading.number in self._dropped)
         self._dropped = set()
         deltas, self._ended = self._ended, []
+        begun_s, num_rows, self._num_read = time.perf_counter(), sum(len(group.rows) for group in self._groups), 0
         for group in self._groups:
             ids = torch.tensor([[row.line.written[-1]] for row in group.rows])
             deltas += self._advance(group.rows, group.state.feed(ids))
-        deltas += self._read()
+        self._pace.note(num_rows, 0, time.perf_counter() - begun_s)
+        deltas += self._read(self._pace.size(num_rows))
+        if self._num_read:
+            self._pace.note(num_rows, self._num_read, time.perf_counter() - begun_s)
         self._leave(lambda row: row.line.finish is not None)
         return deltas
-
-    @property
-    def _size(self) -> int:
-        """Tokens that are read in a turn."""
-        return PIECE if self._groups else ALONE
 
     def _advance(self, rows: Sequence[_Open], scores: Tensor) -> list[Delta]:
         lengths = [len(row.line.written) for row in rows]
@@ -152,15 +153,15 @@ class ContinuousBatch:
             group.rows = [group.rows[place] for place in places]
         self._groups = [group for group in self._groups if group.rows]
 
-    def _read(self) -> list[Delta]:
-        """A piece of the rows that wait, each in its turn; those that are read to their end write their first token."""
+    def _read(self, size: int) -> list[Delta]:
+        """So many tokens of the rows that wait, each in its turn; those that are read to their end write their first token."""
         if not self._groups:
             self._waiting.await_form()
         deltas = [Delta(row.number, finish="cancelled", error=self._error(error)) for row, error in self._waiting.refused()]
         open_rows = [row.reading for group in self._groups for row in group.rows]
-        if not (rows := self._waiting.next_rows(self._size, open_rows)):
+        if not (rows := self._waiting.next_rows(size, open_rows)):
             return deltas
-        state, scores = self._feed(rows)
+        state, scores = self._feed(rows, size)
         self._waiting.remove(rows)
         if rows[0].num_read < len(rows[0].ids):
             rows[0].state = state
@@ -180,12 +181,13 @@ class ContinuousBatch:
         form = None if row.form is None else row.form.result(timeout=0)
         return row_of(self._model, row.number, row.ids, row.settings, form)
 
-    def _feed(self, rows: Sequence[Reading]) -> tuple[Writing, Tensor]:
+    def _feed(self, rows: Sequence[Reading], size: int) -> tuple[Writing, Tensor]:
         """Read a piece of the first row, or all of several."""
-        size = self._size if self._model.continues else max(len(row.ids) for row in rows)
+        size = size if self._model.continues else max(len(row.ids) for row in rows)
         pieces = [row.ids[row.num_read : row.num_read + size] for row in rows]
         for row, piece in zip(rows, pieces, strict=True):
             row.num_read += len(piece)
+        self._num_read = len(rows) * max(map(len, pieces))
         if (state := rows[0].state) is None:
             return self._model.begin(pieces)
         return state, state.feed(torch.tensor(pieces))
