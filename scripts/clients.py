@@ -20,6 +20,7 @@ from hanlin.datasets.packages import npm_command
 ROOT = Path(__file__).parents[1]
 PLACE = ROOT / "build" / "clients"
 WANTED = ROOT / "tests" / "gateway" / "clients"
+VENV = (sys.executable, "-m", "venv", "--without-pip")
 NPM = ("--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
 
 
@@ -51,8 +52,8 @@ def make(name: str) -> str:
             shutil.copy(WANTED / name / file, folder)
         run([*npm_command(), "ci", *NPM], folder)
     else:
-        run([sys.executable, "-m", "venv", str(folder)], ROOT)
-        run([*pip(folder), "install", "--no-deps", "--requirement", str(lock_of(name))], ROOT)
+        run([*VENV, str(folder)], ROOT)
+        run([*pip(folder), "install", "--no-compile", "--no-deps", "--requirement", str(lock_of(name))], ROOT)
     stamp.write_text(digest)
     return f"{name}: made"
 
@@ -65,15 +66,15 @@ def lock(name: str) -> str:
             run([*npm_command(), "install", "--package-lock-only", "--omit-lockfile-registry-resolved", *NPM], Path(scratch))
             shutil.copy(Path(scratch) / "package-lock.json", lock_of(name))
         else:
-            run([sys.executable, "-m", "venv", scratch], ROOT)
+            run([*VENV, scratch], ROOT)
             run([*pip(Path(scratch)), "install", "--requirement", str(WANTED / name / "requirements.in")], ROOT)
             lock_of(name).write_text(run([*pip(Path(scratch)), "freeze"], ROOT))
     return f"{name}: locked"
 
 
 def pip(folder: Path) -> list[str]:
-    """pip of an environment as an argument list."""
-    return [str(folder / "bin" / "python"), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    """Our pip at work on an environment that has none of its own, as an argument list."""
+    return [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "--quiet", "--disable-pip-version-check"]
 
 
 def run(command: list[str], folder: Path) -> str:
