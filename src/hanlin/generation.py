@@ -15,7 +15,7 @@ MAX_NEW_TOKENS = 32_768
 MAX_BEAMS = 32
 MAX_LIKELIEST = 20
 _OF_CALLS = frozenset({"grammar", "constraint", "logit_bias"})  # no part of a version's own settings
-ConstraintKind = Literal["json_schema", "json_object", "regex", "lark"]
+ConstraintKind = Literal["json_schema", "json_object", "regex", "lark", "tool_calls"]
 CONSTRAINT_KINDS: tuple[ConstraintKind, ...] = get_args(ConstraintKind)
 MAX_CONSTRAINT = 200_000  # characters
 MAX_BIASED = 1024
@@ -45,7 +45,7 @@ class Constraint:
 
     Attributes:
         text: a JSON schema, a regular expression that the whole target matches, or a Lark grammar with the rule `start`; of
-            `json_object`, any JSON object, empty.
+            `json_object`, any JSON object, empty; of `tool_calls` as `tasks/tool_choice.py` tells it.
     """
 
     kind: ConstraintKind

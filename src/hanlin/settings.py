@@ -92,6 +92,12 @@ class Settings(BaseModel):
     max_batch_file_bytes: int = Field(2 * 2**30, ge=1024, description="largest file of a batch")
     max_files: int = Field(10_000, ge=1, description="files that a team may keep, those that batches made included")
     file_ttl_s: float = Field(30 * 86_400.0, gt=0, description="files of batches, results included, are removed after this time")
+    response_ttl_s: float = Field(
+        30 * 86_400.0, ge=0, description="responses that are stored are removed so long after their talk's last turn; 0: none is stored"
+    )
+    max_response_bytes: int = Field(2 * 2**20, ge=1024, description="what one call of `/v1/responses` may send to be stored, as JSON")
+    max_responses: int = Field(10_000, ge=1, description="responses that are stored of a team; of more the oldest go")
+    max_responses_bytes: int = Field(256 * 2**20, ge=2**20, description="size of all that are stored of a team; beyond it the oldest go")
     max_fine_tuned: int = Field(64, ge=1, description="endpoints of fine-tunings through `/v1/fine_tuning/jobs` that a team may have")
     fine_tuned_idle_s: float = Field(
         600.0,

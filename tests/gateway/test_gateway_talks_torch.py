@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -45,14 +46,15 @@ def make_model(folder: Path) -> None:
     end = tokenizer.token_to_id("<|im_end|>")
     network = build_generator(
         NetworkConfig(
-            "hanlin-decoder", tokenizer.get_vocab_size(), **sizes, max_position_embeddings=128, bos_token_id=end, eos_token_id=end
+            "hanlin-decoder", tokenizer.get_vocab_size(), **sizes, max_position_embeddings=2048, bos_token_id=end, eos_token_id=end
         )
     )  # fmt: skip
     for name, weight in network.named_parameters():
         if weight.dim() > 1 and "norm" not in name:
             nn.init.normal_(weight, std=0.3)
     save_network(network, folder)
-    ModelSpec("text-generation", (), 128, 0, generation=GenerationSettings(max_new_tokens=SIZE, stop_ids=(end,)), chat=CHATML).save(folder)
+    settings = GenerationSettings(max_new_tokens=SIZE, stop_ids=(end,))
+    ModelSpec("text-generation", (), 2048, 0, generation=settings, chat=replace(CHATML, tools="hermes")).save(folder)
 
 
 def data_of(answer: httpx.Response) -> list[dict]:
@@ -147,7 +149,7 @@ def test_draws_are_repeated_by_their_seed_and_differ_without(client) -> None:
 
 
 def test_a_call_that_cannot_be_answered_is_refused_before_a_stream_begins(client) -> None:
-    body = {"model": "muse", "messages": [{"role": "user", "content": TEXTS[0] * 40}], "stream": True}
+    body = {"model": "muse", "messages": [{"role": "user", "content": TEXTS[0] * 400}], "stream": True}
     answer = client.post("/v1/chat/completions", json=body)
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "text_too_long")
     answer = client.post("/v1/messages", json=body | {"max_tokens": 4})
@@ -191,3 +193,108 @@ def test_tokens_are_told_of_whole_and_in_parts(client) -> None:
     pushed = body | {"logit_bias": {"5": 100}, "max_tokens": 3}
     biased = client.post("/v1/chat/completions", json=pushed).raise_for_status().json()["choices"][0]["logprobs"]["content"]
     assert len({each["token"] for each in biased}) == 1
+
+
+PLACES = {"type": "object", "properties": {"at": {"$ref": "#/$defs/place"}}, "required": ["at"], "additionalProperties": False,
+          "$defs": {"place": {"enum": ["here", "there"]}}}  # fmt: skip
+GO = {"name": "go", "description": "Goes.", "parameters": PLACES}
+TOOLS = [{"type": "function", "function": GO}, {"type": "function", "function": {"name": "stay"}}]
+
+
+def check_call(name: str, arguments: str | dict) -> None:
+    """It is one of the tools', with arguments by its schema."""
+    given = json.loads(arguments) if isinstance(arguments, str) else arguments
+    assert (name, given) in [("stay", {}), ("go", {"at": "here"}), ("go", {"at": "there"})]
+
+
+def test_a_call_that_is_asked_for_is_made_at_every_door(client) -> None:
+    """Of a network that writes rubbish where it is let, whole and streamed."""
+    said = [{"role": "user", "content": TEXTS[1]}]
+    for choice in ("required", {"type": "function", "function": {"name": "go"}}):
+        chat = {"model": "muse", "messages": said, "tools": TOOLS, "tool_choice": choice, "max_tokens": 200, "parallel_tool_calls": False}
+        whole = client.post("/v1/chat/completions", json=chat).raise_for_status().json()["choices"][0]
+        (call,) = whole["message"]["tool_calls"]
+        assert (whole["finish_reason"], whole["message"]["content"]) == ("tool_calls", None)
+        check_call(call["function"]["name"], call["function"]["arguments"])
+        told = data_of(client.post("/v1/chat/completions", json=chat | {"stream": True, "stop": ["name", "o"]}))
+        (streamed,) = [each for event in told for each in event["choices"][0]["delta"].get("tool_calls", [])]
+        assert streamed["function"] == call["function"], "words that end an answer do not break a call"
+        flat = [{"type": "function", **tool["function"]} for tool in TOOLS]
+        named = choice if choice == "required" else {"type": "function", "name": "go"}
+        response = {
+            "model": "muse",
+            "input": said,
+            "tools": flat,
+            "tool_choice": named,
+            "max_output_tokens": 200,
+            "parallel_tool_calls": False,
+        }
+        (item,) = client.post("/v1/responses", json=response).raise_for_status().json()["output"]
+        assert (item["type"], item["name"], item["arguments"]) == ("function_call", *call["function"].values())
+        if choice == "required":
+            told = data_of(client.post("/v1/responses", json=response | {"stream": True}))
+            assert told[-1]["response"]["output"][0]["arguments"] == item["arguments"]
+        used = [{"name": "go", "input_schema": PLACES}, {"name": "stay", "input_schema": {"type": "object", "additionalProperties": False}}]
+        asked = {"type": "any"} if choice == "required" else {"type": "tool", "name": "go"}
+        message = {"model": "muse", "messages": said, "max_tokens": 200, "tools": used}
+        message |= {"tool_choice": asked | {"disable_parallel_tool_use": True}}
+        found = client.post("/v1/messages", json=message).raise_for_status().json()
+        assert (found["stop_reason"], [block["type"] for block in found["content"]]) == ("tool_use", ["tool_use"])
+        check_call(found["content"][0]["name"], found["content"][0]["input"])
+    several = client.post("/v1/chat/completions", json=chat | {"tool_choice": "required", "parallel_tool_calls": True, "temperature": 1})
+    for call in several.raise_for_status().json()["choices"][0]["message"].get("tool_calls", []):
+        check_call(call["function"]["name"], call["function"]["arguments"])
+    cut = client.post("/v1/chat/completions", json=chat | {"max_tokens": 4}).raise_for_status().json()["choices"][0]
+    assert (cut["finish_reason"], "tool_calls" in cut["message"]) == ("length", False)
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        ({"tool_choice": {"type": "function", "function": {"name": "nowhere"}}}, "invalid_parameter"),
+        ({"tool_choice": "required", "response_format": {"type": "json_object"}}, "invalid_parameter"),
+        ({"tool_choice": "required", "tools": [{"type": "function", "function": {"name": "a", "parameters": {"type": "string"}}}]},
+         "invalid_parameter"),
+        ({"tool_choice": "required", "tools": [{"type": "function", "function": {"name": "a", "parameters": {"not": {}}}}]},
+         "constraint_refused"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_call_that_cannot_be_asked_for_is_refused(client, more: dict, code: str) -> None:
+    body = {"model": "muse", "messages": [{"role": "user", "content": "x"}], "tools": TOOLS, "max_tokens": 50, **more}
+    answer = client.post("/v1/chat/completions", json=body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
+
+
+def test_a_response_goes_on_from_calls_and_what_tools_answered(client) -> None:
+    """The same talk as chat completions read it."""
+    call = {"type": "function_call", "call_id": "c1", "name": "go", "arguments": '{"at": "here"}'}
+    items = [{"role": "user", "content": "x"}, call, {"type": "function_call_output", "call_id": "c1", "output": "gone"}]
+    flat = [{"type": "function", **tool["function"]} for tool in TOOLS]
+    response = client.post("/v1/responses", json={"model": "muse", "input": items, "tools": flat, "max_output_tokens": 8})
+    calls = [{"id": "c1", "type": "function", "function": {"name": "go", "arguments": '{"at": "here"}'}}]
+    talk = [
+        items[0],
+        {"role": "assistant", "content": None, "tool_calls": calls},
+        {"role": "tool", "tool_call_id": "c1", "content": "gone"},
+    ]
+    chat = client.post("/v1/chat/completions", json={"model": "muse", "messages": talk, "tools": TOOLS, "max_tokens": 8})
+    told = response.raise_for_status().json()
+    assert told["usage"]["input_tokens"] == chat.raise_for_status().json()["usage"]["prompt_tokens"]
+    assert told["output"][0]["content"][0]["text"] == chat.json()["choices"][0]["message"]["content"]
+
+
+def test_a_stream_whose_talk_was_cut_says_so(client) -> None:
+    talk = [{"role": role, "content": TEXTS[0] * 40} for role in ("user", "assistant") * 3] + [{"role": "user", "content": "x"}]
+    body = {"inputs": {"messages": talk}, "parameters": {"truncation": True, "max_new_tokens": 4}}
+    whole = client.post("/models/muse", json=body).raise_for_status()
+    assert whole.headers["x-hanlin-truncated"] == "0"
+    streamed = client.post("/models/muse", json=body | {"stream": True})
+    assert streamed.headers["x-hanlin-truncated"] == "0"
+    assert ": x-hanlin-truncated: 0\n\n" in streamed.text
+    response = client.post(
+        "/v1/responses", json={"model": "muse", "input": talk, "truncation": "auto", "stream": True, "max_output_tokens": 4}
+    )
+    assert response.headers["x-hanlin-truncated"] == "0"
+    short = client.post("/v1/responses", json={"model": "muse", "input": "x", "stream": True, "max_output_tokens": 4})
+    assert "truncated:" not in short.text and "x-hanlin-truncated" not in short.headers

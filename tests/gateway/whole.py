@@ -13,6 +13,7 @@ from hanlin.accounts.service import DEFAULT_TEAM
 from hanlin.app import open_platform
 from hanlin.control import deployments, jobs
 from hanlin.control.platform import Platform
+from hanlin.control.stored_responses import StoredResponses
 from hanlin.gateway.acceptor import Tally
 from hanlin.gateway.app import create_app
 from hanlin.gateway.control_api import create_control_router
@@ -50,10 +51,11 @@ def main(home: Path, descriptor: int, index: int, tally: int) -> None:
     settings = read_settings(home)
     platform = open_platform(settings)
     platform.database.migrate()
-    fill(platform)
-    (home / "key.new").write_text(platform.accounts.create_key(DEFAULT_TEAM, "test", SCOPES)[1])
-    (home / "key.new").replace(home / "key.txt")
-    dataplane = Dataplane(platform.accounts, settings=settings, index=index)
+    if index == 0 and not (home / "key.txt").exists():
+        fill(platform)
+        (home / "key.new").write_text(platform.accounts.create_key(DEFAULT_TEAM, "test", SCOPES)[1])
+        (home / "key.new").replace(home / "key.txt")
+    dataplane = Dataplane(platform.accounts, settings=settings, index=index, responses=StoredResponses(platform))
     app = create_app(dataplane, control_router=create_control_router(platform, dataplane))
     serve(app, socket.socket(fileno=descriptor), settings, dataplane=dataplane, tally=Tally(tally, index))
     platform.close()

@@ -7,6 +7,7 @@ import socket
 from hanlin.app.wiring import open_platform
 from hanlin.console import create_console
 from hanlin.control.document_files import StoredDocuments
+from hanlin.control.stored_responses import StoredResponses
 from hanlin.gateway.acceptor import Tally
 from hanlin.gateway.app import create_app
 from hanlin.gateway.control_api import create_control_router
@@ -25,7 +26,9 @@ def run_gateway(settings: Settings, *, socket_fd: int, index: int = 0, tally_fd:
         tally_fd: memory in which all gateways tell how many connections they hold.
     """
     platform = open_platform(settings)
-    dataplane = Dataplane(platform.accounts, settings=settings, index=index, documents=StoredDocuments(platform))
+    dataplane = Dataplane(
+        platform.accounts, settings=settings, index=index, documents=StoredDocuments(platform), responses=StoredResponses(platform)
+    )
 
     def is_database_ready() -> bool:
         platform.database.change_counter()

@@ -7,7 +7,7 @@ import shutil
 import threading
 from datetime import timedelta
 
-from hanlin.control import files, jobs
+from hanlin.control import files, jobs, stored_responses
 from hanlin.control.platform import Platform
 from hanlin.errors import HanlinError, NotFound
 from hanlin.jobs import Job
@@ -41,6 +41,7 @@ def sweep(platform: Platform) -> None:
     """One round."""
     platform.uploads.sweep()
     files.sweep(platform)
+    stored_responses.sweep(platform)
     jobs.forget_cancelled(platform)  # where a kill came between a cancelled job's end and its tidying
     collect_garbage(platform.database, platform.blobs, cache=platform.artifact_cache)
     folders = platform.settings.home / "jobs"

@@ -33,7 +33,7 @@ from hanlin.client.values import (
     Variant,
 )
 from hanlin.client.values_answers import Entity, Prediction, Ranked, Scored
-from hanlin.client.values_chat import ChatAnswer, ChatPiece
+from hanlin.client.values_chat import ChatAnswer, ChatPiece, ToolCall
 from hanlin.client.values_language import Argument, Filled, FoundAnswer, Frame, Meaning, SlotSpan, SqlQuery, Written
 
 __all__ = [
@@ -74,6 +74,7 @@ __all__ = [
     "SqlQuery",
     "TagTokens",
     "Task",
+    "ToolCall",
     "UploadedFile",
     "Variant",
     "Warned",

@@ -18,7 +18,7 @@ from hanlin.client.sse import Message
 from hanlin.client.steps import Call, Flow, Reply
 from hanlin.client.streaming import error_in, stream_once
 from hanlin.client.value import JsonObject
-from hanlin.client.values_chat import ChatAnswer, ChatPiece
+from hanlin.client.values_chat import ChatAnswer, ChatPiece, ToolCall
 from hanlin.errors import Internal, InvalidInput, NotReady
 from hanlin.types import shorten
 
@@ -67,6 +67,7 @@ class _Heard:
         self.finish_reason = ""
         self._pieces: list[str] = []
         self._usage: dict[str, Any] = {}
+        self._calls: list[ToolCall] = []
 
     def take(self, message: Message) -> ChatPiece | None:
         """The words of one event. Raises HanlinError that it tells of."""
@@ -77,7 +78,9 @@ class _Heard:
             self._usage = data.get("usage") or self._usage
             choice = data["choices"][0] if data["choices"] else {}
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
-            text = choice.get("delta", {}).get("content") or ""
+            delta = choice.get("delta", {})
+            self._calls += _calls(delta)
+            text = delta.get("content") or ""
         except (ValueError, LookupError, TypeError, AttributeError) as error:
             raise Internal("unexpected_answer", status=200, details=str(error)[:200]) from error
         if not text:
@@ -88,7 +91,15 @@ class _Heard:
     def answer(self) -> ChatAnswer:
         """The whole."""
         read, written = (int(self._usage.get(name, 0)) for name in ("prompt_tokens", "completion_tokens"))
-        return ChatAnswer(text="".join(self._pieces), finish_reason=self.finish_reason, num_read=read, num_written=written)
+        return ChatAnswer(
+            text="".join(self._pieces), finish_reason=self.finish_reason, num_read=read, num_written=written, tool_calls=tuple(self._calls)
+        )
+
+
+def _calls(said: dict[str, Any]) -> list[ToolCall]:
+    """Calls of a message or of a piece, which come whole."""
+    found = said.get("tool_calls") or []
+    return [ToolCall(id=call["id"], name=call["function"]["name"], arguments=call["function"]["arguments"]) for call in found]
 
 
 def _answer(reply: Reply) -> ChatAnswer:
@@ -97,7 +108,7 @@ def _answer(reply: Reply) -> ChatAnswer:
         choice, usage = data["choices"][0], data["usage"]
         return ChatAnswer(
             text=choice["message"]["content"] or "", finish_reason=choice["finish_reason"], num_read=usage["prompt_tokens"],
-            num_written=usage["completion_tokens"],
+            num_written=usage["completion_tokens"], tool_calls=tuple(_calls(choice["message"])),
         )  # fmt: skip
     except (ValueError, LookupError, TypeError) as error:
         raise Internal("unexpected_answer", status=reply.status, details=str(error)[:200]) from error

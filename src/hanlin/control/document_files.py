@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from hanlin.control.platform import Platform
 from hanlin.errors import NotFound
-from hanlin.storage.tables import FileRow
+from hanlin.storage.kept_tables import FileRow
 from hanlin.types import Digest, Principal, shorten, utc_now
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from hanlin.control.platform import Platform
 from hanlin.errors import InvalidInput, NotFound
 from hanlin.storage.database import find_or_add
-from hanlin.storage.tables import FileRow
+from hanlin.storage.kept_tables import FileRow
 from hanlin.types import Digest, JsonObject, Principal, TeamId, shorten, utc_now
 
 Purpose = Literal["batch", "batch_output", "batch_errors", "fine-tune", "user_data"]

@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 
 from hanlin.engines.base import import_extra
+from hanlin.engines.call_forms import call_grammar
 from hanlin.engines.constraint_bounds import MAX_LARK_FUEL, check_constraint
 from hanlin.engines.json_schemas import plainer
 from hanlin.errors import InvalidInput
 from hanlin.generation import Constraint
 from hanlin.networks.generation.form import Bits, Form
+from hanlin.types import JsonObject
 
 _STACK_BYTES = 128 * 2**20  # rules that name rules are followed by recursion: 3,000 of them overran the usual 8 MiB, and ended the process
 _MAX_KEPT = 64  # compiled texts
@@ -34,7 +36,7 @@ _LIMITS = {
     "verbose_errors": False,  # which would repeat the grammar
 }
 # Between two parts of a document: nothing, a space, or a new line with its indentation; else a model may write spaces for ever.
-_JSON = {"whitespace_pattern": r"(\n {0,20}| )", "whitespace_flexible": True, "lenient": False, "coerce_one_of": False}
+_JSON: JsonObject = {"whitespace_pattern": r"(\n {0,20}| )", "whitespace_flexible": True, "lenient": False, "coerce_one_of": False}
 _MAX_REASON = 120  # characters: some reasons repeat what they are about
 
 
@@ -157,6 +159,8 @@ def _compile(library: Any, tokenizer: Any, constraint: Constraint) -> Any:
 def _grammar(library: Any, constraint: Constraint) -> str:
     make = library.LLMatcher
     try:
+        if constraint.kind == "tool_calls":
+            return str(make.grammar_from_lark(_whole(call_grammar(constraint.text, _JSON))))
         text = plainer(constraint.text) if constraint.kind == "json_schema" else constraint.text
         check_constraint(constraint.kind, text)
     except ValueError as error:

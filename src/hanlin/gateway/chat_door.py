@@ -14,14 +14,15 @@ from hanlin.gateway.chat_wire import Chat, ChatStream
 from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.fields import flag, integer, text, untaken
 from hanlin.gateway.generation_fields import MAX_LIKELIEST, MAX_SEQUENCES, SAMPLING, TASK, form, ignored, length, listed, sampling, stops
+from hanlin.gateway.tool_fields import chosen
 from hanlin.types import JsonObject, JsonValue, json_type
 
 IGNORED = (
-    "user", "metadata", "store", "service_tier", "parallel_tool_calls", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
+    "user", "metadata", "store", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
     "prompt_cache_options", "reasoning_effort", "verbosity",
 )  # fmt: skip
 UNTAKEN = ("audio", "prediction", "web_search_options", "functions", "function_call", "moderation", "tool_prompt")
-_TOOLS = ("tools", "tool_choice")
+_TOOLS = ("tools", "tool_choice", "parallel_tool_calls")
 _FIELDS = (
     "model", "messages", "stream", "stream_options", "n", "stop", "max_tokens", "max_completion_tokens", "logprobs", "top_logprobs",
     "response_format", "modalities", *SAMPLING, *IGNORED, *_TOOLS, *UNTAKEN,
@@ -34,19 +35,24 @@ def read_chat(body: bytes, endpoint: str) -> Ask:
     model = endpoint if endpoint and value.get("model") is None else text(value, "model")
     untaken(value, UNTAKEN)
     _check_modalities(value.get("modalities"))
-    tools = _tools(value)
+    tools = listed(value, "tools")
+    choice = chosen(value, tools)
+    has_tools = bool(tools) and value.get("tool_choice") != "none"
     is_streamed, has_usage = stream_of(value)
     seen = ignored(value, IGNORED)
     messages = talk(value["messages"], seen)
     count = integer(value, "n", low=1, high=MAX_SEQUENCES) or 1
     chances = _chances(value)
-    chat = Chat(model, count, has_tools=bool(tools), has_chances=bool(chances), has_usage=has_usage, ignored=tuple(seen))
+    chat = Chat(model, count, has_tools=has_tools, has_chances=bool(chances), has_usage=has_usage, ignored=tuple(seen))
     parameters = (
         sampling(value) | length(value, "max_completion_tokens", "max_tokens") | stops(value, "stop")
         | form(value.get("response_format"), "response_format") | chances | ({"num_return_sequences": count} if count > 1 else {})
+        | choice
     )  # fmt: skip
     stream = ChatStream(chat) if is_streamed else None
-    return Ask(endpoint or model, {"messages": messages, **tools}, parameters, TASK, chat.write, stream=stream)
+    return Ask(
+        endpoint or model, {"messages": messages, **({"tools": tools} if has_tools else {})}, parameters, TASK, chat.write, stream=stream
+    )
 
 
 def stream_of(value: JsonObject) -> tuple[bool, bool]:
@@ -62,15 +68,6 @@ def stream_of(value: JsonObject) -> tuple[bool, bool]:
     if flag(options, "include_obfuscation", default=False):
         raise InvalidInput("field_not_taken", name="stream_options.include_obfuscation")
     return True, flag(options, "include_usage", default=False)
-
-
-def _tools(value: JsonObject) -> JsonObject:
-    """What the model is told of tools. Raises InvalidInput (`field_not_taken`): that it calls one cannot be forced."""
-    choice = value.get("tool_choice")
-    if choice not in (None, "none", "auto"):
-        raise InvalidInput("field_not_taken", name="tool_choice")
-    found = listed(value, "tools")
-    return {"tools": found} if found and choice != "none" else {}
 
 
 def _check_modalities(value: JsonValue) -> None:

@@ -10,14 +10,14 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Literal
+from typing import Literal, cast
 
 from hanlin.errors import Conflict, NotFound, Overloaded
+from hanlin.gateway import ports
 from hanlin.gateway.document_sets import DocumentSets
 from hanlin.gateway.narrowing import Searching, is_searched, narrowed
 from hanlin.gateway.parts import Parts
 from hanlin.gateway.peers import Peers, Poison, Withdraw
-from hanlin.gateway.ports import Authenticator, DocumentFiles, Journal, Limit, Mask, NoDocuments, NoJournal, NoMask, NoQuota, Quota
 from hanlin.gateway.response_cache import ResponseCache, cache_key
 from hanlin.serving.demand import DemandSender
 from hanlin.serving.full_disk import FullDisk
@@ -66,15 +66,17 @@ class Dataplane:
     """
 
     def __init__(
-        self, authenticator: Authenticator, *, settings: Settings, quota: Quota | None = None, mask: Mask | None = None,
-        journal: Journal | None = None, documents: DocumentFiles | None = None, router: Router | None = None, index: int = 0,
+        self, authenticator: ports.Authenticator, *, settings: Settings, quota: ports.Quota | None = None, mask: ports.Mask | None = None,
+        journal: ports.Journal | None = None, documents: ports.DocumentFiles | None = None, responses: ports.Responses | None = None,
+        router: Router | None = None, index: int = 0,
     ) -> None:  # fmt: skip
         self.settings = settings
         self._authenticator = authenticator
-        self._quota = quota or NoQuota()
-        self._mask = mask or NoMask()
-        self._journal = journal or NoJournal()
-        self._documents = DocumentSets(documents or NoDocuments())
+        self._quota = quota or ports.NoQuota()
+        self._mask = mask or ports.NoMask()
+        self._journal = journal or ports.NoJournal()
+        self._documents = DocumentSets(documents or ports.NoDocuments())
+        self.responses: ports.Responses = responses or ports.NoResponses()
         self._follows_routes = router is None
         self._tell = DemandSender(settings.home / "run")
         self.router = router or Router(
@@ -190,7 +192,11 @@ class Dataplane:
             self.inflight -= 1
         return outcome if body is outcome.body else replace(outcome, body=body)
 
-    def limits(self, principal: Principal, endpoint: str) -> Sequence[Limit]:
+    def hidden(self, principal: Principal, endpoint: str, texts: Sequence[str]) -> list[str]:
+        """Texts as the worker may see them: what is stored of them."""
+        return cast("list[str]", self._mask.mask(principal, endpoint, [*texts])) if texts else []
+
+    def limits(self, principal: Principal, endpoint: str) -> Sequence[ports.Limit]:
         """What the caller's plan allows, and what is left of it."""
         return self._quota.limits(principal, endpoint)
 

@@ -58,6 +58,18 @@ class Stream(Protocol):
         ...
 
 
+class Memory(Protocol):
+    """What a call goes on from and what is stored of it: one object for each call."""
+
+    async def recall(self, dataplane: Dataplane, principal: Principal, ask: Ask) -> Ask:
+        """The call with what was said before it. Raises HanlinError."""
+        ...
+
+    async def keep(self, dataplane: Dataplane, principal: Principal, outcome: Outcome) -> None:
+        """Called once, when the call is answered, before the end of its answer leaves."""
+        ...
+
+
 class Ask(msgspec.Struct, frozen=True, gc=False):
     """A call as the dataplane takes it.
 
@@ -68,6 +80,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
         operation: what is asked: the model, or its tokenizer alone.
         check: given the task before the model runs, where it is known; raises InvalidInput.
         stream: how the answer is told in parts; None: as a whole, by `write`.
+        memory: of calls that go on from others, or that others may go on from.
     """
 
     endpoint: str
@@ -78,6 +91,7 @@ class Ask(msgspec.Struct, frozen=True, gc=False):
     operation: CallOperation = "answer"
     check: Callable[[str], None] | None = None
     stream: Stream | None = None
+    memory: Memory | None = None
 
 
 Read = Callable[[bytes, str], Ask]  # of a body and the endpoint in the path; raises InvalidInput

@@ -21,7 +21,7 @@ from hanlin.gateway.doors import Doors, Found, configured
 from hanlin.gateway.hang_up import until_gone
 from hanlin.gateway.rate_limits import rate_limit_headers
 from hanlin.gateway.responses import header_text
-from hanlin.gateway.streaming import Running, Streams
+from hanlin.gateway.streaming import CUT, Running, Streams, told_cut
 from hanlin.serving.wire import CallOperation, Part
 from hanlin.types import MAX_TIMEOUT_S, Principal, serves
 
@@ -59,6 +59,8 @@ class Doorman:
             ask = msgspec.structs.replace(ask, endpoint=dataplane.default_endpoint(principal, ask.task))
         if ask.task or ask.check is not None:
             self._check_task(principal, ask)
+        if ask.memory is not None:
+            ask = await ask.memory.recall(dataplane, principal, ask)
         state = scope["state"]
         parsed_s = time.perf_counter()
         call = partial(
@@ -90,6 +92,8 @@ class Doorman:
         )  # fmt: skip
         if ask.task and not serves(outcome.task, ask.task):  # it was asleep when asked, or serves something else since
             raise _other_task(outcome.task, ask.task)
+        if ask.memory is not None:
+            await ask.memory.keep(self._dataplane, principal, outcome)
         return outcome
 
     def _limits(self, principal: Principal, endpoint: str) -> Headers:
@@ -199,7 +203,7 @@ async def _send_outcome(
     if outcome.cache:
         headers.append((b"x-hanlin-cache", outcome.cache.encode()))
     if outcome.truncated:
-        headers.append((b"x-hanlin-truncated", ",".join(map(str, outcome.truncated)).encode()))
+        headers.append((CUT, told_cut(outcome.truncated)))
     if outcome.windows:
         headers.append((b"x-hanlin-windows", ",".join(f"{index}={count}" for index, count in outcome.windows).encode()))
     await send_whole(200, headers, body)

@@ -15,12 +15,18 @@ _ANY: JsonObject = {}
 _IGNORED: JsonObject = {"description": "taken whatever it is, changes nothing, and is named in `X-Hanlin-Ignored`"}
 _IGNORED_OF_CHATS: dict[str, JsonObject] = dict.fromkeys(
     (
-        "user", "store", "service_tier", "parallel_tool_calls", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
-        "prompt_cache_options",
+        "user", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options",
     ),
     _IGNORED,
 )  # fmt: skip
 _NULL: JsonObject = {"type": "null"}
+_CHOICE_OF_TOOLS: JsonObject = {
+    "description": "`none`, `auto`, `required`, or one function: what must be called is called, with arguments by the tool's own schema"
+}
+_TOOLS: dict[str, JsonObject] = {
+    "tools": {"type": ["array", "null"]}, "tool_choice": _CHOICE_OF_TOOLS,
+    "parallel_tool_calls": {"type": ["boolean", "null"], "description": "false: at most one call"},
+}  # fmt: skip
 _COUNT: JsonObject = {"type": ["integer", "null"], "minimum": 1, "maximum": 16}
 _STOP: JsonObject = {"anyOf": [WORD, many(WORD) | {"maxItems": 16}, {"type": "null"}]}
 _FINISH: JsonObject = {"enum": ["stop", "length", "tool_calls"]}
@@ -58,8 +64,8 @@ _ASKED: JsonObject = {"model": "poet", "messages": [{"role": "user", "content": 
 _CHAT_BODY: JsonObject = body_of(
     "messages", model=MAYBE_WORD, messages=many(_MESSAGE) | {"minItems": 1}, max_tokens=MAYBE_COUNT, max_completion_tokens=MAYBE_COUNT,
     n=_COUNT, stop=_STOP, stream=_STREAM, stream_options=_STREAM_OPTIONS, logprobs=FLAG, top_logprobs=_MAYBE_WHOLE, response_format=_FORM,
-    modalities={"anyOf": [many(const("text")), {"type": "null"}]}, **_SAMPLING, tools={"type": ["array", "null"]}, tool_choice=_ANY,
-    **_IGNORED_OF_CHATS, metadata=_IGNORED, reasoning_effort=_IGNORED, verbosity=_IGNORED,
+    modalities={"anyOf": [many(const("text")), {"type": "null"}]}, **_SAMPLING, **_TOOLS,
+    **_IGNORED_OF_CHATS, store=_IGNORED, metadata=_IGNORED, reasoning_effort=_IGNORED, verbosity=_IGNORED,
     audio=_NULL, prediction=_NULL, web_search_options=_NULL, functions=_NULL, function_call=_NULL, moderation=_NULL, tool_prompt=_NULL,
 )  # fmt: skip
 CHAT = Operation(
@@ -130,7 +136,12 @@ COUNT = Operation(
     answer_of(input_tokens=WHOLE), {"input_tokens": 17}, body_of("model", "messages", **_TALK), {"text-generation": _ASKED},
     error=MESSAGE_ERROR,
 )  # fmt: skip
-_ITEM: JsonObject = answer_of(id=WORD, type=const("message"), role=const("assistant"), status=WORD, content=many({"type": "object"}))
+_ITEM: JsonObject = {
+    "anyOf": [
+        answer_of(id=WORD, type=const("message"), role=const("assistant"), status=WORD, content=many({"type": "object"})),
+        answer_of(id=WORD, type=const("function_call"), call_id=WORD, name=WORD, arguments=WORD, status=WORD),
+    ]
+}
 RESPONSES = Operation(
     "create_response", "openai", "An answer to a text or in a talk; `model` is the endpoint",
     answer_of(
@@ -152,10 +163,13 @@ RESPONSES = Operation(
         max_output_tokens=MAYBE_COUNT, temperature=_MAYBE_NUMBER, top_p=_MAYBE_NUMBER, stream=_STREAM, text=_MAYBE_OBJECT,
         truncation={"enum": ["auto", "disabled", None], "description": "left out, the endpoint's policy"}, top_logprobs=_MAYBE_WHOLE,
         include={"anyOf": [many(const("message.output_text.logprobs")), _NULL]}, metadata=_MAYBE_OBJECT, background=FLAG,
-        tools={"type": ["array", "null"]}, tool_choice=_ANY, **_IGNORED_OF_CHATS, reasoning=_IGNORED, max_tool_calls=_IGNORED,
-        stream_options=_IGNORED, previous_response_id=_NULL, conversation=_NULL, prompt=_NULL, context_management=_NULL,
+        **_TOOLS, **_IGNORED_OF_CHATS, reasoning=_IGNORED, max_tool_calls=_IGNORED, stream_options=_IGNORED,
+        store={"type": ["boolean", "null"], "description": "whether others may go on from the answer; left out, they may"},
+        previous_response_id=MAYBE_WORD | {"description": "a stored response whose talk goes on"},
+        conversation=_NULL, prompt=_NULL, context_management=_NULL,
         moderation=_NULL, image=_NULL, background_options=_NULL,
     ),
     {"text-generation": {"model": "poet", "input": "good w20", "max_output_tokens": 8}},
-    about="Nothing is kept between calls. With `stream`, events from `response.created` to `response.completed`; `error` if it fails.",
+    about="The answer and the items of `input` are stored for the caller's team alone, unless `store` is false. "
+    "With `stream`, events from `response.created` to `response.completed`; `error` if it fails.",
 )  # fmt: skip

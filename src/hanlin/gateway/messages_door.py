@@ -11,7 +11,7 @@ from hanlin.gateway import strict_json
 from hanlin.gateway.door import Ask, Door, Manner
 from hanlin.gateway.fields import flag, text, untaken
 from hanlin.gateway.generation_fields import TASK, form, ignored, length, sampling, stops
-from hanlin.gateway.messages_talk import talk, tools
+from hanlin.gateway.messages_talk import talk, tool_choice, tools
 from hanlin.gateway.messages_wire import Reply, ReplyStream, message_error, write_count
 from hanlin.types import JsonObject, JsonValue, json_type
 
@@ -27,6 +27,7 @@ def read_messages(body: bytes, _: str) -> Ask:
     seen = ignored(value, _IGNORED)
     inputs = _talk(value, seen)
     parameters = sampling(value) | length(value, "max_tokens") | stops(value, "stop_sequences") | _form(value, seen)
+    parameters |= tool_choice(value)
     if "max_new_tokens" not in parameters:
         raise InvalidInput("missing_field", name="max_tokens")
     reply = Reply(text(value, "model"), tuple(seen), has_tools="tools" in inputs)
@@ -38,6 +39,7 @@ def read_count(body: bytes, _: str) -> Ask:
     """See `door.Read`."""
     value = strict_json.parse_object(body, allowed=_TALK, required=("model", "messages"))
     _form(value, [])
+    tool_choice(value)
     return Ask(text(value, "model"), _talk(value, []), {}, TASK, write_count, operation="count")
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import cast
 
 from hanlin.errors import InvalidInput
+from hanlin.gateway import strict_json
+from hanlin.gateway.fields import flag, text
 from hanlin.gateway.generation_fields import content, role_of, wrong_message
+from hanlin.gateway.tool_fields import named, parameters
 from hanlin.types import JsonObject, JsonValue, json_type, shorten
 
 _ROLES = ("user", "assistant")
+_CHOICES = {"auto": "auto", "any": "required", "tool": "", "none": "none"}
 _OF_TOOLS = ("name", "description", "input_schema", "type", "cache_control", "strict", "eager_input_streaming")
 
 
@@ -24,18 +28,33 @@ def talk(value: JsonObject, seen: list[str]) -> list[JsonValue]:
 
 
 def tools(value: JsonObject, seen: list[str]) -> JsonObject:
-    """What the model is told of tools. Raises InvalidInput (`field_not_taken`, `invalid_messages`)."""
+    """What the model is told of tools. Raises InvalidInput (`invalid_messages`)."""
     choice = value.get("tool_choice")
-    kind = choice.get("type") if isinstance(choice, dict) else choice
-    if kind not in (None, "auto", "none"):
-        raise InvalidInput("field_not_taken", name="tool_choice")
     found = value.get("tools")
     if found is None or found == []:
         return {}
     if not isinstance(found, list):
         raise wrong_message(f"tools is {json_type(found)}, not a list")
     made: list[JsonValue] = [_tool(tool, place, seen) for place, tool in enumerate(found)]
-    return {"tools": made} if kind != "none" else {}
+    return {"tools": made} if not isinstance(choice, dict) or choice.get("type") != "none" else {}
+
+
+def tool_choice(value: JsonObject) -> JsonObject:
+    """The parameters that `tool_choice` becomes. Raises InvalidInput (`invalid_parameter`), for a choice among no tools, too."""
+    choice = value.get("tool_choice")
+    if choice is None:
+        return {}
+    kind = choice.get("type") if isinstance(choice, dict) else None
+    if not isinstance(choice, dict) or kind not in _CHOICES:
+        found = shorten(kind) if isinstance(kind, str) else json_type(choice)
+        raise InvalidInput("invalid_parameter", name="tool_choice", expected=f"an object of type {', '.join(_CHOICES)}", found=found)
+    strict_json.check_fields(choice, allowed=("type", "name", "disable_parallel_tool_use"), required=("name",) if kind == "tool" else ())
+    if kind in ("any", "tool") and not value.get("tools"):
+        raise InvalidInput("invalid_parameter", name="tool_choice", expected="auto or none where no tools are sent", found=kind)
+    if not value.get("tools"):
+        return {}
+    is_single = flag(choice, "disable_parallel_tool_use", default=False)
+    return parameters(named(text(choice, "name")) if kind == "tool" else _CHOICES[str(kind)], is_parallel=not is_single)
 
 
 def _tool(tool: JsonValue, place: int, seen: list[str]) -> JsonObject:

@@ -26,6 +26,8 @@ _TYPES = {
     "DeadlineExceeded": "timeout_error",
 }  # fmt: skip
 
+_USED: JsonObject = {"stop_reason": "tool_use", "stop_sequence": None}
+
 
 def message_error(error: HanlinError, request_id: str, language: str) -> bytes:
     """See `responses.ErrorBody`: an error as Anthropic's clients read it."""
@@ -53,7 +55,7 @@ class Reply:
         row = rows_of(outcome)[0]
         said = split(str(row["generated_text"])) if self.has_tools else Said(str(row["generated_text"]), [])
         content: list[JsonValue] = [{"type": "text", "text": said.text}] if said.text or not said.calls else []
-        end = _end_of(row) | ({"stop_reason": "tool_use"} if said.calls else {})
+        end = _end_of(row) | (_USED if said.calls else {})
         told = self.message(
             [*content, *(_use(call) for call in said.calls)], end, read=outcome.tokens, written=cast("int", row["num_tokens"])
         )
@@ -66,7 +68,10 @@ class Reply:
 
 
 class ReplyStream:
-    """See `door.Stream`. How many tokens were read is known when the answer ends, and told there."""
+    """See `door.Stream`. How many tokens were read is known when the answer ends, and told there.
+
+    Where tools may be called, the block of text begins with its first word: there may be none.
+    """
 
     def __init__(self, reply: Reply) -> None:
         self.headers: Lines = told_ignored(reply.ignored)
@@ -75,12 +80,21 @@ class ReplyStream:
         self._tools = ToolText() if reply.has_tools else None
         self._calls: list[JsonValue] = []
         self._written = 0
+        self._has_text = False
 
     def begin(self) -> bytes:
         """See `door.Stream.begin`."""
         message = self._reply.message([], self._end, read=0, written=0)
+        told = event({"type": "message_start", "message": message}, "message_start")
+        return told if self._tools is not None else told + self._text()
+
+    def _text(self) -> bytes:
+        """The beginning of the block of text, once."""
+        if self._has_text:
+            return b""
+        self._has_text = True
         block: JsonObject = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
-        return event({"type": "message_start", "message": message}, "message_start") + event(block, "content_block_start")
+        return event(block, "content_block_start")
 
     def part(self, part: Part) -> bytes:
         """See `door.Stream.part`."""
@@ -96,17 +110,16 @@ class ReplyStream:
         if not text:
             return b""
         delta: JsonObject = {"type": "text_delta", "text": text}
-        return event({"type": "content_block_delta", "index": 0, "delta": delta}, "content_block_delta")
+        return self._text() + event({"type": "content_block_delta", "index": 0, "delta": delta}, "content_block_delta")
 
     def end(self, outcome: Outcome) -> bytes:
         """See `door.Stream.end`."""
-        end = self._end | ({"stop_reason": "tool_use"} if self._calls else {})
+        end = self._end | (_USED if self._calls else {})
         told: JsonObject = {"type": "message_delta", "delta": end, "usage": _usage(outcome.tokens, self._written)}
-        calls = [_called(place, call) for place, call in enumerate(self._calls, 1)]
-        return b"".join([
-            event({"type": "content_block_stop", "index": 0}, "content_block_stop"), *calls, event(told, "message_delta"),
-            event({"type": "message_stop"}, "message_stop"),
-        ])  # fmt: skip
+        begun = self._text() if not self._calls else b""
+        text = [begun, event({"type": "content_block_stop", "index": 0}, "content_block_stop")] if self._has_text else []
+        calls = [_called(place, call) for place, call in enumerate(self._calls, int(self._has_text))]
+        return b"".join([*text, *calls, event(told, "message_delta"), event({"type": "message_stop"}, "message_stop")])
 
     def fail(self, error: HanlinError, request_id: str, language: str) -> bytes:
         """See `door.Stream.fail`."""

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 
 from hanlin.errors import NotFound
 from hanlin.serving.wire import Part
-from hanlin.types import JsonValue, Principal, shorten
+from hanlin.types import JsonObject, JsonValue, Principal, shorten
 
 
 class Authenticator(Protocol):
@@ -118,6 +118,56 @@ class DocumentFiles(Protocol):
     def read(self, digest: str) -> bytes:
         """The bytes of a set. Raises DataCorrupt."""
         ...
+
+
+class Turn(Protocol):
+    """A response that is stored, and the items that its call sent."""
+
+    @property
+    def id(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def items(self) -> Sequence[JsonObject]:
+        """What its call sent."""
+        ...
+
+    @property
+    def answer(self) -> JsonObject:
+        """What it was answered."""
+        ...
+
+
+class Responses(Protocol):
+    """Responses that teams may go on from. Called beside the event loop."""
+
+    def check(self, items: Sequence[JsonObject], instructions: str) -> bool:
+        """Whether anything is stored. Raises InvalidInput for items that are too large to be."""
+        ...
+
+    def talk(self, principal: Principal, response_id: str) -> Sequence[Turn]:
+        """The turns of the caller's team up to a response, oldest first. Raises NotFound."""
+        ...
+
+    def keep(self, principal: Principal, answer: JsonObject, items: Sequence[JsonObject], turns: Sequence[str]) -> None:
+        """Returns once the answer is stored behind those turns. Raises NotReady."""
+        ...
+
+
+class NoResponses:
+    """None are stored."""
+
+    def check(self, items: Sequence[JsonObject], instructions: str) -> bool:
+        """See `Responses`."""
+        return False
+
+    def talk(self, principal: Principal, response_id: str) -> Sequence[Turn]:
+        """See `Responses`."""
+        raise NotFound("not_found", kind="response", name=shorten(response_id))
+
+    def keep(self, principal: Principal, answer: JsonObject, items: Sequence[JsonObject], turns: Sequence[str]) -> None:
+        """See `Responses`."""
 
 
 class NoDocuments:

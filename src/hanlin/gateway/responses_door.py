@@ -1,6 +1,7 @@
-"""OpenAI's responses, stateless. Source: its reference of `/v1/responses`. The model is the endpoint.
+"""OpenAI's responses. Source: its reference of `/v1/responses`. The model is the endpoint.
 
-Nothing is kept: `previous_response_id` is refused, and `store` named as ignored. What is not sent is as the version writes by itself.
+An answer is stored unless `store` is false, and may then be gone on from (`previous_response_id`): see `responses_memory.py`. What is not
+sent is as the version writes by itself.
 """
 
 from __future__ import annotations
@@ -10,79 +11,62 @@ from hanlin.gateway import generation_operations as operations
 from hanlin.gateway import strict_json
 from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.fields import choice, flag, integer, text, untaken
-from hanlin.gateway.generation_fields import (
-    MAX_LIKELIEST,
-    TASK,
-    check_metadata,
-    content,
-    form,
-    ignored,
-    length,
-    listed,
-    role_of,
-    sampling,
-    wrong_message,
-)
+from hanlin.gateway.generation_fields import MAX_LIKELIEST, TASK, check_metadata, form, ignored, length, listed, sampling
+from hanlin.gateway.responses_items import read_items
+from hanlin.gateway.responses_memory import TalkMemory, messages
 from hanlin.gateway.responses_wire import Answer, AnswerStream
-from hanlin.types import JsonObject, JsonValue, json_type, shorten
+from hanlin.gateway.tool_fields import chosen, flat_tools
+from hanlin.types import JsonObject, JsonValue, json_type
 
 _IGNORED = (
-    "store", "user", "service_tier", "parallel_tool_calls", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
-    "prompt_cache_options", "reasoning", "max_tool_calls", "stream_options",
+    "user", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "reasoning",
+    "max_tool_calls", "stream_options",
 )  # fmt: skip
-_UNTAKEN = ("previous_response_id", "conversation", "prompt", "context_management", "moderation", "image", "background_options")
+_UNTAKEN = ("conversation", "prompt", "context_management", "moderation", "image", "background_options")
 _FIELDS = (
     "model", "input", "instructions", "max_output_tokens", "temperature", "top_p", "stream", "text", "truncation", "top_logprobs",
-    "include", "metadata", "background", "tools", "tool_choice", *_IGNORED, *_UNTAKEN,
+    "include", "metadata", "background", "tools", "tool_choice", "parallel_tool_calls", "store", "previous_response_id", *_IGNORED,
+    *_UNTAKEN,
 )  # fmt: skip
-_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+_ECHOED = ("instructions", "max_output_tokens", "temperature", "top_p", "metadata", "truncation", "previous_response_id")
 _CHANCES = "message.output_text.logprobs"
-_PARTS = ("input_text", "output_text", "text")
 
 
 def read_response(body: bytes, _: str) -> Ask:
     """See `door.Read`."""
     value = strict_json.parse_object(body, allowed=_FIELDS, required=("model", "input"))
     untaken(value, _UNTAKEN)
-    if listed(value, "tools"):
-        raise InvalidInput("field_not_taken", name="tools")
     if flag(value, "background", default=False):
         raise InvalidInput("field_not_taken", name="background")
-    if value.get("tool_choice") not in (None, "none", "auto"):
-        raise InvalidInput("field_not_taken", name="tool_choice")
     seen = ignored(value, _IGNORED)
-    said = _said(value["input"], seen)
-    if value.get("instructions") is not None:
-        said = [{"role": "system", "content": text(value, "instructions")}, *said]
+    items = read_items(value["input"], seen)
+    instructions = "" if value.get("instructions") is None else text(value, "instructions")
+    previous = "" if value.get("previous_response_id") is None else text(value, "previous_response_id")
+    tools = flat_tools(listed(value, "tools"), seen)
+    choice = chosen(value, tools)
     check_metadata(value)
     chances = _chances(value)
     form_of, shown = _text(value.get("text"), seen)
-    echo: JsonObject = {
-        name: value.get(name) for name in ("instructions", "max_output_tokens", "temperature", "top_p", "metadata", "truncation")
-    } | {"text": shown}  # fmt: skip
-    answer = Answer(text(value, "model"), echo, has_chances=bool(chances), ignored=tuple(seen))
-    parameters = sampling(value) | length(value, "max_output_tokens") | form_of | chances | _truncation(value)
+    has_tools = bool(tools) and value.get("tool_choice") != "none"
+    answer = Answer(
+        text(value, "model"), _echo(value) | {"text": shown}, has_chances=bool(chances), has_tools=has_tools,
+        is_stored=flag(value, "store", default=True), ignored=tuple(seen),
+    )  # fmt: skip
+    parameters = sampling(value) | length(value, "max_output_tokens") | form_of | chances | _truncation(value) | choice
     stream = AnswerStream(answer) if flag(value, "stream", default=False) else None
-    return Ask(answer.model, {"messages": said}, parameters, TASK, answer.write, stream=stream)
+    told = answer.told if stream is None else stream.told
+    memory = TalkMemory(answer, items, told, previous=previous, instructions=instructions)
+    inputs: JsonObject = {"messages": [] if previous else messages(instructions, items), **({"tools": tools} if has_tools else {})}
+    return Ask(answer.model, inputs, parameters, TASK, answer.write, stream=stream, memory=memory)
 
 
-def _said(value: JsonValue, seen: list[str]) -> list[JsonValue]:
-    """The talk: a text is the user's."""
-    if isinstance(value, str):
-        return [{"role": "user", "content": value}]
-    if not isinstance(value, list) or not value:
-        raise wrong_message(f"input is {json_type(value)}, not a text or a list of messages" if not value else "no messages")
-    return [_message(item, f"input {place}", seen) for place, item in enumerate(value)]
-
-
-def _message(item: JsonValue, where: str, seen: list[str]) -> JsonObject:
-    kind = item.get("type", "message") if isinstance(item, dict) else None
-    if not isinstance(item, dict) or kind != "message":
-        raise wrong_message(f"{where}: {shorten(kind) if isinstance(kind, str) else json_type(item)} is not read here, only message")
-    for name in item:
-        if name not in ("type", "role", "content", "id", "status", "phase"):
-            raise wrong_message(f"{where}: there is no {shorten(name)}")
-    return {"role": _ROLES[role_of(item, [*_ROLES], where)], "content": content(item.get("content"), where, kinds=_PARTS, seen=seen)}
+def _echo(value: JsonObject) -> JsonObject:
+    """What the answer repeats."""
+    found = {name: value.get(name) for name in _ECHOED}
+    return found | {
+        "tools": value.get("tools") or [], "tool_choice": value.get("tool_choice") or "auto",
+        "parallel_tool_calls": value.get("parallel_tool_calls") is not False,
+    }  # fmt: skip
 
 
 def _text(value: JsonValue, seen: list[str]) -> tuple[JsonObject, JsonObject]:

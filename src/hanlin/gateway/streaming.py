@@ -4,6 +4,7 @@ The head leaves with the first part, with the end, or with the first sign of lif
 as any call is. From then on a stream ends with the protocol's end mark, or with its error event; only a caller who hung up hears nothing
 more. A comment is sent whenever nothing was for `stream_ping_s`, so that nobody on the way takes the connection for dead. What a caller
 does not read waits within `stream_buffer_bytes`; beyond that the call is given up, and after `write_timeout_s` the connection is.
+Which texts were cut stands in the head (`X-Hanlin-Truncated`) and in a comment before the end: the head may have left before it was known.
 Source of the form: the HTML standard, 9.2, server-sent events.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,6 +27,7 @@ from hanlin.settings import Settings
 
 HEAD = {b"content-type": b"text/event-stream; charset=utf-8", b"cache-control": b"no-store", b"x-accel-buffering": b"no"}
 PING = b": ping\n\n"
+CUT = b"x-hanlin-truncated"
 End = Literal["done", "failed", "gone", "slow", "drained"]
 Answer = Callable[[Callable[[Part], None]], Awaitable[Outcome]]  # a call, given who hears its parts
 
@@ -72,7 +74,7 @@ class Streams:
 
     async def _tell(self, running: Running, outbox: Outbox, work: asyncio.Future[Outcome]) -> End:
         while (chunk := await outbox.take(self._settings.stream_ping_s)) is not None:
-            await running.write(chunk)
+            await running.write(chunk, truncated=outbox.truncated)
         try:
             last = outbox.end(work)
         except Exception as error:
@@ -80,7 +82,7 @@ class Streams:
                 raise
             await running.write(running.failure(error), is_last=True)
             return outbox.broken_off or "failed"
-        await running.write(last, is_last=True)
+        await running.write(last, is_last=True, truncated=outbox.truncated)
         return "done"
 
 
@@ -103,11 +105,11 @@ class Running:
     language: str
     has_begun: bool = False
 
-    async def write(self, chunk: bytes, *, is_last: bool = False) -> None:
-        """Send it, behind the head. Waits while the caller does not read."""
+    async def write(self, chunk: bytes, *, is_last: bool = False, truncated: Sequence[int] = ()) -> None:
+        """Send it, behind the head, which says what was `truncated`. Waits while the caller does not read."""
         if not self.has_begun:
             self.has_begun = True
-            lines = {**HEAD, **dict(self.stream.headers)}
+            lines = {**HEAD, **dict(self.stream.headers), **({CUT: told_cut(truncated)} if truncated else {})}
             await self.send({"type": "http.response.start", "status": 200, "headers": [*lines.items(), *self.headers()]})
         await self.send({"type": "http.response.body", "body": chunk, "more_body": not is_last})
 
@@ -126,6 +128,9 @@ class Outbox:
 
     Args:
         max_bytes: that may wait; one part always may.
+
+    Attributes:
+        truncated: indices of the call's texts that lost something, as far as is known.
     """
 
     def __init__(self, stream: Stream, max_bytes: int) -> None:
@@ -133,6 +138,7 @@ class Outbox:
         self._max_bytes = max_bytes
         self._chunks: list[bytes] = []
         self._size = 0
+        self.truncated: tuple[int, ...] = ()
         self._changed = asyncio.Event()
         self._has_begun = False
         self._error: Exception | None = None
@@ -149,6 +155,7 @@ class Outbox:
         """Take a part. When too much waits the call is given up: who does not read keeps a place from others."""
         if self._error is not None:
             return
+        self.truncated = self.truncated or part.truncated
         try:
             chunk = self._begin() + self._stream.part(part)
         except Exception as error:
@@ -189,7 +196,8 @@ class Outbox:
         if self._error is not None:
             raise self._error
         outcome = work.result()
-        return self._begin() + self._stream.end(outcome)
+        self.truncated = outcome.truncated
+        return self._begin() + cut_comment(outcome.truncated) + self._stream.end(outcome)
 
     @property
     def broken_off(self) -> End | None:
@@ -201,6 +209,16 @@ class Outbox:
             return b""
         self._has_begun = True
         return self._stream.begin()
+
+
+def told_cut(truncated: Sequence[int]) -> bytes:
+    """Indices of texts that were cut, as headers tell them."""
+    return ",".join(map(str, truncated)).encode()
+
+
+def cut_comment(truncated: Sequence[int]) -> bytes:
+    """The same inside a stream, whose head may have left before it was known; nothing where nothing was cut."""
+    return b": %s: %s\n\n" % (CUT, told_cut(truncated)) if truncated else b""
 
 
 async def _given_up(work: asyncio.Future[Outcome]) -> None:

@@ -6,14 +6,13 @@ What is no call that can be read stays text: nothing that a model wrote is lost.
 from __future__ import annotations
 
 import json
-import re
 from typing import NamedTuple
 from uuid import uuid4
 
 from hanlin.types import JsonObject, JsonValue
 
-_MARK = "<tool_call>"
-_CALL = re.compile(r"\s*<tool_call>\s*(\{.*?\})\s*(?:</tool_call>|\Z)", re.DOTALL)
+_MARK, _END = "<tool_call>", "</tool_call>"
+_decoder = json.JSONDecoder()
 
 
 class Said(NamedTuple):
@@ -29,28 +28,34 @@ def split(text: str) -> Said:
     if start < 0:
         return Said(text, [])
     calls: list[JsonValue] = []
-    at = len(text[:start].rstrip())
-    words = text[:at]
-    while at < len(text.rstrip()):
-        found = _CALL.match(text, at)
-        call = _read(found[1]) if found else None
-        if found is None or call is None:
+    words, rest = text[:start].rstrip(), text[start:].strip()
+    while rest:
+        found = _first(rest)
+        if found is None:
             return Said(text, [])
+        call, rest = found
         calls.append(call)
-        at = found.end()
     return Said(words, calls)
 
 
-def _read(text: str) -> JsonObject | None:
+def _first(text: str) -> tuple[JsonObject, str] | None:
+    """The call that a text begins with, and what is behind it; None: it cannot be read."""
+    if not text.startswith(_MARK):
+        return None
+    text = text.removeprefix(_MARK).lstrip()
     try:
-        value = json.loads(text)
+        value, end = _decoder.raw_decode(text)
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # halves of characters and no numbers can be spelled, not sent
     except (ValueError, RecursionError):
         return None
+    rest = text[end:].lstrip()
     if not isinstance(value, dict) or not isinstance(value.get("name"), str) or not isinstance(value.get("arguments", {}), dict):
         return None
+    if rest and not rest.startswith(_END):
+        return None
     arguments = json.dumps(value.get("arguments", {}), ensure_ascii=False)
-    return {"id": f"call_{uuid4().hex[:24]}", "type": "function", "function": {"name": value["name"], "arguments": arguments}}
+    function: JsonObject = {"name": value["name"], "arguments": arguments}
+    return {"id": f"call_{uuid4().hex[:24]}", "type": "function", "function": function}, rest.removeprefix(_END).lstrip()
 
 
 class ToolText:

@@ -16,8 +16,9 @@ from sqlalchemy import select
 from hanlin.storage.blobs import BlobStore
 from hanlin.storage.database import Database
 from hanlin.storage.durable import remove_stale
+from hanlin.storage.kept_tables import FileRow, UploadRow
 from hanlin.storage.manifest import Manifest
-from hanlin.storage.tables import DatasetVersionRow, FileRow, JobRow, ModelVersionRow, UploadRow, VariantRow
+from hanlin.storage.tables import DatasetVersionRow, JobRow, ModelVersionRow, VariantRow
 from hanlin.types import utc_now
 
 GRACE_S = 86_400.0

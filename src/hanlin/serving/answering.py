@@ -149,7 +149,7 @@ class Answering:
         for index, (row, stream) in enumerate(zip(from_arrays(outputs), streams, strict=True)):
             piece = stream.push(row.ids, row.seen, row.finish)
             if piece.value is not None:
-                outlet.send(Part(work.call.id, index, self._json.encode(piece.value), len(row.ids)))
+                outlet.send(Part(work.call.id, index, self._json.encode(piece.value), len(row.ids), work.encoded.cut))
 
     def refuse(self, call: Call, reply: Reply, error: Exception) -> None:
         """End a call with an error."""

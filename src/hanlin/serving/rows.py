@@ -106,7 +106,8 @@ class Writing:
         """Tell what is new of a row. Whether it has met a stop word. Raises as the task's streams do."""
         piece, outlet = row.push(finish), self.work.outlet
         if piece.value is not None and outlet is not None:
-            outlet.send(Part(self.work.call.id, row.index, msgspec.json.encode(piece.value), row.told()))
+            cut = () if row.num_told else self.work.encoded.cut
+            outlet.send(Part(self.work.call.id, row.index, msgspec.json.encode(piece.value), row.told(), cut))
         return piece.is_ended
 
     def found(self) -> list[Found | None]:

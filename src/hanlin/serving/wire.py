@@ -118,12 +118,14 @@ class Part(Frame, frozen=True):
         row: which of the call's items.
         body: JSON text, as the task has it.
         written: tokens that it holds.
+        truncated: of the first of a row: indices of the call's texts that lost something.
     """
 
     id: int
     row: int
     body: bytes
     written: int
+    truncated: tuple[int, ...] = ()
 
 
 class Refusal(Frame, frozen=True):

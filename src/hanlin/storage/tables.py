@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+import hanlin.storage.kept_tables  # noqa: F401 - the base shall know all tables
 from hanlin.storage.table_base import Table
 from hanlin.types import JsonObject, JsonValue
 
@@ -256,31 +257,3 @@ class CounterRow(Table):
     team_id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[int]
-
-
-class UploadRow(Table):
-    """Bytes a team sends or has sent; a finished one keeps its blob from collection until an artifact names it."""
-
-    __tablename__ = "uploads"
-    team_id: Mapped[str] = mapped_column(ForeignKey("teams.team_id"), primary_key=True)
-    digest: Mapped[str] = mapped_column(primary_key=True)
-    size_bytes: Mapped[int] = mapped_column(BigInteger)
-    is_complete: Mapped[bool]
-    created_at: Mapped[datetime]
-    updated_at: Mapped[datetime]
-
-
-class FileRow(Table):
-    """A file that a team keeps for a while: input of a batch, or what a batch job made (`job_id`). Its bytes are a blob."""
-
-    __tablename__ = "files"
-    __table_args__ = (UniqueConstraint("job_id", "purpose"), Index(None, "team_id", "created_at"))
-    id: Mapped[str] = mapped_column(primary_key=True)
-    team_id: Mapped[str] = mapped_column(ForeignKey("teams.team_id"))
-    name: Mapped[str] = mapped_column(Text)
-    purpose: Mapped[str]  # batch, batch_output, batch_errors, fine-tune, user_data
-    digest: Mapped[str] = mapped_column(index=True)
-    size_bytes: Mapped[int] = mapped_column(BigInteger)
-    job_id: Mapped[str | None]
-    created_at: Mapped[datetime]
-    expires_at: Mapped[datetime]

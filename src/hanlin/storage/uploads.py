@@ -21,7 +21,7 @@ from hanlin.storage.blobs import BlobStore, check_digest
 from hanlin.storage.database import Database
 from hanlin.storage.durable import write_all
 from hanlin.storage.failures import disk_errors
-from hanlin.storage.tables import UploadRow
+from hanlin.storage.kept_tables import UploadRow
 from hanlin.types import Digest, TeamId, utc_now
 
 

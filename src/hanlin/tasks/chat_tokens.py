@@ -22,8 +22,7 @@ def encoded(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]]) -> tuple[li
     added = tokenizer.get_added_tokens_decoder()
     special = [token.content for token in added.values()]
     if not any(_holds(tokenizer, text, special) for text, is_said in parts if is_said):
-        with asking():
-            found = tokenizer.encode("".join(text for text, _ in parts), add_special_tokens=False)
+        found = _encode(tokenizer, "".join(text for text, _ in parts))
         return found.ids, found.offsets
     ids: list[int] = []
     spans: list[Span] = []
@@ -32,8 +31,7 @@ def encoded(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]]) -> tuple[li
         pieces = [*reversed(_without(text, special))] if is_said else [text]
         while pieces:
             piece = pieces.pop()
-            with asking():
-                part = tokenizer.encode(piece, add_special_tokens=False)
+            part = _encode(tokenizer, piece)
             if is_said and (cut := _first_special(part, added)):
                 pieces += [piece[cut:], piece[:cut]]
                 continue
@@ -41,6 +39,20 @@ def encoded(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]]) -> tuple[li
             spans += [(at + start, at + end) for start, end in part.offsets]
             at += len(piece)
     return ids, spans
+
+
+def num_encoded(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]]) -> int:
+    """How many tokens `encoded` gives: a megabyte's need not all become objects."""
+    special = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
+    if any(_holds(tokenizer, text, special) for text, is_said in parts if is_said):
+        return len(encoded(tokenizer, parts)[0])
+    return len(_encode(tokenizer, "".join(text for text, _ in parts)))
+
+
+def _encode(tokenizer: Tokenizer, text: str) -> Encoding:
+    """By the batch, which lets other threads run meanwhile: `encode` alone held up a worker for the second that a megabyte takes."""
+    with asking():
+        return tokenizer.encode_batch([text], add_special_tokens=False)[0]
 
 
 def encoded_so_far(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]], most: int) -> tuple[list[int], list[Span]]:

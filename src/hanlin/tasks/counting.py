@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.base import Limits
-from hanlin.tasks.chat import speak
+from hanlin.tasks.chat import render
+from hanlin.tasks.chat_tokens import num_encoded
 from hanlin.tasks.continuations import Talk, read_inputs
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.parameters import check_names
@@ -31,4 +32,5 @@ def count(inputs: JsonValue, parameters: JsonObject, encoder: TextEncoder, spec:
 def _spoken(talk: Talk, encoder: TextEncoder, spec: ModelSpec, index: int) -> int:
     if spec.chat is None:
         raise InvalidInput("no_chat_form", index=index)
-    return len(encoder.head) + len(speak(encoder.tokenizer, spec.chat, talk, is_asking=True, index=index).ids)
+    said = render(spec.chat, talk, is_asking=True, index=index)
+    return len(encoder.head) + num_encoded(encoder.tokenizer, said.parts)

@@ -35,6 +35,7 @@ from hanlin.tasks.sequences import FINISHES, SCORES, SEEN, SEQUENCES, from_array
 from hanlin.tasks.shapes import Shape
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.token_ids import check_vocabulary
+from hanlin.tasks.tool_choice import CHOOSING, read_choice
 from hanlin.tasks.windows import Window, check_windows
 from hanlin.tasks.written_parameters import WRITING, read_writing, settled
 from hanlin.types import JsonObject, JsonValue, LongText
@@ -83,7 +84,7 @@ class TextGeneration:
     head: HeadKind = "continuations"
     likeness: Likeness = NEXT_TOKENS
     is_row_by_row = False
-    parameters: tuple[Parameter[Any], ...] = (*WRITING, *CONTINUING, _FULL, _STOP, _SCORE, _LIKELIEST, *LONG_TEXT)
+    parameters: tuple[Parameter[Any], ...] = (*WRITING, *CONTINUING, *CHOOSING, _FULL, _STOP, _SCORE, _LIKELIEST, *LONG_TEXT)
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to
         "request": {"inputs": "床前明月光，", "parameters": {"max_new_tokens": 12}},
         "response": {"generated_text": "疑是地上霜。", "finish_reason": "stop", "num_tokens": 9},
@@ -104,10 +105,13 @@ class TextGeneration:
             raise InvalidInput("invalid_parameter", name=_SCORE.name, expected="false where answers are told of", found="true")
         if count * len(texts) > limits.max_items:
             raise InvalidInput("batch_too_large", items=count * len(texts), limit=limits.max_items)
+        asked, stops = read_continuing(parameters, read_writing(parameters)), _stops(parameters)
+        calls, ends = read_choice(parameters, talks)
+        if calls is not None:  # a word that ends an answer would break a call
+            asked, stops = asked | {"constraint": calls}, ()
         options = GenerationOptions(
-            read_long_text(parameters), read_continuing(parameters, read_writing(parameters)), talks, _stops(parameters), is_full, is_read,
-            likeliest, count, has_details,
-        )  # fmt: skip
+            read_long_text(parameters), asked, talks, (*stops, *ends), is_full, is_read, likeliest, count, has_details
+        )
         return TaskRequest(texts, is_single, options)
 
     def encode(

@@ -99,8 +99,7 @@ def check_mistakes_have_the_clients_own_classes() -> None:
         (lambda: client().chat.completions.create(model="none-such", messages=TALK), openai.NotFoundError, "endpoint_not_found"),
         (lambda: client().chat.completions.create(model="none-such", messages=TALK, stream=True), openai.NotFoundError,
          "endpoint_not_found"),
-        (lambda: client().responses.create(model="muse", input="x", previous_response_id="resp_1"), openai.UnprocessableEntityError,
-         "field_not_taken"),
+        (lambda: client().responses.create(model="muse", input="x", previous_response_id="resp_1"), openai.NotFoundError, "not_found"),
         (lambda: openai.OpenAI(**KEYS | {"api_key": "wrong"}).chat.completions.create(model="muse", messages=TALK),
          openai.AuthenticationError, "unauthenticated"),
     ]  # fmt: skip
