@@ -220,7 +220,7 @@ def test_that_a_tool_is_called_can_be_asked_for() -> None:
     asked = {"tool_choice": "required", "parallel_tool_calls": False}
     assert chat(tools=[TOOL], **asked).parameters == asked
     one = {"type": "function", "function": {"name": "look"}}
-    assert chat(tools=[TOOL], tool_choice=one, parallel_tool_calls=True).parameters == {"tool_choice": one}
+    assert chat(tools=[TOOL], tool_choice=one, parallel_tool_calls=True).parameters == {"tool_choice": "required", "tool_name": "look"}
     assert chat(tools=[TOOL], tool_choice="none", parallel_tool_calls=False).parameters == {}
     assert chat(parallel_tool_calls=False).parameters == {}
 

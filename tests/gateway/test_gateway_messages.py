@@ -132,13 +132,15 @@ def test_a_wrong_message_is_refused_by_name(more: dict, code: str) -> None:
     assert refused.value.code == code
 
 
+LOOK = {"tool_choice": "required", "tool_name": "look"}
+
+
 def test_that_a_tool_is_used_can_be_asked_for() -> None:
-    one = {"type": "function", "function": {"name": "look"}}
     single = {"type": "any", "disable_parallel_tool_use": True}
     assert message(tools=[USED], tool_choice=single).parameters == {
         "max_new_tokens": 8, "tool_choice": "required", "parallel_tool_calls": False,
     }  # fmt: skip
-    assert message(tools=[USED], tool_choice={"type": "tool", "name": "look"}).parameters == {"max_new_tokens": 8, "tool_choice": one}
+    assert message(tools=[USED], tool_choice={"type": "tool", "name": "look"}).parameters == {"max_new_tokens": 8} | LOOK
     called = CALLED.partition("\n")[2]
     ask = message(tools=[USED], tool_choice=single)
     assert [block["type"] for block in written(ask, ROW | {"generated_text": called})[0]["content"]] == ["tool_use", "tool_use"]

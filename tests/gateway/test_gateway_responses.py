@@ -102,7 +102,7 @@ def test_tools_of_responses() -> None:
         ],
         "tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}],
     }  # fmt: skip
-    assert ask.parameters == {"tool_choice": TOOL_CHOICE, "parallel_tool_calls": False}
+    assert ask.parameters == {"tool_choice": "required", "tool_name": "look", "parallel_tool_calls": False}
     told, headers = written(ask, ROW | {"generated_text": CALLED})
     assert headers["x-hanlin-ignored"] == "tools.strict"
     assert [item["type"] for item in told["output"]] == ["message", "function_call", "function_call"]
@@ -110,9 +110,6 @@ def test_tools_of_responses() -> None:
     assert told["output"][1]["call_id"].startswith("call_")
     assert (told["tool_choice"], told["parallel_tool_calls"]) == ({"type": "function", "name": "look"}, False)
     assert "tools" not in respond(tools=[FLAT], tool_choice="none").inputs
-
-
-TOOL_CHOICE = {"type": "function", "function": {"name": "look"}}
 
 
 def test_calls_of_a_response_in_events() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
@@ -99,3 +101,13 @@ def test_a_talk_goes_on_at_another_gateway_and_after_a_restart(two) -> None:
     whole = {"model": "muse", "input": [{"role": "user", "content": "w20"}], "stream": True, "store": False}
     told = data_of(httpx.post(f"{stack.url}/v1/responses", json=whole, headers={"authorization": f"Bearer {key}"}))
     assert (told[0]["response"]["store"], told[-1]["response"]["store"]) == (False, False)
+
+
+def test_what_the_page_shows_runs(two) -> None:
+    stack, key, _ = two
+    text = (Path(__file__).parents[2] / "docs" / "clients" / "openai-chat.md").read_text(encoding="utf-8")
+    shown = text.partition("## Stored responses")[2].partition("```python\n")[2].partition("```")[0]
+    names: dict[str, Any] = {"client": client_of(stack, key)}
+    told: list[Any] = []
+    exec(shown, names | {"print": told.append})
+    assert told == [True, ["message"]]

@@ -8,11 +8,11 @@ from hanlin.errors import InvalidInput
 from hanlin.gateway import strict_json
 from hanlin.gateway.fields import flag, text
 from hanlin.gateway.generation_fields import content, role_of, wrong_message
-from hanlin.gateway.tool_fields import named, parameters
+from hanlin.gateway.tool_fields import parameters
 from hanlin.types import JsonObject, JsonValue, json_type, shorten
 
 _ROLES = ("user", "assistant")
-_CHOICES = {"auto": "auto", "any": "required", "tool": "", "none": "none"}
+_CHOICES = {"auto": "auto", "any": "required", "tool": "required", "none": "none"}
 _OF_TOOLS = ("name", "description", "input_schema", "type", "cache_control", "strict", "eager_input_streaming")
 
 
@@ -54,7 +54,8 @@ def tool_choice(value: JsonObject) -> JsonObject:
     if not value.get("tools"):
         return {}
     is_single = flag(choice, "disable_parallel_tool_use", default=False)
-    return parameters(named(text(choice, "name")) if kind == "tool" else _CHOICES[str(kind)], is_parallel=not is_single)
+    name = text(choice, "name") if kind == "tool" else ""
+    return parameters(_CHOICES[str(kind)], name=name, is_parallel=not is_single)
 
 
 def _tool(tool: JsonValue, place: int, seen: list[str]) -> JsonObject:

@@ -20,42 +20,37 @@ def chosen(value: JsonObject, tools: list[JsonValue]) -> JsonObject:
     Raises:
         InvalidInput: `invalid_parameter`; `field_not_taken` for kinds of choices that are not made here.
     """
-    choice = value.get("tool_choice")
     is_parallel = flag(value, "parallel_tool_calls", default=True)
-    if choice not in (None, "none", "auto", "required"):
-        choice = _named(choice)
+    choice, name = _choice(value.get("tool_choice"))
     if not tools:
-        if choice not in (None, "none", "auto"):
+        if choice == "required":
             raise InvalidInput("invalid_parameter", name="tool_choice", expected="auto or none where no tools are sent", found="another")
         return {}
-    return parameters(choice, is_parallel=is_parallel)
+    return parameters(choice, name=name, is_parallel=is_parallel)
 
 
-def parameters(choice: JsonValue, *, is_parallel: bool) -> JsonObject:
-    """The task's words for a choice: None, `auto`, `none`, `required`, or one tool."""
+def parameters(choice: str, *, name: str = "", is_parallel: bool) -> JsonObject:
+    """The task's words for a choice: `auto`, `none`, or `required`; `name`: of the one tool."""
     if choice == "none":
         return {}
-    found: JsonObject = {} if choice in (None, "auto") else {"tool_choice": choice}
-    return found | ({} if is_parallel else {"parallel_tool_calls": False})
+    found: JsonObject = {"tool_choice": choice} if choice != "auto" else {}
+    return found | ({"tool_name": name} if name else {}) | ({} if is_parallel else {"parallel_tool_calls": False})
 
 
-def named(name: str) -> JsonObject:
-    """The choice of one tool."""
-    return {"type": "function", "function": {"name": name}}
-
-
-def _named(choice: JsonValue) -> JsonObject:
-    """A choice of one tool, in either form."""
-    if isinstance(choice, str) or not isinstance(choice, dict):
+def _choice(choice: JsonValue) -> tuple[str, str]:
+    """What is chosen, and the name of the one tool, in either form; empty: none."""
+    if choice is None or choice in ("none", "auto", "required"):
+        return str(choice or "auto"), ""
+    if not isinstance(choice, dict):
         found = shorten(choice) if isinstance(choice, str) else json_type(choice)
         raise InvalidInput("invalid_parameter", name="tool_choice", expected="none, auto, required or one function", found=found)
     if choice.get("type") != "function":
         raise InvalidInput("field_not_taken", name="tool_choice")
     function = choice.get("function", choice)
     name = function.get("name") if isinstance(function, dict) else None
-    if not isinstance(name, str):
+    if not isinstance(name, str) or not name:
         raise InvalidInput("invalid_parameter", name="tool_choice", expected="a function with a name", found=json_type(name))
-    return named(name)
+    return "required", name
 
 
 _OF_TOOLS = ("type", "name", "description", "parameters", "strict")

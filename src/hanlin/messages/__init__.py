@@ -97,7 +97,8 @@ _LISTS: dict[str, str] = {
 # `problem` may hold pydantic's; `expected` and `found` those of checks of wire requests.
 _KINDS_ZH: dict[str, str] = {
     "alias": "别名", "batch": "批处理", "blob": "数据块", "dataset": "数据集", "dataset version": "数据集版本",
-    "deployment": "部署", "endpoint": "端点", "engine": "引擎", "file": "文件", "fine-tuning": "微调", "item": "条目", "job": "作业", "key": "密钥",
+    "deployment": "部署", "endpoint": "端点", "engine": "引擎", "file": "文件", "fine-tuning": "微调",
+    "item": "条目", "job": "作业", "key": "密钥",
     "model": "模型", "name": "名称", "optimizer": "优化器", "response": "回答", "task": "任务", "tokenizer": "分词器", "variant": "变体",
     "version": "版本",
 }  # fmt: skip

@@ -50,5 +50,5 @@ class ResponseRow(Table):
     size_bytes: Mapped[int]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime]
-    items: Mapped[JsonValue]
+    items: Mapped[JsonValue] = mapped_column(nullable=False)
     answer: Mapped[JsonObject]
