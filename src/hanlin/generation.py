@@ -14,7 +14,7 @@ FINISH_REASONS: tuple[FinishReason, ...] = ("stop", "length", "cancelled")
 MAX_NEW_TOKENS = 32_768
 MAX_BEAMS = 32
 MAX_LIKELIEST = 20
-_OF_CALLS = frozenset({"grammar", "constraint", "logit_bias"})  # no part of a version's own settings
+_OF_CALLS = frozenset({"grammar", "constraint", "logit_bias", "adapter"})  # no part of a version's own settings
 ConstraintKind = Literal["json_schema", "json_object", "regex", "lark", "tool_calls"]
 CONSTRAINT_KINDS: tuple[ConstraintKind, ...] = get_args(ConstraintKind)
 MAX_CONSTRAINT = 200_000  # characters
@@ -83,6 +83,7 @@ class GenerationSettings:
         likeliest: of a row that is read or told of: so many likeliest tokens at each place are told besides.
         constraint: what forms the target may take, as text; there is none where there is a `grammar`.
         grammar: what forms the target may take; it wins over all other rules.
+        adapter: which of those that share the network writes the row, by the number of its seat; None: the network as it is.
     """
 
     max_new_tokens: int = 128
@@ -107,6 +108,7 @@ class GenerationSettings:
     likeliest: int = 0
     constraint: Constraint | None = None
     grammar: Grammar | None = field(default=None, compare=False)
+    adapter: int | None = None
 
     def __post_init__(self) -> None:
         for name in _FIXED:

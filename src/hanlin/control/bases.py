@@ -10,6 +10,7 @@ from hanlin.tasks.base import TASKS
 from hanlin.types import JsonObject, JsonValue
 
 _HEADS = ("labels", "vectors", "tokens", "roles")  # what `networks/mixed.py` answers with
+_WRITING = ("continuations", "targets")  # and `networks/mixed_writer.py`
 _FILES = (f"{BASE_FOLDER}/config.json", f"{BASE_FOLDER}/model.safetensors")
 
 
@@ -19,10 +20,11 @@ def base_of(manifest: JsonValue, variant: str, task: str) -> str:
     Args:
         manifest: the stored form.
     """
-    if TASKS.get(task).head not in _HEADS:
+    head = TASKS.get(task).head
+    if head not in _HEADS + _WRITING:
         return ""
-    rows = cast("list[JsonObject]", manifest)
-    found = {str(row["path"]): str(row["sha256"]) for row in rows if str(row["path"]).startswith(f"{BASE_FOLDER}/")}
+    found = {str(row["path"]): str(row["sha256"]) for row in cast("list[JsonObject]", manifest)}
     if not all(name in found for name in _FILES) or not can_share(variant):
         return ""
-    return "-".join(found[name] for name in _FILES)
+    files = (*_FILES, "tokenizer.json") if head in _WRITING else _FILES  # the forms that targets must have are made of its tokens
+    return "-".join(found.get(name, "") for name in files)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from hanlin.engines.base import ENGINES, Floats, Ids, Session, load_failed, split_variant
+from hanlin.engines.base import ENGINES, Floats, Ids, Session, StreamingSession, load_failed, split_variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Seat:
     has_types: bool
 
 
-class SharedSession(Session, Protocol):
-    """A base under many adapters. `take` and `leave` may be called from one thread while others are in `run_rows`."""
+class Shared(Session, Protocol):
+    """A base under many adapters. `take` and `leave` may be called from one thread while others compute."""
 
     def take(self, folder: Path) -> Seat:
         """Take in the adapter of an artifact folder that stands on this base.
@@ -44,6 +44,10 @@ class SharedSession(Session, Protocol):
         """Let an adapter go. No step names it any more."""
         ...
 
+
+class SharedSession(Shared, Protocol):
+    """A base that reads, under many adapters."""
+
     def run_rows(
         self, numbers: Sequence[int], input_ids: Ids, attention_mask: Ids, token_type_ids: Ids | None = None, *, with_tokens: bool = False
     ) -> Mapping[str, Floats]:
@@ -55,11 +59,19 @@ class SharedSession(Session, Protocol):
         ...
 
 
+class SharedWriter(Shared, StreamingSession, Protocol):
+    """A base that writes, under many adapters: each row by the one that its settings name, the base itself where they name none.
+
+    `generate` may be called on the thread of `take` as well, for rows of the adapter that has just come. Rows of an adapter that has left
+    end with an error, if any are open.
+    """
+
+
 @runtime_checkable
 class SharingEngine(Protocol):
     """An engine that loads bases for many adapters."""
 
-    def load_shared(self, folder: Path, precision: str, *, threads: int) -> SharedSession:
+    def load_shared(self, folder: Path, precision: str, *, threads: int) -> SharedSession | SharedWriter:
         """The base of the adapter in an artifact folder, without the adapter. Raises as `Engine.load`."""
         ...
 
@@ -70,7 +82,7 @@ def can_share(variant: str) -> bool:
     return isinstance(ENGINES.get(name), SharingEngine) and precision in ("fp32", "bf16")
 
 
-def load_shared(folder: Path, variant: str, *, threads: int) -> SharedSession:
+def load_shared(folder: Path, variant: str, *, threads: int) -> SharedSession | SharedWriter:
     """The base of the adapter in `folder`. Raises as `Engine.load`."""
     name, precision = split_variant(variant)
     engine = ENGINES.get(name)

@@ -26,12 +26,15 @@ from hanlin.engines.base import (
     step_failed,
 )
 from hanlin.engines.torch_shared import TorchShared
+from hanlin.engines.torch_shared_writer import TorchSharedWriter
 from hanlin.engines.torch_writer import TorchWriter
 from hanlin.errors import EngineFailed, HanlinError
 from hanlin.networks.head import TOKENS, Head
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from hanlin.networks.loading import Dtype
 
 
 class TorchSession:
@@ -108,15 +111,19 @@ class TorchEngine:
             raise load_failed(variant, "its weights or configuration cannot be read", details=f"{type(error).__name__}: {error}") from error
         return torch_session(module, variant, output=output, folder=folder)
 
-    def load_shared(self, folder: Path, precision: str, *, threads: int) -> TorchShared:
+    def load_shared(self, folder: Path, precision: str, *, threads: int) -> TorchShared | TorchSharedWriter:
         """See `SharingEngine.load_shared`."""
         variant = f"torch-{precision}"
         torch = import_extra("torch", extra="train", feature="the torch engine")
         from hanlin.networks.mixed import MixedModel
+        from hanlin.networks.mixed_writer import MixedWriter
 
         torch.set_num_threads(threads)
+        dtype: Dtype = "bf16" if precision == "bf16" else "fp32"
         try:
-            return TorchShared(MixedModel(folder, dtype="bf16" if precision == "bf16" else "fp32"), variant)
+            if Head.load(folder).output == "sequences":
+                return TorchSharedWriter(MixedWriter(folder, dtype=dtype), variant, folder=folder)
+            return TorchShared(MixedModel(folder, dtype=dtype), variant)
         except HanlinError:
             raise
         except Exception as error:  # as above
@@ -130,5 +137,7 @@ def torch_session(module: nn.Module, variant: str, *, output: str, folder: Path 
         folder: with the tokenizer that constraints need.
     """
     if output == "sequences":
-        return TorchWriter(module.eval(), variant, folder=folder)
+        from hanlin.networks.generation.run import step_model
+
+        return TorchWriter(step_model(module.eval()), variant, folder=folder)
     return TorchSession(module.eval(), variant, output=output)

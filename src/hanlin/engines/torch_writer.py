@@ -18,8 +18,6 @@ from hanlin.generation import Constraint, Delta, Generated, GenerationSettings
 from hanlin.observe.memory import read_memory
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from hanlin.networks.generation.continuous import ContinuousBatch
     from hanlin.networks.generation.form import Form
     from hanlin.networks.generation.protocol import StepModel
@@ -47,15 +45,13 @@ class TorchWriter:
     has_tokens = False
     max_rows = MAX_ROWS
 
-    def __init__(self, module: nn.Module, variant: str, *, folder: Path | None = None) -> None:
-        from hanlin.networks.generation.run import step_model
-
-        self._steps: StepModel | None = step_model(module)
+    def __init__(self, steps: StepModel, variant: str, *, folder: Path | None = None) -> None:
+        self._steps: StepModel | None = steps
         self._variant = variant
         self._constraints: Constraints | None = None
         if folder is not None and (folder / TOKENIZER_FILE).is_file():
-            self._constraints = Constraints(folder / TOKENIZER_FILE, num_tokens=self._steps.num_tokens, stop_ids=self._steps.stop_ids)
-        self.room_tokens = self._measured_room(self._steps)
+            self._constraints = Constraints(folder / TOKENIZER_FILE, num_tokens=steps.num_tokens, stop_ids=steps.stop_ids)
+        self.room_tokens = self._measured_room(steps)
         self._batch: ContinuousBatch | None = None
 
     def run(

@@ -193,7 +193,7 @@ def load_pretrained(folder: Path, head: Head, *, dtype: Dtype = "fp32", attentio
 def load_adapted(folder: Path, head: Head, *, attention: Attention = "eager") -> nn.Module:
     """The base of an adapter, fp32, with its low-rank matrices in place and its head. Raises InvalidInput."""
     settings, base = AdapterSettings.load(folder), base_folder(folder)
-    model, new = _base_of_adapter(base, head, attention, config_of=folder)
+    model, new = load_base(base, head, attention, config_of=folder)
     attach(
         PretrainedClassifier(model) if head.output in ("logits", "token_logits") else model,
         settings,
@@ -203,8 +203,8 @@ def load_adapted(folder: Path, head: Head, *, attention: Attention = "eager") ->
     return model
 
 
-def _base_of_adapter(base: Path, head: Head, attention: Attention, *, config_of: Path) -> tuple[nn.Module, list[str]]:
-    """The network below an adapter, and the names of its weights that the adapter must bring."""
+def load_base(base: Path, head: Head, attention: Attention, *, config_of: Path | None = None) -> tuple[nn.Module, list[str]]:
+    """The network below an adapter, fp32, and the names of its weights that the adapter must bring."""
     if read_config(base).get("model_type") in GENERATOR_TYPES:
         return load_own_generator(base), []
     return _from_pretrained(base, head, "fp32", attention, config_of=config_of)

@@ -30,7 +30,7 @@ _BASE_FILES = ("config.json", "model.safetensors")
 _SETTINGS = "adapter_settings"  # attribute of a network that has an adapter
 
 
-def _is_transposed(layer: nn.Module) -> bool:
+def is_transposed(layer: nn.Module) -> bool:
     """Whether it is transformers' `Conv1D`, GPT-2's linear layer, whose matrix is (in, out)."""
     return type(layer).__name__ == "Conv1D"
 
@@ -42,13 +42,18 @@ class LoraLinear(nn.Module):
         super().__init__()
         self.base = base.requires_grad_(requires_grad=False)
         rows, columns = cast("Tensor", base.weight).shape
-        num_out, num_in = (columns, rows) if _is_transposed(base) else (rows, columns)
+        num_out, num_in = (columns, rows) if is_transposed(base) else (rows, columns)
         self.lora_A = nn.Linear(num_in, settings.rank, bias=False)
         self.lora_B = nn.Linear(settings.rank, num_out, bias=False)
         self.scaling = settings.scaling
         self.dropout = Dropout(settings.dropout)
         nn.init.kaiming_uniform_(self.lora_A.weight, a=math.sqrt(5))
         nn.init.zeros_(self.lora_B.weight)
+
+    @property
+    def weight(self) -> Tensor:
+        """The base's, for networks that look what type it has (T5)."""
+        return cast("Tensor", self.base.weight)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(…, in) → (…, out)."""
@@ -58,7 +63,7 @@ class LoraLinear(nn.Module):
     def merged(self) -> nn.Module:
         """One layer that answers the same."""
         product = (self.lora_B.weight @ self.lora_A.weight) * self.scaling
-        cast("Tensor", self.base.weight).add_(product.T if _is_transposed(self.base) else product)
+        cast("Tensor", self.base.weight).add_(product.T if is_transposed(self.base) else product)
         return self.base
 
 
@@ -117,7 +122,7 @@ def _put_in(inner: nn.Module, settings: AdapterSettings, prefix: str) -> Adapter
     tables = {id(layer.weight) for layer in inner.modules() if isinstance(layer, nn.Embedding)}  # what is tied to one is a table, too
     layers = {
         name: layer for name, layer in inner.named_modules()
-        if (isinstance(layer, nn.Linear) or _is_transposed(layer)) and name.startswith(prefix) and id(layer.weight) not in tables
+        if (isinstance(layer, nn.Linear) or is_transposed(layer)) and name.startswith(prefix) and id(layer.weight) not in tables
     }  # fmt: skip
     if asked == ("all",):  # of the stacked layers: what stands once, such as a pooler, is no place for a low rank
         asked = tuple(sorted({name.rsplit(".", 1)[-1] for name in layers if any(part.isdigit() for part in name.split("."))}))
@@ -131,7 +136,7 @@ def _put_in(inner: nn.Module, settings: AdapterSettings, prefix: str) -> Adapter
     for name in found:
         _swap(inner, name, LoraLinear(layers[name], settings))
     used = tuple(target for target in asked if any(name == target or name.endswith(f".{target}") for name in found))
-    return replace(settings, targets=used, is_transposed=any(_is_transposed(layers[name]) for name in found))
+    return replace(settings, targets=used, is_transposed=any(is_transposed(layers[name]) for name in found))
 
 
 def _swap(root: nn.Module, name: str, layer: nn.Module) -> None:

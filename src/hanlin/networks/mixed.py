@@ -23,7 +23,8 @@ from hanlin.networks.head import Head
 from hanlin.networks.heads import PretrainedClassifier, PretrainedEmbedder
 from hanlin.networks.loading import TORCH_DTYPES, Attention, Dtype
 from hanlin.networks.lora import base_folder, read_adapter
-from hanlin.networks.mixed_layers import BatchPlaces, MixedHead, MixedLinear, Rows
+from hanlin.networks.mixed_layers import BatchPlaces, MixedHead, Rows
+from hanlin.networks.mixed_matrices import MixedMatrices, matrices_of
 from hanlin.types import shorten
 
 
@@ -59,29 +60,23 @@ class MixedModel:
         self.encoder, self._lacking = load_encoder(self._base, dtype=dtype, attention=attention)
         self._bare = without_pooler(self.encoder)  # the same layers, for heads that read tokens
         self._prefix = str(self.encoder.base_model_prefix)
-        self._layers: dict[str, MixedLinear] = {}
+        self._matrices = MixedMatrices(self.encoder, self._batch, self._dtype)
         self._heads: dict[str, dict[str, MixedHead]] = {}  # by output
         self._readers: dict[Head, nn.Module] = {}
         self._places: dict[int, Place] = {}
-        self._num_places = 0
 
     def add(self, folder: Path) -> Place:
         """Take an adapter in. Raises InvalidInput (`weights_do_not_fit`, `adapter_not_shared`); others are not touched."""
         settings, head, tensors = AdapterSettings.load(folder), Head.load(folder), read_adapter(folder)
         if head.output not in ("logits", "token_logits", "embeddings") or head.dense:
             raise InvalidInput("adapter_not_shared", name=head.output)
-        matrices = _matrices(tensors, self._prefix)
+        matrices = matrices_of(tensors, self._prefix)
         own = {name: tensor for name, tensor in tensors.items() if ".lora_A." not in name and ".lora_B." not in name}
-        layers = {name: self._layer(name, *pair) for name, pair in matrices.items()}
+        self._matrices.check(matrices)
         reader_heads = self._reader_of(head, folder)
         values = _head_values(reader_heads, own)
         number = next(number for number in range(len(self._places) + 1) if number not in self._places)
-        self._num_places = max(self._num_places, number + 1)
-        for layer in self._layers.values():
-            layer.cover(self._num_places)
-            layer.clear(number)
-        for name, (down, up) in matrices.items():
-            layers[name].put(number, down.to(self._dtype), (up.T * settings.scaling).to(self._dtype))
+        self._matrices.put(number, matrices, settings.scaling)
         width = int(self.encoder.config.hidden_size)
         for name, (weight, bias) in values.items():
             reader_heads[name].put(number, weight.to(self._dtype), bias if bias is None else bias.to(self._dtype))
@@ -111,30 +106,6 @@ class MixedModel:
             return reader.both(*arrays)
         return (reader(*arrays),)
 
-    def _layer(self, name: str, down: Tensor, up: Tensor) -> MixedLinear:
-        if (found := self._layers.get(name)) is None:
-            try:
-                layer = self.encoder.get_submodule(name)
-            except AttributeError:
-                layer = None
-            if not isinstance(layer, nn.Linear):
-                raise InvalidInput("weights_do_not_fit", names=shorten(name))
-        else:
-            layer = found.base
-        if (
-            down.dim() != 2
-            or up.dim() != 2
-            or (down.shape[1], up.shape[0], down.shape[0]) != (layer.in_features, layer.out_features, up.shape[1])
-        ):
-            raise InvalidInput("weights_do_not_fit", names=shorten(name))
-        if found is None:
-            found = MixedLinear(layer, self._batch)
-            found.cover(self._num_places)
-            parent, _, last = name.rpartition(".")
-            setattr(self.encoder.get_submodule(parent), last, found)
-            self._layers[name] = found
-        return found
-
     def _reader_of(self, head: Head, folder: Path) -> dict[str, MixedHead]:
         """The layers behind the encoder for such heads, by the names that an adapter gives their weights."""
         key = head.output
@@ -163,18 +134,6 @@ class MixedModel:
             setattr(model.get_submodule(parent), last, heads[name])
         self._readers[head] = PretrainedClassifier(model).eval()
         return heads
-
-
-def _matrices(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, tuple[Tensor, Tensor]]:
-    """A and B by the name of their layer in the encoder. Raises InvalidInput (`weights_do_not_fit`)."""
-    found: dict[str, tuple[Tensor, Tensor]] = {}
-    for name, tensor in tensors.items():
-        layer, mark, _ = name.partition(".lora_A.")
-        if mark:
-            if (other := tensors.get(f"{layer}.lora_B.weight")) is None:
-                raise InvalidInput("weights_do_not_fit", names=shorten(f"{layer}.lora_B"))
-            found[layer.removeprefix(f"{prefix}.")] = (tensor, other)
-    return found
 
 
 def _head_values(heads: Mapping[str, MixedHead], own: Mapping[str, Tensor]) -> dict[str, tuple[Tensor, Tensor | None]]:

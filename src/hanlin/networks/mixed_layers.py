@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from hanlin.networks.lora import is_transposed
 
 _FIRST_PLACES = 8
 
@@ -19,11 +22,14 @@ class Rows:
     Attributes:
         index: place of each row (rows,) int64; None where all are of one, at `only`.
         is_adapted: whether any of them has low-rank matrices; others have a head alone.
+        kept: what each layer gathered for them, where the same rows are stepped many times over: else a token's step would copy the
+            matrices of all its rows. None: nothing is kept.
     """
 
     index: Tensor | None
     only: int
     is_adapted: bool
+    kept: dict[int, tuple[Tensor, Tensor]] | None = None
 
 
 class BatchPlaces(threading.local):
@@ -34,14 +40,21 @@ class BatchPlaces(threading.local):
 
 
 class MixedLinear(nn.Module):
-    """A linear layer of the encoder with the low-rank additions of all adapters that have one here."""
+    """A linear layer of the base with the low-rank additions of all adapters that have one here."""
 
-    def __init__(self, base: nn.Linear, batch: BatchPlaces) -> None:
+    def __init__(self, base: nn.Module, batch: BatchPlaces) -> None:
         super().__init__()
         self.base = base
         self._batch = batch
+        self.sizes = layer_sizes(base)
+        weight = cast("Tensor", base.weight)
         # (places, rank, in) and (places, rank, out), the second times the scale
-        self.stacks = (base.weight.new_zeros(0, 0, base.in_features), base.weight.new_zeros(0, 0, base.out_features))
+        self.stacks = (weight.new_zeros(0, 0, self.sizes[0]), weight.new_zeros(0, 0, self.sizes[1]))
+
+    @property
+    def weight(self) -> Tensor:
+        """The base's, for networks that look what type it has (T5)."""
+        return cast("Tensor", self.base.weight)
 
     def forward(self, hidden: Tensor) -> Tensor:
         """(rows, length, in) → (rows, length, out)."""
@@ -55,9 +68,19 @@ class MixedLinear(nn.Module):
                 return found
             narrow = functional.linear(hidden, down[rows.only])  # (rows, length, rank)
             return torch.addmm(found.flatten(0, -2), narrow.flatten(0, -2), up[rows.only]).view_as(found)
+        down, up = self._gathered(rows, rows.index)
         wide = hidden if hidden.dim() == 3 else hidden[:, None]  # a pooler sees one token a row
-        narrow = torch.bmm(wide, down[rows.index].transpose(1, 2))  # (rows, length, rank)
-        return torch.baddbmm(found.view(*wide.shape[:2], -1), narrow, up[rows.index]).view_as(found)
+        narrow = torch.bmm(wide, down.transpose(1, 2))  # (rows, length, rank)
+        return torch.baddbmm(found.view(*wide.shape[:2], -1), narrow, up).view_as(found)
+
+    def _gathered(self, rows: Rows, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Matrices (rows, rank, in) and (rows, rank, out), each row's own."""
+        found = None if rows.kept is None else rows.kept.get(id(self))
+        if found is None:
+            found = (self.stacks[0][index], self.stacks[1][index])
+            if rows.kept is not None:
+                rows.kept[id(self)] = found
+        return found
 
     def put(self, place: int, down: Tensor, up: Tensor) -> None:
         """Matrices (rank, in) and (rank, out) at a place that nobody reads."""
@@ -82,7 +105,7 @@ class MixedLinear(nn.Module):
     def cover(self, places: int) -> None:
         """Have so many places at least: a batch may name any of them."""
         if len(self.stacks[0]) < places:
-            self.put(places - 1, self.stacks[0].new_zeros(0, self.base.in_features), self.stacks[1].new_zeros(0, self.base.out_features))
+            self.put(places - 1, self.stacks[0].new_zeros(0, self.sizes[0]), self.stacks[1].new_zeros(0, self.sizes[1]))
 
 
 class MixedHead(nn.Module):
@@ -125,6 +148,12 @@ class MixedHead(nn.Module):
         if bias is not None:
             old_bias[place, : len(bias)] = bias
         self.stacks = (old_weight, old_bias)
+
+
+def layer_sizes(layer: nn.Module) -> tuple[int, int]:
+    """Numbers that go in and come out of a linear layer: `nn.Linear`, or transformers' `Conv1D`, whose matrix is (in, out)."""
+    rows, columns = cast("Tensor", layer.weight).shape
+    return (rows, columns) if is_transposed(layer) else (columns, rows)
 
 
 def _room(place: int, places: int) -> int:

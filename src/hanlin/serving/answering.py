@@ -98,6 +98,9 @@ class Answering:
             for row, work in enumerate(works):
                 self._answer_one(work, None if decoded is None else decoded[row : row + 1], spent_s=each_s)
 
+    def charge(self, tokens: int, seconds: float) -> None:
+        """A row that was written token by token has taken so much of the engine: nothing to count where the engine is one model's."""
+
     def _decode_together(self, works: Sequence[Work], options: TaskOptions) -> Sequence[Any] | None:
         """The decoded rows; None when one of them cannot be decoded: then each is judged alone."""
         outputs = together([part for work in works for part in work.found if part is not None])

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hanlin.engines.sharing import Seat, SharedSession
+from hanlin.engines.sharing import Seat, SharedSession, SharedWriter
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.shared import SharedQueue
+from hanlin.serving.shared_writing import SharedGenerationQueue
 
 
 @dataclass(slots=True)
@@ -21,8 +22,8 @@ class SharedBase:
         num_served: adapters that ever stood on it.
     """
 
-    session: SharedSession
-    queue: SharedQueue | None = None
+    session: SharedSession | SharedWriter
+    queue: SharedQueue | SharedGenerationQueue | None = None
     num_users: int = 0
     num_served: int = 0
 
@@ -34,7 +35,7 @@ class Bases:
     _bases: dict[str, SharedBase] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def enter(self, key: str, load: Callable[[], SharedSession], folder: Path) -> tuple[SharedBase, Seat]:
+    def enter(self, key: str, load: Callable[[], SharedSession | SharedWriter], folder: Path) -> tuple[SharedBase, Seat]:
         """The base, loaded when it is not there, with the adapter of `folder` in it. `leave` it."""
         with self._lock:
             if (base := self._bases.get(key)) is None:

@@ -49,6 +49,11 @@ class Counters:
         self.padded_tokens += batch.padded_tokens
         self.engine_s += seconds
 
+    def add_read(self, length: int) -> None:
+        """Count the tokens of a row that is read without padding."""
+        self.tokens += length
+        self.padded_tokens += length
+
     def values(self) -> dict[str, float]:
         """Plain numbers by the name of the metric. `padding_share` is that of all steps so far."""
         return {

@@ -144,16 +144,16 @@ class GenerationQueue:
         is_batch = work.call.lane == "batch"
         row = call.rows[self._next_row] = Row(self._next_row, item.call, item.index, item.length, stream, self._share_s, is_batch)
         self._places.open(row, is_suspect=work.call.is_suspect)
-        length = len(work.encoded.rows[item.index])
-        self.counters.tokens += length
-        self.counters.padded_tokens += length
+        work.answering.counters.add_read(len(work.encoded.rows[item.index]))
         self._must_go = True
         self._turner.admit(row.number, work.encoded.rows[item.index], work.encoded.generation[item.index])
 
     def _close_row(self, row: Row) -> None:
         """Its place is free."""
         self._places.close(row)
-        del self._calls[row.call].rows[row.number]
+        call = self._calls[row.call]
+        del call.rows[row.number]
+        call.work.answering.charge(len(row.ids), self._share_s - row.share_s)
         self._pump_soon()
 
     def _drop_row(self, row: Row) -> None:
@@ -260,7 +260,7 @@ class GenerationQueue:
         work = call.work
         call.written[row.index] = row.generated(finish)
         work.cached += row.num_cached
-        self.counters.rows += 1
+        work.answering.counters.rows += 1
         self.batcher.observe(row.cost, self._share_s - row.share_s)
         work.num_missing -= 1
         if work.num_missing:

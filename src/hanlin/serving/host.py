@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from hanlin.engines.base import StreamingSession, max_batch_tokens
+from hanlin.engines.sharing import SharedSession, SharedWriter
 from hanlin.errors import HanlinError
 from hanlin.observe.memory import settle
 from hanlin.serving.bases import Bases, Standing
@@ -30,6 +31,7 @@ from hanlin.serving.orders import Busy, Facts, Failed, Failure, Line, Load, Mode
 from hanlin.serving.parent import set_title
 from hanlin.serving.replica import Replica
 from hanlin.serving.shared import AdapterReplica, SharedQueue
+from hanlin.serving.shared_writing import SharedGenerationQueue, WritingReplica
 from hanlin.serving.turns import Turns
 from hanlin.tasks.base import Limits
 
@@ -166,8 +168,15 @@ class Host:
         """The adapter's own replica, before the queue of its base."""
         base, loaded = found.base, found.loaded
         if base.queue is None:
-            base.queue = SharedQueue(base.session, _batcher(order, loaded), pad_id=loaded.encoder.pad_id, turns=self._turns)
-        return AdapterReplica(loaded, base.queue, found.seat, leave=partial(self._bases.leave, order.base, base, found.seat))
+            base.queue = self._shared_queue(order, loaded, base.session)
+        kind = WritingReplica if isinstance(base.queue, SharedGenerationQueue) else AdapterReplica
+        return kind(loaded, base.queue, found.seat, leave=partial(self._bases.leave, order.base, base, found.seat))
+
+    def _shared_queue(self, order: Load, loaded: Loaded, session: SharedSession | SharedWriter) -> SharedQueue | SharedGenerationQueue:
+        waiting, pad_id = _batcher(order, loaded), loaded.encoder.pad_id
+        if not isinstance(session, StreamingSession):
+            return SharedQueue(session, waiting, pad_id=pad_id, turns=self._turns)
+        return SharedGenerationQueue(session, waiting, _batcher(order, loaded), pad_id=pad_id, turns=self._turns)
 
     def _set_title(self) -> None:
         set_title(f"hanlin worker {', '.join(model.title for model in self._models.values())}")

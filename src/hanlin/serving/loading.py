@@ -20,7 +20,7 @@ from hanlin.errors import EngineFailed, HanlinError, InvalidInput
 from hanlin.generation import GenerationSettings
 from hanlin.networks.head import Head
 from hanlin.serving import confinement
-from hanlin.serving.bases import Bases, Standing
+from hanlin.serving.bases import Bases, SharedBase, Standing
 from hanlin.serving.loaded import Loaded
 from hanlin.serving.wire import ReplicaInfo
 from hanlin.tasks.base import TASKS, Limits
@@ -31,6 +31,8 @@ from hanlin.tasks.spec import ModelSpec
 
 # What is alone, and what fills a stream, of short to long: what an engine prepares for a shape it then has.
 _WARM_SHAPES = ((1, 16), (1, 32), (1, 64), (1, 128), (8, 32), (16, 32), (8, 64), (4, 128), (2, 256))
+
+_WARM_WRITING = ((1, 1), (4, 1), (1, 4))  # rows and beams
 
 
 def load(folder: Path, variant: str, *, threads: int, limits: Limits) -> Loaded:
@@ -55,17 +57,21 @@ def load_adapter(folder: Path, variant: str, bases: Bases, key: str, *, threads:
     base, seat = bases.enter(key, lambda: load_shared(folder, variant, threads=threads), folder)
     loaded = Loaded(task, spec, encoder, base.session, max_batch_rows(variant, is_alone=spec.is_alone), limits, variant)
     try:
-        warm_up(
-            _Seated(base.session, seat),
-            encoder,
-            is_batched=True,
-            has_types=seat.has_types,
-            shapes=_WARM_SHAPES[: None if base.num_served == 1 else 1],
-        )
+        _warm_up_seat(base, seat, encoder)
     except BaseException:
         bases.leave(key, base, seat)
         raise
     return Standing(loaded, base, seat)
+
+
+def _warm_up_seat(base: SharedBase, seat: Seat, encoder: TextEncoder) -> None:
+    """The first adapter of a base warms up for all; others show that they answer."""
+    session, is_first = base.session, base.num_served == 1
+    if isinstance(session, WritingSession):
+        _warm_up_writing(session, _warm_row(encoder), adapter=seat.number, shapes=_WARM_WRITING[: None if is_first else 1])
+        return
+    shapes = _WARM_SHAPES[: None if is_first else 1]
+    warm_up(_Seated(session, seat), encoder, is_batched=True, has_types=seat.has_types, shapes=shapes)
 
 
 class _Seated:
@@ -98,7 +104,7 @@ def warm_up(
     session: Session, encoder: TextEncoder, *, is_batched: bool, has_types: bool = False, shapes: Sequence[tuple[int, int]] = _WARM_SHAPES
 ) -> None:
     """Run short steps so that the first caller does not pay for lazy set-up. Raises EngineFailed as `load` says."""
-    row = encoder.encode(["Good morning. 早上好。"], truncate=True)[0]
+    row = _warm_row(encoder)
     if isinstance(session, WritingSession):
         _warm_up_writing(session, row)
         return
@@ -116,10 +122,16 @@ def warm_up(
                 raise EngineFailed("warm_up_not_finite")
 
 
-def _warm_up_writing(session: WritingSession, row: list[int]) -> None:
-    for count, beams in ((1, 1), (4, 1), (1, 4)):
+def _warm_row(encoder: TextEncoder) -> list[int]:
+    return encoder.encode(["Good morning. 早上好。"], truncate=True)[0]
+
+
+def _warm_up_writing(
+    session: WritingSession, row: list[int], *, adapter: int | None = None, shapes: Sequence[tuple[int, int]] = _WARM_WRITING
+) -> None:
+    for count, beams in shapes:
         try:
-            session.generate([row] * count, [GenerationSettings(max_new_tokens=4, num_beams=beams)] * count)
+            session.generate([row] * count, [GenerationSettings(max_new_tokens=4, num_beams=beams, adapter=adapter)] * count)
         except EngineFailed as error:
             raise EngineFailed("warm_up_failed", details=error.details) from error
         except InvalidInput as error:

@@ -84,7 +84,7 @@ class Replica:
             if sum(map(len, request.texts)) > _INLINE_CHARACTERS:
                 self._encode_aside(number, call, reply, outlet, request=request, begun_s=begun_s)
                 return number
-            self._enqueue(number, call, reply, outlet, request=request, encoded=self._encode(call, request), begun_s=begun_s)
+            self._enqueue(number, call, reply, outlet, request=request, encoded=self.encode(call, request), begun_s=begun_s)
         except Exception as error:
             self._answering.refuse(call, reply, error)
         return number
@@ -131,7 +131,8 @@ class Replica:
         inputs, parameters = call_content(call)
         return self._loaded.task.check(inputs, parameters, limits=self._loaded.limits)
 
-    def _encode(self, call: Call, request: TaskRequest) -> Encoded:
+    def encode(self, call: Call, request: TaskRequest) -> Encoded:
+        """What becomes of its texts. On the loop or the encoding thread. Raises as the task."""
         loaded = self._loaded
         with WATCHDOG.watched():
             return loaded.task.encode(request, loaded.encoder, loaded.spec, long_text=call.long_text, max_windows=loaded.limits.max_items)
@@ -145,7 +146,7 @@ class Replica:
             except Exception as error:
                 self._answering.refuse(call, reply, error)
 
-        self._encodings.start(number, call.key, partial(self._encode, call, request), done)
+        self._encodings.start(number, call.key, partial(self.encode, call, request), done)
 
     def _enqueue(
         self, number: int, call: Call, reply: Reply, outlet: Outlet | None, *, request: TaskRequest, encoded: Encoded, begun_s: float

@@ -7,6 +7,7 @@ queue mixes the rows of all fronts, in turns between endpoint and key. Belongs t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -21,6 +22,9 @@ from hanlin.serving.loaded import Loaded
 from hanlin.serving.replica import Replica
 from hanlin.serving.stepper import Step, Stepper
 from hanlin.serving.wire import Call
+
+if TYPE_CHECKING:
+    from hanlin.serving.shared_writing import SharedGenerationQueue
 
 _NUMBERS = 2**40  # calls of one front
 
@@ -45,7 +49,7 @@ class AdapterAnswering(Answering):
         """See `Answering.answer`."""
         own: dict[int, dict[str, object]] = {}
         for work in done:
-            self._count(work)
+            self.count(work)
             work.found = [None if part is None else self._own(part, own) for part in work.found]
         super().answer(done)
 
@@ -57,8 +61,8 @@ class AdapterAnswering(Answering):
             known[id(outputs)] = {name: values[..., :width] if name == self.seat.output else values for name, values in outputs.items()}
         return known[id(outputs)], row  # type: ignore[return-value]  # arrays, as they were
 
-    def _count(self, work: Work) -> None:
-        """Its share of the steps: rows and tokens are its own, seconds by rows."""
+    def count(self, work: Work) -> None:
+        """Count a call's share of the steps: rows and tokens are its own, seconds by rows."""
         assert work.step is not None
         batch, tokens = work.step.batch, sum(map(len, work.encoded.rows))
         self.counters.steps += 1
@@ -68,16 +72,21 @@ class AdapterAnswering(Answering):
         self.counters.engine_s += work.engine_s * min(1.0, len(work.found) / len(batch.items))
 
 
-class SharedQueue(EngineQueue):
-    """Queue and engine of a base. Nobody calls it; the fronts before it do."""
+class Numbering:
+    """What a queue before which several stand knows of them."""
 
-    stepper = SharedStepper
     _num_fronts = 0
 
     def next_serial(self) -> int:
         """A number for one more front, from 1."""
         self._num_fronts += 1
         return self._num_fronts
+
+
+class SharedQueue(Numbering, EngineQueue):
+    """Queue and engine of a base. Nobody calls it; the fronts before it do."""
+
+    stepper = SharedStepper
 
     def step_of(self, batch: Batch, held: Sequence[tuple[Work, int]]) -> Step:
         """See `EngineQueue.step_of`."""
@@ -102,12 +111,18 @@ class AdapterReplica(Replica):
 
     Args:
         leave: called once, when it is closed.
+
+    Attributes:
+        seat: its place in the base.
     """
 
-    def __init__(self, loaded: Loaded, queue: SharedQueue, seat: Seat, *, leave: Callable[[], None]) -> None:
+    answering: type[AdapterAnswering] = AdapterAnswering
+
+    def __init__(self, loaded: Loaded, queue: SharedQueue | SharedGenerationQueue, seat: Seat, *, leave: Callable[[], None]) -> None:
         serial = queue.next_serial()
-        answering = AdapterAnswering(loaded, Counters(), queue.clock, seat)
+        answering = self.answering(loaded, Counters(), queue.clock, seat)
         super().__init__(loaded, queue, answering=answering, first_number=serial * _NUMBERS, kind=seat.kind, leave=leave)
+        self.seat = seat
         self._key = f"{serial}/"
 
     def submit(self, call: Call, reply: Reply, outlet: Outlet | None = None) -> int:

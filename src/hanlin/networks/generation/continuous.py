@@ -22,6 +22,7 @@ from torch import Tensor
 
 from hanlin.errors import HanlinError
 from hanlin.generation import Delta, GenerationSettings
+from hanlin.networks.generation.adapted import for_rows
 from hanlin.networks.generation.form import Form
 from hanlin.networks.generation.limits import Row
 from hanlin.networks.generation.pace import Pace
@@ -103,6 +104,18 @@ class ContinuousBatch:
         self._waiting.drop(number)
         self._ended = [delta for delta in self._ended if delta.number != number]
         self._dropped.add(number)
+
+    @torch.inference_mode()
+    def forget(self, adapter: int) -> None:
+        """An adapter goes: what was remembered of it is forgotten, and rows of it that are still open end in the next turn."""
+        self._prefixes.forget(adapter)
+        gone = [row for row in self._waiting if row.settings.adapter == adapter]
+        self._waiting.remove(gone)
+        gone += [row.reading for group in self._groups for row in group.rows if row.reading.settings.adapter == adapter]
+        gone = [row for row in gone if row.number not in self._dropped]
+        self._leave(lambda row: row.reading.settings.adapter == adapter)
+        lost = self._failed(RuntimeError("the adapter has gone"))
+        self._ended += [Delta(row.number, finish="cancelled", error=lost) for row in gone]
 
     def clear(self) -> None:
         """Forget all rows; prompts stay remembered."""
@@ -189,7 +202,7 @@ class ContinuousBatch:
             row.num_read += len(piece)
         self._num_read = len(rows) * max(map(len, pieces))
         if (state := rows[0].state) is None:
-            return self._model.begin(pieces)
+            return for_rows(self._model, [row.settings for row in rows]).begin(pieces)
         return state, state.feed(torch.tensor(pieces))
 
     def _remember(self, rows: Sequence[Reading], state: Writing) -> None:
@@ -200,7 +213,7 @@ class ContinuousBatch:
                 continue
             alone = state if len(rows) == 1 else state.pick(torch.tensor([place]))
             if (kept := alone.first(len(row.ids))) is not None:
-                self._prefixes.keep(row.ids, kept)
+                self._prefixes.keep(row.ids, kept, row.settings.adapter)
 
 
 @torch.inference_mode()

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hanlin.generation import Generated, GenerationSettings, Seen
+from hanlin.networks.generation.adapted import for_rows
 from hanlin.networks.generation.protocol import StepModel, pad_rows
 from hanlin.networks.generation.tokens import finite
 
@@ -52,7 +53,7 @@ def _seen(model: StepModel, rows: Sequence[Sequence[int]], settings: Sequence[Ge
     seen: list[list[Seen]] = [[] for _ in rows]
     piece = max(1, _MAX_SCORES // (len(rows) * model.num_tokens))
     start = 1
-    for scores in model.scan(ids[:, :-1], piece) if ids.shape[1] > 1 else ():
+    for scores in for_rows(model, settings).scan(ids[:, :-1], piece) if ids.shape[1] > 1 else ():
         logs = scores.float().log_softmax(-1)
         for place, (row, each) in enumerate(zip(rows, settings, strict=True)):
             own = ids[place, start : min(start + logs.shape[1], len(row))]

@@ -10,6 +10,7 @@ from torch import nn
 
 from hanlin.generation import Generated, GenerationSettings
 from hanlin.networks.decoder import CausalDecoder
+from hanlin.networks.generation.adapted import for_rows
 from hanlin.networks.generation.beams import BeamSearch
 from hanlin.networks.generation.form import Form
 from hanlin.networks.generation.limits import Row
@@ -62,7 +63,7 @@ def generate(
     width = open_rows[0].settings.num_beams
     assert all(row.settings.num_beams == width for row in open_rows), "rows with different numbers of beams"
     search = TokenSearch(open_rows) if width == 1 else BeamSearch(open_rows)
-    writing, scores = model.begin([rows[row.number] for row in open_rows])
+    writing, scores = for_rows(model, [row.settings for row in open_rows]).begin([rows[row.number] for row in open_rows])
     if width > 1:
         spread = torch.arange(len(open_rows)).repeat_interleave(width)
         writing = writing.pick(spread)

@@ -116,7 +116,8 @@ class Waiting:
         """Whether another's reading is worth waiting for: what both begin with is more than what is left to be read of it."""
         if row.is_begun or not self._prefixes.is_kept(row.ids):
             return False
-        begun = [each for each in self._rows if each.is_begun and self._prefixes.is_kept(each.ids)]
+        alike = [each for each in self._rows if each.settings.adapter == row.settings.adapter]
+        begun = [each for each in alike if each.is_begun and self._prefixes.is_kept(each.ids)]
         return any(_is_worth(each, common(each.ids, row.ids)) for each in begun)
 
     def _has_room(self, more: Sequence[Reading], others: Sequence[Reading]) -> bool:
@@ -127,7 +128,7 @@ class Waiting:
         return len(rows) * max(row.most for row in rows) <= self._room_tokens
 
     def _look_up(self, row: Reading) -> None:
-        if not row.is_looked_up and (found := self._prefixes.find(row.ids)) is not None:
+        if not row.is_looked_up and (found := self._prefixes.find(row.ids, row.settings.adapter)) is not None:
             row.num_cached, row.state = found
             row.num_read = row.num_cached
         row.is_looked_up = True
