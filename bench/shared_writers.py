@@ -2,10 +2,10 @@
 
     .venv/bin/python bench/shared_writers.py [--adapters 30] [--rank 8] [--rows 8 16] [--threads 2] [--rounds 5] [--targets all]
 
-Speed is read in one process: the base as a version of its own has it, and the shared base, in turn over the same work: rows of 24 to 64 tokens
-read and 16 to 48 written, so many open at once, the next admitted as soon as one ends; each by an adapter drawn at random of all. The ratio is
-the median of the rounds' own. Each figure of memory is of a process of its own (PSS after such work), torch and the tokenizer in it.
-Weights of adapters are drawn at random: time and memory do not depend on them. torch-fp32 on both sides.
+Speed is read in one process: the base as a version of its own has it, and the shared base, in turn over the same work: rows of 24 to 64
+tokens read and 16 to 48 written, so many open at once, the next admitted as soon as one ends; each by an adapter drawn at random of all.
+The ratio is the median of the rounds' own. Each figure of memory is of a process of its own (PSS after such work), torch and the tokenizer
+in it. Weights of adapters are drawn at random: time and memory do not depend on them. torch-fp32 on both sides.
 """
 
 from __future__ import annotations
