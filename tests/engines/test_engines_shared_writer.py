@@ -51,7 +51,7 @@ def adapters_of(kind: str, root: Path) -> list[Path]:
 
 def letters() -> Tokenizer:
     """A token for each letter: enough that forms can be spelt."""
-    names = ["<pad>", "<unk>", "<begin>", "<end>", *string.ascii_letters]
+    names = ["<pad>", "<unk>", "<begin>", "<end>", *string.ascii_letters, *"0123"]
     tokenizer = Tokenizer(models.BPE({name: number for number, name in enumerate(names)}, []))
     tokenizer.pre_tokenizer, tokenizer.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     return tokenizer
