@@ -1,4 +1,7 @@
-"""What several rooms share: a database of each kind. PostgreSQL is a private server, started when a test first asks for it."""
+"""What several rooms share: a database of each kind, and threads that wait without spinning.
+
+PostgreSQL is a private server, started when a test first asks for it.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,10 @@ from hanlin.storage.database import Database
 from hanlin.storage.tables import Table
 
 NUMBERS = itertools.count()
+
+# Read when torch is loaded, here and in each process started here: threads that spin while they wait for one another cost a busy
+# machine twenty times what they compute.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 hypothesis.settings.register_profile("hanlin", deadline=None)  # machines are noisy: how long a case takes is no property of it
 hypothesis.settings.load_profile("hanlin")
