@@ -197,17 +197,14 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         found.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Shared by a module: endpoints `sentiment`, `vectors`, `ranks`, `tags` and `roles` of team default, one of each task."""
-    found = Stack(
-        tmp_path_factory.mktemp("doors") / "home",
-        moderation_endpoint="sentiment",
-        moderation_labels="negative",
-        default_endpoint="sentiment",
-    )
+    """`ALL_ENDPOINTS` of `ways`, of team default. Shared by all files: nothing is deployed there, nor broken."""
+    settings = {"moderation_endpoint": "sentiment", "moderation_labels": "negative", "default_endpoint": "sentiment"}
+    found = Stack(tmp_path_factory.mktemp("doors") / "home", **settings)
     try:
         open_doors(found)
+        open_more_doors(found)
         yield found
     finally:
         found.close()
@@ -215,7 +212,7 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """The same with the control API, whose one key is the client's."""
+    """`ENDPOINTS` of `ways` with the control API, whose one key is the client's."""
     found = Stack(tmp_path_factory.mktemp("whole") / "home", program=STACK.with_name("whole.py"), **PATIENT)
     try:
         while not (key := found.home / "key.txt").exists():
@@ -229,7 +226,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 def open_doors(stack: Stack) -> None:
-    """Deploys an endpoint of each task and waits until it answers."""
+    """Deploys `ENDPOINTS` of `ways` and waits until they answer."""
     stack.add_model("m:1")
     stack.add_model("v:1", task="embedding", labels=(), dimensions=8)
     stack.add_model("r:1", task="reranking", labels=("relevance",))
@@ -244,26 +241,24 @@ def open_doors(stack: Stack) -> None:
         assert stack.post(inputs, endpoint).status_code == 200
 
 
-@pytest.fixture(scope="module")
-def every(doors: Stack) -> Stack:
-    """`doors` with an endpoint of each other task: `MORE_ENDPOINTS` of `ways`."""
+def open_more_doors(stack: Stack) -> None:
+    """Deploys an endpoint of each other task: `MORE_ENDPOINTS` of `ways`."""
     written = {"generation": GenerationSettings(max_new_tokens=8)}
-    doors.add_model("mood:1", task="sentiment", spec_more={"scale": (-1.0, 1.0)})
-    doors.add_model("answers:1", task="question-answering", labels=("start", "end"), per_token=True, spec_more={"pairs": "joined"})
-    doors.add_model("blanks:1", task="fill-mask", labels=(), spec_more={"mask_id": 200}, masks=True)
-    doors.add_model("muse:1", task="text-generation", labels=(), spec_more=written | {"chat": TALKS}, writes=True, max_rows=8)
+    stack.add_model("mood:1", task="sentiment", spec_more={"scale": (-1.0, 1.0)})
+    stack.add_model("answers:1", task="question-answering", labels=("start", "end"), per_token=True, spec_more={"pairs": "joined"})
+    stack.add_model("blanks:1", task="fill-mask", labels=(), spec_more={"mask_id": 200}, masks=True)
+    stack.add_model("muse:1", task="text-generation", labels=(), spec_more=written | {"chat": TALKS}, writes=True, max_rows=8)
     for task in ("translation", "summarization"):
-        doors.add_model(f"{MORE_ENDPOINTS[task]}:1", task=task, labels=(), spec_more=written, writes=True)
+        stack.add_model(f"{MORE_ENDPOINTS[task]}:1", task=task, labels=(), spec_more=written, writes=True)
     labels = ("O", "B-room", "I-room", "intent=turn_on", "kind=", "kind=light")
     schema = MeaningSchema({"turn_on": {"room": Slot(is_spoken=True), "kind": Slot(("light",))}})
-    doors.add_model("meanings:1", task="semantic-parsing", labels=labels, spec_more={"meanings": schema}, per_token=True)
+    stack.add_model("meanings:1", task="semantic-parsing", labels=labels, spec_more={"meanings": schema}, per_token=True)
     queries = SqlSettings(SqlSchema((Table("books", (Column("pages", "number"),)),)), first=10_000, end=3)
     more = {"generation": GenerationSettings(), "queries": queries}
-    doors.add_model("queries:1", task="text-to-sql", labels=(), spec_more=more, writes=True)
-    numbers = [doors.deploy(f"{endpoint}:1", endpoint) for endpoint in MORE_ENDPOINTS.values()]
+    stack.add_model("queries:1", task="text-to-sql", labels=(), spec_more=more, writes=True)
+    numbers = [stack.deploy(f"{endpoint}:1", endpoint) for endpoint in MORE_ENDPOINTS.values()]
     for number in numbers:
-        doors.wait_state(number, "ready")
-    return doors
+        stack.wait_state(number, "ready")
 
 
 @pytest.fixture(scope="session")

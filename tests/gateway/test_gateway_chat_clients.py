@@ -14,15 +14,15 @@ SUITES = sorted(CLIENTS.glob("chat/chat_*.py"))
 
 
 @pytest.mark.parametrize("suite", SUITES, ids=lambda path: path.stem)
-def test_a_python_client_talks(every, suite: Path, tmp_path: Path) -> None:
+def test_a_python_client_talks(doors, suite: Path, tmp_path: Path) -> None:
     python = MADE / "chat" / "bin" / "python"
     assert python.exists(), "run scripts/clients.py"
-    run([str(python), "-I", str(CLIENTS / "suite.py"), str(suite)], every, tmp_path)
+    run([str(python), "-I", str(CLIENTS / "suite.py"), str(suite)], doors, tmp_path)
 
 
-def test_clients_for_node_talk(every) -> None:
+def test_clients_for_node_talk(doors) -> None:
     folder = MADE / "node"
     assert (folder / "node_modules").is_dir(), "run scripts/clients.py"
     beside = folder / "chat.mjs"  # where its imports are found
     beside.write_bytes((CLIENTS / "node" / "chat.mjs").read_bytes())
-    run([*node_command(), str(beside)], every, folder)
+    run([*node_command(), str(beside)], doors, folder)

@@ -58,8 +58,8 @@ def test_what_a_page_shows_runs(doors, name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", TALKS)
-def test_what_a_page_of_talks_shows_runs(every, name: str, tmp_path: Path) -> None:
-    check(every, name, "chat", TALKS[name], tmp_path)
+def test_what_a_page_of_talks_shows_runs(doors, name: str, tmp_path: Path) -> None:
+    check(doors, name, "chat", TALKS[name], tmp_path)
 
 
 def check(doors, name: str, family: str, expected: str, tmp_path: Path) -> None:

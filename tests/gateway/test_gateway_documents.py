@@ -7,12 +7,6 @@ import pytest
 DOCUMENTS = [{"id": "a", "text": "w9 w10"}, "bad", {"id": "c", "text": "w30 w31", "start": 50}, "good bad w12"]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def answers(doors) -> None:
-    doors.add_model("answers:1", task="question-answering", labels=("start", "end"), per_token=True, spec_more={"pairs": "joined"})
-    doors.wait_state(doors.deploy("answers:1", "answers"), "ready")
-
-
 def ask(doors, documents: object = DOCUMENTS, question: object = "good", **parameters: object):
     body = {"inputs": {"question": question, "documents": documents}, "parameters": parameters}
     return doors.client.post("/models/answers", json=body)

@@ -53,7 +53,7 @@ def test_every_task_is_called_through_every_door_that_takes_it() -> None:
     assert all({"task", "hf", "oip", "oip-binary"} <= names for names in by_task.values()), by_task
 
 
-def compare(client: httpx.Client, ways: Sequence[Through], texts: list[str], *, atol: float = 1e-5) -> None:
+def compare(client: httpx.Client, ways: Sequence[Through], texts: list[str], *, atol: float = 1e-5, distinct: int = 50) -> None:
     """Asks every door for all texts and holds the numbers, and the order, to those of the task API, which is the first."""
     numbers: dict[str, np.ndarray] = {}
     for way in ways:
@@ -63,7 +63,7 @@ def compare(client: httpx.Client, ways: Sequence[Through], texts: list[str], *, 
     first = numbers.pop(ways[0].name)
     assert len(first) == len(texts)
     if ways[0].task != "text-to-sql":  # the fake engine writes the first query that the grammar allows, whatever is asked
-        assert len(np.unique(first, axis=0)) > 50, "texts that all answer alike show nothing"
+        assert len(np.unique(first, axis=0)) > distinct, "texts that all answer alike show nothing"
     for name, found in numbers.items():
         np.testing.assert_allclose(found, first, atol=atol, rtol=0, err_msg=name)
 
@@ -75,12 +75,12 @@ def test_the_same_texts_give_the_same_numbers_through_every_door(doors, task: st
 
 
 @pytest.mark.parametrize("first", [way.name + "-" + way.task for way in MORE_WAYS if way.name.startswith("task")])
-def test_the_same_texts_give_the_same_answers_through_every_door(every, first: str) -> None:
+def test_the_same_texts_give_the_same_answers_through_every_door(doors, first: str) -> None:
     """Of tasks whose answers are more than numbers; asked as many words as their models read beside the question."""
     name, _, task = first.partition("-") if "zero-shot" not in first else ("task-zero-shot", "", "embedding")
     kind = name.removeprefix("task")
     ways = [way for way in MORE_WAYS if way.task == task and way.name.endswith(kind)]
-    compare(every.client, ways, [" ".join(text.split(" ")[:40]) for text in TEXTS])
+    compare(doors.client, ways, [" ".join(text.split(" ")[:40]) for text in TEXTS])
 
 
 @pytest.fixture(scope="module")
@@ -117,10 +117,16 @@ def real(make_stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[objec
         stack.close()
 
 
+def reviews(count: int) -> list[str]:
+    """Real texts, none twice."""
+    lines = (bundled.reviews_en(PACKAGES) / "reviews-en.jsonl").read_text(encoding="utf-8").split("\n")
+    texts = list(dict.fromkeys(json.loads(line)["text"] for line in lines if 0 < len(line) < 400))[:count]
+    assert len(texts) == count
+    return texts
+
+
 @pytest.mark.e2e
 @pytest.mark.parametrize("task", ENDPOINTS)
-def test_a_real_model_gives_the_same_numbers_through_every_door(real, task: str) -> None:
-    lines = (bundled.reviews_en(PACKAGES) / "reviews-en.jsonl").read_text(encoding="utf-8").split("\n")
-    texts = list(dict.fromkeys(json.loads(line)["text"] for line in lines if 0 < len(line) < 400))[:200]
-    assert len(texts) == 200
-    compare(real.client, BY_TASK[task], texts)
+@pytest.mark.parametrize("count", [CHUNK + 8, pytest.param(200, marks=pytest.mark.soak)])
+def test_a_real_model_gives_the_same_numbers_through_every_door(real, task: str, count: int) -> None:
+    compare(real.client, BY_TASK[task], reviews(count), distinct=count // 4)

@@ -75,9 +75,9 @@ OTHERS = [way for way in MORE_WAYS if way.name in {"oip", "oip-zero-shot"}]
 
 
 @pytest.mark.parametrize("way", OTHERS, ids=lambda way: f"{way.name}-{way.task}")
-def test_every_other_task_answers_and_refuses_as_over_rest(every, channel, way: Through) -> None:
+def test_every_other_task_answers_and_refuses_as_over_rest(doors, channel, way: Through) -> None:
     texts = [" ".join(text.split(" ")[:40]) for text in TEXTS[:CHUNK]]
-    expected = way.numbers(way.read(way.ask(every.client, texts)))
+    expected = way.numbers(way.read(way.ask(doors.client, texts)))
     np.testing.assert_allclose(way.numbers(outputs(call(channel, "ModelInfer", of_way(way, texts)))), expected, atol=1e-5, rtol=1e-6)
     for name, (mistake, code) in MISTAKES.items():
         request = of_way(way, ["stands", "for it"])  # bytes that are no text take their place
@@ -249,14 +249,14 @@ def test_tensors_that_are_none_are_refused(channel, request_of: Callable[[], pb.
     assert refusal(channel, request_of()) == ("INVALID_ARGUMENT", code)
 
 
-def test_metadata_are_those_of_rest(every, channel) -> None:
+def test_metadata_are_those_of_rest(doors, channel) -> None:
     def listed(message: Any) -> list[tuple[str, str, list[int]]]:
         return [(item.name, item.datatype, list(item.shape)) for item in message]
 
     for endpoint in ALL_ENDPOINTS.values():
         told, rest = (
             call(channel, "ModelMetadata", pb.ModelMetadataRequest(name=endpoint)),
-            every.client.get(f"/v2/models/{endpoint}").json(),
+            doors.client.get(f"/v2/models/{endpoint}").json(),
         )
         assert listed(told.inputs) == [(item["name"], item["datatype"], item["shape"]) for item in rest["inputs"]]
         assert listed(told.outputs) == [(item["name"], item["datatype"], item["shape"]) for item in rest["outputs"]]

@@ -121,15 +121,15 @@ def is_within(found: Any, told: Any) -> bool:
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_every_task_of_the_client_is_served(every, address: str, name: str) -> None:
+async def test_every_task_of_the_client_is_served(doors, address: str, name: str) -> None:
     """By the method of that name, sync and async, as the task API answers the same call."""
     endpoint, options, inputs, parameters = CALLS[name]
-    answer = every.client.post(f"/models/{endpoint}", json={"inputs": inputs, "parameters": parameters})
+    answer = doors.client.post(f"/models/{endpoint}", json={"inputs": inputs, "parameters": parameters})
     assert answer.status_code == 200, answer.text
     method = name.partition(",")[0]
-    found = as_told(getattr(client(every, endpoint, address=address), method)(**options))
+    found = as_told(getattr(client(doors, endpoint, address=address), method)(**options))
     assert is_within(found, answer.json()), (found, answer.json())
-    async with AsyncInferenceClient(model=f"{every.url}/{address}/{endpoint}", token="hl_app") as asks:
+    async with AsyncInferenceClient(model=f"{doors.url}/{address}/{endpoint}", token="hl_app") as asks:
         assert as_told(await getattr(asks, method)(**options)) == found
 
 
@@ -143,9 +143,9 @@ async def test_every_task_of_the_client_is_served(every, address: str, name: str
         ("summarization", "gist", {"text": "good", "generate_parameters": {"beams": 2}}, "beams"),
     ],
 )
-def test_a_parameter_that_is_not_known_is_refused_by_name(every, method: str, endpoint: str, options: dict, name: str) -> None:
+def test_a_parameter_that_is_not_known_is_refused_by_name(doors, method: str, endpoint: str, options: dict, name: str) -> None:
     with pytest.raises(HfHubHTTPError) as error:
-        getattr(client(every, endpoint), method)(**options)
+        getattr(client(doors, endpoint), method)(**options)
     told = error.value.response.json()["error"]
     assert told["code"] == "unknown_parameter"
     assert name in told["message"]

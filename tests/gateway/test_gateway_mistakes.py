@@ -234,7 +234,7 @@ OTHERWISE: dict[tuple[str, str], VERDICT] = (
 
 
 @pytest.mark.parametrize("kind", BY_KIND, ids="-".join)
-def test_the_same_mistake_gets_the_same_verdict_at_every_door_of_other_tasks(every, quick, kind: tuple[str, str]) -> None:
+def test_the_same_mistake_gets_the_same_verdict_at_every_door_of_other_tasks(doors, quick, kind: tuple[str, str]) -> None:
     """All mistakes through all doors of a task."""
     found: dict[str, dict[str, VERDICT]] = {}
     for way in BY_KIND[kind]:
@@ -260,9 +260,9 @@ def rows_of(stack) -> float:
 
 
 @pytest.mark.parametrize("way", WHOLE, ids=lambda way: f"{way.task}-{way.name}")
-def test_one_bad_text_of_32_is_named_and_nothing_is_computed(every, quick, way: Through) -> None:
+def test_one_bad_text_of_32_is_named_and_nothing_is_computed(doors, quick, way: Through) -> None:
     """C033: whichever of them it is; without it the others are answered, and these rows alone have cost anything."""
-    before = rows_of(every)
+    before = rows_of(doors)
     for name, (bad, status) in BAD.items():
         if name == "too long" and way.task == "question-answering":
             continue  # is read in windows
@@ -276,7 +276,7 @@ def test_one_bad_text_of_32_is_named_and_nothing_is_computed(every, quick, way: 
     assert quick.post(way.where(), json=way.body(["good"] * 31)).status_code == 200
     due = before + 31 + (SENTENCES_OF_LABELS if "zero-shot" in way.name else 0)
     for _ in range(200):
-        if (done := rows_of(every)) >= due:
+        if (done := rows_of(doors)) >= due:
             break
-        every.pause()
+        doors.pause()
     assert done == due

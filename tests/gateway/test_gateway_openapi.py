@@ -15,11 +15,6 @@ from hanlin.types import JsonObject
 SCHEMA = describe({"openapi": "3.1.0", "info": {"title": "Hanlin", "version": "1"}, "paths": {}})
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _all(every) -> None:
-    """Endpoints of all tasks."""
-
-
 def made(told: object) -> Operation:
     found = told() if callable(told) else told
     assert isinstance(found, Operation)

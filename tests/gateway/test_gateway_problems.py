@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from huggingface_hub import InferenceClient
 
@@ -13,15 +15,18 @@ def online(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def kinds(doors):
-    """Endpoints `several`, `number` and `mood` beside the others."""
-    doors.add_model("several:1", spec_more={"problem": "multi-label", "thresholds": (0.0, 1.0), "pairs": "joined"})
-    doors.add_model("number:1", labels=("score",), spec_more={"problem": "regression"})
-    doors.add_model("mood:1", task="sentiment", spec_more={"scale": (-1.0, 1.0)})
-    numbers = [doors.deploy(f"{name}:1", name) for name in ("several", "number", "mood")]
-    for number in numbers:
-        doors.wait_state(number, "ready")
-    return doors
+def kinds(make_stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """Endpoints `several`, `number` and `mood`."""
+    found = make_stack(tmp_path_factory.mktemp("kinds") / "home")
+    try:
+        found.add_model("several:1", spec_more={"problem": "multi-label", "thresholds": (0.0, 1.0), "pairs": "joined"})
+        found.add_model("number:1", labels=("score",), spec_more={"problem": "regression"})
+        found.add_model("mood:1", task="sentiment", spec_more={"scale": (-1.0, 1.0)})
+        for number in [found.deploy(f"{name}:1", name) for name in ("several", "number", "mood")]:
+            found.wait_state(number, "ready")
+        yield found
+    finally:
+        found.close()
 
 
 def test_labels_that_pass(kinds) -> None:
@@ -49,8 +54,8 @@ def test_sentiment_is_served_where_classifiers_are(kinds) -> None:
     assert [item.label for item in found] == [item["label"] for item in row]
 
 
-def test_labels_named_in_the_call(kinds) -> None:
-    asks = InferenceClient(model=f"{kinds.url}/hf/vectors", token="hl_app")
+def test_labels_named_in_the_call(doors) -> None:
+    asks = InferenceClient(model=f"{doors.url}/hf/vectors", token="hl_app")
     found = asks.zero_shot_classification("good w9", candidate_labels=["w9", "bad"], hypothesis_template="good {}")
     assert {item.label for item in found} == {"w9", "bad"}
     assert found[0].score >= found[1].score

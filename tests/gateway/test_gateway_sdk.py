@@ -34,14 +34,14 @@ CALLS: dict[str, tuple[str, list[Any], Any, dict[str, Any]]] = {
 
 
 @pytest.fixture
-def sdk(every) -> Iterator[Hanlin]:
-    with Hanlin(every.url, "hl_app") as found:
+def sdk(doors) -> Iterator[Hanlin]:
+    with Hanlin(doors.url, "hl_app") as found:
         yield found
 
 
 @pytest.fixture
-async def async_sdk(every) -> AsyncIterator[AsyncHanlin]:
-    async with AsyncHanlin(every.url, "hl_app") as found:
+async def async_sdk(doors) -> AsyncIterator[AsyncHanlin]:
+    async with AsyncHanlin(doors.url, "hl_app") as found:
         yield found
 
 
@@ -68,10 +68,10 @@ def is_told(found: Any, answer: Any) -> bool:
 
 
 @pytest.mark.parametrize("name", CALLS)
-async def test_a_typed_method_tells_what_the_task_api_answers(every, sdk: Hanlin, async_sdk: AsyncHanlin, name: str) -> None:
+async def test_a_typed_method_tells_what_the_task_api_answers(doors, sdk: Hanlin, async_sdk: AsyncHanlin, name: str) -> None:
     task, given, inputs, parameters = CALLS[name]
     endpoint, method = ALL_ENDPOINTS[task], name.partition(",")[0]
-    answer = every.client.post(f"/models/{endpoint}", json={"inputs": inputs, "parameters": parameters}).json()
+    answer = doors.client.post(f"/models/{endpoint}", json={"inputs": inputs, "parameters": parameters}).json()
     own = {key: value for key, value in parameters.items() if key != "candidate_labels"}
     found = getattr(sdk, method)(endpoint, *given, **own)
     assert is_told(plain(found), answer), (found, answer)

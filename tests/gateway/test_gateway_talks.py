@@ -19,10 +19,10 @@ ANSWERS = [way for way in TALKS if way.name != "count"]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def muse(every) -> Iterator[httpx.Client]:
+def muse(doors) -> Iterator[httpx.Client]:
     """A client of a server with an endpoint that talks."""
     with httpx.Client(
-        base_url=every.url, headers={"authorization": "Bearer hl_app", "content-type": "application/json"}, timeout=30
+        base_url=doors.url, headers={"authorization": "Bearer hl_app", "content-type": "application/json"}, timeout=30
     ) as found:
         yield found
 
@@ -76,7 +76,7 @@ def test_an_endpoint_of_another_task_is_refused(muse) -> None:
         assert verdict_of(answer) == (422, "endpoint_has_other_task")
 
 
-def test_a_key_of_anthropics_clients_stands_in_a_header_of_its_own(every) -> None:
+def test_a_key_of_anthropics_clients_stands_in_a_header_of_its_own(doors) -> None:
     body = {"model": "muse", "messages": [{"role": "user", "content": "good"}], "max_tokens": 4}
     for headers, status in (
         ({"x-api-key": "hl_app"}, 200),
@@ -84,12 +84,12 @@ def test_a_key_of_anthropics_clients_stands_in_a_header_of_its_own(every) -> Non
         ({"authorization": "Bearer hl_app"}, 200),
         ({}, 401),
     ):
-        answer = httpx.post(f"{every.url}/v1/messages", json=body, headers=headers, timeout=30)
+        answer = httpx.post(f"{doors.url}/v1/messages", json=body, headers=headers, timeout=30)
         assert answer.status_code == status
         if status == 401:
             assert (answer.json()["type"], answer.json()["error"]["type"]) == ("error", "authentication_error")
     chat = {"model": "muse", "messages": body["messages"]}
-    elsewhere = httpx.post(f"{every.url}/v1/chat/completions", json=chat, headers={"x-api-key": "hl_app"}, timeout=30)
+    elsewhere = httpx.post(f"{doors.url}/v1/chat/completions", json=chat, headers={"x-api-key": "hl_app"}, timeout=30)
     assert elsewhere.status_code == 401, "only where its protocol has it"
 
 

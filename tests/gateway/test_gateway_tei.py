@@ -119,17 +119,17 @@ def test_what_is_not_taken_is_refused(doors, path: str, body: dict, code: str) -
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
 
 
-def test_what_starts_is_not_healthy(doors) -> None:
+def test_what_starts_is_not_healthy(own_stack) -> None:
     """A model that takes a minute to load."""
-    doors.add_model("slow:1", load_ms=60_000)
-    doors.deploy("slow:1", "slow")
+    own_stack.add_model("slow:1", load_ms=60_000)
+    own_stack.deploy("slow:1", "slow")
     for _ in range(200):
-        answer = doors.client.get("/tei/slow/health")
+        answer = own_stack.client.get("/tei/slow/health")
         if answer.status_code != 404:
             break
-        doors.pause()
+        own_stack.pause()
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "endpoint_starting")
-    assert doors.client.get("/tei/slow/info").status_code == 503
+    assert own_stack.client.get("/tei/slow/info").status_code == 503
 
 
 def test_similarity(doors) -> None:
@@ -157,11 +157,11 @@ def test_what_cannot_be_compared_is_refused(doors, body: dict, code: str) -> Non
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, code)
 
 
-def test_a_model_without_vectors_of_tokens_says_so(doors) -> None:
+def test_a_model_without_vectors_of_tokens_says_so(own_stack) -> None:
     """One whose graph was made before there were any."""
-    doors.add_model("old:1", task="embedding", labels=(), dimensions=4, tokens=False)
-    doors.wait_state(doors.deploy("old:1", "old"), "ready")
-    assert doors.client.post("/tei/old/embed", json={"inputs": "good"}).status_code == 200
-    answer = doors.client.post("/tei/old/embed_all", json={"inputs": "good"})
+    own_stack.add_model("old:1", task="embedding", labels=(), dimensions=4, tokens=False)
+    own_stack.wait_state(own_stack.deploy("old:1", "old"), "ready")
+    assert own_stack.client.post("/tei/old/embed", json={"inputs": "good"}).status_code == 200
+    answer = own_stack.client.post("/tei/old/embed_all", json={"inputs": "good"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "token_embeddings_not_served")
     assert "fake-fp32" in answer.json()["error"]["message"]

@@ -31,11 +31,6 @@ def is_wrong(schema: JsonObject, value: JsonValue) -> bool:
 CALLS = {name: found for name, found in OPERATIONS.items() if name.startswith("POST") and found[0].act is None}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _all(every) -> None:
-    """Endpoints of all tasks."""
-
-
 def verdicts(doors, path: str, bodies: dict[str, JsonObject]) -> dict[str, int]:
     """Of those that are not refused as they should be."""
     told = {name: doors.client.post(path, json=body) for name, body in bodies.items()}
