@@ -7,6 +7,7 @@ import json
 import httpx
 import pytest
 from tests.gateway.oip_ways import BINARY, by_name, of_ranking, of_texts, packed, tensor
+from tests.gateway.ways import ALL_ENDPOINTS
 
 IDS = {"name": "input_ids", "datatype": "INT64", "shape": [2, 3], "data": [2, 9, 10, 11, 12, 13]}
 
@@ -203,9 +204,7 @@ def test_the_metadata_are_those_of_the_answers(doors, endpoint: str) -> None:
 
 def test_the_index_has_the_endpoints_of_the_team(doors) -> None:
     index = doors.client.post("/v2/repository/index").json()
-    assert {(item["name"], item["version"], item["state"]) for item in index} == {
-        (name, "1", "READY") for name in ("sentiment", "vectors", "ranks", "tags", "roles")
-    }
+    assert {(item["name"], item["version"], item["state"]) for item in index} == {(name, "1", "READY") for name in ALL_ENDPOINTS.values()}
     assert doors.client.post("/v2/repository/index", json={"ready": True}).json() == index
     assert doors.client.post("/v2/repository/index", headers={"authorization": "Bearer hl_other"}).json() == []
     assert refused(doors.client.post("/v2/repository/index", json={"redy": True})) == (422, "unknown_field")
