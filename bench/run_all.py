@@ -33,6 +33,7 @@ BENCHES: tuple[tuple[str, ...], ...] = (
     ("engines.py",),
     ("doors.py",),
     ("sdk_map.py",),
+    ("constraints.py",),
     ("batch_rows.py",),
     ("slow_clients.py",),
 )

@@ -7,25 +7,30 @@ engine that takes masks can use it.
 
 from __future__ import annotations
 
-import threading
+import json
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from hanlin.engines.base import import_extra
 from hanlin.engines.call_forms import call_grammar
 from hanlin.engines.constraint_bounds import MAX_LARK_FUEL, check_constraint
+from hanlin.engines.constraint_form import ConstraintForm, refused
+from hanlin.engines.constraint_threads import FormThreads
 from hanlin.engines.json_schemas import plainer
-from hanlin.errors import InvalidInput
+from hanlin.engines.unique_items import Spelling, UniqueForm
+from hanlin.engines.unique_reading import Spots, without_unique
 from hanlin.generation import Constraint
-from hanlin.networks.generation.form import Bits, Form
+from hanlin.networks.generation.form import Form
 from hanlin.types import JsonObject
 
-_STACK_BYTES = 128 * 2**20  # rules that name rules are followed by recursion: 3,000 of them overran the usual 8 MiB, and ended the process
+# Where items must differ, each is written in one way, so that those that would be repeated are soon known.
+_ONE_WAY = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "lenient": False, "coerce_one_of": False}
+_AHEAD = ThreadPoolExecutor(1, thread_name_prefix="masks")
 _MAX_KEPT = 64  # compiled texts
 _LIMITS = {
     "initial_lexer_fuel": 1_000_000,  # about 20 ms
@@ -37,48 +42,14 @@ _LIMITS = {
 }
 # Between two parts of a document: nothing, a space, or a new line with its indentation; else a model may write spaces for ever.
 _JSON: JsonObject = {"whitespace_pattern": r"(\n {0,20}| )", "whitespace_flexible": True, "lenient": False, "coerce_one_of": False}
-_MAX_REASON = 120  # characters: some reasons repeat what they are about
 
 
-class ConstraintForm:
-    """See `Form`. One row's; what it is asked may go back (beams), and mostly goes on."""
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What forms of one text begin with. Attributes: spots: where the items of lists must differ; None: nowhere."""
 
-    def __init__(self, matcher: Any, ends: Sequence[int]) -> None:
-        self._matcher = matcher
-        self._ends = np.array(ends, dtype=np.int64)
-        self._taken: list[int] = []
-
-    def allowed(self, written: Sequence[int]) -> Bits:
-        """See `Form.allowed`."""
-        self._go_to(written)
-        bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8).copy()
-        np.bitwise_and.at(bits, self._ends >> 3, ~(1 << (self._ends & 7)).astype(np.uint8))
-        self._check()
-        return bits
-
-    def may_end(self, written: Sequence[int]) -> bool:
-        """See `Form.may_end`."""
-        self._go_to(written)
-        return bool(self._matcher.is_accepting())
-
-    def must_end(self, written: Sequence[int]) -> bool:
-        """See `Form.must_end`."""
-        self._go_to(written)
-        return bool(self._matcher.is_stopped())
-
-    def _go_to(self, written: Sequence[int]) -> None:
-        common = len(self._taken)
-        if self._taken != list(written[:common]):
-            common = next(place for place, pair in enumerate(zip(self._taken, [*written, -1], strict=False)) if pair[0] != pair[1])
-            self._matcher.rollback(len(self._taken) - common)
-        if more := list(written[common:]):
-            self._matcher.consume_tokens(more)
-        self._taken = list(written)
-        self._check()
-
-    def _check(self) -> None:
-        if self._matcher.is_error():
-            raise refused(self._matcher.get_error())
+    matcher: Any
+    spots: Spots | None
 
 
 class Constraints:
@@ -93,8 +64,9 @@ class Constraints:
     def __init__(self, tokenizer: Path, *, num_tokens: int, stop_ids: Sequence[int]) -> None:
         self._path, self._num_tokens, self._stop_ids = tokenizer, num_tokens, list(stop_ids)
         self._tokenizer: Any = None
-        self._kept: OrderedDict[Constraint, Any] = OrderedDict()
-        self._thread: ThreadPoolExecutor | None = None
+        self._spelling: Spelling | None = None
+        self._kept: OrderedDict[Constraint, _Made] = OrderedDict()
+        self._threads = FormThreads(lambda: refused("it takes too long to be made"))
 
     def form(self, constraint: Constraint) -> Future[Form]:
         """The form of one row, soon.
@@ -102,25 +74,27 @@ class Constraints:
         Raises:
             InvalidInput: by the future: `constraint_refused` with the reason; `missing_extra`.
         """
-        if self._thread is None:
-            self._thread = _thread_with_stack()
-        return self._thread.submit(self._form, constraint)
+        return self._threads.submit(partial(self._form, constraint))
 
     def close(self) -> None:
         """End the thread; forms that were made stay good."""
-        if self._thread is not None:
-            self._thread.shutdown(wait=False, cancel_futures=True)
+        self._threads.close()
 
     def _form(self, constraint: Constraint) -> Form:
         library = import_extra("llguidance", extra="server", feature="answers of a given form")
         if self._tokenizer is None:
             self._tokenizer = self._load(library)
-        if (matcher := self._kept.pop(constraint, None)) is None:
-            matcher = _compile(library, self._tokenizer, constraint)
-        self._kept[constraint] = matcher
+        if (made := self._kept.pop(constraint, None)) is None:
+            made = _compile(library, self._tokenizer, constraint)
+        self._kept[constraint] = made
         if len(self._kept) > _MAX_KEPT:
             self._kept.popitem(last=False)
-        return ConstraintForm(matcher.deep_copy(), self._tokenizer.eos_tokens)
+        if made.spots is None:
+            return ConstraintForm(made.matcher.deep_copy(), self._tokenizer.eos_tokens, _AHEAD)
+        if self._spelling is None:
+            self._spelling = Spelling(self._tokenizer, self._num_tokens)
+        inner = ConstraintForm(made.matcher.deep_copy(), self._tokenizer.eos_tokens)
+        return UniqueForm(inner, made.matcher.deep_copy(), made.spots, self._spelling)
 
     def _load(self, library: Any) -> Any:
         try:
@@ -130,20 +104,10 @@ class Constraints:
             raise refused("the model's tokenizer does not spell its tokens in bytes", details=str(error)) from error
 
 
-def _thread_with_stack() -> ThreadPoolExecutor:
-    before = threading.stack_size(_STACK_BYTES)
-    try:
-        thread = ThreadPoolExecutor(1, thread_name_prefix="constraints")
-        thread.submit(int).result()  # it is there from now on
-    finally:
-        threading.stack_size(before)
-    return thread
-
-
-def _compile(library: Any, tokenizer: Any, constraint: Constraint) -> Any:
+def _compile(library: Any, tokenizer: Any, constraint: Constraint) -> _Made:
     try:
         own = {"initial_lexer_fuel": MAX_LARK_FUEL} if constraint.kind == "lark" else {}
-        grammar, limits = _grammar(library, constraint), library.LLParserLimits(**_LIMITS | own)
+        (grammar, spots), limits = _grammar(library, constraint), library.LLParserLimits(**_LIMITS | own)
         matcher = library.LLMatcher(tokenizer, grammar, log_level=0, limits=limits)
     except ValueError as error:
         raise refused("it cannot be read", details=str(error)) from error
@@ -153,25 +117,27 @@ def _compile(library: Any, tokenizer: Any, constraint: Constraint) -> Any:
         raise refused(matcher.get_error())
     if warnings := matcher.get_grammar_warnings():
         raise refused(warnings[0])
-    return matcher
+    return _Made(matcher, spots)
 
 
-def _grammar(library: Any, constraint: Constraint) -> str:
+def _grammar(library: Any, constraint: Constraint) -> tuple[str, Spots | None]:
     make = library.LLMatcher
     try:
         if constraint.kind == "tool_calls":
-            return str(make.grammar_from_lark(_whole(call_grammar(constraint.text, _JSON))))
+            return str(make.grammar_from_lark(_whole(call_grammar(constraint.text, _JSON)))), None
         text = plainer(constraint.text) if constraint.kind == "json_schema" else constraint.text
         check_constraint(constraint.kind, text)
     except ValueError as error:
         raise refused(str(error)) from error
     if constraint.kind == "regex":
-        return str(make.grammar_from_regex(_whole(text)))
+        return str(make.grammar_from_regex(_whole(text))), None
     if constraint.kind == "lark":
-        return str(make.grammar_from_lark(_whole(text)))
+        return str(make.grammar_from_lark(_whole(text))), None
     if constraint.kind == "json_object":
         text = '{"type": "object"}'
-    return str(make.grammar_from_json_schema(_whole(text), overrides=_JSON))
+    spots = Spots(json.loads(text)) if '"uniqueItems"' in text else None
+    text = json.dumps(without_unique(spots.root), ensure_ascii=False) if spots else text
+    return str(make.grammar_from_json_schema(_whole(text), overrides=_JSON if spots is None else _ONE_WAY)), spots
 
 
 def _whole(text: str) -> str:
@@ -180,10 +146,3 @@ def _whole(text: str) -> str:
     except UnicodeEncodeError as error:
         raise refused("it holds half of a surrogate pair") from error
     return text
-
-
-def refused(reason: str, *, details: str = "") -> InvalidInput:
-    """The error of a form that cannot be kept to; of the reason one line is shown."""
-    lines = reason.strip().split("\n")
-    line = next((line for line in lines if line.startswith("error: ")), lines[0])
-    return InvalidInput("constraint_refused", reason=line.removeprefix("error: ")[:_MAX_REASON], details=details or reason)

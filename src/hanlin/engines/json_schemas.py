@@ -1,46 +1,25 @@
-"""JSON schemas as whoever follows them token by token can read them: checked, and without what says nothing or can be said more plainly.
+"""JSON schemas as whoever follows them token by token can read them: checked, in one draft's words, and said anew (`schema_rewriting`).
 
-What documents a schema allows stays the same. Source: JSON Schema, drafts 4 to 2020-12.
+What keeps to the schema that comes out keeps to the one that came. Source: JSON Schema, drafts 4 to 2020-12.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import cast
-from urllib.parse import unquote
 
+from hanlin.engines.schema_places import OF_LISTS, OF_NAMES, OF_ONE, RefusedSchema, is_old
+from hanlin.engines.schema_rewriting import Rewriting
 from hanlin.types import JsonObject, JsonValue
 
 MAX_DEPTH = 100
-_OF_NAMES = frozenset({"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"})
-_OF_LISTS = frozenset({"allOf", "anyOf", "oneOf", "prefixItems", "items"})
-_OF_ONE = frozenset({
-    "items", "additionalProperties", "additionalItems", "contains", "not", "if", "then", "else", "propertyNames", "unevaluatedProperties",
-    "unevaluatedItems",
+_COUNTS = frozenset({
+    "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains",
 })  # fmt: skip
-# When a keyword allows everything, by its value and the schema that it stands in.
-_IDLE: dict[str, Callable[[JsonValue, JsonObject], bool]] = {
-    "uniqueItems": lambda value, _: value is False,
-    "unevaluatedProperties": lambda value, _: value in (True, {}),
-    "unevaluatedItems": lambda value, _: value in (True, {}),
-    "dependencies": lambda value, _: value == {},
-    "dependentRequired": lambda value, _: value == {},
-    "dependentSchemas": lambda value, _: value == {},
-    "propertyNames": lambda value, _: value in (True, {}, {"type": "string"}),
-    "not": lambda value, _: value is False,
-    "if": lambda _, schema: "then" not in schema and "else" not in schema,
-    "then": lambda _, schema: "if" not in schema,
-    "else": lambda _, schema: "if" not in schema,
-    "contains": lambda _, schema: _is_zero(schema.get("minContains")) and "maxContains" not in schema,
-    "minContains": lambda value, schema: "contains" not in schema or (_is_zero(value) and "maxContains" not in schema),
-    "maxContains": lambda _, schema: "contains" not in schema,
-    "format": lambda value, _: value in ("password", "binary"),  # OpenAPI's: how it is shown, and what it is made of
-}
 
 
 def plainer(text: str) -> str:
-    """The same schema, as text. Raises ValueError with a reason that may be shown."""
+    """The schema said anew, as text. Raises ValueError with a reason that may be shown."""
     try:
         schema: JsonValue = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -53,7 +32,12 @@ def plainer(text: str) -> str:
         raise ValueError("x-guidance is no keyword of JSON Schema")
     if _depth(schema) > MAX_DEPTH:
         raise ValueError(f"the schema is nested more than {MAX_DEPTH} levels deep")
-    return json.dumps(_plain(schema, schema), ensure_ascii=False)
+    root = _newer(schema, is_old=is_old(schema))
+    assert isinstance(root, dict)
+    try:
+        return json.dumps(Rewriting(root).whole(), ensure_ascii=False)
+    except RecursionError as error:
+        raise RefusedSchema("schema", "#", "it is nested too deeply once all cases are spelt out") from error
 
 
 def _depth(schema: JsonObject) -> int:
@@ -65,37 +49,38 @@ def _depth(schema: JsonObject) -> int:
     return depth
 
 
-def _plain(schema: JsonValue, root: JsonObject) -> JsonValue:
+def _newer(schema: JsonValue, *, is_old: bool) -> JsonValue:
+    """In the words of draft 2020-12. Args: is_old: nothing stands beside a reference."""
     if not isinstance(schema, dict):
         return schema
+    if is_old and isinstance(schema.get("$ref"), str):
+        schema = {key: value for key, value in schema.items() if key in ("$ref", "definitions", "$defs", "$schema", "$id", "id")}
     found: JsonObject = {}
     for key, value in schema.items():
-        if key in _IDLE and _IDLE[key](value, schema):
-            continue
-        if key in _OF_NAMES and isinstance(value, dict):
-            found[key] = {name: _plain(each, root) for name, each in value.items()}
-        elif key in _OF_LISTS and isinstance(value, list):
-            found[key] = [_plain(_named(each, root) if key == "oneOf" else each, root) for each in value]
+        if (key in OF_NAMES and isinstance(value, dict)) or (key == "dependencies" and isinstance(value, dict)):
+            found[key] = {name: _newer(each, is_old=is_old) for name, each in value.items()}
+        elif (key in OF_LISTS or key == "items") and isinstance(value, list):
+            found["prefixItems" if key == "items" else key] = [_newer(each, is_old=is_old) for each in value]
+        elif key in OF_ONE:
+            found[key] = _newer(value, is_old=is_old)
         else:
-            found[key] = _plain(value, root) if key in _OF_ONE else value
-    choices = found.get("oneOf")
-    if isinstance(choices, list) and len(choices) == 1 and "anyOf" not in found:
-        found["anyOf"] = found.pop("oneOf")
+            found[key] = int(value) if key in _COUNTS and isinstance(value, float) and value.is_integer() else value
+    _items(found, is_list=isinstance(schema.get("items"), list))
+    _bounds(found)
     return found
 
 
-def _named(choice: JsonValue, root: JsonObject) -> JsonValue:
-    """What a choice names instead of its name: that choices shut each other out can be seen in them alone."""
-    if not isinstance(choice, dict) or choice.keys() != {"$ref"} or not str(choice["$ref"]).startswith("#/"):
-        return choice
-    place: JsonValue = root
-    for part in str(choice["$ref"])[2:].split("/"):
-        name = unquote(part).replace("~1", "/").replace("~0", "~")
-        if not isinstance(place, dict) or name not in place:
-            return choice
-        place = place[name]
-    return place if isinstance(place, dict) and not place.keys() & {"$ref", "$id", "oneOf"} else choice
+def _items(found: JsonObject, *, is_list: bool) -> None:
+    """Of lists of items, what stood behind them is `items` now; beside anything else it said nothing."""
+    others = found.pop("additionalItems", None)
+    if is_list and others is not None:
+        found["items"] = others
 
 
-def _is_zero(value: JsonValue) -> bool:
-    return value == 0 and value is not False
+def _bounds(found: JsonObject) -> None:
+    """Bounds that are excluded were said by true and false once."""
+    for bound, excluded in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if isinstance(is_excluded := found.get(excluded), bool):
+            del found[excluded]
+            if is_excluded and bound in found:
+                found[excluded] = found.pop(bound)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from hanlin.engines.base import Floats, Ids, load_failed, step_failed
 from hanlin.engines.blocks import BLOCK_TOKENS
-from hanlin.engines.constraints import Constraints, refused
+from hanlin.engines.constraint_form import refused
+from hanlin.engines.constraints import Constraints
 from hanlin.engines.openvino_paged import PagedModel
 from hanlin.engines.paged_batch import MAX_ROWS, Paged, PagedBatch
 from hanlin.engines.paged_reading import PagedReader

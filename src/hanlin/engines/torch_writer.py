@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hanlin.engines.base import Floats, Ids, step_failed
-from hanlin.engines.constraints import Constraints, refused
+from hanlin.engines.constraint_form import refused
+from hanlin.engines.constraints import Constraints
 from hanlin.errors import HanlinError, InvalidInput
 from hanlin.generation import Constraint, Delta, Generated, GenerationSettings
 from hanlin.observe.memory import read_memory

@@ -1,0 +1,105 @@
+"""Whether two schemas have no document in common, as far as types, values and properties show it. It says yes only when sure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hanlin.engines.schema_negation import text_of
+from hanlin.types import JsonObject, JsonValue
+
+if TYPE_CHECKING:
+    from hanlin.engines.schema_rewriting import Rewriting
+
+_MAX_DEPTH = 4
+
+
+def is_disjoint(one: JsonValue, other: JsonValue, rewriting: Rewriting, beside: JsonObject | None = None, depth: int = 0) -> bool:
+    """Args: beside: a schema that both stand in, and whose properties hold for both."""
+    one, other = rewriting.looked_up(one, ""), rewriting.looked_up(other, "")
+    if one is False or other is False:
+        return True
+    if not isinstance(one, dict) or not isinstance(other, dict) or depth > _MAX_DEPTH:
+        return False
+    types = _types(one) & _types(other)
+    if beside is not None:
+        types &= _types(beside)
+    if not types:
+        return True
+    if _values(one) is not None and _values(other) is not None and not set(_values(one) or ()) & set(_values(other) or ()):
+        return True
+    if types == {"number"} and _bounds(one, other):
+        return True
+    return types == {"object"} and _by_properties(one, other, rewriting, beside, depth)
+
+
+def _types(schema: JsonObject) -> set[str]:
+    if "type" in schema:
+        value = schema["type"]
+        named = {str(each) for each in (value if isinstance(value, list) else [value])}
+        return {"number" if name == "integer" else name for name in named}
+    if (values := _raw(schema)) is not None:
+        return {_type_of(each) for each in values}
+    return {"null", "boolean", "number", "string", "array", "object"}
+
+
+def _type_of(value: JsonValue) -> str:
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else "boolean"
+    kinds: tuple[tuple[object, str], ...] = ((str, "string"), (list, "array"), (dict, "object"))
+    return next((name for kind, name in kinds if isinstance(value, kind)), "number")  # type: ignore[arg-type]
+
+
+def _raw(schema: JsonObject) -> list[JsonValue] | None:
+    if "const" in schema:
+        return [schema["const"]]
+    return schema["enum"] if isinstance(schema.get("enum"), list) else None  # type: ignore[return-value]
+
+
+def _values(schema: JsonObject) -> list[str] | None:
+    found = _raw(schema)
+    return None if found is None else [text_of(each) for each in found]
+
+
+def _bounds(one: JsonObject, other: JsonObject) -> bool:
+    return _above(one, other) or _above(other, one)
+
+
+def _above(high: JsonObject, low: JsonObject) -> bool:
+    """Whether all numbers of one lie above those of the other."""
+    for least in ("minimum", "exclusiveMinimum"):
+        for most in ("maximum", "exclusiveMaximum"):
+            bottom, top = high.get(least), low.get(most)
+            if isinstance(bottom, int | float) and isinstance(top, int | float):
+                is_apart = bottom > top or (bottom == top and (least, most) != ("minimum", "maximum"))
+                if is_apart:
+                    return True
+    return False
+
+
+def _by_properties(one: JsonObject, other: JsonObject, rewriting: Rewriting, beside: JsonObject | None, depth: int) -> bool:
+    of_one, of_other, of_both = _properties(one), _properties(other), _properties(beside or {})
+    needed = {*_required(one), *_required(other), *_required(beside or {})}
+    for name in needed:
+        if _is_closed_to(one, name) or _is_closed_to(other, name):
+            return True
+        left, right = of_one.get(name, of_both.get(name)), of_other.get(name, of_both.get(name))
+        if left is not None and right is not None and is_disjoint(left, right, rewriting, None, depth + 1):
+            return True
+    return False
+
+
+def _properties(schema: JsonObject) -> JsonObject:
+    found = schema.get("properties")
+    return found if isinstance(found, dict) else {}
+
+
+def _required(schema: JsonObject) -> list[str]:
+    found = schema.get("required")
+    return [str(each) for each in found] if isinstance(found, list) else []
+
+
+def _is_closed_to(schema: JsonObject, name: str) -> bool:
+    properties = _properties(schema)
+    if name in properties:
+        return properties[name] is False
+    return schema.get("additionalProperties") is False and not schema.get("patternProperties")
