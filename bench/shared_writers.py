@@ -1,11 +1,11 @@
 """Many adapters over one SmolLM2-135M that writes, against the base alone: tokens a second together, and memory of a process.
 
-    .venv/bin/python bench/shared_writers.py [--adapters 30] [--rank 8] [--rows 8 16] [--threads 2] [--rounds 5] [--targets all]
+    .venv/bin/python bench/shared_writers.py [--adapters 30] [--rank 8] [--rows 8 16] [--threads 2] [--rounds 3] [--targets all]
 
-Speed is read in one process: the base as a version of its own has it, and the shared base, in turn over the same work: rows of 24 to 64
-tokens read and 16 to 48 written, so many open at once, the next admitted as soon as one ends; each by an adapter drawn at random of all.
-The ratio is the median of the rounds' own. Each figure of memory is of a process of its own (PSS after such work), torch and the tokenizer
-in it. Weights of adapters are drawn at random: time and memory do not depend on them. torch-fp32 on both sides.
+Speed is read in one process: the base as a version of its own has it, and the shared base, a turn each by turns over the same work: rows
+of 24 to 64 tokens read and 12 to 32 written, so many open at once, the next admitted as soon as one ends; each by an adapter drawn at
+random of all. The ratio is the median of the rounds' own. Each figure of memory is of a process of its own (PSS after such work), torch and
+the tokenizer in it. Weights of adapters are drawn at random: time and memory do not depend on them. torch-fp32 on both sides.
 """
 
 from __future__ import annotations
@@ -59,33 +59,43 @@ def make(root: Path, count: int, rank: int, targets: Sequence[str]) -> list[Path
 
 
 def work(num_rows: int, adapters: int, seed: int) -> Work:
-    """Three times as many rows as are open at once."""
+    """Twice as many rows as are open at once."""
     chance = random.Random(seed)
     return [
-        (chance.choices(range(1000, 40_000), k=chance.randint(24, 64)), chance.randint(16, 48), chance.randrange(max(1, adapters)))
-        for _ in range(3 * num_rows)
+        (chance.choices(range(1000, 40_000), k=chance.randint(24, 64)), chance.randint(12, 32), chance.randrange(max(1, adapters)))
+        for _ in range(2 * num_rows)
     ]
 
 
-def write(session: Any, rows: Work, num_open: int, adapter: Callable[[int], int | None]) -> tuple[float, int]:
-    """Seconds, and tokens that were written."""
-    from hanlin.generation import GenerationSettings
+class Writing:
+    """Rows that are written, so many at once, turn by turn."""
 
-    waiting = [
-        (ids, GenerationSettings(max_new_tokens=count, min_new_tokens=count, adapter=adapter(number))) for ids, count, number in rows
-    ]
-    begun_s, num_told, open_rows, number = time.perf_counter(), 0, set[int](), 0
-    while waiting or open_rows:
-        while waiting and len(open_rows) < num_open:
-            number += 1
-            session.admit(number, *waiting.pop(0))
-            open_rows.add(number)
-        for delta in session.turn():
-            num_told += len(delta.ids)
+    def __init__(self, session: Any, rows: Work, num_open: int, adapter: Callable[[int], int | None]) -> None:
+        from hanlin.generation import GenerationSettings
+
+        self._session, self._num_open, self._number = session, num_open, 0
+        self._waiting = [
+            (ids, GenerationSettings(max_new_tokens=count, min_new_tokens=count, adapter=adapter(number))) for ids, count, number in rows
+        ]
+        self._open: set[int] = set()
+        self.seconds, self.processor_s, self.num_told = 0.0, 0.0, 0
+
+    def turn(self) -> bool:
+        """One turn; whether there is another."""
+        while self._waiting and len(self._open) < self._num_open:
+            self._number += 1
+            self._session.admit(self._number, *self._waiting.pop(0))
+            self._open.add(self._number)
+        begun_s, begun_processor_s = time.perf_counter(), time.process_time()
+        deltas = self._session.turn()
+        self.seconds += time.perf_counter() - begun_s
+        self.processor_s += time.process_time() - begun_processor_s
+        for delta in deltas:
+            assert delta.error is None, delta.error
+            self.num_told += len(delta.ids)
             if delta.finish is not None:
-                assert delta.error is None, delta.error
-                open_rows.discard(delta.number)
-    return time.perf_counter() - begun_s, num_told
+                self._open.discard(delta.number)
+        return bool(self._waiting or self._open)
 
 
 def base_alone(folders: Sequence[Path], threads: int) -> tuple[Any, Callable[[int], int | None]]:
@@ -113,25 +123,34 @@ def memory(folders: Sequence[Path], threads: int, num_open: int) -> None:
 
     kept = [TextEncoder.load(folder) for folder in folders[1:] or folders]
     session, adapter = (shared if len(folders) > 1 else base_alone)(folders, threads)
-    write(session, work(num_open, len(folders) - 1, 5), num_open, adapter)
+    writing = Writing(session, work(num_open, len(folders) - 1, 5), num_open, adapter)
+    while writing.turn():
+        pass
     ctypes.CDLL(None).malloc_trim(0)
     assert kept
     print(read_process_bytes(os.getpid()))
 
 
 def speed(folders: Sequence[Path], threads: int, num_open: int, rounds: int) -> dict[str, float]:
-    """Tokens a second of both, and the median of the rounds' ratios."""
+    """Tokens a second of both, and the shared base's part of the other's, by the clock and by processor time."""
     sides = {"base": base_alone(folders, threads), "adapters": shared(folders, threads)}
-    found: dict[str, list[float]] = {name: [] for name in sides}
+    told: dict[str, list[Writing]] = {name: [] for name in sides}
     for number in range(rounds + 1):
         rows = work(num_open, len(folders) - 1, number)
-        for name in sides if number % 2 else reversed(sides):
-            session, adapter = sides[name]
-            seconds, count = write(session, rows, num_open, adapter)
-            if number:  # the first warms up
-                found[name].append(count / seconds)
-    ratios = [mine / base for mine, base in zip(found["adapters"], found["base"], strict=True)]
-    return {name: round(statistics.median(rates), 1) for name, rates in found.items()} | {"ratio": round(statistics.median(ratios), 3)}
+        beside = {
+            name: Writing(session, rows[: 2 if number == 0 else None], num_open, adapter) for name, (session, adapter) in sides.items()
+        }
+        going = [*beside] if number % 2 else [*reversed(beside)]
+        while going:  # a turn each: what else the machine does meets both
+            going = [name for name in going if beside[name].turn()]
+        if number:  # the first warms up
+            for name, one in beside.items():
+                told[name].append(one)
+    rates = {name: sum(one.num_told for one in ones) / sum(one.seconds for one in ones) for name, ones in told.items()}
+    shares = [base.processor_s / one.processor_s for base, one in zip(told["base"], told["adapters"], strict=True)]
+    ratios = [base.seconds / one.seconds for base, one in zip(told["base"], told["adapters"], strict=True)]
+    found = {"ratio": statistics.median(ratios), "processor_ratio": statistics.median(shares)}
+    return {name: round(rate, 1) for name, rate in rates.items()} | {name: round(value, 3) for name, value in found.items()}
 
 
 def main() -> None:
@@ -141,7 +160,7 @@ def main() -> None:
     parser.add_argument("--targets", nargs="*", default=[])
     parser.add_argument("--rows", type=int, nargs="*", default=[8, 16])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--memory", nargs="*", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.memory:
@@ -162,9 +181,9 @@ def main() -> None:
     machine = processor()
     print(f"### {options.adapters} adapters of rank {options.rank} ({each_mib:.1f} MiB each) over SmolLM2-135M, {VARIANT}")
     print(f"\n{machine.name}, {machine.cores} cores, {options.threads} threads\n")
-    print("| rows at once | base, tokens/s | adapters, tokens/s | of the base's |\n|---|---|---|---|")
+    print("| rows at once | base, tokens/s | adapters, tokens/s | of the base's | by processor time |\n|---|---|---|---|---|")
     for rows, one in told.items():
-        print(f"| {rows} | {one['base']} | {one['adapters']} | **{one['ratio']:.1%}** |")
+        print(f"| {rows} | {one['base']} | {one['adapters']} | **{one['ratio']:.1%}** | {one['processor_ratio']:.1%} |")
     share = mib["adapters"] / mib["base"]
     print(f"\nmemory: {mib['base']:,.0f} MiB with the base alone, {mib['adapters']:,.0f} MiB with all adapters: **{share:.2f}**\n")
     print(json.dumps({"memory_mib": {name: round(value) for name, value in mib.items()}, "speed": told}))
