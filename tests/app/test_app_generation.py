@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise, product
 from pathlib import Path
+from typing import Any
 
 import httpx
 import openai
 import pytest
+from tests.app.test_app_adapters import workers
 
 from hanlin.client import Hanlin
 from hanlin.errors import InvalidInput
@@ -20,14 +23,21 @@ TINY = {
 }  # fmt: skip
 POLITE = ["please", "now", "say", "again", "so", "and", "well", "then"]
 NUMBERS = ["one", "two", "three", "four", "five"]
+SPELT: Any = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "next",
+        "schema": {"type": "object", "properties": {"next": {"enum": NUMBERS}}, "required": ["next"], "additionalProperties": False},
+    },
+}
 
 
-def talks() -> str:
-    """Whoever says a number hears the next one, however politely."""
+def talks(*, back: bool = False) -> str:
+    """Whoever says a number hears the next one, however politely; or the one before."""
     rows = [
         {"messages": [{"role": "user", "content": f"{one} {other} {number}"}, {"role": "assistant", "content": following}]}
         for one, other in product(POLITE, POLITE)
-        for number, following in pairwise(NUMBERS)
+        for number, following in pairwise(NUMBERS[::-1] if back else NUMBERS)
     ]
     return "\n".join(map(json.dumps, rows))
 
@@ -129,15 +139,51 @@ def test_a_batch_goes_on_row_by_row(client: Hanlin, counter: dict, tmp_path: Pat
     assert [row["result"]["generated_text"] for row in found] == NUMBERS[1:4]
 
 
-def test_an_adapter_on_it_is_certified_and_answers_in_a_process_of_its_own(client: Hanlin, counter: dict) -> None:
-    options = {"epochs": 1, "adapter": "lora", "batch_size": 8, "max_length": 96, "train_length": 96, "precision": "fp32", "threads": 1}
-    config = {"dataset": "talks", "model": "counter", "name": "counter-lora", "task": "text-generation", "options": options}
+ADAPTED = {"adapter": "lora", "batch_size": 8, "max_length": 96, "train_length": 96, "precision": "fp32", "threads": 1}
+
+
+def taught(client: Hanlin, name: str, dataset: str, **more: object) -> None:
+    """An adapter over the network, trained and deployed as `name`."""
+    config = {"dataset": dataset, "model": "counter", "name": name, "task": "text-generation", "options": {**ADAPTED, **more}}
     trained = client.jobs.wait(client.jobs.submit("train", config).id, timeout=300).result
     assert trained is not None
     assert trained["certificate"]["is_passed"]
-    assert client.models.get("counter-lora").versions[0].lineage["adapter"]["targets"] == ["query", "value"]
-    client.deployments.wait(client.deployments.create("counter-lora", "counter-lora"), timeout=120)
-    assert client.predict("counter-lora", ask("please say one"))["generated_text"] == "two"
+    client.deployments.wait(client.deployments.create(name, name), timeout=120)
+
+
+def test_adapters_on_it_answer_side_by_side_in_one_worker(server, client: Hanlin, counter: dict, tmp_path: Path) -> None:
+    (tmp_path / "back.jsonl").write_text(talks(back=True), encoding="utf-8")
+    client.jobs.wait(client.datasets.add("back", tmp_path / "back.jsonl", task="text-generation").id, timeout=120)
+    taught(client, "onward", "talks", epochs=1)
+    taught(client, "backward", "back", epochs=6, rate=0.03, lora_targets="all")
+    assert client.models.get("onward").versions[0].lineage["adapter"]["targets"] == ["query", "value"]
+    (worker,) = workers(server, "onward")
+    assert [worker] == workers(server, "backward")
+    assert worker not in workers(server, "counter")
+    said = [f"{one} {other} {number}" for one, other in product(POLITE[:3], POLITE[3:6]) for number in NUMBERS[1:4]]
+    expected = {"onward": dict(pairwise(NUMBERS)), "backward": dict(pairwise(NUMBERS[::-1]))}
+    asked = [(name, one) for one in said for name in expected]
+    with openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.key, max_retries=0) as asks, ThreadPoolExecutor(12) as pool:
+
+        def answer(name: str, one: str, **more: Any) -> Any:
+            return asks.chat.completions.create(model=name, messages=ask(one)["messages"], temperature=0, **more)
+
+        found = pool.map(lambda each: answer(*each).choices[0].message.content, asked)
+        assert list(found) == [expected[name][one.rsplit(" ", 1)[-1]] for name, one in asked]
+        several = pool.submit(answer, "backward", "please now three", n=2, logprobs=True, max_tokens=8)
+        formed = pool.submit(answer, "onward", "please now three", response_format=SPELT)
+        for choice in several.result().choices:
+            assert choice.message.content == "two"
+            assert all(token.logprob > -1 for token in choice.logprobs.content)
+        assert json.loads(formed.result().choices[0].message.content)["next"] in NUMBERS
+        chunks = answer("backward", "so then four", stream=True)
+        told = next(chunks).choices[0].delta.content or ""
+        client.endpoints.delete("onward")  # while it is written
+        assert told + "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == "three"
+        with pytest.raises(openai.NotFoundError):
+            answer("onward", "say one")
+        assert answer("backward", "please now three").choices[0].message.content == "two"
+    assert [worker] == workers(server, "backward")
 
 
 def test_a_recurrent_network_goes_on_with_texts_like_any_other(server, client: Hanlin, counter: dict) -> None:
