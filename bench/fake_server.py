@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from hanlin.accounts.service import DEFAULT_TEAM
 from hanlin.app import open_platform
 from hanlin.client import Hanlin
 from hanlin.demo.server import free_port
+from hanlin.generation import GenerationSettings
 from hanlin.settings import load_settings
 from hanlin.storage.manifest import Manifest, ManifestFile
 from hanlin.tasks.spec import ModelSpec
@@ -103,16 +104,26 @@ class Server:
 
 def make_versions(home: Path) -> None:
     """Two published versions of model `m` that the fake engine serves; their labels stand in another order."""
+    publish(home, "text-classification", [(labels, artifact(labels)) for labels in (LABELS, LABELS[::-1])])
+
+
+def make_writer(home: Path) -> None:
+    """A published version of model `m` that writes what it reads, over and over, a token each 5 ms for 8 rows at a time."""
+    spec = ModelSpec("text-generation", (), 64, 0, generation=GenerationSettings(max_new_tokens=30))
+    publish(home, "text-generation", [((), artifact((), spec, writes=True, is_endless=True, max_rows=8, step_ms=5, labels=302))])
+
+
+def publish(home: Path, task: str, versions: Sequence[tuple[tuple[str, ...], dict[str, bytes]]]) -> None:
+    """A new home with versions of model `m`: labels and files each."""
     home.mkdir(parents=True)
     platform = open_platform(load_settings({}, home=home))
     try:
         platform.database.migrate()
         platform.accounts.ensure_owner_key(home)
-        for labels in (LABELS, LABELS[::-1]):
-            files = artifact(labels)
+        for labels, files in versions:
             entries = tuple(ManifestFile(name, Digest(platform.blobs.put(content)), len(content)) for name, content in files.items())
             version = platform.registry.create_version(
-                DEFAULT_TEAM, "m", "text-classification", manifest=Manifest(entries), lineage={}, metrics={}, labels=labels
+                DEFAULT_TEAM, "m", task, manifest=Manifest(entries), lineage={}, metrics={}, labels=labels
             )
             platform.registry.add_variant(version, "fake-fp32", None, {"status": "ok"}, is_chosen=True)
             platform.registry.publish(platform.registry.add_certificate(version, "fake-fp32", {"rows": 1}, is_passed=True))
@@ -120,15 +131,15 @@ def make_versions(home: Path) -> None:
         platform.close()
 
 
-def artifact(labels: tuple[str, ...]) -> dict[str, bytes]:
+def artifact(labels: tuple[str, ...], spec: ModelSpec | None = None, **behaviour: object) -> dict[str, bytes]:
     """Files of a model whose answers depend on its text."""
     tokenizer = Tokenizer(models.WordLevel({"[PAD]": 0, "[UNK]": 1} | {f"w{n}": n + 2 for n in range(300)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    spec = ModelSpec(task="text-classification", labels=labels, max_length=64, pad_id=0, text=TextSettings(), languages=("en",))
+    spec = spec or ModelSpec(task="text-classification", labels=labels, max_length=64, pad_id=0, text=TextSettings(), languages=("en",))
     with tempfile.TemporaryDirectory() as folder:
         spec.save(Path(folder))
         tokenizer.save(str(Path(folder) / "tokenizer.json"))
-        (Path(folder) / "fake.json").write_text(json.dumps({"step_ms": 2, "labels": len(labels)}))
+        (Path(folder) / "fake.json").write_text(json.dumps({"step_ms": 2, "labels": len(labels), **behaviour}))
         return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 

@@ -36,6 +36,7 @@ BENCHES: tuple[tuple[str, ...], ...] = (
     ("constraints.py",),
     ("batch_rows.py",),
     ("slow_clients.py",),
+    ("leaving_clients.py",),
 )
 
 

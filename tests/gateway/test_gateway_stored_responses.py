@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-from tests.gateway.conftest import STACK, TALKS
+from tests.gateway.stacks import STACK, TALKS
 from tests.gateway.test_gateway_talks_torch import data_of
 
 from hanlin.accounts import Accounts
