@@ -18,6 +18,8 @@ def check(task: Task, parameters: dict, about: str = "") -> TaskRequest:
     inputs = task.example["request"]["inputs"]
     if task.name == "question-answering" and about == "passages":  # means something where documents are searched
         inputs = {"question": inputs["question"], "documents": [{"id": "one", "text": inputs["context"]}]}
+    if "tool" in about:  # of a talk that has some
+        inputs = {"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function", "function": {"name": "look"}}]}
     return task.check(inputs, parameters, limits=Limits())
 
 
