@@ -16,6 +16,7 @@ _PART = r"[A-Za-z0-9._~-]"
 _PATH = rf"{_PART}+(/{_PART}+)*"
 _QUERY = rf"(\?{_PART}+(=({_PART}+)?)?(&{_PART}+(=({_PART}+)?)?)*)?"
 _WEB = r"https?://[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
+NO_LEAP_SECOND = "^[^:]*:[0-9]{2}:[0-5]"  # there is one only at the end of a day by UTC, which llguidance does not ask
 PATTERNS = {
     "uri-reference": rf"^({_WEB}(/({_PATH})?)?|/({_PATH})?|{_PART}*(/{_PART}+)*){_QUERY}(#{_PART}*)?$",
     "iri": rf"^{_WEB}(/({_PATH})?)?{_QUERY}(#{_PART}*)?$",

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from hanlin.engines import schema_lists, schema_objects
 from hanlin.engines.schema_disjoint import is_disjoint
-from hanlin.engines.schema_formats import IDLE, KNOWN, PATTERNS, SAME
+from hanlin.engines.schema_formats import IDLE, KNOWN, NO_LEAP_SECOND, PATTERNS, SAME
 from hanlin.engines.schema_negation import Negation
 from hanlin.engines.schema_patterns import plain_patterns
 from hanlin.engines.schema_places import MAX_CHAIN, References, RefusedSchema
@@ -126,7 +126,7 @@ class Rewriting:
         if SAME.get(name, name) not in KNOWN:
             raise RefusedSchema("format", path, f"{name[:30]} is not known")
         found["format"] = SAME.get(name, name)
-        return []
+        return [{"pattern": NO_LEAP_SECOND}] if name in ("time", "date-time") else []
 
     def _cases(self, schema: JsonObject, path: str) -> list[tuple[JsonValue, str]]:
         found: list[tuple[JsonValue, str]] = []
