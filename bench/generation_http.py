@@ -68,7 +68,7 @@ def over_http(folder: Path, variant: str, tokens: int, threads: int, *, seed: in
     with tempfile.TemporaryDirectory() as scratch:
         home, (port,) = Path(scratch) / "home", free_ports(1)
         command = [sys.executable, str(BENCH / "our_server.py"), str(home), str(port), json.dumps({"writer": [str(folder), variant]})]
-        with Server([*command, f"engine_threads={threads}"], port=port, log=Path(scratch) / "server.log") as server:
+        with Server([*command, f"threads={threads}"], port=port, log=Path(scratch) / "server.log") as server:
             key = wait_for_key(home)
             warm = json.dumps({"model": "writer", "prompt": "Once", "max_tokens": 4}).encode()
             server.wait_ready("/v1/completions", warm, {"Authorization": f"Bearer {key}"}, timeout_s=120)

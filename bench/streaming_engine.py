@@ -5,12 +5,14 @@ usage: python bench/streaming_engine.py ARTIFACT [--variant torch-fp32] [--threa
 ARTIFACT is what `bench/smollm.py --keep` and `hanlin model import` leave. One JSON object: `same` (20 prompts, streamed side by side,
 are to be transformers' greedy tokens), `decode` (tokens a second of processor time at so many streams), `first` (seconds to the first
 token of 512, idle and beside 8 streams, and these streams' gaps meanwhile), `prefix` (a prompt of 2,000 tokens, and once more with
-another end), `forms` (as `decode`, JSON beside free text). Ends with 1 when a token differs.
+another end), `forms` (as `decode`, JSON beside free text), `guesses` (OpenVINO: tokens a second of processor time, guessed out of the
+prompt and not, of one stream that quotes, summarises, or neither). Ends with 1 when a token differs.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import json
 import statistics
@@ -21,10 +23,13 @@ from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from unittest import mock
 
 import torch
+from tokenizers import Tokenizer
 
 from hanlin.engines.base import StreamingSession, load_variant
+from hanlin.engines.lookup import Lookup
 from hanlin.generation import Constraint, GenerationSettings
 from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.types import JsonObject
@@ -42,6 +47,16 @@ SCHEMA = {
         "tags": {"type": "array", "items": {"type": "string", "maxLength": 12}, "minItems": 3, "maxItems": 6},
         "note": {"type": "string", "minLength": 150, "maxLength": 400},
     },
+}  # fmt: skip
+STORY = (
+    "The city council met on Tuesday to discuss the new bridge over the Mill River. Mayor Anna Clark said that the bridge will cost 12 "
+    "million dollars and will open in May 2027. The old bridge, built in 1931, carries 8,000 cars a day and was closed to trucks last winter after "
+    "engineers found cracks in two of its piers. Council member John Reed asked that cyclists get a lane of their own."
+)
+WISHES = {
+    "summary": f"Summarize the following text in two sentences:\n{STORY}",
+    "quotes": f"List all names of people in this text, and quote the sentence of each:\n{STORY}",
+    "copy": f"Correct the spelling of this text and write it out in full:\n{STORY}", "free": "Write a poem about the sea.",
 }  # fmt: skip
 JSON = {"constraint": Constraint("json_schema", json.dumps(SCHEMA))}
 
@@ -144,6 +159,27 @@ def prefix(session: StreamingSession, long_row: list[int]) -> JsonObject:
     return {"first_s": round(ear.first_s(0), 3), "again_s": round(ear.first_s(1), 3), "cached": ear.cached[1]}
 
 
+def guesses(session: StreamingSession, tokenizer: Tokenizer) -> JsonObject:
+    found: JsonObject = {}
+    for name, wish in WISHES.items():
+        row = tokenizer.encode(f"<|im_start|>user\n{wish}<|im_end|>\n<|im_start|>assistant\n").ids
+        rates, written = [], []
+        for patch in (contextlib.nullcontext(), mock.patch.object(Lookup, "draft", lambda *_: [])):
+            with patch:
+                ear = Ear(session)
+                ear.admit(0, row, GenerationSettings(max_new_tokens=96))
+                while not ear.ids[0]:
+                    ear.turn()
+                begun_s = time.process_time()
+                ear.run()
+                rates.append((len(ear.ids[0]) - 1) / (time.process_time() - begun_s))
+                written.append(ear.ids[0])
+        found[name] = {
+            "guessed": round(rates[0], 1), "plain": round(rates[1], 1), "same": written[0] == written[1], "tokens": len(written[0])
+        }  # fmt: skip
+    return found
+
+
 def main() -> None:
     """Prints one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -167,6 +203,7 @@ def main() -> None:
         "forms": lambda: {
             "free": decode(session, rows, chosen.tokens), "json": decode(session, rows, chosen.tokens, JSON),
         },
+        "guesses": lambda: guesses(session, tokenizer),
     }  # fmt: skip
     told: JsonObject = {"room_tokens": session.room_tokens} | {name: steps[name]() for name in chosen.only}
     print(json.dumps(told))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,8 +24,9 @@ LIKE = [(7 * place) % 40 + 4 for place in range(40)]  # what rows begin with
 class Summing:
     """The likeliest token is the sum of all before it, which it reads from its blocks: a block that is mixed up is seen at once."""
 
-    def __init__(self, size: int = 64) -> None:
+    def __init__(self, size: int = 64, next_token: Callable[[Sequence[int]], int] | None = None) -> None:
         self.size, self.vocabulary = size, VOCABULARY
+        self.following = next_token or following
         self.held = np.full((size, BLOCK_TOKENS), -1)
         self.read: list[int] = []  # tokens of each step
         self.now_s = 0.0  # a step takes a second, and a tenth more for each token
@@ -42,10 +43,12 @@ class Summing:
             for place, token in enumerate(piece.ids, piece.before):
                 self.held[piece.blocks[place // BLOCK_TOKENS], place % BLOCK_TOKENS] = token
             end = piece.before + len(piece.ids)
-            row = self.held[list(piece.blocks)].reshape(-1)[:end]
-            assert (row >= 0).all(), "a token that was never read"
-            scores = np.zeros((1, VOCABULARY), np.float32)
-            scores[0, following(row.tolist())] = np.nan if self.broken in row else 5
+            ends = range(piece.before + 1, end + 1) if piece.is_wanted_whole else range(end, end + 1)
+            scores = np.zeros((len(ends), VOCABULARY), np.float32)
+            for place, each in enumerate(ends):
+                row = self.held[list(piece.blocks)].reshape(-1)[:each]
+                assert (row >= 0).all(), "a token that was never read"
+                scores[place, self.following(row.tolist())] = np.nan if self.broken in row else 5
             found.append(scores)
         return found
 
@@ -227,3 +230,41 @@ def test_a_failed_step_loses_all_rows_and_nothing_else() -> None:
     batch.admit(0, line([5, 6, 7]))
     run(batch, written)
     assert written[0] == expected([5, 6, 7], 20)
+
+
+def circling(ids: Sequence[int]) -> int:
+    """The same eleven tokens over and over, with a slip now and then."""
+    return 40 if len(ids) % 37 == 0 else len(ids) % 11 + 4
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.2])
+def test_guesses_that_come_true_save_turns_and_change_nothing(temperature: float) -> None:
+    asked = GenerationSettings(max_new_tokens=200, temperature=temperature, seed=3, tells=True, likeliest=1)
+    told: list[tuple[list[int], list[object], float, str | None]] = []
+    steps = []
+    for company in (0, 1):
+        model = Summing(next_token=circling)
+        batch = batch_over(model)
+        batch.admit(0, Line(asked, (4, 5, 6), frozenset({STOP}), 200))
+        if company:  # beside others nobody guesses
+            batch.admit(1, Line(GenerationSettings(), (7,), frozenset(), 1000))
+        ids, seen, score, finish = [], [], 0.0, None
+        while finish is None:
+            for delta in batch.turn():
+                if delta.number == 0:
+                    ids, seen, score, finish = [*ids, *delta.ids], [*seen, *delta.seen], score + delta.score, delta.finish
+            batch.pool.check_integrity()
+        told.append((ids, seen, pytest.approx(score), finish))
+        steps.append(len(model.read))
+    assert told[0] == told[1]
+    if not temperature:
+        assert (len(told[0][0]), told[0][3]) == (200, "length")
+        assert steps[0] < 0.6 * steps[1]
+
+
+def test_guesses_that_do_not_come_true_are_given_up_for_a_while() -> None:
+    model = Summing(size=64, next_token=lambda ids: [4, 5, 6][len(ids) % 4] if len(ids) % 4 < 3 else 7 + len(ids) // 4 % 40)
+    batch = batch_over(model)
+    batch.admit(0, Line(GenerationSettings(max_new_tokens=150), (4, 5, 6), frozenset(), 150))
+    run(batch, {})
+    assert 8 <= sum(read > 1 for read in model.read[1:]) < 20

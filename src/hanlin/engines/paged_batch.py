@@ -3,7 +3,7 @@
 A turn writes one token of every row that has been read, and reads a piece of those that have not: a long prompt holds nobody up. A row
 begins when there are blocks for what it holds, and takes more as it grows. When there are none left, the row that began last is set back:
 it keeps its tokens, its draws and its form, gives up its blocks, and is read again before any other begins. The oldest row goes on always,
-and all blocks together hold any single one, so every row ends.
+and all blocks together hold any single one, so every row ends. A row that is alone may write several tokens a turn: see `lookup`.
 
 Source: Yu et al., Orca (2022); pieces: Agrawal et al., Sarathi-Serve (2024); rows that are set back: Kwon et al., PagedAttention (2023).
 """
@@ -14,10 +14,11 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from hanlin.engines.blocks import BLOCK_TOKENS, BlockPool, further_names, num_blocks
+from hanlin.engines.lookup import Lookup
 from hanlin.engines.openvino_paged import Piece
 from hanlin.engines.token_choice import Choice, Line, Scores, choose
 from hanlin.errors import HanlinError
@@ -70,6 +71,7 @@ class _Row:
     age: int | None = None
     name: bytes = b""
     num_known: int = 0
+    lookup: Lookup = field(default_factory=Lookup)
 
     @property
     def num_left(self) -> int:
@@ -151,11 +153,15 @@ class PagedBatch:
             self.clear()
             raise
         for (row, piece), scores in zip(pieces, found, strict=True):
+            if piece.is_wanted_whole:
+                deltas.append(self._write_several(row, piece.ids[1:], scores))
+                continue
             row.done += len(piece.ids)
             self._know(row)
             if row.done == len(row.ids):
                 deltas.append(self._write(row, scores[-1]))
-        self._pace.note(num_written, num_read, self._clock() - begun_s)
+        if not any(piece.is_wanted_whole for _, piece in pieces):
+            self._pace.note(num_written, num_read, self._clock() - begun_s)
         return deltas
 
     def _seat(self) -> list[Delta]:
@@ -210,6 +216,8 @@ class PagedBatch:
         self._grow()
         written = [row for row in self._rows if row.num_left == 1]
         left = self._pace.size(len(written))
+        if len(written) == len(self._rows) == 1:
+            return [(written[0], self._guessed(written[0]))]
         pieces = [(row, Piece(row.ids[-1:], row.done, row.blocks)) for row in written]
         for row in self._rows:
             count = min(left, row.num_left)
@@ -217,6 +225,26 @@ class PagedBatch:
                 pieces.append((row, Piece(row.ids[row.done : row.done + count], row.done, row.blocks)))
                 left -= count
         return pieces
+
+    def _guessed(self, row: _Row) -> Piece:
+        """Its newest token, and what may follow, as far as its blocks and its room reach."""
+        most = min(len(row.blocks) * BLOCK_TOKENS - len(row.ids), row.line.room - len(row.line.written) - 1)
+        guess = row.lookup.draft(row.ids, most)
+        return Piece([row.ids[-1], *guess], row.done, row.blocks, is_wanted_whole=bool(guess))
+
+    def _write_several(self, row: _Row, guess: Sequence[int], scores: Scores) -> Delta:
+        """Tokens as they are written one by one, while they are what was guessed, and one more."""
+        told: Delta | None = None
+        for place, each in enumerate(scores):
+            row.done += 1
+            self._know(row)
+            delta = self._write(row, each)
+            told = delta if told is None else _joined(told, delta)
+            if delta.finish is not None or place == len(guess) or row.ids[-1] != guess[place]:
+                row.lookup.note(place, len(row.ids))
+                break
+        assert told is not None, "a token at least"
+        return told
 
     def _know(self, row: _Row) -> None:
         full = row.done // BLOCK_TOKENS
@@ -257,3 +285,7 @@ def _delta(row: _Row, choice: Choice, finish: FinishReason | None) -> Delta:
 def _age(row: _Row) -> int:
     assert row.age is not None, "a row that has begun"
     return row.age
+
+
+def _joined(first: Delta, then: Delta) -> Delta:
+    return replace(then, ids=first.ids + then.ids, seen=first.seen + then.seen, score=first.score + then.score)

@@ -1,0 +1,42 @@
+"""Guesses of what a row writes next, out of what stands in it already: texts that are summarised or quoted come back word by word.
+
+A guess costs little where a step of three tokens costs hardly more than one of one; it is checked by the network in that step, so nothing
+that is written depends on it. Plain numbers. Source: Saxena, Prompt Lookup Decoding (2023); Leviathan et al., Fast Inference from
+Transformers via Speculative Decoding (2023), of which only the check is taken: a draw that falls on the guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+DRAFT = 2  # tokens; a step with so many more takes 1.45 times as long (SmolLM2-135M, int8, AVX2), with three 1.7, with four 2.7
+_SIZE = 3  # tokens that must have stood there before
+_LEAST = 0.6  # of them must come true on average, or the step is not worth it
+_PAUSE = 32  # tokens without a guess, after guesses that did not come true
+_WEIGHT = 0.15  # of the newest guess in the average
+
+
+class Lookup:
+    """Guesses for one row, whose tokens only grow."""
+
+    def __init__(self) -> None:
+        self._ends: dict[tuple[int, ...], int] = {}  # runs of tokens: where the newest one with something behind it ends
+        self._known = 0  # tokens of which the runs are in it
+        self._true = float(DRAFT)
+        self._again_at = 0
+
+    def draft(self, ids: Sequence[int], most: int) -> list[int]:
+        """What followed when the newest tokens stood there last; at most so many tokens, none where that has not paid lately."""
+        if most <= 0 or len(ids) < self._again_at:
+            return []
+        for end in range(max(_SIZE, self._known), len(ids)):
+            self._ends[tuple(ids[end - _SIZE : end])] = end
+        self._known = len(ids)
+        end = self._ends.get(tuple(ids[-_SIZE:]))
+        return [] if end is None else list(ids[end : end + min(most, DRAFT)])
+
+    def note(self, num_true: int, num_ids: int) -> None:
+        """So many tokens of a guess came true; the row has so many ids now."""
+        self._true += _WEIGHT * (num_true - self._true)
+        if self._true < _LEAST:
+            self._true, self._again_at = 1.0, num_ids + _PAUSE
