@@ -50,8 +50,8 @@ SCHEMA = {
 }  # fmt: skip
 STORY = (
     "The city council met on Tuesday to discuss the new bridge over the Mill River. Mayor Anna Clark said that the bridge will cost 12 "
-    "million dollars and will open in May 2027. The old bridge, built in 1931, carries 8,000 cars a day and was closed to trucks last winter "
-    "after engineers found cracks in two of its piers. Council member John Reed asked that cyclists get a lane of their own."
+    "million dollars and will open in May 2027. The old bridge, built in 1931, carries 8,000 cars a day and was closed to trucks "
+    "last winter after engineers found cracks in two of its piers. Council member John Reed asked that cyclists get a lane of their own."
 )
 WISHES = {
     "summary": f"Summarize the following text in two sentences:\n{STORY}",
