@@ -29,8 +29,8 @@ class Lookup:
         """What followed when the newest tokens stood there last; at most so many tokens, none where that has not paid lately."""
         if most <= 0 or len(ids) < self._again_at:
             return []
-        for end in range(max(_SIZE, self._known), len(ids)):
-            self._ends[tuple(ids[end - _SIZE : end])] = end
+        for place in range(max(_SIZE, self._known), len(ids)):
+            self._ends[tuple(ids[place - _SIZE : place])] = place
         self._known = len(ids)
         end = self._ends.get(tuple(ids[-_SIZE:]))
         return [] if end is None else list(ids[end : end + min(most, DRAFT)])
