@@ -27,8 +27,9 @@ from hanlin.datasets import Split, bundled
 from hanlin.demo.server import free_port
 from hanlin.engines.asking import Questioner
 from hanlin.engines.trained import trained_session
+from hanlin.models import gguf_folder
+from hanlin.models.child import plain_guard
 from hanlin.models.importing import import_folder
-from hanlin.models.smollm import convert_smollm
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.chat import Message, speak
 from hanlin.tasks.encoding import TextEncoder
@@ -146,7 +147,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder, artifact, seconds = chosen.keep or Path(scratch) / "folder", Path(scratch) / "artifact", {}
         for name, step in {
-            "convert": lambda: convert_smollm(bundled.smollm_file(CACHE), folder),
+            "convert": lambda: gguf_folder.unpack(bundled.smollm_file(CACHE), folder, task=TASK, guard=plain_guard),
             "import": lambda: import_folder(folder, artifact, task=TASK, max_length=LENGTH),
         }.items():  # fmt: skip
             began_s = time.perf_counter()

@@ -6,7 +6,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 python3 -m venv "$folder/venv"
 "$folder/venv/bin/pip" install --quiet --disable-pip-version-check "torch==2.13.0" hatchling editables
-"$folder/venv/bin/pip" install --quiet --disable-pip-version-check ".[server,train,keras,silver,postgres,dev]" hatchling editables
+"$folder/venv/bin/pip" install --quiet --disable-pip-version-check ".[server,train,gguf,keras,silver,postgres,dev]" hatchling editables
 {
   echo "# Every package of .venv with its version; renewed by make lock."
   "$folder/venv/bin/pip" freeze --exclude hanlin | grep -v '^hanlin @' | sed 's/+cpu$//; s/ @ file.*//'

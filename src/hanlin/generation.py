@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal, Protocol, cast, get_args
 
 from hanlin.errors import HanlinError, InvalidInput
@@ -212,6 +212,14 @@ class Delta:
     score: float = 0.0
     num_cached: int = 0
     error: HanlinError | None = None
+
+
+def longer(written: Generated, delta: Delta) -> Generated:
+    """What was written, and what a turn wrote behind it."""
+    return replace(
+        written, ids=written.ids + delta.ids, finish=delta.finish or written.finish, score=written.score + delta.score,
+        seen=written.seen + delta.seen, num_cached=delta.num_cached,
+    )  # fmt: skip
 
 
 def _kinds(declared: str) -> tuple[type, ...]:

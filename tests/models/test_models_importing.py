@@ -180,7 +180,7 @@ BAD = {
     "C097 npy": (put("x.npy"), "unsupported_format", "x.npy"),
     "C097 keras": (put("m.keras"), "unsupported_format", "m.keras"),
     "C097 nemo": (put("m.nemo"), "unsupported_format", "m.nemo"),
-    "C101 gguf": (put("m.gguf", b"GGUF\x03\0\0\0" + b"\xff" * 16), "unsupported_format", "m.gguf"),
+    "C101 gguf beside weights": (put("m.gguf", b"GGUF\x03\0\0\0" + b"\xff" * 16), "unsupported_format", "m.gguf"),
     "C086 code": (put("modeling_evil.py"), "unexpected_file", "modeling_evil.py"),
     "C086 pickle in disguise": (put("model.safetensors", b"\x80\x04\x95" + b"\0" * 99), "invalid_model_file", "model.safetensors"),
     "C102 tokenizer": (

@@ -40,7 +40,7 @@ def register(app: typer.Typer) -> None:
 
 def import_(  # noqa: PLR0917  # Typer passes them by name
     name: Annotated[str, typer.Argument(help=say("option.model_name"))],
-    source: Annotated[str, typer.Argument(metavar="DIR|hf:ORG/NAME", help=say("option.model_folder"))],
+    source: Annotated[str, typer.Argument(metavar="DIR|FILE.gguf|hf:ORG/NAME", help=say("option.model_folder"))],
     task: Task = "text-classification",
     rows: Annotated[str | None, typer.Option("--rows", help=say("option.rows"), metavar="DATASET[:N]")] = None,
     label: Annotated[list[str] | None, typer.Option("--label", help=say("option.output_label"))] = None,

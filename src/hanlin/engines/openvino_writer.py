@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from hanlin.engines.paged_batch import MAX_ROWS, Paged, PagedBatch
 from hanlin.engines.paged_reading import PagedReader
 from hanlin.engines.token_choice import Line
 from hanlin.errors import InvalidInput
-from hanlin.generation import Delta, Generated, GenerationSettings
+from hanlin.generation import Delta, Generated, GenerationSettings, longer
 from hanlin.networks.config import read_config
 from hanlin.networks.generation.form import Form
 
@@ -135,7 +134,7 @@ class OpenvinoWriter:
                 if delta.error is not None:
                     self._batch.clear()
                     raise delta.error
-                so_far[delta.number] = _longer(so_far[delta.number], delta)
+                so_far[delta.number] = longer(so_far[delta.number], delta)
                 if delta.finish is not None:
                     found[delta.number] = so_far[delta.number]
         return found
@@ -148,13 +147,6 @@ class OpenvinoWriter:
             raise IndexError("a row that is too long, or an id beyond the vocabulary")
         reader = PagedReader(self._model, self._batch.pool)
         return reader.read(rows, {number: settings[number].likeliest for number in rows}, is_wanted)
-
-
-def _longer(written: Generated, delta: Delta) -> Generated:
-    return replace(
-        written, ids=written.ids + delta.ids, finish=delta.finish or written.finish, score=written.score + delta.score,
-        seen=written.seen + delta.seen, num_cached=delta.num_cached,
-    )  # fmt: skip
 
 
 def load_writer(core: Core, folder: Path, variant: str, files: Sequence[Path], properties: Mapping[str, str]) -> OpenvinoWriter:

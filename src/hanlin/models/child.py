@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -31,22 +31,26 @@ def plain_guard(folder: Path, memory_bytes: int) -> Sequence[str]:
     return ("-m", "hanlin.models.child", str(memory_bytes))
 
 
-def run_child(module: str, arguments: JsonObject, *, file: Path, out: Path, guard: Guard) -> JsonObject:
+def run_child(module: str, arguments: JsonObject, *, file: Path, out: Path, guard: Guard, more_seconds: float = 0.0) -> JsonObject:
     """Run `module` on `file` and write its result to `out`; what it found.
+
+    Args:
+        more_seconds: that it may take, beside `TIMEOUT_S`.
 
     Raises:
         InvalidInput: its own complaint, or `foreign_file_broke` when it ended otherwise or took too long.
     """
     memory = _BASE_BYTES + _COPIES * file.stat().st_size
     words = [sys.executable, *guard(file.parent, memory), module, str(file), json.dumps(arguments)]
+    seconds = TIMEOUT_S + more_seconds
     environment = {name: value for name, value in os.environ.items() if name in _KEPT} | _STILL
     try:
         with out.open("wb") as result:
             done = subprocess.run(
-                words, stdout=result, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=TIMEOUT_S, env=environment, check=False
+                words, stdout=result, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, timeout=seconds, env=environment, check=False
             )  # fmt: skip
     except subprocess.TimeoutExpired as error:
-        raise InvalidInput("foreign_file_broke", file=file.name, problem=f"> {TIMEOUT_S:g} s") from error
+        raise InvalidInput("foreign_file_broke", file=file.name, problem=f"> {seconds:g} s") from error
     told = done.stderr.decode("utf-8", "replace")
     try:
         found = json.loads(told.rstrip("\n").rpartition("\n")[2])
@@ -60,12 +64,15 @@ def run_child(module: str, arguments: JsonObject, *, file: Path, out: Path, guar
     return cast("JsonObject", found)
 
 
-def answer(work: Callable[[Path, JsonObject], tuple[bytes, JsonObject]]) -> int:
-    """The main of a child: `work` on the file and the arguments of the command line."""
+def answer(work: Callable[[Path, JsonObject], tuple[bytes | Iterable[bytes], JsonObject]]) -> int:
+    """The main of a child: `work` on the file and the arguments of the command line. A result in pieces is written as they come."""
     _, file, arguments = sys.argv
     path = Path(file)
     try:
         result, facts = work(path, json.loads(arguments))
+        for piece in (result,) if isinstance(result, bytes) else result:
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
     except HanlinError as error:
         print(error.details[:1000].replace("\n", " "), file=sys.stderr)
         print(json.dumps({"code": error.code, "params": dict(error.params)}), file=sys.stderr)
@@ -73,8 +80,6 @@ def answer(work: Callable[[Path, JsonObject], tuple[bytes, JsonObject]]) -> int:
     except MemoryError:
         print(json.dumps({"code": "foreign_file_broke", "params": {"file": path.name, "problem": "out of memory"}}), file=sys.stderr)
         return 3
-    sys.stdout.buffer.write(result)
-    sys.stdout.buffer.flush()
     print("\n" + json.dumps(facts), file=sys.stderr)
     return 0
 

@@ -16,6 +16,7 @@ from hanlin.models import (
     adapter_folder,
     allowed,
     chat_forms,
+    gguf_folder,
     heads,
     keras_folder,
     label_files,
@@ -81,6 +82,8 @@ def import_folder(
     """
     if is_adapter(source) or base is not None:
         return _import_adapter(source, base, out, task=task, labels=labels)
+    if (packed := gguf_folder.find_model(source)) is not None:
+        return _import_packed(packed, out, task=task, labels=labels, max_length=max_length, guard=guard)
     if (model := keras_folder.find_model(source)) is not None:
         return _import_keras(model, source, out, task=task, labels=labels, guard=guard)
     if (graph := onnx_folder.find_model(source, own_folder.read_spec(source, task=task))) is not None:
@@ -177,6 +180,17 @@ def _import_own(
         shutil.rmtree(out, ignore_errors=True)
         raise
     return Imported(spec, False, size, head)
+
+
+def _import_packed(file: Path, out: Path, *, task: str, labels: Sequence[str] | None, max_length: int | None, guard: Guard) -> Imported:
+    """A GGUF file: unpacked beside `out`, then a folder like any other."""
+    aside = out.with_name(f"{out.name}-unpacked")
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        gguf_folder.unpack(file, aside, task=task, guard=guard)
+        return import_folder(aside, out, task=task, labels=labels, max_length=max_length, guard=guard)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _import_graph(
