@@ -150,3 +150,11 @@ def test_what_the_system_refuses_is_told_without_a_traceback(run, monkeypatch) -
     monkeypatch.setattr("hanlin.app.up", refuse)
     done = run("up", "--home", "/tmp")
     assert (done.status, "'/somewhere': No space left on device" in done.err) == (2, True)
+
+
+def test_ctrl_c_while_the_program_is_loaded_is_quiet() -> None:
+    code = "import sys\nfrom hanlin.__main__ import run\n"
+    code += "class Finder:\n def find_spec(self, name, path=None, target=None): raise KeyboardInterrupt\n"
+    code += "sys.meta_path.insert(0, Finder())\nrun()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, env=ENVIRON)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")

@@ -228,8 +228,8 @@ async def test_a_body_without_a_key_is_not_even_parsed(http) -> None:
             assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthenticated")
 
 
-@pytest.mark.parametrize("moment", ["2099-01-01", "2099-01-01T00:00:00", "soon"])
-async def test_an_expiry_without_a_time_zone_is_refused(http, moment) -> None:
+@pytest.mark.parametrize("moment", ["2099-01-01", "2099-01-01T00:00:00", "soon", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00+14:00"])
+async def test_an_expiry_without_a_time_zone_or_beyond_the_calendar_is_refused(http, moment) -> None:
     async with http.client(http.key("admin")) as client:
         answer = await client.post("/api/v1/keys", json={"name": "k", "scopes": ["read"], "expires_at": moment})
         assert (answer.status_code, answer.json()["error"]["code"]) == (422, "invalid_field")

@@ -73,6 +73,10 @@ REFUSED: list[tuple[ConstraintKind, str, str]] = [
         ),
         "joined",
     ),
+    ("json_schema", '{"type": "integer", "multipleOf": 123456789}', "multipleOf"),
+    ("json_schema", '{"items": {"multipleOf": 0.99991}}', "multipleOf"),
+    ("lark", 'start: %json {"type": "integer", "multipleOf" : 999983}', "multipleOf"),
+    ("lark", "start: A\nA: /.*a.{18}.*/ & ~/.*b.{18}.*/ & /.*c.{17}.*/", "beside & or ~"),
     ("lark", "start: X\nX: " + " & ".join(f"/.*a.{{{number}}}b.*/" for number in range(14)), "&"),
     (
         "lark",

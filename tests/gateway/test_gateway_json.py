@@ -41,7 +41,8 @@ def test_marks_inside_a_text_are_text(mark: str) -> None:
 
 
 def test_an_unfinished_text_is_malformed_and_not_searched_again_and_again() -> None:
-    for body in (b'["' + b"[" * 200_000, b'["' + b'\\"' * 200_000, b'"' + b"," * 200_000):
+    for body in (b'["' + b"[" * 200_000, b'["' + b'\\"' * 200_000, b'"' + b"," * 200_000,
+                 b'{"a": "' + b'\\"' * 300_000 + b"[" * 65, b'"' + b'\\"' * 300_000 + b"," * 40_000 + b"\\"):  # fmt: skip
         with pytest.raises(InvalidInput) as caught:
             parse(body)
         assert caught.value.code in {"malformed_json", "nested_too_deeply", "too_many_values"}

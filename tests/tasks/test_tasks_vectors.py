@@ -1,5 +1,7 @@
 """Embedding and reranking: cutting, normalising, prompts, order; numbers that read back as the same float32."""
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from hanlin.errors import InvalidInput
 from hanlin.tasks import TASKS, Limits, ModelSpec, VectorSettings
 from hanlin.tasks.embedding import json_numbers
 from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.tokenizer import ids_of
 
 EMBEDDING, RERANKING = TASKS.get("embedding"), TASKS.get("reranking")
 PROMPTS = (("query", "ask: "), ("passage", "tell: "))
@@ -178,6 +181,20 @@ def test_a_long_text_is_read_in_windows_beside_its_query():
     with pytest.raises(InvalidInput) as caught:
         RERANKING.encode(request, encoder_of(spec), spec, max_windows=2)
     assert caught.value.code == "too_many_windows"
+
+
+def test_megabytes_of_texts_are_tokenised_by_slices_until_there_are_too_many_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hanlin.tasks.encoding._SLICE_CHARACTERS", 20)
+    spec = replace(vectors_spec(EMBEDDING), max_length=8)
+    texts = ["a b c " * 3, "c", "b a " * 6, "a"]
+    encoder, asked = encoder_of(spec), []
+    monkeypatch.setattr("hanlin.tasks.encoding.ids_of", lambda tokenizer, some: asked.append(len(some)) or ids_of(tokenizer, some))
+    sliced = encoder.plan(texts, "window")
+    assert (sliced.rows, asked) == ([row for text in texts for row in encoder.plan([text], "window").rows], [2, 1, 1, 1, 1, 1, 1])
+    asked.clear()
+    with pytest.raises(InvalidInput) as caught:
+        encoder.plan(texts, "window", max_windows=2)
+    assert (caught.value.code, asked) == ("too_many_windows", [2])
 
 
 @pytest.mark.parametrize("long_text", ["refuse", "truncate", "window"])

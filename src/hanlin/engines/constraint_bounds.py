@@ -1,6 +1,6 @@
 """Forms whose making would take minutes or gigabytes are refused by their text: once begun, llguidance cannot be stopped.
 
-Its fuel counts expressions, and misses two things. Parts of a regular expression that may each be nothing take the square of their number
+Its fuel counts expressions, and misses some things. Parts of a regular expression that may each be nothing take the square of their number
 (8,000 times `.*`: 12 s and 1.1 GB). Whether several expressions have a text in common takes longer with each of them (10 short patterns of
 which all must match one text: 0.13 s, 12: 1.8 s, 16: minutes). Knows no tokenizer.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
 
 from hanlin.generation import ConstraintKind
 from hanlin.types import JsonObject, JsonValue
@@ -22,6 +23,10 @@ MAX_LARK_FUEL = 30_000  # rules that double one another reach thousands of open 
 _OPEN = re.compile(r"[*?{]|\|\)|\(\||\|\||\(\)")
 _IN_LARK = re.compile(r"[&~]")
 _MAX_IN_LARK = 4
+MAX_MULTIPLE = 10_000  # digits without zeros at their ends: a state each; 9,973 takes 0.2 s, 999,983 half a minute
+_MULTIPLE = re.compile(r'"multipleOf"\s*:\s*([^\s,}]+)')
+MAX_COUNTED = 16  # times, of counted parts that & or ~ stand beside: each may double what is to be tried
+_COUNTED = re.compile(r"\{(?:[0-9]*,)?([0-9]*)\}")
 
 
 def check_constraint(kind: ConstraintKind, text: str) -> None:
@@ -31,10 +36,23 @@ def check_constraint(kind: ConstraintKind, text: str) -> None:
         return
     _check_open([text])
     if kind == "lark":
+        for found in _MULTIPLE.findall(text):
+            _check_multiple(found)
+        if _IN_LARK.search(text) and sum(int(count[:9] or 0) for count in _COUNTED.findall(text)) > MAX_COUNTED:
+            raise ValueError(f"parts repeated more than {MAX_COUNTED} times together, beside & or ~")
         if len(_IN_LARK.findall(text)) > _MAX_IN_LARK:
             raise ValueError(f"more than {_MAX_IN_LARK} of & and ~")
         if "%json" in text and len(re.findall("pattern|format", text)) > _MAX_IN_LARK:
             raise ValueError(f"more than {_MAX_IN_LARK} patterns beside %json")
+
+
+def _check_multiple(value: object) -> None:
+    try:
+        digits = Decimal(str(value)).normalize().as_tuple().digits
+    except InvalidOperation:
+        return  # no number: llguidance says so
+    if len(digits) > len(str(MAX_MULTIPLE)) or int("".join(map(str, digits)) or "0") > MAX_MULTIPLE:
+        raise ValueError(f"multipleOf with more than {MAX_MULTIPLE} in its digits")
 
 
 def _check_open(patterns: Iterable[str]) -> None:
@@ -64,6 +82,8 @@ class _Work:
     def of(self, schema: JsonValue) -> tuple[int, int]:
         if not isinstance(schema, dict):
             return 0, 1
+        if "multipleOf" in schema:
+            _check_multiple(schema["multipleOf"])
         own = int("pattern" in schema) + int("format" in schema)
         if isinstance(pattern := schema.get("pattern"), str):
             self.patterns.append(pattern)

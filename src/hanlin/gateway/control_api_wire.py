@@ -5,10 +5,10 @@ Each answer is made from a frozen value of `control/` by its `of`; nothing else 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from hanlin.accounts import Key
 from hanlin.control.values import DatasetView
@@ -152,12 +152,23 @@ class TasksAnswer(Answer):
     tasks: list[TaskAnswer]
 
 
+def _as_utc(moment: datetime) -> datetime:
+    """The moment in UTC, as the database keeps it; within a day of the calendar's ends there may be none."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the moment lies outside of the years 1 to 9999 in UTC") from None
+
+
 class KeyRequest(Sent):
     """A key to make."""
 
     name: str = Field(max_length=80)
     scopes: list[Annotated[str, Field(max_length=40)]] = Field(min_length=1, max_length=8, description="predict, read, write, admin")
-    expires_at: Annotated[AwareDatetime, Field(strict=False, description="a moment with its time zone; none means never")] | None = None
+    expires_at: (
+        Annotated[AwareDatetime, Field(strict=False, description="a moment with its time zone; none means never"), AfterValidator(_as_utc)]
+        | None
+    ) = None
 
 
 class KeyAnswer(Answer):

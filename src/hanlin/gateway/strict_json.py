@@ -122,7 +122,8 @@ def _check_shape(text: str) -> None:
             depth -= 1
 
 
-_STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{},:]', re.DOTALL)  # possessive: no backtracking
+# Possessive: no backtracking. A string without an end goes to the text's end, or each quote in it would be read anew.
+_STRUCTURE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{},:]', re.DOTALL)
 
 
 def _check_unicode(value: JsonValue, index: int | None = None) -> None:

@@ -20,7 +20,7 @@ from hanlin.tasks.text import is_blank
 from hanlin.tasks.token_ids import Item, TokenIds, check_vocabulary
 from hanlin.tasks.token_text import MAX_TRACED_CHARACTERS, Token, text_of, tokens_of
 from hanlin.tasks.tokenizer import encodings_of, frame_of, ids_of, shared_tokenizer
-from hanlin.tasks.windows import Window, check_windows, cut_windows, framed, max_tokens
+from hanlin.tasks.windows import Window, check_windows, cut_windows, framed, max_tokens, num_windows
 from hanlin.types import LongText
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ _T = TypeVar("_T")
 # A text of more characters than this is first judged by its beginning: 1 MB need not be tokenised to learn that it is too long.
 _MIN_PREFIX_CHARACTERS = 4096
 _PREFIX_CHARACTERS_PER_TOKEN = 16
+_SLICE_CHARACTERS = 2**17  # of texts that are tokenised at once: some 50 ms
 _PREFIX_MARGIN_TOKENS = 64  # tokens near the cut may differ from those of the whole text
 
 
@@ -95,7 +96,7 @@ class TextEncoder:
             ("", "") if isinstance(text, TokenIds) else self.prepare(text, index, longest, is_end=is_end)
             for index, text in enumerate(texts)
         ]  # fmt: skip
-        rows = ids_of(self.tokenizer, [text for text, _ in prepared])
+        rows = self._rows([text for text, _ in prepared], max_windows if long_text == "window" else None)
         for index, (_, rest) in enumerate(prepared):
             if isinstance(given := texts[index], TokenIds):
                 rows[index] = self._given(given, index, long_text)
@@ -104,6 +105,23 @@ class TextEncoder:
         if max(map(len, rows), default=0) <= self.max_length:
             return Encoded([self.check_some(row, index) for index, row in enumerate(rows)])
         return self.fit(rows, long_text, longest, max_windows)
+
+    def _rows(self, texts: Sequence[str], max_windows: int | None) -> list[list[int]]:
+        """Token ids of prepared texts, megabytes of them a slice at a time: too many windows are known of long before the end."""
+        if sum(map(len, texts)) <= _SLICE_CHARACTERS:
+            return ids_of(self.tokenizer, [*texts])
+        rows: list[list[int]] = []
+        windows = first = num_characters = 0
+        for last, text in enumerate(texts, 1):
+            num_characters += len(text)
+            if num_characters < _SLICE_CHARACTERS and last < len(texts):
+                continue
+            rows += ids_of(self.tokenizer, [*texts[first:last]])
+            windows += sum(num_windows(len(row) - self.num_special, self._room) for row in rows[first:last])
+            if max_windows is not None and windows > max_windows:
+                raise InvalidInput("too_many_windows", windows=windows, limit=max_windows)
+            first, num_characters = last, 0
+        return rows
 
     def size(self, text: str) -> int:
         """Tokens of a text, special ones included, however long it is. Raises as `encode`."""

@@ -22,7 +22,7 @@ _PLAIN = "\x00-\u024f\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"  # Latin, CJK, kan
 _BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")  # letters and symbols by category, blank to the eye
 
 SPACE = re.compile(r"\s+")
-LOOSE_JOINER = re.compile(f"(?:^|(?<=[{_PLAIN}]))[{JOINERS}]+|[{JOINERS}]+(?=[{_PLAIN}]|$)")
+LOOSE_JOINER = re.compile(f"(?:^|(?<=[{_PLAIN}]))[{JOINERS}]+|(?<![{JOINERS}])[{JOINERS}]++(?=[{_PLAIN}]|$)")
 TAG = re.compile(r"</?[A-Za-z!?][^<>]*>")
 _HIDDEN_BLOCK = re.compile(r"<(?:!--|(?:script|style)\b[^<>]*>)", re.IGNORECASE)
 _LONG_NUMBER = re.compile(r"&#([0-9]{20,});?")
