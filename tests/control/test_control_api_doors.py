@@ -10,6 +10,7 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.responses import PlainTextResponse
 
+from hanlin.control.stored_responses import StoredResponses
 from hanlin.gateway.app import create_app
 from hanlin.gateway.control_api import create_control_router
 from hanlin.gateway.dataplane import Dataplane
@@ -18,6 +19,7 @@ DIGEST = "a" * 64
 EXAMPLES = {
     "name": "mood", "number": "1", "alias": "production", "picture": "confusion", "job_id": "job_x", "sha256": DIGEST, "endpoint": "live",
     "key_id": "key_x", "deployment_id": "dep-x", "file_id": "file-x", "batch_id": "batch_x", "fine_tuning_job_id": "ftjob-x",
+    "response_id": "resp_x",
 }  # fmt: skip
 BODIES = {
     "/api/v1/jobs": {"kind": "evaluate", "config": {"model": "mood"}},
@@ -30,6 +32,7 @@ BODIES = {
     "/v1/fine_tuning/jobs": {"model": "lstm", "training_file": "file-x"},
     "/v1/batches": {"input_file_id": "file-x", "endpoint": "/v1/embeddings", "completion_window": "24h"},
 }
+RESPONSES = "/v1/responses/"
 NAMES_NOTHING = {f"/api/v1/{name}" for name in ("datasets", "tasks", "keys", "models", "endpoints", "deployments", "jobs")}
 NAMES_NOTHING |= {"/v1/files", "/v1/batches", "/v1/fine_tuning/jobs"}
 
@@ -57,7 +60,7 @@ def test_there_are_routes_and_each_declares_its_scope(platform) -> None:
     for method, path, route in found:
         assert isinstance(route, APIRoute), path
         scope = (route.openapi_extra or {}).get("x-scope")
-        assert scope in {"read", "write", "admin"}, f"{method} {path} declares no scope"
+        assert scope in ({"predict"} if path.startswith(RESPONSES) else {"read", "write", "admin"}), f"{method} {path} declares no scope"
 
 
 async def test_no_route_answers_without_a_key(http, platform) -> None:
@@ -79,9 +82,13 @@ async def test_a_bad_key_is_refused_with_the_same_words(http, header) -> None:
 
 
 async def test_a_scope_is_needed(http, platform) -> None:
-    key = http.key("predict")
-    async with http.client(key) as client:
+    predicts, reads = http.key("predict"), http.key("read")
+    async with http.client(predicts) as client:
         for method, path, _ in routes(platform):
+            if path.startswith(RESPONSES):  # who may ask may see what was answered
+                client.headers["authorization"] = f"Bearer {reads}"
+            else:
+                client.headers["authorization"] = f"Bearer {predicts}"
             answer = await client.request(method, fill(path), json=BODIES.get(path))
             assert answer.status_code == 403, f"{method} {path}"
 
@@ -102,6 +109,8 @@ async def test_another_teams_things_look_like_nothing(http, platform, make_versi
         platform, owner, model="lstm", training_file=rows.id, validation_file=None, suffix="", seed=1, hyperparameters={}, metadata={}
     )
     theirs = {"job_id": job.id, "deployment_id": endpoint.id, "key_id": key.id, "file_id": file.id, "batch_id": batches.batch_id(batch)}
+    StoredResponses(platform).keep(owner, {"id": "resp_1"}, [], [])
+    theirs["response_id"] = "resp_1"
     theirs["fine_tuning_job_id"] = fine_tuning.tuning_id(tuning)
     theirs["sha256"] = platform.registry.get_model(owner.team_id, "mood").versions[0].manifest.find("model.safetensors").sha256
     stranger = http.key(team="other")
