@@ -190,11 +190,11 @@ def test_megabytes_of_texts_are_tokenised_by_slices_until_there_are_too_many_win
     encoder, asked = encoder_of(spec), []
     monkeypatch.setattr("hanlin.tasks.encoding.ids_of", lambda tokenizer, some: asked.append(len(some)) or ids_of(tokenizer, some))
     sliced = encoder.plan(texts, "window")
-    assert (sliced.rows, asked) == ([row for text in texts for row in encoder.plan([text], "window").rows], [2, 1, 1, 1, 1, 1, 1])
+    assert (sliced.rows, asked) == ([row for text in texts for row in encoder.plan([text], "window").rows], [3, 1, 1, 1, 1, 1])
     asked.clear()
     with pytest.raises(InvalidInput) as caught:
         encoder.plan(texts, "window", max_windows=2)
-    assert (caught.value.code, asked) == ("too_many_windows", [2])
+    assert (caught.value.code, asked) == ("too_many_windows", [3])
 
 
 @pytest.mark.parametrize("long_text", ["refuse", "truncate", "window"])
