@@ -53,6 +53,19 @@ def test_a_talk_goes_on_from_any_of_its_turns(platform, owner) -> None:
         with pytest.raises(NotFound):
             names(platform, owner, name)
     assert stored_responses.get_response(platform, owner, "three").items == ({"id": "msg_three"},)
+    with pytest.raises(NotFound):  # before the database is asked: PostgreSQL takes no such text
+        StoredResponses(replace(platform, database=None)).talk(owner, "\x00")  # type: ignore[arg-type]
+
+
+def test_a_talk_longer_than_a_body_is_not_gone_on_with(platform, owner) -> None:
+    keep(platform, owner, "one", text="x" * 600)
+    keep(platform, owner, "two", "one", text="x" * 600)
+    small = StoredResponses(with_settings(platform, max_body_bytes=1024))
+    assert [turn.id for turn in small.talk(owner, "one")] == ["one"]
+    with pytest.raises(InvalidInput) as refused:
+        small.talk(owner, "two")
+    assert refused.value.code == "talk_too_large"
+    assert refused.value.params["size_bytes"] > 1200
 
 
 def test_responses_are_private_to_their_team_and_go_with_it(platform, owner, stranger) -> None:
@@ -76,6 +89,8 @@ def test_responses_are_private_to_their_team_and_go_with_it(platform, owner, str
         session.execute(delete(TeamRow).where(TeamRow.team_id == stranger.team_id))
     with platform.database.read() as session:
         assert session.scalars(select(ResponseRow.id)).all() == ["mine"]
+    with pytest.raises(NotFound):  # an error of ours, of which the answer survives
+        keep(platform, stranger, "late")
 
 
 def test_each_turn_renews_a_talk_and_old_ones_are_swept(platform, owner) -> None:
@@ -158,6 +173,7 @@ def test_what_is_stored_is_masked_and_what_is_told_is_not(platform, owner, setti
         again, second = await answered(dataplane, owner, previous_response_id=told["id"], instructions="new")
         said = [(message["role"], message["content"]) for message in again.inputs["messages"]]  # type: ignore[index, call-overload]
         assert said == [("system", "new"), ("user", "call ***"), ("assistant", "done ***"), ("user", "call 555")]
+        assert second["metadata"] is stored_responses.get_response(platform, owner, str(second["id"])).answer["metadata"] is None
         _, unstored = await answered(dataplane, owner, previous_response_id=second["id"], store=False)
         assert (unstored["store"], unstored["previous_response_id"]) == (False, second["id"])
         with platform.database.read() as session:

@@ -54,6 +54,11 @@ REFUSED: list[tuple[ConstraintKind, str, str]] = [
     ("json_schema", "{", "JSON"),
     ("json_schema", "[" * 100_000, "JSON"),
     ("json_schema", '{"items": ' * 150 + "{}" + "}" * 150, "nested"),
+    (
+        "json_schema",
+        json.dumps({"$ref": "#/$defs/a0", "$defs": {f"a{n}": {"items": {"$ref": f"#/$defs/a{n + 1}"}} for n in range(300)} | {"a300": {}}}),
+        "nested",
+    ),
     ("json_schema", '{"const": "\\ud800"}', "surrogate"),
     ("json_schema", '{"const": "\ud800"}', "surrogate"),
     ("regex", "a\ud800", "surrogate"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from hanlin.engines.openvino_paged import Piece
 from hanlin.engines.paged_batch import ALONE, PagedBatch
 from hanlin.engines.token_choice import Line
 from hanlin.generation import Delta, GenerationSettings
+from hanlin.networks.generation.form import Form
 from hanlin.networks.generation.pace import LIMIT
 
 VOCABULARY = 50
@@ -209,9 +211,12 @@ def test_one_row_fails_alone() -> None:
     batch.admit(1, line([5, 11], 4))
     batch.admit(2, line([5, VOCABULARY], 4))
     batch.admit(3, line([5], 0))
+    form: Future[Form] = Future()
+    form.set_exception(RecursionError("of whoever made it"))
+    batch.admit(4, line([5, 6], 4), form)
     ends = run(batch, written)
     assert written[0][:2] == expected([5, 6], 2)
-    for number in (1, 2):
+    for number in (1, 2, 4):
         assert (ends[number].finish, getattr(ends[number].error, "code", "")) == ("cancelled", "engine_step_failed")
     assert (ends[3].finish, ends[3].ids) == ("length", ())
     batch.pool.check_integrity()

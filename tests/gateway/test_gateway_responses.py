@@ -84,6 +84,13 @@ def test_a_wrong_response_is_refused_by_name(more: dict, code: str) -> None:
     assert refused.value.code == code
 
 
+def test_of_wrong_input_it_is_said_what_it_is() -> None:
+    for value, words in (({}, "object"), (None, "null"), (0, "number"), ([], "no messages")):
+        with pytest.raises(InvalidInput) as refused:
+            respond(input=value)
+        assert words in str(refused.value)
+
+
 def test_tools_of_responses() -> None:
     items = [
         {"role": "user", "content": "Where?"},

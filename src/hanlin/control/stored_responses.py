@@ -14,6 +14,7 @@ from typing import cast
 import msgspec
 from sqlalchemy import Select, func, literal, select, update
 from sqlalchemy import delete as delete_rows
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from hanlin.control.platform import Platform
@@ -52,26 +53,37 @@ class StoredResponses:
         return settings.response_ttl_s > 0
 
     def talk(self, principal: Principal, response_id: str) -> list[StoredResponse]:
-        """The turns of a talk up to a response, oldest first. Raises NotFound, for one of which a turn is gone too."""
+        """The turns of a talk up to a response, oldest first.
+
+        Raises:
+            NotFound: for one of which a turn is gone too.
+            InvalidInput: `talk_too_large`, before any of it is read: as much as a body may hold.
+        """
         principal.require("predict")
-        team_id, now = principal.team_id, utc_now()
+        if "\x00" in response_id:  # PostgreSQL takes none in a text
+            raise _missing(response_id)
+        team_id, now, limit = principal.team_id, utc_now(), self._platform.settings.max_body_bytes
         is_here = (ResponseRow.team_id == team_id, ResponseRow.expires_at >= now)
         named = ResponseRow.id == response_id[:100]
-        last = select(ResponseRow.id, ResponseRow.previous_id, literal(0).label("turn")).where(named, *is_here)
-        turns = last.cte("turns", recursive=True)
-        before = select(ResponseRow.id, ResponseRow.previous_id, turns.c.turn + 1).where(
-            ResponseRow.id == turns.c.previous_id, turns.c.turn < MAX_TURNS, *is_here
-        )
+        of_turn = (ResponseRow.id, ResponseRow.previous_id, ResponseRow.size_bytes)
+        turns = select(*of_turn, literal(0).label("turn")).where(named, *is_here).cte("turns", recursive=True)
+        before = select(*of_turn, turns.c.turn + 1).where(ResponseRow.id == turns.c.previous_id, turns.c.turn < MAX_TURNS, *is_here)
         turns = turns.union_all(before)
         query = select(ResponseRow).join(turns, ResponseRow.id == turns.c.id).order_by(turns.c.turn.desc())
         with self._platform.database.read() as session:
+            size_bytes = session.scalar(select(func.coalesce(func.sum(turns.c.size_bytes), 0))) or 0
+            if size_bytes > limit:
+                raise InvalidInput("talk_too_large", size_bytes=int(size_bytes), limit=limit)
             found = [_value(row) for row in session.scalars(query)]
-        if not found or found[0].previous_id is not None or "\x00" in response_id:
+        if not found or found[0].previous_id is not None:
             raise _missing(response_id)
         return found
 
     def keep(self, principal: Principal, answer: JsonObject, items: Sequence[JsonObject], turns: Sequence[str]) -> None:
-        """Store a response behind the `turns` of its talk, oldest first, whose time begins anew. Raises NotReady."""
+        """Store a response behind the `turns` of its talk, oldest first, whose time begins anew.
+
+        Raises NotReady; NotFound when the team is gone.
+        """
         settings, now = self._platform.settings, utc_now()
         expires_at = now + timedelta(seconds=settings.response_ttl_s)
         row = ResponseRow(
@@ -80,10 +92,13 @@ class StoredResponses:
         )  # fmt: skip
         with self._platform.database.write() as session:
             session.add(row)
+            try:
+                session.flush()
+            except IntegrityError as error:
+                raise NotFound("not_found", kind="team", name=principal.team_id) from error
             if turns:
                 mine = (ResponseRow.team_id == principal.team_id, ResponseRow.id.in_(turns))
                 session.execute(update(ResponseRow).where(*mine).values(expires_at=expires_at))
-            session.flush()
             _drop_oldest(session, principal.team_id, settings.max_responses, settings.max_responses_bytes)
 
 

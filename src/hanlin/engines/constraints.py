@@ -111,6 +111,8 @@ def _compile(library: Any, tokenizer: Any, constraint: Constraint) -> _Made:
         matcher = library.LLMatcher(tokenizer, grammar, log_level=0, limits=limits)
     except ValueError as error:
         raise refused("it cannot be read", details=str(error)) from error
+    except (RecursionError, OverflowError) as error:
+        raise refused("it is nested too deeply, or its numbers are too large", details=str(error)) from error
     if not matcher.is_error():
         matcher.compute_bitmask()  # forms of which there is none, or that take too much work, show here
     if matcher.is_error():

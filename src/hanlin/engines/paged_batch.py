@@ -180,7 +180,7 @@ class PagedBatch:
         """Whether it has begun, or ended before; False: there are not blocks enough."""
         try:
             row.line.form = row.form.result() if row.form is not None else None
-        except HanlinError as error:
+        except Exception as error:  # whatever the making of it met: the other rows go on
             self._told.append(self._error(row.number, error))
             return True
         known = self.pool.find(row.ids) if row.shares else []

@@ -147,11 +147,11 @@ class Responses(Protocol):
         ...
 
     def talk(self, principal: Principal, response_id: str) -> Sequence[Turn]:
-        """The turns of the caller's team up to a response, oldest first. Raises NotFound."""
+        """The turns of the caller's team up to a response, oldest first. Raises NotFound; InvalidInput for more than a body may hold."""
         ...
 
     def keep(self, principal: Principal, answer: JsonObject, items: Sequence[JsonObject], turns: Sequence[str]) -> None:
-        """Returns once the answer is stored behind those turns. Raises NotReady."""
+        """Returns once the answer is stored behind those turns. Raises NotReady; NotFound when the team is gone."""
         ...
 
 

@@ -24,8 +24,10 @@ def read_items(value: JsonValue, seen: list[str]) -> list[JsonObject]:
     """What was sent as `input`: a text is the user's. What is ignored is added to `seen`. Raises InvalidInput (`invalid_messages`)."""
     if isinstance(value, str):
         return [_message({"role": "user", "content": value}, "input", seen)]
-    if not isinstance(value, list) or not value:
-        raise wrong_message(f"input is {json_type(value)}, not a text or a list of items" if not value else "no messages")
+    if not isinstance(value, list):
+        raise wrong_message(f"input is {json_type(value)}, not a text or a list of items")
+    if not value:
+        raise wrong_message("no messages")
     return [_item(item, f"input {place}", seen) for place, item in enumerate(value)]
 
 

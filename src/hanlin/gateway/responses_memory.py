@@ -71,8 +71,12 @@ class TalkMemory:
         hidden = dataplane.hidden(principal, self._answer.model, texts)
         seen = [with_text(item, text) for item, text in zip(every, hidden, strict=False)]
         mine, rest = len(self._items), hidden[len(every) :]
-        told = told | {"output": cast("list[JsonValue]", seen[mine:]), "metadata": dict(zip(names, rest[1:], strict=True))}
-        return seen[:mine], told | ({"instructions": rest[0]} if self._instructions else {})
+        masked: JsonObject = {"output": cast("list[JsonValue]", seen[mine:])}
+        if told["metadata"] is not None:
+            masked["metadata"] = dict(zip(names, rest[1:], strict=True))
+        if self._instructions:
+            masked["instructions"] = rest[0]
+        return seen[:mine], told | masked
 
 
 def messages(instructions: str, items: Sequence[JsonObject]) -> list[JsonValue]:
