@@ -20,6 +20,7 @@ from hanlin.generation import Constraint
 
 VALUES: list[Any] = [
     None, True, False, 0, 1, 2.5, -3, "", "a", "ab", "abc", "b", [], [1], [1, 1], ["a", 1], {}, {"a": 1}, {"b": "x"}, {"a": "a", "b": 1},
+    {"1": 1},
 ]  # fmt: skip
 
 
@@ -63,6 +64,7 @@ KEPT: list[tuple[dict[str, Any], list[Any], list[Any]]] = [
     ({"type": "array", "uniqueItems": True}, [[], [1], ["a", 1], [1, True, "1", [1], {"a": 1}], [[1, 2], [2, 1]]], []),
     ({"propertyNames": {"maxLength": 1}}, [{}, {"a": 1}, 1], []),
     ({"propertyNames": {"enum": ["a", "b"]}, "type": "object"}, [{"a": 1}, {"b": "x"}], []),
+    ({"propertyNames": {"enum": ["a", 1]}, "type": "object"}, [{"a": 1}, {}], []),
     ({"type": "object", "minProperties": 1, "properties": {"a": {}, "b": {}}}, [{"a": 1}, {"b": "x"}, {"c": 1}], []),
     ({**closed([], a={}, b={}, c={}), "maxProperties": 2}, [{}, {"a": 1, "c": 1}], []),
     ({"allOf": [{"properties": {"a": {}}}], "type": "object", "unevaluatedProperties": {"type": "string"}}, [{"a": 1}, {"b": "x"}], []),
@@ -110,6 +112,31 @@ def test_cases_are_bounded() -> None:
         if len(json.dumps(schema)) > 100_000:
             break
     with pytest.raises(ValueError, match=r"nested|cases"):
+        plainer(json.dumps(schema))
+
+
+def _levels(num: int, last: dict[str, Any]) -> dict[str, Any]:
+    """Levels of which each names the next one sixty times."""
+    levels: dict[str, Any] = {f"l{level}": {"allOf": [{"$ref": f"#/$defs/l{level + 1}"}] * 60} for level in range(num)}
+    return {**levels, f"l{num}": last}
+
+
+# Without bounds each of these takes minutes, or all memory there is.
+ENDLESS: list[dict[str, Any]] = [
+    {"type": "array", "contains": {"type": "null"}, "minContains": 1_000_000},
+    {"not": {"$ref": "#/$defs/l0"}, "$defs": _levels(5, {"type": "null", "minimum": 1})},
+    {"unevaluatedProperties": False, "$ref": "#/$defs/l0", "$defs": _levels(4, {"properties": {"a": True}})},
+    {"not": {"allOf": [{"$ref": "#/$defs/n"}] * 5000}, "$defs": {"n": {"not": {"enum": ["a" * 10_000]}}}},
+    {"oneOf": [{}] * 40_000},
+    {"oneOf": [{"const": number} for number in range(4000)]},
+    {"oneOf": [{"required": ["k", "n"], "type": "object", "properties": {"k": {"$ref": "#/$defs/long"}, "n": {"const": number}}}
+               for number in range(600)], "$defs": {"long": {"enum": [*range(9000)]}}},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("schema", ENDLESS)
+def test_schemas_of_few_bytes_are_no_endless_work(schema: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"minContains|spelt out|oneOf"):
         plainer(json.dumps(schema))
 
 

@@ -13,6 +13,7 @@ from hanlin.engines.schema_rewriting import Rewriting
 from hanlin.types import JsonObject, JsonValue
 
 MAX_DEPTH = 100
+MAX_TEXT = 2_000_000  # characters of what comes out: what is named once may be spelt out in many cases
 _COUNTS = frozenset({
     "minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "minContains", "maxContains",
 })  # fmt: skip
@@ -35,9 +36,19 @@ def plainer(text: str) -> str:
     root = _newer(schema, is_old=is_old(schema))
     assert isinstance(root, dict)
     try:
-        return json.dumps(Rewriting(root).whole(), ensure_ascii=False)
+        return _text(Rewriting(root).whole())
     except RecursionError as error:
         raise RefusedSchema("schema", "#", "it is nested too deeply once all cases are spelt out") from error
+
+
+def _text(schema: JsonObject) -> str:
+    parts, size = list[str](), 0
+    for part in json.JSONEncoder(ensure_ascii=False).iterencode(schema):
+        size += len(part)
+        if size > MAX_TEXT:
+            raise RefusedSchema("schema", "#", f"more than {MAX_TEXT} characters once all cases are spelt out")
+        parts.append(part)
+    return "".join(parts)
 
 
 def _depth(schema: JsonObject) -> int:

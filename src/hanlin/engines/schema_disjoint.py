@@ -20,12 +20,13 @@ def is_disjoint(one: JsonValue, other: JsonValue, rewriting: Rewriting, beside: 
         return True
     if not isinstance(one, dict) or not isinstance(other, dict) or depth > _MAX_DEPTH:
         return False
+    rewriting.compare(1 + (_size(one) + _size(other) + _size(beside or {})) // 4)
     types = _types(one) & _types(other)
     if beside is not None:
         types &= _types(beside)
     if not types:
         return True
-    if _values(one) is not None and _values(other) is not None and not set(_values(one) or ()) & set(_values(other) or ()):
+    if _raw(one) is not None and _raw(other) is not None and _texts(one, rewriting).isdisjoint(_texts(other, rewriting)):
         return True
     if types == {"number"} and _bounds(one, other):
         return True
@@ -55,9 +56,16 @@ def _raw(schema: JsonObject) -> list[JsonValue] | None:
     return schema["enum"] if isinstance(schema.get("enum"), list) else None  # type: ignore[return-value]
 
 
-def _values(schema: JsonObject) -> list[str] | None:
-    found = _raw(schema)
-    return None if found is None else [text_of(each) for each in found]
+def _texts(schema: JsonObject, rewriting: Rewriting) -> frozenset[str]:
+    if id(schema) not in rewriting.texts:
+        rewriting.texts[id(schema)] = schema, frozenset(map(text_of, _raw(schema) or ()))
+    return rewriting.texts[id(schema)][1]
+
+
+def _size(schema: JsonObject) -> int:
+    """What is gone through when it is compared."""
+    lists = (schema.get(key) for key in ("type", "enum", "required"))
+    return sum(len(each) for each in lists if isinstance(each, list))
 
 
 def _bounds(one: JsonObject, other: JsonObject) -> bool:

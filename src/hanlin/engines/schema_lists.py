@@ -62,6 +62,8 @@ def cases(schema: JsonObject, path: str) -> list[tuple[JsonValue, str]]:
         return [(_counted(wanted, least, _whole(most, 0), where), where)]
     if least == 0 or wanted is True or wanted == {}:
         return [({"minItems": least}, where)]
+    if least > MAX_PLACES:
+        raise RefusedSchema("minContains", path, f"more than {MAX_PLACES}")
     longest = schema.get("maxItems")
     places = max(least, min(MAX_PLACES, int(longest) if isinstance(longest, int | float) else MAX_PLACES))
     chosen = list(combinations(range(places), least))

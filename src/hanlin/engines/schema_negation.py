@@ -30,13 +30,19 @@ class Negation:
 
     def __init__(self, resolve: Resolve) -> None:
         self._resolve = resolve
+        self._known: dict[int, tuple[JsonObject, JsonValue]] = {}
 
     def of(self, schema: JsonValue, path: str, depth: int = 0) -> JsonValue:
-        """Raises RefusedSchema, naming the keyword that cannot be turned round."""
+        """Raises RefusedSchema, naming the keyword that cannot be turned round. Each schema is turned once, however often it is named."""
         if not isinstance(schema, dict):
             return schema is False
         if depth > 12:
             raise RefusedSchema("$ref", path, "what must not be is nested too deeply")
+        if id(schema) not in self._known:
+            self._known[id(schema)] = schema, self._turned(schema, path, depth)
+        return self._known[id(schema)][1]
+
+    def _turned(self, schema: JsonObject, path: str, depth: int) -> JsonValue:
         found: list[JsonValue] = []
         for key, value in schema.items():
             found += self._keyword(key, value, schema, path, depth)

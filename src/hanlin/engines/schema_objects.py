@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from hanlin.engines.schema_negation import text_of
 from hanlin.engines.schema_patterns import plain_patterns
 from hanlin.engines.schema_places import RefusedSchema
 from hanlin.types import JsonObject, JsonValue
@@ -41,11 +42,19 @@ def kept(found: JsonObject, schema: JsonObject, rewriting: Rewriting, path: str)
         found["properties"] = {name: rewriting.schema(each, f"{path}/properties/{name}") for name, each in named.items()}
     if patterns:
         found["patternProperties"] = _merged(
-            {plain_patterns(name)[0]: rewriting.schema(each, f"{path}/patternProperties/{name}") for name, each in patterns.items()}
+            {_plain(name, path): rewriting.schema(each, f"{path}/patternProperties/{name}") for name, each in patterns.items()}
         )
     if others is not None:
         found["additionalProperties"] = rewriting.schema(others, f"{path}/additionalProperties")
     return _counted(found, path)
+
+
+def _plain(pattern: str, path: str) -> str:
+    """Names that a look-ahead leaves out are judged by other schemas, which patterns beside it cannot say."""
+    found, *more = plain_patterns(pattern)
+    if more:
+        raise RefusedSchema("patternProperties", path, "look-ahead cannot be followed in names")
+    return found
 
 
 def cases(schema: JsonObject, path: str) -> list[tuple[JsonValue, str]]:
@@ -64,7 +73,8 @@ def _counted(found: JsonObject, path: str) -> list[JsonValue]:
     """Cases by which of the named properties are there, where their number is bounded; the bounds are taken out of `found`."""
     least, most = found.get("minProperties", 0), found.get("maxProperties")
     named, needed = _dict(found, "properties"), _strings(found, "required")
-    free = [name for name, each in named.items() if name not in needed and each is not False]
+    wanted = set(needed)
+    free = [name for name, each in named.items() if name not in wanted and each is not False]
     if not isinstance(least, int) or not (most is None or isinstance(most, int)):
         raise RefusedSchema("minProperties", path, "no whole number")
     if most is None and least <= len(needed):
@@ -98,14 +108,10 @@ def _one_at_least(free: Sequence[str], bounds: JsonObject, *, is_open: bool) -> 
 
 def _merged(patterns: JsonObject) -> JsonObject:
     """Patterns whose properties are alike become one: only those that have no name in common can be followed."""
-    groups: list[tuple[list[str], JsonValue]] = []
+    groups: dict[str, tuple[list[str], JsonValue]] = {}
     for pattern, each in patterns.items():
-        group = next((group for group in groups if group[1] == each), None)
-        if group is None:
-            groups.append(([pattern], each))
-        else:
-            group[0].append(pattern)
-    return {names[0] if len(names) == 1 else "|".join(f"({name})" for name in names): each for names, each in groups}
+        groups.setdefault(text_of(each), ([], each))[0].append(pattern)
+    return {names[0] if len(names) == 1 else "|".join(f"({name})" for name in names): each for names, each in groups.values()}
 
 
 def _by_names(schema: JsonObject, rewriting: Rewriting, path: str) -> JsonObject:
@@ -122,7 +128,11 @@ def _by_names(schema: JsonObject, rewriting: Rewriting, path: str) -> JsonObject
         raise RefusedSchema("propertyNames", path, "beside patternProperties")
     values = [asked["const"]] if "const" in asked else asked.get("enum")
     if isinstance(values, list):
-        allowed = [str(each) for each in values]
+        if unknown := asked.keys() - {"const" if "const" in asked else "enum"} - _OF_A_NAME:
+            raise RefusedSchema("propertyNames", path, f"{min(unknown)} beside its values")
+        if asked.get("type", "string") != "string":
+            raise RefusedSchema("propertyNames", path, "names are texts")
+        allowed = dict.fromkeys(each for each in values if isinstance(each, str))
         more: JsonObject = {name: others for name in allowed if name not in named}
         kept = {name: each if name in allowed else False for name, each in named.items()}
         return {**left, "properties": {**kept, **more}, "additionalProperties": False}
@@ -182,6 +192,7 @@ def _names_of(schema: JsonValue, rewriting: Rewriting, path: str, depth: int) ->
     ):
         raise RefusedSchema("unevaluatedProperties", path, f"beside {keyword if depth <= 10 else '$ref'}")
     names, patterns = set(_dict(schema, "properties")), set(_dict(schema, "patternProperties"))
+    rewriting.count(path, 1 + len(names) + len(patterns))
     inner = schema.get("allOf")
     inside = list(inner) if isinstance(inner, list) else []
     if schema.keys() & {"$ref", "$dynamicRef", "$recursiveRef"}:
@@ -190,7 +201,8 @@ def _names_of(schema: JsonValue, rewriting: Rewriting, path: str, depth: int) ->
         more, further = _names_of(each, rewriting, path, depth + 1)
         if more is None:
             return None, set()
-        names, patterns = names | more, patterns | further
+        names |= more
+        patterns |= further
     return names, patterns
 
 

@@ -28,7 +28,7 @@ def plain_patterns(pattern: str) -> list[str]:
             continue
         is_whole = inner.endswith("$")
         texts = literals_of(f"^({inner.removesuffix('$').removesuffix('.*')})")
-        if texts is None or (is_whole and inner.endswith(".*$")):
+        if texts is None or (is_whole and (inner.endswith(".*$") or "|" in inner)):  # of `a|b$`, only b is meant whole
             return [pattern]
         found.append(none_of(texts, as_beginnings=not is_whole))
     return found

@@ -12,6 +12,7 @@ to both is none. Names are looked up, so that nothing depends on where in the te
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from hanlin.engines import schema_lists, schema_objects
 from hanlin.engines.schema_disjoint import is_disjoint
@@ -22,6 +23,7 @@ from hanlin.engines.schema_places import MAX_CHAIN, References, RefusedSchema
 from hanlin.types import JsonObject, JsonValue
 
 MAX_NODES = 20_000  # schemas that are said anew; a second of Python
+MAX_COMPARED = 100_000  # schemas, and what they list, that are compared two by two: a second or so
 MAX_CASES = 12  # choices of which each says that it is none of the others
 _KEPT = (
     "type", "enum", "const", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "minLength", "maxLength",
@@ -39,7 +41,8 @@ class Rewriting:
         self._negation = Negation(self.named)
         self._names: dict[int, str] = {}
         self._todo: list[tuple[str, JsonValue, str]] = []
-        self._num_nodes = 0
+        self._num_nodes, self._num_compared = 0, 0
+        self.texts: dict[int, tuple[JsonObject, frozenset[str]]] = {}  # of `schema_disjoint`
 
     def whole(self) -> JsonObject:
         """The schema said anew. Raises RefusedSchema."""
@@ -58,9 +61,7 @@ class Rewriting:
             return schema
         if not isinstance(schema, dict):
             raise RefusedSchema("schema", path, "neither an object nor true or false")
-        self._num_nodes += 1
-        if self._num_nodes > MAX_NODES:
-            raise RefusedSchema("schema", path, f"more than {MAX_NODES} schemas once all cases are spelt out")
+        self.count(path)
         if unknown := [key for key in _UNKNOWN if key in schema]:
             raise RefusedSchema(unknown[0], path, "no keyword of JSON Schema")
         origin, joined = schema, list[JsonValue]()
@@ -76,11 +77,24 @@ class Rewriting:
         joined += [self.schema(each, where) for each, where in cases]
         return self._joined(found, origin, joined, path)
 
+    def count(self, path: str, num: int = 1) -> None:
+        """So many schemas more are gone through. Raises RefusedSchema after too many."""
+        self._num_nodes += num
+        if self._num_nodes > MAX_NODES:
+            raise RefusedSchema("schema", path, f"more than {MAX_NODES} schemas once all cases are spelt out")
+
+    def compare(self, num: int) -> None:
+        """So much more is compared. Raises RefusedSchema after too much."""
+        self._num_compared += num
+        if self._num_compared > MAX_COMPARED:
+            raise RefusedSchema("oneOf", "", "too much to compare")
+
     def named(self, schema: JsonObject, path: str) -> tuple[JsonValue, str]:
         """What the reference of a schema names, and where that stands."""
         target, chain = self._references.target(schema, path), 0
         while isinstance(target, dict) and target.keys() <= {"$ref"} and target:
             target, chain = self._references.target(target, path), chain + 1
+            self.count(path)
             if chain > MAX_CHAIN:
                 raise RefusedSchema("$ref", path, f"more than {MAX_CHAIN} references in a row")
         return target, str(schema.get("$ref", path))
@@ -142,12 +156,16 @@ class Rewriting:
 
     def _one_of(self, choices: list[JsonValue], schema: JsonObject, path: str) -> JsonValue:
         known = [self.looked_up(each, path) for each in choices]
-        beside: list[list[JsonValue]] = []
-        for place, choice in enumerate(known):
-            others = [other for number, other in enumerate(known) if number != place and not is_disjoint(choice, other, self, schema)]
-            beside.append(others)
-        if sum(map(bool, beside)) > MAX_CASES:
-            raise RefusedSchema("oneOf", path, "too many choices that do not shut each other out")
+        beside: list[list[JsonValue]] = [[] for _ in known]
+        overlapping: set[int] = set()
+        for one, two in combinations(range(len(known)), 2):
+            if is_disjoint(known[one], known[two], self, schema):
+                continue
+            beside[one].append(known[two])
+            beside[two].append(known[one])
+            overlapping |= {one, two}
+            if len(overlapping) > MAX_CASES:
+                raise RefusedSchema("oneOf", path, "too many choices that do not shut each other out")
         turned: dict[int, JsonValue] = {}
         found: list[JsonValue] = []
         for choice, others in zip(choices, beside, strict=True):
