@@ -58,7 +58,7 @@ def cli_page() -> str:
         "# Command line",
         NOTE,
         "",
-        "Every command but `up`, `demo` and `doctor` speaks to a running server (`HANLIN_URL`, `HANLIN_KEY`).",
+        "Every command but `up`, `demo`, `doctor` and `dataset sample` speaks to a running server (`HANLIN_URL`, `HANLIN_KEY`).",
     ]
     lines += ["`--json` prints exactly one JSON document on standard output; progress and notes go to standard error.", ""]
     lines += ["Exit status: " + " · ".join(EXIT_STATUSES) + ".", ""]

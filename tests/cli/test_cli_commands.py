@@ -73,6 +73,15 @@ def test_model_import_list_show(run, world, tmp_path: Path) -> None:
     assert run("model", "show", "sentiment-zh", "--json").json()["aliases"] == {"production": 1}
 
 
+def test_model_certify_replays_the_rows_that_are_named_and_shows_the_certificate(run, world) -> None:
+    world.results["certify"] = {"model": "sentiment-zh", "version": 1, "variant": "openvino-int8", "certificate": {}}
+    done = run("model", "certify", "sentiment-zh:1", "--variant", "openvino-int8", "--rows", "reviews-zh")
+    assert world.jobs["job-1"]["config"] == {"model": "sentiment-zh:1", "variant": "openvino-int8", "dataset": "reviews-zh"}
+    assert "✓ certificate openvino-int8" in done.out
+    run("model", "certify", "sentiment-zh", "--no-wait")
+    assert world.jobs["job-2"]["config"] == {"model": "sentiment-zh"}
+
+
 def test_model_publish_promote_card_notes_delete(run, world) -> None:
     assert "sentiment-zh:2 is published" in run("model", "publish", "sentiment-zh").out
     again = run("model", "publish", "sentiment-zh:1")

@@ -29,6 +29,7 @@ def register(app: typer.Typer) -> None:
     add_command(model, "import", import_, "help.model_import")
     add_command(model, "list", list_, "help.model_list")
     add_command(model, "show", show, "help.model_show")
+    add_command(model, "certify", certify, "help.model_certify")
     add_command(model, "publish", publish, "help.model_publish")
     add_command(model, "promote", promote, "help.model_promote")
     add_command(model, "demote", demote, "help.model_demote")
@@ -98,6 +99,21 @@ def show(reference: Reference, json: JsonFlag = False) -> None:
     if len(model.versions) > 1:
         others = listed(f":{version.number} {name_of('state', version.state)}" for version in model.versions)
         SCREEN.line(say("model.versions", versions=others))
+
+
+def certify(
+    reference: Reference,
+    variant: Annotated[str | None, typer.Option("--variant", help=say("option.variant_certify"))] = None,
+    rows: Annotated[str | None, typer.Option("--rows", help=say("option.rows_certify"), metavar="DATASET[:N]")] = None,
+    wait: Wait = True,
+    json: JsonFlag = False,
+) -> None:
+    """See `help.model_certify`."""
+    asked = {"model": reference, "variant": variant, "dataset": rows}
+    with connect() as hanlin:
+        job = hanlin.jobs.submit("certify", {name: value for name, value in asked.items() if value})
+        if ended := see_through(hanlin, job, wait=wait, json=json):
+            show_model.result(hanlin, ended)
 
 
 def publish(reference: Reference, json: JsonFlag = False) -> None:
