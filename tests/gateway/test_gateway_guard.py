@@ -25,6 +25,15 @@ def test_a_value_full_of_space_is_read_once(headers: bytes, code: str) -> None:
     assert refused.value.code == code
 
 
+@pytest.mark.parametrize("name", [b"Authorization", b"content-type", b"X-Timeout-S", b"x-request-id", b"x-api-key"])
+def test_what_may_stand_once_is_refused_twice(name: bytes) -> None:
+    guard, line = Guard(1000), b"\r\n" + name + b": a"
+    assert len(guard.feed(LINE + b"host: a" + line + b"\r\n\r\n")) == 1
+    with pytest.raises(Refused) as refused:
+        guard.feed(LINE + b"host: a" + line + b"\r\naccept: b" + line.upper() + b"\r\n\r\n")
+    assert refused.value.code == "header_twice"
+
+
 def test_space_around_a_value_is_none_of_it() -> None:
     guard = Guard(10**6)
     head = LINE + b"Host:a\t \r\nContent-Length: \t2" + MANY + b"\r\n\r\n"

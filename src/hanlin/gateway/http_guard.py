@@ -18,7 +18,8 @@ _MAX_LENGTH_DIGITS = 15
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 _REQUEST_LINE = re.compile(rb"(" + _TOKEN + rb"{1,32}) ([!-~]+) HTTP/1\.([01])")
 _HEADERS = re.compile(rb"(?:" + _TOKEN + rb"+:[^\x00-\x08\x0a-\x1f\x7f]*\r\n)*")
-_SPECIAL = re.compile(rb"(?im)^(host|content-length|transfer-encoding|upgrade):([^\r\n]*+)")
+_ONCE = (b"authorization", b"content-type", b"x-api-key", b"x-timeout-s", b"x-request-id")  # which of two would count is anybody's guess
+_SPECIAL = re.compile(rb"(?im)^(host|content-length|transfer-encoding|upgrade|" + b"|".join(_ONCE) + rb"):([^\r\n]*+)")
 _HOST = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=:\[\]%-]*")
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}")
 
@@ -101,6 +102,8 @@ class Guard:
         special: dict[bytes, list[bytes]] = {}
         for name, value in _SPECIAL.findall(headers):  # stripped here: a pattern that does it takes n² steps for n spaces in a value
             special.setdefault(name.lower(), []).append(value.strip(b" \t"))
+        if len(special) < sum(map(len, special.values())) and any(len(special.get(name, ())) > 1 for name in _ONCE):
+            raise Refused("header_twice")
         _check_host(special.get(b"host", []), is_required=minor == b"1")
         self._frame(special, is_old=minor == b"0")
         if b"upgrade" in special:  # we speak nothing else; the parser would stop at it
