@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -110,7 +110,8 @@ def make_versions(home: Path) -> None:
 def make_writer(home: Path) -> None:
     """A published version of model `m` that writes what it reads, over and over, a token each 5 ms for 8 rows at a time."""
     spec = ModelSpec("text-generation", (), 64, 0, generation=GenerationSettings(max_new_tokens=30))
-    publish(home, "text-generation", [((), artifact((), spec, writes=True, is_endless=True, max_rows=8, step_ms=5, labels=302))])
+    behaviour = {"writes": True, "is_endless": True, "max_rows": 8, "step_ms": 5, "labels": 302, "crash_token": None}
+    publish(home, "text-generation", [((), artifact((), spec, behaviour))])
 
 
 def publish(home: Path, task: str, versions: Sequence[tuple[tuple[str, ...], dict[str, bytes]]]) -> None:
@@ -131,7 +132,7 @@ def publish(home: Path, task: str, versions: Sequence[tuple[tuple[str, ...], dic
         platform.close()
 
 
-def artifact(labels: tuple[str, ...], spec: ModelSpec | None = None, **behaviour: object) -> dict[str, bytes]:
+def artifact(labels: tuple[str, ...], spec: ModelSpec | None = None, behaviour: Mapping[str, object] | None = None) -> dict[str, bytes]:
     """Files of a model whose answers depend on its text."""
     tokenizer = Tokenizer(models.WordLevel({"[PAD]": 0, "[UNK]": 1} | {f"w{n}": n + 2 for n in range(300)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
@@ -139,7 +140,7 @@ def artifact(labels: tuple[str, ...], spec: ModelSpec | None = None, **behaviour
     with tempfile.TemporaryDirectory() as folder:
         spec.save(Path(folder))
         tokenizer.save(str(Path(folder) / "tokenizer.json"))
-        (Path(folder) / "fake.json").write_text(json.dumps({"step_ms": 2, "labels": len(labels), **behaviour}))
+        (Path(folder) / "fake.json").write_text(json.dumps({"step_ms": 2, "labels": len(labels), **(behaviour or {})}))
         return {path.name: path.read_bytes() for path in Path(folder).iterdir()}
 
 
