@@ -22,7 +22,7 @@ SNIPPETS = {
     "langchain": ("langchain", r"1\n"),
     "llama-index": ("openai", r"True\n"),
     "open-inference": ("open-inference", r"\(2, 2\) \(2, 2\)\n"),
-    "openai": ("openai", r"2 4\n\['ranks', 'roles', 'sentiment', 'tags', 'vectors'\]\n"),
+    "openai": ("openai", r"2 4\n\['answers', .*'ranks', .*'vectors'\]\n"),
     "openai-node": ("node", r"2 4\n"),
     "text-embeddings-inference": ("", r'\[\[.*\]\]\[\{"index".*\}\]\[\[\{"id".*\}\]\]'),
 }
