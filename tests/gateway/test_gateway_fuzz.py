@@ -19,6 +19,8 @@ pytestmark = pytest.mark.e2e
 STREAM = "/api/v1/jobs/{job_id}/events"  # of a job that nobody runs it has no end; tests/control reads it
 OWN = ("--exclude-checks", "positive_data_acceptance", "--exclude-path", STREAM, "--workers", "2", "--continue-on-failure",
        "--generation-database", "none", "--request-timeout", "10", "--no-color", "--warnings", "off")  # fmt: skip
+# The tool's own end, no verdict: Python 3.11 miscounts when a deep strategy is printed (https://github.com/python/cpython/issues/106905).
+BROKEN_PYTHON, TRIES = "SystemError: AST constructor recursion depth mismatch", 3
 # What stands in paths: things that are there, beside one that is not. What everyone looks at is not deleted.
 THERE = {
     "endpoint": ["sentiment", "vectors", "ranks", "tags", "live"], "name": ["mood", "reviews"], "number": [1, 2], "version": ["1", "2"],
@@ -46,7 +48,10 @@ def fuzz(stack, folder: Path, *options: str, is_known: bool) -> None:
     key = ("--header", f"Authorization: {stack.client.headers['authorization']}") if is_known else ()
     command = [Path(sys.executable).with_name("st"), "run", folder / "openapi.json", "--url", stack.url, *OWN, *key, *options]
     environ = {**os.environ, "SCHEMATHESIS_HOOKS": "fuzz_hooks", "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
-    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=3600, check=False)
+    for _ in range(TRIES):
+        done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=3600, check=False)
+        if BROKEN_PYTHON not in done.stdout:
+            break
     assert done.returncode == 0, done.stdout[-12_000:] + done.stderr[-2_000:]
     selected, total = map(int, re.findall(r"Operations: +([0-9]+) selected / ([0-9]+) total", done.stdout)[0])
     assert selected == total - 1 >= 50
