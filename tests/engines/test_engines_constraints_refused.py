@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from tests.engines.constraint_forms import END, LAST, asking, make_writer
 from tests.engines.test_engines_streaming import gathered, streaming
@@ -199,9 +200,9 @@ def test_what_takes_too_long_is_answered_for_and_nobody_waits_for_it() -> None:
     late, held = InvalidInput("constraint_refused", reason="late"), threading.Event()
     threads = FormThreads(lambda: late, patience_s=0.1)
     stuck = [threads.submit(held.wait) for _ in range(MAX_LOST)]
-    after = threads.submit(lambda: 7)
+    after = [threads.submit(lambda: 7) for _ in range(1500)]
     assert [future.exception(5) for future in stuck] == [late, late]
-    assert after.exception(5) is late  # as many threads as may be lost are
+    assert all(future.exception(5) is late for future in after)  # as many threads as may be lost are
     held.set()
     give_up = time.monotonic() + 5
     while threads.num_lost and time.monotonic() < give_up:
@@ -209,3 +210,26 @@ def test_what_takes_too_long_is_answered_for_and_nobody_waits_for_it() -> None:
     assert threads.submit(int).result(5) == 0
     assert isinstance(threads.submit(lambda: int("a")).exception(5), ValueError)
     threads.close()
+    assert threads.submit(int).exception(5) is late
+
+
+def test_forms_that_were_made_are_there_while_others_take_too_long_and_stay_good_when_the_threads_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hanlin.engines import constraints
+
+    held, plain = threading.Event(), constraints._compile
+    monkeypatch.setattr(constraints, "_compile", lambda *given: held.wait() and plain(*given))
+    forms, known = Constraints(folder / "tokenizer.json", num_tokens=500, stop_ids=[END]), Constraint("regex", "[ab]{3}")
+    held.set()
+    forms.form(known).result()
+    held.clear()
+    forms._threads = FormThreads(lambda: InvalidInput("constraint_refused", reason="late"), patience_s=0.05)
+    stuck = [forms.form(Constraint("regex", text)) for text in "ab"]
+    assert all(isinstance(future.exception(5), InvalidInput) for future in stuck)
+    form = forms.form(known).result(5)
+    held.set()
+    forms.close()
+    token = int(np.flatnonzero(np.unpackbits(form.allowed([]), bitorder="little"))[0])
+    assert not form.must_end([token])
+    assert form.allowed([token]).any()

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 
 from hanlin.engines.constraints import Constraints
 from hanlin.engines.json_schemas import plainer
+from hanlin.engines.unique_reading import Reader, Spots
 from hanlin.errors import InvalidInput
 from hanlin.generation import Constraint
 
@@ -97,6 +98,27 @@ def test_an_item_is_not_repeated_in_another_spelling(forms: Forms) -> None:
     assert forms.taken(unique, [[1, 1], [1, 1.0], ["a", "a"], [[1], [1]], [{"a": 1}, {"a": 1.0}], [None, None]]) == [False] * 6
     nested = {"properties": {"a": {"items": unique}}, "type": "object"}
     assert forms.taken(nested, [{"a": [[1, 2], [1, 2]]}, {"a": [[1, 2], [2, 2]]}, {"b": [[2, 2]]}]) == [True, False, True]
+
+
+def test_what_is_read_along_is_bounded(forms: Forms, monkeypatch: pytest.MonkeyPatch) -> None:
+    unique: dict[str, Any] = {"type": "array", "uniqueItems": True}
+    reader = Reader(Spots({"properties": {"a": unique}}))
+    reader.read(b'{"a": ["' + b"x" * 1000 + b'", {"b": [1, "c')
+    reader.forget()
+    assert bytes(reader.text) == b'{"b": [1, "c'
+    assert [reader.after(b'"]}, ' + more).repeats for more in (b'{"b": [1, "c"]}', b'{"b": [1]}', b'"x",')] == [True, False, False]
+    reader.read(b'"]}, 12')
+    reader.forget()
+    assert bytes(reader.text) == b"12"
+    assert not reader.after(b", 1, ").repeats
+    assert reader.after(b", 12]").repeats
+    monkeypatch.setattr("hanlin.engines.unique_items.MAX_ITEMS", 2)
+    assert forms.taken(unique, [[1, 2]]) == [True]
+    with pytest.raises(InvalidInput, match="too many"):
+        forms.taken(unique, [[1, 2, 3, 4]])
+    monkeypatch.setattr("hanlin.engines.unique_items.MAX_ITEM_BYTES", 20)
+    with pytest.raises(InvalidInput, match="too long"):
+        forms.taken(unique, [[1, "a" * 30]])
 
 
 def test_names_and_data_are_no_keywords() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -49,7 +50,8 @@ class ConstraintForm:
         if self._matcher.is_stopped():
             return True
         if self._ahead is not None and self._coming is None:
-            self._coming = self._ahead.submit(self._mask)
+            with suppress(RuntimeError):  # closed meanwhile: the mask is made when it is asked for
+                self._coming = self._ahead.submit(self._mask)
         return False
 
     def _mask(self) -> Bits:

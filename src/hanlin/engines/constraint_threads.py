@@ -12,6 +12,8 @@ STACK_BYTES = 128 * 2**20  # rules that name rules are followed by recursion: 3,
 PATIENCE_S = 5.0  # forms are bounded by their text to about 2 s; on a machine that others keep busy it is more
 MAX_LOST = 2  # threads that go on with what nobody waits for any more
 
+_STACK = threading.Lock()  # the size of new stacks is the whole process's
+
 T = TypeVar("T")
 
 
@@ -27,7 +29,7 @@ class FormThreads:
         self._lock = threading.Lock()
         self._thread: ThreadPoolExecutor | None = None
         self._queue: list[tuple[Future[object], Callable[[], object]]] = []
-        self._is_running = False
+        self._is_running = self._is_closed = False
         self._num_lost = 0
 
     def submit(self, call: Callable[[], T]) -> Future[T]:
@@ -35,8 +37,11 @@ class FormThreads:
         found: Future[T] = Future()
         found.set_running_or_notify_cancel()
         with self._lock:
-            self._queue.append((found, call))  # type: ignore[arg-type]
-            self._go_on()
+            if not self._is_closed:
+                self._queue.append((found, call))  # type: ignore[arg-type]
+                self._go_on()
+                return found
+        found.set_exception(self._late())
         return found
 
     @property
@@ -45,8 +50,9 @@ class FormThreads:
         return self._num_lost
 
     def close(self) -> None:
-        """Begin nothing more; calls that wait are `late`."""
+        """Begin nothing more; calls that wait are `late`, and so are those that come."""
         with self._lock:
+            self._is_closed = True
             waiting, self._queue = self._queue, []
             if self._thread is not None:
                 self._thread.shutdown(wait=False)
@@ -56,13 +62,14 @@ class FormThreads:
 
     def _go_on(self) -> None:
         """Begin the next call. Under the lock."""
-        if self._is_running or not self._queue:
-            return
-        future, call = self._queue.pop(0)
-        if self._num_lost >= MAX_LOST:
-            _fail(future, self._late())
-            self._go_on()
-            return
+        while self._queue and not self._is_running:
+            future, call = self._queue.pop(0)
+            if self._num_lost >= MAX_LOST:
+                _fail(future, self._late())
+            else:
+                self._begin(future, call)
+
+    def _begin(self, future: Future[object], call: Callable[[], object]) -> None:
         if self._thread is None:
             self._thread = _thread_with_stack()
         self._is_running = True
@@ -118,10 +125,11 @@ def _fail(future: Future[object], error: BaseException) -> None:
 
 
 def _thread_with_stack() -> ThreadPoolExecutor:
-    before = threading.stack_size(STACK_BYTES)
-    try:
-        thread = ThreadPoolExecutor(1, thread_name_prefix="constraints")
-        thread.submit(int).result()  # it is there from now on
-    finally:
-        threading.stack_size(before)
+    with _STACK:
+        before = threading.stack_size(STACK_BYTES)
+        try:
+            thread = ThreadPoolExecutor(1, thread_name_prefix="constraints")
+            thread.submit(int).result()  # it is there from now on
+        finally:
+            threading.stack_size(before)
     return thread

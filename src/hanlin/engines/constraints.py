@@ -20,7 +20,7 @@ from hanlin.engines.base import import_extra
 from hanlin.engines.call_forms import call_grammar
 from hanlin.engines.constraint_bounds import MAX_LARK_FUEL, check_constraint
 from hanlin.engines.constraint_form import ConstraintForm, refused
-from hanlin.engines.constraint_threads import FormThreads
+from hanlin.engines.constraint_threads import MAX_LOST, FormThreads
 from hanlin.engines.json_schemas import plainer
 from hanlin.engines.unique_items import Spelling, UniqueForm
 from hanlin.engines.unique_reading import Spots, without_unique
@@ -30,7 +30,6 @@ from hanlin.types import JsonObject
 
 # Where items must differ, each is written in one way, so that those that would be repeated are soon known.
 _ONE_WAY = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "lenient": False, "coerce_one_of": False}
-_AHEAD = ThreadPoolExecutor(1, thread_name_prefix="masks")
 _MAX_KEPT = 64  # compiled texts
 _LIMITS = {
     "initial_lexer_fuel": 1_000_000,  # about 20 ms
@@ -66,6 +65,7 @@ class Constraints:
         self._tokenizer: Any = None
         self._spelling: Spelling | None = None
         self._kept: OrderedDict[Constraint, _Made] = OrderedDict()
+        self._ahead = ThreadPoolExecutor(1, thread_name_prefix="masks")
         self._threads = FormThreads(lambda: refused("it takes too long to be made"))
 
     def form(self, constraint: Constraint) -> Future[Form]:
@@ -74,11 +74,17 @@ class Constraints:
         Raises:
             InvalidInput: by the future: `constraint_refused` with the reason; `missing_extra`.
         """
-        return self._threads.submit(partial(self._form, constraint))
+        made = self._kept.get(constraint) if self._threads.num_lost >= MAX_LOST else None
+        if made is None or (made.spots is not None and self._spelling is None):
+            return self._threads.submit(partial(self._form, constraint))
+        found: Future[Form] = Future()
+        found.set_result(self._of(made))
+        return found
 
     def close(self) -> None:
-        """End the thread; forms that were made stay good."""
+        """End the threads; forms that were made stay good."""
         self._threads.close()
+        self._ahead.shutdown(wait=False)
 
     def _form(self, constraint: Constraint) -> Form:
         library = import_extra("llguidance", extra="server", feature="answers of a given form")
@@ -89,8 +95,11 @@ class Constraints:
         self._kept[constraint] = made
         if len(self._kept) > _MAX_KEPT:
             self._kept.popitem(last=False)
+        return self._of(made)
+
+    def _of(self, made: _Made) -> Form:
         if made.spots is None:
-            return ConstraintForm(made.matcher.deep_copy(), self._tokenizer.eos_tokens, _AHEAD)
+            return ConstraintForm(made.matcher.deep_copy(), self._tokenizer.eos_tokens, self._ahead)
         if self._spelling is None:
             self._spelling = Spelling(self._tokenizer, self._num_tokens)
         inner = ConstraintForm(made.matcher.deep_copy(), self._tokenizer.eos_tokens)

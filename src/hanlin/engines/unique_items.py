@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from hanlin.engines.unique_reading import SPACE, Reader, Spots
+from hanlin.engines.unique_reading import SPACE, Open, Reader, Spots
 from hanlin.errors import InvalidInput
 from hanlin.networks.generation.form import Bits, Form
 
 _FEW = 24  # tokens that may follow; where there are more, one of them repeats nothing
+MAX_ITEMS = 1000  # of a list whose items differ: they are gone through for each token
+MAX_ITEM_BYTES = 10_000  # of one of them, which is read anew for each token that may end it
 _MAX_TRIES = 300  # tokens that are looked behind for one mask: 10 ms
 
 
@@ -31,6 +33,11 @@ class Spelling:
     def ids(self) -> dict[bytes, int]:
         """A token for each text."""
         return {text: token for token, text in enumerate(self.bytes)}
+
+    @cached_property
+    def longest(self) -> int:
+        """Bytes of the longest token."""
+        return max(map(len, self.bytes), default=0)
 
     @cached_property
     def quotes(self) -> Bits:
@@ -61,6 +68,8 @@ class UniqueForm:
         bits = self._inner.allowed(written)
         if not self._reader.watches:
             return bits
+        if any(each.differs and self._is_much(each) for each in self._reader.open):
+            raise InvalidInput("constraint_refused", reason="too many, or too long items that must differ (uniqueItems)")
         self._tries = _MAX_TRIES
         marks = self._spelling.quotes if self._reader.quote is not None else self._spelling.ends
         forbidden, crossing = list[int](), set[int]()
@@ -93,7 +102,11 @@ class UniqueForm:
             self._matcher.consume_tokens(more)
             for token in more:
                 self._reader.read(self._spelling.bytes[token])
+            self._reader.forget()
         self._read = list(written)
+
+    def _is_much(self, each: Open) -> bool:
+        return len(each.raw) > MAX_ITEMS or (each.begun is not None and len(self._reader.text) - each.begun > MAX_ITEM_BYTES)
 
     def _towards_used(self) -> set[int]:
         """Tokens that go on as an earlier item did."""
@@ -102,7 +115,8 @@ class UniqueForm:
             if not each.differs:
                 continue
             so_far = b"" if each.begun is None else bytes(self._reader.text[each.begun :])
-            for rest in {raw[len(so_far) :] for raw in each.raw if raw.startswith(so_far)}:
+            end = len(so_far) + self._spelling.longest
+            for rest in {raw[len(so_far) : end] for raw in each.raw if raw.startswith(so_far)}:
                 tokens = (self._spelling.ids.get(rest[:length]) for length in range(1, len(rest) + 1))
                 seen |= {token for token in tokens if token is not None}
         return seen

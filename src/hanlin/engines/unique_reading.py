@@ -75,7 +75,7 @@ def without_unique(schema: JsonObject) -> JsonObject:
 
 
 @dataclass(frozen=True, slots=True)
-class _Open:
+class Open:
     """A list or an object that is being written.
 
     Attributes:
@@ -104,7 +104,7 @@ class Reader:
 
     spots: Spots
     text: bytearray = field(default_factory=bytearray)
-    open: list[_Open] = field(default_factory=list)
+    open: list[Open] = field(default_factory=list)
     quote: int | None = None
     escaped: bool = False
     scalar: int | None = None
@@ -135,6 +135,16 @@ class Reader:
             elif byte == 0x22:
                 self._end_text()
 
+    def forget(self) -> None:
+        """Let go of the text that no item, name or value which is being written begins in."""
+        begun = [each.begun for each in self.open] + [self.quote, self.scalar]
+        if not (low := min((place for place in begun if place is not None), default=len(self.text))):
+            return
+        del self.text[:low]
+        self.open = [each if each.begun is None else replace(each, begun=each.begun - low) for each in self.open]
+        self.quote = None if self.quote is None else self.quote - low
+        self.scalar = None if self.scalar is None else self.scalar - low
+
     def _outside(self, byte: int) -> None:
         if byte in SPACE or byte in b",]}:":
             self._end_scalar()
@@ -145,7 +155,7 @@ class Reader:
             self._begin()
             judges = self._judges()
             differs = byte == 0x5B and any(each.get("uniqueItems") is True for each in judges)
-            self.open.append(_Open(byte == 0x5B, judges, differs))
+            self.open.append(Open(byte == 0x5B, judges, differs))
         elif byte in b"]}":
             self.open.pop()
             self._end()
