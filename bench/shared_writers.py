@@ -32,14 +32,15 @@ def make(root: Path, count: int, rank: int, targets: Sequence[str]) -> list[Path
     import torch
 
     from hanlin.datasets import bundled
+    from hanlin.models import gguf_folder
+    from hanlin.models.child import plain_guard
     from hanlin.models.importing import import_folder
-    from hanlin.models.smollm import convert_smollm
     from hanlin.networks.adapter import AdapterSettings
     from hanlin.networks.loading import load_model, save_network
     from hanlin.networks.lora import attach, lay_out_base, weight_names
     from training_data import CACHE
 
-    convert_smollm(bundled.smollm_file(CACHE), root / "raw")
+    gguf_folder.unpack(bundled.smollm_file(CACHE), root / "raw", task="text-generation", guard=plain_guard)
     import_folder(root / "raw", root / "base", task="text-generation")
     module = load_model(root / "base")
     attach(module, AdapterSettings(rank, targets=tuple(targets)), weight_names(root / "base" / "model.safetensors"))

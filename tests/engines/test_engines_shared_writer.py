@@ -16,6 +16,7 @@ from tests.engines.test_engines_streaming import gathered
 from tests.networks.test_networks_lora_writers import base_of
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from torch import nn
+from torch.nn import functional
 
 from hanlin.engines.sharing import can_share, load_shared
 from hanlin.engines.torch_shared_writer import TorchSharedWriter
@@ -25,6 +26,7 @@ from hanlin.networks.adapter import WEIGHTS_FILE, AdapterSettings
 from hanlin.networks.generation.run import generate, step_model
 from hanlin.networks.loading import load_model, save_network
 from hanlin.networks.lora import attach, lay_out_base, weight_names
+from hanlin.networks.mixed_layers import BatchPlaces, MixedLinear, Rows
 
 ADAPTERS = ((4, ()), (2, ("all",)), (6, ("all",)))  # rank and targets
 LONG = [(7 * place + 3) % 37 + 4 for place in range(40)]
@@ -129,6 +131,49 @@ def test_what_one_has_read_another_never_sees_and_who_leaves_takes_only_its_own(
     again = session.take(folders[0]).number  # has its place, and nothing that was there
     assert [cached(again, folders[0]), cached(third, folders[2]), cached(second, folders[1])] == [0, 39, 39]
     session.close()
+
+
+def test_adapters_that_come_and_go_at_an_idle_base_take_no_place_each(tmp_path: Path) -> None:
+    folders = adapters_of("llama", tmp_path)
+    session, asked = shared(folders[0]), GenerationSettings(max_new_tokens=2)
+    session.admit(1, ROWS[0], asked)
+    gathered(session, [1])  # from now on there are rows to look after
+    for _ in range(3):
+        session.leave(session.take(folders[0]).number)
+    last = session.take(folders[0]).number
+    assert list(session._open()._places) == [last]
+    session.admit(2, ROWS[0], replace(asked, adapter=last))
+    session.turn()
+    session.leave(last)
+    session.take(folders[1])
+    assert last in session._open()._places, "a row is written there"
+    session.close()
+
+
+class Growing(MixedLinear):
+    """Whenever its matrices have been looked at, an adapter of a larger rank comes."""
+
+    @property
+    def stacks(self) -> tuple[torch.Tensor, torch.Tensor]:  # type: ignore[override]
+        down, up = self._stacks
+        self._stacks = (functional.pad(down, (0, 0, 0, 1)), functional.pad(up, (0, 0, 0, 1)))
+        return down, up
+
+    @stacks.setter
+    def stacks(self, stacks: tuple[torch.Tensor, torch.Tensor]) -> None:
+        self._stacks = stacks
+
+
+def test_an_adapter_that_comes_in_the_midst_of_a_step_does_not_hurt_it() -> None:
+    torch.manual_seed(0)
+    batch, hidden = BatchPlaces(), torch.randn(2, 3, 8)
+    batch.rows = Rows(torch.tensor([1, 0]), 0, is_adapted=True)
+    linear = nn.Linear(8, 6)
+    growing = Growing(linear, batch)
+    down, up = torch.randn(2, 2, 8), torch.randn(2, 2, 6)
+    growing.stacks = (down, up)
+    expected = linear(hidden) + hidden @ down[[1, 0]].mT @ up[[1, 0]]
+    torch.testing.assert_close(growing(hidden), expected)
 
 
 def gathered_from(session: TorchSharedWriter, numbers: set[int]) -> dict[int, object]:

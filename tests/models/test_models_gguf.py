@@ -182,7 +182,7 @@ def strange_freqs(writer: Any) -> None:
         (changed("tokenizer.ggml.bos_token_id", 288), "bos_token_id"), (changed("tokenizer.ggml.token_type", [1]), "token_type"),
         (changed("tokenizer.ggml.merges", ["a b c"]), "pairs"), (changed("tokenizer.ggml.tokens", ["a", "a"]), "2 tokens"),
         (changed("tokenizer.ggml.model", "bert"), "bert"), (one_more, "attn_sinks"), (stretched, "longrope"), (strange_freqs, "rope_freqs"),
-        (changed("tokenizer.ggml.merges", ["the zzz"]), None),
+        (changed("tokenizer.ggml.merges", ["the zzz"]), None), (changed("llama.block_count", 20_001), "block_count"),
     ],
 )  # fmt: skip
 def test_what_it_says_and_we_do_not_know_is_refused(
@@ -308,3 +308,7 @@ def test_what_is_no_folder_of_one_network_that_continues_texts_is_refused(tmp_pa
         gguf_folder.unpack(folder / "a.gguf", tmp_path / "aside", task=TASK, guard=plain_guard)
     assert caught.value.code == "gguf_refused"
     assert "a.gguf" in str(caught.value)
+    silent = ("-c", "import sys; print('{}'); print('{}', file=sys.stderr)")
+    with pytest.raises(InvalidInput) as caught:  # of what a child writes, nothing is believed
+        gguf_folder.unpack(folder / "a.gguf", tmp_path / "silent", task=TASK, guard=lambda folder, memory: silent)
+    assert caught.value.code == "foreign_file_broke"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hanlin.engines.sharing import Seat
 from hanlin.engines.torch_writer import TorchWriter
-from hanlin.generation import Delta
+from hanlin.generation import Delta, GenerationSettings
 
 if TYPE_CHECKING:
     from hanlin.networks.mixed_writer import MixedWriter
@@ -25,9 +27,16 @@ class TorchSharedWriter(TorchWriter):
         super().__init__(model.steps, variant, folder=folder)
         self._model: MixedWriter | None = model
         self._gone: deque[int] = deque()
+        self._in_use = threading.Lock()  # of the rows: `take` runs beside them
 
     def take(self, folder: Path) -> Seat:
-        """See `SharedWriter.take`."""
+        """See `SharedWriter.take`. Who left a base that is idle is let go here: there may be no turn for days."""
+        if self._in_use.acquire(blocking=False):
+            try:
+                if self._batch is None or not self._batch.num_rows:
+                    self._let_go()
+            finally:
+                self._in_use.release()
         return Seat(self._open().add(folder), 0, "", 0, has_types=False)
 
     def leave(self, number: int) -> None:
@@ -36,10 +45,21 @@ class TorchSharedWriter(TorchWriter):
         if self._batch is None:
             self._let_go()
 
+    def admit(self, number: int, row: Sequence[int], settings: GenerationSettings) -> None:
+        """See `StreamingSession.admit`."""
+        with self._in_use:
+            super().admit(number, row, settings)
+
+    def drop(self, number: int) -> None:
+        """See `StreamingSession.drop`."""
+        with self._in_use:
+            super().drop(number)
+
     def turn(self) -> list[Delta]:
         """See `StreamingSession.turn`."""
-        self._let_go()
-        return super().turn()
+        with self._in_use:
+            self._let_go()
+            return super().turn()
 
     def close(self) -> None:
         """Drop the base and all adapters."""

@@ -14,7 +14,7 @@ from typing import Literal, cast
 import numpy as np
 
 from hanlin.errors import InvalidInput
-from hanlin.models.gguf_file import GgufFile
+from hanlin.models.gguf_file import MAX_TENSORS, GgufFile
 from hanlin.types import JsonObject, JsonValue, shorten
 
 Change = Literal["", "queries", "keys", "less_one", "turned"]  # see `gguf_weights`
@@ -134,6 +134,8 @@ def family_of(file: GgufFile) -> Family:
 
 def weights_of(file: GgufFile, family: Family, layers: int) -> list[Weight]:
     """Every weight of the network, all there. Raises InvalidInput (`gguf_refused`) for one that lacks, or that nobody knows."""
+    if layers > MAX_TENSORS:
+        raise wrong(file, f"block_count {layers:,}")
     places = {f"blk.{number}.{part}": f"{family.layers}.{number}.{ours}" for number in range(layers) for part, ours in family.layer.items()}
     found = []
     for source, ours in {**family.top, **places}.items():

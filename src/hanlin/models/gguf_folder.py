@@ -35,7 +35,8 @@ def unpack(file: Path, out: Path, *, task: str, guard: Guard) -> None:
     """Write a model folder to `out`, which must not exist.
 
     Raises:
-        InvalidInput: what the children say; `gguf_not_for_task` for a task that such networks do not do.
+        InvalidInput: what the children say; `foreign_file_broke` where they say nothing; `gguf_not_for_task` for a task that such
+            networks do not do.
     """
     if TASKS.get(task).head != "continuations":
         raise InvalidInput("gguf_not_for_task", task=task, file=shorten(file.name))
@@ -49,6 +50,8 @@ def unpack(file: Path, out: Path, *, task: str, guard: Guard) -> None:
     run_child(_CHILD, {"part": "words"}, file=file, out=words, guard=guard)
     told = strict_json.read_object(words, max_bytes=MAX_WORDS_BYTES)
     words.unlink()
+    if lacking := [name for name in _JSON if name not in told]:
+        raise InvalidInput("foreign_file_broke", file=file.name, problem=f"no {lacking[0]}")
     for name in _JSON:
         (out / name).write_text(json.dumps(told[name], ensure_ascii=False), encoding="utf-8")
     run_child(_CHILD, {"part": "weights"}, file=file, out=out / allowed.WEIGHTS, guard=guard, more_seconds=seconds)

@@ -68,16 +68,16 @@ class MixedLinear(nn.Module):
                 return found
             narrow = functional.linear(hidden, down[rows.only])  # (rows, length, rank)
             return torch.addmm(found.flatten(0, -2), narrow.flatten(0, -2), up[rows.only]).view_as(found)
-        down, up = self._gathered(rows, rows.index)
+        down, up = self._gathered(rows, rows.index, (down, up))
         wide = hidden if hidden.dim() == 3 else hidden[:, None]  # a pooler sees one token a row
         narrow = torch.bmm(wide, down.transpose(1, 2))  # (rows, length, rank)
         return torch.baddbmm(found.view(*wide.shape[:2], -1), narrow, up).view_as(found)
 
-    def _gathered(self, rows: Rows, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Matrices (rows, rank, in) and (rows, rank, out), each row's own."""
+    def _gathered(self, rows: Rows, index: Tensor, stacks: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+        """Matrices (rows, rank, in) and (rows, rank, out), each row's own, of stacks that were read together: others may come meanwhile."""
         found = None if rows.kept is None else rows.kept.get(id(self))
         if found is None:
-            found = (self.stacks[0][index], self.stacks[1][index])
+            found = (stacks[0][index], stacks[1][index])
             if rows.kept is not None:
                 rows.kept[id(self)] = found
         return found
