@@ -39,13 +39,19 @@ def two(make_stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple]
         _, other = Accounts(database).create_key(TeamId("other"), "other", ("predict", "read", "write"))
         yield stack, path.read_text(), other
     finally:
+        for client in OPENED:
+            client.close()
         if database is not None:
             database.close()
         stack.close()
 
 
+OPENED: list[openai.OpenAI] = []
+
+
 def client_of(stack, key: str) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{stack.url}/v1", api_key=key, max_retries=3, timeout=30)
+    OPENED.append(openai.OpenAI(base_url=f"{stack.url}/v1", api_key=key, max_retries=3, timeout=30))
+    return OPENED[-1]
 
 
 def test_a_talk_goes_on_at_another_gateway_and_after_a_restart(two) -> None:

@@ -46,7 +46,7 @@ _CONTINUED_ROWS = 50  # of texts that are gone on with: each of their tokens is 
 _TIMEOUT_S = 600.0  # of a call: four of them may wait for each other in a large network on one core
 _LONG_CONTINUED = 3  # a decoder reads thousands of tokens, and would spend nearly all its time on this one neighbour
 _CALLS_AT_ONCE = 4
-_TOGETHER = 4  # rows that share a batch of neighbours, which cost far more than the rows do
+_TOGETHER = 4  # texts that share a batch of neighbours, which cost far more than they do
 _TRAINED_BATCH_TOKENS = 4096
 # Least label agreement and largest score difference by precision; what compression declares goes before the latter.
 _AGREEMENT = {"fp32": 1.0}
@@ -214,16 +214,20 @@ class _Asking:
 
 
 def _among_neighbours(context: JobContext, asking: _Asking, questions: Sequence[JsonValue]) -> list[Numbers]:
-    """Each row once more with 31 neighbours, at a changing place; several such batches are in flight at once."""
+    """Each row once more with 31 neighbours, at a changing place; several such batches are in flight at once.
+
+    Only plain texts share a batch: a call has one query, one schema, one set of options for all that stands in it.
+    """
+    together = _TOGETHER if all(isinstance(question, str) for question in questions) else 1
 
     def call(first: int) -> list[Numbers]:
-        together = dict(enumerate(questions[first : first + _TOGETHER], first))
-        batch, places = crowd(together, NUM_NEIGHBOURS + 1, seed=first, long=_LONG_CONTINUED if _goes_on(asking.task) else LONG)
+        chosen = dict(enumerate(questions[first : first + together], first))
+        batch, places = crowd(chosen, NUM_NEIGHBOURS + 1, seed=first, long=_LONG_CONTINUED if _goes_on(asking.task) else LONG)
         answers = asking.answers(batch)
         return [answers[place] for place in places]
 
     with ThreadPoolExecutor(_CALLS_AT_ONCE) as threads:
-        found = _watched(context, threads.map(call, range(0, len(questions), _TOGETHER)))
+        found = _watched(context, threads.map(call, range(0, len(questions), together)))
         return [numbers for answers in found for numbers in answers]
 
 
