@@ -44,7 +44,7 @@ def test_standard_input_is_what_is_said(run, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_one_json_document(run) -> None:
     found = run("chat", "writer", "hello", "--json").json()
-    assert found == {"text": "1: hello", "finish_reason": "stop", "num_read": 7, "num_written": 2}
+    assert found == {"text": "1: hello", "finish_reason": "stop", "num_read": 7, "num_written": 2, "tool_calls": []}
 
 
 def test_an_answer_that_lacked_room_says_how_to_get_more(run) -> None:
