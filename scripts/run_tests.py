@@ -21,7 +21,7 @@ from pathlib import Path
 JOBS_NICE = 10  # as the runner starts jobs
 AT_ONCE = 3
 ROOT = Path(__file__).parents[1]
-SERVERS = {"platform": ("app", "cli"), "gateway": ("gateway",)}
+SERVERS = {"app": ("app",), "gateway": ("gateway",), "cli": ("cli",)}
 ROOMS = {
     "compilers": ("engines", "compression"),
     "training": ("training", "pipelines"),
