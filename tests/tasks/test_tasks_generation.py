@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from tokenizers import AddedToken, Tokenizer, normalizers
 
 from hanlin.errors import InvalidInput
-from hanlin.generation import Generated, GenerationSettings, Seen
+from hanlin.generation import GenerationSettings
 from hanlin.models.tokenizers import train_tokenizer
 from hanlin.tasks import TASKS, Limits, ModelSpec
 from hanlin.tasks.chat import Message, speak, speak_lately, stops_of
 from hanlin.tasks.chat_form import CHATML, CHATML_TOKENS, ChatForm, plain_form
 from hanlin.tasks.continuations import read_inputs
-from hanlin.tasks.continued_texts import likelihood_metrics
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import BadExample
-from hanlin.tasks.next_token_likeness import COUNT, NEXT_TOKENS
-from hanlin.tasks.sequences import from_arrays, to_arrays
 from hanlin.types import JsonObject, JsonValue
 
 TASK = TASKS.get("text-generation")
@@ -256,36 +251,6 @@ def test_a_long_text_is_read_in_pieces_and_every_byte_counts(tokenizer: Tokenize
     assert [token for row in encoded.rows for token in row[1:]] == whole
     assert all(row[0] == 3 for row in encoded.rows), "what ends a text stands before its pieces"
     assert encoded.counted[0] == [True] * len(whole)
-
-
-def test_what_was_read_goes_through_arrays() -> None:
-    seen = (Seen(-0.5, True, ((4, -0.5), (2, -1.5))), Seen(-2.25, False, ((9, -0.25), (4, -2.25))))
-    rows = [Generated((), "stop", -2.75, seen), Generated((5, 6), "length", -1.0), Generated((), "stop", -0.5, seen[:1])]
-    assert from_arrays(to_arrays(rows)) == rows
-
-
-def test_figures_by_hand() -> None:
-    found = likelihood_metrics([-2 * math.log(2), -6 * math.log(2)], [2, 2], [1, 2], [4, 12])
-    assert found.get("bits_per_byte") == pytest.approx(0.5)
-    assert found.get("perplexity") == pytest.approx(4.0)
-    assert found.get("accuracy") == pytest.approx(0.75)
-
-
-def test_likeness_is_a_divergence_that_never_exaggerates() -> None:
-    chance = np.random.default_rng(1)
-    logs = np.log(chance.dirichlet(np.ones(30), size=(2, 5)))  # (models, places, vocabulary)
-
-    def told(rows: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
-        return NEXT_TOKENS.of([[(int(token), float(row[token])) for token in np.argsort(-row)[:COUNT]] for row in rows])
-
-    one, other = map(told, logs)
-    whole = (np.exp(logs[1]) * (logs[1] - logs[0])).sum(axis=1)
-    found = NEXT_TOKENS.differ(one, other)
-    assert (found >= 0).all()
-    assert (found <= whole.clip(max=1.0) + 1e-9).all()
-    assert NEXT_TOKENS.differ(one, one) == pytest.approx(0.0, abs=1e-9)
-    assert NEXT_TOKENS.agree(one, one).all()
-    assert NEXT_TOKENS.closeness(one, one) == 1.0
 
 
 def test_examples_are_texts_or_talks() -> None:

@@ -216,6 +216,7 @@ def _block_sizes() -> dict[int, tuple[int, int]]:
 
 
 def _can_widen(quants: Any, kind: Any, block_bytes: int) -> bool:
+    """Whether `gguf` can widen a kind: it has no list of those, and raises for the others, which a file is refused for by name."""
     try:
         quants.dequantize(np.zeros((1, block_bytes), np.uint8), kind)
     except NotImplementedError:
