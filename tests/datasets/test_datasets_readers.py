@@ -109,8 +109,13 @@ def test_tsv_with_quoted_fields(bench):
 def test_jsonl_bad_lines(bench):
     good = [json.dumps({"text": line, "label": line[-1]}) for line in GOOD]
     bad = ["{", "[]", "3", "null", '{"text": NaN, "label": "a"}', "[" * 100_000, '{"label": "a"}', '{"text": "x"}', "9" * 10_000]
-    report = bench.ingest(("rows.jsonl", "\n".join([good[0], "", *bad, *good[1:]])))
-    assert [line for line, _ in bad_lines(report)] == list(range(3, 12))
+    twice = '{"text": "one", "text": "two", "label": "a"}'
+    report = bench.ingest(("rows.jsonl", "\n".join([good[0], "", *bad, twice, *good[1:]])))
+    assert [line for line, _ in bad_lines(report)] == list(range(3, 13))
+    assert bad_lines(report)[-1] == (12, "json_twice")
+    assert report.rows_kept == 60
+    report = bench.ingest(("rows.json", "[\n" + ",\n".join([good[0], twice, *good[1:]]) + "\n]"))
+    assert bad_lines(report) == [(3, "json_twice")]
     assert report.rows_kept == 60
 
 

@@ -81,6 +81,16 @@ def test_lines_of_json_may_be_texts_texts_in_objects_or_whole_inputs(tmp_path: P
     assert json.loads(bytes(rows[1].parameters)) == {"top_k": 1}
 
 
+def test_a_key_that_is_said_twice_is_an_error_of_its_row(tmp_path: Path) -> None:
+    twice = '{"text": "a", "text": "b"}', '{"inputs": {"query": "q", "query": "r", "texts": ["a"]}}'
+    good = '{"text": "at 9:30: twice, twice", "other": {"text": 1}}'
+    (tmp_path / "in.jsonl").write_text("\n".join([*twice, good]))
+    (tmp_path / "in.json").write_text("[\n" + ",\n".join([*twice, good]) + "]")
+    for name, line in (("in.jsonl", 1), ("in.json", 2)):
+        rows = spool(tmp_path, tmp_path / name)
+        assert [(row.line, row.problem) for row in rows] == [(line, "json_twice"), (line + 1, "json_twice"), (line + 2, "")]
+
+
 def test_a_file_without_the_column_is_refused_whole(tmp_path: Path) -> None:
     for suffix in ("csv", "jsonl", "parquet"):
         with pytest.raises(InvalidInput) as caught:

@@ -45,6 +45,24 @@ def test_wrong_lines_of_requests_are_told_by_number(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_lines_are_as_strict_as_the_doors(tmp_path: Path) -> None:
+    """A single call would be refused for each of these; a line that is too long is told to be that."""
+    found = requests(
+        tmp_path, request("a"), request("b", extra=1), request("c\0"), request("d").replace('"method"', '"url": "/v1/files", "method"'),
+        request("e").replace('"model"', '"model": "f", "model"'), request("f", body={"input": "x" * 9 * 2**20}),
+        request("g", body={"a:b": "c: d"}),
+    )  # fmt: skip
+    with pytest.raises(InvalidInput) as caught:
+        list(found.lines())
+    assert [(item["line"], item["code"]) for item in found.problems] == [
+        (2, "batch_line_field"), (3, "batch_line_custom_id"), (4, "batch_line_twice"), (5, "batch_line_twice"),
+        (6, "batch_line_too_long"),
+    ]  # fmt: skip
+    assert "'extra'" in str(found.problems[0]["message"])
+    assert "4,194,304" in str(found.problems[4]["message"])
+    assert caught.value.params["count"] == 5
+
+
 def test_a_body_nested_deeply_is_a_wrong_line(tmp_path: Path) -> None:
     deep = request("a").replace('"e"', "[" * 1000 + "]" * 1000)
     found = requests(tmp_path, request("b"), deep)

@@ -11,7 +11,7 @@ import orjson
 from hanlin.datasets.columns import find_column
 from hanlin.datasets.lines import Meter, read_lines
 from hanlin.datasets.read_csv import read_records
-from hanlin.datasets.read_json import read_json
+from hanlin.datasets.read_json import has_key_twice, read_json
 from hanlin.datasets.values import BadRow, ReadProgress, SourceFile
 from hanlin.encodings import detect
 from hanlin.errors import InvalidInput
@@ -97,7 +97,10 @@ def _read_lines(file: SourceFile, columns: InputColumns, meter: Meter) -> Iterat
             except ValueError:
                 yield BadRow(line.number, "json")
                 continue
-            yield InputRow(line.number, value) if isinstance(value, str) else objects.row(line.number, value)
+            if isinstance(value, str):
+                yield InputRow(line.number, value)
+            else:
+                yield BadRow(line.number, "json_twice") if has_key_twice(text) else objects.row(line.number, value)
 
 
 class _Objects:

@@ -1,4 +1,7 @@
-"""Objects of JSON Lines files and of JSON files that hold one list of objects; both are streamed."""
+"""Objects of JSON Lines files and of JSON files that hold one list of objects; both are streamed.
+
+An object that says a key twice is a bad row: which of the two was meant is anybody's guess. Source: RFC 8259, section 4.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +20,36 @@ _CHUNK = 2**20
 _BLANK = re.compile(r"[ \t\r\n]*")
 
 
+class _Twice(ValueError):
+    """An object has a key twice."""
+
+
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_no_constant)
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _Twice
+    return found
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, object_pairs_hook=_once)
+_LENIENT = json.JSONDecoder(parse_constant=_no_constant)
+
+
+def has_key_twice(text: str) -> bool:
+    """Whether an object in the JSON `text`, at any depth, says a key twice."""
+    if text.count(":") < 2:  # the most rows, and a tenth of the time
+        return False
+    try:
+        _DECODER.decode(text)
+    except _Twice:
+        return True
+    except (ValueError, RecursionError):
+        return False
+    return False
 
 
 def read_jsonl(file: SourceFile, encoding: Encoding, meter: Meter) -> Iterator[tuple[int, dict[str, object]] | BadRow]:
@@ -35,8 +63,8 @@ def read_jsonl(file: SourceFile, encoding: Encoding, meter: Meter) -> Iterator[t
             continue
         try:
             value = _DECODER.decode(text)
-        except (ValueError, RecursionError):
-            yield BadRow(line.number, "json")
+        except (ValueError, RecursionError) as error:
+            yield BadRow(line.number, "json_twice" if isinstance(error, _Twice) else "json")
             continue
         yield (line.number, value) if isinstance(value, dict) else BadRow(line.number, "json")
 
@@ -60,9 +88,9 @@ def _read_list(window: _Window) -> Iterator[tuple[int, dict[str, object]] | BadR
         return
     window.expect(re.compile(r"\["))
     while window.peek() != "]":
-        line, value, is_marked = window.value()
-        if is_marked:
-            yield BadRow(line, "bytes")
+        line, value, problem = window.value()
+        if problem:
+            yield BadRow(line, problem)
         else:
             yield (line, value) if isinstance(value, dict) else BadRow(line, "json")
         sign = window.peek()
@@ -72,6 +100,14 @@ def _read_list(window: _Window) -> Iterator[tuple[int, dict[str, object]] | BadR
                 continue
         if sign != "]":
             raise window.unreadable()
+
+
+def _decode(text: str, at: int) -> tuple[object, int, str]:
+    """The value that begins at `at`, where it ends, and its problem. Raises ValueError, RecursionError: there is none, or not all of it."""
+    try:
+        return *_DECODER.raw_decode(text, at), ""
+    except _Twice:
+        return *_LENIENT.raw_decode(text, at), "json_twice"
 
 
 class _Window:
@@ -103,20 +139,20 @@ class _Window:
             raise self.unreadable()
         self._move(match.end())
 
-    def value(self) -> tuple[int, object, bool]:
-        """The next value with the line it starts on, and whether it holds bytes that are not of the file's encoding."""
+    def value(self) -> tuple[int, object, str]:
+        """The next value with the line it starts on, and what is wrong with it, a key of `PROBLEMS`; empty: nothing."""
         line = self._line
         while True:
             try:
-                value, end = _DECODER.raw_decode(self._text, self._at)
+                value, end, problem = _decode(self._text, self._at)
             except (ValueError, RecursionError) as error:
                 # Cut off by the window, perhaps: look again with twice as much, as long as a row may be.
                 if isinstance(error, RecursionError) or len(self._text) - self._at > MAX_ROW_CHARACTERS or not self._more():
                     raise self.unreadable() from error
                 continue
-            is_marked = MARK in self._text[self._at : end]
+            problem = "bytes" if MARK in self._text[self._at : end] else problem
             self._move(end)
-            return line, value, is_marked
+            return line, value, problem
 
     def unreadable(self) -> InvalidInput:
         """The error for what stands here."""

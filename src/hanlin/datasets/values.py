@@ -53,6 +53,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "row_too_long": "the row is longer than 4 million characters",
         "bytes": "it has bytes that are not of the file's encoding",
         "json": "not a JSON object",
+        "json_twice": "an object has the same key twice",
         "text_missing": "the text is missing",
         "text_type": "the text is not a string",
         "text_empty": "the text is empty: only space, control characters or lone marks",

@@ -28,54 +28,72 @@ def split(text: str) -> Said:
     if start < 0:
         return Said(text, [])
     calls: list[JsonValue] = []
-    words, rest = text[:start].rstrip(), text[start:].strip()
-    while rest:
-        found = _first(rest)
+    at = start
+    while at < len(text):
+        found = _call(text, at)
         if found is None:
             return Said(text, [])
-        call, rest = found
+        call, at = found
         calls.append(call)
-    return Said(words, calls)
+    return Said(text[:start].rstrip(), calls)
 
 
-def _first(text: str) -> tuple[JsonObject, str] | None:
-    """The call that a text begins with, and what is behind it; None: it cannot be read."""
-    if not text.startswith(_MARK):
+def _call(text: str, at: int) -> tuple[JsonObject, int] | None:
+    """The call that stands at `at`, and the place of what is behind it; None: it cannot be read."""
+    if not text.startswith(_MARK, at):
         return None
-    text = text.removeprefix(_MARK).lstrip()
     try:
-        value, end = _decoder.raw_decode(text)
+        value, end = _decoder.raw_decode(text, _behind_space(text, at + len(_MARK)))
         json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # halves of characters and no numbers can be spelled, not sent
     except (ValueError, RecursionError):
         return None
-    rest = text[end:].lstrip()
+    end = _behind_space(text, end)
     if not isinstance(value, dict) or not isinstance(value.get("name"), str) or not isinstance(value.get("arguments", {}), dict):
         return None
-    if rest and not rest.startswith(_END):
-        return None
+    if end < len(text):
+        if not text.startswith(_END, end):
+            return None
+        end = _behind_space(text, end + len(_END))
     arguments = json.dumps(value.get("arguments", {}), ensure_ascii=False)
     function: JsonObject = {"name": value["name"], "arguments": arguments}
-    return {"id": f"call_{uuid4().hex[:24]}", "type": "function", "function": function}, rest.removeprefix(_END).lstrip()
+    return {"id": f"call_{uuid4().hex[:24]}", "type": "function", "function": function}, end
+
+
+def _behind_space(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at
 
 
 class ToolText:
-    """The same while it is being written: words are told until a call may begin."""
+    """The same while it is being written: words are told until a call may begin. Each piece is looked at once, however many there are."""
 
     def __init__(self) -> None:
-        self._held = ""
+        self._held: list[str] = []  # space that may stand before a call; the calls, once one has begun
+        self._may_begin = ""  # behind it: what may be the beginning of the mark
+        self._has_call = False
 
     def push(self, text: str) -> str:
         """Words that are surely words."""
-        self._held += text
-        start = self._held.find(_MARK)
-        end = start if start >= 0 else len(self._held) - _beginning(self._held)
-        end = len(self._held[:end].rstrip())  # the space before a call is none of the words
-        told, self._held = self._held[:end], self._held[end:]
+        if self._has_call:
+            self._held.append(text)
+            return ""
+        text = self._may_begin + text
+        start = text.find(_MARK)
+        self._has_call = start >= 0
+        end = start if self._has_call else len(text) - _beginning(text)
+        words = text[:end].rstrip()  # the space before a call is none of the words
+        told = "".join((*self._held, words)) if words else ""
+        if words:
+            self._held.clear()
+        rest = len(text) if self._has_call else end
+        self._held.append(text[len(words) : rest])
+        self._may_begin = text[rest:]
         return told
 
     def end(self) -> Said:
         """The rest."""
-        return split(self._held)
+        return split("".join(self._held) + self._may_begin)
 
 
 def _beginning(text: str) -> int:

@@ -62,6 +62,7 @@ _TEXTS = tuple(
         (r"the row is longer than 4 million characters", "该行超过 400 万个字符"),
         (r"it has bytes that are not of the file's encoding", "含有不符合文件编码的字节"),
         (r"not a JSON object", "不是 JSON 对象"),
+        (r"an object has the same key twice", "有对象的键重复"),
         (r"the text is missing", "缺少文本"),
         (r"the text is not a string", "文本不是字符串"),
         (r"the text is empty: only space, control characters or lone marks", "文本为空：只有空白、控制字符或孤立的附加符号"),

@@ -11,14 +11,16 @@ import orjson
 
 from hanlin.datasets.inputs import InputColumns, InputRow, read_inputs
 from hanlin.datasets.lines import Line, Meter, read_lines
+from hanlin.datasets.read_json import has_key_twice
 from hanlin.datasets.readers import find_format
-from hanlin.datasets.values import BadRow, SourceFile
+from hanlin.datasets.values import MAX_ROW_CHARACTERS, BadRow, SourceFile
 from hanlin.encodings import detect
 from hanlin.errors import InvalidInput
 from hanlin.messages.said import Said
-from hanlin.types import JsonObject
+from hanlin.types import JsonObject, shorten
 
 MAX_TOLD = 50
+_FIELDS = ("custom_id", "method", "url", "body")
 _encoder = msgspec.json.Encoder(enc_hook=str)  # moments and the like that Parquet may hold in the column of ids
 
 
@@ -76,31 +78,36 @@ class Requests:
 
     def lines(self) -> Iterator[bytes]:
         """The spool's lines. Raises InvalidInput (`batch_lines_wrong`) behind the last when any was wrong; `too_many_batch_rows`."""
-        for number, (line, text) in enumerate(self._texts(), 1):
+        for number, line in enumerate(self._lines(), 1):
             _check_count(number, self._max_rows)
-            if (value := self._request(line, text)) is not None:
+            if (value := self._request(line)) is not None:
                 try:
-                    yield _encoder.encode([number, line, "", value["body"], None, value["custom_id"]])
+                    yield _encoder.encode([number, line.number, "", value["body"], None, value["custom_id"]])
                 except RecursionError:
-                    self._note(line, "batch_line_body", "body")
+                    self._note(line.number, "batch_line_body", "body")
         self._find_twins()
         if self.num_problems:
             first, problem = str(self.problems[0]["line"]), str(self.problems[0]["message"])
             raise InvalidInput("batch_lines_wrong", count=self.num_problems, line=first, problem=problem)
 
-    def _texts(self) -> Iterator[tuple[int, str]]:
-        for line in _lines_of(self._file):
-            if text := line.text.strip():
-                yield line.number, "" if line.problem else text
+    def _lines(self) -> Iterator[Line]:
+        return (line for line in _lines_of(self._file) if line.text.strip())
 
-    def _request(self, line: int, text: str) -> JsonObject | None:
+    def _request(self, found: Line) -> JsonObject | None:
         """The line when it is right."""
-        value = _object(text)
+        line, value = found.number, _object(found)
         if value is None:
-            self._note(line, "batch_line_json")
+            if found.is_whole:
+                self._note(line, "batch_line_json")
+            else:
+                self._note(line, "batch_line_too_long", limit=f"{MAX_ROW_CHARACTERS:,}")
             return None
         name, body = value.get("custom_id"), value.get("body")
-        if not isinstance(name, str) or not name or len(name) > 512:
+        if has_key_twice(found.text):
+            self._note(line, "batch_line_twice")
+        elif (unknown := next((field for field in value if field not in _FIELDS), None)) is not None:
+            self._note(line, "batch_line_field", name=shorten(unknown), choices=", ".join(_FIELDS))
+        elif not isinstance(name, str) or not name or len(name) > 512 or "\0" in name:
             self._note(line, "batch_line_custom_id", "custom_id")
         elif value.get("method") != "POST":
             self._note(line, "batch_line_method", "method")
@@ -122,11 +129,11 @@ class Requests:
         digests = np.sort(np.frombuffer(self._names, dtype=np.uint64)) if self._names else np.zeros(0, np.uint64)
         twins = {int(value) for value in digests[1:][digests[1:] == digests[:-1]]}
         seen: set[int] = set()
-        for line, text in self._texts() if twins else ():
-            value = _object(text)
+        for line in self._lines() if twins else ():
+            value = _object(line)
             if value is not None and (digest := _digest(str(value.get("custom_id")))) in twins:
                 if digest in seen:
-                    self._note(line, "batch_line_twin", "custom_id")
+                    self._note(line.number, "batch_line_twin", "custom_id")
                 seen.add(digest)
 
     def _note(self, line: int, code: str, param: str | None = None, **params: str) -> None:
@@ -135,9 +142,9 @@ class Requests:
             self.problems.append({"code": code, "message": Said(code, dict(params)).text("en"), "param": param, "line": line})
 
 
-def _object(text: str) -> JsonObject | None:
+def _object(line: Line) -> JsonObject | None:
     try:
-        value = orjson.loads(text)
+        value = orjson.loads(line.text) if line.is_whole else None
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
