@@ -7,15 +7,26 @@ import gc
 import sys
 from collections.abc import Callable
 
-from hanlin.app.processes import await_settings, enter
+from hanlin.app.processes import await_settings, be_modest, enter
+from hanlin.serving.parent import set_title
 from hanlin.settings import Settings
 
 
 def main() -> int:
     """Runs one role until it ends; the exit status."""
     role, args = sys.argv[1], sys.argv[2:]
-    enter(f"hanlin {' '.join([role, *args[:1]]) if role == 'job' else role}")
+    enter(_title(role, args))
+    if role in ("job", "nursery"):
+        be_modest()
     gc.disable()  # loading code makes much and leaves no garbage: looking for it takes a tenth of the time
+    if role == "nursery":
+        from hanlin.app import nursery
+
+        nursery.load(args)
+        if (job := nursery.run_nursery()) is None:
+            return 0
+        role, args = "job", [job]  # from here on we are its child
+        set_title(_title(role, args))
     run = _load(role, args)
     gc.enable()
     settings = await_settings()
@@ -25,6 +36,10 @@ def main() -> int:
         name = f"gateway-{args[1]}" if role == "gateway" and args[1] != "0" else role  # a file of its own: each turns its own over
         configure_logs(name, level=settings.log_level, path=settings.home / "logs" / f"{name}.log")
     return run(settings)
+
+
+def _title(role: str, args: list[str]) -> str:
+    return f"hanlin {' '.join([role, *args[:1]]) if role == 'job' else role}"
 
 
 def _load(role: str, args: list[str]) -> Callable[[Settings], int]:

@@ -7,7 +7,6 @@ import sys
 import traceback
 from types import FrameType
 
-from hanlin.app.processes import be_modest
 from hanlin.app.wiring import open_platform
 from hanlin.control.platform import Platform
 from hanlin.errors import Cancelled, HanlinError, Internal
@@ -23,7 +22,6 @@ class _AskedToStop(BaseException):
 
 def run_job(settings: Settings, job_id: str) -> int:
     """Runs the claimed job to its end; 0 when its end was written, 1 when the runner must settle it."""
-    be_modest()
     limit_memory(settings.job_memory_bytes)
     signal.signal(signal.SIGTERM, _stop)
     platform = open_platform(settings)

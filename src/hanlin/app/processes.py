@@ -42,8 +42,13 @@ def hand_over(child: subprocess.Popen[bytes], settings: Settings) -> None:
     """The settings, for which a launched child waits before it does anything."""
     assert child.stdin is not None
     with contextlib.suppress(BrokenPipeError):  # it died already; the caller sees that by poll()
-        child.stdin.write(settings.model_dump_json().encode() + b"\n")
+        child.stdin.write(settings_line(settings))
         child.stdin.flush()
+
+
+def settings_line(settings: Settings) -> bytes:
+    """What a child reads from its stdin, see `await_settings`."""
+    return settings.model_dump_json().encode() + b"\n"
 
 
 def enter(title: str) -> None:

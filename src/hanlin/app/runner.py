@@ -12,7 +12,6 @@ import json
 import logging
 import shutil
 import signal
-import subprocess
 import threading
 import time
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from typing import IO
 from uuid import uuid4
 
 from hanlin.app import housekeeping
-from hanlin.app.processes import kill, spawn
+from hanlin.app.births import Births, JobProcess
 from hanlin.app.wiring import open_platform
 from hanlin.control import jobs, private_endpoints
 from hanlin.control.platform import Platform
@@ -47,7 +46,7 @@ class RunningJob:
     """A claimed job and its process. `stop_by_s` is set once it was asked to end."""
 
     job: Job
-    process: subprocess.Popen[bytes]
+    process: JobProcess
     renew_at_s: float
     stop_by_s: float | None = None
 
@@ -60,6 +59,7 @@ class Runner:
         self.runner_id = f"runner-{uuid4().hex[:12]}"
         self.lease_s = platform.settings.job_lease_s
         self.running: dict[str, RunningJob] = {}  # by place
+        self._births = Births(platform.settings)
         self._changes = platform.database.watch()
         self._look_at_s = 0.0
         self._is_stopping = False
@@ -95,22 +95,21 @@ class Runner:
 
     def _start(self, job: Job, now_s: float) -> RunningJob:
         log.info("job started", extra={"job": job.id, "kind": job.kind, "attempt": job.attempt})
-        process = spawn("job", self.platform.settings, job.id, output=subprocess.PIPE)
-        assert process.stdout is not None
+        process = self._births.start(job)
         path = self.platform.job_log(job.id)
-        threading.Thread(target=_keep_log, args=(process.stdout, path), name=f"log {job.id}", daemon=True).start()
+        threading.Thread(target=_keep_log, args=(process.output, path), name=f"log {job.id}", daemon=True).start()
         return RunningJob(job, process, now_s + self.lease_s / 3)
 
     def _watch(self, place: str, running: RunningJob, now_s: float) -> None:
         if running.process.poll() is not None:
-            status = kill(running.process)  # whatever the job left running goes with it
+            status = running.process.kill()  # whatever the job left running goes with it
             del self.running[place]
             self._look_at_s = now_s  # its place is free
             self._settle(running, status)
             return
         if running.stop_by_s is not None:
             if now_s >= running.stop_by_s:
-                kill(running.process)
+                running.process.kill()
             return
         if now_s >= running.renew_at_s:
             running.renew_at_s = now_s + self.lease_s / 3
@@ -163,7 +162,7 @@ class Runner:
         while any(item.process.poll() is None for item in self.running.values()) and time.monotonic() < deadline_s:
             time.sleep(0.05)
         for running in self.running.values():
-            kill(running.process)
+            running.process.kill()
             self.platform.jobs.release(running.job)
         self.running.clear()
 
