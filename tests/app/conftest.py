@@ -41,7 +41,7 @@ class Server:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, port: int = 0) -> Server:
-        """Starts `up` on a free port, or on `port`, and waits until it answers. gRPC takes a free one: the next to `port` may be anyone's."""
+        """Starts `up` on a free port, or on `port`, and waits until it answers. gRPC takes a free one: the next may be taken."""
         environ = {name: value for name, value in os.environ.items() if not name.startswith("HANLIN_")} | {"HANLIN_GRPC_PORT": "0"}
         self.home.mkdir(parents=True, exist_ok=True)
         (self.home / "run" / "server.json").unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hanlin.engines import ENGINES, load_variant, max_batch_rows, measured_unasked, split_variant, variant_files, variant_names
+from hanlin.engines import ENGINES, base, load_variant, max_batch_rows, measured_unasked, split_variant, variant_files, variant_names
 from hanlin.errors import EngineFailed, InvalidInput
 
 
@@ -18,7 +18,13 @@ def test_all_variants_of_the_issue_are_declared_with_the_reference_first() -> No
         "torch-fp32", "torch-bf16", "torch-int8", "onnxruntime-fp32", "onnxruntime-int8", "openvino-fp32", "openvino-bf16", "openvino-int8",
         "openvino-int4", "inductor-fp32", "inductor-bf16",
     }  # fmt: skip
-    assert set(variant_names()) - set(measured_unasked()) == {"torch-int8", "openvino-int4", "inductor-fp32", "inductor-bf16"}
+
+
+@pytest.mark.parametrize("has", [True, False])
+def test_what_nobody_named_is_measured_where_the_processor_has_its_arithmetic(monkeypatch: pytest.MonkeyPatch, has: bool) -> None:
+    monkeypatch.setattr(base, "has_bf16", lambda: has)
+    left = {"torch-int8", "openvino-int4", "inductor-fp32", "inductor-bf16"} | (set() if has else {"torch-bf16", "openvino-bf16"})
+    assert set(variant_names()) - set(measured_unasked()) == left
 
 
 @pytest.mark.parametrize("name", ["", "torch", "torch-int4", "nobody-fp32", "torch-fp32-x", "../x-fp32", "fp32-torch"])

@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hanlin.training import precision
-from hanlin.training.precision import ROUNDS, choose_precision, has_bf16
+from hanlin.training.precision import ROUNDS, choose_precision
 
 STEP_S = 0.02
 
@@ -55,19 +54,3 @@ def test_a_hopeless_bf16_is_not_measured_to_the_end() -> None:
     found, seconds = choose_precision(module, losses_of(5))
     assert found == "fp32" and seconds["bf16"] > 5 * seconds["fp32"]
     assert module.steps == {"float32": 2, "bfloat16": 2}
-
-
-@pytest.mark.parametrize(
-    ("machine", "units", "has"),
-    [
-        ("x86_64", "AVX2", False),
-        ("AMD64", "DEFAULT", False),
-        ("x86_64", "AVX512", True),
-        ("aarch64", "DEFAULT", True),
-        ("arm64", "SVE256", True),
-    ],
-)
-def test_only_x86_without_avx512_is_known_to_have_none(monkeypatch: pytest.MonkeyPatch, machine: str, units: str, has: bool) -> None:
-    monkeypatch.setattr(precision.platform, "machine", lambda: machine)
-    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: units)
-    assert has_bf16() == has

@@ -34,3 +34,9 @@ def processor() -> Processor:
     present = set((fields.get("flags") or fields.get("Features") or "").split())
     name = fields.get("model name") or platform.processor() or platform.machine()
     return Processor(name, cores, tuple(flag for flag in VECTOR_UNITS if flag in present))
+
+
+def has_bf16() -> bool:
+    """Whether the processor may compute in bf16 itself: x86 without AVX-512 cannot, torch goes a long way round. Unknown: yes."""
+    found = processor().flags
+    return platform.machine().lower() not in ("x86_64", "amd64") or not found or "avx512f" in found

@@ -7,7 +7,6 @@ by so much (a BiLSTM tagger 1,980 ms a step in fp32 and 8,292 in bf16) that meas
 from __future__ import annotations
 
 import copy
-import platform
 import time
 from collections.abc import Callable, Sequence
 
@@ -38,11 +37,6 @@ def choose_precision(module: nn.Module, losses: Sequence[Callable[[nn.Module], T
             for name, trial in copies.items():
                 seconds[name] = min(seconds[name], _step_seconds(trial, losses))
     return ("bf16" if seconds["bf16"] * WIN < seconds["fp32"] else "fp32"), seconds
-
-
-def has_bf16() -> bool:
-    """Whether the processor may compute in bf16 itself: x86 without AVX-512 cannot, and torch goes a long way round."""
-    return platform.machine().lower() not in ("x86_64", "amd64") or "AVX512" in torch.backends.cpu.get_cpu_capability()
 
 
 def _step_seconds(module: nn.Module, losses: Sequence[Callable[[nn.Module], Tensor]]) -> float:

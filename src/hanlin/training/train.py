@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from hanlin.errors import EngineFailed
 from hanlin.networks.loading import TORCH_DTYPES
+from hanlin.observe.machine import has_bf16
 from hanlin.training.adapting import adapt, frozen_weights, put_back
 from hanlin.training.config import TrainConfig
 from hanlin.training.examples import TrainData
@@ -25,7 +26,7 @@ from hanlin.training.optimizers import Average, Masters
 from hanlin.training.option_rules import check_effects, wrong
 from hanlin.training.peers import Peers
 from hanlin.training.ports import Checkpoints, Progress, Silent, Watches
-from hanlin.training.precision import choose_precision, has_bf16
+from hanlin.training.precision import choose_precision
 from hanlin.training.state import Place, Point, RunState, read_place
 from hanlin.training.team import SNAPSHOT, Team, read_rows
 from hanlin.types import JsonObject
