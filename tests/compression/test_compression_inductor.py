@@ -1,4 +1,4 @@
-"""What torch's compiler is not asked to do, and that nothing stays of what it was asked."""
+"""What torch's compiler is not asked to do, and what it says when it fails. What it leaves: the engines' tests."""
 
 from __future__ import annotations
 
@@ -41,15 +41,6 @@ def test_a_machine_without_a_compiler_is_told_so(tmp_path: Path, monkeypatch: py
     with pytest.raises(InvalidInput) as caught:
         convert(network(tmp_path / "m", "transformer"), "inductor-fp32", calibration=[])
     assert (caught.value.code, caught.value.params["choices"]) == ("no_compiler", "g++, c++, clang++")
-
-
-def test_its_scratch_is_ours_and_only_library_and_description_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
-    folder, scratch, before = network(tmp_path / "m", "transformer"), tmp_path / "scratch", dict(os.environ)
-    convert(folder, "inductor-fp32", calibration=[], workdir=scratch)
-    assert {file.name for file in (folder / "variants" / "inductor-fp32").iterdir()} == {"model.so", "compiled.json"}
-    assert [entry.name for entry in scratch.iterdir()] == ["inductor"]
-    assert dict(os.environ) == before
 
 
 def test_a_compiler_that_fails_is_told_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hanlin import __version__
 from hanlin.errors import HanlinError, Internal, InvalidInput, NotFound
-from hanlin.gateway.control_api_routing import PREFIX
 from hanlin.gateway.control_api_strict import invalid_field
 from hanlin.gateway.cors import Cors
 from hanlin.gateway.dataplane import Dataplane
@@ -22,6 +21,7 @@ from hanlin.gateway.doorman import Doorman
 from hanlin.gateway.edge import Edge, refusal
 from hanlin.gateway.health import health_router
 from hanlin.gateway.metrics import GatewayMetrics
+from hanlin.gateway.operation import PREFIX
 from hanlin.gateway.responses import methods_of
 from hanlin.gateway.streaming import Streams
 

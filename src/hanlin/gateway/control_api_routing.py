@@ -13,10 +13,9 @@ from fastapi.routing import APIRoute
 
 from hanlin.control.platform import Platform
 from hanlin.gateway.control_api_strict import StrictRoute
-from hanlin.gateway.operation import JSON, refusals, told
+from hanlin.gateway.operation import JSON, PREFIX, refusals, told
 from hanlin.types import JsonObject, Principal, Scope
 
-PREFIX = "/api/v1"
 _KEY: list[dict[str, list[str]]] = [{"key": []}]
 
 

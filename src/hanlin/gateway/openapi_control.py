@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from hanlin.gateway.control_api_routing import PREFIX
-from hanlin.gateway.operation import refusals
+from hanlin.gateway.operation import PREFIX, refusals
 from hanlin.types import JsonObject
 
 _ALWAYS = (401, 403, 500, 503)

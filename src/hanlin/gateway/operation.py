@@ -9,6 +9,7 @@ from typing import Any
 from hanlin.types import MAX_TIMEOUT_S, JsonObject, JsonValue
 
 JSON = "application/json"
+PREFIX = "/api/v1"  # of the control API
 ERROR = "Error"  # the schema of a refusal, among the components
 FLAT_ERROR = "FlatError"  # of one whose message itself stands under `error`
 MESSAGE_ERROR = "MessageError"  # in Anthropic's form

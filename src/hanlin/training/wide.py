@@ -117,11 +117,15 @@ def _regression(counts: csr_matrix, scale: npt.NDArray[np.float64], is_label: np
     inside, outside = 1.0 + has[is_label].sum(0), 1.0 + has[~is_label].sum(0)
     ratios = np.asarray(np.log((inside / inside.sum()) / (outside / outside.sum()))).ravel()
     ratios[np.asarray(has.sum(0)).ravel() < MIN_ROWS] = 0.0
-    features = diags_array(scale) @ counts @ diags_array(ratios)
+    # Only of runs that say something: the others' weights stay 0, and moving half a million zeros takes longer than all the rest.
+    columns = np.flatnonzero(ratios) if ratios.any() else np.zeros(1, np.int64)
+    features = diags_array(scale) @ counts[:, columns] @ diags_array(ratios[columns])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a bounded number of steps is wanted
         model = LogisticRegression(C=STRENGTH, max_iter=MAX_ITERATIONS).fit(features.tocsr(), is_label)
-    return model.coef_[0] * ratios, float(model.intercept_[0])
+    weights = np.zeros(counts.shape[1])
+    weights[columns] = model.coef_[0] * ratios[columns]
+    return weights, float(model.intercept_[0])
 
 
 def _count_runs(road: WideRoad, rows: Sequence[Sequence[int]], pad_id: int) -> csr_matrix:
