@@ -78,6 +78,12 @@ KEPT: list[tuple[dict[str, Any], list[Any], list[Any]]] = [
       "items": [{"type": "integer"}], "type": "object"}, [{"a": 1}], []),
     ({"format": "json-pointer", "type": "string"}, ["", "/a/~0b"], []),
     ({"format": "int32", "type": "integer"}, [0, 1], []),
+    ({"type": "string", "pattern": "^(?!ab)[ab]+$|^abc$"}, ["a", "abc", "b"], []),
+    ({"type": "string", "not": {"pattern": "^a.?$"}}, ["", "b", "abc"], []),
+    ({"type": "object", "patternProperties": {"^(?!a).*$": {"type": "string"}}}, [{"a": 1}, {"b": "x"}, {"a": "a"}], []),
+    ({"type": "object", "patternProperties": {"^[ab]$": {"type": ["string", "integer"]}, "a|1": {"type": "integer"}},
+      "additionalProperties": False}, [{"a": 1}, {"b": "x"}, {"1": 1}], []),
+    ({"oneOf": [{"type": "string", "pattern": "^a"}, {"type": "string", "pattern": "b$"}, {"const": ""}]}, ["", "a", "b", "abc"], []),
 ]  # fmt: skip
 
 

@@ -11,15 +11,14 @@ if TYPE_CHECKING:
     from hanlin.engines.schema_rewriting import Rewriting
 
 _MAX_DEPTH = 4
+_OF_TEXTS = frozenset({"pattern", "minLength", "maxLength"})
 
 
 def is_disjoint(one: JsonValue, other: JsonValue, rewriting: Rewriting, beside: JsonObject | None = None, depth: int = 0) -> bool:
     """Args: beside: a schema that both stand in, and whose properties hold for both."""
     one, other = rewriting.looked_up(one, ""), rewriting.looked_up(other, "")
-    if one is False or other is False:
-        return True
     if not isinstance(one, dict) or not isinstance(other, dict) or depth > _MAX_DEPTH:
-        return False
+        return one is False or other is False
     rewriting.compare(1 + (_size(one) + _size(other) + _size(beside or {})) // 4)
     types = _types(one) & _types(other)
     if beside is not None:
@@ -28,8 +27,10 @@ def is_disjoint(one: JsonValue, other: JsonValue, rewriting: Rewriting, beside: 
         return True
     if _raw(one) is not None and _raw(other) is not None and _texts(one, rewriting).isdisjoint(_texts(other, rewriting)):
         return True
-    if types == {"number"} and _bounds(one, other):
-        return True
+    if types == {"number"}:
+        return _bounds(one, other)
+    if types == {"string"}:
+        return bool((one.keys() | other.keys()) & _OF_TEXTS) and rewriting.patterns.are_apart(one, other)
     return types == {"object"} and _by_properties(one, other, rewriting, beside, depth)
 
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 
+from hanlin.engines.schema_patterns import Patterns
 from hanlin.engines.schema_places import RefusedSchema
 from hanlin.types import JsonObject, JsonValue
 
@@ -28,8 +29,8 @@ Resolve = Callable[[JsonObject, str], tuple[JsonValue, str]]
 class Negation:
     """Args: resolve: what a schema's reference names, and where that stands; raises RefusedSchema after too many."""
 
-    def __init__(self, resolve: Resolve) -> None:
-        self._resolve = resolve
+    def __init__(self, resolve: Resolve, patterns: Patterns) -> None:
+        self._resolve, self._patterns = resolve, patterns
         self._known: dict[int, tuple[JsonObject, JsonValue]] = {}
 
     def of(self, schema: JsonValue, path: str, depth: int = 0) -> JsonValue:
@@ -80,6 +81,8 @@ class Negation:
             return [value] if key == "not" else []
         if key == "pattern" and (literals := literals_of(str(value))) is not None:
             return other_texts(literals, path, as_beginnings=not str(value).endswith("$"))
+        if key == "pattern" and (opposite := self._patterns.opposite(str(value))) is not None:
+            return [{"type": "string", "pattern": opposite}]
         raise RefusedSchema(key, path, "what breaks it cannot be said")
 
     def _of_cases(self, schema: JsonObject, path: str, depth: int) -> list[JsonValue]:

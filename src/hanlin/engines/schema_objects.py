@@ -8,7 +8,6 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from hanlin.engines.schema_negation import text_of
-from hanlin.engines.schema_patterns import plain_patterns
 from hanlin.engines.schema_places import RefusedSchema
 from hanlin.types import JsonObject, JsonValue
 
@@ -41,18 +40,21 @@ def kept(found: JsonObject, schema: JsonObject, rewriting: Rewriting, path: str)
     if named:
         found["properties"] = {name: rewriting.schema(each, f"{path}/properties/{name}") for name, each in named.items()}
     if patterns:
-        found["patternProperties"] = _merged(
-            {_plain(name, path): rewriting.schema(each, f"{path}/patternProperties/{name}") for name, each in patterns.items()}
-        )
+        plain: JsonObject = {}
+        for name, each in patterns.items():
+            text, asked = _plain(name, rewriting, path), rewriting.schema(each, f"{path}/patternProperties/{name}")
+            plain[text] = {"allOf": [plain[text], asked]} if text in plain else asked
+        merged = _merged(plain)
+        found["patternProperties"] = rewriting.patterns.apart(merged, lambda all_of: {"allOf": all_of}) if len(merged) > 1 else merged
     if others is not None:
         found["additionalProperties"] = rewriting.schema(others, f"{path}/additionalProperties")
     return _counted(found, path)
 
 
-def _plain(pattern: str, path: str) -> str:
-    """Names that a look-ahead leaves out are judged by other schemas, which patterns beside it cannot say."""
-    found, *more = plain_patterns(pattern)
-    if more:
+def _plain(pattern: str, rewriting: Rewriting, path: str) -> str:
+    """Names that a look-ahead leaves out are judged by other schemas: several patterns beside one another cannot say that."""
+    found = rewriting.patterns.one(pattern)
+    if found is None:
         raise RefusedSchema("patternProperties", path, "look-ahead cannot be followed in names")
     return found
 

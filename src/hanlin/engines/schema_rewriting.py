@@ -18,7 +18,7 @@ from hanlin.engines import schema_lists, schema_objects
 from hanlin.engines.schema_disjoint import is_disjoint
 from hanlin.engines.schema_formats import IDLE, KNOWN, NO_LEAP_SECOND, PATTERNS, SAME
 from hanlin.engines.schema_negation import Negation
-from hanlin.engines.schema_patterns import plain_patterns
+from hanlin.engines.schema_patterns import Patterns
 from hanlin.engines.schema_places import MAX_CHAIN, References, RefusedSchema
 from hanlin.types import JsonObject, JsonValue
 
@@ -38,7 +38,8 @@ class Rewriting:
 
     def __init__(self, root: JsonObject) -> None:
         self._root, self._references = root, References(root)
-        self._negation = Negation(self.named)
+        self.patterns = Patterns()
+        self._negation = Negation(self.named, self.patterns)
         self._names: dict[int, str] = {}
         self._todo: list[tuple[str, JsonValue, str]] = []
         self._num_nodes, self._num_compared = 0, 0
@@ -68,7 +69,7 @@ class Rewriting:
         schema = schema_objects.plainer(schema, self, path)
         found: JsonObject = {key: schema[key] for key in _KEPT if key in schema}
         if isinstance(pattern := found.get("pattern"), str):
-            found["pattern"], *more = plain_patterns(pattern)
+            found["pattern"], *more = self.patterns.plain(pattern)
             joined += [{"pattern": each} for each in more]
         joined += self._format(found, schema, path)
         joined += schema_lists.kept(found, schema, self, path)
