@@ -93,6 +93,25 @@ async def test_a_scope_is_needed(http, platform) -> None:
             assert answer.status_code == 403, f"{method} {path}"
 
 
+async def test_a_query_is_as_strict_as_a_body(http, platform) -> None:
+    """Bug: `?limits=5` was passed over, and all were told."""
+    async with http.client(http.key()) as client, http.client() as stranger:
+        for method, path, route in routes(platform):
+            if method == "HEAD":
+                continue
+            known = {field.alias for field in route.dependant.query_params}
+            asked = {"json": BODIES.get(path), "params": {"limits": "5"}}
+            answer = await client.request(method, fill(path), **asked)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (422, "unknown_query" if known else "no_query"), (
+                f"{method} {path}"
+            )
+            assert all(name in answer.json()["error"]["message"] for name in ("limits", *known))
+            assert (await stranger.request(method, fill(path), **asked)).status_code == 401
+        assert (await client.get("/api/v1/jobs?limit=5&state=queued")).status_code == 200
+        twice = await client.get("/api/v1/jobs?limit=5&limit=6")
+        assert (twice.status_code, twice.json()["error"]["code"]) == (422, "duplicate_key")
+
+
 async def test_another_teams_things_look_like_nothing(http, platform, make_version, owner) -> None:
     """C042: with the other team's key every path with an id answers byte for byte as if the id were unknown."""
     make_version()

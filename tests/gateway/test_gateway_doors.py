@@ -75,6 +75,20 @@ def test_every_door_wants_a_key(stack) -> None:
                 assert answer.status_code == 401
 
 
+def test_no_door_passes_over_a_query(stack) -> None:
+    for door in ALL:
+        path = door.path.replace("{endpoint}", "sentiment")
+        for method in set(door.allowed.split(", ")) - {*door.elsewhere, "HEAD"}:
+            answer = stack.client.request(method, path, params={"tpyo": "1"})
+            if door.tell is not None:  # probes may say what they like
+                assert answer.status_code == 200
+                continue
+            assert (answer.status_code, code_of(answer)) == (422, "unknown_query" if door.query else "no_query"), path
+            assert stack.client.request(method, path, params={"tpyo": "1"}, headers={"authorization": ""}).status_code == 401
+    answer = stack.client.post("/v1/messages?beta=true", json={})
+    assert (answer.status_code, code_of(answer)) == (422, "missing_field")
+
+
 def test_every_door_counts_under_its_own_name(stack) -> None:
     for door in ALL:
         stack.client.request(door.allowed.rpartition(" ")[2], door.path.replace("{endpoint}", "none-such"))

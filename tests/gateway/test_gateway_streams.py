@@ -33,6 +33,20 @@ def test_an_answer_is_told_in_parts_with_one_end(make_world) -> None:
     assert (record["tokens"], record["written"], record["items"], record["is_cached"]) == (3, 20, 2, False)
     assert world.accounts("quota")[-1] == {"tokens": 23, "is_answered": True}
     assert world.ends() == {"done": 1}
+    sent = request("w20 w21", max_new_tokens=3)
+    old = world.stack.raw(sent.replace(b"HTTP/1.1", b"HTTP/1.0", 1))
+    head, _, events = old.partition(b"\r\n\r\n")
+    assert (b"chunked" in head, b"connection: close" in head) == (False, True)
+    assert events.startswith(b"data: begin\n\n")
+    assert events.endswith(b"data: [DONE]\n\n")
+    with world.stack.connect() as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        said = b""
+        while part := connection.recv(65536):
+            said += part
+    assert b"data: [DONE]\n\n" in said
+    assert said.endswith(b"\r\n0\r\n\r\n")
 
 
 def test_what_fails_before_the_first_part_is_a_plain_error_and_afterwards_an_event(make_world) -> None:

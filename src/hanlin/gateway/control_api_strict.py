@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import Request, Response, params
+from fastapi.dependencies.utils import get_flat_params
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
@@ -16,13 +17,14 @@ from starlette.concurrency import run_in_threadpool
 
 from hanlin.control.field_problems import field_error
 from hanlin.errors import InvalidInput
+from hanlin.gateway.query import check_query
 from hanlin.gateway.strict_json import parse
 
 MAX_BODY_BYTES = 2 * 2**20
 
 
 class StrictRoute(APIRoute):
-    """An API route whose JSON body is parsed here, and whose validation errors are ours."""
+    """An API route whose JSON body is parsed here, whose query holds what it takes, and whose validation errors are ours."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Wraps FastAPI's handler."""
@@ -32,10 +34,15 @@ class StrictRoute(APIRoute):
         is_body_due = self.body_field is not None and self.body_field.field_info.is_required()
         guards = [depends.dependency for depends in self.dependencies if depends.dependency is not None]
 
+        query = frozenset(field.alias for field in get_flat_params(self.dependant) if isinstance(field.field_info, params.Query))
+
         async def strict(request: Request) -> Response:
-            if takes_body and (is_body_due or _has_body(request)):
-                for guard in guards:  # strangers are sent away before a byte of their body is read
+            is_body_there = takes_body and (is_body_due or _has_body(request))
+            if is_body_there or request.scope["query_string"]:
+                for guard in guards:  # strangers are sent away before a byte of their body is read, or they are told what is taken
                     await run_in_threadpool(guard, request)
+                check_query(request.scope["query_string"], query)
+            if is_body_there:
                 request = await _load(request)
             try:
                 return await handle(request)

@@ -134,6 +134,7 @@ class Door:
         tell: what GET tells anyone, with or without a key.
         alias: another address, which names the version too; a version that the endpoint does not serve is not found there.
         manner: how its protocol speaks.
+        query: parameters behind the address that its clients send, and that change nothing here; all others are refused.
         post: what the API's description says of the call; due where there is `read`, `read_framed` or `act`.
         get: what it says of the look; due where there is `show` or `tell`.
 
@@ -153,6 +154,7 @@ class Door:
     get: Told | None = None
     is_default: bool = False
     elsewhere: tuple[str, ...] = ()
+    query: tuple[str, ...] = ()
     is_named: bool = field(init=False)
 
     def __post_init__(self) -> None:

@@ -19,6 +19,7 @@ from hanlin.gateway.dataplane import Dataplane, Outcome, check_version
 from hanlin.gateway.door import Ask, Door, Framed
 from hanlin.gateway.doors import Doors, Found, configured
 from hanlin.gateway.hang_up import until_gone
+from hanlin.gateway.query import check_query
 from hanlin.gateway.rate_limits import rate_limit_headers
 from hanlin.gateway.responses import header_text
 from hanlin.gateway.streaming import CUT, Running, Streams, told_cut
@@ -102,6 +103,12 @@ class Doorman:
     def _default_timeout_s(self, ask: Ask) -> float:
         settings = self._dataplane.settings
         return settings.request_timeout_s if ask.stream is None else settings.stream_timeout_s
+
+    def check_query(self, found: Found, query: bytes, headers: dict[bytes, bytes]) -> None:
+        """Raises InvalidInput for what the door does not take, to those who may ask; what is told anyone, health above all, takes any."""
+        if found.door.tell is None:
+            self._dataplane.authenticate(_key_of(found.door, headers))
+            check_query(query, found.door.query)
 
     async def show(self, found: Found, headers: dict[bytes, bytes]) -> Response:
         """What the door tells without a call."""

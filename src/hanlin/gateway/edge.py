@@ -129,6 +129,8 @@ class Edge:
         scope["state"]["route"] = door.path
         scope["state"]["manner"] = door.manner
         method: str = scope["method"]
+        if scope["query_string"] and method not in door.elsewhere:
+            self._doorman.check_query(found, scope["query_string"], headers)
         if method == "POST" and door.act is not None:
             await (await self._doorman.act(found, receive, headers))(scope, receive, answer.send)
         elif method == "POST" and door.has_post:

@@ -18,6 +18,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from hanlin.errors import HanlinError, InvalidInput
 from hanlin.gateway.http_guard import ALLOW, Guard, Refused
+from hanlin.gateway.http_odd import HalfClosed, is_old, unchunked
 from hanlin.gateway.responses import error_body
 from hanlin.gateway.status import http_status
 from hanlin.gateway.valve import Valve
@@ -53,6 +54,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._is_refused = False
         self._hang_up: Callable[[], object] | None = None
         self._is_gone = False
+        self._half_closed: HalfClosed | None = None
         self._answering: RequestResponseCycle | None = None  # `cycle` is the last one read: pipelined ones wait in between
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -63,6 +65,8 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Ends timers and tells the app."""
         self._set_timer(0, None)
+        if self._half_closed is not None:
+            self._half_closed.end()
         self.resume_writing()
         if self._answering is not None and not self._answering.response_complete:
             self._is_gone = self._answering.disconnected = True
@@ -71,6 +75,25 @@ class GuardedProtocol(HttpToolsProtocol):
         self._unset_keepalive_if_required()  # after a reset uvicorn leaves this timer, which holds all of the connection until it fires
         if self._is_gone and self._hang_up is not None:
             self._hang_up()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The caller ends his side; whether the connection stays for an answer that is owed in full. All else is a hang-up: an answer that
+        has begun, and any in HTTP/1.0, which has no interim answers."""
+        guard, cycle = self._guard, self._answering
+        is_owed = cycle is not None and not cycle.response_started and not (guard.is_in_head or guard.is_in_body or self._is_refused)
+        if cycle is None or not is_owed or is_old(cycle) or not self.transport.can_write_eof():
+            return self._half_closed is not None and not self.transport.is_closing()
+        if self._half_closed is None:  # paused and resumed reading tells it again
+            cycle.waiting_for_100_continue = False
+            self._half_closed = HalfClosed(self.transport, self.loop)
+        return True
+
+    def on_response_complete(self) -> None:
+        """Nothing follows what a caller asked who has ended his side."""
+        is_last = not self.pipeline
+        super().on_response_complete()
+        if self._half_closed is not None and is_last:
+            self.transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Checks, then parses."""
@@ -110,7 +133,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._answering = cycle
         scope: dict[str, Any] = cycle.scope  # type: ignore[assignment]
         scope["hanlin.send_whole"] = partial(self._send_whole, cycle)
-        super()._start_asgi_task(cycle, app)
+        super()._start_asgi_task(cycle, unchunked(app, cycle) if is_old(cycle) else app)
 
     def on_message_begin(self) -> None:
         """Gives the app its way to hear of a hang-up."""
