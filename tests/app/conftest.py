@@ -30,6 +30,8 @@ from hanlin.types import Digest
 
 PACKAGES = Path(__file__).parents[2] / "build" / "packages"
 WAIT_S = 120.0
+# Few rows show as well as many that the machinery works; `test_app_road` has as many as users have.
+FEW = {"HANLIN_CERTIFICATE_ROWS": "24", "HANLIN_COMPRESSION_ROWS": "64"}
 
 
 class Server:
@@ -37,7 +39,7 @@ class Server:
 
     def __init__(self, home: Path, **environ: str) -> None:
         self.home = home
-        self.environ = environ
+        self.environ = FEW | environ
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, port: int = 0) -> Server:
@@ -124,9 +126,17 @@ def make_server() -> type[Server]:
     return Server
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that the tests of a module share."""
+    """The server of all modules that neither end it nor need settings of their own. Each names its models and datasets like no other."""
+    found = Server(tmp_path_factory.mktemp("home") / "home").start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="module")
+def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of a module, whose tests may end it."""
     found = Server(tmp_path_factory.mktemp("home") / "home").start()
     yield found
     if found.process is not None and found.process.poll() is None:
@@ -135,9 +145,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def client(server: Server) -> Iterator[Hanlin]:
-    """The owner's, of the server that the tests of a module share."""
+    """The owner's; what a module deployed ends with it."""
     with server.client() as found:
         yield found
+        for endpoint in found.endpoints.list():
+            found.endpoints.delete(endpoint.endpoint)
 
 
 @pytest.fixture(scope="session")

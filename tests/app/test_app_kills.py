@@ -29,6 +29,11 @@ SAME = ("accuracy", "macro_f1", "ece", "confusion")
 
 
 @pytest.fixture(scope="module")
+def server(own_server):
+    return own_server
+
+
+@pytest.fixture(scope="module")
 def client(server, reviews: Path):
     with server.client(timeout=120) as found:
         found.jobs.wait(found.datasets.add("reviews", reviews, task="text-classification").id, timeout=120)

@@ -20,9 +20,9 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def running(server):
+def running(own_server):
     """The module's server, started again if a test has ended it."""
-    return server
+    return own_server
 
 
 def test_processes_name_themselves_and_the_gateway_is_light(running) -> None:

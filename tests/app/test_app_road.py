@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -26,6 +27,15 @@ TINY = {
 }
 TRAIN = {"dataset": "reviews", "model": "lstm", "name": "sentiment", "options": TINY}
 TEXTS = ["质量很好，下次还来", "太差了，再也不买", "一般"]
+
+
+@pytest.fixture(scope="module")
+def server(make_server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """With the rows of certificates and compressions that users have."""
+    usual = {"HANLIN_CERTIFICATE_ROWS": "200", "HANLIN_COMPRESSION_ROWS": "10000"}
+    found = make_server(tmp_path_factory.mktemp("road") / "home", **usual).start()
+    yield found
+    found.stop()
 
 
 @pytest.fixture(scope="module")

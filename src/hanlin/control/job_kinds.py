@@ -214,7 +214,7 @@ class Certify(JobKind):
     model: ModelName
     variant: str | None = Field(None, max_length=64)
     dataset: DatasetName | None = None
-    rows: int = Field(200, ge=1, le=10_000)
+    rows: int | None = Field(None, ge=1, le=10_000, description="how many are replayed; left out: the setting `certificate_rows`")
 
 
 class Batch(JobKind):

@@ -1,7 +1,7 @@
 """The certificate: held-out rows replayed through the real serving path, compared with the trained model.
 
 The variant is deployed on a private endpoint, loaded by a real worker, called over HTTP by the real client: each row
-alone, and each row among 31 neighbours, nearly all of them odd. The trained model (torch in fp32, or the file that came instead of
+alone, and each row among 31 neighbours, most of them odd. The trained model (torch in fp32, or the file that came instead of
 torch's weights) answers the same rows in this process.
 """
 
@@ -41,12 +41,11 @@ from hanlin.types import JsonObject, JsonValue, utc_now
 
 T = TypeVar("T")
 
-ROWS = 200
 _CONTINUED_ROWS = 50  # of texts that are gone on with: each of their tokens is compared, and each is read by a network of any size
 _TIMEOUT_S = 600.0  # of a call: four of them may wait for each other in a large network on one core
 _LONG_CONTINUED = 3  # a decoder reads thousands of tokens, and would spend nearly all its time on this one neighbour
 _CALLS_AT_ONCE = 4
-_TOGETHER = 4  # texts that share a batch of neighbours, which cost far more than they do
+_TOGETHER = 8  # texts that share a batch of neighbours, which cost far more than they do
 _TRAINED_BATCH_TOKENS = 4096
 # Least label agreement and largest score difference by precision; what compression declares goes before the latter.
 _AGREEMENT = {"fp32": 1.0}
@@ -86,7 +85,9 @@ class Comparison:
         }
 
 
-def certify(context: JobContext, version: ModelVersion, variant: str, *, dataset: DatasetVersion | None, rows: int = ROWS) -> JsonObject:
+def certify(
+    context: JobContext, version: ModelVersion, variant: str, *, dataset: DatasetVersion | None, rows: int | None = None
+) -> JsonObject:
     """Makes and stores the certificate; its report.
 
     Args:
@@ -94,13 +95,14 @@ def certify(context: JobContext, version: ModelVersion, variant: str, *, dataset
         version: the candidate.
         variant: which form of it is replayed.
         dataset: whose test rows are replayed; None replays plain sentences (*agreement only*).
-        rows: how many.
+        rows: how many; None means as many as the settings say.
 
     Raises:
         Conflict: `certificate_failed` when the answers differ too much; the failed certificate is stored all the same.
         EngineFailed and others: the variant does not load or does not answer.
     """
     platform = context.platform
+    rows = rows or platform.settings.certificate_rows
     folder = platform.registry.materialize(version, platform.artifact_cache, variants=(variant,))
     spec = ModelSpec.load(folder)
     task = TASKS.get(spec.task)

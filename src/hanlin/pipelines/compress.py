@@ -125,10 +125,11 @@ class _Compressing:
 
     def _rows(self, spec: ModelSpec, encoder: TextEncoder) -> JudgingRows:
         """The dataset's rows; made sentences where there is no dataset."""
+        most = self.context.platform.settings.compression_rows
         if self.dataset is None:
             self.context.progress.message("judging_on_made_texts")
-            return made_rows(spec, encoder)
-        return dataset_rows(dataset_folder(self.context, self.dataset), self.dataset, spec, encoder)
+            return made_rows(spec, encoder, most=most)
+        return dataset_rows(dataset_folder(self.context, self.dataset), self.dataset, spec, encoder, most=most)
 
     def _lay_out_made(self) -> None:
         """Files of variants that this very code has made before are taken, not made anew."""

@@ -44,11 +44,11 @@ class JudgingRows:
     writing: GenerationSettings | None = None
 
 
-def dataset_rows(folder: Path, dataset: DatasetVersion, spec: ModelSpec, encoder: TextEncoder) -> JudgingRows:
+def dataset_rows(folder: Path, dataset: DatasetVersion, spec: ModelSpec, encoder: TextEncoder, *, most: int) -> JudgingRows:
     """Rows of a dataset. One that was labelled for another task lends its texts only; where an answer is more than a label, variants
-    are judged by their likeness to the trained model."""
+    are judged by their likeness to the trained model. Of each split at most `most` judge, fewer where a row is dear."""
     task = TASKS.get(spec.task)
-    limit = _limit(task)
+    limit = min(most, _limit(task))
     has_gold = dataset.task == spec.task and task.examples.is_classified
 
     def encoded(rows: Split) -> EncodedSplit:
@@ -62,10 +62,12 @@ def dataset_rows(folder: Path, dataset: DatasetVersion, spec: ModelSpec, encoder
     return JudgingRows(validation, test, calibration.rows, split_of(others, spec, encoder), _writing(calibration))
 
 
-def made_rows(spec: ModelSpec, encoder: TextEncoder) -> JudgingRows:
-    """Made sentences, alone and several in a row, to judge and to calibrate on; nothing is chosen on them that needs a test."""
+def made_rows(spec: ModelSpec, encoder: TextEncoder, *, most: int = MADE_ROWS) -> JudgingRows:
+    """Made sentences, alone and several in a row, to judge (at most `most`) and to calibrate on.
+
+    Nothing is chosen on them that needs a test."""
     texts = varied_texts(2 * MADE_ROWS)
-    judged, limit = split_of(texts[::2], spec, encoder), _limit(TASKS.get(spec.task))
+    judged, limit = split_of(texts[::2], spec, encoder), min(most, _limit(TASKS.get(spec.task)))
     judged = replace(judged, ids=judged.ids[:limit], types=judged.types[:limit], questions=judged.questions[:limit])
     calibration = encoded_of(texts[1::2], spec, encoder)
     return JudgingRows(judged, EncodedSplit([]), calibration.rows, EncodedSplit([]), writing=_writing(calibration))
