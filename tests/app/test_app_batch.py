@@ -23,6 +23,7 @@ from hanlin.errors import Cancelled, DeadlineExceeded
 
 pytestmark = pytest.mark.e2e
 ROWS = 20_000
+LONG = 80_000  # more than are answered before it is ended
 BENCH = Path(__file__).parents[2] / "bench" / "batch_kills.py"
 EMPTY = 1000  # each so-manyth row is empty, and fails
 
@@ -136,24 +137,24 @@ def test_a_row_that_kills_its_worker_fails_alone(server, tmp_path: Path) -> None
 
 def test_a_cancelled_batch_keeps_what_was_done(server, tmp_path: Path) -> None:
     with server.client() as client:
-        job = client.batches.submit("calm", write(tmp_path / "in.csv", 10 * ROWS), BatchOptions(id="id"))
+        job = client.batches.submit("calm", write(tmp_path / "in.csv", LONG), BatchOptions(id="id"))
         assert reach(server, job, 0.01)
         client.jobs.cancel(job.id)
         with pytest.raises(Cancelled):
             client.jobs.wait(job.id, timeout=60)
         job = client.jobs.get(job.id)
-        assert 0 < job.result["completed"] < 10 * ROWS
+        assert 0 < job.result["completed"] < LONG
         client.batches.fetch(job, tmp_path / "out.jsonl")
         assert len(read(tmp_path / "out.jsonl")) == job.result["completed"]
 
 
 def test_a_batch_ends_with_its_time(server, tmp_path: Path) -> None:
     with server.client() as client:
-        job = client.batches.submit("calm", write(tmp_path / "in.csv", 10 * ROWS), BatchOptions(window_s=4))
+        job = client.batches.submit("calm", write(tmp_path / "in.csv", LONG), BatchOptions(window_s=4))
         with pytest.raises(DeadlineExceeded) as caught:
             client.jobs.wait(job.id, timeout=60)
         assert caught.value.code == "batch_expired"
-        assert client.jobs.get(job.id).result["completed"] < 10 * ROWS
+        assert client.jobs.get(job.id).result["completed"] < LONG
 
 
 def test_the_command_writes_results_and_errors_where_it_is_told(server, tmp_path: Path) -> None:
@@ -184,7 +185,7 @@ def test_the_command_writes_results_and_errors_where_it_is_told(server, tmp_path
 
 def test_the_same_batch_again_follows_the_first(server, tmp_path: Path) -> None:
     with server.client() as client:
-        path = write(tmp_path / "in.csv", 10 * ROWS)
+        path = write(tmp_path / "in.csv", LONG)
         one = client.batches.submit("calm", path, BatchOptions(id="id"))
         assert client.batches.submit("calm", path, BatchOptions(id="id"), follow=True).id == one.id
         other = client.batches.submit("calm", path, BatchOptions(id="id", parameters={"top_k": 1}), follow=True)

@@ -31,8 +31,8 @@ def narrow(tmp_path_factory: pytest.TempPathFactory, make_server) -> Iterator[ob
     found.stop()
 
 
-def train(client: Hanlin, name: str, **options: object) -> str:
-    return client.jobs.submit("train", {"dataset": "reviews", "model": "lstm", "name": name, "options": SMALL | options}).id  # type: ignore[dict-item]
+def train(client: Hanlin, name: str, model: str = "lstm", **options: object) -> str:
+    return client.jobs.submit("train", {"dataset": "reviews", "model": model, "name": name, "options": SMALL | options}).id  # type: ignore[dict-item]
 
 
 def test_a_trainer_out_of_memory_fails_with_its_reason_and_serving_goes_on(narrow, reviews: Path) -> None:
@@ -40,7 +40,7 @@ def test_a_trainer_out_of_memory_fails_with_its_reason_and_serving_goes_on(narro
         client.jobs.wait(client.datasets.add("reviews", reviews, task="text-classification").id, timeout=120)
         client.jobs.wait(train(client, "small"), timeout=300)
         client.deployments.wait(client.deployments.create("small:1", "steady"), timeout=120)
-        job_id = train(client, "huge", embedding_size=1024, hidden_size=4096, layers=4)
+        job_id = train(client, "huge", "transformer", hidden_size=4096, layers=8)
         answers, failures, over = [], [], threading.Event()
 
         def call() -> None:

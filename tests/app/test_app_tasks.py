@@ -48,6 +48,7 @@ def test_an_embedding_model_is_certified_against_its_own_fp32(minilm) -> None:
     assert (certificate["is_passed"], certificate["is_agreement_only"], certificate["label_agreement"]) == (True, True, 1.0)
     assert certificate["max_score_difference"] < 1e-4
     report = minilm["compressed"]["report"]
+    assert (certificate["rows"], report["rows"]["validation"]) == (24, 64), "as the settings say"
     assert report["metric"] == "agreement"
     for row in report["variants"]:
         assert row["status"] == "ok", row
