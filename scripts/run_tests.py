@@ -22,6 +22,8 @@ JOBS_NICE = 10  # as the runner starts jobs
 AT_ONCE = 3
 ROOT = Path(__file__).parents[1]
 SERVERS = {"app": ("app",), "gateway": ("gateway",), "cli": ("cli",)}
+# Files of `app` that share one server, and run beside those that kill theirs.
+ROADS = ("adapters", "every_task", "generation", "pretraining", "queries", "questions", "retrieval", "tagging", "tasks")
 ROOMS = {
     "compilers": ("engines", "compression"),
     "training": ("training", "pipelines"),
@@ -69,7 +71,13 @@ def listed() -> list[tuple[str, list[str], int]]:
     """Name, arguments and niceness of each part, in the order in which they begin. What no part names is the last one's."""
     named = SERVERS | ROOMS
     parts = [(name, [f"tests/{folder}" for folder in folders], 0 if name in SERVERS else JOBS_NICE) for name, folders in named.items()]
-    return [*parts, ("others", [f"--ignore=tests/{folder}" for folders in named.values() for folder in folders], JOBS_NICE)]
+    roads = [f"tests/app/test_app_{name}.py" for name in ROADS]
+    parts[0][1].extend(f"--ignore={path}" for path in roads)
+    return [
+        ("roads", roads, 0),
+        *parts,
+        ("others", [f"--ignore=tests/{folder}" for folders in named.values() for folder in folders], JOBS_NICE),
+    ]
 
 
 def main() -> int:
