@@ -89,7 +89,7 @@ def run_reconciler(home: Path) -> None:
 
     async def main() -> None:
         desired = FileDesired(home)
-        reconciler = Reconciler(desired, materialize=lambda spec: home / "models" / spec.version, options=options, poll_s=0.05)
+        reconciler = Reconciler(desired, materialize=lambda spec: home / "models" / spec.version, options=options, poll_s=0.1)
         asyncio.get_running_loop().add_signal_handler(15, reconciler.stop)
         await reconciler.run()
 

@@ -22,6 +22,7 @@ _LIGHT = frozenset({"batch", "ingest"})  # they need no torch: a process of 60 M
 # What most jobs import; what is not installed they do without.
 _LOADED = (
     "torch", "torch.export", "torch.onnx", "transformers.modeling_utils", "transformers.models.auto.modeling_auto", "onnx", "onnxscript",
+    "sklearn.linear_model",
     "hanlin.app.job", "hanlin.pipelines.import_model", "hanlin.pipelines.train", "hanlin.pipelines.fine_tune", "hanlin.pipelines.compress",
 )  # fmt: skip
 _KILLED = -int(signal.SIGKILL)
