@@ -99,7 +99,7 @@ async def test_a_query_is_as_strict_as_a_body(http, platform) -> None:
         for method, path, route in routes(platform):
             if method == "HEAD":
                 continue
-            known = {field.alias for field in route.dependant.query_params}
+            known = {field.alias for field in route.dependant.query_params} | ({"beta"} if path.startswith(RESPONSES) else set())
             asked = {"json": BODIES.get(path), "params": {"limits": "5"}}
             answer = await client.request(method, fill(path), **asked)
             assert (answer.status_code, answer.json()["error"]["code"]) == (422, "unknown_query" if known else "no_query"), (
@@ -108,6 +108,8 @@ async def test_a_query_is_as_strict_as_a_body(http, platform) -> None:
             assert all(name in answer.json()["error"]["message"] for name in ("limits", *known))
             assert (await stranger.request(method, fill(path), **asked)).status_code == 401
         assert (await client.get("/api/v1/jobs?limit=5&state=queued")).status_code == 200
+        beta = await client.get("/v1/responses/resp_x?beta=true")
+        assert (beta.status_code, beta.json()["error"]["code"]) == (404, "not_found")
         twice = await client.get("/api/v1/jobs?limit=5&limit=6")
         assert (twice.status_code, twice.json()["error"]["code"]) == (422, "duplicate_key")
 

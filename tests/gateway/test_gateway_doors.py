@@ -85,8 +85,9 @@ def test_no_door_passes_over_a_query(stack) -> None:
                 continue
             assert (answer.status_code, code_of(answer)) == (422, "unknown_query" if door.query else "no_query"), path
             assert stack.client.request(method, path, params={"tpyo": "1"}, headers={"authorization": ""}).status_code == 401
-    answer = stack.client.post("/v1/messages?beta=true", json={})
-    assert (answer.status_code, code_of(answer)) == (422, "missing_field")
+    for path in ("/v1/messages", "/v1/messages/count_tokens", "/v1/responses"):  # the beta parts of Anthropic's and OpenAI's packages
+        answer = stack.client.post(f"{path}?beta=true", json={})
+        assert (answer.status_code, code_of(answer)) == (422, "missing_field")
 
 
 def test_every_door_counts_under_its_own_name(stack) -> None:

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from fastapi.routing import APIRoute
 
 from hanlin.control.platform import Platform
-from hanlin.gateway.control_api_strict import StrictRoute
+from hanlin.gateway.control_api_strict import IGNORED_QUERY, StrictRoute
 from hanlin.gateway.operation import JSON, PREFIX, refusals, told
 from hanlin.types import JsonObject, Principal, Scope
 
@@ -63,10 +63,15 @@ def _name_of(route: APIRoute) -> str:
 
 
 class Routes:
-    """Adds routes to a router, each behind authentication and a scope."""
+    """Adds routes to a router, each behind authentication and a scope.
 
-    def __init__(self, platform: Platform, *, tags: list[str], prefix: str = PREFIX) -> None:
+    Args:
+        ignored_query: parameters behind their addresses that clients send, and that change nothing here; unknown ones are refused.
+    """
+
+    def __init__(self, platform: Platform, *, tags: list[str], prefix: str = PREFIX, ignored_query: tuple[str, ...] = ()) -> None:
         self.platform = platform
+        self._ignored = {IGNORED_QUERY: list(ignored_query)} if ignored_query else {}
         self.router = APIRouter(prefix=prefix, route_class=StrictRoute, tags=list(tags), generate_unique_id_function=_name_of)
 
     def add(
@@ -86,5 +91,5 @@ class Routes:
 
         return self.router.api_route(
             path, methods=[method], status_code=status, dependencies=[Depends(authenticate)],
-            openapi_extra={"x-scope": scope, "security": _KEY, **_sent(examples), **(openapi_extra or {})}, **options,
+            openapi_extra={"x-scope": scope, "security": _KEY, **self._ignored, **_sent(examples), **(openapi_extra or {})}, **options,
         )  # fmt: skip

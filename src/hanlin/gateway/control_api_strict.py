@@ -21,6 +21,7 @@ from hanlin.gateway.query import check_query
 from hanlin.gateway.strict_json import parse
 
 MAX_BODY_BYTES = 2 * 2**20
+IGNORED_QUERY = "x-ignored-query"  # of a route's description: parameters that are taken and change nothing
 
 
 class StrictRoute(APIRoute):
@@ -34,7 +35,8 @@ class StrictRoute(APIRoute):
         is_body_due = self.body_field is not None and self.body_field.field_info.is_required()
         guards = [depends.dependency for depends in self.dependencies if depends.dependency is not None]
 
-        query = frozenset(field.alias for field in get_flat_params(self.dependant) if isinstance(field.field_info, params.Query))
+        query = {field.alias for field in get_flat_params(self.dependant) if isinstance(field.field_info, params.Query)}
+        query.update((self.openapi_extra or {}).get(IGNORED_QUERY, ()))
 
         async def strict(request: Request) -> Response:
             is_body_there = takes_body and (is_body_due or _has_body(request))

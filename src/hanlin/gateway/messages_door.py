@@ -66,7 +66,7 @@ def _form(value: JsonObject, seen: list[str]) -> JsonObject:
     return form(config.get("format"), "output_config.format")
 
 
-_QUERY = ("beta",)  # Anthropic's packages send `?beta=true` from the part of them that is called so
+_QUERY = ("beta",)  # Anthropic's and OpenAI's packages send `?beta=true` from the part of them that is called so
 _MANNER = Manner(refuse=message_error, key=b"x-api-key")
 DOORS = (
     Door("/v1/messages", read=read_messages, manner=_MANNER, query=_QUERY, post=operations.MESSAGES),

@@ -37,7 +37,7 @@ class DeletedResponse(Answer):
 
 def routes(platform: Platform) -> APIRouter:
     """The routes over `platform`."""
-    data = Routes(platform, tags=["openai"], prefix="/v1")
+    data = Routes(platform, tags=["openai"], prefix="/v1", ignored_query=("beta",))
 
     @data.add("GET", "/responses/{response_id}", "predict", responses=refused(404))
     def get_response(

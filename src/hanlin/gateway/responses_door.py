@@ -95,4 +95,4 @@ def _truncation(value: JsonObject) -> JsonObject:
     return {"truncation": choice(value, "truncation", ("disabled", "auto")) == "auto"}
 
 
-DOORS = (Door("/v1/responses", read=read_response, post=operations.RESPONSES),)
+DOORS = (Door("/v1/responses", query=("beta",), read=read_response, post=operations.RESPONSES),)
