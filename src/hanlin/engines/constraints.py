@@ -31,6 +31,7 @@ from hanlin.types import JsonObject
 # Where items must differ, each is written in one way, so that those that would be repeated are soon known.
 _ONE_WAY = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "lenient": False, "coerce_one_of": False}
 _MAX_KEPT = 64  # compiled texts
+_UNKNOWN = "Unable to determine if regex is empty"  # 10,000 steps, which no limit raises, were too few for a pattern and a length together
 _LIMITS = {
     "initial_lexer_fuel": 1_000_000,  # about 20 ms
     "step_lexer_fuel": 200_000,  # about 15 ms a token
@@ -113,10 +114,10 @@ class Constraints:
             raise refused("the model's tokenizer does not spell its tokens in bytes", details=str(error)) from error
 
 
-def _compile(library: Any, tokenizer: Any, constraint: Constraint) -> _Made:
+def _compile(library: Any, tokenizer: Any, constraint: Constraint, *, is_bounded: bool = False) -> _Made:
     try:
         own = {"initial_lexer_fuel": MAX_LARK_FUEL} if constraint.kind == "lark" else {}
-        (grammar, spots), limits = _grammar(library, constraint), library.LLParserLimits(**_LIMITS | own)
+        (grammar, spots), limits = _grammar(library, constraint, is_bounded), library.LLParserLimits(**_LIMITS | own)
         matcher = library.LLMatcher(tokenizer, grammar, log_level=0, limits=limits)
     except ValueError as error:
         raise refused("it cannot be read", details=str(error)) from error
@@ -125,18 +126,20 @@ def _compile(library: Any, tokenizer: Any, constraint: Constraint) -> _Made:
     if not matcher.is_error():
         matcher.compute_bitmask()  # forms of which there is none, or that take too much work, show here
     if matcher.is_error():
+        if constraint.kind == "json_schema" and not is_bounded and _UNKNOWN in matcher.get_error():
+            return _compile(library, tokenizer, constraint, is_bounded=True)
         raise refused(matcher.get_error())
     if warnings := matcher.get_grammar_warnings():
         raise refused(warnings[0])
     return _Made(matcher, spots)
 
 
-def _grammar(library: Any, constraint: Constraint) -> tuple[str, Spots | None]:
+def _grammar(library: Any, constraint: Constraint, is_bounded: bool) -> tuple[str, Spots | None]:
     make = library.LLMatcher
     try:
         if constraint.kind == "tool_calls":
             return str(make.grammar_from_lark(_whole(call_grammar(constraint.text, _JSON)))), None
-        text = plainer(constraint.text) if constraint.kind == "json_schema" else constraint.text
+        text = plainer(constraint.text, is_bounded=is_bounded) if constraint.kind == "json_schema" else constraint.text
         check_constraint(constraint.kind, text)
     except ValueError as error:
         raise refused(str(error)) from error

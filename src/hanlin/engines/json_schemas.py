@@ -19,8 +19,15 @@ _COUNTS = frozenset({
 })  # fmt: skip
 
 
-def plainer(text: str) -> str:
-    """The schema said anew, as text. Raises ValueError with a reason that may be shown."""
+def plainer(text: str, *, is_bounded: bool = False) -> str:
+    """The schema said anew, as text.
+
+    Args:
+        is_bounded: patterns bound the length of their texts themselves: fewer texts are allowed, and less is to be found out.
+
+    Raises:
+        ValueError: with a reason that may be shown.
+    """
     try:
         schema: JsonValue = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -36,7 +43,7 @@ def plainer(text: str) -> str:
     root = _newer(schema, is_old=is_old(schema))
     assert isinstance(root, dict)
     try:
-        return _text(Rewriting(root).whole())
+        return _text(Rewriting(root, is_bounded=is_bounded).whole())
     except RecursionError as error:
         raise RefusedSchema("schema", "#", "it is nested too deeply once all cases are spelt out") from error
 

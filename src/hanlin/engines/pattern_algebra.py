@@ -167,3 +167,45 @@ def no(term: Term) -> Term:
     if term.kind == "not":
         return term.parts[0]
     return NONE if term == ALL else ALL if term == NONE else _term("not", (term,))
+
+
+def longest(term: Term) -> int | None:
+    """Characters of its longest text; None: there is none, or it is not known."""
+    if term.kind in ("empty", "none", "set"):
+        return int(term.kind == "set")
+    sizes = [longest(part) for part in term.parts]
+    known = [size for size in sizes if size is not None]
+    if len(known) < len(sizes) or not term.is_plain or (term.kind == "times" and term.most is None):
+        return None
+    return max(known) if term.kind == "or" else known[0] * (term.most or 0) if term.kind == "times" else sum(known)
+
+
+def shortest(term: Term) -> int:
+    """Characters that each of its texts has at least."""
+    if term.kind in ("empty", "none", "set", "not"):
+        return int(term.kind == "set")
+    sizes = [shortest(part) for part in term.parts]
+    if term.kind == "times":
+        return sizes[0] * term.least
+    return min(sizes) if term.kind == "or" else max(sizes) if term.kind == "and" else sum(sizes)
+
+
+def bounded(term: Term, most: int) -> Term | None:
+    """A plain term whose repeated parts are repeated less, so that its texts are no longer than `most`; None: there is no such."""
+    low, high, found = 0, most, None
+    while low <= high:
+        middle = (low + high) // 2
+        tried = _repeated(term, middle)
+        size = longest(tried)
+        if size is not None and size <= most:
+            found, low = tried, middle + 1
+        else:
+            high = middle - 1
+    return found
+
+
+def _repeated(term: Term, most: int) -> Term:
+    parts = tuple(_repeated(part, most) for part in term.parts)
+    if term.kind == "times":
+        return times(parts[0], term.least, max(term.least, most) if term.most is None else term.most)
+    return any_of(parts) if term.kind == "or" else then(*parts) if term.kind == "then" else term

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import reduce
 
 from hanlin.engines import pattern_sets as sets
-from hanlin.engines.pattern_algebra import ALL, EMPTY, NONE, HardPattern, Term, any_of, both, no, one_of, then, times
+from hanlin.engines.pattern_algebra import ALL, EMPTY, NONE, HardPattern, Term, any_of, both, longest, no, one_of, shortest, then, times
 from hanlin.engines.pattern_parsing import Node, Place, Ways, parsed, plain_part
 from hanlin.engines.pattern_sets import Characters
 
@@ -108,8 +108,8 @@ class _Reader:
         (inner,) = place.ahead
         assert isinstance(inner, Ways)
         seen = plain_part(inner)
-        longest = None if seen is None else _longest(seen)
-        return longest is not None and longest <= _shortest(after)
+        most = None if seen is None else longest(seen)
+        return most is not None and most <= shortest(after)
 
 
 def _before(part: Term | Place | Ways, before: str) -> str:
@@ -140,24 +140,3 @@ def _last(term: Term) -> Characters | None:
         known = [each for each in found if each is not None]
         return reduce(lambda left, right: left | right, known) if len(known) == len(found) else None
     return None
-
-
-def _longest(term: Term) -> int | None:
-    """Characters of its longest text; None: there is none, or it is not known."""
-    if term.kind in ("empty", "none", "set"):
-        return int(term.kind == "set")
-    sizes = [_longest(part) for part in term.parts]
-    known = [size for size in sizes if size is not None]
-    if len(known) < len(sizes) or not term.is_plain or (term.kind == "times" and term.most is None):
-        return None
-    return max(known) if term.kind == "or" else known[0] * (term.most or 0) if term.kind == "times" else sum(known)
-
-
-def _shortest(term: Term) -> int:
-    """Characters that each of its texts has at least."""
-    if term.kind in ("empty", "none", "set", "not"):
-        return int(term.kind == "set")
-    sizes = [_shortest(part) for part in term.parts]
-    if term.kind == "times":
-        return sizes[0] * term.least
-    return min(sizes) if term.kind == "or" else max(sizes) if term.kind == "and" else sum(sizes)

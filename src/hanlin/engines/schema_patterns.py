@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from hanlin.engines.pattern_algebra import ALL, NONE, HardPattern, Term, Work, any_of, both, no, one_of, then, times
+from hanlin.engines.pattern_algebra import ALL, NONE, HardPattern, Term, Work, any_of, both, bounded, no, one_of, shortest, then, times
 from hanlin.engines.pattern_reading import language
 from hanlin.engines.pattern_sets import EVERY, of
 from hanlin.engines.pattern_solving import plain, written
@@ -39,6 +39,17 @@ class Patterns:
                 return [written(plain(part, self._work)) for part in term.parts] if term.kind == "and" else [_codes(pattern)]
         except HardPattern:
             return [_codes(pattern)]
+
+    def bounded(self, pattern: str, least: int, most: int) -> tuple[str, bool] | None:
+        """A pattern that no longer text matches, and whether no shorter one does; None: there is none.
+
+        Texts are lost of which one part is much longer than the others: each may be repeated as often as any other.
+        """
+        try:
+            found = bounded(plain(self._language(pattern), self._work), most)
+            return None if found is None else (written(found), shortest(found) >= least)
+        except HardPattern:
+            return None
 
     def one(self, pattern: str) -> str | None:
         """A single one; None: there is none."""

@@ -34,10 +34,15 @@ _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 class Rewriting:
-    """Of one schema. Args: root: with what drafts say differently made the same (`json_schemas`)."""
+    """Of one schema.
 
-    def __init__(self, root: JsonObject) -> None:
-        self._root, self._references = root, References(root)
+    Args:
+        root: with what drafts say differently made the same (`json_schemas`).
+        is_bounded: patterns bound their texts themselves, where `maxLength` stands beside them.
+    """
+
+    def __init__(self, root: JsonObject, *, is_bounded: bool = False) -> None:
+        self._root, self._references, self._is_bounded = root, References(root), is_bounded
         self.patterns = Patterns()
         self._negation = Negation(self.named, self.patterns)
         self._names: dict[int, str] = {}
@@ -68,6 +73,8 @@ class Rewriting:
         origin, joined = schema, list[JsonValue]()
         schema = schema_objects.plainer(schema, self, path)
         found: JsonObject = {key: schema[key] for key in _KEPT if key in schema}
+        if self._is_bounded:
+            self._bound(found)
         if isinstance(pattern := found.get("pattern"), str):
             found["pattern"], *more = self.patterns.plain(pattern)
             joined += [{"pattern": each} for each in more]
@@ -131,6 +138,15 @@ class Rewriting:
         if len(joined) == 1 and isinstance(joined[0], dict) and joined[0].keys() == {"anyOf"}:
             return found | joined[0]
         return {**found, "allOf": joined} if joined else found
+
+    def _bound(self, found: JsonObject) -> None:
+        pattern, least, most = found.get("pattern"), found.get("minLength", 0), found.get("maxLength")
+        if isinstance(pattern, str) and isinstance(least, int) and isinstance(most, int):
+            bounds = self.patterns.bounded(pattern, least, most)
+            if bounds is not None:
+                found["pattern"] = bounds[0]
+                for key in ("maxLength", *(["minLength"] if bounds[1] else [])):
+                    found.pop(key, None)
 
     def _format(self, found: JsonObject, schema: JsonObject, path: str) -> list[JsonValue]:
         name = schema.get("format")
