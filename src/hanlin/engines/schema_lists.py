@@ -18,10 +18,6 @@ _MAX_CASES = 30
 
 def kept(found: JsonObject, schema: JsonObject, rewriting: Rewriting, path: str) -> list[JsonValue]:
     """Puts what is said of items into `found`; returns what has to hold beside it."""
-    if schema.get("unevaluatedItems") not in (None, True, {}):
-        if schema.keys() & {"allOf", "anyOf", "oneOf", "not", "if", "$ref", "contains", "$dynamicRef", "$recursiveRef", "dependentSchemas"}:
-            raise RefusedSchema("unevaluatedItems", path, "other schemas beside it judge items too")
-        schema = {"items": schema["unevaluatedItems"], **schema}
     first = schema.get("prefixItems")
     if isinstance(first, list):
         found["prefixItems"] = [rewriting.schema(each, f"{path}/prefixItems/{number}") for number, each in enumerate(first)]

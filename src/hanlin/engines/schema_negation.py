@@ -73,17 +73,22 @@ class Negation:
         if key in ("allOf", "anyOf") and isinstance(value, list):
             inner = [self.of(each, f"{path}/{number}", depth + 1) for number, each in enumerate(value)]
             return inner if key == "allOf" else [_all(inner)]
-        if key in ("$ref", "$dynamicRef", "$recursiveRef"):
-            return [self.of(*self._resolve(schema, path), depth + 1)]
-        if key == "if":
-            return self._of_cases(schema, path, depth)
+        if key in ("$ref", "$dynamicRef", "$recursiveRef", "if"):
+            return self._of_cases(schema, path, depth) if key == "if" else [self.of(*self._resolve(schema, path), depth + 1)]
         if key == "not" or key in ("then", "else") or (key in _OF_OTHERS and value in (True, {})):
             return [value] if key == "not" else []
-        if key == "pattern" and (literals := literals_of(str(value))) is not None:
-            return other_texts(literals, path, as_beginnings=not str(value).endswith("$"))
-        if key == "pattern" and (opposite := self._patterns.opposite(str(value))) is not None:
-            return [{"type": "string", "pattern": opposite}]
+        if key == "pattern":
+            return self._of_pattern(str(value), path)
+        if key == "items" and "prefixItems" not in schema:
+            return [{"type": "array", "contains": self.of(value, path, depth + 1)}]
         raise RefusedSchema(key, path, "what breaks it cannot be said")
+
+    def _of_pattern(self, pattern: str, path: str) -> list[JsonValue]:
+        if (literals := literals_of(pattern)) is not None:
+            return other_texts(literals, path, as_beginnings=not pattern.endswith("$"))
+        if (opposite := self._patterns.opposite(pattern)) is None:
+            raise RefusedSchema("pattern", path, "what breaks it cannot be said")
+        return [{"type": "string", "pattern": opposite}]
 
     def _of_cases(self, schema: JsonObject, path: str, depth: int) -> list[JsonValue]:
         found: list[JsonValue] = []

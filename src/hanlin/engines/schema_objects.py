@@ -22,8 +22,6 @@ _ALL_NAMES = frozenset({"", ".*", "^.*$", "^.*", ".*$", "^", "[\\s\\S]*", "^[\\s
 
 def plainer(schema: JsonObject, rewriting: Rewriting, path: str) -> JsonObject:
     """The schema with nothing of objects but properties by name, pattern and all others."""
-    if schema.get("unevaluatedProperties") not in (None, True, {}):
-        schema = _evaluated(schema, rewriting, path)
     if schema.get("propertyNames") not in (None, True, {}):
         schema = _by_names(schema, rewriting, path)
     return schema
@@ -164,48 +162,6 @@ def _matches(pattern: str, name: str, path: str) -> bool:
         return re.search(pattern, name) is not None
     except re.error as error:
         raise RefusedSchema("propertyNames", path, "its pattern cannot be read") from error
-
-
-def _evaluated(schema: JsonObject, rewriting: Rewriting, path: str) -> JsonObject:
-    """What no schema beside it names is judged by `unevaluatedProperties`: they are asked for their names."""
-    others = schema["unevaluatedProperties"]
-    left: JsonObject = {key: value for key, value in schema.items() if key != "unevaluatedProperties"}
-    if "additionalProperties" in left:
-        return left
-    names, patterns = _names_of(schema, rewriting, path, 0)
-    if names is None:
-        return left
-    more: JsonObject = {name: True for name in names if name not in _dict(left, "properties")}
-    by_pattern: JsonObject = {pattern: True for pattern in patterns if pattern not in _dict(left, "patternProperties")}
-    left["properties"] = {**_dict(left, "properties"), **more}
-    if by_pattern or "patternProperties" in left:
-        left["patternProperties"] = {**_dict(left, "patternProperties"), **by_pattern}
-    return {**left, "additionalProperties": others}
-
-
-def _names_of(schema: JsonValue, rewriting: Rewriting, path: str, depth: int) -> tuple[set[str] | None, set[str]]:
-    """Names and patterns that a schema judges in every document; None: it judges all."""
-    if not isinstance(schema, dict):
-        return set(), set()
-    if "additionalProperties" in schema or (depth and "unevaluatedProperties" in schema):
-        return None, set()
-    if depth > 10 or (
-        keyword := next((key for key in ("anyOf", "oneOf", "if", "dependentSchemas", "dependencies") if key in schema), None)
-    ):
-        raise RefusedSchema("unevaluatedProperties", path, f"beside {keyword if depth <= 10 else '$ref'}")
-    names, patterns = set(_dict(schema, "properties")), set(_dict(schema, "patternProperties"))
-    rewriting.count(path, 1 + len(names) + len(patterns))
-    inner = schema.get("allOf")
-    inside = list(inner) if isinstance(inner, list) else []
-    if schema.keys() & {"$ref", "$dynamicRef", "$recursiveRef"}:
-        inside.append(rewriting.named(schema, path)[0])
-    for each in inside:
-        more, further = _names_of(each, rewriting, path, depth + 1)
-        if more is None:
-            return None, set()
-        names |= more
-        patterns |= further
-    return names, patterns
 
 
 def _dict(schema: JsonObject, key: str) -> JsonObject:

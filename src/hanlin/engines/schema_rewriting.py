@@ -2,7 +2,8 @@
 
     not, if, oneOf                        cases, of which each says what it must not be (`schema_negation`)
     dependencies, min- and maxProperties  cases by which properties are there (`schema_objects`)
-    propertyNames, unevaluatedProperties  patternProperties, additionalProperties (`schema_objects`)
+    propertyNames                         patternProperties, additionalProperties (`schema_objects`)
+    unevaluatedProperties and -Items      cases by which of the other schemas hold (`schema_unevaluated`)
     contains                              cases by where the item stands (`schema_lists`)
 
 Some documents are lost: items that `contains` asks for stand among the first of a list, and where choices of `oneOf` overlap, what keeps
@@ -14,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from hanlin.engines import schema_lists, schema_objects
+from hanlin.engines import schema_lists, schema_objects, schema_unevaluated
 from hanlin.engines.schema_disjoint import is_disjoint
 from hanlin.engines.schema_formats import IDLE, KNOWN, NO_LEAP_SECOND, PATTERNS, SAME
 from hanlin.engines.schema_negation import Negation
@@ -71,6 +72,7 @@ class Rewriting:
         if unknown := [key for key in _UNKNOWN if key in schema]:
             raise RefusedSchema(unknown[0], path, "no keyword of JSON Schema")
         origin, joined = schema, list[JsonValue]()
+        schema, unevaluated = schema_unevaluated.plainer(schema, self, path)
         schema = schema_objects.plainer(schema, self, path)
         found: JsonObject = {key: schema[key] for key in _KEPT if key in schema}
         if self._is_bounded:
@@ -81,7 +83,7 @@ class Rewriting:
         joined += self._format(found, schema, path)
         joined += schema_lists.kept(found, schema, self, path)
         joined += schema_objects.kept(found, schema, self, path)
-        cases = [*self._cases(schema, path), *schema_objects.cases(schema, path), *schema_lists.cases(schema, path)]
+        cases = [*unevaluated, *self._cases(schema, path), *schema_objects.cases(schema, path), *schema_lists.cases(schema, path)]
         joined += [self.schema(each, where) for each, where in cases]
         return self._joined(found, origin, joined, path)
 
