@@ -183,7 +183,7 @@ def test_killed_at_random_steps_ends_in_the_same_bits(
     monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)  # a checkpoint after every step
     config = config_of(evaluations=2, precision=precision, patience=50)
     report = run(tmp_path / "whole", config)
-    for step in sorted(random.Random(precision).sample(range(1, report.steps + 1), 10)):
+    for step in sorted(random.Random(precision).sample(range(1, report.steps + 1), 5)):
         assert in_child(lambda: run(tmp_path / "torn", config, progress=kill_at(step))) == signal.SIGKILL  # noqa: B023  # runs at once
     resumed = run(tmp_path / "torn", config)
     assert digest(tmp_path / "torn") == digest(tmp_path / "whole")
@@ -192,7 +192,7 @@ def test_killed_at_random_steps_ends_in_the_same_bits(
 
 
 @pytest.mark.parametrize("moment", ["half", "after"])
-@pytest.mark.parametrize("number", [1, 2, 5])
+@pytest.mark.parametrize("number", [1, 5])
 def test_killed_amid_a_checkpoint_ends_in_the_same_bits(
     tmp_path: Path, unbroken: tuple[str, TrainReport], moment: str, number: int, in_child: InChild
 ) -> None:
