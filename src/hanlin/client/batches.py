@@ -69,7 +69,7 @@ def submit(
 
 def _under_way(config: JsonObject, policy: Policy) -> Flow[Job | None]:
     """The job of the same batch that has not ended; None where there is none."""
-    for state in ("running", "queued"):
+    for state in ("queued", "running"):  # the way a job goes: one that begins between the two questions is seen by the second
         for job in (yield from flows.exchange(calls.list_jobs(state=state, limit=_LOOKED_AT), policy)):
             if job.kind == "batch" and all(_asked(job.config, name) == _asked(config, name) for name in _SAME):
                 return job
