@@ -84,7 +84,9 @@ def _remotes() -> Mapping[str, JsonObject]:
     """What the suites' references name, where their runners serve it."""
     folder = "jsonschema-4.26.0/json/remotes/"
     found = {f"http://localhost:1234/{path.removeprefix(folder)}": json.loads(text) for path, text in _files(SUITES, folder, ".json")}
-    return {address: schema for address, schema in {**found, **_stored()}.items() if isinstance(schema, dict)}
+    older = {f"http://localhost:1234/{path.removeprefix('package/remotes/')}": json.loads(text)
+             for path, text in _files(SUITE_4, "package/remotes/", ".json")}  # fmt: skip
+    return {address: schema for address, schema in {**older, **found, **_stored()}.items() if isinstance(schema, dict)}
 
 
 def _webhooks() -> Iterator[Sample]:

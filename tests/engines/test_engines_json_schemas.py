@@ -89,6 +89,8 @@ KEPT: list[tuple[dict[str, Any], list[Any], list[Any]]] = [
     ({"type": "array", "anyOf": [{"prefixItems": [{"const": 1}]}, {"prefixItems": [{"type": "string"}, {}]}], "unevaluatedItems": False},
      [[], [1], ["a", 1]], []),
     ({"type": "array", "allOf": [{"prefixItems": [{}]}], "unevaluatedItems": {"const": 1}}, [[], [1], ["a", 1], [1, 1]], []),
+    ({"oneOf": [{"type": "array", "items": {"type": "integer"}}, {"type": "array", "items": {"const": "a"}, "minItems": 1}]},
+     [[], [1], [1, 1]], []),
     ({"type": "array", "not": {"items": {"type": "integer"}}}, [["a", 1]], []),
     ({"type": "string", "pattern": "^(?!ab)[ab]+$|^abc$"}, ["a", "abc", "b"], []),
     ({"type": "string", "not": {"pattern": "^a.?$"}}, ["", "b", "abc"], []),

@@ -27,11 +27,11 @@ def is_disjoint(one: JsonValue, other: JsonValue, rewriting: Rewriting, beside: 
         return True
     if _raw(one) is not None and _raw(other) is not None and _texts(one, rewriting).isdisjoint(_texts(other, rewriting)):
         return True
-    if types == {"number"}:
-        return _bounds(one, other)
     if types == {"string"}:
         return bool((one.keys() | other.keys()) & _OF_TEXTS) and rewriting.patterns.are_apart(one, other)
-    return types == {"object"} and _by_properties(one, other, rewriting, beside, depth)
+    if types in ({"number"}, {"object"}):
+        return _bounds(one, other) if types == {"number"} else _by_properties(one, other, rewriting, beside, depth)
+    return types == {"array"} and _by_items(one, other, rewriting, depth)
 
 
 def _types(schema: JsonObject) -> set[str]:
@@ -95,6 +95,14 @@ def _by_properties(one: JsonObject, other: JsonObject, rewriting: Rewriting, bes
         if left is not None and right is not None and is_disjoint(left, right, rewriting, None, depth + 1):
             return True
     return False
+
+
+def _by_items(one: JsonObject, other: JsonObject, rewriting: Rewriting, depth: int) -> bool:
+    """Whether there is an item in each, and none that both allow."""
+    if "prefixItems" in one or "prefixItems" in other:
+        return False
+    is_filled = any(isinstance(least := each.get("minItems"), int | float) and least >= 1 for each in (one, other))
+    return is_filled and is_disjoint(one.get("items", True), other.get("items", True), rewriting, None, depth + 1)
 
 
 def _properties(schema: JsonObject) -> JsonObject:
