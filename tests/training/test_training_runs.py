@@ -183,7 +183,7 @@ def test_killed_at_random_steps_ends_in_the_same_bits(
     monkeypatch.setattr(train_module, "CHECKPOINT_SECONDS", 0.0)  # a checkpoint after every step
     config = config_of(evaluations=2, precision=precision, patience=50)
     report = run(tmp_path / "whole", config)
-    for step in sorted(random.Random(precision).sample(range(1, report.steps + 1), 5)):
+    for step in sorted(random.Random(precision).sample(range(1, report.steps + 1), 10)):
         assert in_child(lambda: run(tmp_path / "torn", config, progress=kill_at(step))) == signal.SIGKILL  # noqa: B023  # runs at once
     resumed = run(tmp_path / "torn", config)
     assert digest(tmp_path / "torn") == digest(tmp_path / "whole")
