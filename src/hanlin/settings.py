@@ -85,7 +85,7 @@ class Settings(BaseModel):
         0, ge=0, description="most memory of its own that one worker may hold; 0: 4 GiB and 8 times its weights"
     )
     certificate_rows: int = Field(200, ge=1, le=10_000, description="rows that a certificate replays, where its job does not say how many")
-    compression_rows: int = Field(10_000, ge=1, le=10_000, description="most rows on which a compression judges and times variants")
+    compression_rows: int = Field(10_000, ge=1, le=10_000, description="rows at most that a compression judges on, where its job says none")
     job_lease_s: float = Field(15.0, gt=1, description="a job whose runner is silent for this long is taken over")
     job_memory_bytes: int = Field(0, ge=0, description="memory of one job; 0 means three quarters of the machine's")
     max_upload_bytes: int = Field(8 * 2**30, ge=1, description="largest uploaded blob")

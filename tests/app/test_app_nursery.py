@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 import sys
@@ -14,7 +15,9 @@ import psutil
 import pytest
 from tests.app.conftest import wait_for
 
-from hanlin.app.births import Births, JobProcess
+from hanlin.app import job_process
+from hanlin.app.job_process import LIGHT, LOADED, JobProcess, JobStarter
+from hanlin.control.job_kinds import JOB_KINDS
 from hanlin.jobs import Job
 from hanlin.settings import Settings
 
@@ -38,95 +41,126 @@ STARTED: list[JobProcess] = []
 
 
 @pytest.fixture
-def births(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Births]:
+def starter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobStarter]:
     (tmp_path / "made_job.py").write_text(CHILD + "\nimport hanlin.app.job\nhanlin.app.job.run_job = run_job\n")
+    (tmp_path / "slow_to_load.py").write_text("import time\ntime.sleep(2)\n")
+    (tmp_path / "broken.py").write_text("raise RuntimeError('a wheel for another machine')\n")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
-    found = Births(Settings(home=tmp_path), ["numpy", "made_job", "not_installed_anywhere"])
+    found = JobStarter(Settings(home=tmp_path), ["numpy", "made_job", "not_installed_anywhere", "broken"], idle_s=5.0)
     yield found
     for child in STARTED:
         child.kill()
         child.output.close()
     STARTED.clear()
-    if found._nursing is not None:
-        found._nursing._part()
+    found.close()
 
 
-def start(births: Births, name: str, kind: str = "train") -> JobProcess:
-    STARTED.append(births.start(cast("Job", SimpleNamespace(id=name, kind=kind))))
+def start(starter: JobStarter, name: str, kind: str = "train") -> JobProcess:
+    STARTED.append(starter.start(cast("Job", SimpleNamespace(id=name, kind=kind))))
     return STARTED[-1]
 
 
-def test_each_has_its_output_its_session_its_settings_and_its_own_chance(births: Births, tmp_path: Path) -> None:
-    said = [start(births, "ends").output.read().decode().split() for _ in range(3)]
+def test_each_has_its_output_its_session_its_settings_and_its_own_chance(starter: JobStarter, tmp_path: Path) -> None:
+    said = [start(starter, "ends").output.read().decode().split() for _ in range(3)]
     assert all(line[:4] == ["job", "ends", str(tmp_path), "True"] for line in said)
     for place in (4, 5):
         assert len({line[place] for line in said}) == 3
 
 
-def test_it_ends_with_its_status(births: Births) -> None:
-    child = start(births, "ends")
+def test_one_ends_with_its_status_and_the_other_goes_on(starter: JobStarter) -> None:
+    child, other = start(starter, "ends"), start(starter, "waits")
     child.output.read()
+    other.output.readline()
     wait_for(lambda: child.poll() is not None, "no end")
-    assert (child.poll(), child.kill()) == (7, 7)
+    assert (child.poll(), child.kill(), child.kill()) == (7, 7, 7)
+    child.terminate()
+    assert other.poll() is None
+    other.terminate()
+    wait_for(lambda: other.poll() == -signal.SIGTERM, "it goes on")
 
 
-def test_what_it_started_ends_with_it(births: Births) -> None:
-    child = start(births, "forks")
+def test_what_it_started_ends_with_it(starter: JobStarter) -> None:
+    child = start(starter, "forks")
     child.output.readline()
     below = int(child.output.readline().split()[1])
     assert psutil.pid_exists(below)
     child.terminate()
     wait_for(lambda: child.poll() == -signal.SIGTERM, "it did not end")
     wait_for(lambda: not psutil.pid_exists(below), "what it started lives on")
-    again = start(births, "forks")
+    again = start(starter, "forks")
     again.output.readline()
     assert again.kill() == -signal.SIGKILL
 
 
-def test_a_killed_nursery_takes_its_children_along_and_the_next_is_born_elsewhere(births: Births) -> None:
-    child = start(births, "waits")
+def test_a_killed_nursery_takes_its_children_along_and_there_is_another(starter: JobStarter) -> None:
+    child = start(starter, "forks")
     child.output.readline()
-    nursing = births._nursing
-    assert nursing is not None
-    nursing._process.kill()
+    below = int(child.output.readline().split()[1])
+    assert starter.nursery is not None
+    starter.nursery.process.kill()
     wait_for(lambda: child.poll() == -signal.SIGKILL, "its end was not seen")
+    wait_for(lambda: not psutil.pid_exists(below), "what it started lives on")
     assert child.output.read() == b""  # nobody holds the other end: it is dead
     assert child.kill() == -signal.SIGKILL
-    assert b"job ends" in start(births, "ends").output.read()
+    assert b"job ends" in start(starter, "ends").output.read()
 
 
-def test_an_idle_nursery_that_has_ended_is_replaced(births: Births) -> None:
-    start(births, "ends").output.read()
-    nursing = births._nursing
-    assert nursing is not None
-    nursing._process.send_signal(signal.SIGTERM)
-    nursing._process.wait()
-    assert b"job ends" in start(births, "ends").output.read()
+def test_nobody_waits_for_a_nursery_that_loads(starter: JobStarter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The runner has leases to renew meanwhile. What is asked meanwhile is done in its order."""
+    starter._loaded = ["slow_to_load", "made_job"]
+    stopped, child = start(starter, "waits"), start(starter, "ends")
+    stopped.terminate()
+    assert stopped.poll() is child.poll() is None
+    (tmp_path / "go").touch()
+    wait_for(lambda: child.poll() == 7, "it was not forked")
+    assert stopped.poll() == -signal.SIGTERM
+    (tmp_path / "go").unlink()
+    starter.close()
+    monkeypatch.setattr(job_process, "_ANSWER_S", 0.1)
+    assert start(starter, "waits").kill() == -signal.SIGKILL  # it will never have loaded
 
 
-def test_it_dies_when_its_runner_lets_go(births: Births) -> None:
-    child = start(births, "waits")
+def test_an_idle_nursery_ends(starter: JobStarter) -> None:
+    child = start(starter, "ends")
+    starter.rest(0.0)
+    starter.rest(100.0)
+    assert starter.nursery is not None and not starter.nursery.is_gone
+    wait_for(lambda: child.poll() == 7, "no end")
+    starter.rest(100.0)
+    starter.rest(104.0)
+    assert starter.nursery is not None
+    process = starter.nursery.process
+    starter.rest(105.0)
+    assert starter.nursery is None and process.poll() is not None
+    assert child.kill() == 7
+    assert b"job ends" in start(starter, "ends").output.read()
+
+
+def test_it_dies_when_its_runner_lets_go(starter: JobStarter) -> None:
+    child = start(starter, "waits")
     child.output.readline()
     os.close(child._life)  # type: ignore[attr-defined]
     child._life = None  # type: ignore[attr-defined]
     wait_for(lambda: child.poll() == 1, "it lives on")
 
 
-def test_signals_reach_the_living_only(births: Births) -> None:
-    child = start(births, "ends")
-    child.output.read()
-    wait_for(lambda: child.poll() == 7, "no end")
-    other = start(births, "waits")
-    other.output.readline()
-    child.terminate()
-    assert births._nursing is not None
-    births._nursing.signal(os.getpid(), signal.SIGKILL)  # no child of its: not heard
-    assert other.poll() is None
-    assert other.kill() == -signal.SIGKILL
+def test_what_cannot_be_forked_has_ended(starter: JobStarter, tmp_path: Path) -> None:
+    (tmp_path / "no_more.py").write_text("import os\n\ndef fork():\n    raise BlockingIOError(11, 'no more')\n\nos.fork = fork\n")
+    starter._loaded = ["made_job", "no_more"]
+    child = start(starter, "ends")
+    wait_for(lambda: child.poll() == 71, "its runner was not told")
+    assert child.output.read() == b""
 
 
-def test_light_work_is_no_fork(births: Births) -> None:
-    child = start(births, "job_none", kind="ingest")
+def test_light_work_is_no_fork(starter: JobStarter) -> None:
+    child = start(starter, "job_none", kind="ingest")
     assert b"job_none" in child.output.read()  # there is no such job
     wait_for(lambda: child.poll() is not None, "no end")
-    assert births._nursing is None
+    assert starter.nursery is None
+
+
+def test_what_is_named_is_there() -> None:
+    assert set(JOB_KINDS) > LIGHT
+    for name in LOADED:
+        if name.startswith("hanlin."):
+            assert importlib.util.find_spec(name) is not None, name

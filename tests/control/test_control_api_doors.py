@@ -111,7 +111,7 @@ async def test_a_query_is_as_strict_as_a_body(http, platform) -> None:
         beta = await client.get("/v1/responses/resp_x?beta=true")
         assert (beta.status_code, beta.json()["error"]["code"]) == (404, "not_found")
         twice = await client.get("/api/v1/jobs?limit=5&limit=6")
-        assert (twice.status_code, twice.json()["error"]["code"]) == (422, "duplicate_key")
+        assert (twice.status_code, twice.json()["error"]["code"]) == (422, "duplicate_query")
 
 
 async def test_another_teams_things_look_like_nothing(http, platform, make_version, owner) -> None:

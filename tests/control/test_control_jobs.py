@@ -166,6 +166,10 @@ def test_defaults_are_written_out(platform, owner, make_version) -> None:
     job = jobs.submit(platform, owner, kind="compress", config={"model": "mood"})
     assert job.config["budget"] == 0.5
     assert job.config["target"] == "throughput"
+    assert job.config["rows"] == platform.settings.compression_rows == 10_000
+    assert platform.settings.certificate_rows == 200
+    for asked, filled in (({}, 200), ({"rows": 7}, 7)):
+        assert jobs.submit(platform, owner, kind="certify", config={"model": "mood", **asked}).config["rows"] == filled
     assert (job.lane, job.state, job.key_id) == ("heavy", "queued", owner.key_id)
 
 

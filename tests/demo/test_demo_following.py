@@ -10,9 +10,10 @@ from hanlin.client.value import JsonObject
 from hanlin.client.values import Job, JobEvent
 from hanlin.control.job_kinds import check_job
 from hanlin.demo import scene
-from hanlin.demo.following import run_job
+from hanlin.demo.following import find_open, run_job
 from hanlin.demo.narrator import Narrator, ProgressLines
 from hanlin.demo.story import STEPS
+from hanlin.settings import Settings
 
 CONFIG: JsonObject = {"task": "text-classification", "dataset": "d", "model": "lstm", "name": "m", "seed": 0}
 STORED = check_job("train", CONFIG).model_dump(mode="json")
@@ -65,6 +66,15 @@ def test_only_an_equal_job_that_has_not_ended_is_gone_on_with(there: tuple[Job, 
     out = capsys.readouterr().out
     assert ("continuing first, 75 %" in out) == (followed == "first")
     assert "       evaluating on 9 test rows\n" in out
+
+
+def test_what_the_server_fills_in_makes_no_other_job() -> None:
+    stored = check_job("compress", {"model": "m"}).completed(Settings(compression_rows=64)).model_dump(mode="json")
+    there = Job.model_validate({"id": "there", "kind": "compress", "state": "running", "config": stored})
+    client = SimpleNamespace(jobs=Jobs(there))
+    assert stored["rows"] == 64
+    assert find_open(client, "compress", {"model": "m"}) == there  # type: ignore[arg-type]
+    assert find_open(client, "compress", {"model": "m", "rows": 65}) is None  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -11,28 +11,31 @@ import pytest
 
 RECURRENT = ("lstm", "gru", "rnn")
 KINDS = (*RECURRENT, "transformer", "bert")
-SOAKED_HEADS = ("mean", "first", "tokens")  # compiling one takes half a minute
+# Compiling one takes half a minute, most of it for torch's headers: an architecture in each precision, all the others when soaked.
+COMPILED = (("transformer", "inductor-fp32"), ("bert", "inductor-bf16"))
+SOAKED_HEADS = ("mean", "first", "tokens")
 VOCABULARY = 60
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Recurrent networks are not compiled, and 4 bits are for networks that write.
-
-    Compiling takes half a minute, most of it for torch's headers: here one network is compiled in bf16, others in fp32 by the test of heads
-    and in bf16 by that of replicas.
-    """
-    items[:] = [item for item in items if not _is_refused(getattr(getattr(item, "callspec", None), "params", {}))]
+    """Recurrent networks are not compiled, and 4 bits are for networks that write."""
+    items[:] = [item for item in items if not _is_refused(*_asked(item))]
     for item in items:
-        params = getattr(getattr(item, "callspec", None), "params", {})
-        if params.get("artifact") in SOAKED_HEADS and str(params.get("variant")).startswith("inductor-"):
+        kind, variant = _asked(item)
+        is_usual = kind not in SOAKED_HEADS and (kind not in KINDS or (kind, variant) in COMPILED)
+        if variant.startswith("inductor-") and not is_usual:
             item.add_marker("soak")
 
 
-def _is_refused(params: dict[str, object]) -> bool:
-    kind, variant = params.get("artifact"), str(params.get("variant"))
-    is_not_compiled = kind in KINDS and variant.startswith("inductor-") and (kind, variant) != ("bert", "inductor-bf16")
-    return is_not_compiled or ("artifact" in params and params.get("variant") == "openvino-int4")
+def _asked(item: pytest.Item) -> tuple[str, str]:
+    """(artifact, variant) of a test, empty where it names none."""
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    return str(params.get("artifact", "")), str(params.get("variant", ""))
+
+
+def _is_refused(kind: str, variant: str) -> bool:
+    return (kind in RECURRENT and variant.startswith("inductor-")) or (kind != "" and variant == "openvino-int4")
 
 
 def make_artifact(folder: Path, kind: str) -> Path:
@@ -73,15 +76,19 @@ def artifact(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     from hanlin.compression.base import convert
     from hanlin.engines import variant_names
 
-    folder = make_artifact(tmp_path_factory.mktemp("artifacts") / request.param, request.param)
+    kind: str = request.param
+    folder = make_artifact(tmp_path_factory.mktemp("artifacts") / kind, kind)
     workdir = tmp_path_factory.mktemp("scratch")
+    asked = {*COMPILED, *map(_asked, request.session.items)}
+    apart = ("bert", "inductor-bf16")
     for variant in variant_names():
-        if not _is_refused({"artifact": request.param, "variant": variant}) and not variant.startswith("inductor-"):
+        is_made = (kind, variant) in asked if variant.startswith("inductor-") else not _is_refused(kind, variant)
+        if is_made and (kind, variant) != apart:
             convert(folder, variant, calibration=random_rows(24), workdir=workdir)
-    if request.param == "bert":
+    if kind == apart[0]:
         with pytest.MonkeyPatch.context() as patch:
             patch.delenv("TORCHINDUCTOR_CACHE_DIR")
             before = dict(os.environ)
-            convert(folder, "inductor-bf16", calibration=[], workdir=folder.with_name("compiling"))
+            convert(folder, apart[1], calibration=[], workdir=folder.with_name("compiling"))
             assert dict(os.environ) == before
     return folder

@@ -23,8 +23,11 @@ def test_all_variants_of_the_issue_are_declared_with_the_reference_first() -> No
 @pytest.mark.parametrize("has", [True, False])
 def test_what_nobody_named_is_measured_where_the_processor_has_its_arithmetic(monkeypatch: pytest.MonkeyPatch, has: bool) -> None:
     monkeypatch.setattr(base, "has_bf16", lambda: has)
-    left = {"torch-int8", "openvino-int4", "inductor-fp32", "inductor-bf16"} | (set() if has else {"torch-bf16", "openvino-bf16"})
+    bf16 = {"torch-bf16", "openvino-bf16"}
+    left = {"torch-int8", "openvino-int4", "inductor-fp32", "inductor-bf16"} | (set() if has else bf16)
     assert set(variant_names()) - set(measured_unasked()) == left
+    writing = {"torch-fp32", "torch-int8", "openvino-fp32", "openvino-int8", "openvino-int4"}
+    assert set(measured_unasked(writes=True)) == writing | (bf16 if has else set())
 
 
 @pytest.mark.parametrize("name", ["", "torch", "torch-int4", "nobody-fp32", "torch-fp32-x", "../x-fp32", "fp32-torch"])

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from tests.engines.constraint_forms import END, closed, make_writer
 from tokenizers import Tokenizer
 
+from hanlin.engines import schema_unevaluated
 from hanlin.engines.constraints import Constraints
 from hanlin.engines.json_schemas import plainer
+from hanlin.engines.schema_rewriting import Rewriting
 from hanlin.engines.unique_reading import Reader, Spots
 from hanlin.errors import InvalidInput
 from hanlin.generation import Constraint
@@ -175,6 +177,7 @@ ENDLESS: list[dict[str, Any]] = [
     {"not": {"$ref": "#/$defs/l0"}, "$defs": _levels(5, {"type": "null", "minimum": 1})},
     {"unevaluatedProperties": False, "$ref": "#/$defs/l0", "$defs": _levels(4, {"properties": {"a": True}})},
     {"not": {"allOf": [{"$ref": "#/$defs/n"}] * 5000}, "$defs": {"n": {"not": {"enum": ["a" * 10_000]}}}},
+    {"oneOf": [{"type": "string", "const": "a" * 90_000}, {"type": "string", "pattern": "^a*b$"}]},
     {"oneOf": [{}] * 40_000},
     {"oneOf": [{"const": number} for number in range(4000)]},
     {"oneOf": [{"required": ["k", "n"], "type": "object", "properties": {"k": {"$ref": "#/$defs/long"}, "n": {"const": number}}}
@@ -186,6 +189,23 @@ ENDLESS: list[dict[str, Any]] = [
 def test_schemas_of_few_bytes_are_no_endless_work(schema: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"minContains|spelt out|oneOf"):
         plainer(json.dumps(schema))
+
+
+def test_what_is_unevaluated_is_refused_by_its_keyword_and_place() -> None:
+    choices: Any = {"anyOf": [{"prefixItems": [{"const": number}]} for number in range(4)]}
+    schema = {"properties": {"a": {"unevaluatedItems": False, "oneOf": [{"if": choices, "then": choices}]}}}
+    with pytest.raises(ValueError, match=r"^unevaluatedItems at #/properties/a: more than 64 cases"):
+        plainer(json.dumps(schema))
+
+
+def test_what_a_choice_judges_is_found_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    schema: Any = {"unevaluatedProperties": False, "anyOf": [{"properties": {name: True}} for name in "abcd"]}
+    rewriting, counted = Rewriting(schema), list[int]()
+    monkeypatch.setattr(rewriting, "count", lambda path, num: counted.append(num))
+    _, found = schema_unevaluated.plainer(schema, rewriting, "#")
+    asked: Any = found[0][0]
+    assert len(asked["anyOf"]) == 15
+    assert counted == [1, 2, 2, 2, 2]
 
 
 def _schemas() -> st.SearchStrategy[Any]:

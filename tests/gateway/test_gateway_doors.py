@@ -85,6 +85,11 @@ def test_no_door_passes_over_a_query(stack) -> None:
                 continue
             assert (answer.status_code, code_of(answer)) == (422, "unknown_query" if door.query else "no_query"), path
             assert stack.client.request(method, path, params={"tpyo": "1"}, headers={"authorization": ""}).status_code == 401
+    for door in ALL:  # a method that it does not take is told so first, to anybody
+        if "DELETE" not in door.elsewhere:
+            path = door.path.replace("{endpoint}", "sentiment")
+            answer = stack.client.delete(path, params={"tpyo": "1"}, headers={"authorization": ""})
+            assert (answer.status_code, answer.headers["allow"]) == (405, door.allowed), path
     for path in ("/v1/messages", "/v1/messages/count_tokens", "/v1/responses"):  # the beta parts of Anthropic's and OpenAI's packages
         answer = stack.client.post(f"{path}?beta=true", json={})
         assert (answer.status_code, code_of(answer)) == (422, "missing_field")

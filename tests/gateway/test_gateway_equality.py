@@ -34,6 +34,11 @@ ODD = [
 PLAIN = [" ".join(f"w{n}" for n in GENERATOR.integers(7, 190, size)) for size in GENERATOR.integers(1, 60, 190)]
 TEXTS = [*ODD, *PLAIN]
 BY_TASK = {task: [way for way in WAYS if way.task == task] for task in ENDPOINTS}
+REAL = [  # a few texts of each task, a full request of one; many of each when soaked
+    *((task, 12, 8) for task in ENDPOINTS),
+    ("embedding", CHUNK + 8, CHUNK),
+    *(pytest.param(task, 200, CHUNK, marks=pytest.mark.soak) for task in ENDPOINTS),
+]
 
 
 def test_every_door_that_is_called_is_compared() -> None:
@@ -126,7 +131,6 @@ def reviews(count: int) -> list[str]:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("task", ENDPOINTS)
-@pytest.mark.parametrize(("count", "chunk"), [(12, 8), pytest.param(200, CHUNK, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(("task", "count", "chunk"), REAL)
 def test_a_real_model_gives_the_same_numbers_through_every_door(real, task: str, count: int, chunk: int) -> None:
     compare(real.client, BY_TASK[task], reviews(count), distinct=count // 4, chunk=chunk)

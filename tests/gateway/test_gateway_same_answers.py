@@ -25,7 +25,7 @@ HAS_BF16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILIT
 ELSEWHERE = {"openvino-int4", "inductor-fp32", *(() if HAS_BF16 else ("openvino-bf16",))}
 VARIANTS = [name for name in variant_names() if name not in ELSEWHERE]
 # One of each engine, and of those the ones that differ most by their neighbours; ONNX Runtime's int8 runs rows alone.
-USUAL = {"torch-bf16", "inductor-bf16", "onnxruntime-fp32", "onnxruntime-int8", "openvino-int8"}
+USUAL = {"torch-bf16", "inductor-bf16", "onnxruntime-fp32", "onnxruntime-int8", "openvino-fp32", "openvino-bf16", "openvino-int8"}
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.02, "int8": 0.02}
 
 

@@ -20,7 +20,7 @@ from typing import IO
 from uuid import uuid4
 
 from hanlin.app import housekeeping
-from hanlin.app.births import Births, JobProcess
+from hanlin.app.job_process import JobProcess, JobStarter
 from hanlin.app.wiring import open_platform
 from hanlin.control import jobs, private_endpoints
 from hanlin.control.platform import Platform
@@ -59,7 +59,7 @@ class Runner:
         self.runner_id = f"runner-{uuid4().hex[:12]}"
         self.lease_s = platform.settings.job_lease_s
         self.running: dict[str, RunningJob] = {}  # by place
-        self._births = Births(platform.settings)
+        self._starter = JobStarter(platform.settings)
         self._changes = platform.database.watch()
         self._look_at_s = 0.0
         self._is_stopping = False
@@ -86,6 +86,7 @@ class Runner:
             self._look_at_s = now_s
         for place, running in list(self.running.items()):
             self._watch(place, running, now_s)
+        self._starter.rest(now_s)
         if now_s < self._look_at_s:
             return
         for place, lane in PLACES.items():
@@ -95,7 +96,7 @@ class Runner:
 
     def _start(self, job: Job, now_s: float) -> RunningJob:
         log.info("job started", extra={"job": job.id, "kind": job.kind, "attempt": job.attempt})
-        process = self._births.start(job)
+        process = self._starter.start(job)
         path = self.platform.job_log(job.id)
         threading.Thread(target=_keep_log, args=(process.output, path), name=f"log {job.id}", daemon=True).start()
         return RunningJob(job, process, now_s + self.lease_s / 3)
@@ -165,6 +166,7 @@ class Runner:
             running.process.kill()
             self.platform.jobs.release(running.job)
         self.running.clear()
+        self._starter.close()
 
 
 def count_death(folder: Path, step: int) -> int:

@@ -7,6 +7,8 @@ receives the checked form. Knows nothing of how a job is run.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, ClassVar, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
@@ -14,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Va
 from hanlin.control.field_problems import field_error
 from hanlin.errors import HanlinError, InvalidInput
 from hanlin.jobs.values import Lane
+from hanlin.settings import Settings
 from hanlin.tasks.names import canonical
 from hanlin.types import JsonObject, ModelRef, check_name, is_digest, shorten
 
@@ -95,6 +98,12 @@ class JobKind(_Strict):
 
     kind: ClassVar[str]
     lane: ClassVar[Lane] = "heavy"
+    filled: ClassVar[Mapping[str, str]] = MappingProxyType({})  # fields that a setting fills, by its name, where the job leaves them out
+
+    def completed(self, settings: Settings) -> Self:
+        """With what the settings say in the place of what was left out."""
+        left_out = {name: value for name, value in self.filled.items() if getattr(self, name) is None}
+        return self.model_copy(update={name: getattr(settings, value) for name, value in left_out.items()})
 
 
 class Ingest(JobKind):
@@ -196,11 +205,13 @@ class Compress(JobKind):
     """Variants of a version are made, measured, and the best within the budget is chosen."""
 
     kind = "compress"
+    filled = MappingProxyType({"rows": "compression_rows"})
     model: ModelName
     dataset: DatasetName | None = None
     budget: float = Field(0.5, ge=0, le=100, description="points of the main metric, on validation rows")
     target: Literal["throughput", "latency", "memory"] = "throughput"
     variants: list[str] | None = Field(None, min_length=1, max_length=32)
+    rows: int | None = Field(None, ge=1, le=10_000, description="most rows that judge; left out: the setting `compression_rows`")
     keep_losers: bool = False
     publish: bool = True
     force: bool = False
@@ -211,6 +222,7 @@ class Certify(JobKind):
 
     kind = "certify"
     lane = "light"
+    filled = MappingProxyType({"rows": "certificate_rows"})
     model: ModelName
     variant: str | None = Field(None, max_length=64)
     dataset: DatasetName | None = None

@@ -33,7 +33,7 @@ def submit(platform: Platform, principal: Principal, *, kind: str, config: JsonO
         Conflict: the idempotency key was used with another request.
     """
     principal.require("write")
-    checked = check_job(kind, config)
+    checked = check_job(kind, config).completed(platform.settings)
     check_references(platform, principal, checked)
     return platform.jobs.submit(
         principal.team_id,

@@ -23,8 +23,14 @@ def run_job(narrator: Narrator, client: Hanlin, kind: str, config: JsonObject) -
 
 def find_open(client: Hanlin, kind: str, config: JsonObject) -> Job | None:
     """The oldest job of just this request that is queued or running."""
-    wanted = check_job(kind, config).model_dump(mode="json")
-    equal = [job for job in client.jobs.list(limit=500) if not job.has_ended and (job.kind, job.config) == (kind, wanted)]
+    asked = check_job(kind, config)
+    by_server = {name for name in asked.filled if getattr(asked, name) is None}
+    wanted = asked.model_dump(mode="json", exclude=by_server)
+
+    def is_equal(job: Job) -> bool:
+        return job.kind == kind and {name: value for name, value in job.config.items() if name not in by_server} == wanted
+
+    equal = [job for job in client.jobs.list(limit=500) if not job.has_ended and is_equal(job)]
     return equal[-1] if equal else None
 
 

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from hanlin.engines import pattern_sets as sets
-from hanlin.engines.pattern_algebra import HardPattern, Term, any_of, one_of, then, times
+from hanlin.engines.pattern_algebra import HardPattern, Term, Terms
 from hanlin.engines.pattern_sets import Characters
 
 _MAX_LENGTH = 2000
@@ -41,11 +41,11 @@ class Ways:
 Node = tuple["Term | Place | Ways", ...]  # a sequence
 
 
-def parsed(pattern: str) -> Ways:
+def parsed(pattern: str, terms: Terms) -> Ways:
     """What a pattern consists of. Raises HardPattern for what is not read."""
     if len(pattern) > _MAX_LENGTH:
         raise HardPattern("too long")
-    parser = _Parser(pattern)
+    parser = _Parser(pattern, terms)
     found = parser.ways()
     if parser.at < len(pattern):
         raise HardPattern("unbalanced")
@@ -55,8 +55,8 @@ def parsed(pattern: str) -> Ways:
 class _Parser:
     """Of one pattern. Attributes: at: where it reads."""
 
-    def __init__(self, text: str) -> None:
-        self._text, self.at = text, 0
+    def __init__(self, text: str, terms: Terms) -> None:
+        self._text, self._terms, self.at = text, terms, 0
 
     def ways(self) -> Ways:
         """Alternatives, up to the end of their group."""
@@ -92,9 +92,9 @@ class _Parser:
         if most is not None and most < least:
             raise HardPattern("a count that goes down")
         if isinstance(atom, Term):
-            return times(atom, least, most)
-        term = plain_part(atom)
-        return Ways(atom.ways, least, most) if term is None else times(term, least, most)
+            return self._terms.times(atom, least, most)
+        term = plain_part(atom, self._terms)
+        return Ways(atom.ways, least, most) if term is None else self._terms.times(term, least, most)
 
     def _atom(self) -> Term | Place | Ways:
         character = self._text[self.at]
@@ -104,15 +104,15 @@ class _Parser:
         if character in "^$":
             return Place(character)
         if character == "[":
-            return one_of(self._class())
+            return self._terms.one_of(self._class())
         if character == "\\":
             if self._text[self.at : self.at + 1] in ("b", "B"):
                 self.at += 1
                 return Place(self._text[self.at - 1])
-            return one_of(self._escape())
+            return self._terms.one_of(self._escape())
         if character in "*+?{":
             raise HardPattern("nothing to repeat")
-        return one_of(sets.NO_LINES if character == "." else sets.of(character))
+        return self._terms.one_of(sets.NO_LINES if character == "." else sets.of(character))
 
     def _group(self) -> Term | Place | Ways:
         mark = _GROUP.match(self._text, self.at)
@@ -122,7 +122,7 @@ class _Parser:
         inner = self.ways()
         if not self._takes(")"):
             raise HardPattern("unbalanced")
-        return Place(mark[1], (inner,)) if mark and mark[1] in "=!" else plain_part(inner) or inner
+        return Place(mark[1], (inner,)) if mark and mark[1] in "=!" else plain_part(inner, self._terms) or inner
 
     def _escape(self) -> Characters:
         if (code := self._code()) is not None:
@@ -191,12 +191,12 @@ class _Parser:
         return found if self._text[begun] in "pPdDwWsS" else found.first
 
 
-def plain_part(node: Ways) -> Term | None:
+def plain_part(node: Ways, terms: Terms) -> Term | None:
     """The language of a part that asks nothing of what stands around it."""
     ways: list[Term] = []
     for way in node.ways:
-        parts = [part if isinstance(part, Term) else plain_part(part) if isinstance(part, Ways) else None for part in way]
+        parts = [part if isinstance(part, Term) else plain_part(part, terms) if isinstance(part, Ways) else None for part in way]
         if any(part is None for part in parts):
             return None
-        ways.append(then(*(part for part in parts if part is not None)))
-    return times(any_of(ways), node.least, node.most)
+        ways.append(terms.then(*(part for part in parts if part is not None)))
+    return terms.times(terms.any_of(ways), node.least, node.most)

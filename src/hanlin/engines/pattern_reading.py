@@ -9,24 +9,24 @@ from __future__ import annotations
 from functools import reduce
 
 from hanlin.engines import pattern_sets as sets
-from hanlin.engines.pattern_algebra import ALL, EMPTY, NONE, HardPattern, Term, any_of, both, longest, no, one_of, shortest, then, times
+from hanlin.engines.pattern_algebra import ALL, EMPTY, NONE, HardPattern, Term, Terms
 from hanlin.engines.pattern_parsing import Node, Place, Ways, parsed, plain_part
 from hanlin.engines.pattern_sets import Characters
 
 _MAX_UNROLLED, _MAX_TERMS = 3, 4000
 
 
-def language(pattern: str) -> Term:
+def language(pattern: str, terms: Terms) -> Term:
     """All texts that a pattern is found in. Raises HardPattern for what is not read."""
-    found, reader = parsed(pattern), _Reader()
+    found, reader = parsed(pattern, terms), _Reader(terms)
     begun = reader.ways(found, ALL, "start")
     if all(_is_anchored(way) for way in found.ways):
         return begun
-    behind_word = then(ALL, one_of(sets.WORD), reader.ways(found, ALL, "word"))
-    behind_other = then(ALL, one_of(~sets.WORD), reader.ways(found, ALL, "other"))
-    if behind_word.parts[2:] == behind_other.parts[2:]:
-        return any_of([begun, then(ALL, one_of(sets.EVERY), *behind_word.parts[2:])]) if behind_word != NONE else begun
-    return any_of([begun, behind_word, behind_other])
+    behind_word, behind_other = reader.ways(found, ALL, "word"), reader.ways(found, ALL, "other")
+    if behind_word is behind_other:
+        return terms.any_of([begun, terms.then(ALL, terms.one_of(sets.EVERY), behind_word)])
+    of_word, of_other = (terms.one_of(each) for each in (sets.WORD, ~sets.WORD))
+    return terms.any_of([begun, terms.then(ALL, of_word, behind_word), terms.then(ALL, of_other, behind_other)])
 
 
 def _is_anchored(way: Node) -> bool:
@@ -36,8 +36,8 @@ def _is_anchored(way: Node) -> bool:
 class _Reader:
     """Puts places into what follows them."""
 
-    def __init__(self) -> None:
-        self._num_terms = 0
+    def __init__(self, terms: Terms) -> None:
+        self._terms, self._num_terms = terms, 0
 
     def ways(self, node: Ways, after: Term, before: str) -> Term:
         """Args: after: what may follow; before: what stands before: `start`, a `word` character, an `other` one, or `any`."""
@@ -45,29 +45,28 @@ class _Reader:
         if self._num_terms > _MAX_TERMS:
             raise HardPattern("too many parts")
         if (node.least, node.most) == (1, 1):
-            return any_of(self._sequence(way, after, before) for way in node.ways)
+            return self._terms.any_of(self._sequence(way, after, before) for way in node.ways)
         once = Ways(node.ways)
         if (node.least, node.most) == (0, 1):
-            return any_of([after, self.ways(once, after, before)])
+            return self._terms.any_of([after, self.ways(once, after, before)])
         if (local := self._local(once)) is not None:
-            return then(times(local, node.least, node.most), after)
+            return self._terms.then(self._terms.times(local, node.least, node.most), after)
         if node.most is None or node.most > _MAX_UNROLLED or before != "any":
             raise HardPattern("looks ahead out of what is repeated")
         optional = Ways((((once, Ways(node.ways, max(0, node.least - 1), node.most - 1)) if node.most > 1 else (once,)),))
-        return self.ways(optional, after, before) if node.least else any_of([after, self.ways(optional, after, before)])
+        return self.ways(optional, after, before) if node.least else self._terms.any_of([after, self.ways(optional, after, before)])
 
     def _sequence(self, way: Node, after: Term, before: str) -> Term:
-        befores = [before]
+        befores, run = [before], list[Term]()
         for part in way:
             befores.append(_before(part, befores[-1]))
         for part, where in zip(reversed(way), reversed(befores[:-1]), strict=True):
             if isinstance(part, Term):
-                after = then(part, after)
-            elif isinstance(part, Ways):
-                after = self.ways(part, after, where)
-            else:
-                after = self._place(part, after, where)
-        return after
+                run.append(part)  # put before what follows all at once: one by one would take the square of their number
+                continue
+            after, run = self._terms.then(*reversed(run), after), []
+            after = self.ways(part, after, where) if isinstance(part, Ways) else self._place(part, after, where)
+        return self._terms.then(*reversed(run), after)
 
     def _place(self, place: Place, after: Term, before: str) -> Term:
         if place.kind == "$":
@@ -76,13 +75,13 @@ class _Reader:
             (inner,) = place.ahead
             assert isinstance(inner, Ways)
             ahead = self.ways(inner, ALL, before)
-            return both(ahead if place.kind == "=" else no(ahead), after)
+            return self._terms.both(ahead if place.kind == "=" else self._terms.no(ahead), after)
         if before == "any":
             raise HardPattern("an anchor behind what may be nothing")
         if place.kind == "^":
             return after if before == "start" else NONE
-        is_word = then(one_of(sets.WORD), ALL)
-        return both(after, no(is_word) if (before == "word") == (place.kind == "b") else is_word)
+        is_word = self._terms.then(self._terms.one_of(sets.WORD), ALL)
+        return self._terms.both(after, self._terms.no(is_word) if (before == "word") == (place.kind == "b") else is_word)
 
     def _local(self, node: Ways) -> Term | None:
         """A repeated part whose looks ahead see nothing but itself; None: they see more."""
@@ -94,22 +93,22 @@ class _Reader:
                     inner = self._local(Ways(part.ways))
                     if inner is None:
                         return None
-                    after = then(times(inner, part.least, part.most), after)
+                    after = self._terms.then(self._terms.times(inner, part.least, part.most), after)
                 elif isinstance(part, Term):
-                    after = then(part, after)
+                    after = self._terms.then(part, after)
                 elif part.kind not in "=!" or not self._sees_only(part, after):
                     return None
                 else:
                     after = self._place(part, after, "any")
             ways.append(after)
-        return any_of(ways)
+        return self._terms.any_of(ways)
 
     def _sees_only(self, place: Place, after: Term) -> bool:
         (inner,) = place.ahead
         assert isinstance(inner, Ways)
-        seen = plain_part(inner)
-        most = None if seen is None else longest(seen)
-        return most is not None and most <= shortest(after)
+        seen = plain_part(inner, self._terms)
+        most = None if seen is None else seen.longest
+        return most is not None and most <= after.shortest
 
 
 def _before(part: Term | Place | Ways, before: str) -> str:
@@ -120,7 +119,7 @@ def _before(part: Term | Place | Ways, before: str) -> str:
         return before if _is_place(part) else "any"
     last = _last(part)
     if part.is_nullable or last is None:
-        return before if part == EMPTY else "any"
+        return before if part is EMPTY else "any"
     return "word" if last & sets.WORD == last else "other" if not last & sets.WORD else "any"
 
 

@@ -87,7 +87,7 @@ def _above(high: JsonObject, low: JsonObject) -> bool:
 
 def _by_properties(one: JsonObject, other: JsonObject, rewriting: Rewriting, beside: JsonObject | None, depth: int) -> bool:
     of_one, of_other, of_both = _properties(one), _properties(other), _properties(beside or {})
-    needed = {*_required(one), *_required(other), *_required(beside or {})}
+    needed = dict.fromkeys((*_required(one), *_required(other), *_required(beside or {})))  # in an order that is the same everywhere
     for name in needed:
         if _is_closed_to(one, name) or _is_closed_to(other, name):
             return True

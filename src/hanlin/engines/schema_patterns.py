@@ -8,24 +8,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from hanlin.engines.pattern_algebra import ALL, NONE, HardPattern, Term, Work, any_of, both, bounded, no, one_of, shortest, then, times
+from hanlin.engines.pattern_algebra import ALL, NONE, HardPattern, Term, Terms, Work
 from hanlin.engines.pattern_reading import language
 from hanlin.engines.pattern_sets import EVERY, of
 from hanlin.engines.pattern_solving import plain, written
 from hanlin.types import JsonObject, JsonValue
 
-MAX_WORK = 100_000  # derivatives that one schema's patterns may need: a second or so
+MAX_WORK = 1_500_000  # parts of terms that one schema's patterns may go through: about a second
 MAX_CELLS = 16  # sets of names that patterns judge alike
+MAX_TEXT = 300  # characters of a listed text that is compared with patterns
 _LOOKS = re.compile(r"\(\?[=!]|\\[bB]|\\u[dD][89A-Fa-f]")
 _CODE = re.compile(r"(\\\\)|\\u([0-9A-Fa-f]{4})|\\u\{([0-9A-Fa-f]+)\}")
 Join = Callable[[list[JsonValue]], JsonValue]
 
 
 class Patterns:
-    """Of one schema: what they cost is counted together."""
+    """Of one schema. Args: work: what they may cost all together; None: the usual."""
 
-    def __init__(self) -> None:
-        self._work = Work(MAX_WORK)
+    def __init__(self, work: Work | None = None) -> None:
+        self._terms = Terms(work or Work(MAX_WORK))
 
     def plain(self, pattern: str) -> list[str]:
         """Patterns that a text matches all of when it matches this one; only it, where nothing in it looks around, or none can be found."""
@@ -34,9 +35,9 @@ class Patterns:
         try:
             term = self._language(pattern)
             try:
-                return [written(plain(term, self._work))]
+                return [self._written(self._plain(term))]
             except HardPattern:
-                return [written(plain(part, self._work)) for part in term.parts] if term.kind == "and" else [_codes(pattern)]
+                return [self._written(self._plain(part)) for part in term.parts] if term.kind == "and" else [_codes(pattern)]
         except HardPattern:
             return [_codes(pattern)]
 
@@ -46,8 +47,8 @@ class Patterns:
         Texts are lost of which one part is much longer than the others: each may be repeated as often as any other.
         """
         try:
-            found = bounded(plain(self._language(pattern), self._work), most)
-            return None if found is None else (written(found), shortest(found) >= least)
+            found = self._terms.bounded(self._plain(self._language(pattern)), most)
+            return None if found is None else (self._written(found), found.shortest >= least)
         except HardPattern:
             return None
 
@@ -59,14 +60,14 @@ class Patterns:
     def opposite(self, pattern: str) -> str | None:
         """A pattern of all texts that do not match; None: it is too long, or not found."""
         try:
-            return written(plain(no(self._language(pattern)), self._work))
+            return self._written(self._plain(self._terms.no(self._language(pattern))))
         except HardPattern:
             return None
 
     def are_apart(self, one: JsonObject, other: JsonObject) -> bool:
         """Whether no text keeps to both schemas; False as well where that is not found out."""
         try:
-            return plain(both(self._texts(one), self._texts(other)), self._work) == NONE
+            return self._met(self._texts(one), self._texts(other)) is NONE
         except HardPattern:
             return False
 
@@ -82,33 +83,47 @@ class Patterns:
         for pattern, schema in schemas.items():
             left, name, more = self._language(pattern), pattern, list[tuple[Term, str | None, list[JsonValue]]]()
             for term, spelt, asked in cells:
-                if (shared := plain(both(term, left), self._work)) == NONE:
+                if (shared := self._met(term, left)) is NONE:
                     more.append((term, spelt, asked))
                     continue
-                more += [(shared, None, [*asked, schema]), (plain(both(term, no(left)), self._work), None, asked)]
-                left, name = plain(both(left, no(term)), self._work), ""
-            cells = [each for each in (*more, (left, name or None, [schema])) if each[0] != NONE]
+                more += [(shared, None, [*asked, schema]), (self._met(term, self._terms.no(left)), None, asked)]
+                left, name = self._met(left, self._terms.no(term)), ""
+            cells = [each for each in (*more, (left, name or None, [schema])) if each[0] is not NONE]
             if len(cells) > MAX_CELLS:
                 raise HardPattern("too many sets of names")
-        return {spelt or written(term): asked[0] if len(asked) == 1 else join(asked) for term, spelt, asked in cells}
+        return {spelt or self._written(term): asked[0] if len(asked) == 1 else join(asked) for term, spelt, asked in cells}
 
     def _texts(self, schema: JsonObject) -> Term:
         """Those that patterns, lengths and listed values leave."""
-        least, most, values = schema.get("minLength", 0), schema.get("maxLength"), schema.get("enum")
+        terms, least, most, values = self._terms, schema.get("minLength", 0), schema.get("maxLength"), schema.get("enum")
         found = ALL
         if isinstance(least, int) and (most is None or isinstance(most, int)) and (least or most is not None):
-            found = times(one_of(EVERY), least, most) if most is None or least <= most else NONE
+            found = terms.times(terms.one_of(EVERY), least, most) if most is None or least <= most else NONE
         if isinstance(pattern := schema.get("pattern"), str):
-            found = both(found, self._language(pattern))
+            found = terms.both(found, self._language(pattern))
         if "const" in schema or isinstance(values, list):
             listed = [schema["const"]] if "const" in schema else values if isinstance(values, list) else []
-            self._work.spend(sum(len(each) for each in listed if isinstance(each, str)))
-            found = both(found, any_of(then(*map(one_of, map(of, each))) for each in listed if isinstance(each, str)))
+            found = terms.both(found, terms.any_of(self._text(each) for each in listed if isinstance(each, str)))
         return found
 
+    def _text(self, text: str) -> Term:
+        if len(text) > MAX_TEXT:
+            raise HardPattern("too long a text")
+        return self._terms.then(*(self._terms.one_of(of(each)) for each in text))
+
     def _language(self, pattern: str) -> Term:
-        self._work.spend(500 + len(pattern))
-        return language(pattern)
+        self._terms.work.spend(500 + len(pattern))
+        return language(pattern, self._terms)
+
+    def _plain(self, term: Term) -> Term:
+        return plain(term, self._terms)
+
+    def _met(self, one: Term, other: Term) -> Term:
+        """What is in both, as a plain term."""
+        return plain(self._terms.both(one, other), self._terms)
+
+    def _written(self, term: Term) -> str:
+        return written(term, self._terms.work)
 
 
 def _codes(pattern: str) -> str:

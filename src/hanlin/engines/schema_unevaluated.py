@@ -41,6 +41,9 @@ class Case:
         )  # fmt: skip
 
 
+_Judged = tuple[JsonValue, list[Case]]  # a schema, with the cases in which it holds
+
+
 def plainer(schema: JsonObject, rewriting: Rewriting, path: str) -> tuple[JsonObject, list[tuple[JsonValue, str]]]:
     """The schema without the two keywords, and what has to hold beside it."""
     wanted = [key for key in (_PROPERTIES, _ITEMS) if schema.get(key) not in (None, True, {})]
@@ -95,26 +98,27 @@ def _cases(schema: JsonValue, rewriting: Rewriting, path: str, keyword: str, dep
     def inner(each: JsonValue) -> list[Case]:
         return _cases(each, rewriting, path, keyword, depth + 1)
 
+    def all_hold(parts: Sequence[_Judged]) -> list[Case]:
+        return _multiplied([[Case((schema,)).and_(case) for case in cases] for schema, cases in parts], keyword, path)
+
     own = _own(schema, depth)
     rewriting.count(path, 1 + len(own.names) + len(own.patterns))
     factors = [[own], *(inner(each) for each in _list(schema, "allOf"))]
     if schema.keys() & _REFERENCES:
         factors.append(inner(rewriting.named(schema, path)[0]))
     if "anyOf" in schema:
-        factors.append([case for some in _together(_list(schema, "anyOf")) for case in _all_hold([(each, inner(each)) for each in some])])
+        choices: list[_Judged] = [(each, inner(each)) for each in _list(schema, "anyOf")]
+        factors.append([case for some in _together(choices) for case in all_hold(some)])
     if "oneOf" in schema:
-        factors.append([case for each in _list(schema, "oneOf") for case in _all_hold([(each, inner(each))])])
+        factors.append([case for each in _list(schema, "oneOf") for case in all_hold([(each, inner(each))])])
     if "if" in schema:
         met = [(schema["if"], inner(schema["if"])), (schema.get("then", True), inner(schema.get("then", True)))]
-        unmet: list[tuple[JsonValue, list[Case]]] = [
-            ({"not": schema["if"]}, [Case()]),
-            (schema.get("else", True), inner(schema.get("else", True))),
-        ]
-        factors.append([*_all_hold(met), *_all_hold(unmet)])
+        unmet: list[_Judged] = [({"not": schema["if"]}, [Case()]), (schema.get("else", True), inner(schema.get("else", True)))]
+        factors.append([*all_hold(met), *all_hold(unmet)])
     dependent = schema.get("dependentSchemas")
     for name, each in dependent.items() if isinstance(dependent, dict) else ():
         there: JsonValue = {"required": [name]}
-        factors.append([Case(({"properties": {name: False}},)), *_all_hold([(there, [Case()]), (each, inner(each))])])
+        factors.append([Case(({"properties": {name: False}},)), *all_hold([(there, [Case()]), (each, inner(each))])])
     return _multiplied(factors, keyword, path)
 
 
@@ -127,11 +131,6 @@ def _own(schema: JsonObject, depth: int) -> Case:
                 len(first) if isinstance(first, list) else 0, everything)  # fmt: skip
 
 
-def _all_hold(parts: Sequence[tuple[JsonValue, list[Case]]]) -> list[Case]:
-    factors = [[Case((schema,)).and_(case) for case in cases] for schema, cases in parts]
-    return _multiplied(factors, _PROPERTIES, "")
-
-
 def _multiplied(factors: Iterable[list[Case]], keyword: str, path: str) -> list[Case]:
     found = [Case()]
     for cases in factors:
@@ -141,7 +140,7 @@ def _multiplied(factors: Iterable[list[Case]], keyword: str, path: str) -> list[
     return found
 
 
-def _together(choices: Sequence[JsonValue]) -> Iterable[Sequence[JsonValue]]:
+def _together(choices: Sequence[_Judged]) -> Iterable[Sequence[_Judged]]:
     most = len(choices) if len(choices) <= _MAX_TOGETHER else 1
     return (some for size in range(1, most + 1) for some in combinations(choices, size))
 

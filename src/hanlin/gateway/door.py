@@ -174,3 +174,7 @@ class Door:
     def has_post(self) -> bool:
         """Whether it takes calls or orders."""
         return self.read is not None or self.read_framed is not None or self.act is not None
+
+    def takes(self, method: str) -> bool:
+        """Whether it answers `method` itself; what the control API answers here is not among it."""
+        return (method == "POST" and self.has_post) or (method in ("GET", "HEAD") and self.has_get)

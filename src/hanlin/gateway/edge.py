@@ -129,7 +129,7 @@ class Edge:
         scope["state"]["route"] = door.path
         scope["state"]["manner"] = door.manner
         method: str = scope["method"]
-        if scope["query_string"] and method not in door.elsewhere:
+        if scope["query_string"] and door.takes(method):
             self._doorman.check_query(found, scope["query_string"], headers)
         if method == "POST" and door.act is not None:
             await (await self._doorman.act(found, receive, headers))(scope, receive, answer.send)

@@ -85,8 +85,13 @@ class GuardedProtocol(HttpToolsProtocol):
             return self._half_closed is not None and not self.transport.is_closing()
         if self._half_closed is None:  # paused and resumed reading tells it again
             cycle.waiting_for_100_continue = False
-            self._half_closed = HalfClosed(self.transport, self.loop)
+            self._half_closed = HalfClosed(self.transport, self.loop, self._is_told)
         return True
+
+    def _is_told(self) -> bool:
+        """Whether an answer has begun; one of HTTP/1.0 counts as begun: nothing may stand before it."""
+        cycle = self._answering
+        return cycle is not None and (cycle.response_started or is_old(cycle))
 
     def on_response_complete(self) -> None:
         """Nothing follows what a caller asked who has ended his side."""

@@ -10,11 +10,11 @@ from hanlin.types import nearest, shorten
 
 
 def check_query(query: bytes, known: Collection[str]) -> None:
-    """Raises InvalidInput for a parameter that is not `known` (`unknown_query`, `no_query`) or is said twice (`duplicate_key`)."""
+    """Raises InvalidInput for a parameter that is not `known` (`unknown_query`, `no_query`) or is said twice (`duplicate_query`)."""
     seen: set[str] = set()
     for name, _ in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
         if name in seen:
-            raise InvalidInput("duplicate_key", name=shorten(name))
+            raise InvalidInput("duplicate_query", name=shorten(name))
         if not known:
             raise InvalidInput("no_query", name=shorten(name))
         if name not in known:

@@ -69,7 +69,7 @@ class Streams:
             raise
         finally:
             self._open.discard(outbox)
-            self.ends[end or outbox.broken_off or "gone"] += 1
+            self.ends[end or outbox.broken_off or ("done" if _is_whole(work) else "gone")] += 1
             await _given_up(work)
 
     async def _tell(self, running: Running, outbox: Outbox, work: asyncio.Future[Outcome]) -> End:
@@ -219,6 +219,11 @@ def told_cut(truncated: Sequence[int]) -> bytes:
 def cut_comment(truncated: Sequence[int]) -> bytes:
     """The same inside a stream, whose head may have left before it was known; nothing where nothing was cut."""
     return b": %s: %s\n\n" % (CUT, told_cut(truncated)) if truncated else b""
+
+
+def _is_whole(work: asyncio.Future[Outcome]) -> bool:
+    """Whether the call was completed, and so accounted for as a whole: its caller left while the last of it was on its way."""
+    return work.done() and not work.cancelled() and work.exception() is None
 
 
 async def _given_up(work: asyncio.Future[Outcome]) -> None:

@@ -1,7 +1,7 @@
 """The certificate: held-out rows replayed through the real serving path, compared with the trained model.
 
 The variant is deployed on a private endpoint, loaded by a real worker, called over HTTP by the real client: each row
-alone, and each row among 31 neighbours, most of them odd. The trained model (torch in fp32, or the file that came instead of
+alone, and each row among 31 neighbours, nearly all of them odd. The trained model (torch in fp32, or the file that came instead of
 torch's weights) answers the same rows in this process.
 """
 
@@ -45,7 +45,7 @@ _CONTINUED_ROWS = 50  # of texts that are gone on with: each of their tokens is 
 _TIMEOUT_S = 600.0  # of a call: four of them may wait for each other in a large network on one core
 _LONG_CONTINUED = 3  # a decoder reads thousands of tokens, and would spend nearly all its time on this one neighbour
 _CALLS_AT_ONCE = 4
-_TOGETHER = 8  # texts that share a batch of neighbours, which cost far more than they do
+_TOGETHER = 4  # texts that share a batch of neighbours, which cost far more than they do
 _TRAINED_BATCH_TOKENS = 4096
 # Least label agreement and largest score difference by precision; what compression declares goes before the latter.
 _AGREEMENT = {"fp32": 1.0}

@@ -52,6 +52,7 @@ class _Compressing:
             raise Conflict("base_has_no_head", version=str(self.version))
         self.dataset = dataset_of(context, self.version, asked.dataset) if asked.dataset or self.version.lineage.get("dataset") else None
         self.names = asked.variants or measured_unasked(writes=TASKS.get(self.version.task).head in WRITING_HEADS)
+        self.most = asked.rows or context.platform.settings.compression_rows  # a job that was queued before has none
         self.made = context.workdir / "made"
         names: list[JsonValue] = [*sorted(self.names)]
         self.fingerprint = fingerprint(
@@ -60,6 +61,7 @@ class _Compressing:
             self.dataset.digest if self.dataset else None,
             asked.budget,
             asked.target,
+            self.most,
             names,
             machine(),
             context.threads,
@@ -125,11 +127,10 @@ class _Compressing:
 
     def _rows(self, spec: ModelSpec, encoder: TextEncoder) -> JudgingRows:
         """The dataset's rows; made sentences where there is no dataset."""
-        most = self.context.platform.settings.compression_rows
         if self.dataset is None:
             self.context.progress.message("judging_on_made_texts")
-            return made_rows(spec, encoder, most=most)
-        return dataset_rows(dataset_folder(self.context, self.dataset), self.dataset, spec, encoder, most=most)
+            return made_rows(spec, encoder, most=self.most)
+        return dataset_rows(dataset_folder(self.context, self.dataset), self.dataset, spec, encoder, most=self.most)
 
     def _lay_out_made(self) -> None:
         """Files of variants that this very code has made before are taken, not made anew."""
