@@ -21,7 +21,7 @@ from hanlin.control.job_kinds import JOB_KINDS
 from hanlin.jobs import Job
 from hanlin.settings import Settings
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks are for Linux: elsewhere jobs are started from nothing")
+forks = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere jobs are started from nothing")
 
 # What a child runs instead of a job: it says what it has got, and answers signals by their names.
 CHILD = """
@@ -60,6 +60,7 @@ def start(starter: JobStarter, name: str, kind: str = "train") -> JobProcess:
     return STARTED[-1]
 
 
+@forks
 def test_each_has_its_output_its_session_its_settings_and_its_own_chance(starter: JobStarter, tmp_path: Path) -> None:
     said = [start(starter, "ends").output.read().decode().split() for _ in range(3)]
     assert all(line[:4] == ["job", "ends", str(tmp_path), "True"] for line in said)
@@ -67,6 +68,7 @@ def test_each_has_its_output_its_session_its_settings_and_its_own_chance(starter
         assert len({line[place] for line in said}) == 3
 
 
+@forks
 def test_one_ends_with_its_status_and_the_other_goes_on(starter: JobStarter) -> None:
     child, other = start(starter, "ends"), start(starter, "waits")
     child.output.read()
@@ -79,6 +81,7 @@ def test_one_ends_with_its_status_and_the_other_goes_on(starter: JobStarter) -> 
     wait_for(lambda: other.poll() == -signal.SIGTERM, "it goes on")
 
 
+@forks
 def test_what_it_started_ends_with_it(starter: JobStarter) -> None:
     child = start(starter, "forks")
     child.output.readline()
@@ -92,6 +95,7 @@ def test_what_it_started_ends_with_it(starter: JobStarter) -> None:
     assert again.kill() == -signal.SIGKILL
 
 
+@forks
 def test_a_killed_nursery_takes_its_children_along_and_there_is_another(starter: JobStarter) -> None:
     child = start(starter, "forks")
     child.output.readline()
@@ -105,6 +109,7 @@ def test_a_killed_nursery_takes_its_children_along_and_there_is_another(starter:
     assert b"job ends" in start(starter, "ends").output.read()
 
 
+@forks
 def test_nobody_waits_for_a_nursery_that_loads(starter: JobStarter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The runner has leases to renew meanwhile. What is asked meanwhile is done in its order."""
     starter._loaded = ["slow_to_load", "made_job"]
@@ -120,6 +125,7 @@ def test_nobody_waits_for_a_nursery_that_loads(starter: JobStarter, tmp_path: Pa
     assert start(starter, "waits").kill() == -signal.SIGKILL  # it will never have loaded
 
 
+@forks
 def test_an_idle_nursery_ends(starter: JobStarter) -> None:
     child = start(starter, "ends")
     starter.rest(0.0)
@@ -136,6 +142,7 @@ def test_an_idle_nursery_ends(starter: JobStarter) -> None:
     assert b"job ends" in start(starter, "ends").output.read()
 
 
+@forks
 def test_it_dies_when_its_runner_lets_go(starter: JobStarter) -> None:
     child = start(starter, "waits")
     child.output.readline()
@@ -144,6 +151,7 @@ def test_it_dies_when_its_runner_lets_go(starter: JobStarter) -> None:
     wait_for(lambda: child.poll() == 1, "it lives on")
 
 
+@forks
 def test_what_cannot_be_forked_has_ended(starter: JobStarter, tmp_path: Path) -> None:
     (tmp_path / "no_more.py").write_text("import os\n\ndef fork():\n    raise BlockingIOError(11, 'no more')\n\nos.fork = fork\n")
     starter._loaded = ["made_job", "no_more"]
@@ -157,6 +165,16 @@ def test_light_work_is_no_fork(starter: JobStarter) -> None:
     assert b"job_none" in child.output.read()  # there is no such job
     wait_for(lambda: child.poll() is not None, "no end")
     assert starter.nursery is None
+
+
+def test_where_nothing_forks_each_job_is_a_process_of_its_own(starter: JobStarter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_process, "_can_fork", lambda: False)
+    spawning = JobStarter(starter._settings, starter._loaded)
+    child = start(spawning, "job_none")
+    assert b"job_none" in child.output.read()  # there is no such job
+    wait_for(lambda: child.poll() is not None, "no end")
+    assert spawning.nursery is None
+    assert child.poll() == child.kill() != 0
 
 
 def test_what_is_named_is_there() -> None:
