@@ -114,11 +114,12 @@ def _terms(text: str) -> list[str]:
 
 
 def translation(train: Rows, test: Rows) -> Figures:
-    """The translation of the most similar source in train (characters 1–3 TF-IDF), beside the source itself."""
+    """The translation of the most similar source in train (characters 1–3 TF-IDF), the same back, and the source itself."""
     asked = test[:MOST_TEST]
-    gold = [row["target"] for row in asked]
-    found = [train[at]["target"] for at in _nearest([row["source"] for row in train], [row["source"] for row in asked])]
-    return {"chrf": chrf(found, gold), "chrf_copied": chrf([row["source"] for row in asked], gold)}
+    sources, targets = ([row[side] for row in asked] for side in ("source", "target"))
+    found = [train[at]["target"] for at in _nearest([row["source"] for row in train], sources)]
+    back = [train[at]["source"] for at in _nearest([row["target"] for row in train], targets)]
+    return {"chrf": chrf(found, targets), "chrf_back": chrf(back, sources), "chrf_copied": chrf(sources, targets)}
 
 
 def _nearest(known: Sequence[str], asked: Sequence[str]) -> list[int]:

@@ -2,17 +2,19 @@
 
 usage: python bench/tour.py [--only NAME …] [--rows N] [--list] [--write]
 
-Each line of `STOPS` is one stop: a corpus by its name in docs/corpora.md, a network, rows and options. The budgets are short on
-purpose: the whole tour takes at most half an hour of two cores, so the figures say that the road is whole and the models learn, not
-what they can become (docs/benchmarks.md has that). The baseline is the corpus's own of docs/corpora.md: a simple one, learnt on
+Each line of `STOPS` (bench/tour_stops.py) is one stop: a corpus by its name in docs/corpora.md, a network, rows and options. The budgets
+are short on purpose: the whole tour takes at most half an hour of two cores, so the figures say that the road is whole and the models
+learn, not what they can become (docs/benchmarks.md has that). The baseline is the corpus's own of docs/corpora.md: a simple one, learnt on
 nine tenths of the whole corpus, while ours had the rows of the stop. Test rows are those of the platform's split. Latency: the
 middle of 50 calls of one question of the corpus each, one after the other, through the gateway, on the variant that training published.
-`--write` puts the table into docs/tour.md; bench/tour.json keeps the figures.
+`--write` puts the table into docs/tour.md, stop by stop; bench/tour.json keeps the figures. Stops that `--only` leaves out keep
+their earlier ones.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform as machine
@@ -22,99 +24,39 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 
 from hanlin.datasets import bundled
 from hanlin.datasets.corpora import CORPORA
 from hanlin.datasets.corpora.base import Source
 from hanlin.tasks import TASKS, BadExample
-from servers import Server
+from servers import Server, free_ports
+from tour_stops import BASES, FORMS, STOPS, Stop
 from training_data import CACHE, e5_base
 
 BENCH = Path(__file__).parent
 PAGE, FIGURES = BENCH.parent / "docs" / "tour.md", BENCH / "tour.json"
 CALLS = 50
-PORT = 18_290
-
-
-@dataclass(frozen=True, slots=True)
-class Stop:
-    """One task on one corpus.
-
-    Args:
-        model: of our own networks, or a base: `minilm`, `e5`.
-        figure: the metric in the model's metrics, a share of one; baseline: in bench/corpora.json, in per cent; empty: it has none of this
-            figure.
-        rows: at most, of the corpus; None takes all.
-        as_task: what the rows are learned for, where that is not what the corpus is told for.
-    """
-
-    corpus: str
-    model: str
-    figure: str
-    baseline: str
-    rows: int | None = None
-    options: dict[str, Any] = field(default_factory=dict)
-    kind: str = ""
-    as_task: str = ""
-
-    @property
-    def task(self) -> str:
-        """The corpus's, unless said otherwise."""
-        return self.as_task or CORPORA.get(self.corpus).task
-
-    @property
-    def name(self) -> str:
-        """Of its dataset, its model and its endpoint."""
-        return f"{self.corpus}-{self.as_task}" if self.as_task else self.corpus
-
-
-SHORT = {"epochs": 3}
-CHARACTERS = {"cleaning": ["control", "width", "space"], "segmentation": "character"}
-CUT = {"train_length": 96, "max_length": 128}
-BERT = {"epochs": 1, "layers": 2, "hidden_size": 128, "heads": 2, "train_length": 64}
-STOPS = (
-    Stop("reviews-zh", "lstm", "accuracy", "accuracy", 6000, SHORT, kind="one label"),
-    Stop("reviews-en", "lstm", "accuracy", "accuracy", None, SHORT, kind="one label"),
-    Stop("package-tags", "lstm", "micro_f1", "micro_f1", 3000, SHORT, kind="several labels"),
-    Stop("answer-pairs-zh", "lstm", "accuracy", "accuracy", None, {"epochs": 12}, kind="pairs"),
-    Stop("package-similarity", "lstm", "spearman", "spearman", 3000, SHORT, kind="scores of pairs"),
-    Stop("review-aspects-zh", "lstm", "accuracy", "accuracy", 3000, SHORT, kind="of aspects"),
-    Stop("review-aspects-en", "lstm", "accuracy", "accuracy", None, {"epochs": 8}, kind="of aspects"),
-    Stop("newspaper-entities", "lstm", "f1", "f1", 4000, SHORT, kind="entities"),
-    Stop("brown-entities", "lstm", "f1", "f1", 4000, SHORT, kind="entities"),
-    Stop("brown-roles", "lstm", "f1", "f1", 2500, {"epochs": 2}),
-    Stop("home-intents-zh", "lstm", "exact_match", "exact", 3000, SHORT),
-    Stop("home-intents-en", "lstm", "exact_match", "exact", 3000, SHORT),
-    Stop("library-queries-zh", "transformer", "execution_accuracy", "execution", None, {"epochs": 15}),
-    Stop("library-queries-en", "transformer", "execution_accuracy", "execution", None, {"epochs": 15}),
-    Stop("help-translation", "transformer", "chrf", "chrf", 4000, {"epochs": 2, "max_length": 64, "max_target_length": 64}, kind="en → zh"),
-    Stop("package-synopsis", "transformer", "rouge_l", "rouge_l", 2500, {"epochs": 2, "max_target_length": 24}),
-    Stop("help-headings-zh", "transformer", "rouge_l", "rouge_l", None, {"epochs": 2, "max_target_length": 24}),
-    Stop("question-answers-en", "minilm", "ndcg", "ndcg@10", None, {"epochs": 1}),
-    Stop("question-answers-zh", "e5", "ndcg", "ndcg@10", None, {"epochs": 1} | CUT),
-    Stop("question-answers-en", "minilm", "ndcg", "ndcg@10", None, {"epochs": 1, "negatives": 2}, as_task="reranking"),
-    Stop("question-answers-zh", "e5", "ndcg", "ndcg@10", None, {"epochs": 1, "negatives": 1} | CUT, as_task="reranking"),
-    Stop("help-questions-zh", "e5", "f1", "f1", 300, {"epochs": 1, "max_length": 256}),
-    Stop("help-questions-en", "minilm", "f1", "f1", 600, {"epochs": 1}),
-    Stop("brown-text", "transformer", "accuracy", "", 150, BERT),
-    Stop("chinese-poems", "transformer", "accuracy", "", 4000, BERT | {"text": CHARACTERS}),
-    Stop("chats-en", "transformer", "accuracy", "", None, {"epochs": 3}),
-    Stop("chats-zh", "transformer", "accuracy", "", None, {"epochs": 3}),
-)
-BASES = {"minilm": "embedding", "e5": "embedding"}
 
 
 class Road:
     """`hanlin …` against one server."""
 
-    def __init__(self, home: Path) -> None:
-        self.home, self.url = home, f"http://127.0.0.1:{PORT}"
-        self.environ = {**os.environ, "HANLIN_HOME": str(home), "HANLIN_URL": self.url, "HANLIN_LANG": "en"}
+    def __init__(self, home: Path, port: int) -> None:
+        self.home, self.url = home, f"http://127.0.0.1:{port}"
+        self.environ = {
+            **os.environ,
+            "HANLIN_HOME": str(home),
+            "HANLIN_URL": self.url,
+            "HANLIN_LANG": "en",
+            "HANLIN_CERTIFICATE_ROWS": "40",
+            "HANLIN_WORKER_START_TIMEOUT_S": "600",
+        }
 
     def run(self, *arguments: str) -> Any:
         """The JSON that a command answers. Raises RuntimeError with what it complained of."""
@@ -161,11 +103,19 @@ def questions(stop: Stop, path: Path) -> list[tuple[Any, dict[str, Any]]]:
     return found
 
 
+def formed(path: Path, form: str) -> Path:
+    """Beside a file of rows: the same rows in another form."""
+    rows = [FORMS[form](json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    out = path.with_suffix(f".{form}.jsonl")
+    out.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return out
+
+
 def visit(stop: Stop, road: Road, folder: Path) -> dict[str, Any]:
     """One stop from rows to answers; its line of the table."""
     name, began_s = stop.name, time.monotonic()
     sampled = road.run("dataset", "sample", stop.corpus, "--out", str(folder), *(("--rows", str(stop.rows)) if stop.rows else ()))
-    path = Path(sampled["file"])
+    path = formed(Path(sampled["file"]), stop.form) if stop.form else Path(sampled["file"])
     road.run("dataset", "add", name, str(path), "--task", stop.task)
     options = [part for option, value in stop.options.items() for part in ("--set", f"{option}={json.dumps(value)}")]
     job = road.run("train", "--task", stop.task, "--dataset", name, "--model", stop.model, "--name", name, *options)
@@ -183,11 +133,32 @@ def visit(stop: Stop, road: Road, folder: Path) -> dict[str, Any]:
     corpus = CORPORA.get(stop.corpus)
     value = float(metrics[stop.figure])
     return {
-        "task": stop.task, "kind": stop.kind, "corpus": stop.corpus, "languages": [*corpus.languages], "nature": corpus.nature,
+        "stop": name, "task": stop.task, "kind": stop.kind, "corpus": stop.corpus, "languages": [*corpus.languages],
+        "nature": corpus.nature,
         "rows": sampled["rows"], "model": stop.model, "options": stop.options, "figure": stop.figure, "baseline": known,
         "ours": round(100 * value if abs(value) <= 1 else value, 1), "p50_ms": round(1000 * statistics.median(times), 1),
         "seconds": round(trained_s), "whole_seconds": round(time.monotonic() - began_s),
+        "metrics": {key: number for key, number in metrics.items() if isinstance(number, int | float)},
     }  # fmt: skip
+
+
+def write(found: Sequence[dict[str, Any]], about: str) -> None:
+    """docs/tour.md and bench/tour.json: what was found now, and earlier at stops that were not visited now, in the order of `STOPS`."""
+    known = json.loads(FIGURES.read_text(encoding="utf-8"))["stops"] if FIGURES.exists() else []
+    by_name = {line["stop"]: line for line in (*known, *found)}
+    lines = [by_name[stop.name] for stop in STOPS if stop.name in by_name]
+    FIGURES.write_text(json.dumps({"machine": about, "stops": lines}, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(page(lines, about), encoding="utf-8")
+
+
+def spent_s(server: Server) -> float:
+    """Processor seconds of the server's tree so far, of jobs that have ended too."""
+    total = 0.0
+    for process in server.processes():
+        with contextlib.suppress(psutil.Error):
+            times = process.cpu_times()
+            total += times.user + times.system + times.children_user + times.children_system
+    return total
 
 
 def page(found: Sequence[dict[str, Any]], about: str) -> str:
@@ -197,15 +168,17 @@ def page(found: Sequence[dict[str, Any]], about: str) -> str:
         f"| {line['task']}{', ' + line['kind'] if line['kind'] else ''} | `{line['corpus']}` ({', '.join(line['languages'])}) | "
         f"{'gold' if line['nature'] == 'gold' else '**' + line['nature'] + '**'} | {line['rows']:,} | {line['model']}"
         f"{', ' + ', '.join(f'{name} {value}' for name, value in line['options'].items()) if line['options'] else ''} | {line['figure']} | "
-        f"{'–' if line['baseline'] is None else line['baseline']} | {line['ours']} | {line['p50_ms']} ms | {line['seconds']} s |"
+        f"{'–' if line['baseline'] is None else line['baseline']} | {line['ours']} | {line['p50_ms']} ms | {line['seconds']} s | "
+        f"{line['cpu_seconds']} s |"
         for line in found
     ]
     table = [
-        "| task | data | answers | rows | model, budget | figure | baseline | ours | served p50 | trained in |",
-        "|---|---|---|--:|---|---|--:|--:|--:|--:|",
+        "| task | data | answers | rows | model, budget | figure | baseline | ours | served p50 | trained in | processor |",
+        "|---|---|---|--:|---|---|--:|--:|--:|--:|--:|",
     ]
-    whole = sum(line["whole_seconds"] for line in found)
-    return f"{head}\n{about} {len(found)} stops, {whole // 60} min {whole % 60} s in whole.\n\n" + "\n".join(table + lines) + "\n"
+    whole, spent = (sum(line[name] for line in found) for name in ("whole_seconds", "cpu_seconds"))
+    told = f"{len(found)} stops, {whole // 60} min {whole % 60} s in whole; {spent // 60} min of processor time."
+    return f"{head}\n{about} {told}\n\n" + "\n".join(table + lines) + "\n"
 
 
 def chip() -> str:
@@ -229,30 +202,31 @@ def main() -> int:
     if options.list:
         print("\n".join(f"{stop.name}: {stop.task} ({stop.model})" for stop in stops))
         return 0
-    found, failed = [], 0
+    found, failed, waiting = [], 0, {*BASES}
     with tempfile.TemporaryDirectory(prefix="hanlin-tour-") as work:
-        road = Road(Path(work) / "home")
+        (port,) = free_ports(1)
+        road = Road(Path(work) / "home", port)
         (road.home / "cache").mkdir(parents=True)
         (road.home / "cache" / "packages").symlink_to(CACHE.resolve())
-        command = [sys.executable, "-m", "hanlin", "up", "--home", str(road.home), "--port", str(PORT), "--grpc-port", "0"]
-        server = Server(command, port=PORT, log=Path(work) / "server.log", environ=road.environ)
+        command = [sys.executable, "-m", "hanlin", "up", "--home", str(road.home), "--port", str(port), "--grpc-port", "0"]
+        server = Server(command, port=port, log=Path(work) / "server.log", environ=road.environ)
         try:
             wait_ready(road)
-            for name in BASES.keys() & {stop.model for stop in stops}:
-                road.run("model", "import", name, str(base(name, Path(work))), "--task", BASES[name])
             for stop in stops:
                 try:
-                    found.append(visit(stop, road, Path(work) / "rows"))
+                    if stop.model in waiting:
+                        waiting.remove(stop.model)
+                        road.run("model", "import", stop.model, str(base(stop.model, Path(work))), "--task", BASES[stop.model])
+                    before_s = spent_s(server)
+                    found.append(visit(stop, road, Path(work) / "rows") | {"cpu_seconds": round(spent_s(server) - before_s)})
                     print(json.dumps(found[-1], ensure_ascii=False), flush=True)
+                    if options.write:
+                        write(found, f"{os.cpu_count()} cores of an {chip()}; {options.about or 'nothing else ran'}.")
                 except (RuntimeError, KeyError) as error:
                     failed += 1
                     print(f"FAILED {stop.name}: {error!r}", file=sys.stderr, flush=True)
         finally:
             server.close()
-    if options.write and found:
-        about = f"{os.cpu_count()} cores of an {chip()}; {options.about or 'nothing else ran'}."
-        FIGURES.write_text(json.dumps({"machine": about, "stops": found}, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-        PAGE.write_text(page(found, about), encoding="utf-8")
     return 1 if failed else 0
 
 

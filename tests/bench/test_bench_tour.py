@@ -101,9 +101,9 @@ def test_the_page_says_what_was_found(tour: ModuleType) -> None:
     line = {
         "task": "sentiment", "kind": "of aspects", "corpus": "review-aspects-zh", "languages": ["zh"], "nature": "silver", "rows": 3000,
         "model": "lstm", "options": {"epochs": 3}, "figure": "accuracy", "baseline": 81.5, "ours": 79.2, "p50_ms": 3.1, "seconds": 60,
-        "whole_seconds": 65,
+        "whole_seconds": 65, "cpu_seconds": 40,
     }  # fmt: skip
     page = tour.page([line], "2 cores of a Chip; quiet.")
-    row = "| `review-aspects-zh` (zh) | **silver** | 3,000 | lstm, epochs 3 | accuracy | 81.5 | 79.2 | 3.1 ms | 60 s |"
+    row = "| `review-aspects-zh` (zh) | **silver** | 3,000 | lstm, epochs 3 | accuracy | 81.5 | 79.2 | 3.1 ms | 60 s | 40 s |"
     assert f"| sentiment, of aspects {row}" in page
-    assert "1 stops, 1 min 5 s in whole" in page
+    assert "1 stops, 1 min 5 s in whole; 0 min of processor time" in page

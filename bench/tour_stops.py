@@ -1,0 +1,97 @@
+"""The stops of the tour: which corpus is learned by which network, on how many rows, with which options. bench/tour.py visits them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hanlin.datasets.corpora import CORPORA
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """One task on one corpus.
+
+    Args:
+        model: of our own networks, or a base: `minilm`, `e5`.
+        figure: the metric in the model's metrics, a share of one; baseline: in bench/corpora.json, in per cent; empty: it has none of this
+            figure.
+        rows: at most, of the corpus; None takes all.
+        as_task: what the rows are learned for, where that is not what the corpus is told for.
+        form: of `FORMS`: what the corpus's rows become before they are added.
+    """
+
+    corpus: str
+    model: str
+    figure: str
+    baseline: str
+    rows: int | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+    kind: str = ""
+    as_task: str = ""
+    form: str = ""
+
+    @property
+    def task(self) -> str:
+        """The corpus's, unless said otherwise."""
+        return self.as_task or CORPORA.get(self.corpus).task
+
+    @property
+    def name(self) -> str:
+        """Of its dataset, its model and its endpoint."""
+        return "-".join(part for part in (self.corpus, self.as_task, self.form) if part)
+
+
+SHORT = {"epochs": 3}
+CHARACTERS = {"cleaning": ["control", "width", "space"], "segmentation": "character"}
+CUT = {"train_length": 96, "max_length": 128}
+WRITER = {"layers": 2, "decoder_layers": 2, "hidden_size": 128, "vocab_size": 4000, "train_length": 64, "batch_size": 32}
+BERT = {"epochs": 1, "layers": 2, "hidden_size": 128, "heads": 2, "train_length": 64}
+STOPS = (
+    Stop("reviews-zh", "lstm", "accuracy", "accuracy", 6000, SHORT, kind="one label"),
+    Stop("reviews-en", "lstm", "accuracy", "accuracy", None, SHORT, kind="one label"),
+    Stop("package-tags", "lstm", "micro_f1", "micro_f1", 3000, SHORT, kind="several labels"),
+    Stop("answer-pairs-zh", "lstm", "accuracy", "accuracy", None, {"epochs": 12}, kind="pairs"),
+    Stop("package-similarity", "lstm", "spearman", "spearman", 3000, SHORT, kind="scores of pairs"),
+    Stop("review-aspects-zh", "lstm", "accuracy", "accuracy", 3000, SHORT, kind="of aspects"),
+    Stop("review-aspects-en", "lstm", "accuracy", "accuracy", None, {"epochs": 8}, kind="of aspects"),
+    Stop("newspaper-entities", "lstm", "f1", "f1", 4000, SHORT, kind="entities"),
+    Stop("brown-entities", "lstm", "f1", "f1", 4000, SHORT, kind="entities"),
+    Stop("brown-pos", "lstm", "accuracy", "accuracy", 4000, SHORT | {"crf": False}, kind="parts of speech"),
+    Stop("newspaper-pos", "lstm", "f1", "", 4000, SHORT | {"crf": False}, kind="words and parts of speech"),
+    Stop("newspaper-pos", "lstm", "f1", "segmentation_f1", 4000, SHORT, kind="words", form="words"),
+    Stop("brown-roles", "lstm", "f1", "f1", 2500, {"epochs": 2}),
+    Stop("home-intents-zh", "lstm", "exact_match", "exact", 3000, {"epochs": 8}),
+    Stop("home-intents-en", "lstm", "exact_match", "exact", 3000, {"epochs": 8}),
+    Stop("library-queries-zh", "transformer", "execution_accuracy", "execution", None, {"epochs": 15}),
+    Stop("library-queries-en", "transformer", "execution_accuracy", "execution", None, {"epochs": 15}),
+    Stop("help-translation", "transformer", "chrf", "chrf", 4000, WRITER | {"epochs": 5, "max_target_length": 64}, kind="en → zh"),
+    Stop(
+        "help-translation",
+        "transformer",
+        "chrf",
+        "chrf_back",
+        4000,
+        WRITER | {"epochs": 5, "max_target_length": 64},
+        "zh → en",
+        form="back",
+    ),
+    Stop("package-synopsis", "transformer", "rouge_l", "rouge_l", 5000, WRITER | {"epochs": 4, "max_target_length": 24}),
+    Stop("help-headings-zh", "transformer", "rouge_l", "rouge_l", None, WRITER | {"epochs": 8, "max_target_length": 24}),
+    Stop("question-answers-en", "minilm", "ndcg", "ndcg@10", None, {"epochs": 1}),
+    Stop("question-answers-zh", "e5", "ndcg", "ndcg@10", None, {"epochs": 1} | CUT),
+    Stop("question-answers-en", "minilm", "ndcg", "ndcg@10", None, {"epochs": 1, "negatives": 2}, as_task="reranking"),
+    Stop("question-answers-zh", "e5", "ndcg", "ndcg@10", None, {"epochs": 1, "negatives": 1} | CUT, as_task="reranking"),
+    Stop("help-questions-zh", "e5", "f1", "f1", 300, {"epochs": 1, "max_length": 256}),
+    Stop("help-questions-en", "minilm", "f1", "f1", 600, {"epochs": 1}),
+    Stop("brown-text", "transformer", "accuracy", "", 150, BERT),
+    Stop("chinese-poems", "transformer", "accuracy", "", 4000, BERT | {"text": CHARACTERS}),
+    Stop("chats-en", "transformer", "accuracy", "", None, {"epochs": 3}),
+    Stop("chats-zh", "transformer", "accuracy", "", None, {"epochs": 3}),
+)
+FORMS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "words": lambda row: {"segmented": " ".join(row["tokens"])},
+    "back": lambda row: row | {"source": row["target"], "target": row["source"]},
+}
+BASES = {"minilm": "embedding", "e5": "embedding"}
