@@ -43,6 +43,8 @@ STATUSES = [
     (["train"], 2),
     (["no-such-command"], 2),
     (["compress", "m", "--target", "beauty"], 2),
+    (["batch", "sentiment", "."], 2),
+    (["batch", "sentiment", "/"], 2),
     (["train", "--dataset", "d", "--model", "lstm", "--name", "n", "--set", "novalue"], 2),
 ]
 
@@ -53,6 +55,17 @@ def test_exit_statuses(run, world, arguments: list[str], status: int) -> None:
     assert done.status == status
     assert done.err.strip()
     assert done.out == ""
+
+
+def test_a_batch_writes_over_neither_its_input_nor_its_own_results(run, world, tmp_path: Path) -> None:
+    """Bug avoided: `--out` of the errors' name lost the results, `--overwrite` the input."""
+    path, link = tmp_path / "in.txt", tmp_path / "link"
+    path.write_text("good")
+    link.symlink_to(path)
+    for options in (["--out", str(link)], ["--errors", str(path)], ["--out", str(tmp_path / "a"), "--errors", str(tmp_path / "b" / ".." / "a")]):
+        done = run("batch", "sentiment", str(path), "--overwrite", "--json", *options)
+        assert (done.status, done.json()["error"]["code"]) == (2, "batch_files_same")
+    assert path.read_text() == "good"
 
 
 def test_wrong_key_is_status_3(run, world, monkeypatch) -> None:

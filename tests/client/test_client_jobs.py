@@ -222,6 +222,10 @@ def test_a_folder_that_cannot_be_written_is_told(hanlin, world, tmp_path: Path) 
     with pytest.raises(errors.InvalidInput) as caught:
         hanlin.blobs.download(wanted, tmp_path / "file" / "below")
     assert caught.value.code == "file_unwritable"
+    os.mkfifo(tmp_path / "device")  # a file in its place would be no device any more
+    with pytest.raises(errors.InvalidInput) as caught:
+        hanlin.blobs.download(wanted, tmp_path / "device")
+    assert (caught.value.code, (tmp_path / "device").is_fifo()) == ("file_unwritable", True)
 
 
 def test_delete_returns_once_the_endpoint_answers_no_more(hanlin, world) -> None:

@@ -81,6 +81,22 @@ def test_lines_of_json_may_be_texts_texts_in_objects_or_whole_inputs(tmp_path: P
     assert json.loads(bytes(rows[1].parameters)) == {"top_k": 1}
 
 
+def test_a_list_of_json_may_hold_the_same(tmp_path: Path) -> None:
+    """Bug avoided: texts of a list were refused, those of lines were not."""
+    (tmp_path / "in.json").write_text('["plain", {"inputs": "whole"}, {"text": "t"}, 5]')
+    found = [(row.problem, json.loads(bytes(row.inputs))) for row in spool(tmp_path, tmp_path / "in.json")]
+    assert found == [("", "plain"), ("", "whole"), ("", "t"), ("json", None)]
+
+
+def test_an_id_keeps_all_its_digits(tmp_path: Path) -> None:
+    """Bug avoided: beyond 64 bits it became a float of lines, another id."""
+    rows = [{"text": "t", "id": 10**29 + 7}, {"text": "t", "id": 0.5}]
+    (tmp_path / "in.json").write_text(json.dumps(rows))
+    (tmp_path / "in.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    for name in ("in.json", "in.jsonl"):
+        assert [told(row)[3] for row in spool(tmp_path, tmp_path / name, id="id")] == [10**29 + 7, 0.5]
+
+
 def test_a_key_that_is_said_twice_is_an_error_of_its_row(tmp_path: Path) -> None:
     twice = '{"text": "a", "text": "b"}', '{"inputs": {"query": "q", "query": "r", "texts": ["a"]}}'
     good = '{"text": "at 9:30: twice, twice", "other": {"text": 1}}'

@@ -41,3 +41,12 @@ def test_no_results_become_an_empty_table(tmp_path: Path) -> None:
         write_table(tmp_path / "output.jsonl", tmp_path / f"t.{form}", form, has_ids=False)
     assert (tmp_path / "t.csv").read_bytes() == b""
     assert pq.read_table(tmp_path / "t.parquet").num_rows == 0
+
+
+def test_vectors_beside_other_answers_become_json(tmp_path: Path) -> None:
+    """Bug avoided: a row that is a whole input of two texts ended the batch, after all of it was asked."""
+    rows = [*VECTORS, {"row": 3, "result": [[0.25, 1], [0.5, 0.5]]}]
+    (tmp_path / "output.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_table(tmp_path / "output.jsonl", tmp_path / "t.parquet", "parquet", has_ids=False)
+    table = pq.read_table(tmp_path / "t.parquet").to_pylist()
+    assert [json.loads(row["result"]) for row in table] == [row["result"] for row in rows]

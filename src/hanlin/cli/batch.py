@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,8 +48,9 @@ def batch(  # noqa: PLR0917  # Typer passes them by name
     from hanlin.client.batches import BatchOptions
 
     out_format = _format(format, out)
-    target = out or file.with_name(f"{file.stem}.results.{out_format}")
-    failures = errors or file.with_name(f"{file.stem}.errors.jsonl")
+    target = out or file.parent / f"{file.stem}.results.{out_format}"
+    failures = errors or file.parent / f"{file.stem}.errors.jsonl"
+    _refuse_twins(file, target, failures)
     _refuse_to_overwrite(() if overwrite or not wait else (target, failures))
     options = BatchOptions(
         text=text, id=id, parameters=named_values(more or []), out_format=out_format,
@@ -66,6 +69,14 @@ def batch(  # noqa: PLR0917  # Typer passes them by name
         if json:
             SCREEN.document(job.model_dump(mode="json"))
     _end(job)
+
+
+def _refuse_twins(*paths: Path) -> None:
+    """Raises InvalidInput (`batch_files_same`) where what is read, the results and the errors are not three files."""
+    for path, later in itertools.combinations(paths, 2):
+        is_linked = path.exists() and later.exists() and path.samefile(later)
+        if is_linked or os.path.realpath(path) == os.path.realpath(later):
+            raise InvalidInput("batch_files_same", path=shorten(str(later), 200))
 
 
 def _refuse_to_overwrite(paths: Iterable[Path]) -> None:
@@ -94,7 +105,9 @@ def results(
             raise InvalidInput("not_a_batch", job=job.id, kind=name_of("job_kind", job.kind))
         stem = Path(words(part(part(job.config, "file"), "path"))).stem
         target = out or Path(f"{stem}.results.{words(part(job.config, 'out_format')) or FORMATS[0]}")
-        job = _follow(hanlin, job, target, errors or Path(f"{stem}.errors.jsonl"), is_quiet=json)
+        failures = errors or Path(f"{stem}.errors.jsonl")
+        _refuse_twins(target, failures)
+        job = _follow(hanlin, job, target, failures, is_quiet=json)
     if json:
         SCREEN.document(job.model_dump(mode="json"))
     _end(job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -97,7 +98,7 @@ def download(file: UploadedFile, target: Path, policy: Policy) -> Flow[None]:
 
     Raises:
         DataCorrupt: `download_corrupt` when the bytes do not match the digest.
-        InvalidInput: `file_unwritable`: no folder can be made there, the disk is full, …
+        InvalidInput: `file_unwritable`: no folder can be made there, the disk is full, the target is a device, …
     """
     try:
         yield from _download(file, target, policy)
@@ -108,6 +109,8 @@ def download(file: UploadedFile, target: Path, policy: Policy) -> Flow[None]:
 def _download(file: UploadedFile, target: Path, policy: Policy) -> Flow[None]:
     if target.is_file() and (yield from work(lambda: digest_file(target)))[0] == file.sha256:
         return
+    if target.exists() and not target.is_file():  # it would not be written to but replaced
+        raise _unwritable(target, OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP)))
     yield from work(lambda: _make_folder(target.parent))
     for attempt in range(policy.max_retries + 1):
         error = yield from _fetch(file, target, policy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -11,7 +12,7 @@ import orjson
 from hanlin.datasets.columns import find_column
 from hanlin.datasets.lines import Meter, read_lines
 from hanlin.datasets.read_csv import read_records
-from hanlin.datasets.read_json import has_key_twice, read_json
+from hanlin.datasets.read_json import has_key_twice, read_json_values
 from hanlin.datasets.values import BadRow, ReadProgress, SourceFile
 from hanlin.encodings import detect
 from hanlin.errors import InvalidInput
@@ -59,7 +60,7 @@ def read_inputs(
         yield from _read_lines(file, columns, meter)
     elif kind == "json":
         objects = _Objects(columns, file)
-        for found in read_json(file, detect(file.path, name=file.name), meter):
+        for found in read_json_values(file, detect(file.path, name=file.name), meter):
             yield found if isinstance(found, BadRow) else objects.row(*found)
     else:
         raise InvalidInput("unknown_format", file=file.name[:200])
@@ -97,14 +98,16 @@ def _read_lines(file: SourceFile, columns: InputColumns, meter: Meter) -> Iterat
             except ValueError:
                 yield BadRow(line.number, "json")
                 continue
-            if isinstance(value, str):
-                yield InputRow(line.number, value)
-            else:
-                yield BadRow(line.number, "json_twice") if has_key_twice(text) else objects.row(line.number, value)
+            yield BadRow(line.number, "json_twice") if has_key_twice(text) else objects.row(line.number, _exact(value, columns.id, text))
+
+
+def _exact(value: object, mark: str, text: str) -> object:
+    """`value` with all digits of what the caller calls the row: orjson makes floats of whole numbers beyond 64 bits."""
+    return json.loads(text) if mark and isinstance(value, dict) and isinstance(value.get(mark), float) else value
 
 
 class _Objects:
-    """Rows that are JSON objects; of those that are no whole input, the first one's keys stand for all."""
+    """Rows of JSON: texts and objects; of those that are no whole input, the first one's keys stand for all."""
 
     def __init__(self, columns: InputColumns, file: SourceFile) -> None:
         self._columns = columns
@@ -112,11 +115,13 @@ class _Objects:
         self._text = ""
 
     def row(self, line: int, value: object) -> InputRow | BadRow:
-        """An object with `inputs` (and perhaps `parameters`) is a whole input; of any other the text is taken.
+        """A string is a text; an object with `inputs` (and perhaps `parameters`) is a whole input; of any other the text is taken.
 
         Raises:
             InvalidInput: `input_column_not_found` or `input_column_ambiguous` at the first.
         """
+        if isinstance(value, str):
+            return InputRow(line, value)
         if not isinstance(value, dict):
             return BadRow(line, "json")
         mark = value.get(self._columns.id) if self._columns.id else None

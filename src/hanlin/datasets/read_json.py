@@ -73,6 +73,20 @@ def read_json(file: SourceFile, encoding: Encoding, meter: Meter) -> Iterator[tu
     """Every object of the list with the line it starts on; `{"data": [...]}` and the like are taken for their list.
 
     Raises:
+        InvalidInput: as `read_json_values`.
+    """
+    for found in read_json_values(file, encoding, meter):
+        if isinstance(found, BadRow):
+            yield found
+            continue
+        line, value = found
+        yield (line, value) if isinstance(value, dict) else BadRow(line, "json")
+
+
+def read_json_values(file: SourceFile, encoding: Encoding, meter: Meter) -> Iterator[tuple[int, object] | BadRow]:
+    """The same of a list of whatever values.
+
+    Raises:
         InvalidInput: `json_unreadable` with the line: after a slip in JSON nothing that follows can be trusted.
     """
     with file.path.open("rb") as raw:
@@ -81,7 +95,7 @@ def read_json(file: SourceFile, encoding: Encoding, meter: Meter) -> Iterator[tu
             yield from _read_list(_Window(stream, raw, file.name[:200], meter))
 
 
-def _read_list(window: _Window) -> Iterator[tuple[int, dict[str, object]] | BadRow]:
+def _read_list(window: _Window) -> Iterator[tuple[int, object] | BadRow]:
     if window.peek() == "{":  # an object around the list: step into it if only one key stands before
         window.expect(re.compile(r'\{\s*"[^"\\]{0,100}"\s*:\s*'))
     if not window.peek():
@@ -89,10 +103,7 @@ def _read_list(window: _Window) -> Iterator[tuple[int, dict[str, object]] | BadR
     window.expect(re.compile(r"\["))
     while window.peek() != "]":
         line, value, problem = window.value()
-        if problem:
-            yield BadRow(line, problem)
-        else:
-            yield (line, value) if isinstance(value, dict) else BadRow(line, "json")
+        yield BadRow(line, problem) if problem else (line, value)
         sign = window.peek()
         if sign == ",":
             window.expect(re.compile(","))

@@ -17,7 +17,8 @@ _PIECE_ROWS = 2048
 def write_table(source: Path, target: Path, form: str, *, has_ids: bool) -> None:
     """Writes `source`, lines of `{"row", "id", "result"}`, to `target`.
 
-    Labels make columns `label` and `score` of the best, with the whole answer in `result`; vectors make `embedding`; all else is JSON.
+    Labels make columns `label` and `score` of the best, with the whole answer in `result`; vectors make `embedding` where all rows have one;
+    all else is JSON.
     """
     if form == "parquet":
         _write_parquet(source, target, has_ids=has_ids)
@@ -51,12 +52,11 @@ def _write_parquet(source: Path, target: Path, *, has_ids: bool) -> None:
 
 
 def _columns(source: Path, *, has_ids: bool) -> Iterator[dict[str, list[JsonValue]]]:
-    """The columns of the next rows, the same ones each time: those of the first result."""
-    shape = ""
+    """The columns of the next rows, the same ones each time."""
+    shape = _shape(source)
     with source.open("rb") as stream:
         while lines := list(itertools.islice(stream, _PIECE_ROWS)):
             rows: list[JsonObject] = [msgspec.json.decode(line) for line in lines]
-            shape = shape or _shape(rows[0]["result"])
             columns: dict[str, list[JsonValue]] = {"row": [row["row"] for row in rows]}
             if has_ids:
                 columns["id"] = [row.get("id") for row in rows]
@@ -68,11 +68,31 @@ def _columns(source: Path, *, has_ids: bool) -> Iterator[dict[str, list[JsonValu
             yield columns
 
 
-def _shape(result: JsonValue) -> str:
-    first = result[0] if isinstance(result, list) and result else None
-    if isinstance(first, dict) and "label" in first and "score" in first:
-        return "labels"
-    return "vector" if isinstance(first, int | float) else "json"
+class _Line(msgspec.Struct, gc=False):
+    result: msgspec.Raw
+
+
+_line = msgspec.json.Decoder(_Line)
+_vector = msgspec.json.Decoder(list[float])
+
+
+def _shape(source: Path) -> str:
+    """What the results are: `labels` where the first is, `vector` where all are (a row may be a whole input, with an answer of its own)."""
+    with source.open("rb") as stream:
+        first: JsonValue = msgspec.json.decode(_line.decode(line).result) if (line := next(stream, b"")) else None
+        best = first[0] if isinstance(first, list) and first else None
+        if isinstance(best, dict) and "label" in best and "score" in best:
+            return "labels"
+        is_vector = isinstance(best, int | float) and all(_is_vector(_line.decode(line).result) for line in stream)
+    return "vector" if is_vector else "json"
+
+
+def _is_vector(result: msgspec.Raw) -> bool:
+    try:
+        _vector.decode(result)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _best(result: JsonValue) -> tuple[JsonValue, JsonValue]:
