@@ -62,7 +62,11 @@ def test_a_batch_writes_over_neither_its_input_nor_its_own_results(run, world, t
     path, link = tmp_path / "in.txt", tmp_path / "link"
     path.write_text("good")
     link.symlink_to(path)
-    for options in (["--out", str(link)], ["--errors", str(path)], ["--out", str(tmp_path / "a"), "--errors", str(tmp_path / "b" / ".." / "a")]):
+    for options in (
+        ["--out", str(link)],
+        ["--errors", str(path)],
+        ["--out", str(tmp_path / "a"), "--errors", str(tmp_path / "b" / ".." / "a")],
+    ):
         done = run("batch", "sentiment", str(path), "--overwrite", "--json", *options)
         assert (done.status, done.json()["error"]["code"]) == (2, "batch_files_same")
     assert path.read_text() == "good"

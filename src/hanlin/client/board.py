@@ -148,7 +148,7 @@ class Board(Generic[T]):
             self._failing_since_s = None  # a server that reads texts is well
             piece.group.settle(piece.places[index], error)
             self._queue(now_s, Piece(piece.group, piece.places[:index] + piece.places[index + 1 :]))
-        elif error.code in ("batch_too_large", "body_too_large") and len(piece.places) > 1:
+        elif error.code in ("batch_too_large", "body_too_large", "too_many_values") and len(piece.places) > 1:
             self._halve(piece, now_s)
         elif error.code == "body_too_large":
             piece.group.settle(piece.places[0], error)
