@@ -17,8 +17,8 @@ _PIECE_ROWS = 2048
 def write_table(source: Path, target: Path, form: str, *, has_ids: bool) -> None:
     """Writes `source`, lines of `{"row", "id", "result"}`, to `target`.
 
-    Labels make columns `label` and `score` of the best, with the whole answer in `result`; vectors make `embedding` where all rows have one;
-    all else is JSON.
+    Labels make columns `label` and `score` of the best, with the whole answer in `result`; vectors make `embedding` where every row has
+    one; all else is JSON.
     """
     if form == "parquet":
         _write_parquet(source, target, has_ids=has_ids)
