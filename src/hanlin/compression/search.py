@@ -29,7 +29,7 @@ from hanlin.errors import Cancelled, EngineFailed, HanlinError
 from hanlin.generation import GenerationSettings
 from hanlin.messages.said import Plain, Said
 from hanlin.tasks.base import TASKS
-from hanlin.tasks.problems import HALF, likeness_of, main_metric_of, thresholds_of
+from hanlin.tasks.problems import HALF, head_of, likeness_of, main_metric_of, thresholds_of
 from hanlin.tasks.spec import FILE_NAME, ModelSpec
 from hanlin.training.ports import Progress
 
@@ -189,7 +189,7 @@ class _Search:
         lengths = [len(row) for row in self.validation.ids]
         if self.plan.writing and self.plan.writing.reads:
             return sum(lengths) - len(lengths)
-        return sum(lengths) if self.task.head in ("tokens", "roles") else len(lengths)
+        return sum(lengths) if head_of(self.plan.spec) in ("tokens", "roles") else len(lengths)
 
     def _measure(self) -> None:
         measured = {name: client for name, client in self.clients.items() if self.evidence[name].validation_metric is not None}

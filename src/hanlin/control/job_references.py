@@ -15,6 +15,7 @@ from hanlin.models.allowed import CAUSAL_TYPES, MODEL_TYPES, SEQ2SEQ_TYPES
 from hanlin.models.writers import own_types
 from hanlin.registry.values import ModelVersion
 from hanlin.tasks.base import TASKS
+from hanlin.tasks.prompt_form import PROMPT_FILE
 from hanlin.types import ModelRef, Principal, shorten
 
 _MAX_CONFIG_BYTES = 8 * 2**20  # as at import
@@ -37,7 +38,9 @@ def check_references(platform: Platform, principal: Principal, job: job_kinds.Jo
             if job.rows is not None:
                 _check_texts(platform, principal, job.rows, job.task)
             if job.base is not None:
-                _check_base(platform, platform.registry.resolve(principal.team_id, ModelRef.parse(job.base)), job.task)
+                is_asked = any(file.path == PROMPT_FILE for file in job.files)
+                task = "text-generation" if is_asked else job.task
+                _check_base(platform, platform.registry.resolve(principal.team_id, ModelRef.parse(job.base)), task)
         case job_kinds.Train():
             _check_trainable(job.task)
             _check_dataset(platform, principal, job.dataset, job.task)

@@ -22,6 +22,7 @@ from hanlin.models import (
     label_files,
     onnx_folder,
     own_folder,
+    prompt_folder,
     slow_tokenizers,
     strict_json,
     weights_file,
@@ -30,6 +31,7 @@ from hanlin.models import (
 from hanlin.models.child import Guard, plain_guard
 from hanlin.models.folder_check import check_model_folder
 from hanlin.models.foreign_config import check_config
+from hanlin.models.lengths import length_limit
 from hanlin.models.tokenizer_probe import Probe, probe
 from hanlin.models.trial import check_size, try_out
 from hanlin.networks.adapter import AdapterSettings, is_adapter
@@ -41,12 +43,10 @@ from hanlin.tasks.base import TASKS, HeadKind
 from hanlin.tasks.chat import stops_of
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.hidden_tokens import MASKS
+from hanlin.tasks.problems import head_of
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.types import JsonObject
-
-MAX_LENGTH = 512
-MAX_CONTINUED_LENGTH = 4096  # of a row that is continued
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +80,8 @@ def import_folder(
     Raises:
         InvalidInput: naming the file or key; `unsupported_format` for pickles and other formats that could run code.
     """
-    if is_adapter(source) or base is not None:
-        return _import_adapter(source, base, out, task=task, labels=labels)
+    if is_adapter(source) or prompt_folder.is_prompt(source) or base is not None:
+        return _import_over(source, base, out, task=task, labels=labels)
     if (packed := gguf_folder.find_model(source)) is not None:
         return _import_packed(packed, out, task=task, labels=labels, max_length=max_length, guard=guard)
     if (model := keras_folder.find_model(source)) is not None:
@@ -90,7 +90,8 @@ def import_folder(
         return _import_graph(graph, source, out, task=task, labels=labels, max_length=max_length, guard=guard)
     check_model_folder(source)
     tensors = weights_file.read_header(source / allowed.WEIGHTS)
-    told, kind = own_folder.read_spec(source, task=task), TASKS.get(task).head
+    told = own_folder.read_spec(source, task=task)
+    kind = head_of(told) if told else TASKS.get(task).head
     if own_folder.is_own(strict_json.read_object(source / "config.json", max_bytes=MAX_CONFIG_BYTES)):
         return _import_own(source, out, tensors, told=told, labels=labels, kind=kind)
     config = check_config(source, kind)
@@ -103,7 +104,7 @@ def import_folder(
             heading = replace(heading, pairs=told.pairs, head=head)
         if told and not heading.is_base and labels is None and told.labels != heading.labels:
             raise InvalidInput("invalid_model_spec", field="labels", problem="≠ id2label (config.json)")
-        limit = _length_limit(source, config, max_length or (told.max_length if told else None), heading.max_length)
+        limit = length_limit(source, config, max_length or (told.max_length if told else None), heading.max_length)
         pad_id = told.pad_id if told else _pad_id(config, found)
         spec = ModelSpec(
             task=task, labels=heading.labels, max_length=limit, pad_id=pad_id, vectors=heading.vectors, generation=heading.generation,
@@ -114,7 +115,8 @@ def import_folder(
         if told:
             spec = replace(
                 spec, text=told.text, languages=told.languages, vectors=told.vectors or heading.vectors, thresholds=told.thresholds,
-                scale=told.scale, generation=told.generation or heading.generation, chat=told.chat or spec.chat,
+                scale=told.scale, generation=told.generation or heading.generation, chat=told.chat or spec.chat, prompt=told.prompt,
+                meanings=told.meanings if told.prompt else None,
             )  # fmt: skip
         _check_fit(config, found, spec)
         _write_config(writers.config_of(source, config, kind), heading, out)
@@ -144,12 +146,19 @@ def _with_chat(source: Path, out: Path, spec: ModelSpec, kind: HeadKind) -> Mode
     return replace(spec, chat=form, generation=replace(spec.generation, stop_ids=stops or None))
 
 
-def _import_adapter(source: Path, base: Path | None, out: Path, *, task: str, labels: Sequence[str] | None) -> Imported:
-    """Low-rank matrices and a head over a base of ours."""
-    check_model_folder(source, needed=adapter_folder.NEEDED)
+def _import_over(source: Path, base: Path | None, out: Path, *, task: str, labels: Sequence[str] | None) -> Imported:
+    """Low-rank matrices and a head over a base of ours, or a form of prompts over a model of texts and talks."""
+    is_asked = prompt_folder.is_prompt(source)
+    if not is_asked:
+        check_model_folder(source, needed=adapter_folder.NEEDED)
+    if base is None and is_asked:
+        raise InvalidInput("prompt_needs_base")
     if base is None:
         raise InvalidInput("adapter_needs_base", base=AdapterSettings.load(source).base or "?")
     try:
+        if is_asked:
+            spec, size = prompt_folder.import_prompt(source, base, out, task=task)
+            return Imported(spec, False, size, WRITER)
         spec, size, head = adapter_folder.import_adapter(source, base, out, task=task, labels=labels)
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)
@@ -233,31 +242,6 @@ def _write_tokenizer(source: Path, out: Path) -> Probe:
     else:
         (out / "tokenizer.json").write_text(slow_tokenizers.convert(source).to_str(), encoding="utf-8")
     return probe(out / "tokenizer.json")
-
-
-def _length_limit(source: Path, config: JsonObject, wanted: int | None, usual: int | None) -> int:
-    positions = config.get("max_position_embeddings", MAX_LENGTH)
-    assert isinstance(positions, int)
-    if config["model_type"] in allowed.SEQ2SEQ_TYPES + allowed.CAUSAL_TYPES:
-        positions = heads.positions_of(config)
-    if config["model_type"] in allowed.PAD_OFFSET:
-        positions -= 2
-    stated = _stated_length(source)
-    for length in (stated, wanted):
-        if length is not None and not 1 <= length <= positions:
-            raise InvalidInput("tokenizer_does_not_fit", problem=f"texts of {length} tokens for {positions} positions")
-    most = MAX_CONTINUED_LENGTH if config["model_type"] in allowed.CAUSAL_TYPES else MAX_LENGTH
-    return wanted or min(positions, stated or most, usual or most, most)
-
-
-def _stated_length(source: Path) -> int | None:
-    path = source / "tokenizer_config.json"
-    if not path.is_file():
-        return None
-    stated = strict_json.read_object(path, max_bytes=MAX_CONFIG_BYTES).get("model_max_length")
-    if isinstance(stated, bool) or not isinstance(stated, int | float):
-        return None
-    return int(stated) if stated < 1e9 else None  # 1e30 is the library's word for "no limit"
 
 
 def _pad_id(config: JsonObject, found: Probe) -> int:

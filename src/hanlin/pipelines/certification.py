@@ -35,7 +35,7 @@ from hanlin.tasks.base import TASKS, Task
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.likeness import Likeness, Numbers
 from hanlin.tasks.metrics import wilson_interval
-from hanlin.tasks.problems import likeness_of
+from hanlin.tasks.problems import head_of, likeness_of
 from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonObject, JsonValue, utc_now
 
@@ -107,7 +107,7 @@ def certify(
     spec = ModelSpec.load(folder)
     task = TASKS.get(spec.task)
     likeness = likeness_of(task, spec)
-    questions = _held_out(context, dataset, task, min(rows, _CONTINUED_ROWS) if _goes_on(task) else rows)
+    questions = _held_out(context, dataset, task, min(rows, _CONTINUED_ROWS) if _goes_on(spec) else rows)
     context.progress.message("certifying", variant=variant, version=str(version), rows=len(questions))
     trained = _one(trained_answers(folder, questions, threads=context.threads))
     began_s = time.monotonic()
@@ -224,7 +224,7 @@ def _among_neighbours(context: JobContext, asking: _Asking, questions: Sequence[
 
     def call(first: int) -> list[Numbers]:
         chosen = dict(enumerate(questions[first : first + together], first))
-        batch, places = crowd(chosen, NUM_NEIGHBOURS + 1, seed=first, long=_LONG_CONTINUED if _goes_on(asking.task) else LONG)
+        batch, places = crowd(chosen, NUM_NEIGHBOURS + 1, seed=first, long=_LONG_CONTINUED if _goes_on(asking.spec) else LONG)
         answers = asking.answers(batch)
         return [answers[place] for place in places]
 
@@ -233,8 +233,8 @@ def _among_neighbours(context: JobContext, asking: _Asking, questions: Sequence[
         return [numbers for answers in found for numbers in answers]
 
 
-def _goes_on(task: Task) -> bool:
-    return task.head == "continuations"
+def _goes_on(spec: ModelSpec) -> bool:
+    return head_of(spec) == "continuations"
 
 
 def _one(answers: Sequence[Numbers]) -> Numbers:

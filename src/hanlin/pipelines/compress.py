@@ -51,7 +51,7 @@ class _Compressing:
         if self.version.is_base:
             raise Conflict("base_has_no_head", version=str(self.version))
         self.dataset = dataset_of(context, self.version, asked.dataset) if asked.dataset or self.version.lineage.get("dataset") else None
-        self.names = asked.variants or measured_unasked(writes=TASKS.get(self.version.task).head in WRITING_HEADS)
+        self.names = asked.variants or measured_unasked(writes=_writes(self.version))
         self.most = asked.rows or context.platform.settings.compression_rows  # a job that was queued before has none
         self.made = context.workdir / "made"
         names: list[JsonValue] = [*sorted(self.names)]
@@ -203,3 +203,8 @@ def _passed_over(report: JsonObject, name: str, reason: Said) -> JsonObject:
 
 def _has_files(item: Variant | None) -> bool:
     return item is not None and item.manifest is not None and bool(item.manifest.within("variants").files)
+
+
+def _writes(version: ModelVersion) -> bool:
+    """Whether its network writes: by its task, or because it is asked for its task."""
+    return TASKS.get(version.task).head in WRITING_HEADS or "prompt" in version.lineage

@@ -17,10 +17,11 @@ from hanlin.generation import GenerationSettings
 from hanlin.pipelines.data import questions_of
 from hanlin.pipelines.odd_texts import varied_texts
 from hanlin.registry.values import DatasetVersion
-from hanlin.tasks.base import TASKS, WRITING_HEADS, Task
+from hanlin.tasks.base import TASKS, WRITING_HEADS
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.labelled import read_gold
+from hanlin.tasks.problems import head_of
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text_classification import gold_array
 from hanlin.types import JsonValue
@@ -48,7 +49,7 @@ def dataset_rows(folder: Path, dataset: DatasetVersion, spec: ModelSpec, encoder
     """Rows of a dataset. One that was labelled for another task lends its texts only; where an answer is more than a label, variants
     are judged by their likeness to the trained model. Of each split at most `most` judge, fewer where a row is dear."""
     task = TASKS.get(spec.task)
-    limit = min(most, _limit(task))
+    limit = min(most, _limit(spec))
     has_gold = dataset.task == spec.task and task.examples.is_classified
 
     def encoded(rows: Split) -> EncodedSplit:
@@ -67,18 +68,19 @@ def made_rows(spec: ModelSpec, encoder: TextEncoder, *, most: int = MADE_ROWS) -
 
     Nothing is chosen on them that needs a test."""
     texts = varied_texts(2 * MADE_ROWS)
-    judged, limit = split_of(texts[::2], spec, encoder), min(most, _limit(TASKS.get(spec.task)))
+    judged, limit = split_of(texts[::2], spec, encoder), min(most, _limit(spec))
     judged = replace(judged, ids=judged.ids[:limit], types=judged.types[:limit], questions=judged.questions[:limit])
     calibration = encoded_of(texts[1::2], spec, encoder)
     return JudgingRows(judged, EncodedSplit([]), calibration.rows, EncodedSplit([]), writing=_writing(calibration))
 
 
-def _limit(task: Task) -> int:
-    if task.head in WRITING_HEADS:
+def _limit(spec: ModelSpec) -> int:
+    head = head_of(spec)
+    if head in WRITING_HEADS:
         return MAX_JUDGING_ROWS_OF_WRITERS
-    if task.head == "masks":
+    if head == "masks":
         return MAX_JUDGING_ROWS_OF_MASKS
-    return MAX_JUDGING_ROWS_OF_TOKENS if task.head in ("tokens", "roles") else MAX_JUDGING_ROWS
+    return MAX_JUDGING_ROWS_OF_TOKENS if head in ("tokens", "roles") else MAX_JUDGING_ROWS
 
 
 def _writing(encoded: Encoded) -> GenerationSettings | None:
@@ -89,7 +91,7 @@ def _writing(encoded: Encoded) -> GenerationSettings | None:
 def split_of(questions: Sequence[JsonValue], spec: ModelSpec, encoder: TextEncoder, gold: npt.NDArray[Any] | None = None) -> EncodedSplit:
     """Questions as rows that judge; where each is written under a grammar of its own, with the questions, of which grammars are made."""
     found = encoded_of(questions, spec, encoder)
-    has_grammars = any(each.grammar is not None for each in found.generation or [])
+    has_grammars = any(each.grammar is not None or each.constraint is not None for each in found.generation or [])
     return EncodedSplit(found.rows, gold, found.types or (), questions if has_grammars else ())
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from hanlin.generation import GenerationSettings
 from hanlin.tasks.alignment import Span
 from hanlin.tasks.windows import Window, check_windows
+
+if TYPE_CHECKING:
+    from hanlin.tasks.documents import Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class Encoded:
         counted: of texts that are only read, which of their tokens from the second on count; sizes: the bytes that those say.
         choices: ids among which a hidden token is looked for, for a model that says what is hidden.
         hidden: the token that was hidden in each row, where it was not the caller who did.
+        passages: what stands in the prompt of each row, where answers cite it.
         generation: how each row is written, for a model that writes; all with the same number of beams.
     """
 
@@ -58,6 +63,7 @@ class Encoded:
     sizes: list[int] | None = None
     choices: Sequence[int] = ()
     hidden: Sequence[int] = ()
+    passages: Sequence[Sequence[Passage]] = ()
 
     @property
     def costs(self) -> list[int]:

@@ -207,6 +207,10 @@ class TextEncoder:
         """See `token_text.text_of`."""
         return text_of(self.tokenizer, ids, index, skip_special_tokens=skip_special_tokens)
 
+    def spell(self, ids: Sequence[int]) -> str:
+        """The text that ids were written for, special tokens left out."""
+        return self.text_of(ids, 0, skip_special_tokens=True)
+
     @functools.cached_property
     def spelling(self) -> Spelling:
         """The bytes of the tokens, of a byte-level tokenizer."""

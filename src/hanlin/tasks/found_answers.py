@@ -42,19 +42,19 @@ class AnsweringOptions(TaskOptions):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A piece of a context or of a document; `start` = `end` = 0: no answer."""
+    """A piece of a context or of a document; `start` = `end` = 0: no answer. `no_answer`: None where the model does not say."""
 
     text: str
     score: float
     start: int
     end: int
-    no_answer: float
+    no_answer: float | None
     document: Document | None = None
 
     def to_json(self, *, is_of_documents: bool = False) -> JsonObject:
         """The wire form."""
         found: JsonObject = {"answer": self.text, "score": self.score, "start": self.start, "end": self.end}
-        found |= {"no_answer_score": self.no_answer}
+        found |= {"no_answer_score": self.no_answer} if self.no_answer is not None else {}
         return found | {"document": self.document.id if self.document else None} if is_of_documents else found
 
 

@@ -7,9 +7,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from hanlin.tasks.base import Task
+from hanlin.tasks.base import TASKS, HeadKind, Task
 from hanlin.tasks.likeness import FLAGS, LABELS, VALUES, Likeness
 from hanlin.tasks.spec import ModelSpec, Problem
+from hanlin.tasks.text_likeness import TEXTS
 
 Function = Literal["softmax", "sigmoid", "none"]
 FUNCTIONS: dict[Problem, Function] = {"single-label": "softmax", "multi-label": "sigmoid", "regression": "none"}
@@ -24,7 +25,14 @@ HALF = 0.5
 
 def likeness_of(task: Task, spec: ModelSpec) -> Likeness:
     """How two runs of this very model are compared."""
+    if spec.prompt is not None:
+        return TEXTS
     return task.likeness if spec.problem == "single-label" else FLAGS if spec.problem == "multi-label" else VALUES
+
+
+def head_of(spec: ModelSpec) -> HeadKind:
+    """What the network of this very model answers with: one that is asked for its task goes on with texts, whatever the task."""
+    return "continuations" if spec.prompt is not None else TASKS.get(spec.task).head
 
 
 def main_metric_of(task: Task, spec: ModelSpec) -> str:

@@ -27,9 +27,11 @@ from hanlin.tasks.found_answers import MAX_ANSWER_TOKENS, PASSAGES, Answer, Answ
 from hanlin.tasks.likeness import FLAGS, Likeness, Numbers, Raw
 from hanlin.tasks.pair_encoding import PairEncoder
 from hanlin.tasks.parameters import check_names, integer, maybe, word
+from hanlin.tasks.prompted_answers import decode_prompted, encode_prompted
 from hanlin.tasks.ranking_metrics import ScalarMetrics
 from hanlin.tasks.shapes import TEXT, Shape, each, rows
 from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.text_likeness import TEXTS
 from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText, json_type
 
@@ -143,6 +145,8 @@ class QuestionAnswering:
         """See `Task.encode`: long contexts are always read in windows, the question before each; of documents the best passages."""
         options = request.options
         assert isinstance(options, AnsweringOptions), "options of another task"
+        if spec.prompt is not None:
+            return encode_prompted(options, None if options.documents else cast("tuple[str, ...]", request.texts), encoder, spec)
         if options.documents:
             return _encode_passages(options, encoder, spec, max_windows)
         contexts = cast("tuple[str, ...]", request.texts)  # `check` takes nothing else
@@ -166,6 +170,8 @@ class QuestionAnswering:
     ) -> list[list[Answer]]:
         """See `Task.decode`: answers of each context, or of all documents."""
         assert isinstance(options, AnsweringOptions), "options of another task"
+        if spec.prompt is not None:
+            return decode_prompted(outputs, encoded)
         assert encoded is not None and encoded.marks is not None, "places come from the rows"
         logits = outputs.get("token_logits")
         if logits is None or logits.ndim != 3 or logits.shape[2] != len(LABELS) or len(logits) != len(encoded.marks):
@@ -200,6 +206,8 @@ class QuestionAnswering:
     def read(self, answer: JsonValue, spec: ModelSpec) -> list[Numbers]:
         """See `Task.read`: score and places of each answer."""
         found = cast("list[dict[str, Any]]", answer)
+        if spec.prompt is not None:
+            return [TEXTS.of(str(item["answer"])) for item in found]
         return [np.array([[item["score"], item["start"], item["end"]]], dtype=np.float64) for item in found]
 
     def ask(self, question: JsonValue) -> tuple[JsonValue, JsonObject]:

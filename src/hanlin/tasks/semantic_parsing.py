@@ -8,6 +8,7 @@ intent, only values that they take. An answer is always a valid meaning.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -16,17 +17,21 @@ import numpy.typing as npt
 from hanlin.errors import EngineFailed
 from hanlin.tasks.base import TASKS, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
 from hanlin.tasks.checks import check_texts, read_long_text
-from hanlin.tasks.encoded import Encoded
+from hanlin.tasks.encoded import Encoded, Marks
 from hanlin.tasks.encoding import TextEncoder
-from hanlin.tasks.examples import ExampleForm
+from hanlin.tasks.examples import ExampleForm, canonical
 from hanlin.tasks.likeness import LABELS, Likeness, Numbers
 from hanlin.tasks.meaning_decoding import Layout, Meaning, read_meaning
 from hanlin.tasks.meaning_examples import MeaningExamples, read_annotation
 from hanlin.tasks.meaning_metrics import meaning_metrics
 from hanlin.tasks.parameters import LONG_TEXT, check_names
+from hanlin.tasks.prompted_meanings import MAX_WRITTEN, catalogue, meaning_grammar, read_written
+from hanlin.tasks.prompting import Prompter, prompted_rows
 from hanlin.tasks.ranking_metrics import ScalarMetrics
+from hanlin.tasks.sequences import written
 from hanlin.tasks.shapes import ONE_OR_MORE_TEXTS, Shape, each
 from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.text_likeness import TEXTS
 from hanlin.tasks.token_rows import merge_token_rows
 from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText
@@ -87,16 +92,20 @@ class SemanticParsing:
         self, request: TaskRequest, encoder: TextEncoder, spec: ModelSpec, *, long_text: LongText = "refuse", max_windows: int | None = None
     ) -> Encoded:
         """See `Task.encode`."""
+        if spec.prompt is not None:
+            return _prompted(request, encoder, spec, long_text)
         return encoder.encode_marked(request.texts, request.options.long_text or long_text, max_windows=max_windows)
 
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
-        """See `Task.merge`: the sentence's own values from the first window."""
+        """See `Task.merge`: the sentence's own values from the first window; what is written comes in no windows."""
         return merge_token_rows(windows, rows)
 
     def decode(
         self, outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, options: TaskOptions, encoded: Encoded | None = None
     ) -> list[Meaning]:
         """See `Task.decode`."""
+        if spec.prompt is not None:
+            return _written(outputs, spec, encoded)
         assert encoded is not None and encoded.marks is not None, "places come from the rows"
         assert spec.meanings is not None, "specs of this task have them"
         logits, layout = outputs.get("token_logits"), Layout.of(spec.labels)
@@ -127,6 +136,8 @@ class SemanticParsing:
     def read(self, answer: JsonValue, spec: ModelSpec) -> list[Numbers]:
         """See `Task.read`: for each text a row for the intent and one for every slot of the schema, its score at the place of its label;
         behind the labels stands the place of a slot that is not there."""
+        if spec.prompt is not None:
+            return [TEXTS.of(canonical({name: item[name] for name in ("intent", "slots")})) for item in cast("list[JsonObject]", answer)]
         return [Layout.of(spec.labels).numbers(cast("JsonObject", item)) for item in cast("list[JsonValue]", answer)]
 
     def ask(self, question: JsonValue) -> tuple[JsonValue, JsonObject]:
@@ -136,3 +147,21 @@ class SemanticParsing:
     def quality(self, answers: Sequence[JsonValue], gold: Sequence[str], labels: Sequence[str]) -> ScalarMetrics:
         """See `Task.quality`."""
         return meaning_metrics([cast("JsonObject", item) for item in answers], [read_annotation(item) for item in gold])
+
+
+def _prompted(request: TaskRequest, encoder: TextEncoder, spec: ModelSpec, long_text: LongText) -> Encoded:
+    """Rows that ask a model of texts and talks for a meaning of each text, each in the form that its text allows."""
+    assert spec.meanings is not None and spec.generation is not None, "specs of models that are asked so have them"
+    texts, policy = cast("list[str]", list(request.texts)), request.options.long_text or long_text
+    settings = replace(spec.generation, num_beams=1, max_new_tokens=min(MAX_WRITTEN, spec.max_length))
+    prompter, told = Prompter.of(encoder, spec, settings), catalogue(spec.meanings)
+    rows, cut, _ = prompted_rows(prompter, texts, "truncate" if policy == "window" else policy, intents=told)
+    forms = [replace(settings, constraint=meaning_grammar(spec.meanings, text)) for text in texts]
+    return Encoded(rows, cut, generation=forms, spell=encoder.spell, marks=[Marks(text, [], []) for text in texts])
+
+
+def _written(outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, encoded: Encoded | None) -> list[Meaning]:
+    assert encoded is not None and encoded.spell is not None and encoded.marks is not None, "rows that ask for meanings"
+    assert spec.meanings is not None, "specs of this task have them"
+    rows = zip(encoded.marks, written(outputs), strict=True)
+    return [read_written(marks.text or "", encoded.spell(row.ids), row, spec.meanings) for marks, row in rows]

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
+from hanlin.errors import EngineFailed
 from hanlin.generation import FINISH_REASONS, Generated, Seen
 
 SEQUENCES, FINISHES, SCORES, SEEN = "sequences", "finishes", "scores", "seen"
@@ -41,6 +42,13 @@ def _seen_array(rows: Sequence[Generated]) -> npt.NDArray[np.floating]:
             told = [token.log, float(token.is_first), *(number for pair in token.likeliest for number in pair)]
             filled[place, at, : len(told)] = told
     return filled
+
+
+def written(outputs: Arrays) -> list[Generated]:
+    """The rows of an engine's outputs. Raises EngineFailed (`model_output_invalid`)."""
+    if not {SEQUENCES, FINISHES, SCORES} <= outputs.keys() or not all(np.isfinite(values).all() for values in outputs.values()):
+        raise EngineFailed("model_output_invalid", details="no sequences, or numbers that are not finite")
+    return from_arrays(outputs)
 
 
 def from_arrays(arrays: Arrays) -> list[Generated]:

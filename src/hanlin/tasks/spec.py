@@ -16,6 +16,7 @@ from hanlin.tasks.label_chain import LabelChain
 from hanlin.tasks.labels import check_labels
 from hanlin.tasks.meanings import MeaningSchema
 from hanlin.tasks.predicates import PredicateFinder
+from hanlin.tasks.prompt_form import PromptForm
 from hanlin.tasks.sql.settings import SqlSettings
 from hanlin.tasks.text import PLAIN_TEXT, TextSettings
 from hanlin.tasks.vectors import VectorSettings
@@ -49,6 +50,7 @@ _FIELDS = {
     "queries",
     "chat",
     "mask_id",
+    "prompt",
 }
 _VARIANT = re.compile(r"[a-z0-9]{1,32}-[a-z0-9]{1,16}")
 
@@ -84,6 +86,7 @@ class ModelSpec:
         queries: of a model that writes queries: the tables they may ask.
         chat: of a model that goes on with talks: the form in which it reads them.
         mask_id: of a model that says what is hidden: the token that hides.
+        prompt: of a model that goes on with texts and does another task by being asked for it.
 
     Raises:
         InvalidInput: `invalid_model_spec`, `invalid_labels`, `invalid_label`.
@@ -110,6 +113,7 @@ class ModelSpec:
     queries: SqlSettings | None = None
     chat: ChatForm | None = None
     mask_id: int | None = None
+    prompt: PromptForm | None = None
 
     def __post_init__(self) -> None:
         if (self.vectors is None and self.generation is None and self.mask_id is None) or self.labels:
@@ -168,6 +172,7 @@ class ModelSpec:
         stored |= {"meanings": self.meanings.to_json()} if self.meanings else {}
         stored |= {"queries": self.queries.to_json()} if self.queries else {}
         stored |= {"chat": self.chat.to_json()} if self.chat else {}
+        stored |= {"prompt": self.prompt.to_json()} if self.prompt else {}
         # What is as it ever was is left out: equal specs stay equal bytes.
         more: JsonObject = {"thresholds": list(self.thresholds), "scale": list(self.scale)}
         more |= {"problem": self.problem if self.problem != "single-label" else "", "pairs": self.pairs if self.pairs != "none" else ""}
@@ -208,6 +213,7 @@ class ModelSpec:
             meanings=MeaningSchema.from_json(value["meanings"]) if "meanings" in value else None,
             queries=SqlSettings.from_json(value["queries"]) if "queries" in value else None,
             chat=ChatForm.from_json(value["chat"]) if "chat" in value else None,
+            prompt=PromptForm.from_json(value["prompt"], task=task) if "prompt" in value else None,
         )
 
     @classmethod

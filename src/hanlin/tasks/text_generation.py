@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from hanlin.errors import EngineFailed, InvalidInput
+from hanlin.errors import InvalidInput
 from hanlin.generation import Generated, GenerationSettings
 from hanlin.tasks.base import TASKS, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
 from hanlin.tasks.chat import Message
@@ -31,7 +31,7 @@ from hanlin.tasks.next_token_likeness import NEXT_TOKENS
 from hanlin.tasks.parameters import LONG_TEXT, boolean, check_names, integer, words
 from hanlin.tasks.ranking_metrics import ScalarMetrics
 from hanlin.tasks.read_texts import ReadRow, read_talk, read_text, talk_row
-from hanlin.tasks.sequences import FINISHES, SCORES, SEEN, SEQUENCES, from_arrays, to_arrays
+from hanlin.tasks.sequences import FINISHES, SCORES, SEEN, SEQUENCES, from_arrays, to_arrays, written
 from hanlin.tasks.shapes import Shape
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.token_ids import check_vocabulary
@@ -140,8 +140,7 @@ class TextGeneration:
             cut += [index] * len(found.cut)
         return Encoded(
             [row for row in rows for _ in range(options.count)], tuple(cut), generation=_settings(options, encoder, spec) * len(rows),
-            spell=lambda ids: encoder.text_of(ids, 0, skip_special_tokens=True),
-            special=_special(encoder) if options.has_details else {},
+            spell=encoder.spell, special=_special(encoder) if options.has_details else {},
         )  # fmt: skip
 
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
@@ -156,9 +155,7 @@ class TextGeneration:
     ) -> list[Continued | Judged]:
         """See `Task.decode`."""
         assert encoded is not None and isinstance(options, GenerationOptions), "what was asked"
-        if not {SEQUENCES, FINISHES, SCORES} <= outputs.keys() or not all(np.isfinite(values).all() for values in outputs.values()):
-            raise EngineFailed("model_output_invalid", details="no sequences, or numbers that are not finite")
-        rows = from_arrays(outputs)
+        rows = written(outputs)
         if options.is_read:
             return [Judged.of(row.seen, counted, size) for row, (counted, size) in zip(rows, _told(encoded), strict=True)]
         return [Continued.of(row, stream) for row, stream in zip(rows, _streams(options, encoded), strict=True)]

@@ -20,7 +20,7 @@ from hanlin.tasks.examples import ExampleForm
 from hanlin.tasks.likeness import Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, check_names
 from hanlin.tasks.ranking_metrics import ScalarMetrics
-from hanlin.tasks.sequences import FINISHES, SCORES, SEQUENCES, from_arrays
+from hanlin.tasks.sequences import written
 from hanlin.tasks.shapes import ONE_OR_MORE_TEXTS, Shape, each
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.sql.examples import QueryExamples
@@ -110,10 +110,8 @@ class TextToSql:
     ) -> list[Asked]:
         """See `Task.decode`."""
         assert encoded is not None and encoded.generation is not None and spec.queries is not None, "rows of this task"
-        if not {SEQUENCES, FINISHES, SCORES} <= outputs.keys() or not all(np.isfinite(values).all() for values in outputs.values()):
-            raise EngineFailed("model_output_invalid", details="no sequences, or numbers that are not finite")
         found: list[Asked] = []
-        for one, settings in zip(from_arrays(outputs), encoded.generation, strict=True):
+        for one, settings in zip(written(outputs), encoded.generation, strict=True):
             grammar = cast("SqlGrammar", settings.grammar)
             try:
                 query = grammar.query(one.ids)

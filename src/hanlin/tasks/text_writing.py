@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from hanlin.errors import EngineFailed
 from hanlin.generation import Generated, GenerationSettings
 from hanlin.tasks.base import HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
 from hanlin.tasks.checks import check_texts, read_long_text
@@ -19,9 +18,10 @@ from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import ExampleForm
 from hanlin.tasks.likeness import Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, check_names
+from hanlin.tasks.prompting import Prompter, check_beams, prompted_rows
 from hanlin.tasks.ranking_metrics import ScalarMetrics
 from hanlin.tasks.sentences import chunks
-from hanlin.tasks.sequences import FINISHES, SCORES, SEQUENCES, from_arrays, to_arrays
+from hanlin.tasks.sequences import FINISHES, SCORES, SEQUENCES, from_arrays, to_arrays, written
 from hanlin.tasks.shapes import ONE_OR_MORE_TEXTS, Shape, each
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text_likeness import TEXTS
@@ -88,21 +88,22 @@ class TextWriting:
         assert spec.generation is not None, "specs of models that write have it"
         settings = settled(spec.generation, dict(request.options.asked), longest=spec.max_length)
         policy = request.options.long_text or long_text
+        if spec.prompt is not None:
+            return _prompted(cast("list[str]", [*request.texts]), encoder, spec, settings, (policy, max_windows))
         texts, windows = cast("list[str]", list(request.texts)), dict[int, tuple[Window, ...]]()
         if policy == "window":
             texts, windows = _in_pieces(texts, encoder, max_windows)
         planned = encoder.plan(texts, "truncate" if policy == "window" else policy)
         return Encoded(
-            planned.rows, planned.cut, windows, generation=[settings] * len(planned.rows),
-            spell=lambda ids: encoder.text_of(ids, 0, skip_special_tokens=True),
+            planned.rows, planned.cut, windows, generation=[settings] * len(planned.rows), spell=encoder.spell,
         )  # fmt: skip
 
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
         """See `Task.merge`: one piece behind the other."""
-        written = [from_arrays({name: values[None] for name, values in row.items()})[0] for row in rows]
-        ids = tuple(token for one in written for token in one.ids)
-        finish = "length" if any(one.finish == "length" for one in written) else written[-1].finish
-        made = to_arrays([Generated(ids, finish, float(np.mean([one.score for one in written])))])
+        pieces = [from_arrays({name: values[None] for name, values in row.items()})[0] for row in rows]
+        ids = tuple(token for one in pieces for token in one.ids)
+        finish = "length" if any(one.finish == "length" for one in pieces) else pieces[-1].finish
+        made = to_arrays([Generated(ids, finish, float(np.mean([one.score for one in pieces])))])
         return {name: made[name][0] for name in (SEQUENCES, FINISHES, SCORES)}
 
     def decode(
@@ -110,9 +111,7 @@ class TextWriting:
     ) -> list[Written]:
         """See `Task.decode`."""
         assert encoded is not None and encoded.spell is not None, "words come from the version's own tokenizer"
-        if not {SEQUENCES, FINISHES, SCORES} <= outputs.keys() or not all(np.isfinite(values).all() for values in outputs.values()):
-            raise EngineFailed("model_output_invalid", details="no sequences, or numbers that are not finite")
-        return [Written(encoded.spell(one.ids).strip(), one.finish == "length") for one in from_arrays(outputs)]
+        return [Written(encoded.spell(one.ids).strip(), one.finish == "length") for one in written(outputs)]
 
     def answer(self, rows: Sequence[Any], request: TaskRequest) -> JsonValue:
         """See `Task.answer`."""
@@ -143,6 +142,16 @@ class TextWriting:
 def default_settings(max_new_tokens: int) -> GenerationSettings:
     """How a new version writes where a call says nothing: four beams."""
     return GenerationSettings(max_new_tokens=max_new_tokens, num_beams=4, length_penalty=1.0)
+
+
+def _prompted(
+    texts: list[str], encoder: TextEncoder, spec: ModelSpec, settings: GenerationSettings, long: tuple[LongText, int | None]
+) -> Encoded:  # fmt: skip
+    """Rows that ask a model of texts and talks for what is to be written."""
+    assert spec.prompt is not None, "it is asked so"
+    settings = check_beams(replace(settings, constraint=spec.prompt.grammar))
+    rows, cut, windows = prompted_rows(Prompter.of(encoder, spec, settings), texts, *long)
+    return Encoded(rows, cut, windows, generation=[settings] * len(rows), spell=encoder.spell)
 
 
 def _in_pieces(texts: list[str], encoder: TextEncoder, max_windows: int | None) -> tuple[list[str], dict[int, tuple[Window, ...]]]:

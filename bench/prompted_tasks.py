@@ -1,0 +1,145 @@
+"""A chat model asked for other tasks by a form of prompts, judged as the models are that are trained for them.
+
+usage: python bench/prompted_tasks.py [--rows 40] [--only translation …] [--examples 3] [--threads 1] [--base FOLDER]
+
+SmolLM2-135M-Instruct (4 bits, widened to fp32), unless --base names another imported folder, on test rows of
+
+    translation        package-translation-fr (gold)       summarization      package-synopsis (gold)
+    question-answering help-questions-en (synthetic)       semantic-parsing   home-intents-en (synthetic)
+
+once without worked examples and once with some, which are training rows; the schema of meanings is what the training rows show. One JSON
+object a task and number of examples.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from corpus_training import corpus_splits
+from hanlin.datasets import Split, bundled
+from hanlin.models import gguf_folder
+from hanlin.models.child import plain_guard
+from hanlin.models.importing import import_folder
+from hanlin.tasks.prompt_form import PROMPT_FILE
+from hanlin.training.evaluation import evaluate
+from hanlin.types import JsonObject, JsonValue
+from training_data import CACHE
+
+CORPORA = {
+    "translation": "package-translation-fr", "summarization": "package-synopsis", "question-answering": "help-questions-en",
+    "semantic-parsing": "home-intents-en",
+}  # fmt: skip
+ASKED: dict[str, JsonObject] = {
+    "translation": {"ask": "Translate into French. Answer with the translation alone.\n\n{text}"},
+    "summarization": {
+        "ask": "Say in at most eight words what this package is.\n\n{text}", "grammar": {"kind": "regex", "text": "[^\\n]{3,80}"},
+    },
+    "question-answering": {
+        "ask": "{passages}\n\nWhich words above answer this? Say the passage's number in brackets and the words.\nQuestion: {question}",
+    },
+    "semantic-parsing": {
+        "system": "You turn a sentence to a home into one of these calls, written as JSON:\n{intents}", "ask": "{text}",
+    },
+}  # fmt: skip
+MAX_EXAMPLE = 300  # characters
+MAX_ENUM = 12
+CORPUS_ROWS = 3000
+
+
+def target(text: str, gold: JsonObject) -> JsonObject | None:
+    """An example of the tasks that write texts."""
+    return {"text": text, "answer": str(gold["target"])}
+
+
+def answered(text: str, gold: JsonObject) -> JsonObject | None:
+    """An example of a question that has an answer in a short context."""
+    answers = cast("list[JsonObject]", gold["answers"])
+    if not answers:
+        return None
+    return {"question": str(gold["question"]), "passages": f"[1] {text}", "answer": f"[1] {answers[0]['text']}"}
+
+
+def meant(text: str, gold: JsonObject) -> JsonObject | None:
+    """An example of a meaning."""
+    return {"text": text, "answer": {"intent": gold["intent"], "slots": gold["slots"]}}
+
+
+MAKERS: dict[str, Callable[[str, JsonObject], JsonObject | None]] = {
+    "translation": target, "summarization": target, "question-answering": answered, "semantic-parsing": meant,
+}  # fmt: skip
+
+
+def examples_of(task: str, train: Split, count: int) -> list[JsonValue]:
+    """Short training rows."""
+    found: list[JsonValue] = []
+    for text, gold in zip(train.texts, train.labels, strict=True):
+        made = MAKERS[task](text, json.loads(gold)) if len(text) <= MAX_EXAMPLE else None
+        if made is not None and len(found) < count:
+            found.append(made)
+    return found
+
+
+def schema_of(train: Split) -> JsonObject:
+    """Intents and slots as the training rows have them."""
+    values: dict[str, dict[str, dict[str, Any]]] = defaultdict(lambda: defaultdict(dict))
+    for gold in train.labels:
+        meaning = json.loads(gold)
+        own = values[meaning["intent"]]
+        for slot, value in meaning["slots"].items():
+            own[slot][json.dumps(value)] = value
+    return {"intents": {intent: {slot: _kind([*seen.values()]) for slot, seen in slots.items()} for intent, slots in values.items()}}
+
+
+def _kind(values: Sequence[Any]) -> JsonObject:
+    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+        return {"type": "number"}
+    return {"enum": [*values]} if len(values) <= MAX_ENUM or not all(isinstance(value, str) for value in values) else {"type": "string"}
+
+
+def measured(base: Path, task: str, splits: Sequence[Split], count: int, chosen: argparse.Namespace) -> JsonObject:
+    """The figures of one form."""
+    train, _, test = splits
+    form = ASKED[task] | {"examples": examples_of(task, train, count)}
+    form |= {"schema": schema_of(train)} if task == "semantic-parsing" else {}
+    with tempfile.TemporaryDirectory() as scratch:
+        source, out = Path(scratch) / "prompt", Path(scratch) / "artifact"
+        source.mkdir()
+        (source / PROMPT_FILE).write_text(json.dumps(form, ensure_ascii=False), encoding="utf-8")
+        import_folder(source, out, task=task, base=base)
+        rows = Split(test.texts[: chosen.rows], test.labels[: chosen.rows])
+        began_s = time.perf_counter()
+        found = evaluate(out, rows, threads=chosen.threads)
+    told: JsonObject = {"task": task, "corpus": CORPORA[task], "rows": len(rows.texts), "examples": count}
+    return told | {"seconds": round(time.perf_counter() - began_s, 1), "metrics": found.to_json(), "first": found.answers[:3]}
+
+
+def main() -> None:
+    """Prints a JSON object a line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=40)
+    parser.add_argument("--only", nargs="*", choices=[*CORPORA], default=[*CORPORA])
+    parser.add_argument("--examples", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--base", type=Path, help="an imported text-generation folder")
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        base = chosen.base
+        if base is None:
+            folder, base = Path(scratch) / "folder", Path(scratch) / "base"
+            gguf_folder.unpack(bundled.smollm_file(CACHE), folder, task="text-generation", guard=plain_guard)
+            import_folder(folder, base, task="text-generation", max_length=4096)
+        for task in chosen.only:
+            splits = corpus_splits(CORPORA[task], task, Path(scratch) / task, rows=CORPUS_ROWS)
+            for count in dict.fromkeys((0, chosen.examples)):
+                print(json.dumps(measured(base, task, splits, count, chosen), ensure_ascii=False), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,26 @@
+"""Grammars of answers that stand in a text, word by word: what llguidance needs to keep a model to pieces of what it was given."""
+
+from __future__ import annotations
+
+import json
+import re
+
+_CHUNK = re.compile(r"\s+|[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|[^\W\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]+|[^\w\s]")
+# Signs that grammars are measured by before they are read (`engines/constraint_bounds.py`): words of a text are no part of the grammar.
+_MARKS = re.compile(r"[*?{}|()&~%:]")
+
+
+def quoted(text: str) -> str:
+    """A text as a literal of a Lark grammar, or a string of JSON, without signs that mean something in grammars."""
+    return _MARKS.sub(lambda sign: f"\\u{ord(sign[0]):04x}", json.dumps(text, ensure_ascii=False))
+
+
+def pieces_of(text: str, *, is_in_json: bool = False) -> str:
+    """What a terminal is: any run of whole words, single characters of scripts without spaces, and marks, as they stand in `text`; or none.
+
+    Args:
+        is_in_json: as such a piece is written between the quotes of JSON.
+    """
+    words = _CHUNK.findall(text)
+    words = [json.dumps(word, ensure_ascii=False)[1:-1] for word in words] if is_in_json else words
+    return f'%regex {{"substring_chunks": [{", ".join(map(quoted, words))}]}}'
