@@ -41,7 +41,7 @@ _LIMITS = {
     "verbose_errors": False,  # which would repeat the grammar
 }
 # Between two parts of a document: nothing, a space, or a new line with its indentation; else a model may write spaces for ever.
-_JSON: JsonObject = {"whitespace_pattern": r"(\n {0,20}| )", "whitespace_flexible": True, "lenient": False, "coerce_one_of": False}
+WHITESPACE: JsonObject = {"whitespace_pattern": r"(\n {0,20}| )", "whitespace_flexible": True, "lenient": False, "coerce_one_of": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def _grammar(library: Any, constraint: Constraint, is_bounded: bool) -> tuple[st
     make = library.LLMatcher
     try:
         if constraint.kind == "tool_calls":
-            return str(make.grammar_from_lark(_whole(call_grammar(constraint.text, _JSON)))), None
+            return str(make.grammar_from_lark(_whole(call_grammar(constraint.text, WHITESPACE)))), None
         text = plainer(constraint.text, is_bounded=is_bounded) if constraint.kind == "json_schema" else constraint.text
         check_constraint(constraint.kind, text)
     except ValueError as error:
@@ -151,7 +151,7 @@ def _grammar(library: Any, constraint: Constraint, is_bounded: bool) -> tuple[st
         text = '{"type": "object"}'
     spots = Spots(json.loads(text)) if '"uniqueItems"' in text else None
     text = json.dumps(without_unique(spots.root), ensure_ascii=False) if spots else text
-    return str(make.grammar_from_json_schema(_whole(text), overrides=_JSON if spots is None else _ONE_WAY)), spots
+    return str(make.grammar_from_json_schema(_whole(text), overrides=WHITESPACE if spots is None else _ONE_WAY)), spots
 
 
 def _whole(text: str) -> str:

@@ -1,0 +1,142 @@
+"""The `vllm` engine: decoders of transformers on graphics processors, by vLLM's own engine, stepped in this process. An extra.
+
+What it writes, row by row, is in `vllm_writer.py`. vLLM's process for its core, its HTTP server, usage reports and plugins stay off: a
+worker is one process already, and has no network. Variants have no files of their own: it loads the trained model.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, cast
+
+from hanlin.engines.base import ENGINES, TRAINED_FILES, Capabilities, import_extra, load_failed
+from hanlin.engines.constraints import Constraints
+from hanlin.networks.adapter import is_adapter
+from hanlin.networks.config import read_config
+from hanlin.networks.head import Head
+from hanlin.tasks.tokenizer import load_tokenizer
+
+if TYPE_CHECKING:
+    from hanlin.engines.vllm_writer import VllmWriter
+
+DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
+MAX_ROWS = 256
+_STILL = {
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_NO_USAGE_STATS": "1", "VLLM_DO_NOT_TRACK": "1", "VLLM_PLUGINS": "",
+    "VLLM_LOGGING_LEVEL": "WARNING", "HF_HUB_OFFLINE": "1",
+}  # fmt: skip
+_TOKENIZER = "tokenizer.json"
+
+
+def import_vllm() -> ModuleType:
+    """The library, told to keep to this process. Raises InvalidInput (`missing_extra`)."""
+    for name, value in _STILL.items():
+        os.environ.setdefault(name, value)
+    return import_extra("vllm", extra="vllm", feature="the vllm engine")
+
+
+@ENGINES.register("vllm")
+class VllmEngine:
+    """Pages of keys and values, continuous batching and shared beginnings are vLLM's; precisions are what graphics processors multiply."""
+
+    name = "vllm"
+    capabilities = Capabilities(precisions=("bf16", "fp16"), writer_precisions=("bf16", "fp16"), is_measured_unasked=False, writes=True)
+
+    def is_batch_invariant(self, precision: str) -> bool:
+        """Rows do not share scales; sums are rounded in another order in other company, as on every graphics processor."""
+        return True
+
+    def files(self, precision: str) -> tuple[str, ...]:
+        """None beside the trained model's."""
+        return ()
+
+    def prepare(self) -> None:
+        """Nothing: the library takes gigabytes and a processor, which a worker that only stands by must not hold."""
+
+    def load(self, folder: Path, precision: str, *, threads: int) -> VllmWriter:
+        """See `Engine.load`. Raises EngineFailed (`engine_load_failed`) as well without a processor that vLLM was built for."""
+        from hanlin.engines.vllm_writer import VllmWriter
+
+        variant = f"vllm-{precision}"
+        architecture = _architecture(folder, variant)
+        library = import_vllm()
+        _check_processor(variant)
+        config = read_config(folder)
+        stops = _ids(config.get("eos_token_id"))
+        with tempfile.TemporaryDirectory(prefix="vllm-") as words:
+            tokenizer = _tokenizer_folder(folder, Path(words), stops)
+            engine = _start(library, folder, precision, architecture=architecture, tokenizer=tokenizer)
+        settings = engine.vllm_config
+        positions = cast("int", settings.model_config.max_model_len)
+        cache = settings.cache_config
+        room = cache.num_gpu_blocks * cache.block_size if cache.num_gpu_blocks else None
+        num_tokens = cast("int", settings.model_config.get_vocab_size())
+        constraints = Constraints(folder / _TOKENIZER, num_tokens=num_tokens, stop_ids=stops)
+        return VllmWriter(
+            engine, library, variant, stops=stops, positions=positions, num_tokens=num_tokens, room_tokens=room, constraints=constraints
+        )  # fmt: skip
+
+
+def _architecture(folder: Path, variant: str) -> str:
+    """The class of transformers, which vLLM chooses its own by. Raises EngineFailed (`engine_load_failed`)."""
+    if Head.load(folder).output != "sequences":
+        raise load_failed(variant, "it loads networks that continue texts alone")
+    if is_adapter(folder):
+        raise load_failed(variant, "adapters are not loaded by it: merge the adapter first")
+    if not any((folder / name).is_file() for name in TRAINED_FILES[:1]) or not (folder / _TOKENIZER).is_file():
+        raise load_failed(variant, f"the artifact has no {TRAINED_FILES[0]} or no {_TOKENIZER} for it")
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    kind = str(read_config(folder).get("model_type"))
+    found = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(kind)
+    if found is None:
+        raise load_failed(variant, f"it does not know networks of the kind {kind}")
+    return str(found)
+
+
+def _check_processor(variant: str) -> None:
+    """Whether there is one that the installed build of vLLM is for."""
+    try:
+        from vllm.platforms import current_platform
+
+        is_there = not current_platform.is_unspecified()
+    except Exception as error:  # its probing of drivers raises what it likes
+        raise load_failed(variant, "vLLM cannot tell which processors there are", details=str(error)) from error
+    if not is_there:
+        raise load_failed(variant, "there is no graphics processor, or none that the installed vLLM is built for")
+
+
+def _tokenizer_folder(folder: Path, out: Path, stops: list[int]) -> Path:
+    """The tokenizer as transformers takes it without thinking of its own: vLLM needs it for answers of a given form."""
+    tokenizer = load_tokenizer(folder / _TOKENIZER)
+    end = next((token for stop in stops if (token := tokenizer.id_to_token(stop)) is not None), None)
+    shutil.copyfile(folder / _TOKENIZER, out / _TOKENIZER)
+    told = {"tokenizer_class": "PreTrainedTokenizerFast"} | ({"eos_token": end} if end else {})
+    (out / "tokenizer_config.json").write_text(json.dumps(told), encoding="utf-8")
+    return out
+
+
+def _start(library: ModuleType, folder: Path, precision: str, *, architecture: str, tokenizer: Path) -> Any:
+    """vLLM's engine. Raises EngineFailed (`engine_load_failed`) with the first line of what it said."""
+    overrides: Mapping[str, object] = {"architectures": [architecture]}
+    try:
+        options = library.EngineArgs(
+            model=str(folder), tokenizer=str(tokenizer), dtype=DTYPES[precision], max_num_seqs=MAX_ROWS, seed=0, disable_log_stats=True,
+            load_format="safetensors", trust_remote_code=False, generation_config="vllm", hf_overrides=overrides, max_logprobs=20,
+            structured_outputs_config={"backend": "guidance"},
+        )  # fmt: skip
+        return library.LLMEngine.from_engine_args(options)
+    except Exception as error:  # vLLM's own, torch's, the driver's
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise load_failed(f"vllm-{precision}", lines[0], details=str(error)) from error
+
+
+def _ids(value: object) -> list[int]:
+    found = value if isinstance(value, list) else [value]
+    return [each for each in found if isinstance(each, int)]
