@@ -36,7 +36,7 @@ def better(one: dict[str, float], other: dict[str, float]) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--variants", default=",".join(variant_names()))
+    parser.add_argument("--variants", default=",".join(name for name in variant_names() if not name.startswith("vllm-")))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=3.0)
     options = parser.parse_args()

@@ -84,6 +84,9 @@ class Settings(BaseModel):
     worker_memory_bytes: int = Field(
         0, ge=0, description="most memory of its own that one worker may hold; 0: 4 GiB and 8 times its weights"
     )
+    vllm_python: Path | None = Field(
+        None, description="Python of the environment where `hanlin[vllm]` is installed; workers of vllm run on it, and are not confined"
+    )
     certificate_rows: int = Field(200, ge=1, le=10_000, description="rows that a certificate replays, where its job does not say how many")
     compression_rows: int = Field(10_000, ge=1, le=10_000, description="rows at most that a compression judges on, where its job says none")
     job_lease_s: float = Field(15.0, gt=1, description="a job whose runner is silent for this long is taken over")
@@ -121,6 +124,18 @@ class Settings(BaseModel):
                     f"{shorten(origin)} is not an origin: write https://HOST or https://HOST:PORT, in lower case, nothing behind it"
                 )
         return value
+
+    @field_validator("vllm_python")
+    @classmethod
+    def _is_python(cls, value: Path | None) -> Path | None:
+        if value is not None and not (value.is_absolute() and value.is_file() and os.access(value, os.X_OK)):
+            raise ValueError("it is no whole path of a program that may be run")
+        return value
+
+    @property
+    def pythons(self) -> Mapping[str, Path]:
+        """Where engines live in an environment of their own: its Python, by engine."""
+        return {} if self.vllm_python is None else {"vllm": self.vllm_python}
 
     @property
     def harmful_labels(self) -> frozenset[str]:

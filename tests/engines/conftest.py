@@ -19,7 +19,7 @@ VOCABULARY = 60
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Recurrent networks are not compiled, and 4 bits are for networks that write."""
+    """Recurrent networks are not compiled; 4 bits, and vLLM, are for networks that write."""
     items[:] = [item for item in items if not _is_refused(*_asked(item))]
     for item in items:
         kind, variant = _asked(item)
@@ -35,7 +35,8 @@ def _asked(item: pytest.Item) -> tuple[str, str]:
 
 
 def _is_refused(kind: str, variant: str) -> bool:
-    return (kind in RECURRENT and variant.startswith("inductor-")) or (kind != "" and variant == "openvino-int4")
+    is_for_writers = variant == "openvino-int4" or variant.startswith("vllm-")
+    return (kind in RECURRENT and variant.startswith("inductor-")) or (kind != "" and is_for_writers)
 
 
 def make_artifact(folder: Path, kind: str) -> Path:

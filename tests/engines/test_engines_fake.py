@@ -16,7 +16,7 @@ def test_all_variants_of_the_issue_are_declared_with_the_reference_first() -> No
     assert variant_names()[0] == "torch-fp32"
     assert set(variant_names()) == {
         "torch-fp32", "torch-bf16", "torch-int8", "onnxruntime-fp32", "onnxruntime-int8", "openvino-fp32", "openvino-bf16", "openvino-int8",
-        "openvino-int4", "inductor-fp32", "inductor-bf16",
+        "openvino-int4", "inductor-fp32", "inductor-bf16", "vllm-bf16", "vllm-fp16", "vllm-fp32",
     }  # fmt: skip
 
 
@@ -24,7 +24,9 @@ def test_all_variants_of_the_issue_are_declared_with_the_reference_first() -> No
 def test_what_nobody_named_is_measured_where_the_processor_has_its_arithmetic(monkeypatch: pytest.MonkeyPatch, has: bool) -> None:
     monkeypatch.setattr(base, "has_bf16", lambda: has)
     bf16 = {"torch-bf16", "openvino-bf16"}
-    left = {"torch-int8", "openvino-int4", "inductor-fp32", "inductor-bf16"} | (set() if has else bf16)
+    left = {"torch-int8", "openvino-int4", "inductor-fp32", "inductor-bf16", "vllm-bf16", "vllm-fp16", "vllm-fp32"} | (
+        set() if has else bf16
+    )
     assert set(variant_names()) - set(measured_unasked()) == left
     writing = {"torch-fp32", "torch-int8", "openvino-fp32", "openvino-int8", "openvino-int4"}
     assert set(measured_unasked(writes=True)) == writing | (bf16 if has else set())

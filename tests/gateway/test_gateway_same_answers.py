@@ -19,11 +19,11 @@ LABELS = ("a", "b", "c")
 GENERATOR = np.random.default_rng(5)
 TEXTS = [" ".join(f"w{n}" for n in GENERATOR.integers(7, 60, length)) for length in (1, 2, 3, 5, 8, 13, 21, 34, 55, 60) * 4]
 # Of scores in 0..1; a variant that runs rows alone has no neighbours to differ by, but for the last bits.
-# Four bits are for networks that write; what this processor cannot compute is refused: see the engines' contract.
+# Four bits and vLLM are for networks that write; what this processor cannot compute is refused: see the engines' contract.
 HAS_BF16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 # Compiled for half a minute: in bf16 here, in fp32 by the engines' tests of heads.
 ELSEWHERE = {"openvino-int4", "inductor-fp32", *(() if HAS_BF16 else ("openvino-bf16",))}
-VARIANTS = [name for name in variant_names() if name not in ELSEWHERE]
+VARIANTS = [name for name in variant_names() if name not in ELSEWHERE and not name.startswith("vllm-")]
 # One of each engine, and of those the ones that differ most by their neighbours; ONNX Runtime's int8 runs rows alone.
 USUAL = {"torch-bf16", "inductor-bf16", "onnxruntime-fp32", "onnxruntime-int8", "openvino-fp32", "openvino-bf16", "openvino-int8"}
 TOLERANCE = {"fp32": 1e-4, "bf16": 0.02, "int8": 0.02}

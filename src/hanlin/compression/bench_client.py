@@ -33,6 +33,7 @@ class BenchClient:
         folder: artifact folder with the variant's files.
         is_alone: rows are never batched.
         writing: how a network that writes is asked to, when its answers are compared.
+        python: that runs the process; None: ours.
         timeout_s: longest wait for one answer; a variant slower than this fails.
     """
 
@@ -46,6 +47,7 @@ class BenchClient:
         is_alone: bool = False,
         timeout_s: float = 300.0,
         writing: GenerationSettings | None = None,
+        python: Path | None = None,
     ) -> None:
         self.variant = variant
         self.max_rows = max_batch_rows(variant, is_alone=is_alone)
@@ -55,8 +57,8 @@ class BenchClient:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "hanlin.compression.bench_child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log,
-            env=environment,
+            [python or sys.executable, "-m", "hanlin.compression.bench_child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self._log, env=environment,
         )  # fmt: skip
         self._pending = b""
         told = None if writing is None else writing.to_json()

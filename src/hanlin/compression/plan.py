@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,7 @@ class Plan:
     max_tokens: int
     more: EncodedSplit
     writing: GenerationSettings | None = None
+    pythons: Mapping[str, Path] = field(default_factory=dict)
 
 
 def runnable(folder: Path, variants: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -42,7 +42,7 @@ def search(
     folder: Path, *, spec: ModelSpec, validation: EncodedSplit, test: EncodedSplit, calibration: Sequence[Sequence[int]],
     budget_points: float, target: Target, variants: Sequence[str], threads: int, progress: Progress, out: Path | None = None,
     rounds: int = 3, max_batch_tokens: int = BATCH_TOKENS, more: EncodedSplit | None = None,
-    writing: GenerationSettings | None = None,
+    writing: GenerationSettings | None = None, pythons: Mapping[str, Path] | None = None,
 ) -> CompressionReport:  # fmt: skip
     """Find the variant of `folder` that serves best within the budget, on this machine.
 
@@ -57,6 +57,7 @@ def search(
             calibration must not have seen them.
         writing: how a network that writes is asked to, when its answers are compared; each row of a split with questions under the
             grammar that the task gives it.
+        pythons: of engines that live in an environment of their own.
 
     Raises:
         InvalidInput: `unknown_variant`, `invalid_search`, `judging_rows_missing`, `calibration_empty`.
@@ -66,7 +67,7 @@ def search(
     names = tuple(dict.fromkeys([reference_of(folder), *runnable(folder, variants)]))
     plan = Plan(
         folder, out or folder, spec, validation, test, calibration, names, budget_points, threads, rounds, max_batch_tokens,
-        more or EncodedSplit([]), writing,
+        more or EncodedSplit([]), writing, pythons or {},
     )  # fmt: skip
     check_plan(plan, target)
     running = _Search(plan, progress)
@@ -145,7 +146,7 @@ class _Search:
         for name in self._alive():
             self.clients[name] = BenchClient(
                 self._home(name), name, threads=self.plan.threads, pad_id=self.spec.pad_id, is_alone=self.spec.is_alone,
-                writing=self.plan.writing,
+                writing=self.plan.writing, python=self.plan.pythons.get(split_variant(name)[0]),
             )  # fmt: skip
         for name in self._alive():
             self._try(name, lambda client: self._note(client.variant, load_s=client.wait_loaded(whole)))  # also sends the rows

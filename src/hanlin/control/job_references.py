@@ -9,7 +9,7 @@ from hanlin.control.blobs import find_blob, require_upload
 from hanlin.control.deployment_rows import find_endpoint
 from hanlin.control.platform import Platform
 from hanlin.datasets.options import ReadOptions
-from hanlin.engines import REFERENCE, reference_in, split_variant, variant_names
+from hanlin.engines import REFERENCE, check_apart, reference_in, split_variant, variant_names
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.models.allowed import CAUSAL_TYPES, MODEL_TYPES, SEQ2SEQ_TYPES
 from hanlin.models.writers import own_types
@@ -78,6 +78,7 @@ def _check_variants(platform: Platform, version: ModelVersion, job: job_kinds.Ev
         for name in job.variants or ():
             if name not in variant_names():
                 raise InvalidInput("unknown_variant", variant=shorten(name), choices=", ".join(variant_names()))
+            check_apart(name, platform.settings.pythons)
             if reference_in(version.lineage) != REFERENCE and name.startswith("torch-"):
                 raise InvalidInput("no_torch_weights", variant=name, reference=reference_in(version.lineage))
     elif isinstance(job, job_kinds.Certify) and job.variant is not None:

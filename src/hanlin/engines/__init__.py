@@ -17,6 +17,7 @@ from hanlin.engines.base import (
     Engine,
     Session,
     WritingSession,
+    check_apart,
     load_variant,
     max_batch_rows,
     max_batch_tokens,
@@ -31,6 +32,7 @@ from hanlin.engines.base import (
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # onnxruntime reports use to its maker unless this is set before it is imported
 
 __all__ = [
-    "ENGINES", "REFERENCE", "TRAINED_FILES", "Capabilities", "Engine", "Session", "WritingSession", "load_variant", "max_batch_rows",
-    "max_batch_tokens", "measured_unasked", "reference_in", "reference_of", "split_variant", "variant_files", "variant_names",
+    "ENGINES", "REFERENCE", "TRAINED_FILES", "Capabilities", "Engine", "Session", "WritingSession", "check_apart", "load_variant",
+    "max_batch_rows", "max_batch_tokens", "measured_unasked", "reference_in", "reference_of", "split_variant", "variant_files",
+    "variant_names",
 ]  # fmt: skip

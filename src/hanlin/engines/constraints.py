@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hanlin.engines.base import import_extra
 from hanlin.engines.call_forms import call_grammar
@@ -29,7 +29,9 @@ from hanlin.networks.generation.form import Form
 from hanlin.types import JsonObject
 
 # Where items must differ, each is written in one way, so that those that would be repeated are soon known.
-_ONE_WAY = {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "lenient": False, "coerce_one_of": False}
+_ONE_WAY: JsonObject = {
+    "whitespace_flexible": False, "item_separator": ", ", "key_separator": ": ", "lenient": False, "coerce_one_of": False,
+}  # fmt: skip
 _MAX_KEPT = 64  # compiled texts
 _UNKNOWN = "Unable to determine if regex is empty"  # 10,000 steps, which no limit raises, were too few for a pattern and a length together
 _LIMITS = {
@@ -41,7 +43,19 @@ _LIMITS = {
     "verbose_errors": False,  # which would repeat the grammar
 }
 # Between two parts of a document: nothing, a space, or a new line with its indentation; else a model may write spaces for ever.
-WHITESPACE: JsonObject = {"whitespace_pattern": r"(\n {0,20}| )", "whitespace_flexible": True, "lenient": False, "coerce_one_of": False}
+_JSON: JsonObject = {"whitespace_pattern": r"(\n {0,20}| )", "whitespace_flexible": True, "lenient": False, "coerce_one_of": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """A constraint in llguidance's words, for an engine that has it followed by a llguidance of its own.
+
+    Attributes:
+        text: of a schema, with how JSON is written beside it (`x-guidance`).
+    """
+
+    kind: Literal["json_schema", "regex", "lark"]
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +63,7 @@ class _Made:
     """What forms of one text begin with. Attributes: spots: where the items of lists must differ; None: nowhere."""
 
     matcher: Any
+    wording: Wording
     spots: Spots | None
 
 
@@ -82,12 +97,29 @@ class Constraints:
         found.set_result(self._of(made))
         return found
 
+    def wording(self, constraint: Constraint) -> Future[Wording]:
+        """The constraint as llguidance takes it, once it has shown that there is a form, soon.
+
+        Raises:
+            InvalidInput: by the future, as `form`; also where items of lists must differ, which llguidance alone does not keep to.
+        """
+        return self._threads.submit(partial(self._wording, constraint))
+
     def close(self) -> None:
         """End the threads; forms that were made stay good."""
         self._threads.close()
         self._ahead.shutdown(wait=False)
 
     def _form(self, constraint: Constraint) -> Form:
+        return self._of(self._make(constraint))
+
+    def _wording(self, constraint: Constraint) -> Wording:
+        made = self._make(constraint)
+        if made.spots is not None:
+            raise refused("lists whose items must differ (uniqueItems) are kept to by the other engines alone")
+        return made.wording
+
+    def _make(self, constraint: Constraint) -> _Made:
         library = import_extra("llguidance", extra="server", feature="answers of a given form")
         if self._tokenizer is None:
             self._tokenizer = self._load(library)
@@ -96,7 +128,7 @@ class Constraints:
         self._kept[constraint] = made
         if len(self._kept) > _MAX_KEPT:
             self._kept.popitem(last=False)
-        return self._of(made)
+        return made
 
     def _of(self, made: _Made) -> Form:
         if made.spots is None:
@@ -117,8 +149,8 @@ class Constraints:
 def _compile(library: Any, tokenizer: Any, constraint: Constraint, *, is_bounded: bool = False) -> _Made:
     try:
         own = {"initial_lexer_fuel": MAX_LARK_FUEL} if constraint.kind == "lark" else {}
-        (grammar, spots), limits = _grammar(library, constraint, is_bounded), library.LLParserLimits(**_LIMITS | own)
-        matcher = library.LLMatcher(tokenizer, grammar, log_level=0, limits=limits)
+        (wording, spots), limits = _worded(constraint, is_bounded), library.LLParserLimits(**_LIMITS | own)
+        matcher = library.LLMatcher(tokenizer, _grammar(library, wording), log_level=0, limits=limits)
     except ValueError as error:
         raise refused("it cannot be read", details=str(error)) from error
     except (RecursionError, OverflowError) as error:
@@ -131,27 +163,29 @@ def _compile(library: Any, tokenizer: Any, constraint: Constraint, *, is_bounded
         raise refused(matcher.get_error())
     if warnings := matcher.get_grammar_warnings():
         raise refused(warnings[0])
-    return _Made(matcher, spots)
+    return _Made(matcher, wording, spots)
 
 
-def _grammar(library: Any, constraint: Constraint, is_bounded: bool) -> tuple[str, Spots | None]:
-    make = library.LLMatcher
+def _worded(constraint: Constraint, is_bounded: bool) -> tuple[Wording, Spots | None]:
     try:
         if constraint.kind == "tool_calls":
-            return str(make.grammar_from_lark(_whole(call_grammar(constraint.text, WHITESPACE)))), None
+            return Wording("lark", _whole(call_grammar(constraint.text, _JSON))), None
         text = plainer(constraint.text, is_bounded=is_bounded) if constraint.kind == "json_schema" else constraint.text
         check_constraint(constraint.kind, text)
     except ValueError as error:
         raise refused(str(error)) from error
-    if constraint.kind == "regex":
-        return str(make.grammar_from_regex(_whole(text))), None
-    if constraint.kind == "lark":
-        return str(make.grammar_from_lark(_whole(text))), None
-    if constraint.kind == "json_object":
-        text = '{"type": "object"}'
-    spots = Spots(json.loads(text)) if '"uniqueItems"' in text else None
-    text = json.dumps(without_unique(spots.root), ensure_ascii=False) if spots else text
-    return str(make.grammar_from_json_schema(_whole(text), overrides=WHITESPACE if spots is None else _ONE_WAY)), spots
+    if constraint.kind in ("regex", "lark"):
+        return Wording(constraint.kind, _whole(text)), None
+    schema: JsonObject = {"type": "object"} if constraint.kind == "json_object" else json.loads(text)
+    spots = Spots(schema) if '"uniqueItems"' in text else None
+    schema, spelling = (schema, _JSON) if spots is None else (without_unique(spots.root), _ONE_WAY)
+    return Wording("json_schema", _whole(json.dumps({"x-guidance": spelling, **schema}, ensure_ascii=False))), spots
+
+
+def _grammar(library: Any, wording: Wording) -> str:
+    make = library.LLMatcher
+    made = {"json_schema": make.grammar_from_json_schema, "regex": make.grammar_from_regex, "lark": make.grammar_from_lark}
+    return str(made[wording.kind](wording.text))
 
 
 def _whole(text: str) -> str:

@@ -6,27 +6,25 @@ worker is one process already, and has no network. Variants have no files of the
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from hanlin.engines.base import ENGINES, TRAINED_FILES, Capabilities, import_extra, load_failed
+from hanlin.engines.base import ENGINES, TRAINED_FILES, Capabilities, lives_apart, load_failed
 from hanlin.engines.constraints import Constraints
+from hanlin.engines.vllm_writer import MAX_ROWS, VllmWriter
+from hanlin.generation import MAX_LIKELIEST
 from hanlin.networks.adapter import is_adapter
 from hanlin.networks.config import read_config
 from hanlin.networks.head import Head
 from hanlin.tasks.tokenizer import load_tokenizer
 
-if TYPE_CHECKING:
-    from hanlin.engines.vllm_writer import VllmWriter
-
-DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
-MAX_ROWS = 256
+DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
 _STILL = {
     "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_NO_USAGE_STATS": "1", "VLLM_DO_NOT_TRACK": "1", "VLLM_PLUGINS": "",
     "VLLM_LOGGING_LEVEL": "WARNING", "HF_HUB_OFFLINE": "1",
@@ -35,18 +33,23 @@ _TOKENIZER = "tokenizer.json"
 
 
 def import_vllm() -> ModuleType:
-    """The library, told to keep to this process. Raises InvalidInput (`missing_extra`)."""
+    """The library, told to keep to this process. Raises InvalidInput (`engine_apart`)."""
     for name, value in _STILL.items():
         os.environ.setdefault(name, value)
-    return import_extra("vllm", extra="vllm", feature="the vllm engine")
+    try:
+        return importlib.import_module("vllm")
+    except ModuleNotFoundError as error:
+        raise lives_apart("vllm", "vllm") from error
 
 
 @ENGINES.register("vllm")
 class VllmEngine:
-    """Pages of keys and values, continuous batching and shared beginnings are vLLM's; precisions are what graphics processors multiply."""
+    """Pages of keys and values, continuous batching and shared beginnings are vLLM's."""
 
     name = "vllm"
-    capabilities = Capabilities(precisions=("bf16", "fp16"), writer_precisions=("bf16", "fp16"), is_measured_unasked=False, writes=True)
+    capabilities = Capabilities(
+        precisions=tuple(DTYPES), writer_precisions=tuple(DTYPES), is_measured_unasked=False, writes=True, apart="vllm"
+    )
 
     def is_batch_invariant(self, precision: str) -> bool:
         """Rows do not share scales; sums are rounded in another order in other company, as on every graphics processor."""
@@ -61,17 +64,18 @@ class VllmEngine:
 
     def load(self, folder: Path, precision: str, *, threads: int) -> VllmWriter:
         """See `Engine.load`. Raises EngineFailed (`engine_load_failed`) as well without a processor that vLLM was built for."""
-        from hanlin.engines.vllm_writer import VllmWriter
-
         variant = f"vllm-{precision}"
         architecture = _architecture(folder, variant)
         library = import_vllm()
-        _check_processor(variant)
+        is_cpu = _check_processor(variant)
         config = read_config(folder)
         stops = _ids(config.get("eos_token_id"))
-        with tempfile.TemporaryDirectory(prefix="vllm-") as words:
-            tokenizer = _tokenizer_folder(folder, Path(words), stops)
-            engine = _start(library, folder, precision, architecture=architecture, tokenizer=tokenizer)
+        try:
+            with tempfile.TemporaryDirectory(prefix="vllm-") as words:
+                tokenizer = _tokenizer_folder(folder, Path(words), stops)
+                engine = _start(library, folder, precision, architecture=architecture, tokenizer=tokenizer, is_eager=is_cpu)
+        except OSError as error:
+            raise load_failed(variant, "it may write nowhere, as in a worker that is confined", details=str(error)) from error
         settings = engine.vllm_config
         positions = cast("int", settings.model_config.max_model_len)
         cache = settings.cache_config
@@ -79,7 +83,7 @@ class VllmEngine:
         num_tokens = cast("int", settings.model_config.get_vocab_size())
         constraints = Constraints(folder / _TOKENIZER, num_tokens=num_tokens, stop_ids=stops)
         return VllmWriter(
-            engine, library, variant, stops=stops, positions=positions, num_tokens=num_tokens, room_tokens=room, constraints=constraints
+            engine, variant, stops=stops, positions=positions, num_tokens=num_tokens, room_tokens=room, constraints=constraints
         )  # fmt: skip
 
 
@@ -100,16 +104,17 @@ def _architecture(folder: Path, variant: str) -> str:
     return str(found)
 
 
-def _check_processor(variant: str) -> None:
-    """Whether there is one that the installed build of vLLM is for."""
+def _check_processor(variant: str) -> bool:
+    """Whether it is a CPU. Raises EngineFailed (`engine_load_failed`) where there is none that the installed build of vLLM is for."""
     try:
         from vllm.platforms import current_platform
 
-        is_there = not current_platform.is_unspecified()
+        is_there, is_cpu = not current_platform.is_unspecified(), bool(current_platform.is_cpu())
     except Exception as error:  # its probing of drivers raises what it likes
         raise load_failed(variant, "vLLM cannot tell which processors there are", details=str(error)) from error
     if not is_there:
         raise load_failed(variant, "there is no graphics processor, or none that the installed vLLM is built for")
+    return is_cpu
 
 
 def _tokenizer_folder(folder: Path, out: Path, stops: list[int]) -> Path:
@@ -118,18 +123,22 @@ def _tokenizer_folder(folder: Path, out: Path, stops: list[int]) -> Path:
     end = next((token for stop in stops if (token := tokenizer.id_to_token(stop)) is not None), None)
     shutil.copyfile(folder / _TOKENIZER, out / _TOKENIZER)
     told = {"tokenizer_class": "PreTrainedTokenizerFast"} | ({"eos_token": end} if end else {})
+    shutil.copyfile(folder / "config.json", out / "config.json")
     (out / "tokenizer_config.json").write_text(json.dumps(told), encoding="utf-8")
     return out
 
 
-def _start(library: ModuleType, folder: Path, precision: str, *, architecture: str, tokenizer: Path) -> Any:
-    """vLLM's engine. Raises EngineFailed (`engine_load_failed`) with the first line of what it said."""
-    overrides: Mapping[str, object] = {"architectures": [architecture]}
+def _start(library: ModuleType, folder: Path, precision: str, *, architecture: str, tokenizer: Path, is_eager: bool) -> Any:
+    """vLLM's engine. Raises EngineFailed (`engine_load_failed`) with the first line of what it said.
+
+    Args:
+        is_eager: nothing is compiled: on a CPU that takes minutes and gains little.
+    """
     try:
         options = library.EngineArgs(
             model=str(folder), tokenizer=str(tokenizer), dtype=DTYPES[precision], max_num_seqs=MAX_ROWS, seed=0, disable_log_stats=True,
-            load_format="safetensors", trust_remote_code=False, generation_config="vllm", hf_overrides=overrides, max_logprobs=20,
-            structured_outputs_config={"backend": "guidance"},
+            load_format="safetensors", trust_remote_code=False, generation_config="vllm", hf_overrides={"architectures": [architecture]},
+            max_logprobs=MAX_LIKELIEST, structured_outputs_config={"backend": "guidance"}, enforce_eager=is_eager,
         )  # fmt: skip
         return library.LLMEngine.from_engine_args(options)
     except Exception as error:  # vLLM's own, torch's, the driver's

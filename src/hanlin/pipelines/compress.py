@@ -121,7 +121,7 @@ class _Compressing:
             folder, spec=spec, validation=rows.validation, test=rows.test, calibration=rows.calibration,
             budget_points=self.asked.budget, target=self.asked.target, variants=self.names, threads=self.context.threads,
             progress=self.context.progress, out=self.made, max_batch_tokens=self.context.platform.settings.max_batch_tokens, more=rows.more,
-            writing=rows.writing,
+            writing=rows.writing, pythons=self.context.platform.settings.pythons,
         )  # fmt: skip
         return found.to_json()
 

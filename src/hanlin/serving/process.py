@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -20,7 +20,7 @@ import msgspec
 from hanlin.errors import EngineFailed, HanlinError
 from hanlin.observe.memory import read_process_bytes
 from hanlin.serving import orders
-from hanlin.serving.confinement import Policy, limit_data
+from hanlin.serving.confinement import PROTECTIONS, Policy, limit_data
 from hanlin.serving.memory import MemoryGuard, most_bytes, weights_bytes
 from hanlin.serving.place import Place
 from hanlin.serving.surroundings import cell_of, environment_of
@@ -29,6 +29,7 @@ from hanlin.storage.failures import disk_errors
 
 _SILENT_HALVES = 3  # of `hang_s`
 _STOP_GRACE_S = 2.0  # beyond the worker's own drain time, then SIGKILL
+_APART_S = 900.0  # least time to load on a processor of its own: kernels are compiled for it the first time
 _LINE_BYTES = 2**20  # longest line of news: the worked example of a task is in it
 
 
@@ -50,7 +51,24 @@ class WorkerOptions:
     environ: Mapping[str, str] | None = None
     confinement: Policy = "available"
     memory_bytes: int = 0  # most that one worker may hold of its own; 0: `most_bytes` of its models
+    pythons: Mapping[str, Path] = field(default_factory=dict)  # of engines that live in an environment of their own
+    python: Path = Path(sys.executable)
     memory: MemoryGuard = field(default_factory=MemoryGuard)  # of all workers with these options
+
+    def of_variant(self, variant: str) -> WorkerOptions:
+        """The same, for a worker that holds nothing but `variant`, whose engine may live in an environment of its own.
+
+        There it is not confined: such engines compile as they load, look for processors and write down what they found; and may take long.
+
+        Raises:
+            EngineFailed: `confinement_incomplete` where a worker must be confined.
+        """
+        python = self.pythons.get(variant.rpartition("-")[0])
+        if python is None:
+            return self
+        if self.confinement == "required":
+            raise EngineFailed("confinement_incomplete", missing=", ".join(PROTECTIONS))
+        return replace(self, python=python, confinement="off", start_timeout_s=max(self.start_timeout_s, _APART_S))
 
 
 def remove_stale_places(run_dir: Path) -> None:
@@ -101,7 +119,7 @@ class WorkerProcess:
         cell = msgspec.json.encode(
             cell_of(folder, run_dir=options.run_dir, policy=options.confinement, memory_bytes=options.memory_bytes)
         ).decode()
-        argv = [sys.executable, "-m", "hanlin.serving.cell", cell, f"--parent={os.getpid()}", f"--hang-s={options.hang_s}"]
+        argv = [str(options.python), "-m", "hanlin.serving.cell", cell, f"--parent={os.getpid()}", f"--hang-s={options.hang_s}"]
         argv += [f"--drain-timeout-s={options.drain_timeout_s}", f"--max-steps={options.threads}"]
         argv += [f"--title={title}", *(f"--preload={name}" for name in preload)]
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

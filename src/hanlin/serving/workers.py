@@ -144,9 +144,11 @@ class Workers:
         Raises:
             HanlinError: as `WorkerProcess.load`.
         """
-        self._engines.add(wanted.variant.rpartition("-")[0])
+        is_apart = (engine := wanted.variant.rpartition("-")[0]) in self.options.pythons
+        if not is_apart:
+            self._engines.add(engine)
         try:
-            if wanted.isolation == "shared" and wanted.deployment_id not in self._deadly:
+            if wanted.isolation == "shared" and wanted.deployment_id not in self._deadly and not is_apart:
                 return await self._start_shared(wanted, place)
             return await self._start_own(wanted, place)
         finally:
@@ -218,6 +220,8 @@ class Workers:
         await shared.process.stop()
 
     async def _take_process(self, wanted: Wanted) -> WorkerProcess:
+        if (options := self.options.of_variant(wanted.variant)) is not self.options:
+            return await WorkerProcess.start(options, title=wanted.title)
         spare, self._spare = self._spare, None
         if spare is not None:
             with contextlib.suppress(OSError):

@@ -1,0 +1,117 @@
+"""Decoders on vLLM, as it was heard (`vllm_recording.py`): the scenes that the real library plays in its own environment, without it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.engines.vllm_recording import FILE, Player, installed, standing_in
+from tests.engines.vllm_scenes import POSITIONS, SCENES, asked, make_folder, rows_of
+
+from hanlin.engines import check_apart, load_variant
+from hanlin.engines.base import StreamingSession, WritingSession, writing
+from hanlin.engines.vllm_writer import VllmWriter
+from hanlin.errors import EngineFailed, InvalidInput
+
+RECORDING: dict[str, Any] = json.loads(FILE.read_text())
+VARIANT = "vllm-fp32"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_folder(tmp_path_factory.mktemp("vllm"))
+
+
+@pytest.fixture(scope="module")
+def reference(folder: Path) -> WritingSession:
+    return writing(load_variant(folder, "torch-fp32", threads=1), "torch-fp32")
+
+
+@pytest.fixture
+def player(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Player:
+    modules = standing_in(RECORDING, folder)
+    installed(modules, monkeypatch)
+    found: Player = modules["vllm"].player
+    return found
+
+
+@pytest.fixture
+def session(folder: Path, player: Player) -> Iterator[VllmWriter]:
+    found = load_variant(folder, VARIANT, threads=1)
+    assert isinstance(found, VllmWriter)
+    yield found
+    found.close()
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_what_was_heard_is_understood(name: str, session: VllmWriter, player: Player, reference: WritingSession, folder: Path) -> None:
+    player.events = list(RECORDING["scenes"][name])
+    SCENES[name](session, reference, folder)
+    assert player.events == [], "calls that were recorded and not made"
+
+
+def test_its_room_is_what_vllm_has_blocks_for(session: VllmWriter) -> None:
+    assert isinstance(session, StreamingSession)
+    assert session.room_tokens == RECORDING["config"]["num_gpu_blocks"] * RECORDING["config"]["block_size"] > POSITIONS
+
+
+def test_a_step_that_fails_loses_all_rows_and_not_the_session(session: VllmWriter, player: Player) -> None:
+    row, settings = rows_of(5)[0], asked(3, stop_ids=())
+    told = {**_first_request("coming_and_going"), "max_tokens": 3, "stop_token_ids": []}
+    add = ["add_request", "1", {"prompt_token_ids": row}, told]
+    player.events = [[add, None], [["step"], {"raises": "RuntimeError: lost"}], [["abort_request", ["1"]], None]]
+    session.admit(1, row, settings)
+    with pytest.raises(EngineFailed) as caught:
+        session.turn()
+    assert caught.value.code == "engine_step_failed"
+    assert session.turn() == []
+    player.events = [[add, None], [["abort_request", ["1"]], None]]
+    session.admit(1, row, settings)
+    session.drop(1)
+    assert player.events == []
+
+
+def test_a_trained_decoder_was_written_as_torch_writes_it(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = RECORDING["decoder"]
+    (tmp_path / "config.json").write_text(json.dumps(heard["model"]))
+    (tmp_path / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
+    (tmp_path / "model.safetensors").touch()
+    modules = standing_in(heard, tmp_path)
+    installed(modules, monkeypatch)
+    session = load_variant(tmp_path, VARIANT, threads=1)
+    assert isinstance(session, VllmWriter)
+    modules["vllm"].player.events = list(heard["events"])
+    found = session.generate(heard["rows"], [asked(len(ids), tells=True, likeliest=2) for ids in heard["torch"]])
+    assert [list(one.ids) for one in found] == heard["torch"]
+    assert all(len(one.seen) == len(one.ids) for one in found)
+
+
+def test_what_it_does_not_load_is_said(folder: Path, player: Player, tmp_path: Path) -> None:
+    for name in ("config.json", "tokenizer.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    with pytest.raises(EngineFailed, match=r"no model\.safetensors"):
+        load_variant(tmp_path, VARIANT, threads=1)
+    (tmp_path / "model.safetensors").touch()
+    values = json.loads((folder / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(values | {"model_type": "hanlin-decoder"}))
+    with pytest.raises(EngineFailed, match="networks of the kind hanlin-decoder"):
+        load_variant(tmp_path, VARIANT, threads=1)
+
+
+def test_without_it_the_next_step_is_told(folder: Path) -> None:
+    for ask in (lambda: load_variant(folder, VARIANT, threads=1), lambda: check_apart(VARIANT, {})):
+        with pytest.raises(InvalidInput) as caught:
+            ask()
+        assert caught.value.code == "engine_apart"
+        assert 'pip install "hanlin[vllm]"' in str(caught.value)
+        assert "HANLIN_VLLM_PYTHON" in str(caught.value)
+    check_apart(VARIANT, {"vllm": Path("/there/bin/python")})
+    check_apart("torch-fp32", {})
+
+
+def _first_request(scene: str) -> dict[str, Any]:
+    found: dict[str, Any] = RECORDING["scenes"][scene][0][0][3]
+    return found
