@@ -35,6 +35,7 @@ bench: setup ## the measured claims of docs/benchmarks.md (long)
 	@$(PY) bench/run_all.py
 
 soak: setup ## long campaigns: hundreds of kills, millions of rows, a mixed load of SOAK_MINUTES (15; a day: 1440)
+	@$(PY) scripts/clients.py vllm
 	@SOAK_MINUTES=$(or $(SOAK_MINUTES),15) $(PY) -m pytest -m soak
 
 lock: ## renew requirements.lock from pyproject.toml in a fresh environment

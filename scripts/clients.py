@@ -1,6 +1,7 @@
 """The environments of other projects' clients, which the doors are tested with: one a family, pinned, below `build/clients`.
 
 usage: python scripts/clients.py [NAME …]         make or renew what tests/gateway/clients/NAME/requirements.lock or package-lock.json says
+       python scripts/clients.py vllm             the same of vLLM's CPU build, 3 GB, which the engine is tested with when soaked
        python scripts/clients.py --lock [NAME …]  renew the locks from requirements.in and package.json
 """
 
@@ -20,6 +21,7 @@ from hanlin.datasets.packages import npm_command
 ROOT = Path(__file__).parents[1]
 PLACE = ROOT / "build" / "clients"
 WANTED = ROOT / "tests" / "gateway" / "clients"
+ENGINES = ROOT / "tests" / "engines"
 VENV = (sys.executable, "-m", "venv", "--without-pip")
 NPM = ("--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
 
@@ -34,9 +36,14 @@ def is_javascript(name: str) -> bool:
     return (WANTED / name / "package.json").is_file()
 
 
+def folder_of(name: str) -> Path:
+    """Where it is told what a family is."""
+    return ENGINES / name if name == "vllm" else WANTED / name
+
+
 def lock_of(name: str) -> Path:
     """The file that pins a family."""
-    return WANTED / name / "package-lock.json" if is_javascript(name) else WANTED / name / "requirements.lock"
+    return folder_of(name) / ("package-lock.json" if is_javascript(name) else "requirements.lock")
 
 
 def make(name: str) -> str:
@@ -67,7 +74,7 @@ def lock(name: str) -> str:
             shutil.copy(Path(scratch) / "package-lock.json", lock_of(name))
         else:
             run([*VENV, scratch], ROOT)
-            run([*pip(Path(scratch)), "install", "--requirement", str(WANTED / name / "requirements.in")], ROOT)
+            run([*pip(Path(scratch)), "install", "--requirement", str(folder_of(name) / "requirements.in")], ROOT)
             lock_of(name).write_text(run([*pip(Path(scratch)), "freeze"], ROOT))
     return f"{name}: locked"
 

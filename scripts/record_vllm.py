@@ -23,6 +23,8 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 os.environ.setdefault("VLLM_CPU_KVCACHE_SPACE", "1")  # GiB of keys and values
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("VLLM_CPU_OMP_THREADS_BIND", "nobind")  # two threads that wait for each other by spinning took 2 s a step
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from tests.engines.vllm_recording import FILE, recorded  # noqa: E402
 from tests.engines.vllm_scenes import SCENES, make_folder  # noqa: E402
@@ -32,7 +34,7 @@ from hanlin.engines.vllm_writer import VllmWriter  # noqa: E402
 from hanlin.generation import GenerationSettings  # noqa: E402
 from hanlin.networks.config import read_config  # noqa: E402
 
-THREADS = 2
+THREADS = 1
 KEPT_ROWS, KEPT_TOKENS, COMPARED_TOKENS = 3, 8, 24
 TIE = 1e-3
 

@@ -194,6 +194,7 @@ def test_a_queued_job_is_cancelled_at_once_and_only_once(platform, owner, strang
     ("kind", "config", "code"),
     [
         ("compress", {"model": "mood", "dataset": None, "variants": ["fake-fp32"]}, "unknown_variant"),
+        ("compress", {"model": "mood", "dataset": None, "variants": ["vllm-bf16"]}, "engine_apart"),
         ("certify", {"model": "mood", "dataset": None, "variant": "openvino-int8"}, "not_found"),
     ],
 )

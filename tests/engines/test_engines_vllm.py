@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from hanlin.errors import EngineFailed, InvalidInput
 
 RECORDING: dict[str, Any] = json.loads(FILE.read_text())
 VARIANT = "vllm-fp32"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -115,3 +117,12 @@ def test_without_it_the_next_step_is_told(folder: Path) -> None:
 def _first_request(scene: str) -> dict[str, Any]:
     found: dict[str, Any] = RECORDING["scenes"][scene][0][0][3]
     return found
+
+
+@pytest.mark.soak
+def test_the_real_library_plays_the_same_scenes() -> None:
+    python = ROOT / "build" / "clients" / "vllm" / "bin" / "python"
+    command = [str(python), str(ROOT / "scripts" / "record_vllm.py"), "--check"]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert all(f"{name}: " in done.stdout for name in SCENES)
