@@ -76,21 +76,6 @@ def test_a_step_that_fails_loses_all_rows_and_not_the_session(session: VllmWrite
     assert player.events == []
 
 
-def test_a_trained_decoder_was_written_as_torch_writes_it(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    heard = RECORDING["decoder"]
-    (tmp_path / "config.json").write_text(json.dumps(heard["model"]))
-    (tmp_path / "tokenizer.json").write_bytes((folder / "tokenizer.json").read_bytes())
-    (tmp_path / "model.safetensors").touch()
-    modules = standing_in(heard, tmp_path)
-    installed(modules, monkeypatch)
-    session = load_variant(tmp_path, VARIANT, threads=1)
-    assert isinstance(session, VllmWriter)
-    modules["vllm"].player.events = list(heard["events"])
-    found = session.generate(heard["rows"], [asked(len(ids), tells=True, likeliest=2) for ids in heard["torch"]])
-    assert [list(one.ids) for one in found] == heard["torch"]
-    assert all(len(one.seen) == len(one.ids) for one in found)
-
-
 def test_what_it_does_not_load_is_said(folder: Path, player: Player, tmp_path: Path) -> None:
     for name in ("config.json", "tokenizer.json"):
         (tmp_path / name).write_bytes((folder / name).read_bytes())
