@@ -10,7 +10,7 @@ import pytest
 from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.serving.place import Place
 from hanlin.serving.process import WorkerOptions
-from hanlin.serving.workers import Wanted, Workers
+from hanlin.serving.workers import Wanted, Workers, options_for
 from hanlin.settings import load_settings
 
 
@@ -37,11 +37,11 @@ async def test_models_of_such_an_engine_run_on_its_python_one_in_each_worker(tmp
 
 def test_what_must_be_confined_does_not_run_there(tmp_path: Path) -> None:
     options = WorkerOptions(run_dir=tmp_path, pythons={"vllm": Path("/there/bin/python")}, confinement="required", start_timeout_s=5.0)
-    assert options.of_variant("torch-fp32") is options
+    assert options_for(options, "torch-fp32") is options
     with pytest.raises(EngineFailed) as caught:
-        options.of_variant("vllm-bf16")
+        options_for(options, "vllm-bf16")
     assert caught.value.code == "confinement_incomplete"
-    apart = WorkerOptions(run_dir=tmp_path, pythons=options.pythons, start_timeout_s=5.0).of_variant("vllm-bf16")
+    apart = options_for(WorkerOptions(run_dir=tmp_path, pythons=options.pythons, start_timeout_s=5.0), "vllm-bf16")
     assert (apart.python, apart.confinement) == (Path("/there/bin/python"), "off")
     assert apart.start_timeout_s > 60
 

@@ -9,6 +9,7 @@ torch, onnxruntime and openvino are imported inside `load` only.
 
 import os
 
+from hanlin.engines.apart import check_apart
 from hanlin.engines.base import (
     ENGINES,
     REFERENCE,
@@ -17,7 +18,6 @@ from hanlin.engines.base import (
     Engine,
     Session,
     WritingSession,
-    check_apart,
     load_variant,
     max_batch_rows,
     max_batch_tokens,

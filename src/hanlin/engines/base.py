@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -257,19 +256,6 @@ def load_variant(folder: Path, variant: str, *, threads: int) -> Session:
     if Head.load(folder).output == "sequences" and not ENGINES.get(name).capabilities.writes:
         raise load_failed(variant, "it does not load networks that write")
     return ENGINES.get(name).load(folder, precision, threads=threads)
-
-
-def check_apart(variant: str, pythons: Mapping[str, Path]) -> None:
-    """Raises InvalidInput (`engine_apart`) for a variant whose engine lives in an environment of its own, and nobody has said where."""
-    name, _ = split_variant(variant)
-    library = ENGINES.get(name).capabilities.apart
-    if library and name not in pythons and importlib.util.find_spec(library) is None:
-        raise lives_apart(name, library)
-
-
-def lives_apart(engine: str, library: str) -> InvalidInput:
-    """The error of an engine whose library is in another environment, or in none."""
-    return InvalidInput("engine_apart", engine=engine, extra=library, setting=f"HANLIN_{engine.upper()}_PYTHON")
 
 
 def import_extra(module: str, *, extra: str, feature: str) -> ModuleType:

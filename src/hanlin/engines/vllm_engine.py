@@ -15,7 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from hanlin.engines.base import ENGINES, TRAINED_FILES, Capabilities, lives_apart, load_failed
+from hanlin.engines.apart import lives_apart
+from hanlin.engines.base import ENGINES, TRAINED_FILES, Capabilities, load_failed
 from hanlin.engines.constraints import Constraints
 from hanlin.engines.vllm_writer import MAX_ROWS, VllmWriter
 from hanlin.generation import MAX_LIKELIEST

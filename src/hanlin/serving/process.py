@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
@@ -20,7 +20,7 @@ import msgspec
 from hanlin.errors import EngineFailed, HanlinError
 from hanlin.observe.memory import read_process_bytes
 from hanlin.serving import orders
-from hanlin.serving.confinement import PROTECTIONS, Policy, limit_data
+from hanlin.serving.confinement import Policy, limit_data
 from hanlin.serving.memory import MemoryGuard, most_bytes, weights_bytes
 from hanlin.serving.place import Place
 from hanlin.serving.surroundings import cell_of, environment_of
@@ -29,7 +29,6 @@ from hanlin.storage.failures import disk_errors
 
 _SILENT_HALVES = 3  # of `hang_s`
 _STOP_GRACE_S = 2.0  # beyond the worker's own drain time, then SIGKILL
-_APART_S = 900.0  # least time to load on a processor of its own: kernels are compiled for it the first time
 _LINE_BYTES = 2**20  # longest line of news: the worked example of a task is in it
 
 
@@ -54,21 +53,6 @@ class WorkerOptions:
     pythons: Mapping[str, Path] = field(default_factory=dict)  # of engines that live in an environment of their own
     python: Path = Path(sys.executable)
     memory: MemoryGuard = field(default_factory=MemoryGuard)  # of all workers with these options
-
-    def of_variant(self, variant: str) -> WorkerOptions:
-        """The same, for a worker that holds nothing but `variant`, whose engine may live in an environment of its own.
-
-        There it is not confined: such engines compile as they load, look for processors and write down what they found; and may take long.
-
-        Raises:
-            EngineFailed: `confinement_incomplete` where a worker must be confined.
-        """
-        python = self.pythons.get(variant.rpartition("-")[0])
-        if python is None:
-            return self
-        if self.confinement == "required":
-            raise EngineFailed("confinement_incomplete", missing=", ".join(PROTECTIONS))
-        return replace(self, python=python, confinement="off", start_timeout_s=max(self.start_timeout_s, _APART_S))
 
 
 def remove_stale_places(run_dir: Path) -> None:

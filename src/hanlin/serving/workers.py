@@ -11,10 +11,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hanlin.errors import HanlinError
+from hanlin.errors import EngineFailed, HanlinError
+from hanlin.serving.confinement import PROTECTIONS
 from hanlin.serving.orders import ModelFacts
 from hanlin.serving.place import Place
 from hanlin.serving.process import WorkerOptions, WorkerProcess
@@ -23,6 +24,7 @@ from hanlin.types import Isolation
 
 SHARED_THREADS = 1  # of one model's step: others answer beside it, and OpenVINO compiles the model once, not twice
 ADAPTERS_PER_WORKER = 1000  # of one base: they take turns at one queue
+APART_S = 900.0  # least time to load in an environment of its own: kernels are compiled the first time
 MODELS_PER_WORKER = 16  # of a shared one: more would wait for each other's turns at one interpreter
 
 
@@ -220,7 +222,7 @@ class Workers:
         await shared.process.stop()
 
     async def _take_process(self, wanted: Wanted) -> WorkerProcess:
-        if (options := self.options.of_variant(wanted.variant)) is not self.options:
+        if (options := options_for(self.options, wanted.variant)) is not self.options:
             return await WorkerProcess.start(options, title=wanted.title)
         spare, self._spare = self._spare, None
         if spare is not None:
@@ -234,6 +236,22 @@ class Workers:
         if self._has_spare and self._spare is None:
             start = WorkerProcess.start(self.options, preload=sorted(self._engines))
             self._spare = asyncio.get_running_loop().create_task(start)
+
+
+def options_for(options: WorkerOptions, variant: str) -> WorkerOptions:
+    """How the worker of a variant runs, whose engine may live in an environment of its own.
+
+    There it is not confined: such engines compile as they load, look for processors and write down what they found; and may take long.
+
+    Raises:
+        EngineFailed: `confinement_incomplete` where a worker must be confined.
+    """
+    python = options.pythons.get(variant.rpartition("-")[0])
+    if python is None:
+        return options
+    if options.confinement == "required":
+        raise EngineFailed("confinement_incomplete", missing=", ".join(PROTECTIONS))
+    return replace(options, python=python, confinement="off", start_timeout_s=max(options.start_timeout_s, APART_S))
 
 
 async def _load(process: WorkerProcess, name: str, wanted: Wanted, place: Place) -> tuple[ReplicaInfo, int]:
