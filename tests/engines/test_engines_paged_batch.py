@@ -11,6 +11,7 @@ import pytest
 
 from hanlin.engines.base import step_failed
 from hanlin.engines.blocks import BLOCK_TOKENS, num_blocks
+from hanlin.engines.constraint_form import refused
 from hanlin.engines.openvino_paged import Piece
 from hanlin.engines.paged_batch import ALONE, PagedBatch
 from hanlin.engines.token_choice import Line
@@ -200,6 +201,37 @@ def test_a_dropped_row_frees_its_blocks_at_once() -> None:
     assert batch.num_rows == 0
     assert batch.pool.num_free == model.size
     assert batch.turn() == []
+    batch.pool.check_integrity()
+
+
+class GivenUp:
+    """A form that takes too much work, at once or when a token has been written."""
+
+    def __init__(self, *, at_once: bool) -> None:
+        self.at_once = at_once
+
+    def allowed(self, written: Sequence[int]) -> np.ndarray:
+        if self.at_once:
+            raise refused("too much work")
+        return np.full(VOCABULARY // 8 + 1, 255, np.uint8)
+
+    def may_end(self, written: Sequence[int]) -> bool:
+        return True
+
+    def must_end(self, written: Sequence[int]) -> bool:
+        raise refused("too much work")
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_form_that_is_given_up_ends_its_row_alone(at_once: bool) -> None:
+    batch, written = batch_over(Summing()), {}
+    form: Future[Form] = Future()
+    form.set_result(GivenUp(at_once=at_once))
+    batch.admit(0, line([5, 6], 4), form)
+    batch.admit(1, line([5, 6], 4))
+    ends = run(batch, written)
+    assert (ends[0].finish, getattr(ends[0].error, "code", "")) == ("cancelled", "constraint_refused")
+    assert (written[1], batch.num_rows) == (expected([5, 6], 4), 0)
     batch.pool.check_integrity()
 
 

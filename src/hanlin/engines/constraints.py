@@ -38,6 +38,7 @@ _LIMITS = {
     "initial_lexer_fuel": 1_000_000,  # about 20 ms
     "step_lexer_fuel": 200_000,  # about 15 ms a token
     "step_max_items": 20_000,  # most rules followed a token; 50,000 took 0.6 s
+    "max_items_in_row": 20_000,  # bounded by the one before; 2,000 are too few for schemas of a few thousand choices
     "max_lexer_states": 50_000,  # of 1 to 2 kB each
     "max_grammar_size": 100_000,
     "verbose_errors": False,  # which would repeat the grammar

@@ -257,10 +257,10 @@ class PagedBatch:
     def _write(self, row: _Row, scores: Scores) -> Delta:
         try:
             choice = choose(scores, row.line)
+            finish = row.line.take(choice.token)
         except (HanlinError, ValueError, IndexError) as error:  # scores that are none; a form that takes too much work
             self._close(row)
             return self._error(row.number, error)
-        finish = row.line.take(choice.token)
         if finish is not None:
             self._close(row)
         else:
