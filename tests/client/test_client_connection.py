@@ -62,6 +62,7 @@ def test_without_a_running_server_the_url_is_where_one_would_answer(tmp_path: Pa
         "http://ho st",
         "http://host\r\nX: y",
         "http://host?a=b",
+        "http://host/v1",
         "file:///etc/passwd",
     ],
 )

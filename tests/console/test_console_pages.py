@@ -80,7 +80,8 @@ def test_missing_pages_answer_404_in_words(member, path: str) -> None:
 
 def test_unknown_paths_outside_the_console_answer_json(visitor) -> None:
     answer = visitor.get("/nothing")
-    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "console_page_missing")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (404, "address_missing")
+    assert "/v1" in answer.json()["error"]["next"]
 
 
 EVIL = '"><script>alert(1)</script><img src=x onerror=alert(1)>\u202e{{7*191919}}'

@@ -35,7 +35,8 @@ def find_url(url: str | None = None, environ: Mapping[str, str] | None = None) -
         is_good = parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.query and (parts.port or 1) > 0
     except ValueError:
         is_good = False
-    if not is_good or not found.isprintable() or " " in found:
+    is_openai = is_good and parts.path.rstrip("/").endswith("/v1")  # where OpenAI's clients begin; this one adds it itself
+    if not is_good or is_openai or not found.isprintable() or " " in found:
         raise InvalidInput("invalid_server_url", url=shorten(found, 100))
     return found.rstrip("/")
 

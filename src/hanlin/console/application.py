@@ -106,16 +106,17 @@ async def _accept_form(visit: Visit) -> None:
 async def _refuse(visit: Visit, error: Exception) -> Response:
     """The page, fragment or JSON that says what was wrong, in the visitor's language."""
     request = visit.request
+    wanted = request.headers.get("accept", "")
+    is_page = request.url.path.startswith("/console") or "text/html" in wanted
     if not isinstance(error, HanlinError):
-        error = _ours(error, request)
+        error = _ours(error, request, is_page=is_page)
     status = http_status(error)
     if "hx-request" in request.headers:
         response: Response = visit.render("_problem.html.jinja", status=status, error=error)
         if isinstance(error, Unauthenticated):
             response.headers["HX-Redirect"] = "/console/login"
         return response
-    wanted = request.headers.get("accept", "")
-    if wanted == EVENTS or not (request.url.path.startswith("/console") or "text/html" in wanted):
+    if wanted == EVENTS or not is_page:
         return visit.refusal(error)
     if isinstance(error, Unauthenticated):
         return visitors.login_page(visit, next_path=request.url.path, status=status)
@@ -125,9 +126,9 @@ async def _refuse(visit: Visit, error: Exception) -> Response:
     return page
 
 
-def _ours(error: Exception, request: Request) -> HanlinError:
+def _ours(error: Exception, request: Request, *, is_page: bool) -> HanlinError:
     if isinstance(error, HTTPException) and error.status_code == 404:
-        return NotFound("console_page_missing")
+        return NotFound("console_page_missing" if is_page else "address_missing")
     if isinstance(error, HTTPException) and error.status_code == 405:
         return InvalidInput("method_not_allowed", allowed=methods_of(request))
     return Internal("internal")
