@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -298,3 +299,18 @@ def test_a_stream_whose_talk_was_cut_says_so(client) -> None:
     assert response.headers["x-hanlin-truncated"] == "0"
     short = client.post("/v1/responses", json={"model": "muse", "input": "x", "stream": True, "max_output_tokens": 4})
     assert "truncated:" not in short.text and "x-hanlin-truncated" not in short.headers
+
+
+@pytest.mark.parametrize("size", [5, 7])
+def test_every_poem_that_ends_has_as_many_characters_a_line(client: httpx.Client, size: int) -> None:
+    line = f"[\u4e00-\u9fff]{{{size}}}"
+    form = {"type": "regex", "value": f"({line}，{line}。\n){{1}}{line}，{line}。"}
+    asked = {"model": "muse", "prompt": "静夜思\n", "max_tokens": 400, "temperature": 1.5, "response_format": form}
+    whole = client.post("/v1/completions", json={**asked, "n": 6, "seed": 3}, timeout=120)
+    assert whole.status_code == 200, whole.text
+    ended = [choice["text"] for choice in whole.json()["choices"] if choice["finish_reason"] == "stop"]
+    assert len(ended) >= 4
+    assert all(re.fullmatch(f"({line}[，。]\n?){{4}}", poem) for poem in ended), ended
+    assert len({*ended}) > 1
+    streamed = client.post("/v1/completions", json={**asked, "seed": 3, "stream": True}, timeout=120)
+    assert "".join(event["choices"][0]["text"] for event in data_of(streamed)) == whole.json()["choices"][0]["text"]
