@@ -99,6 +99,7 @@ def test_each_task_takes_the_networks_of_its_stops(tour: ModuleType, tmp_path: P
 
 def test_the_page_says_what_was_found(tour: ModuleType) -> None:
     line = {
+        "stop": "review-aspects-zh",
         "task": "sentiment", "kind": "of aspects", "corpus": "review-aspects-zh", "languages": ["zh"], "nature": "silver", "rows": 3000,
         "model": "lstm", "options": {"epochs": 3}, "figure": "accuracy", "baseline": 81.5, "ours": 79.2, "p50_ms": 3.1, "seconds": 60,
         "whole_seconds": 65, "cpu_seconds": 40,
