@@ -75,7 +75,7 @@ def test_a_group_of_which_nothing_can_be_sent_is_done_at_once() -> None:
 def test_too_large_a_request_is_halved() -> None:
     board = new_board()
     board.add(0, ["a", "b", "c"])
-    board.failed(taken(board), errors.InvalidInput("batch_too_large", items=3, limit=2), 0.0)
+    board.failed(taken(board), errors.InvalidInput("too_many_values", limit=2), 0.0)
     assert board.is_too_large
     halves = [taken(board), taken(board)]
     assert [piece.texts() for piece in halves] == [["a"], ["b", "c"]]

@@ -22,6 +22,8 @@ def test_the_only_endpoint_that_fits_is_meant(make_stack, tmp_path: Path) -> Non
         compared = stack.client.post("/similarity", json={"inputs": {"source_sentence": "good", "sentences": ["good", "bad"]}})
         assert compared.json()[0] == pytest.approx(1.0)
         assert stack.client.get("/health").status_code == 200
+        for path, more in {"/v1/embeddings": {"input": "good"}, "/v2/rerank": {"query": "good", "documents": ["bad"]}}.items():
+            assert code(stack.client.post(path, json={"model": "", **more})) == (404, "endpoint_not_found"), "no default is meant"
         assert stack.client.get("/info").json()["model_type"] == {"embedding": {"pooling": "unknown"}}
         stack.add_model("m:1")
         stack.wait_state(stack.deploy("m:1", "sentiment"), "ready")

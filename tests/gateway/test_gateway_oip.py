@@ -58,6 +58,7 @@ def test_the_outputs_that_are_named_come_in_that_order(doors) -> None:
     assert two.headers["content-type"] == "application/octet-stream"
     assert list(by_name(two)) == ["score", "label"]
     assert refused(infer(doors, body | {"outputs": [{"name": "logits"}]})) == (422, "unknown_tensor")
+    assert refused(infer(doors, body | {"outputs": [{"name": "score"}] * 2})) == (422, "invalid_parameter")
 
 
 def test_every_output_is_binary_where_the_request_says_so_but_those_that_say_otherwise(doors) -> None:

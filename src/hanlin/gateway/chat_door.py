@@ -12,7 +12,7 @@ from hanlin.gateway import strict_json
 from hanlin.gateway.chat_talk import talk
 from hanlin.gateway.chat_wire import Chat, ChatStream
 from hanlin.gateway.door import Ask, Door
-from hanlin.gateway.fields import flag, integer, text, untaken
+from hanlin.gateway.fields import endpoint_of, flag, integer, untaken
 from hanlin.gateway.generation_fields import MAX_LIKELIEST, MAX_SEQUENCES, SAMPLING, TASK, form, ignored, length, listed, sampling, stops
 from hanlin.gateway.tool_fields import chosen
 from hanlin.types import JsonObject, JsonValue, json_type
@@ -32,7 +32,7 @@ _FIELDS = (
 def read_chat(body: bytes, endpoint: str) -> Ask:
     """See `door.Read`."""
     value = strict_json.parse_object(body, allowed=_FIELDS, required=("messages",) if endpoint else ("model", "messages"))
-    model = endpoint if endpoint and value.get("model") is None else text(value, "model")
+    model = endpoint if endpoint and value.get("model") is None else endpoint_of(value)
     untaken(value, UNTAKEN)
     _check_modalities(value.get("modalities"))
     tools = listed(value, "tools")

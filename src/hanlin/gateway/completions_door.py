@@ -11,7 +11,7 @@ from hanlin.gateway import strict_json
 from hanlin.gateway.chat_door import stream_of
 from hanlin.gateway.completions_wire import Completion, CompletionStream
 from hanlin.gateway.door import Ask, Door
-from hanlin.gateway.fields import flag, integer, text, untaken
+from hanlin.gateway.fields import endpoint_of, flag, integer, text, untaken
 from hanlin.gateway.generation_fields import MAX_LIKELIEST, MAX_SEQUENCES, SAMPLING, TASK, form, ignored, length, sampling, stops
 from hanlin.types import JsonObject, JsonValue
 
@@ -26,7 +26,7 @@ _FIELDS = (
 def read_completion(body: bytes, _: str) -> Ask:
     """See `door.Read`. Raises InvalidInput (`invalid_parameter`, `field_not_taken`) for what these completions do not do."""
     value = strict_json.parse_object(body, allowed=_FIELDS, required=("model", "prompt"))
-    model = text(value, "model")
+    model = endpoint_of(value)
     untaken(value, ("suffix",))
     if value.get("user") is not None:
         text(value, "user")

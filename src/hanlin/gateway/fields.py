@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hanlin.errors import InvalidInput
+from hanlin.errors import InvalidInput, NotFound
 from hanlin.types import JsonObject, JsonValue, json_type, shorten
 
 MOST = 2**31
@@ -19,6 +19,13 @@ def text(value: JsonObject, name: str) -> str:
     if not isinstance(found, str):
         raise InvalidInput("invalid_parameter", name=name, expected="a string", found=json_type(found))
     return found
+
+
+def endpoint_of(value: JsonObject) -> str:
+    """The endpoint that `model` names. Raises InvalidInput (`invalid_parameter`); NotFound where it names none: no default is meant."""
+    if not (name := text(value, "model")):
+        raise NotFound("endpoint_not_found")
+    return name
 
 
 def flag(value: JsonObject, name: str, *, default: bool) -> bool:

@@ -9,7 +9,7 @@ from hanlin.errors import InvalidInput
 from hanlin.gateway import generation_operations as operations
 from hanlin.gateway import strict_json
 from hanlin.gateway.door import Ask, Door, Manner
-from hanlin.gateway.fields import flag, text, untaken
+from hanlin.gateway.fields import endpoint_of, flag, untaken
 from hanlin.gateway.generation_fields import TASK, form, ignored, length, sampling, stops
 from hanlin.gateway.messages_talk import talk, tool_choice, tools
 from hanlin.gateway.messages_wire import Reply, ReplyStream, message_error, write_count
@@ -30,7 +30,7 @@ def read_messages(body: bytes, _: str) -> Ask:
     parameters |= tool_choice(value)
     if "max_new_tokens" not in parameters:
         raise InvalidInput("missing_field", name="max_tokens")
-    reply = Reply(text(value, "model"), tuple(seen), has_tools="tools" in inputs)
+    reply = Reply(endpoint_of(value), tuple(seen), has_tools="tools" in inputs)
     stream = ReplyStream(reply) if flag(value, "stream", default=False) else None
     return Ask(reply.model, inputs, parameters, TASK, reply.write, stream=stream)
 
@@ -40,7 +40,7 @@ def read_count(body: bytes, _: str) -> Ask:
     value = strict_json.parse_object(body, allowed=_TALK, required=("model", "messages"))
     _form(value, [])
     tool_choice(value)
-    return Ask(text(value, "model"), _talk(value, []), {}, TASK, write_count, operation="count")
+    return Ask(endpoint_of(value), _talk(value, []), {}, TASK, write_count, operation="count")
 
 
 def _talk(value: JsonObject, seen: list[str]) -> JsonObject:

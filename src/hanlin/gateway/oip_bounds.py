@@ -36,7 +36,12 @@ def check_outputs(tensors: Sequence[_Named]) -> None:
     """Raises InvalidInput (`invalid_parameter`) for more of them than any task has, or two of a name: they would multiply the answer."""
     check_tensors(tensors, "outputs")
     if len({tensor.name for tensor in tensors}) != len(tensors):
-        raise InvalidInput("invalid_parameter", name="outputs", expected="each name once", found="one twice")
+        raise output_twice()
+
+
+def output_twice() -> InvalidInput:
+    """What a call gets that asks for an output twice."""
+    return InvalidInput("invalid_parameter", name="outputs", expected="each name once", found="one twice")
 
 
 def check_fields(raw: bytes) -> None:

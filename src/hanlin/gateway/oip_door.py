@@ -20,6 +20,7 @@ from hanlin.gateway.dataplane import Dataplane, Outcome, version_of
 from hanlin.gateway.door import Act, Ask, Door, Framed, Manner, Write
 from hanlin.gateway.fields import flag
 from hanlin.gateway.fields import text as text_field
+from hanlin.gateway.oip_bounds import output_twice
 from hanlin.gateway.oip_outputs import check_known, outputs_of
 from hanlin.gateway.oip_tensors import Given, Made, inputs_of, packed, unpacked
 from hanlin.gateway.operation import Operation
@@ -86,8 +87,10 @@ def _outputs(value: JsonObject, *, is_binary: bool) -> dict[str, bool]:
     asked: dict[str, bool] = {}
     outputs = value.get("outputs")
     for item in _objects([] if outputs is None else outputs, "outputs", _OUTPUT, required=("name",)):
-        own = _object(item, "parameters", allowed=("binary_data",))
-        asked[text_field(item, "name")] = flag(own, "binary_data", default=is_binary)
+        own, name = _object(item, "parameters", allowed=("binary_data",)), text_field(item, "name")
+        if name in asked:
+            raise output_twice()
+        asked[name] = flag(own, "binary_data", default=is_binary)
     return asked
 
 

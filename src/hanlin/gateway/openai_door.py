@@ -16,7 +16,7 @@ from hanlin.gateway import openai_operations as operations
 from hanlin.gateway import strict_json
 from hanlin.gateway.dataplane import Dataplane, Outcome
 from hanlin.gateway.door import Ask, Door
-from hanlin.gateway.fields import choice, text
+from hanlin.gateway.fields import choice, endpoint_of, text
 from hanlin.types import TOKEN_IDS, JsonObject, JsonValue, Principal, model_of_endpoint
 
 _FIELDS = ("input", "model", "encoding_format", "dimensions", "user")
@@ -26,7 +26,7 @@ _FORMATS = ("float", "base64")
 def read_embeddings(body: bytes, _: str) -> Ask:
     """See `door.Read`."""
     value = strict_json.parse_object(body, allowed=_FIELDS, required=("input", "model"))
-    model = text(value, "model")
+    model = endpoint_of(value)
     if value.get("user") is not None:
         text(value, "user")
     is_base64 = choice(value, "encoding_format", _FORMATS) == "base64"

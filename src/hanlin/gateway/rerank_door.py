@@ -14,7 +14,7 @@ from hanlin.gateway import rerank_operations as operations
 from hanlin.gateway import strict_json
 from hanlin.gateway.dataplane import Outcome
 from hanlin.gateway.door import Ask, Door, Write
-from hanlin.gateway.fields import count, flag, text, untaken
+from hanlin.gateway.fields import count, endpoint_of, flag, untaken
 from hanlin.types import JsonObject, JsonValue
 
 _FIELDS = ("model", "query", "documents", "top_n")
@@ -52,7 +52,7 @@ def of_documents(value: JsonObject) -> Ask:
     """What the fields of such a body ask for."""
     untaken(value, _UNTAKEN_V1)
     returns_documents = flag(value, "return_documents", default=True)
-    model, documents = text(value, "model"), value["documents"]
+    model, documents = endpoint_of(value), value["documents"]
     texts: JsonValue = [_text_of(item) for item in documents] if isinstance(documents, list) else documents
 
     def write(outcome: Outcome) -> bytes:
@@ -73,7 +73,7 @@ def of_documents(value: JsonObject) -> Ask:
 def _ask(value: JsonObject, texts: JsonValue, write: Write) -> Ask:
     top_n = count(value, "top_n")
     parameters: JsonObject = {} if top_n is None else {"top_k": top_n}
-    return Ask(text(value, "model"), {"query": value["query"], "texts": texts}, parameters, "reranking", write)
+    return Ask(endpoint_of(value), {"query": value["query"], "texts": texts}, parameters, "reranking", write)
 
 
 def _text_of(document: JsonValue) -> JsonValue:

@@ -10,7 +10,7 @@ from hanlin.errors import InvalidInput
 from hanlin.gateway import generation_operations as operations
 from hanlin.gateway import strict_json
 from hanlin.gateway.door import Ask, Door
-from hanlin.gateway.fields import choice, flag, integer, text, untaken
+from hanlin.gateway.fields import choice, endpoint_of, flag, integer, text, untaken
 from hanlin.gateway.generation_fields import MAX_LIKELIEST, TASK, check_metadata, form, ignored, length, listed, sampling
 from hanlin.gateway.responses_items import read_items
 from hanlin.gateway.responses_memory import TalkMemory, messages
@@ -49,7 +49,7 @@ def read_response(body: bytes, _: str) -> Ask:
     form_of, shown = _text(value.get("text"), seen)
     has_tools = bool(tools) and value.get("tool_choice") != "none"
     answer = Answer(
-        text(value, "model"), _echo(value) | {"text": shown}, has_chances=bool(chances), has_tools=has_tools,
+        endpoint_of(value), _echo(value) | {"text": shown}, has_chances=bool(chances), has_tools=has_tools,
         is_stored=flag(value, "store", default=True), ignored=tuple(seen),
     )  # fmt: skip
     parameters = sampling(value) | length(value, "max_output_tokens") | form_of | chances | _truncation(value) | choice
