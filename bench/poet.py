@@ -124,7 +124,7 @@ def main() -> None:
                     right = sum(bool(form.fullmatch(poem)) for poem in found)
                     told[f"{name}_{size}"] = {"calls": chosen.calls, "finished": len(found), "in_form": right, "poems": found[:3]}
     print(json.dumps(told, ensure_ascii=False, indent=1))
-    sys.exit(any(told[f"held_{size}"]["finished"] != told[f"held_{size}"]["in_form"] for size in (5, 7)))
+    sys.exit(any(not 0 < told[f"held_{size}"]["finished"] == told[f"held_{size}"]["in_form"] for size in (5, 7)))
 
 
 if __name__ == "__main__":

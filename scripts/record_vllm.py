@@ -4,7 +4,8 @@ usage: python scripts/record_vllm.py                    renew tests/engines/vllm
        python scripts/record_vllm.py --check            play the scenes only
        python scripts/record_vllm.py --decoder FOLDER   renew its few rows of a trained decoder, and compare 20 with torch's
 
-To be run by the Python of an environment that has vLLM, pytest and this project's source on its path (`make vllm`); its CPU build will do.
+To be run by the Python of an environment that has vLLM, pytest and this project's source on its path
+(`python scripts/clients.py vllm`); its CPU build will do.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ def decoder(folder: Path) -> tuple[dict[str, Any], dict[str, object]]:
         "rows": len(rows),
         "identical": same,
         "gaps_where_they_part": ties,
-        "largest_log_difference": max(logs),
+        "largest_log_difference": max(logs, default=0.0),
         "load_s": round(load_s, 1),
     }
 

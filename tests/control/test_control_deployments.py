@@ -29,6 +29,11 @@ def test_only_certified_variants_are_deployed(platform, owner, make_version) -> 
     assert caught.value.code == "variant_not_certified"
     with pytest.raises(InvalidInput, match=r"no variant 'onnx'; there are: .*onnxruntime-int8"):
         deployments.deploy(platform, owner, model="mood", endpoint="live", variant="onnx")
+    platform.registry.add_variant(version, "vllm-bf16", None, {})
+    platform.registry.add_certificate(version, "vllm-bf16", {"rows": 200}, is_passed=True)
+    with pytest.raises(InvalidInput) as refused:
+        deployments.deploy(platform, owner, model="mood", endpoint="live", variant="vllm-bf16")
+    assert refused.value.code == "engine_apart"
 
 
 def test_the_same_wish_again_changes_nothing(platform, owner, make_version, desired) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from hanlin.engines import check_apart, load_variant
 from hanlin.engines.base import StreamingSession, WritingSession, writing
 from hanlin.engines.vllm_writer import VllmWriter
 from hanlin.errors import EngineFailed, InvalidInput
+from hanlin.generation import GenerationSettings
 
 RECORDING: dict[str, Any] = json.loads(FILE.read_text())
 VARIANT = "vllm-fp32"
@@ -86,6 +88,25 @@ def test_what_it_does_not_load_is_said(folder: Path, player: Player, tmp_path: P
     (tmp_path / "config.json").write_text(json.dumps(values | {"model_type": "hanlin-decoder"}))
     with pytest.raises(EngineFailed, match="networks of the kind hanlin-decoder"):
         load_variant(tmp_path, VARIANT, threads=1)
+
+
+def test_a_row_that_is_told_otherwise_than_was_heard_fails_alone(session: VllmWriter, monkeypatch: pytest.MonkeyPatch) -> None:
+    aborted: list[str] = []
+    said = [
+        SimpleNamespace(request_id="1", finished=False, outputs=[SimpleNamespace(finish_reason=None, token_ids=[5], logprobs=[{}])]),
+        SimpleNamespace(
+            request_id="2", finished=True, num_cached_tokens=0,
+            outputs=[SimpleNamespace(finish_reason="length", token_ids=[5], logprobs=[{5: SimpleNamespace(logprob=-1.0, rank=1)}])],
+        ),
+    ]  # fmt: skip
+    engine = SimpleNamespace(add_request=lambda *_: None, abort_request=aborted.extend, step=lambda: said)
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "_engine", engine)
+        for number in (1, 2):
+            session.admit(number, [4, 5], GenerationSettings(max_new_tokens=1))
+        broken, whole = session.turn()
+    assert (broken.number, broken.finish, getattr(broken.error, "code", "")) == (1, "cancelled", "engine_step_failed")
+    assert (whole.number, whole.finish, whole.ids, aborted) == (2, "length", (5,), ["1"])
 
 
 def test_without_it_the_next_step_is_told(folder: Path) -> None:

@@ -149,7 +149,8 @@ REFUSED: list[tuple[str, JsonObject, str]] = [
     ("translation", {"ask": "{text}", "grammar": {"kind": "json", "text": "x"}}, "grammar"),
     ("translation", {"ask": "{text} " * 9000}, "ask"), ("translation", {"ask": "{text}" + " word" * 1500}, "$"),
     ("summarization", {"ask": "{text}", "examples": [{"text": "a"}]}, "examples.0"), ("summarization", {"system": "{text}"}, "$"),
-    ("question-answering", {"ask": "{question}"}, "ask"), ("semantic-parsing", {"ask": "{text}"}, "$"),
+    ("question-answering", {"ask": "{question}"}, "ask"), ("question-answering", {**PASSAGES, "none": "[1] none"}, "none"),
+    ("semantic-parsing", {"ask": "{text}"}, "$"),
     ("semantic-parsing", {**MEANINGS, "examples": [{"text": "a", "answer": {"intent": "x", "slots": {}}}]}, "examples.0.answer"),
     ("text-classification", {"ask": "{text}"}, "$"),
 ]  # fmt: skip

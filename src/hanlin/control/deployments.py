@@ -32,7 +32,7 @@ from hanlin.control.deployment_rows import (
 from hanlin.control.platform import Platform
 from hanlin.control.trials import begin, check_trial
 from hanlin.control.values import DeploymentView, EndpointView, Undeployed
-from hanlin.engines import variant_names
+from hanlin.engines import check_apart, variant_names
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.registry.values import ModelVersion
 from hanlin.serving.declared import Role
@@ -67,7 +67,7 @@ def deploy(
         NotFound: no such model, version or alias.
         Conflict: `not_published`, `variant_not_certified`, `no_certified_variant`; for a trial `nothing_to_try_beside`,
             `trial_is_what_serves`, `trial_of_another_task`.
-        InvalidInput: `trial_of_two_kinds`, `trial_weight`, `replicas_out_of_range`.
+        InvalidInput: `trial_of_two_kinds`, `trial_weight`, `replicas_out_of_range`; `engine_apart`.
     """
     principal.require("write")
     check_name(endpoint, kind="endpoint")
@@ -78,6 +78,7 @@ def deploy(
     if version.state != "published":
         raise Conflict("not_published", model=version.model, version=version.number, state=version.state)
     variant = _certified_variant(platform, version, variant)
+    check_apart(variant, platform.settings.pythons)
     with platform.database.write() as session:
         if long_text is not None:
             endpoint_row(session, principal.team_id, endpoint, is_internal=False).long_text = long_text

@@ -1,7 +1,7 @@
 """The `vllm` engine: decoders of transformers on graphics processors, by vLLM's own engine, stepped in this process. An extra.
 
 What it writes, row by row, is in `vllm_writer.py`. vLLM's process for its core, its HTTP server, usage reports and plugins stay off: a
-worker is one process already, and has no network. Variants have no files of their own: it loads the trained model.
+worker is one process already. Variants have no files of their own: it loads the trained model.
 """
 
 from __future__ import annotations
@@ -26,15 +26,14 @@ from hanlin.networks.head import Head
 from hanlin.tasks.tokenizer import load_tokenizer
 
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
-_STILL = {
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_NO_USAGE_STATS": "1", "VLLM_DO_NOT_TRACK": "1", "VLLM_PLUGINS": "",
-    "VLLM_LOGGING_LEVEL": "WARNING", "HF_HUB_OFFLINE": "1",
-}  # fmt: skip
+_FIXED = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_PLUGINS": "", "VLLM_HOST_IP": "127.0.0.1"}  # whatever the worker was given
+_STILL = {"VLLM_NO_USAGE_STATS": "1", "VLLM_DO_NOT_TRACK": "1", "VLLM_LOGGING_LEVEL": "WARNING", "HF_HUB_OFFLINE": "1"}
 _TOKENIZER = "tokenizer.json"
 
 
 def import_vllm() -> ModuleType:
     """The library, told to keep to this process. Raises InvalidInput (`engine_apart`)."""
+    os.environ.update(_FIXED)
     for name, value in _STILL.items():
         os.environ.setdefault(name, value)
     try:
@@ -77,15 +76,21 @@ class VllmEngine:
                 engine = _start(library, folder, precision, architecture=architecture, tokenizer=tokenizer, is_eager=is_cpu)
         except OSError as error:
             raise load_failed(variant, "it may write nowhere, as in a worker that is confined", details=str(error)) from error
-        settings = engine.vllm_config
-        positions = cast("int", settings.model_config.max_model_len)
-        cache = settings.cache_config
-        room = cache.num_gpu_blocks * cache.block_size if cache.num_gpu_blocks else None
-        num_tokens = cast("int", settings.model_config.get_vocab_size())
-        constraints = Constraints(folder / _TOKENIZER, num_tokens=num_tokens, stop_ids=stops)
-        return VllmWriter(
-            engine, variant, stops=stops, positions=positions, num_tokens=num_tokens, room_tokens=room, constraints=constraints
-        )  # fmt: skip
+        try:
+            return _writer(engine, folder, variant, stops)
+        except BaseException:
+            engine.engine_core.shutdown()
+            raise
+
+
+def _writer(engine: Any, folder: Path, variant: str, stops: list[int]) -> VllmWriter:
+    settings = engine.vllm_config
+    cache = settings.cache_config
+    room = cache.num_gpu_blocks * cache.block_size if cache.num_gpu_blocks else None
+    num_tokens = cast("int", settings.model_config.get_vocab_size())
+    constraints = Constraints(folder / _TOKENIZER, num_tokens=num_tokens, stop_ids=stops)
+    positions = cast("int", settings.model_config.max_model_len)
+    return VllmWriter(engine, variant, stops=stops, positions=positions, num_tokens=num_tokens, room_tokens=room, constraints=constraints)
 
 
 def _architecture(folder: Path, variant: str) -> str:
@@ -94,7 +99,7 @@ def _architecture(folder: Path, variant: str) -> str:
         raise load_failed(variant, "it loads networks that continue texts alone")
     if is_adapter(folder):
         raise load_failed(variant, "adapters are not loaded by it: merge the adapter first")
-    if not any((folder / name).is_file() for name in TRAINED_FILES[:1]) or not (folder / _TOKENIZER).is_file():
+    if not (folder / TRAINED_FILES[0]).is_file() or not (folder / _TOKENIZER).is_file():
         raise load_failed(variant, f"the artifact has no {TRAINED_FILES[0]} or no {_TOKENIZER} for it")
     from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
@@ -130,7 +135,7 @@ def _tokenizer_folder(folder: Path, out: Path, stops: list[int]) -> Path:
 
 
 def _start(library: ModuleType, folder: Path, precision: str, *, architecture: str, tokenizer: Path, is_eager: bool) -> Any:
-    """vLLM's engine. Raises EngineFailed (`engine_load_failed`) with the first line of what it said.
+    """vLLM's engine. Raises EngineFailed (`engine_load_failed`); what it said stands in the details alone.
 
     Args:
         is_eager: nothing is compiled: on a CPU that takes minutes and gains little.
@@ -143,8 +148,7 @@ def _start(library: ModuleType, folder: Path, precision: str, *, architecture: s
         )  # fmt: skip
         return library.LLMEngine.from_engine_args(options)
     except Exception as error:  # vLLM's own, torch's, the driver's
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise load_failed(f"vllm-{precision}", lines[0], details=str(error)) from error
+        raise load_failed(f"vllm-{precision}", "vLLM could not start", details=f"{type(error).__name__}: {error}") from error
 
 
 def _ids(value: object) -> list[int]:

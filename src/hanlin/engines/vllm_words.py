@@ -46,9 +46,9 @@ def parameters(
     banned = -math.inf if wording is None else _NEARLY_NEVER
     bias = dict(settings.logit_bias) | dict.fromkeys(settings.banned_ids, banned)
     bias = {token: value for token, value in bias.items() if token < num_tokens}
+    most = 1 if settings.reads else min(settings.max_new_tokens, room)
     told: dict[str, Any] = {
-        "max_tokens": 1 if settings.reads else min(settings.max_new_tokens, room),
-        "min_tokens": settings.min_new_tokens if wording is None else 0,
+        "max_tokens": most, "min_tokens": min(settings.min_new_tokens, most) if wording is None else 0,
         "temperature": settings.temperature, "top_k": settings.top_k, "top_p": settings.top_p,
         "seed": settings.seed if settings.temperature else None, "repetition_penalty": settings.repetition_penalty,
         "presence_penalty": settings.presence_penalty, "frequency_penalty": settings.frequency_penalty,

@@ -134,9 +134,7 @@ class VllmWriter:
 
     def _take(self, number: int, row: Sequence[int], settings: GenerationSettings, *, is_fresh: bool = False) -> None:
         check_served(settings, self._variant)
-        is_own = (
-            settings.stop_ids is not None and settings.constraint is None
-        )  # a form ends by the model's alone, in a text nothing else may
+        is_own = settings.stop_ids is not None and settings.constraint is None  # within a form's texts no stop id of a call may end it
         stops = frozenset(settings.stop_ids or ()) if is_own else self._stops
         if not 0 <= min(row) <= max(row) < self._num_tokens:
             self._ended.append(self._failure(number, IndexError("ids beyond the vocabulary")))
@@ -197,9 +195,13 @@ class VllmWriter:
             return None
         if output.finished:
             del self._open[number]
-        if row.settings.reads:
-            return reading_of(output, number, row.ids, row.settings.likeliest)
-        return delta_of(output, number, row.settings, row.stops, self._variant)
+        try:
+            if row.settings.reads:
+                return reading_of(output, number, row.ids, row.settings.likeliest)
+            return delta_of(output, number, row.settings, row.stops, self._variant)
+        except (KeyError, IndexError, ValueError) as error:  # told otherwise than was heard
+            self.drop(number)
+            return self._failure(number, error)
 
     def _forget(self) -> None:
         """Drop all rows."""

@@ -115,7 +115,7 @@ class _Importing:
             "dataset_digest": self.rows.digest if self.rows else None, "config": self.asked.model_dump(mode="json"),
             "code_version": code_version(), "job": self.context.job.id, "machine": machine(),
             **({"parent": str(self.base), "parent_digest": self.base.digest} if self.base else {}), **adapter_of(self.artifact),
-            **({"prompt": spec.prompt.to_json()} if spec.prompt else {}),
+            **({"prompt": True} if spec.prompt else {}),  # the form is in hanlin.json
         }  # fmt: skip
         version = registry.create_version(
             self.context.job.team_id, self.asked.name, self.asked.task, manifest=pack_folder(self.artifact, self.context.platform.blobs),

@@ -70,6 +70,7 @@ class PromptForm:
         check_prompt(isinstance(value, dict) and value.keys() <= known and "ask" in value, "$", f"ask, and of {', '.join(sorted(known))}")
         given = cast("JsonObject", value)
         ask, system, none = (_text(given.get(name, ""), name) for name in ("ask", "system", "none"))
+        check_prompt(not none.startswith("["), "none", "words that no citation begins with: [")
         found = set(_FIELD.findall(ask))
         check_prompt(found <= set(FIELDS[task]), "ask", f"fields {_named(FIELDS[task])}")
         check_prompt(found >= _OWN[task], "ask", f"the fields {_named(sorted(_OWN[task]))}")
