@@ -11,7 +11,7 @@ import pytest
 
 from hanlin.errors import DataCorrupt
 from hanlin.messages.said import Said
-from hanlin.serving import process, reconciler
+from hanlin.serving import reconciler
 from hanlin.serving.declared import DeploymentSpec
 from hanlin.serving.place import Place
 from hanlin.serving.process import WorkerOptions
@@ -229,13 +229,11 @@ async def test_sockets_of_workers_long_dead_are_removed_at_the_start(tmp_path: P
     assert (stale.exists(), folder.exists(), other.exists()) == (False, False, True)
 
 
-async def test_a_worker_that_does_not_get_ready_leaves_no_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_that_does_not_get_ready_leaves_no_socket(tmp_path: Path) -> None:
     artifact = tmp_path / "artifact"
     artifact.mkdir()
-    monkeypatch.setattr(process.sys, "executable", "/bin/false")
-    group = ReplicaSet(
-        spec(1), materialize=lambda _: artifact, workers=Workers(WorkerOptions(run_dir=tmp_path / "run")), on_change=lambda: None
-    )
+    workers = Workers(WorkerOptions(run_dir=tmp_path / "run", python=Path("/bin/false")))
+    group = ReplicaSet(spec(1), materialize=lambda _: artifact, workers=workers, on_change=lambda: None)
     group.start()
     await until(lambda: group.state == "failed")
     assert group.reason == Said("worker_start_died", {"status": 1})
