@@ -61,12 +61,7 @@ def poems() -> Iterator[str]:
 
 
 class Poets(Road):
-    """The road on a port of its own, and calls of OpenAI's doors."""
-
-    def __init__(self, home: Path) -> None:
-        super().__init__(home)
-        self.url = f"http://127.0.0.1:{PORT}"
-        self.environ["HANLIN_URL"] = self.url
+    """The road, and calls of OpenAI's doors."""
 
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         """The answer. Raises httpx.HTTPStatusError."""
@@ -115,7 +110,7 @@ def main() -> None:
         command = [sys.executable, "-m", "hanlin", "up", "--home", str(home), "--port", str(PORT), "--grpc-port", "0"]
         with Server(command, port=PORT, log=work / "server.log"):
             wait_for_key(home)
-            road, began_s = Poets(home), time.monotonic()
+            road, began_s = Poets(home, PORT), time.monotonic()
             told |= {"metrics": learn(road, chosen.rows, options, work), "seconds": round(time.monotonic() - began_s)}
             for size in (5, 7):
                 form = re.compile(couplets(size, 2))

@@ -87,6 +87,9 @@ class Settings(BaseModel):
     vllm_python: Path | None = Field(
         None, description="Python of the environment where `hanlin[vllm]` is installed; workers of vllm run on it, and are not confined"
     )
+    vllm_memory_share: float = Field(
+        0.92, gt=0, le=0.98, description="of a graphics processor's memory, that one model on vllm takes; those measured together share it"
+    )
     certificate_rows: int = Field(200, ge=1, le=10_000, description="rows that a certificate replays, where its job does not say how many")
     compression_rows: int = Field(10_000, ge=1, le=10_000, description="rows at most that a compression judges on, where its job says none")
     job_lease_s: float = Field(15.0, gt=1, description="a job whose runner is silent for this long is taken over")

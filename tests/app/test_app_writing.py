@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.gateway.test_gateway_talks_torch import make_model
+from tests.gateway.muse import make_model
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from hanlin.accounts.service import DEFAULT_TEAM

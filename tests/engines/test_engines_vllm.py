@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +16,9 @@ import pytest
 from tests.engines.vllm_recording import FILE, Player, installed, standing_in
 from tests.engines.vllm_scenes import POSITIONS, SCENES, asked, make_folder, rows_of
 
+import hanlin
 from hanlin.engines import check_apart, load_variant
+from hanlin.engines.apart import SHARE_VARIABLE, check_version
 from hanlin.engines.base import StreamingSession, WritingSession, writing
 from hanlin.engines.vllm_writer import VllmWriter
 from hanlin.errors import EngineFailed, InvalidInput
@@ -76,6 +81,64 @@ def test_a_step_that_fails_loses_all_rows_and_not_the_session(session: VllmWrite
     session.admit(1, row, settings)
     session.drop(1)
     assert player.events == []
+
+
+def test_rows_that_vllm_does_not_leave_are_told_again_and_then_all_that_is_open_fails(session: VllmWriter, player: Player) -> None:
+    row, settings = rows_of(5)[0], asked(3, stop_ids=())
+    told = {**_first_request("coming_and_going"), "max_tokens": 3, "stop_token_ids": []}
+    adds = [[["add_request", number, {"prompt_token_ids": row}, told], None] for number in ("1", "2")]
+    lost = {"raises": "RuntimeError: lost"}
+    player.events = [*adds, [["abort_request", ["1"]], lost], [["abort_request", ["1"]], lost], [["abort_request", ["1", "2"]], None]]
+    for number in (1, 2):
+        session.admit(number, row, settings)
+    session.drop(1)
+    with pytest.raises(EngineFailed) as caught:
+        session.turn()
+    assert caught.value.code == "engine_step_failed"
+    assert "lost" in str(caught.value.details)
+    assert (session.turn(), player.events) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"), [(errno.EACCES, "write nowhere"), (errno.ENOSPC, "no room left"), (errno.EIO, "Input/output error")]
+)
+def test_where_it_cannot_write_that_is_said_and_nothing_else(
+    folder: Path, player: Player, monkeypatch: pytest.MonkeyPatch, number: int, reason: str
+) -> None:
+    def start(_: object) -> None:
+        raise OSError(number, os.strerror(number), "/somewhere")
+
+    monkeypatch.setattr(sys.modules["vllm"], "LLMEngine", SimpleNamespace(from_engine_args=start))
+    with pytest.raises(EngineFailed, match=reason) as caught:
+        load_variant(folder, VARIANT, threads=1)
+    assert "somewhere" not in str(caught.value)
+
+
+def test_it_takes_as_much_of_a_graphics_processor_as_it_is_told(folder: Path, player: Player, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: dict[str, Any] = {}
+    monkeypatch.setattr(sys.modules["vllm"], "EngineArgs", told.update)
+    monkeypatch.setattr(sys.modules["vllm.platforms"].current_platform, "is_cpu", lambda: False)
+    load_variant(folder, VARIANT, threads=1).close()
+    assert "gpu_memory_utilization" not in told
+    monkeypatch.setenv(SHARE_VARIABLE, "0.46")
+    load_variant(folder, VARIANT, threads=1).close()
+    assert told["gpu_memory_utilization"] == 0.46
+
+
+def test_another_hanlin_in_its_environment_is_refused(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    for told, found in ((hanlin.__version__, None), ("0.0.9", "0.0.9"), ("", "?")):
+        python.write_text(f"#!/bin/sh\necho {told}\n")
+        python.chmod(0o700)
+        if found is None:
+            check_version("vllm", python, {})
+            continue
+        with pytest.raises(EngineFailed) as caught:
+            check_version("vllm", python, {})
+        assert (caught.value.code, caught.value.params["found"]) == ("engine_apart_version", found)
+        assert f'"hanlin[vllm]=={hanlin.__version__}"' in str(caught.value)
+    with pytest.raises(EngineFailed, match=r"holds Hanlin \?"):
+        check_version("vllm", tmp_path / "nowhere", {})
 
 
 def test_what_it_does_not_load_is_said(folder: Path, player: Player, tmp_path: Path) -> None:

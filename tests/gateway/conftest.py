@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 from tests.gateway.grpc_calls import channel_to
 from tests.gateway.stacks import PATIENT, STACK, TALKS, Stack
@@ -42,6 +43,20 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         open_doors(found)
         open_more_doors(found)
         yield found
+    finally:
+        found.close()
+
+
+@pytest.fixture(scope="session")
+def muse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A client of a stack whose endpoint `muse` writes whatever a random network thinks of."""
+    from tests.gateway.muse import make_model  # torch
+
+    found = Stack(tmp_path_factory.mktemp("muse") / "home")
+    make_model(found.home / "models" / "muse:1")
+    try:
+        found.wait_state(found.deploy("muse:1", "muse", variant="torch-fp32"), "ready")
+        yield found.client
     finally:
         found.close()
 

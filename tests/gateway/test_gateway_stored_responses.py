@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import openai
 import pytest
+from tests.gateway.muse import data_of
 from tests.gateway.stacks import STACK, TALKS
-from tests.gateway.test_gateway_talks_torch import data_of
 
 from hanlin.accounts import Accounts
 from hanlin.generation import GenerationSettings

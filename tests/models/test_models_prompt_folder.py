@@ -103,6 +103,18 @@ def test_what_it_says_of_a_text_is_always_a_meaning(asked: Callable[..., list[An
     assert len({name for meaning in found for name in meaning["slots"]}) >= 4
 
 
+def test_a_text_that_is_cut_has_no_words_behind_the_cut_and_none_is_read_in_windows(asked: Callable[..., list[Any]]) -> None:
+    spoken: JsonObject = {"intents": {"say": {"words": {"type": "string"}}}}
+    long = "red " * 200 + "~ " * 200
+    form = {"ask": "{text}", "schema": spoken}
+    for one in asked("semantic-parsing", form, long, times=6, long_text="truncate"):
+        assert "~" not in one["slots"].get("words", "")
+    for policy, code in (("refuse", "text_too_long"), ("window", "invalid_parameter")):
+        with pytest.raises(InvalidInput) as caught:
+            asked("semantic-parsing", form, long, long_text=policy)
+        assert caught.value.code == code
+
+
 def test_what_it_answers_always_stands_in_the_passage_that_it_cites(asked: Callable[..., list[Any]]) -> None:
     texts = {"faq": TEXTS[0], 1: TEXTS[1], 9: "We open at nine. " * 3}
     documents: Any = [{"id": "faq", "text": TEXTS[0], "start": 7}, TEXTS[1], {"id": 9, "text": texts[9]}]

@@ -36,6 +36,7 @@ def limited(scores: list[float], written: Sequence[int], form: object = None, **
         ([2, 3, 2, 2], {"presence_penalty": -1.0, "frequency_penalty": 0.5}, [1.0, 2.0, 2.5, -0.5, 0.5, 0.0]),
         ([2], {"logit_bias": ((0, 5.0), (3, -100.0), (0, 1.5))}, [7.5, 2.0, 3.0, -101.0, 0.5, 0.0]),
         ([2], {"logit_bias": ((2, 4.0),), "presence_penalty": 1.0, "banned_ids": (1,)}, [1.0, NEVER, 6.0, -1.0, 0.5, 0.0]),
+        ([2], {"logit_bias": ((77, 9.0), (0, 1.0)), "banned_ids": (77, 1)}, [2.0, NEVER, 3.0, -1.0, 0.5, 0.0]),  # 77 is no token
         ([2, 3], {"repetition_penalty": 2.0, "presence_penalty": 1.0}, [0.5, 1.0, 0.5, -3.0, 0.5, 0.0]),  # 0 and 1 were read
     ],
 )  # fmt: skip
@@ -70,7 +71,7 @@ def test_a_form_says_what_may_come_and_when_it_may_end() -> None:
 
 
 def test_an_id_beyond_the_vocabulary_fails_its_line_alone() -> None:
-    rows = [Row(0, GenerationSettings(logit_bias=((77, 1.0),)), (0,), frozenset(), 9), Row(1, GenerationSettings(), (0,), frozenset(), 9)]
+    rows = [Row(0, GenerationSettings(prefix=(77,)), (0,), frozenset(), 9), Row(1, GenerationSettings(), (0,), frozenset(), 9)]
     lines = [Line.of(row) for row in rows]
     advance(lines, torch.tensor([[0.0, 1.0], [0.0, 1.0]]))
     assert lines[0].error is not None

@@ -19,7 +19,8 @@ async def test_models_of_such_an_engine_run_on_its_python_one_in_each_worker(tmp
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nVLLM_MARK=there exec {sys.executable} "$@"\n')
     python.chmod(0o700)
-    workers = Workers(WorkerOptions(run_dir=tmp_path / "run", pythons={"fake": python}), has_spare=False)
+    options = WorkerOptions(run_dir=tmp_path / "run", pythons={"fake": python}, threads=3, memory_share=0.3)
+    workers = Workers(options, has_spare=False)
     places = [Place(workers.options.run_dir) for _ in range(2)]
     folder = make_folder("own:1")
     wanted = Wanted("team", "d", folder, "fake-fp32", "own:1", "e", isolation="shared")
@@ -27,7 +28,8 @@ async def test_models_of_such_an_engine_run_on_its_python_one_in_each_worker(tmp
     try:
         assert len({one.pid for one in loaded}) == 2
         assert all(one.info.protections == () for one in loaded)
-        assert b"VLLM_MARK=there" in Path(f"/proc/{loaded[0].pid}/environ").read_bytes().split(b"\0")
+        around = Path(f"/proc/{loaded[0].pid}/environ").read_bytes().split(b"\0")
+        assert {b"VLLM_MARK=there", b"HANLIN_VLLM_MEMORY_SHARE=0.3", b"OMP_NUM_THREADS=3"} <= {*around}
     finally:
         for one, place in zip(loaded, places, strict=True):
             await one.stop()

@@ -68,5 +68,5 @@ def worker_options(settings: Settings) -> WorkerOptions:
         max_items=settings.max_items, max_text_bytes=settings.max_text_bytes,
         drain_timeout_s=settings.drain_timeout_s, start_timeout_s=settings.worker_start_timeout_s, log=logs / "workers.log",
         hang_s=settings.worker_hang_s, confinement=settings.worker_confinement, memory_bytes=settings.worker_memory_bytes,
-        pythons=settings.pythons,
+        pythons=settings.pythons, memory_share=settings.vllm_memory_share,
     )  # fmt: skip

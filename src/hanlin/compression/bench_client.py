@@ -18,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.compression.plan import EncodedSplit
-from hanlin.engines import max_batch_rows
+from hanlin.engines import max_batch_rows, split_variant
+from hanlin.engines.apart import LOAD_S, SHARE_VARIABLE, check_version
 from hanlin.errors import EngineFailed
 from hanlin.generation import GenerationSettings
 from hanlin.types import JsonObject, JsonValue
@@ -34,7 +35,11 @@ class BenchClient:
         is_alone: rows are never batched.
         writing: how a network that writes is asked to, when its answers are compared.
         python: that runs the process; None: ours.
-        timeout_s: longest wait for one answer; a variant slower than this fails.
+        memory_share: of a graphics processor's, that it may take in the environment of that Python.
+        timeout_s: longest wait for one answer; a variant slower than this fails. In an environment of its own loading may take longer.
+
+    Raises:
+        EngineFailed: `engine_apart_version`.
     """
 
     def __init__(
@@ -48,14 +53,18 @@ class BenchClient:
         timeout_s: float = 300.0,
         writing: GenerationSettings | None = None,
         python: Path | None = None,
+        memory_share: float = 1.0,
     ) -> None:
         self.variant = variant
         self.max_rows = max_batch_rows(variant, is_alone=is_alone)
-        self._timeout_s = timeout_s
+        self._timeout_s, self._load_timeout_s = timeout_s, timeout_s if python is None else max(timeout_s, LOAD_S)
+        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+        if python is not None:
+            environment[SHARE_VARIABLE] = f"{memory_share:.4f}"
+            check_version(split_variant(variant)[0], python, environment)
         self._scratch = tempfile.TemporaryDirectory(prefix="hanlin-bench-")
         self._outputs = Path(self._scratch.name) / "outputs.npz"
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed by close()
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
         self._process = subprocess.Popen(
             [python or sys.executable, "-m", "hanlin.compression.bench_child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=self._log, env=environment,
@@ -66,7 +75,7 @@ class BenchClient:
 
     def wait_loaded(self, rows: EncodedSplit) -> float:
         """Seconds the load took; gives the child its rows, with their token types and their questions where they have some."""
-        seconds = cast("float", self._receive()["load_s"])
+        seconds = cast("float", self._receive(self._load_timeout_s)["load_s"])
         given = {"rows": [list(row) for row in rows.ids], "types": [list(row) for row in rows.types], "questions": [*rows.questions]}
         self._ask({"op": "rows", **cast("JsonObject", given)})
         return seconds
@@ -113,7 +122,7 @@ class BenchClient:
 
     def _ask(self, command: JsonObject) -> JsonObject:
         self._send(command)
-        return self._receive()
+        return self._receive(self._timeout_s)
 
     def _send(self, command: JsonObject) -> None:
         assert self._process.stdin is not None
@@ -123,13 +132,13 @@ class BenchClient:
         except OSError as error:
             raise self._death() from error
 
-    def _receive(self) -> JsonObject:
+    def _receive(self, timeout_s: float) -> JsonObject:
         assert self._process.stdout is not None
-        ends_at = time.monotonic() + self._timeout_s
+        ends_at = time.monotonic() + timeout_s
         while b"\n" not in self._pending:
             ready, _, _ = select.select([self._process.stdout], [], [], max(0.0, ends_at - time.monotonic()))
             if not ready:
-                raise self._failed(f"no answer within {self._timeout_s:.0f} s")
+                raise self._failed(f"no answer within {timeout_s:.0f} s")
             piece = os.read(self._process.stdout.fileno(), 2**20)
             if not piece:
                 raise self._death()

@@ -50,6 +50,7 @@ class Plan:
     more: EncodedSplit
     writing: GenerationSettings | None = None
     pythons: Mapping[str, Path] = field(default_factory=dict)
+    memory_share: float = 0.92
 
 
 def runnable(folder: Path, variants: Sequence[str]) -> list[str]:

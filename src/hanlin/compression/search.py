@@ -42,7 +42,7 @@ def search(
     folder: Path, *, spec: ModelSpec, validation: EncodedSplit, test: EncodedSplit, calibration: Sequence[Sequence[int]],
     budget_points: float, target: Target, variants: Sequence[str], threads: int, progress: Progress, out: Path | None = None,
     rounds: int = 3, max_batch_tokens: int = BATCH_TOKENS, more: EncodedSplit | None = None,
-    writing: GenerationSettings | None = None, pythons: Mapping[str, Path] | None = None,
+    writing: GenerationSettings | None = None, pythons: Mapping[str, Path] | None = None, memory_share: float = 0.92,
 ) -> CompressionReport:  # fmt: skip
     """Find the variant of `folder` that serves best within the budget, on this machine.
 
@@ -58,6 +58,7 @@ def search(
         writing: how a network that writes is asked to, when its answers are compared; each row of a split with questions under the
             grammar that the task gives it.
         pythons: of engines that live in an environment of their own.
+        memory_share: of a graphics processor's memory, for all variants of such an engine together.
 
     Raises:
         InvalidInput: `unknown_variant`, `invalid_search`, `judging_rows_missing`, `calibration_empty`.
@@ -67,7 +68,7 @@ def search(
     names = tuple(dict.fromkeys([reference_of(folder), *runnable(folder, variants)]))
     plan = Plan(
         folder, out or folder, spec, validation, test, calibration, names, budget_points, threads, rounds, max_batch_tokens,
-        more or EncodedSplit([]), writing, pythons or {},
+        more or EncodedSplit([]), writing, pythons or {}, memory_share,
     )  # fmt: skip
     check_plan(plan, target)
     running = _Search(plan, progress)
@@ -143,14 +144,26 @@ class _Search:
             [row for part in parts for row in part.ids], types=[row for part in parts for row in part.types],
             questions=[one for part in parts for one in part.questions],
         )  # fmt: skip
+        apart = [name for name in self._alive() if split_variant(name)[0] in self.plan.pythons]
         for name in self._alive():
-            self.clients[name] = BenchClient(
-                self._home(name), name, threads=self.plan.threads, pad_id=self.spec.pad_id, is_alone=self.spec.is_alone,
-                writing=self.plan.writing, python=self.plan.pythons.get(split_variant(name)[0]),
-            )  # fmt: skip
+            if name not in apart:
+                self.clients[name] = self._start(name, len(apart))
         for name in self._alive():
-            self._try(name, lambda client: self._note(client.variant, load_s=client.wait_loaded(whole)))  # also sends the rows
+            try:
+                if name in apart:  # one after the other: each looks how much of a graphics processor's memory is free
+                    self.clients[name] = self._start(name, len(apart))
+                self._note(name, load_s=self.clients[name].wait_loaded(whole))  # also sends the rows
+            except EngineFailed as error:
+                self._fail(name, error)
         self._tick("variants_loaded")
+
+    def _start(self, name: str, num_apart: int) -> BenchClient:
+        """Its process, which loads it. Raises EngineFailed (`engine_apart_version`)."""
+        return BenchClient(
+            self._home(name), name, threads=self.plan.threads, pad_id=self.spec.pad_id, is_alone=self.spec.is_alone,
+            writing=self.plan.writing, python=self.plan.pythons.get(split_variant(name)[0]),
+            memory_share=self.plan.memory_share / max(1, num_apart),
+        )  # fmt: skip
 
     def _judge(self) -> None:
         for name in self._alive():

@@ -6,6 +6,7 @@ worker is one process already. Variants have no files of their own: it loads the
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from hanlin.engines.apart import lives_apart
+from hanlin.engines.apart import SHARE_VARIABLE, lives_apart
 from hanlin.engines.base import ENGINES, TRAINED_FILES, Capabilities, load_failed
 from hanlin.engines.constraints import Constraints
 from hanlin.engines.vllm_writer import MAX_ROWS, VllmWriter
@@ -75,7 +76,7 @@ class VllmEngine:
                 tokenizer = _tokenizer_folder(folder, Path(words), stops)
                 engine = _start(library, folder, precision, architecture=architecture, tokenizer=tokenizer, is_eager=is_cpu)
         except OSError as error:
-            raise load_failed(variant, "it may write nowhere, as in a worker that is confined", details=str(error)) from error
+            raise load_failed(variant, _missing_place(error), details=str(error)) from error
         try:
             return _writer(engine, folder, variant, stops)
         except BaseException:
@@ -145,10 +146,28 @@ def _start(library: ModuleType, folder: Path, precision: str, *, architecture: s
             model=str(folder), tokenizer=str(tokenizer), dtype=DTYPES[precision], max_num_seqs=MAX_ROWS, seed=0, disable_log_stats=True,
             load_format="safetensors", trust_remote_code=False, generation_config="vllm", hf_overrides={"architectures": [architecture]},
             max_logprobs=MAX_LIKELIEST, structured_outputs_config={"backend": "guidance"}, enforce_eager=is_eager,
+            **_memory(is_cpu=is_eager),
         )  # fmt: skip
         return library.LLMEngine.from_engine_args(options)
     except Exception as error:  # vLLM's own, torch's, the driver's
-        raise load_failed(f"vllm-{precision}", "vLLM could not start", details=f"{type(error).__name__}: {error}") from error
+        reason = _missing_place(error) if isinstance(error, OSError) else "vLLM could not start"
+        raise load_failed(f"vllm-{precision}", reason, details=f"{type(error).__name__}: {error}") from error
+
+
+def _missing_place(error: OSError) -> str:
+    """What is wrong where it reads and writes, in words without paths."""
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "it may write nowhere, as in a worker that is confined"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "there is no room left where it writes"
+    told = os.strerror(error.errno) if error.errno else type(error).__name__
+    return f"a file of its own could not be read or written: {told}"
+
+
+def _memory(*, is_cpu: bool) -> dict[str, float]:
+    """How much of a graphics processor's memory it may take, where that is said: vLLM takes nearly all by itself."""
+    told = os.environ.get(SHARE_VARIABLE)
+    return {"gpu_memory_utilization": float(told)} if told and not is_cpu else {}
 
 
 def _ids(value: object) -> list[int]:

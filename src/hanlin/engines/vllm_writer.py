@@ -62,6 +62,7 @@ class VllmWriter:
         self.room_tokens = room_tokens
         self._open: dict[int, _Row] = {}
         self._waiting: set[int] = set()
+        self._unwanted: list[str] = []  # rows that vLLM still writes, and nobody hears
         self._ended: list[Delta] = []
 
     def run(
@@ -80,11 +81,15 @@ class VllmWriter:
         """See `StreamingSession.drop`."""
         self._ended = [delta for delta in self._ended if delta.number != number]
         if self._open.pop(number, None) is not None and number not in self._waiting:
-            self._engine.abort_request([str(number)])
+            self._unwanted.append(str(number))
+            self._abort()
         self._waiting.discard(number)
 
     def turn(self) -> list[Delta]:
         """See `StreamingSession.turn`."""
+        if self._unwanted and (error := self._abort()) is not None:
+            self._forget()
+            raise step_failed(self._variant, error) from error
         self._tell_of_forms()
         deltas, self._ended = self._ended, []
         if len(self._open) == len(self._waiting):
@@ -126,7 +131,7 @@ class VllmWriter:
 
     def close(self) -> None:
         """End vLLM's core, which gives the processor's memory back."""
-        self._forget()
+        self._open, self._waiting, self._ended, self._unwanted = {}, set(), [], []
         engine, self._engine = self._engine, None
         self._constraints.close()
         if engine is not None:
@@ -205,8 +210,16 @@ class VllmWriter:
 
     def _forget(self) -> None:
         """Drop all rows."""
-        told = [str(number) for number in self._open if number not in self._waiting]
+        self._unwanted += [str(number) for number in self._open if number not in self._waiting]
         self._open, self._waiting, self._ended = {}, set(), []
-        if told and self._engine is not None:
-            with suppress(Exception):
-                self._engine.abort_request(told)
+        if self._unwanted:
+            self._abort()
+
+    def _abort(self) -> Exception | None:
+        """Have vLLM leave the rows that nobody wants. What it says against it; the next turn tells it again, and fails if that does."""
+        try:
+            self._engine.abort_request(self._unwanted)
+        except Exception as error:  # vLLM's own
+            return error
+        self._unwanted = []
+        return None

@@ -122,6 +122,7 @@ class _Compressing:
             budget_points=self.asked.budget, target=self.asked.target, variants=self.names, threads=self.context.threads,
             progress=self.context.progress, out=self.made, max_batch_tokens=self.context.platform.settings.max_batch_tokens, more=rows.more,
             writing=rows.writing, pythons=self.context.platform.settings.pythons,
+            memory_share=self.context.platform.settings.vllm_memory_share,
         )  # fmt: skip
         return found.to_json()
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
+from typing import cast
 
 from hanlin.control.job_kinds import Import
 from hanlin.datasets import read_split
 from hanlin.engines import reference_in
+from hanlin.engines.constraints import Constraints
 from hanlin.errors import InvalidInput
 from hanlin.messages.said import Said
+from hanlin.networks.config import read_config
 from hanlin.pipelines.adapters import adapter_of, whole_base
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.confined import guard_of
@@ -20,6 +24,7 @@ from hanlin.registry.values import DatasetVersion, ModelVersion
 from hanlin.storage.manifest import pack_folder
 from hanlin.tasks import TASKS
 from hanlin.tasks.few_rows import stored
+from hanlin.tasks.prompted_meanings import meaning_grammar
 from hanlin.tasks.spec import FILE_NAME, ModelSpec
 from hanlin.types import JsonObject, JsonValue, ModelRef
 
@@ -39,6 +44,26 @@ def not_carried(asked: Import) -> list[JsonValue]:
     num_variants = len({parts[1] for parts in paths if parts[0] == "variants" and len(parts) > 2})
     variants = Said("variants_not_imported", {"count": num_variants, "model": asked.name}) if num_variants else None
     return stored(variants, Said("lineage_not_imported") if [FILE_NAME] in paths else None)
+
+
+def check_form(folder: Path, spec: ModelSpec) -> None:
+    """Make the form that answers to this version's prompts are held to, so that it is no call that learns that there is none.
+
+    Raises:
+        InvalidInput: `constraint_refused`.
+    """
+    form = spec.prompt.grammar if spec.prompt else None
+    if spec.prompt and spec.meanings:
+        form = meaning_grammar(spec.meanings, "a")
+    if form is None:
+        return
+    stops = (spec.generation.stop_ids if spec.generation else None) or ()
+    num_tokens = cast("int", read_config(folder)["vocab_size"])
+    constraints = Constraints(folder / "tokenizer.json", num_tokens=num_tokens, stop_ids=stops)
+    try:
+        constraints.form(form).result()
+    finally:
+        constraints.close()
 
 
 class _Importing:
@@ -85,6 +110,7 @@ class _Importing:
         found = import_folder(
             source, self.artifact, task=self.asked.task, labels=self.asked.labels, guard=guard_of(self.context.platform), base=base
         )
+        check_form(self.artifact, found.spec)
         if found.is_pooling_assumed:
             self.context.progress.message("pooling_assumed")
         head = found.head.to_json() | {"is_assumed": found.is_pooling_assumed}

@@ -52,6 +52,7 @@ class WorkerOptions:
     memory_bytes: int = 0  # most that one worker may hold of its own; 0: `most_bytes` of its models
     pythons: Mapping[str, Path] = field(default_factory=dict)  # of engines that live in an environment of their own
     python: Path = Path(sys.executable)
+    memory_share: float = 0.92  # of a graphics processor's, that one model of an engine that lives apart takes
     memory: MemoryGuard = field(default_factory=MemoryGuard)  # of all workers with these options
 
 

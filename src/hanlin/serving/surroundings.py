@@ -11,7 +11,7 @@ from hanlin.serving.memory import most_bytes_of_all
 
 _KEPT_VARIABLES = (
     "PATH", "HOME", "LANG", "LC_", "TZ", "LD_", "PYTHON", "VIRTUAL_ENV", "MALLOC_", "OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "ONEDNN_",
-    "DNNL_", "ORT_", "OV_", "OPENVINO_", "TORCH", "ATEN_", "CUDA_", "NVIDIA_", "VLLM_", "COVERAGE_",
+    "DNNL_", "ORT_", "OV_", "OPENVINO_", "TORCH", "ATEN_", "CUDA_", "NVIDIA_", "VLLM_", "HANLIN_VLLM_", "COVERAGE_",
 )  # fmt: skip
 # torch's threads wait for each other by spinning, a millisecond and longer: when another process has the core that one of them needs, a
 # step of 7 ms took 400. So long they wait for a partner that is about to come, and no longer.

@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from hanlin.engines.apart import LOAD_S, SHARE_VARIABLE, check_version
 from hanlin.errors import EngineFailed, HanlinError
 from hanlin.serving.confinement import PROTECTIONS
 from hanlin.serving.orders import ModelFacts
 from hanlin.serving.place import Place
 from hanlin.serving.process import WorkerOptions, WorkerProcess
+from hanlin.serving.surroundings import environment_of
 from hanlin.serving.wire import ReplicaInfo
 from hanlin.types import Isolation
 
 SHARED_THREADS = 1  # of one model's step: others answer beside it, and OpenVINO compiles the model once, not twice
 ADAPTERS_PER_WORKER = 1000  # of one base: they take turns at one queue
-APART_S = 900.0  # least time to load in an environment of its own: kernels are compiled the first time
 MODELS_PER_WORKER = 16  # of a shared one: more would wait for each other's turns at one interpreter
 
 
@@ -181,7 +183,7 @@ class Workers:
         process = await self._take_process(wanted)
         name = _new_name()
         try:
-            info, _ = await _load(process, name, wanted, place)
+            info, _ = await _load(process, name, wanted, place, threads=process.options.threads)
         except BaseException:
             await process.kill()
             raise
@@ -192,7 +194,8 @@ class Workers:
         async with self._one_placing:
             shared = await self._place(wanted, name)
         try:
-            info, grown_bytes = await _load(shared.process, name, wanted, place)
+            threads = self.options.threads if wanted.base else SHARED_THREADS
+            info, grown_bytes = await _load(shared.process, name, wanted, place, threads=threads)
         except BaseException as error:
             if not shared.process.is_alive and isinstance(error, HanlinError):
                 self._deadly.add(wanted.deployment_id)
@@ -223,6 +226,8 @@ class Workers:
 
     async def _take_process(self, wanted: Wanted) -> WorkerProcess:
         if (options := options_for(self.options, wanted.variant)) is not self.options:
+            environ = environment_of(options.environ, threads=options.threads)
+            await asyncio.to_thread(check_version, wanted.variant.rpartition("-")[0], options.python, environ)
             return await WorkerProcess.start(options, title=wanted.title)
         spare, self._spare = self._spare, None
         if spare is not None:
@@ -251,15 +256,15 @@ def options_for(options: WorkerOptions, variant: str) -> WorkerOptions:
         return options
     if options.confinement == "required":
         raise EngineFailed("confinement_incomplete", missing=", ".join(PROTECTIONS))
-    return replace(options, python=python, confinement="off", start_timeout_s=max(options.start_timeout_s, APART_S))
+    environ = {**(os.environ if options.environ is None else options.environ), SHARE_VARIABLE: str(options.memory_share)}
+    start_timeout_s = max(options.start_timeout_s, LOAD_S)
+    return replace(options, python=python, confinement="off", start_timeout_s=start_timeout_s, environ=environ)
 
 
-async def _load(process: WorkerProcess, name: str, wanted: Wanted, place: Place) -> tuple[ReplicaInfo, int]:
-    is_shared = wanted.isolation == "shared"
-    threads = SHARED_THREADS if is_shared and not wanted.base else process.options.threads
+async def _load(process: WorkerProcess, name: str, wanted: Wanted, place: Place, *, threads: int) -> tuple[ReplicaInfo, int]:
     return await process.load(
         name, wanted.folder, wanted.variant, version=wanted.version, endpoint=wanted.title, place=place, threads=threads,
-        base=wanted.base if is_shared else "",
+        base=wanted.base if wanted.isolation == "shared" else "",
     )  # fmt: skip
 
 

@@ -97,7 +97,7 @@ def read_written(text: str, written: str, row: Generated, schema: MeaningSchema)
     spoken: list[SpokenSlot] = []
     implied: dict[str, tuple[Value, float]] = {}
     for name, value in cast("dict[str, Value]", slots).items():
-        place = _place(text, intent, name, value, schema)
+        place = _place(text, name, value, schema)
         if place is None:
             implied[name] = (value, score)
         else:
@@ -124,7 +124,7 @@ def _read(written: str) -> tuple[str, JsonObject]:
     return intent, slots
 
 
-def _place(text: str, intent: str, name: str, value: Value, schema: MeaningSchema) -> tuple[int, int] | None:
+def _place(text: str, name: str, value: Value, schema: MeaningSchema) -> tuple[int, int] | None:
     """Where the text first says a value: by its own words, by digits, or by words that mean it."""
     words = [said for said, values in schema.lexicon.get(name, {}).items() if value in values]
     if isinstance(value, str):

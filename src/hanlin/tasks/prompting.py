@@ -60,8 +60,8 @@ class Prompter:
 
     def pieces(
         self, text: str, index: int, policy: LongText, more: Mapping[str, str]
-    ) -> tuple[list[list[int]], tuple[Window, ...], bool]:  # fmt: skip
-        """The prompts about a text: one, or one a piece of whole sentences; the pieces, in tokens; whether it was cut.
+    ) -> tuple[list[list[int]], list[str], tuple[Window, ...]]:  # fmt: skip
+        """The prompts about a text: one, or one a piece of whole sentences; what each says of the text; the pieces, in tokens.
 
         Args:
             more: further fields.
@@ -72,14 +72,15 @@ class Prompter:
         row = self.row({"text": text, **more}, index)
         if len(row) <= self.room or policy == "refuse":
             self.encoder.check_length(len(row), index, self.room)
-            return [row], (), False
+            return [row], [text], ()
         most = max(1, self.room - len(self.row({"text": "", **more}, index)) - 2)  # tokens at a seam may be others
         if policy == "truncate":
-            return [self.whole({"text": self._first(text, most), **more}, index)], (), True
+            first = self._first(text, most)
+            return [self.whole({"text": first, **more}, index)], [first], ()
         parts = chunks(text, self._sizes, most)
         ends = np.cumsum([0, *self._sizes(parts)]).tolist()
         windows = tuple(Window(start, end, start, end) for start, end in pairwise(ends)) if len(parts) > 1 else ()
-        return [self.whole({"text": part, **more}, index) for part in parts], windows, False
+        return [self.whole({"text": part, **more}, index) for part in parts], parts, windows
 
     def _sizes(self, texts: Sequence[str]) -> list[int]:
         return [len(found.ids) for found in encodings_of(self.encoder.tokenizer, [*texts])]
@@ -98,15 +99,29 @@ def talk_of(form: PromptForm, fields: Mapping[str, str]) -> list[Message]:
     return [*said, Message("user", filled(form.ask, fields))]
 
 
-def prompted_rows(
-    prompter: Prompter, texts: Sequence[str], policy: LongText, max_windows: int | None = None, **more: str
-) -> tuple[list[list[int]], tuple[int, ...], dict[int, tuple[Window, ...]]]:
-    """Rows of all texts, which of them were cut, and the windows of those in pieces. Raises as `Prompter.pieces`; `too_many_windows`."""
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """Texts as prompts.
+
+    Attributes:
+        parts: of the text that each row asks about.
+        cut: indices of the texts that lost their end.
+        windows: those of each text that is in pieces, by its index.
+    """
+
+    rows: list[list[int]]
+    parts: list[str]
+    cut: tuple[int, ...]
+    windows: Mapping[int, tuple[Window, ...]]
+
+
+def prompted(prompter: Prompter, texts: Sequence[str], policy: LongText, max_windows: int | None = None, **more: str) -> Prompted:
+    """Prompts about all texts. Raises as `Prompter.pieces`; `too_many_windows`."""
     found = [prompter.pieces(text, index, policy, more) for index, text in enumerate(texts)]
-    windows = {index: own for index, (_, own, _) in enumerate(found) if own}
+    windows = {index: own for index, (_, _, own) in enumerate(found) if own}
     check_windows(windows, max_windows)
-    cut = tuple(index for index, (_, _, is_cut) in enumerate(found) if is_cut)
-    return [row for rows, _, _ in found for row in rows], cut, windows
+    cut = tuple(index for index, (_, parts, own) in enumerate(found) if not own and parts != [texts[index]])
+    return Prompted([row for rows, _, _ in found for row in rows], [part for _, parts, _ in found for part in parts], cut, windows)
 
 
 def check_beams(settings: GenerationSettings) -> GenerationSettings:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from hanlin.errors import EngineFailed
+from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.tasks.base import TASKS, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
 from hanlin.tasks.checks import check_texts, read_long_text
 from hanlin.tasks.encoded import Encoded, Marks
@@ -26,7 +26,7 @@ from hanlin.tasks.meaning_examples import MeaningExamples, read_annotation
 from hanlin.tasks.meaning_metrics import meaning_metrics
 from hanlin.tasks.parameters import LONG_TEXT, check_names
 from hanlin.tasks.prompted_meanings import MAX_WRITTEN, catalogue, meaning_grammar, read_written
-from hanlin.tasks.prompting import Prompter, prompted_rows
+from hanlin.tasks.prompting import Prompter, prompted
 from hanlin.tasks.ranking_metrics import ScalarMetrics
 from hanlin.tasks.sequences import written
 from hanlin.tasks.shapes import ONE_OR_MORE_TEXTS, Shape, each
@@ -150,14 +150,23 @@ class SemanticParsing:
 
 
 def _prompted(request: TaskRequest, encoder: TextEncoder, spec: ModelSpec, long_text: LongText) -> Encoded:
-    """Rows that ask a model of texts and talks for a meaning of each text, each in the form that its text allows."""
+    """Rows that ask a model of texts and talks for a meaning of each text, each in the form that what it reads of its text allows.
+
+    Raises:
+        InvalidInput: `text_too_long`; `invalid_parameter` for a call that wants windows: meanings of pieces are no meaning of the text.
+    """
     assert spec.meanings is not None and spec.generation is not None, "specs of models that are asked so have them"
+    if request.options.long_text == "window":
+        raise InvalidInput(
+            "invalid_parameter", name="long_text", expected="refuse or truncate of a model that writes meanings", found="window"
+        )
     texts, policy = cast("list[str]", list(request.texts)), request.options.long_text or long_text
     settings = replace(spec.generation, num_beams=1, max_new_tokens=min(MAX_WRITTEN, spec.max_length))
     prompter, told = Prompter.of(encoder, spec, settings), catalogue(spec.meanings)
-    rows, cut, _ = prompted_rows(prompter, texts, "truncate" if policy == "window" else policy, intents=told)
-    forms = [replace(settings, constraint=meaning_grammar(spec.meanings, text)) for text in texts]
-    return Encoded(rows, cut, generation=forms, spell=encoder.spell, marks=[Marks(text, [], []) for text in texts])
+    found = prompted(prompter, texts, "refuse" if policy == "window" else policy, intents=told)
+    forms = [replace(settings, constraint=meaning_grammar(spec.meanings, text)) for text in found.parts]
+    marks = [Marks(text, [], []) for text in found.parts]
+    return Encoded(found.rows, found.cut, generation=forms, spell=encoder.spell, marks=marks)
 
 
 def _written(outputs: Mapping[str, npt.NDArray[np.floating]], spec: ModelSpec, encoded: Encoded | None) -> list[Meaning]:

@@ -18,7 +18,7 @@ from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import ExampleForm
 from hanlin.tasks.likeness import Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, check_names
-from hanlin.tasks.prompting import Prompter, check_beams, prompted_rows
+from hanlin.tasks.prompting import Prompter, check_beams, prompted
 from hanlin.tasks.ranking_metrics import ScalarMetrics
 from hanlin.tasks.sentences import chunks
 from hanlin.tasks.sequences import FINISHES, SCORES, SEQUENCES, from_arrays, to_arrays, written
@@ -150,8 +150,8 @@ def _prompted(
     """Rows that ask a model of texts and talks for what is to be written."""
     assert spec.prompt is not None, "it is asked so"
     settings = check_beams(replace(settings, constraint=spec.prompt.grammar))
-    rows, cut, windows = prompted_rows(Prompter.of(encoder, spec, settings), texts, *long)
-    return Encoded(rows, cut, windows, generation=[settings] * len(rows), spell=encoder.spell)
+    found = prompted(Prompter.of(encoder, spec, settings), texts, *long)
+    return Encoded(found.rows, found.cut, found.windows, generation=[settings] * len(found.rows), spell=encoder.spell)
 
 
 def _in_pieces(texts: list[str], encoder: TextEncoder, max_windows: int | None) -> tuple[list[str], dict[int, tuple[Window, ...]]]:

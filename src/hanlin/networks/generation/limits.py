@@ -52,8 +52,8 @@ def limit(scores: Tensor, row: Row, written: Sequence[int]) -> None:
         _penalize(scores, (*row.before, *written), settings.repetition_penalty)
     if settings.presence_penalty or settings.frequency_penalty:
         _weigh(scores, written, settings)
-    if settings.logit_bias:
-        ids, biases = zip(*settings.logit_bias, strict=True)
+    if biased := [each for each in settings.logit_bias if each[0] < len(scores)]:
+        ids, biases = zip(*biased, strict=True)
         scores.index_add_(0, torch.tensor(ids), torch.tensor(biases, dtype=scores.dtype))
     if settings.no_repeat_ngram:
         _forbid(scores, repeated((*row.before, *written), settings.no_repeat_ngram))
@@ -97,16 +97,16 @@ def _fit(scores: Tensor, form: Form, written: Sequence[int], stops: frozenset[in
     bits = np.unpackbits(form.allowed(written), bitorder="little")[: len(scores)].astype(bool)
     allowed = torch.zeros(len(scores), dtype=torch.bool)
     allowed[: len(bits)] = torch.from_numpy(bits)
-    if stops:
-        allowed[torch.tensor(list(stops))] = form.may_end(written)
+    if known := [token for token in stops if token < len(scores)]:
+        allowed[torch.tensor(known)] = form.may_end(written)
     scores.masked_fill_(~allowed, _NEVER)
     if not bool(scores.isfinite().any()):
         scores[allowed] = 0.0
 
 
 def _forbid(scores: Tensor, ids: Sequence[int]) -> None:
-    if ids:
-        scores[torch.tensor(ids)] = _NEVER
+    if known := [token for token in ids if token < len(scores)]:
+        scores[torch.tensor(known)] = _NEVER
 
 
 def _allow(scores: Tensor, ids: Sequence[int]) -> None:
