@@ -4,7 +4,8 @@ usage: python bench/serving_memory.py [--variants openvino-int8,openvino-bf16,op
 
 Memory is PSS: private pages, and the share of those that are shared; pages of mapped files, which the kernel takes back when it needs
 them, are told apart. A further model's is the growth from one to five in one worker, each a copy under its own name; its own pages stand
-beside the bytes of its weights in the precision that is served. Prints Markdown and a JSON line.
+beside the bytes of its weights in the precision that is served. Read a moment after the
+calls, when each model rests and has given back the buffers of its steps. Prints Markdown and a JSON line.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from texts import mixed_texts
 VARIANTS = "openvino-int8,openvino-bf16,openvino-fp32,onnxruntime-int8,onnxruntime-fp32"
 SHARED = 5
 CALLS = 200
+REST_S = 2.5  # after the calls, until each model rests
 MB = 2**20
 
 
@@ -57,6 +59,7 @@ async def held(folder: Path, variant: str, isolation: Isolation, *, count: int) 
         for text in mixed_texts(CALLS, 8, 256):
             calls = [router.submit(route_key("default", spec.endpoint), Request(text, {}, 60.0)) for spec in specs]
             await asyncio.gather(*calls)
+        await asyncio.sleep(REST_S)
         pids = {pid for group in reconciler._sets.values() for pid in group.pids}
         return Held.by(pids)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from hanlin.engines import load_variant, openvino_engine
-from hanlin.engines.base import Ids
+from hanlin.engines.base import Ids, RestingSession
 from hanlin.engines.openvino_engine import LAVISH, LEAN, PIECE_TOKENS, Thrift, cut, widened
 from hanlin.errors import EngineFailed
 
@@ -47,6 +47,19 @@ def test_after_a_step_that_failed_the_next_one_is_right(artifact: Path) -> None:
     with pytest.raises(EngineFailed):
         session.run(np.full((40, 200), 7, dtype=np.int64), np.ones((40, 200), dtype=np.int64))  # beyond the position table
     np.testing.assert_array_equal(session.run(ids, np.ones_like(ids))["logits"], expected)
+
+
+@pytest.mark.parametrize("artifact", ["bert"], indirect=True, scope="session")
+def test_after_a_rest_a_step_answers_as_before(artifact: Path) -> None:
+    session = load_variant(artifact, "openvino-fp32", threads=2)
+    assert isinstance(session, RestingSession)
+    ids, mask = np.arange(5, 5 + 24, dtype=np.int64).reshape(2, 12) % 30 + 5, np.ones((2, 12), dtype=np.int64)
+    before = session.run(ids, mask)
+    session.rest()
+    after = session.run(ids, mask)
+    assert all(np.array_equal(before[name], after[name]) for name in before)
+    session.close()
+    session.rest()  # there is nothing left to give
 
 
 @pytest.mark.parametrize("artifact", ["bert"], indirect=True, scope="session")

@@ -83,6 +83,7 @@ class OpenvinoSession:
         self.num_streams = threads
         self._thrift = _thrift(threads)
         self._max_length = max_length
+        self._models: tuple[CompiledModel, ...] = (whole, pieces)
         self._whole: InferRequest | None = whole.create_infer_request()
         self._has_whole = threading.Lock()
         self._free: SimpleQueue[InferRequest] = SimpleQueue()
@@ -159,9 +160,14 @@ class OpenvinoSession:
         found = zip(names, _found(request, names), strict=True)
         return {name: values[:, :length] if values.ndim == 3 else values for name, values in found}
 
+    def rest(self) -> None:
+        """See `RestingSession`."""
+        for model in self._models:
+            model.release_memory()
+
     def close(self) -> None:
         """Drop requests and models."""
-        self._whole, self._free = None, SimpleQueue()
+        self._models, self._whole, self._free = (), None, SimpleQueue()
 
 
 def _thrift(threads: int) -> Thrift:

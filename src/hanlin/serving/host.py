@@ -10,13 +10,13 @@ import asyncio
 import ctypes
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hanlin.engines.base import StreamingSession, max_batch_tokens
+from hanlin.engines.base import RestingSession, Session, StreamingSession, max_batch_tokens
 from hanlin.engines.sharing import SharedSession, SharedWriter
 from hanlin.errors import HanlinError
 from hanlin.observe.memory import settle
@@ -36,6 +36,7 @@ from hanlin.serving.turns import Turns
 from hanlin.tasks.base import Limits
 
 FACTS_S = 0.25  # how often it is looked whether there is something to tell
+REST_S = 1.0  # without a change in its facts, until a model gives back memory that its next step can do without
 ALIVE_S = 2.0  # how often it is told that there is nothing: a worker that is silent hangs
 
 
@@ -47,6 +48,8 @@ class HeldModel:
     door: Door
     server: asyncio.AbstractServer
     title: str
+    session: Session | SharedSession | SharedWriter
+    changed_s: float | None = None  # when its facts changed; None: it rests
 
     async def close(self, drain_timeout_s: float) -> None:
         """Refuse new calls, let those in flight end, free everything."""
@@ -103,15 +106,29 @@ class Host:
         task.add_done_callback(self._tasks.discard)
 
     async def tell_facts(self) -> None:
-        """For ever: tell how much each model is used, when that has changed or nothing was told for a while."""
+        """For ever: tell how much each model is used, when that has changed or nothing was told for a while; give back memory at rest."""
         loop = asyncio.get_running_loop()
         told_s = 0.0
         while True:
             await asyncio.sleep(min(FACTS_S, self._alive_s))
             models = {name: model.facts() for name, model in self._models.items()}
+            if resting := self._resting(models, loop.time()):
+                await asyncio.to_thread(_rest, resting)
             if self._told is None or models != self._told.models or loop.time() - told_s >= self._alive_s:
                 self._told, told_s = Facts("", models=models), loop.time()
                 self._tell(self._told)
+
+    def _resting(self, facts: dict[str, ModelFacts], now_s: float) -> list[Session | SharedSession | SharedWriter]:
+        """Those that nobody has asked for a while: each is named once."""
+        told = self._told.models if self._told else {}
+        found = []
+        for name, model in self._models.items():
+            if told.get(name) != facts[name]:
+                model.changed_s = now_s
+            elif model.changed_s is not None and now_s - model.changed_s >= REST_S:
+                model.changed_s = None
+                found.append(model.session)
+        return found
 
     async def close(self, drain_timeout_s: float) -> None:
         """Drain and free all models, side by side."""
@@ -155,7 +172,7 @@ class Host:
         info = describe(loaded, version=order.version, variant=order.variant)
         door = Door(replica, token=order.token, info=info, broken=self.broken)
         server = await asyncio.get_running_loop().create_unix_server(door.protocol, sock=listener)
-        return HeldModel(replica, door, server, f"{order.endpoint} {order.version} {order.variant}")
+        return HeldModel(replica, door, server, f"{order.endpoint} {order.version} {order.variant}", loaded.session)
 
     def _queue(self, order: Load, found: Loaded) -> EngineQueue | GenerationQueue:
         session, pad_id = found.session, found.encoder.pad_id
@@ -216,8 +233,15 @@ def _load(order: Load, limits: Limits, bases: Bases) -> Loaded | Standing:
     return loaded
 
 
+def _rest(sessions: Sequence[Session | SharedSession | SharedWriter]) -> None:
+    for session in sessions:
+        if isinstance(session, RestingSession):
+            session.rest()
+    _give_back()
+
+
 def _give_back() -> None:
-    """Returns freed memory to the system; glibc keeps it otherwise, and what loading took would be there still."""
+    """Returns freed memory to the system; glibc keeps it otherwise, and what loading and steps took would be there still."""
     if sys.platform == "linux" and hasattr(library := ctypes.CDLL(None), "malloc_trim"):
         library.malloc_trim(0)
 
