@@ -4,8 +4,8 @@ usage: python bench/serving_memory.py [--variants openvino-int8,openvino-bf16,op
 
 Memory is PSS: private pages, and the share of those that are shared; pages of mapped files, which the kernel takes back when it needs
 them, are told apart. A further model's is the growth from one to five in one worker, each a copy under its own name; its own pages stand
-beside the bytes of its weights in the precision that is served. Read a moment after the
-calls, when each model rests and has given back the buffers of its steps. Prints Markdown and a JSON line.
+beside the bytes of its weights in the precision that is served. Read after the calls and again when each model rests, which gives back
+the buffers of its steps. Prints Markdown and a JSON line.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ import asyncio
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 from embedder import embedder
 from hanlin.engines import TRAINED_FILES, variant_files
 from hanlin.observe.machine import processor
+from hanlin.serving.resting import REST_S
 from hanlin.serving.router import Request
 from hanlin.serving.routes import route_key
 from hanlin.types import Isolation
@@ -31,7 +34,6 @@ from texts import mixed_texts
 VARIANTS = "openvino-int8,openvino-bf16,openvino-fp32,onnxruntime-int8,onnxruntime-fp32"
 SHARED = 5
 CALLS = 200
-REST_S = 2.5  # after the calls, until each model rests
 MB = 2**20
 
 
@@ -50,18 +52,37 @@ class Held:
         return cls(own, of_files)
 
 
-async def held(folder: Path, variant: str, isolation: Isolation, *, count: int) -> Held:
-    """What the workers hold that have `count` models, after calls to each."""
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What workers hold right after calls and at rest, and what the first call after a rest takes beside one right behind it."""
+
+    called: Held
+    rested: Held
+    first_ms: float
+    next_ms: float
+
+
+async def held(folder: Path, variant: str, isolation: Isolation, *, count: int) -> Reading:
+    """Of the workers that have `count` models, after calls to each."""
     specs = specs_of(count, variant, isolation)
     async with serving(folder, specs, budget_bytes=2**40) as (router, reconciler):
         while not router.has_routes:
             await asyncio.sleep(0.05)
-        for text in mixed_texts(CALLS, 8, 256):
+
+        async def ask(text: str) -> float:
+            begun_s = time.perf_counter()
             calls = [router.submit(route_key("default", spec.endpoint), Request(text, {}, 60.0)) for spec in specs]
             await asyncio.gather(*calls)
-        await asyncio.sleep(REST_S)
+            return (time.perf_counter() - begun_s) * 1000
+
+        for text in mixed_texts(CALLS, 8, 256):
+            await ask(text)
         pids = {pid for group in reconciler._sets.values() for pid in group.pids}
-        return Held.by(pids)
+        called = Held.by(pids)
+        await asyncio.sleep(REST_S + 1.0)
+        rested, (text,) = Held.by(pids), mixed_texts(1, 20, 20)
+        first = await ask(text)
+        return Reading(called, rested, first, median([await ask(text) for _ in range(20)]))
 
 
 def served_bytes(artifact: Path, variant: str) -> int:
@@ -80,11 +101,13 @@ async def measure(variant: str) -> dict[str, float]:
         own = await held(Path(place), variant, "own", count=1)
         one = await held(Path(place), variant, "shared", count=1)
         many = await held(Path(place), variant, "shared", count=SHARED)
-    further, of_files = (many.own - one.own) / (SHARED - 1), (many.of_files - one.of_files) / (SHARED - 1)
     served = served_bytes(artifact, variant)
+    called, rested = (many.called.own - one.called.own) / (SHARED - 1), (many.rested.own - one.rested.own) / (SHARED - 1)
     return {
-        "served": served / MB, "own worker": own.own / MB, "its files": own.of_files / MB, "further": further / MB,
-        "further files": of_files / MB, "further ratio": further / served,
+        "served": served / MB, "own worker": own.called.own / MB, "at rest": own.rested.own / MB, "files": own.called.of_files / MB,
+        "further": called / MB, "further at rest": rested / MB,
+        "further files": (many.rested.of_files - one.rested.of_files) / (SHARED - 1) / MB,
+        "ratio": called / served, "ratio at rest": rested / served, "first ms": own.first_ms, "next ms": own.next_ms,
     }  # fmt: skip
 
 
@@ -93,11 +116,15 @@ def main() -> None:
     parser.add_argument("--variants", default=VARIANTS)
     found = {name: asyncio.run(measure(name)) for name in parser.parse_args().variants.split(",")}
     print(f"### Memory of workers with MiniLM ({processor().name}, {processor().cores} cores)\n")
-    print("| variant | weights MB | own worker MB + files | each further model in a shared one + files | of its weights |")
-    print("|---|---|---|---|---|")
+    print("| variant | weights MB | own worker MB, at rest + files | each further one, at rest + files | of its weights, at rest ", end="")
+    print("| first call after a rest, ms |")
+    print("|---|---|---|---|---|---|")
     for name, row in found.items():
-        served, own, files, further, more = (f"{row[key]:.0f}" for key in tuple(row)[:5])
-        print(f"| {name} | {served} | {own} + {files} | {further} + {more} | {row['further ratio']:.1f}x |")
+        served, own, rested, files, further, further_rested, more = (f"{row[key]:.0f}" for key in tuple(row)[:7])
+        print(
+            f"| {name} | {served} | {own}, {rested} + {files} | {further}, {further_rested} + {more} | "
+            f"{row['ratio']:.2f}x, {row['ratio at rest']:.2f}x | {row['first ms']:.1f} (then {row['next ms']:.1f}) |"
+        )
     print("\n" + json.dumps({"bench": "serving_memory", "variants": found}))
 
 

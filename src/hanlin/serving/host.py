@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from hanlin.engines.base import RestingSession, Session, StreamingSession, max_batch_tokens
+from hanlin.engines.base import Session, StreamingSession, max_batch_tokens
 from hanlin.engines.sharing import SharedSession, SharedWriter
 from hanlin.errors import HanlinError
 from hanlin.observe.memory import settle
@@ -30,13 +30,13 @@ from hanlin.serving.loading import describe, load, load_adapter
 from hanlin.serving.orders import Busy, Facts, Failed, Failure, Line, Load, ModelFacts, Order, Ready, Unload, Unloaded
 from hanlin.serving.parent import set_title
 from hanlin.serving.replica import Replica
+from hanlin.serving.resting import Resting, rest
 from hanlin.serving.shared import AdapterReplica, SharedQueue
 from hanlin.serving.shared_writing import SharedGenerationQueue, WritingReplica
 from hanlin.serving.turns import Turns
 from hanlin.tasks.base import Limits
 
 FACTS_S = 0.25  # how often it is looked whether there is something to tell
-REST_S = 1.0  # without a change in its facts, until a model gives back memory that its next step can do without
 ALIVE_S = 2.0  # how often it is told that there is nothing: a worker that is silent hangs
 
 
@@ -49,7 +49,6 @@ class HeldModel:
     server: asyncio.AbstractServer
     title: str
     session: Session | SharedSession | SharedWriter
-    changed_s: float | None = None  # when its facts changed; None: it rests
 
     async def close(self, drain_timeout_s: float) -> None:
         """Refuse new calls, let those in flight end, free everything."""
@@ -92,6 +91,7 @@ class Host:
         self._tasks: set[asyncio.Task[None]] = set()
         self._loading: dict[str, bool] = {}  # names of what is being loaded; False: not wanted any more
         self._told: Facts | None = None
+        self._resting = Resting()
         self.broken = asyncio.Event()
 
     def take(self, order: Order, listener: socket.socket | None = None) -> None:
@@ -112,23 +112,11 @@ class Host:
         while True:
             await asyncio.sleep(min(FACTS_S, self._alive_s))
             models = {name: model.facts() for name, model in self._models.items()}
-            if resting := self._resting(models, loop.time()):
-                await asyncio.to_thread(_rest, resting)
+            if due := self._resting.due(models, loop.time()):
+                await asyncio.to_thread(_rest, [self._models[name].session for name in due])
             if self._told is None or models != self._told.models or loop.time() - told_s >= self._alive_s:
                 self._told, told_s = Facts("", models=models), loop.time()
                 self._tell(self._told)
-
-    def _resting(self, facts: dict[str, ModelFacts], now_s: float) -> list[Session | SharedSession | SharedWriter]:
-        """Those that nobody has asked for a while: each is named once."""
-        told = self._told.models if self._told else {}
-        found = []
-        for name, model in self._models.items():
-            if told.get(name) != facts[name]:
-                model.changed_s = now_s
-            elif model.changed_s is not None and now_s - model.changed_s >= REST_S:
-                model.changed_s = None
-                found.append(model.session)
-        return found
 
     async def close(self, drain_timeout_s: float) -> None:
         """Drain and free all models, side by side."""
@@ -233,11 +221,9 @@ def _load(order: Load, limits: Limits, bases: Bases) -> Loaded | Standing:
     return loaded
 
 
-def _rest(sessions: Sequence[Session | SharedSession | SharedWriter]) -> None:
-    for session in sessions:
-        if isinstance(session, RestingSession):
-            session.rest()
-    _give_back()
+def _rest(sessions: Sequence[object]) -> None:
+    if rest(sessions):
+        _give_back()
 
 
 def _give_back() -> None:
