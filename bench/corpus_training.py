@@ -16,6 +16,7 @@ from hanlin.datasets.options import ReadOptions
 from hanlin.datasets.values import SourceFile
 from hanlin.messages.said import Plain, Said
 from hanlin.tasks import TASKS
+from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.ports import Silent
 from hanlin.types import JsonObject, JsonValue
 from training_data import CACHE
@@ -57,11 +58,17 @@ def file_splits(file: Path, task: str, work: Path, *, columns: str = "") -> tupl
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The argument `--set OPTION=VALUE`, which may come many times; see `options_of`."""
+    """The arguments `--set OPTION=VALUE`, which may come many times (see `options_of`), and `--checkpoints` (see `checkpoints_of`)."""
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of the training, its value as JSON")
+    parser.add_argument("--checkpoints", type=Path, help="folder that keeps them: the same command goes on from there when it was ended")
 
 
 def options_of(chosen: argparse.Namespace) -> JsonObject:
     """The options of a training that `--set` names."""
     named: dict[str, JsonValue] = {name: json.loads(value) for name, _, value in (item.partition("=") for item in chosen.set)}
     return named
+
+
+def checkpoints_of(chosen: argparse.Namespace, work: Path, name: str = "") -> FolderCheckpoints:
+    """Of the training `name`: in the folder that was asked for, else in `work`, which goes with the run."""
+    return FolderCheckpoints((chosen.checkpoints or work / "checkpoints") / name)

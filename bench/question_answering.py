@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from corpus_training import Told, add_options, corpus_splits, options_of
+from corpus_training import Told, add_options, checkpoints_of, corpus_splits, options_of
 from hanlin.datasets import Split, bundled
 from hanlin.engines import REFERENCE
 from hanlin.engines.asking import Questioner
@@ -41,7 +41,6 @@ from hanlin.tasks.answer_metrics import answer_metrics
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.lexical import order, terms
 from hanlin.tasks.spec import ModelSpec
-from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
@@ -155,11 +154,12 @@ def searching(language: str, base: Path, reader: Path | None, test: Split) -> di
     return figures
 
 
-def one(language: str, rows: int, more: JsonObject, *, is_trained: bool) -> dict[str, object]:
+def one(language: str, chosen: argparse.Namespace) -> dict[str, object]:
     """All figures of a language, or those that need no training."""
+    more = options_of(chosen)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        parts = corpus_splits(CORPUS[language], TASK.name, work, rows=rows)
+        parts = corpus_splits(CORPUS[language], TASK.name, work, rows=chosen.rows)
         learned, validation, test = parts
         base = base_of(language, parts, work)
         golds = [[item["text"] for item in json.loads(annotation)["answers"]] for annotation in test.labels]
@@ -167,14 +167,14 @@ def one(language: str, rows: int, more: JsonObject, *, is_trained: bool) -> dict
         plain = answer_metrics([yardstick(*pair) for pair in zip(test.texts, asked, strict=True)], golds)
         none = answer_metrics([""] * len(golds), golds)
         print(f"SYNTHETIC {CORPUS[language]}: {[len(part) for part in parts]} rows; yardstick {plain.values}", flush=True)
-        if not is_trained:
+        if chosen.search:
             found = searching(language, base, None, test)
             return {"corpus": CORPUS[language], "rows": [len(part) for part in parts], "yardstick": plain.to_json(), **found}
         config = TrainConfig.from_json({**OPTIONS, **more}, model="base", task="question-answering")
         began_s = time.perf_counter()
         report = train(
             config, TrainData(learned, validation, ()), base=base, out=work / "out", progress=Told(),
-            checkpoints=FolderCheckpoints(work / "checkpoints"),
+            checkpoints=checkpoints_of(chosen, work, language),
         )  # fmt: skip
         seconds = time.perf_counter() - began_s
         reader = evaluate(work / "out", test).metrics.to_json()
@@ -193,9 +193,8 @@ def main() -> None:
     parser.add_argument("--search", action="store_true")
     add_options(parser)
     asked = parser.parse_args()
-    more = options_of(asked)
     for language in [asked.only] if asked.only else CORPUS:
-        print(json.dumps({"bench": "question_answering", **one(language, asked.rows, more, is_trained=not asked.search)}), flush=True)
+        print(json.dumps({"bench": "question_answering", **one(language, asked)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from corpus_training import Told, add_options, options_of
+from corpus_training import Told, add_options, checkpoints_of, options_of
 from hanlin.datasets import Split
 from hanlin.datasets.corpora import CORPORA, Source
 from hanlin.tasks import TASKS
 from hanlin.tasks.frames import Frame, read_frames, role_metrics
 from hanlin.tasks.predicates import learn_finder
-from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
@@ -65,7 +64,7 @@ def main() -> None:
     config = TrainConfig.from_json({"tokenizer": "wordpiece", **more}, model=asked.model, task=TASK)
     with tempfile.TemporaryDirectory() as work:
         out, began = Path(work) / "out", time.perf_counter()
-        checkpoints = FolderCheckpoints(Path(work) / "checkpoints")
+        checkpoints = checkpoints_of(asked, Path(work))
         train(config, TrainData(rows, validation, labels), out=out, progress=Told(), checkpoints=checkpoints)
         seconds = time.perf_counter() - began
         figures = evaluate(out, test).metrics.to_json()

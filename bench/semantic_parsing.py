@@ -14,15 +14,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from corpus_training import add_options, corpus_splits, options_of
+from corpus_training import Told, add_options, checkpoints_of, corpus_splits, options_of
 from hanlin.datasets import bundled
 from hanlin.models.importing import import_folder
 from hanlin.tasks.spec import ModelSpec
-from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
-from hanlin.training.ports import Silent
 from hanlin.training.train import train
 from hanlin.types import JsonObject
 from training_data import CACHE, e5_base
@@ -31,8 +29,9 @@ TASK = "semantic-parsing"
 FIGURES = ("exact_match", "intent_accuracy", "slot_f1")
 
 
-def reading(language: str, model: str, options: JsonObject) -> JsonObject:
+def reading(language: str, chosen: argparse.Namespace) -> JsonObject:
     """Train and read the test rows once."""
+    model, options = chosen.model, options_of(chosen)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         rows, validation, test = corpus_splits(f"home-intents-{language}", TASK, work)
@@ -44,8 +43,8 @@ def reading(language: str, model: str, options: JsonObject) -> JsonObject:
         config = TrainConfig.from_json(options, model="base" if base else model, task=TASK)
         began_s = time.perf_counter()
         report = train(
-            config, TrainData(rows, validation, ()), base=base, out=work / "out", progress=Silent(),
-            checkpoints=FolderCheckpoints(work / "checkpoints"),
+            config, TrainData(rows, validation, ()), base=base, out=work / "out", progress=Told(),
+            checkpoints=checkpoints_of(chosen, work, language),
         )  # fmt: skip
         seconds = time.perf_counter() - began_s
         found = evaluate(work / "out", test)
@@ -61,15 +60,14 @@ def reading(language: str, model: str, options: JsonObject) -> JsonObject:
 
 
 def main() -> None:
-    """Prints one JSON object a language."""
+    """Prints one JSON object a language, below a line an evaluation."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=("en", "zh"))
     parser.add_argument("--model", choices=("lstm", "gru", "minilm", "e5"), default="lstm")
     add_options(parser)
     chosen = parser.parse_args()
-    options = options_of(chosen)
     for language in [chosen.only] if chosen.only else ["en", "zh"]:
-        print(json.dumps(reading(language, chosen.model, options), ensure_ascii=False))
+        print(json.dumps(reading(language, chosen), ensure_ascii=False))
 
 
 if __name__ == "__main__":

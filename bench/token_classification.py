@@ -1,6 +1,6 @@
 """Taggers trained here, on rows they never saw: entity F1 on a Chinese newspaper, and its words and parts of speech.
 
-usage: python bench/token_classification.py [entities|pos|words] [--rows N] [--set NAME=VALUE …] [--vectors FILE]
+usage: python bench/token_classification.py [entities|pos|words] [--rows N] [--set NAME=VALUE …] [--vectors FILE | --learn-vectors]
 
 Corpora as `hanlin dataset sample` has them (gold). Each text once; the last digit of a text's SHA-256 as a number decides: 9 is test, the
 rest learns, but for every fortieth that picks the best weights. A text's figures count spans of characters: no given words help.
@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from corpus_training import Told, add_options, options_of
+from corpus_training import Told, add_options, checkpoints_of, options_of
 from hanlin.datasets import Split
 from hanlin.datasets.corpora import CORPORA, Source
 from hanlin.models.importing import import_folder
@@ -28,7 +28,6 @@ from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.tagged_texts import quality_of, read_tagging
 from hanlin.tasks.tags import Named, expand
 from hanlin.tasks.text import TextSettings
-from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
@@ -102,6 +101,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int)
     add_options(parser)
     parser.add_argument("--vectors", type=Path)
+    parser.add_argument("--learn-vectors", action="store_true", help="characters begin with vectors learnt from the training texts")
     parser.add_argument("--base", choices=["", "e5"], default="", help="pretrained weights that read one character at a time")
     asked = parser.parse_args()
     rows, validation, test = splits(rows_of(asked.kind, asked.rows))
@@ -112,8 +112,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as work:
         base = base_of([*rows.texts, *validation.texts, *test.texts], Path(work)) if asked.base else None
         out, began = Path(work) / "out", time.perf_counter()
-        data, checkpoints = TrainData(rows, validation, labels), FolderCheckpoints(Path(work) / "checkpoints")
-        report = train(config, data, out=out, progress=Told(), checkpoints=checkpoints, vectors=asked.vectors, base=base)
+        data, checkpoints = TrainData(rows, validation, labels), checkpoints_of(asked, Path(work))
+        raw = Path(work) / "texts.txt" if asked.learn_vectors else None
+        if raw:
+            raw.write_text("".join(f"{' '.join(text.split())}\n" for text in rows.texts), encoding="utf-8")
+        report = train(config, data, out=out, progress=Told(), checkpoints=checkpoints, vectors=asked.vectors, raw_text=raw, base=base)
         seconds = time.perf_counter() - began
         found = evaluate(out, test)
     figures = found.metrics.to_json() | {"seconds": round(seconds), "precision": report.precision, "threads": report.threads}

@@ -21,13 +21,12 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from corpus_training import add_options, corpus_splits, options_of
+from corpus_training import add_options, checkpoints_of, corpus_splits, options_of
 from hanlin.datasets import Split, bundled
 from hanlin.models.importing import import_folder
 from hanlin.tasks.ranking_metrics import ScalarMetrics
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.vectors import VectorSettings
-from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
@@ -72,19 +71,19 @@ def base_of(case: Case, rows: list[Split], work: Path) -> Path:
     return out
 
 
-def one(name: str, case: Case, rows: int, more: JsonObject, *, is_choosing: bool) -> dict[str, object]:
+def one(name: str, case: Case, chosen: argparse.Namespace) -> dict[str, object]:
     """Figures of a case before and after; of the validation rows where options are being chosen."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        train_rows, validation, test = corpus_splits(case.corpus, "embedding", work, rows=rows or case.rows)
+        train_rows, validation, test = corpus_splits(case.corpus, "embedding", work, rows=chosen.rows or case.rows)
         base = base_of(case, [train_rows, validation, test], work)
-        judged = validation if is_choosing else test
+        judged = validation if chosen.validation else test
         before = evaluate(base, judged).metrics
         began_s = time.perf_counter()
-        config = TrainConfig.from_json(case.options | more, model="base", task="embedding")
+        config = TrainConfig.from_json(case.options | options_of(chosen), model="base", task="embedding")
         data = TrainData(train_rows, validation, ())
         report = train(
-            config, data, base=base, out=work / "out", progress=Silent(), checkpoints=FolderCheckpoints(work / "checkpoints")
+            config, data, base=base, out=work / "out", progress=Silent(), checkpoints=checkpoints_of(chosen, work, name)
         )  # fmt: skip
         seconds = time.perf_counter() - began_s
         after = evaluate(work / "out", judged).metrics
@@ -106,7 +105,7 @@ def main() -> None:
     parser.add_argument("--validation", action="store_true")
     options = parser.parse_args()
     names = [options.only] if options.only else [*CASES]
-    found = {name: one(name, CASES[name], options.rows, options_of(options), is_choosing=options.validation) for name in names}
+    found = {name: one(name, CASES[name], options) for name in names}
     print("\n| corpus | base | rows train / test | nDCG@10 before | after (95 %) | MRR | recall@10 | training |")
     print("|---|---|---|---|---|---|---|---|")
     for item in found.values():

@@ -20,12 +20,11 @@ from typing import cast
 
 import numpy as np
 
-from corpus_training import Told, add_options, corpus_splits, options_of
+from corpus_training import Told, add_options, checkpoints_of, corpus_splits, options_of
 from hanlin.datasets import Split
 from hanlin.tasks import TASKS
 from hanlin.tasks.text_writing import TextWriting
 from hanlin.tasks.written_texts import target_of
-from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
@@ -61,19 +60,21 @@ def baseline(task: TextWriting, rows: Split, test: Split) -> list[str]:
     return [target_of(rows.labels[index]) for index in nearest]
 
 
-def reading(name: str, options: JsonObject, *, num_rows: int, num_test: int) -> JsonObject:
+def reading(chosen: argparse.Namespace) -> JsonObject:
     """Train, read the test rows once, judge the baseline on the same."""
+    name = chosen.case
     corpus, kind, columns = CASES[name]
+    options = options_of(chosen)
     task = cast("TextWriting", TASKS.get(kind))
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         rows, validation, test = corpus_splits(corpus, kind, work, columns=columns)
-        rows, validation, test = few(rows, num_rows), few(validation, 500), few(test, num_test)
+        rows, validation, test = few(rows, chosen.rows), few(validation, 500), few(test, chosen.test)
         config = TrainConfig.from_json({**OPTIONS[kind], **options}, model="transformer", task=kind)
         began_s = time.perf_counter()
         train(
             config, TrainData(rows, validation, ()), out=work / "out", progress=Told(),
-            checkpoints=FolderCheckpoints(work / "checkpoints"),
+            checkpoints=checkpoints_of(chosen, work),
         )  # fmt: skip
         seconds = time.perf_counter() - began_s
         found = evaluate(work / "out", test)
@@ -95,8 +96,7 @@ def main() -> None:
     parser.add_argument("--test", type=int, default=300, help="test rows; 0: all")
     add_options(parser)
     chosen = parser.parse_args()
-    options = options_of(chosen)
-    print(json.dumps(reading(chosen.case, options, num_rows=chosen.rows, num_test=chosen.test), ensure_ascii=False))
+    print(json.dumps(reading(chosen), ensure_ascii=False))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,8 @@ import hashlib
 import os
 import random
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -204,6 +205,39 @@ def test_killed_amid_a_checkpoint_ends_in_the_same_bits(
     assert digest(tmp_path) == unbroken[0]
     assert report.history == unbroken[1].history
     assert not list((tmp_path / "checkpoints").glob("*.part"))
+
+
+class Clock(Silent):
+    """`pace` seconds a step, `cost` seconds a checkpoint."""
+
+    def __init__(self, pace: float, cost: float) -> None:
+        self.now, self.pace, self.cost, self.saved = 0.0, pace, cost, list[float]()
+
+    def perf_counter(self) -> float:
+        return self.now
+
+    def report(self, step: int, total: int, metrics: Mapping[str, float]) -> None:
+        self.now += self.pace
+
+    def save(self, step: int, write: Callable[[Path], None]) -> None:
+        self.saved.append(self.now)
+        self.now += self.cost
+
+    def latest(self) -> None:
+        return None
+
+
+@pytest.mark.parametrize(("pace", "cost", "gap"), [(1.0, 0.5, 10.0), (1.0, 4.0, 40.0), (50.0, 1000.0, 600.0)])
+def test_dear_checkpoints_are_made_less_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pace: float, cost: float, gap: float
+) -> None:
+    """Ten steps an epoch: cheap ones stand behind each, dear ones take a tenth of the time, and the dearest are made all the same."""
+    clock = Clock(pace, cost)
+    monkeypatch.setattr(train_module, "time", clock)
+    train(config_of(epochs=9, wide=False), DATA, out=tmp_path / "out", progress=clock, checkpoints=clock)
+    gaps = [after - before - cost for before, after in pairwise(clock.saved)]
+    assert gaps
+    assert all(gap <= found <= gap + 2 * pace for found in gaps)
 
 
 def test_a_checkpoint_of_other_options_or_rows_is_not_used(tmp_path: Path) -> None:

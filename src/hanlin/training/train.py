@@ -32,6 +32,8 @@ from hanlin.training.team import SNAPSHOT, Team, read_rows
 from hanlin.types import JsonObject
 
 CHECKPOINT_SECONDS = 30.0
+CHECKPOINT_COST = 0.1  # share of the time that they may take: dear ones are made less often
+MAX_CHECKPOINT_SECONDS = 600.0  # between two, however dear
 MAX_LOSSES = 3  # of peers in a row, without a checkpoint between
 
 
@@ -205,6 +207,7 @@ def _run(course: Course, state: RunState, setting: Setting, checkpoints: Checkpo
     """Drive the loop. Returns seconds and tokens of this attempt."""
     progress, tokenizer, total = setting.progress, setting.out / "tokenizer.json", _count_steps(course)
     started = saved = time.perf_counter()
+    cost = 0.0
     first_step = state.place.step
     mean_tokens = sum(course.lengths) * course.config.epochs / max(1, total)
     for step, metrics in steps(course, state, total, peers):
@@ -212,10 +215,20 @@ def _run(course: Course, state: RunState, setting: Setting, checkpoints: Checkpo
         speed = (step - first_step) * mean_tokens / max(now - started, 1e-9)
         progress.report(step, total, metrics | {"tokens_per_s": speed})
         progress.check_cancelled()
-        if "validation_loss" in metrics or now - saved > CHECKPOINT_SECONDS:
+        if _is_due(now - saved, cost, is_judged="validation_loss" in metrics):
+            began = time.perf_counter()
             checkpoints.save(step, lambda folder: state.write(folder, tokenizer))
             saved = time.perf_counter()
+            cost = saved - began
     return time.perf_counter() - started, int((state.place.step - first_step) * mean_tokens)
+
+
+def _is_due(passed: float, cost: float, *, is_judged: bool) -> bool:
+    """Whether to save a checkpoint `passed` seconds after the last one, which took `cost` seconds."""
+    wanted = cost / CHECKPOINT_COST
+    if wanted <= CHECKPOINT_SECONDS or not CHECKPOINT_SECONDS:
+        return is_judged or passed > CHECKPOINT_SECONDS
+    return passed > min(wanted, MAX_CHECKPOINT_SECONDS)
 
 
 def _finish(course: Course, state: RunState) -> tuple[float, float]:
