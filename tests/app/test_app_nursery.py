@@ -17,6 +17,7 @@ from tests.app.conftest import wait_for
 
 from hanlin.app import job_process
 from hanlin.app.job_process import LIGHT, LOADED, JobProcess, JobStarter
+from hanlin.app.processes import JOB_NICE
 from hanlin.control.job_kinds import JOB_KINDS
 from hanlin.jobs import Job
 from hanlin.settings import Settings
@@ -29,7 +30,8 @@ import os, signal, subprocess, sys, time
 
 def run_job(settings, job):
     import numpy, random
-    print("job", job, settings.home, os.getsid(0) == os.getpid(), numpy.random.random(), random.random(), flush=True)
+    print("job", job, settings.home, os.getsid(0) == os.getpid(), numpy.random.random(), random.random(), end=" ")
+    print(os.nice(0), *open("/proc/self/autogroup").read().split()[2:] if os.path.exists("/proc/self/autogroup") else (), flush=True)
     if job == "ends":
         return 7
     if job == "forks":
@@ -38,6 +40,7 @@ def run_job(settings, job):
         time.sleep(60)
 """
 STARTED: list[JobProcess] = []
+AUTOGROUP = Path("/proc/self/autogroup")
 
 
 @pytest.fixture
@@ -66,6 +69,13 @@ def test_each_has_its_output_its_session_its_settings_and_its_own_chance(starter
     assert all(line[:4] == ["job", "ends", str(tmp_path), "True"] for line in said)
     for place in (4, 5):
         assert len({line[place] for line in said}) == 3
+
+
+@forks
+def test_its_session_yields_the_processor_as_it_does(starter: JobStarter) -> None:
+    said = start(starter, "ends").output.read().decode().split()
+    of_session = [str(JOB_NICE)] if AUTOGROUP.exists() else []  # other kernels share the processor among processes alone
+    assert said[6:] == [str(min(19, os.nice(0) + JOB_NICE)), *of_session]
 
 
 @forks

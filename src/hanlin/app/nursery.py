@@ -28,7 +28,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from hanlin.serving.parent import die_with_parent
+from hanlin.app.processes import JOB_NICE
+from hanlin.serving.parent import die_with_parent, lower_session
 
 PACKET_BYTES = 4096
 _NOT_BORN = 71  # EX_OSERR of sysexits.h
@@ -104,6 +105,7 @@ class Nursery:
         """In a child: what was the nursery's is not ours."""
         die_with_parent(nursery)
         os.setsid()
+        lower_session(JOB_NICE)
         for ours, standard in ((stdin, 0), (output, 1), (output, 2)):
             os.dup2(ours, standard)
         for descriptor in (stdin, output, *(watched for _pid, watched in self._children.values())):

@@ -16,9 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from hanlin.serving.parent import die_with_parent, exit_at_eof, set_title
+from hanlin.serving.parent import die_with_parent, exit_at_eof, lower_session, set_title
 from hanlin.serving.surroundings import SPIN_COUNT
 from hanlin.settings import Settings
+
+JOB_NICE = 10  # workers are at 5
 
 
 def spawn(
@@ -70,7 +72,8 @@ def be_modest() -> None:
     """Makes this process the first to yield the processor and to be killed when memory is short. Call it before torch is imported."""
     os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     with contextlib.suppress(OSError):
-        os.nice(10)
+        os.nice(JOB_NICE)
+    lower_session(JOB_NICE)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 

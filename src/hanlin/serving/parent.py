@@ -31,14 +31,20 @@ def die_with_parent(parent: int | None = None) -> None:
 def step_behind() -> None:
     """Let gateways have the processor first: engines take all that there is, and a refusal or an answer is only late for waiting for them.
 
-    Linux shares it out among sessions before it looks at single processes (autogroups, sched(7)), so this takes a session of its own, too.
+    Takes a session of its own, too, see `lower_session`.
     """
     with suppress(OSError):
         os.setsid()
     with suppress(OSError):
         os.nice(NICE)
+    lower_session(NICE)
+
+
+def lower_session(nice: int) -> None:
+    """Makes this process's session yield the processor: Linux shares it out among sessions before it looks at the niceness of
+    processes (autogroups, sched(7)). A new session begins at 0 whatever its first process had."""
     with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(NICE), encoding="ascii")
+        Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
 
 
 def each_packet(take: Callable[[bytes, list[int]], None]) -> None:
