@@ -45,7 +45,7 @@ class Stop:
 
 SHORT = {"epochs": 3}
 CHARACTERS = {"cleaning": ["control", "width", "space"], "segmentation": "character"}
-TAGS = SHORT | {"rate": 3e-4, "train_length": 64, "max_length": 128}
+TAGS = {"epochs": 4, "train_length": 64, "max_length": 128}
 CUT = {"train_length": 96, "max_length": 128}
 WRITER = {"layers": 2, "decoder_layers": 2, "hidden_size": 128, "vocab_size": 4000, "train_length": 64, "batch_size": 32}
 BERT = {"epochs": 1, "layers": 2, "hidden_size": 128, "heads": 2, "train_length": 64}
@@ -53,7 +53,7 @@ STOPS = (
     Stop("reviews-zh", "lstm", "accuracy", "accuracy", 6000, SHORT, kind="one label"),
     Stop("reviews-en", "lstm", "accuracy", "accuracy", None, SHORT, kind="one label"),
     Stop("package-tags", "minilm", "micro_f1", "micro_f1", 3000, TAGS, kind="several labels"),
-    Stop("answer-pairs-zh", "e5", "accuracy", "accuracy", None, {"epochs": 6, "rate": 2e-4} | CUT, kind="pairs"),
+    Stop("answer-pairs-zh", "e5", "accuracy", "accuracy", None, {"epochs": 8} | CUT, kind="pairs"),
     Stop("package-similarity", "minilm", "spearman", "spearman", 3000, SHORT, kind="scores of pairs"),
     Stop("review-aspects-zh", "lstm", "accuracy", "accuracy", 3000, SHORT, kind="of aspects"),
     Stop("review-aspects-en", "lstm", "accuracy", "accuracy", None, {"epochs": 8}, kind="of aspects"),

@@ -100,6 +100,18 @@ def test_several_labels_are_learned_with_thresholds_of_their_own(tmp_path: Path)
     assert "passes" not in raw[0]  # type: ignore[index]  # a threshold is of scores, not of raw numbers
 
 
+def test_the_figure_that_is_watched_is_by_the_thresholds_that_are_saved(tmp_path: Path) -> None:
+    """One row in fifteen has the label: after a short epoch no score is near a half."""
+    rows, held = (
+        Split([text for text, _ in found], [Gold("multi-label", ("feast",) if len(topics) == 3 else ()).annotation for _, topics in found])
+        for found in (texts_of(200, 1), texts_of(120, 2))
+    )
+    report = run(tmp_path, TrainData(rows, held, ("feast",)), metric="micro_f1", epochs=1)
+    (threshold,) = ModelSpec.load(tmp_path / "out").thresholds
+    assert threshold < 0.4
+    assert report.best == pytest.approx(evaluate(tmp_path / "out", held).metrics.get("micro_f1")) and report.best > 0
+
+
 def test_scores_are_learned_in_their_own_unit(tmp_path: Path) -> None:
     run(tmp_path, TrainData(scores(240, 1), scores(60, 2), ()), epochs=12)
     assert ModelSpec.load(tmp_path / "out").problem == "regression"

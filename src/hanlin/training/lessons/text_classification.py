@@ -17,7 +17,7 @@ from hanlin.networks.heads import PretrainedClassifier
 from hanlin.networks.loading import save_network
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.encoding import TextEncoder
-from hanlin.tasks.label_metrics import tuned_thresholds
+from hanlin.tasks.label_metrics import MultiLabelMetrics, multi_label_metrics, tuned_thresholds
 from hanlin.tasks.labelled import Gold, problem_of, read_gold
 from hanlin.tasks.metrics import Metrics
 from hanlin.tasks.problems import FIGURES, FUNCTIONS, HALF
@@ -152,8 +152,15 @@ class ClassificationCourse:
         found = self.validation
         gold = np.array(found.gold, dtype=np.int64) if found.truth is None else found.truth.numpy().astype(np.float64)
         truth = gold.reshape(-1) if self.spec.problem == "regression" else gold
-        metrics = TASKS.get(self.config.task).metrics(scores, truth, self.spec.labels)
+        is_several = self.spec.problem == "multi-label"
+        metrics = self._told_apart(scores) if is_several else TASKS.get(self.config.task).metrics(scores, truth, self.spec.labels)
         return {name: metrics.get(name) for name in FIGURES[self.spec.problem]} | {"loss": self.goal.loss_of(scores, gold)}
+
+    def _told_apart(self, scores: npt.NDArray[np.float64]) -> MultiLabelMetrics:
+        """Figures of several labels by the thresholds that `finish` would choose now: at a half, rare labels pass nowhere for long."""
+        assert self.validation.truth is not None
+        gold = self.validation.truth.numpy() > HALF
+        return multi_label_metrics(scores, scores >= np.array(tuned_thresholds(scores, gold)), gold, self.spec.labels)
 
 
 def _pair_form(setting: Setting, golds: Sequence[Gold]) -> PairForm:
