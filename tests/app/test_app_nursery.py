@@ -177,6 +177,15 @@ def test_light_work_is_no_fork(starter: JobStarter) -> None:
     assert starter.nursery is None
 
 
+@forks
+def test_light_work_is_forked_where_a_nursery_has_loaded(starter: JobStarter) -> None:
+    heavy = start(starter, "ends")
+    assert b"job ends" in heavy.output.read()
+    child = start(starter, "ends", kind="ingest")
+    assert child.output.read().startswith(b"job ends")  # what the nursery has loaded, and no process of its own would
+    wait_for(lambda: child.poll() == 7, "no end")
+
+
 def test_where_nothing_forks_each_job_is_a_process_of_its_own(starter: JobStarter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_process, "_can_fork", lambda: False)
     spawning = JobStarter(starter._settings, starter._loaded)
@@ -191,4 +200,4 @@ def test_what_is_named_is_there() -> None:
     assert set(JOB_KINDS) > LIGHT
     for name in LOADED:
         if name.startswith("hanlin."):
-            assert importlib.util.find_spec(name) is not None, name
+            assert importlib.util.find_spec(name.removesuffix(".*")) is not None, name

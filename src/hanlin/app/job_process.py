@@ -18,12 +18,12 @@ from hanlin.app.processes import kill, settings_line, spawn
 from hanlin.jobs import Job
 from hanlin.settings import Settings
 
-LIGHT = frozenset({"batch", "ingest"})  # kinds that need no torch: a process of 60 MB does
-# What most other jobs import.
+LIGHT = frozenset({"batch", "ingest"})  # kinds that need no torch: no nursery is started for them, a process of 60 MB does
+# What most other jobs import; of plugins our own alone: a stranger's may start a thread.
 LOADED = (
     "torch", "torch.export", "torch.onnx", "transformers.modeling_utils", "transformers.models.auto.modeling_auto", "onnx", "onnxscript",
-    "sklearn.linear_model", "hanlin.app.job", "hanlin.pipelines.import_model", "hanlin.pipelines.train", "hanlin.pipelines.fine_tune",
-    "hanlin.pipelines.compress",
+    "sklearn.linear_model", "httpcore", "pyarrow.parquet", "sqlalchemy.dialects.sqlite", "hanlin.app.job", "hanlin.pipelines.*",
+    "hanlin.tasks.*", "hanlin.engines.*", "hanlin.compression.*", "hanlin.training.lessons.*", "hanlin.training.train",
 )  # fmt: skip
 IDLE_S = 300.0  # so long a nursery's memory (half a gigabyte) waits for another job
 _ANSWER_S = 5.0  # a nursery that has not ended a killed job after this is ended itself
@@ -83,6 +83,13 @@ class NurseryClient:
         self._pids: dict[int, int | None] = {}  # of each child that has not ended, by its number; None: not born yet
         self._ended: dict[int, int] = {}
         self.is_gone = False
+        self._has_loaded = False
+
+    @property
+    def has_loaded(self) -> bool:
+        """Whether a child is born as soon as it is asked for."""
+        self._hear(0.0)
+        return self._has_loaded and not self.is_gone
 
     @property
     def is_idle(self) -> bool:
@@ -154,7 +161,9 @@ class NurseryClient:
                 self.close()
                 return
             said = json.loads(packet)
-            if "status" in said:
+            if "loaded" in said:
+                self._has_loaded = True
+            elif "status" in said:
                 self._pids.pop(said["child"], None)
                 self._ended[said["child"]] = said["status"]
             else:
@@ -205,7 +214,8 @@ class JobStarter:
 
     def start(self, job: Job) -> JobProcess:
         """A process that does one attempt of `job`. Raises OSError when the system has none to give."""
-        if self._can_fork and job.kind not in LIGHT and (forked := self._fork(job.id)) is not None:
+        can_fork = self._can_fork if job.kind not in LIGHT else self.nursery is not None and self.nursery.has_loaded
+        if can_fork and (forked := self._fork(job.id)) is not None:
             return forked
         return SpawnedJob(self._settings, job.id)
 

@@ -5,6 +5,7 @@ Loading torch and transformers takes a processor several seconds; a fork takes m
 
 The runner sends a packet per job, with the job's stdin and output as descriptors:
 
+           ◀───────────────────────── {"loaded": true}, once
     runner ── {"child": n, "job": id} + 2 descriptors ──▶ nursery
            ◀───────────────────────── {"child": n, "pid": pid}
            ── {"child": n, "signal": number} ─▶
@@ -21,6 +22,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import selectors
 import signal
 import socket
@@ -36,10 +38,12 @@ _NOT_BORN = 71  # EX_OSERR of sysexits.h
 
 
 def load(names: Sequence[str]) -> None:
-    """Imports modules. What is not installed, or is broken, jobs meet themselves where they need it."""
+    """Imports modules, by `package.*` all of a package. What is not installed, or is broken, jobs meet themselves where they need it."""
     for name in names:
         try:
-            importlib.import_module(name)
+            found = importlib.import_module(name.removesuffix(".*"))
+            if name.endswith(".*"):
+                load([f"{found.__name__}.{module.name}" for module in pkgutil.iter_modules(found.__path__)])
         except ModuleNotFoundError:
             continue
         except Exception:
@@ -58,6 +62,7 @@ class Nursery:
     def run(self) -> str | None:
         """The id of the job that this process is from now on, in a child; None in the nursery itself, at its end."""
         gc.freeze()  # a collection in a child would touch, and so copy, every page that it shares with the others
+        self._say({"loaded": True})
         while True:
             for key, _mask in self._watched.select():
                 if key.fileobj is not self._runner:
