@@ -131,7 +131,7 @@ def measure_ours(scratch: Path, folder: Path, variant: str, *, seconds: float, t
         boot_s = server.wait_ready("/models/m", b'{"inputs":"hello"}', {"Authorization": f"Bearer {key}"}, timeout_s=120)
         load(server, "/models/m", bodies, headers, clients=8, seconds=1)
         found = {str(clients): load(server, "/models/m", bodies, headers, clients=clients, seconds=seconds) for clients in CLIENTS}
-        found["mixed"] = load(server, "/models/m", many, headers, clients=8, seconds=4 * seconds)
+        found["mixed"] = load(server, "/models/m", many, headers, clients=8, seconds=8 * seconds)
         found["mixed"]["rate"] *= 32
         return found | {"start": {"boot_s": round(boot_s, 1), "memory_mb": round(server.memory_mb())}}
 
