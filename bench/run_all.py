@@ -1,6 +1,8 @@
-"""Runs every bench in turn, each alone on the machine, and prints their Markdown sections. `make bench` (about two hours on 2 cores).
+"""Runs every bench in turn, each alone on the machine, and prints their Markdown sections. `make bench`.
 
-usage: python bench/run_all.py [--quick]
+usage: python bench/run_all.py [--quick] [--only serving|trainings]
+
+On 2 cores the first part takes about two hours, the second, every task at its full budget, many more.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-BENCHES: tuple[tuple[str, ...], ...] = (
+SERVING: tuple[tuple[str, ...], ...] = (
     ("dataset_million.py",),
     ("training_accuracy.py", "--only", "lstm"),
     ("training_accuracy.py", "--only", "minilm"),
@@ -38,6 +40,27 @@ BENCHES: tuple[tuple[str, ...], ...] = (
     ("slow_clients.py",),
     ("leaving_clients.py",),
 )
+TRAININGS: tuple[tuple[str, ...], ...] = (
+    ("tour.py",),
+    ("token_classification.py", "entities", "--learn-vectors"),
+    ("token_classification.py", "pos"),
+    ("token_classification.py", "words"),
+    ("role_labelling.py",),
+    ("semantic_parsing.py",),
+    ("text_to_sql.py",),
+    ("question_answering.py",),
+    ("writing.py", "en-zh"),
+    ("writing.py", "zh-en"),
+    ("writing.py", "synopsis"),
+    ("training_retrieval.py",),
+    ("training_reranking.py",),
+    ("pretraining.py", "en"),
+    ("pretraining.py", "zh"),
+    ("text_generation.py", "tang"),
+    ("text_generation.py", "brown"),
+    ("prompted_tasks.py",),
+)
+PARTS = {"serving": SERVING, "trainings": TRAININGS}
 
 
 def command_of(bench: tuple[str, ...], *, quick: bool) -> list[str]:
@@ -50,8 +73,10 @@ def main() -> int:
     """The exit status: 1 when a bench failed; the others run all the same."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="the short form of each bench that has one")
+    parser.add_argument("--only", choices=[*PARTS], help="one part; else both")
     options = parser.parse_args()
-    failed = [bench for bench in BENCHES if subprocess.run(command_of(bench, quick=options.quick), check=False).returncode]
+    benches = PARTS[options.only] if options.only else SERVING + TRAININGS
+    failed = [bench for bench in benches if subprocess.run(command_of(bench, quick=options.quick), check=False).returncode]
     for bench in failed:
         print("failed:", *bench, file=sys.stderr)
     return 1 if failed else 0

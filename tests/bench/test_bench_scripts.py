@@ -51,6 +51,18 @@ def test_every_import_of_a_bench_script_is_there(script: Path) -> None:
     assert missing(script) == []
 
 
+def test_every_bench_that_trains_on_a_corpus_is_run_with_the_others() -> None:
+    values = {
+        node.target.id: ast.literal_eval(node.value)
+        for node in ast.parse((ROOT / "bench" / "run_all.py").read_text()).body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value
+    }
+    training = {path.name for path in SCRIPTS if "from corpus_training import" in path.read_text()}
+    run = {line[0] for part in values.values() for line in part}
+    assert training and training <= run
+    assert run <= {path.name for path in SCRIPTS}
+
+
 def test_an_import_that_is_not_there_is_seen(tmp_path: Path) -> None:
     script = tmp_path / "lost.py"
     script.write_text("from hanlin.compression.batches import plan, spread\nfrom hanlin.nothing import x\nfrom json import nothing\n")
