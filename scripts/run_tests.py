@@ -1,10 +1,10 @@
-"""All tests but the long campaigns, in parts, three of them side by side: what waits for servers leaves the cores to others.
+"""All tests but the long campaigns, in parts, four of them side by side: what waits for servers leaves the cores to others.
 
 usage: python scripts/run_tests.py
 
-The longest parts begin first, the next as one ends, so that no core is idle before the last one. What a part prints is seen when it has
-ended. Ends with 0 when all did. Parts without servers step back where cores are short, as the servers' jobs do: those would wait for
-their end otherwise, and their tests last longest.
+The longest parts begin first, the next as one ends, so that no core is idle before the last one; three of those that wait for servers
+begin, and one that computes beside them. What a part prints is seen when it has ended. Ends with 0 when all did. Parts without servers
+step back where cores are short, as the servers' jobs do: those would wait for their end otherwise, and their tests last longest.
 """
 
 from __future__ import annotations
@@ -19,17 +19,25 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 JOBS_NICE = 10  # as the runner starts jobs
-AT_ONCE = 3
+AT_ONCE = 4
 ROOT = Path(__file__).parents[1]
-SERVERS = {"app": ("app",), "gateway": ("gateway",), "cli": ("cli",)}
-# Files of `app` that share one server, and run beside those that kill theirs.
-ROADS = ("adapters", "every_task", "generation", "pretraining", "queries", "questions", "retrieval", "tagging", "tasks")
-ROOMS = {
-    "compilers": ("engines", "compression"),
+ORDER = ("gateway", "app", "roads", "training", "compilers", "writers", "strain", "serving", "others", "networks", "cli", "data")
+SERVERS = {"gateway", "app", "roads", "writers", "strain", "cli"}
+FOLDERS = {
+    "gateway": ("gateway",),
+    "app": ("app",),
     "training": ("training", "pipelines"),
-    "networks": ("networks", "models"),
+    "compilers": ("engines", "compression"),
     "serving": ("serving", "storage"),
+    "networks": ("networks", "models"),
+    "cli": ("cli",),
     "data": ("datasets", "tasks"),
+}
+# Files of a folder that are a part of their own; what it has besides is another's.
+FILES = {
+    "roads": ("app", ("every_task", "queries", "questions", "retrieval", "tagging", "tasks")),  # share one server, as the next do
+    "writers": ("app", ("adapters", "fine_tuning", "generation", "pretraining")),
+    "strain": ("gateway", ("callers", "faults", "fuzz", "same_answers", "soak", "streams")),  # share none
 }
 
 
@@ -67,24 +75,26 @@ class Parts:
                 part.send_signal(signal.SIGINT)
 
 
-def listed() -> list[tuple[str, list[str], int]]:
-    """Name, arguments and niceness of each part, in the order in which they begin. What no part names is the last one's."""
-    named = SERVERS | ROOMS
-    parts = [(name, [f"tests/{folder}" for folder in folders], 0 if name in SERVERS else JOBS_NICE) for name, folders in named.items()]
-    roads = [f"tests/app/test_app_{name}.py" for name in ROADS]
-    parts[0][1].extend(f"--ignore={path}" for path in roads)
-    return [
-        ("roads", roads, 0),
-        *parts,
-        ("others", [f"--ignore=tests/{folder}" for folders in named.values() for folder in folders], JOBS_NICE),
-    ]
+def paths(name: str) -> list[str]:
+    """Folders or files of a part; none of `others`, which are what no part names."""
+    if name in FILES:
+        folder, kinds = FILES[name]
+        return [f"tests/{folder}/test_{folder}_{kind}.py" for kind in kinds]
+    return [f"tests/{folder}" for folder in FOLDERS.get(name, ())]
+
+
+def arguments(name: str) -> list[str]:
+    """What pytest is told of a part: its paths, and those below them that are another's."""
+    if name in FILES:
+        return paths(name)
+    return [*paths(name), *(f"--ignore={path}" for other in (FILES if name in FOLDERS else FOLDERS) for path in paths(other))]
 
 
 def main() -> int:
     """Runs all. Ctrl-C ends them."""
     parts = Parts()
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        running = [pool.submit(parts.run, name, *arguments, nice=nice) for name, arguments, nice in listed()]
+        running = [pool.submit(parts.run, name, *arguments(name), nice=0 if name in SERVERS else JOBS_NICE) for name in ORDER]
         try:
             statuses = [one.result() for one in running]
         except KeyboardInterrupt:
