@@ -178,7 +178,9 @@ def page(found: Sequence[dict[str, Any]], about: str) -> str:
     ]
     whole, spent = (sum(line[name] for line in found) for name in ("whole_seconds", "cpu_seconds"))
     told = f"{len(found)} stops, {whole // 60} min {whole % 60} s in whole; {spent // 60} min of processor time."
-    visited = {line["stop"] for line in found}
+    visited = {line["stop"]: (line["model"], line["options"]) for line in found}
+    if old := [f"`{stop.name}`" for stop in STOPS if stop.name in visited and visited[stop.name] != (stop.model, stop.options)]:
+        told += f" Read with an earlier budget than the stop has now: {', '.join(old)}."
     if left := [f"`{stop.name}`" for stop in STOPS if stop.name not in visited]:
         told += f" Not visited yet: {', '.join(left)}."
     return f"{head}\n{about} {told}\n\n" + "\n".join(table + lines) + "\n"

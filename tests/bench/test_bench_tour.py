@@ -108,3 +108,6 @@ def test_the_page_says_what_was_found(tour: ModuleType) -> None:
     row = "| `review-aspects-zh` (zh) | **silver** | 3,000 | lstm, epochs 3 | accuracy | 81.5 | 79.2 | 3.1 ms | 60 s | 40 s |"
     assert f"| sentiment, of aspects {row}" in page
     assert "1 stops, 1 min 5 s in whole; 0 min of processor time" in page
+    assert "earlier budget" not in page
+    told = tour.page([line | {"options": {"epochs": 1}}], "2 cores of a Chip; quiet.")
+    assert "Read with an earlier budget than the stop has now: `review-aspects-zh`." in told
