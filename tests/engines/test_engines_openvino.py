@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from hanlin.engines import load_variant, openvino_engine
-from hanlin.engines.base import Ids, RestingSession
+from hanlin.engines.base import Ids
 from hanlin.engines.openvino_engine import LAVISH, LEAN, PIECE_TOKENS, Thrift, cut, widened
+from hanlin.engines.resting import RestingSession
 from hanlin.errors import EngineFailed
 
 

@@ -106,15 +106,6 @@ class WritingSession(Session, Protocol):
 
 
 @runtime_checkable
-class RestingSession(Session, Protocol):
-    """A session that can give up memory until its next step."""
-
-    def rest(self) -> None:
-        """Free the buffers of steps; the next one makes them anew. On any thread, also while a step runs, whose buffers stay."""
-        ...
-
-
-@runtime_checkable
 class StreamingSession(WritingSession, Protocol):
     """A writing session that takes rows on while others are being written, and tells each token (continuous batching: Yu et al., Orca,
     OSDI 2022).

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 
-from hanlin.engines.base import RestingSession
+from hanlin.engines.resting import RestingSession
 from hanlin.serving.orders import ModelFacts
 
 REST_S = 5.0  # without a call, until a model gives back memory that its next step can do without
