@@ -16,6 +16,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 
 from hanlin.gateway.acceptor import new_tally
 from hanlin.gateway.reserved_port import reserve
+from hanlin.serving.loading import _WARM_SHAPES
 from hanlin.tasks.chat_form import ChatForm
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import TextSettings
@@ -96,7 +97,9 @@ class Stack:
         more = {"vectors": vectors, **(spec_more or {})}
         spec = ModelSpec(task=task, labels=labels, max_length=64, pad_id=0, text=TextSettings(), languages=("en",), **more)  # type: ignore[arg-type]
         spec.save(folder)
-        (folder / "fake.json").write_text(json.dumps({"crash_token": 4, "nan_token": 5, "fail_token": 6, **fake}))
+        warm_steps = len(_WARM_SHAPES) * int(str(fake.get("streams", 1)))  # no test waits for them
+        behaviour = {"crash_token": 4, "nan_token": 5, "fail_token": 6, "quick_steps": warm_steps, **fake}
+        (folder / "fake.json").write_text(json.dumps(behaviour))
 
     def deploy(self, version: str, endpoint: str = "sentiment", *, team: str = "default", replicas: int = 1, **more: object) -> str:
         number = f"d{len(self._entries) + 1}"

@@ -3,15 +3,15 @@
 Its artifact folder may hold `fake.json`:
 
     {"labels": 2, "dimensions": 0, "tokens": true, "per_token": false, "writes": false, "masks": false, "load_ms": 0, "step_ms": 0,
-     "row_ms": 0,
+     "row_ms": 0, "quick_steps": 0,
      "streams": 1, "fail_load": false, "crash_token": null, "fail_token": null, "nan_token": null, "hang_token": null, "hold_token": null,
      "memory_token": null, "refuse_token": null, "max_rows": 0, "room_tokens": null, "is_endless": false, "turn_tokens": 1}
 
 With `dimensions` it answers embeddings, each the mean of its tokens' vectors, which it gives unless `tokens` is false; else logits, with
-`per_token` those of each token, with `masks` those of an asked place. With `writes` it writes each row backwards, or the first form that a
-grammar knows, taking `step_ms` a token; of a row that it only reads, chances are made of ids. With `max_rows` it takes so many rows on
-while others are being written, up to `room_tokens` together, each turn taking `step_ms` for `turn_tokens` of each; with `is_endless` it
-writes each row over and over.
+`per_token` those of each token, with `masks` those of an asked place. The first `quick_steps` steps take no time, such as those that warm
+it up. With `writes` it writes each row backwards, or the first form that a grammar knows, taking `step_ms` a token; of a row that it only
+reads, chances are made of ids. With `max_rows` it takes so many rows on while others are being written, up to `room_tokens` together, each
+turn taking `step_ms` for `turn_tokens` of each; with `is_endless` it writes each row over and over.
 
 A row holding `crash_token` kills the process, `fail_token` raises, `nan_token` answers NaN, `hang_token` does not come back,
 nor `hold_token`, which holds Python's lock meanwhile; `memory_token` asks for 4 TiB. Where rows are taken on one by one, that happens when
@@ -21,6 +21,7 @@ the token is about to be written, and a row of which `refuse_token` is alone fai
 from __future__ import annotations
 
 import ctypes
+import itertools
 import json
 import os
 import signal
@@ -53,6 +54,7 @@ class FakeBehaviour:
     load_ms: float = 0
     step_ms: float = 0
     row_ms: float = 0
+    quick_steps: int = 0
     streams: int = 1
     fail_load: bool = False
     crash_token: int | None = None
@@ -86,6 +88,7 @@ class FakeSession:
 
     def __init__(self, behaviour: FakeBehaviour) -> None:
         self._behaviour = behaviour
+        self._steps = itertools.count()
         self.num_streams = behaviour.streams
         self.has_tokens = behaviour.tokens and behaviour.dimensions > 0
 
@@ -98,7 +101,8 @@ class FakeSession:
         does = self._behaviour
         valid = np.where(attention_mask > 0, input_ids, 0).astype(np.int64)
         self._misbehave(valid)
-        time.sleep((does.step_ms + does.row_ms * len(valid)) / 1000)
+        if next(self._steps) >= does.quick_steps:
+            time.sleep((does.step_ms + does.row_ms * len(valid)) / 1000)
         is_of_rows = not does.dimensions and not does.per_token
         numbers = _numbers(valid.sum(axis=1) if is_of_rows else valid, does.dimensions or does.labels)
         if not does.dimensions:
