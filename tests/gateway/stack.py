@@ -15,8 +15,6 @@ from hanlin.errors import Unauthenticated
 from hanlin.messages.said import Said
 from hanlin.serving import parent
 from hanlin.serving.declared import DeploymentSpec
-from hanlin.serving.process import WorkerOptions
-from hanlin.serving.reconciler import Reconciler
 from hanlin.settings import Settings
 from hanlin.types import KeyId, Principal, TeamId
 
@@ -80,6 +78,9 @@ def run_gateway(home: Path, descriptor: int, index: int, tally: int) -> None:
 
 
 def run_reconciler(home: Path) -> None:
+    from hanlin.serving.process import WorkerOptions
+    from hanlin.serving.reconciler import Reconciler
+
     settings = read_settings(home)
     options = WorkerOptions(
         run_dir=home / "run", max_items=settings.max_items, max_text_bytes=settings.max_text_bytes,
