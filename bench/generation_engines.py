@@ -18,13 +18,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 STREAMS = (1, 8, 16)
 PROMPT, LONG, TOKENS = 16, 512, 32
 ROUNDS = 2
 PEERS = Path(__file__).parent / "peers"
 Turn = Callable[[Sequence[Sequence[int]], int], "Timed"]
-Timed = tuple[float, float]  # seconds to the first token of all, tokens a second from there on
+Timed = tuple[float, float]  # seconds to the first token of all, tokens a second from there on while all are written
 
 
 def prompts(count: int, length: int, *, vocabulary: int, seed: int) -> list[list[int]]:
@@ -37,6 +38,13 @@ def prompts(count: int, length: int, *, vocabulary: int, seed: int) -> list[list
             row.append(100 + state // 7 % (vocabulary - 200))
         rows.append(row)
     return rows
+
+
+def texts(count: int, seed: int) -> list[str]:
+    """Prompts that are texts, others for each seed."""
+    from texts import short_texts  # peers run this file without it
+
+    return short_texts(1000)[seed * 100 + count : seed * 100 + 2 * count]
 
 
 def figures(write: Turn, *, vocabulary: int, tokens: int = TOKENS) -> dict[str, float]:
@@ -57,10 +65,11 @@ def resident_mb() -> float:
     return round(int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 1e6)
 
 
-def ours(folder: Path, variant: str, threads: int, tokens: int) -> dict[str, float]:
+def ours(folder: Path, variant: str, threads: int, tokens: int, *, is_asked: bool) -> dict[str, float]:
     from hanlin.engines import load_variant
     from hanlin.engines.base import StreamingSession
     from hanlin.generation import GenerationSettings
+    from hanlin.tasks.tokenizer import load_tokenizer
 
     vocabulary = json.loads((folder / "config.json").read_text())["vocab_size"]
     began = time.perf_counter()
@@ -80,6 +89,7 @@ def ours(folder: Path, variant: str, threads: int, tokens: int) -> dict[str, flo
             session.admit(number, row, settings)
         written, firsts, last = 0, set(), dict.fromkeys(range(len(rows)), False)
         first_s, at_first = 0.0, 0
+        rate = 0.0
         while not all(last.values()):
             for delta in session.turn():
                 written += len(delta.ids)
@@ -87,9 +97,26 @@ def ours(folder: Path, variant: str, threads: int, tokens: int) -> dict[str, flo
                 last[delta.number] = delta.finish is not None
             if not first_s and len(firsts) == len(rows):
                 first_s, at_first = time.perf_counter() - start, written
-        return first_s, (written - at_first) / max(time.perf_counter() - start - first_s, 1e-9)
+            if not rate and first_s and any(last.values()):
+                rate = (written - at_first) / max(time.perf_counter() - start - first_s, 1e-9)
+        return first_s, rate
 
+    if is_asked:
+        answer(write, load_tokenizer(folder / "tokenizer.json"), tokens)
+        return {}
     return {"load_s": round(load_s, 1), **figures(write, vocabulary=vocabulary, tokens=tokens), "memory_mb": resident_mb()}
+
+
+def answer(write: Turn, tokenizer: Any, tokens: int) -> None:
+    """Tokens a second for each line of standard input: how many streams, and which texts; as far behind others as a worker is."""
+    from hanlin.serving.parent import step_behind
+
+    step_behind()
+    write([tokenizer.encode("Once").ids], 4)
+    print("ready", flush=True)
+    for line in sys.stdin:
+        streams, seed = map(int, line.split())
+        print(write([tokenizer.encode(text).ids for text in texts(streams, seed)], tokens)[1], flush=True)
 
 
 def random_qwen2(folder: Path) -> None:
@@ -127,13 +154,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--tokens", type=int, default=TOKENS, help="of each row, with --one")
     parser.add_argument("--one")
+    parser.add_argument("--asked", action="store_true", help="with --one: see `answer`")
     parser.add_argument("--random-qwen2", action="store_true")
     asked = parser.parse_args()
     if asked.random_qwen2:
         random_qwen2(asked.folder)
         return
     if asked.one:
-        print(json.dumps(ours(asked.folder, asked.one, asked.threads, asked.tokens)))
+        print(json.dumps(ours(asked.folder, asked.one, asked.threads, asked.tokens, is_asked=asked.asked)))
         return
     from hanlin.compression.base import convert  # peers run this file without it
 

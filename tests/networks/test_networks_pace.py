@@ -50,9 +50,9 @@ def test_more_rows_are_timed_anew_and_a_turn_now_and_then_is_enough() -> None:
         pace.note(1, 0, machine.turn_s(1, 0))
     assert run(pace, machine, 1, 10)[-1] == 8
     sizes = run(pace, machine, 32, 400)  # a prompt always waits
-    assert sizes[-1] == 32, "not what one row beside it would bear"
+    assert sizes[-1] == 24, "not what one row beside it would bear"
     assert 1 <= sizes.count(0) <= 400 // 50
-    assert set(run(pace, machine, 30, 5)) == {32}, "nearly as many are as good"
+    assert set(run(pace, machine, 30, 5)) == {24}, "nearly as many are as good"
 
 
 def test_a_machine_that_changes_is_followed_and_one_that_stumbles_is_not() -> None:

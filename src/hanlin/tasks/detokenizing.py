@@ -11,7 +11,7 @@ Spell = Callable[[Sequence[int]], str]
 
 CONTEXT = 8  # tokens before an answer by which its first letters are told: a space there is the tokenizer's affair
 _KEPT = 16  # tokens that are spelled again for those that follow
-_MOST = 4 * _KEPT
+_MOST = 2 * _KEPT
 _HALF = "\ufffd"
 _MAX_HALF = 3  # of four bytes of a character that are missing; one byte may be spelled as one sign
 

@@ -10,9 +10,9 @@ import statistics
 from collections import deque
 from dataclasses import dataclass, field
 
-LIMIT = 1.75  # times a turn without a piece: gaps of rows that are written stay below twice their usual ones, with some room for luck
+LIMIT = 1.65  # times a turn without a piece: gaps of rows that are written stay below twice their usual ones, with some room for luck
 FIRST_LIMIT = 2.75  # times as long as alone may a prompt take to be read; it wins where both cannot be had
-SIZES = (8, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # a few only: engines prepare each length of a step anew
+SIZES = (8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)  # a few only: engines prepare each length of a step anew
 _FIRST = 16  # while nothing is known of pieces
 _KEPT = 9  # readings of a kind; their median counts, for a machine that others use has its moments
 _PROBE_TURNS = 16  # at least between two turns that have no piece only so that one is timed
