@@ -103,6 +103,25 @@ def test_completions_as_openai_has_them(server, counter: dict) -> None:
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "field_not_taken")
 
 
+def test_it_is_asked_to_translate_and_answers_as_a_translator_does(client: Hanlin, counter: dict, tmp_path: Path) -> None:
+    pairs = "\n".join(
+        json.dumps({"source": f"{other} {number}", "target": following}) for other in POLITE for number, following in pairwise(NUMBERS)
+    )
+    (tmp_path / "pairs.jsonl").write_text(pairs, encoding="utf-8")
+    client.jobs.wait(client.datasets.add("pairs", tmp_path / "pairs.jsonl", task="translation").id, timeout=120)
+    (tmp_path / "prompt.json").write_text(json.dumps({"ask": "please {text}"}), encoding="utf-8")
+    job = client.models.add("next-number", tmp_path / "prompt.json", task="translation", rows="pairs", base="counter")
+    made = client.jobs.wait(job.id, timeout=300).result
+    assert made["certificate"]["is_passed"]
+    assert made["metrics"]["chrf"] > 0.7
+    evaluated = client.jobs.wait(client.jobs.submit("evaluate", {"model": "next-number", "dataset": "pairs"}).id, timeout=120).result
+    assert evaluated["metrics"]["chrf"] == made["metrics"]["chrf"]
+    client.deployments.wait(client.deployments.create("next-number", "next-number"), timeout=120)
+    assert client.predict("next-number", ["say one", "so three"]) == [
+        {"translation_text": "two", "finish_reason": "stop"}, {"translation_text": "four", "finish_reason": "stop"}
+    ]  # fmt: skip
+
+
 def test_talks_by_openais_own_client_whole_and_streamed(server, counter: dict) -> None:
     talk = [{"role": "user", "content": "again say one"}]
     with openai.OpenAI(base_url=f"{server.url}/v1", api_key=server.key, max_retries=0) as asks:
