@@ -57,10 +57,11 @@ def file_splits(file: Path, task: str, work: Path, *, columns: str = "") -> tupl
     return train, validation, test
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
+def add_options(parser: argparse.ArgumentParser, *, with_checkpoints: bool = False) -> None:
     """The arguments `--set OPTION=VALUE`, which may come many times (see `options_of`), and `--checkpoints` (see `checkpoints_of`)."""
     parser.add_argument("--set", action="append", default=[], metavar="OPTION=VALUE", help="an option of the training, its value as JSON")
-    parser.add_argument("--checkpoints", type=Path, help="folder that keeps them: the same command goes on from there when it was ended")
+    if with_checkpoints:
+        parser.add_argument("--checkpoints", type=Path, help="folder of this command alone that keeps them: it goes on from there")
 
 
 def options_of(chosen: argparse.Namespace) -> JsonObject:

@@ -191,7 +191,7 @@ def main() -> None:
     parser.add_argument("--only", choices=sorted(CORPUS))
     parser.add_argument("--rows", type=int, default=2000)
     parser.add_argument("--search", action="store_true")
-    add_options(parser)
+    add_options(parser, with_checkpoints=True)
     asked = parser.parse_args()
     for language in [asked.only] if asked.only else CORPUS:
         print(json.dumps({"bench": "question_answering", **one(language, asked)}), flush=True)

@@ -50,7 +50,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="lstm")
     parser.add_argument("--rows", type=int)
-    add_options(parser)
+    add_options(parser, with_checkpoints=True)
     asked = parser.parse_args()
     found: dict[str, str] = {}
     for row in CORPORA.get("brown-roles").rows(Source(CACHE)):

@@ -64,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=("en", "zh"))
     parser.add_argument("--model", choices=("lstm", "gru", "minilm", "e5"), default="lstm")
-    add_options(parser)
+    add_options(parser, with_checkpoints=True)
     chosen = parser.parse_args()
     for language in [chosen.only] if chosen.only else ["en", "zh"]:
         print(json.dumps(reading(language, chosen), ensure_ascii=False))

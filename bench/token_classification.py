@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("kind", nargs="?", default="entities", choices=[*CORPUS])
     parser.add_argument("--model", default="lstm")
     parser.add_argument("--rows", type=int)
-    add_options(parser)
+    add_options(parser, with_checkpoints=True)
     parser.add_argument("--vectors", type=Path)
     parser.add_argument("--learn-vectors", action="store_true", help="characters begin with vectors learnt from the training texts")
     parser.add_argument("--base", choices=["", "e5"], default="", help="pretrained weights that read one character at a time")

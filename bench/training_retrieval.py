@@ -101,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--only", choices=sorted(CASES))
     parser.add_argument("--rows", type=int, default=0)
-    add_options(parser)
+    add_options(parser, with_checkpoints=True)
     parser.add_argument("--validation", action="store_true")
     options = parser.parse_args()
     names = [options.only] if options.only else [*CASES]

@@ -94,7 +94,7 @@ def main() -> None:
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--rows", type=int, default=0, help="training rows; 0: all")
     parser.add_argument("--test", type=int, default=300, help="test rows; 0: all")
-    add_options(parser)
+    add_options(parser, with_checkpoints=True)
     chosen = parser.parse_args()
     print(json.dumps(reading(chosen), ensure_ascii=False))
 

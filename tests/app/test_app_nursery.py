@@ -186,6 +186,24 @@ def test_light_work_is_forked_where_a_nursery_has_loaded(starter: JobStarter) ->
     wait_for(lambda: child.poll() == 7, "no end")
 
 
+@forks
+def test_light_work_keeps_no_nursery_and_is_not_cut_off(starter: JobStarter) -> None:
+    heavy = start(starter, "ends")
+    assert b"job ends" in heavy.output.read()
+    wait_for(lambda: heavy.poll() == 7, "no end")
+    starter.rest(0.0)
+    light = start(starter, "waits", kind="batch")
+    assert light.output.readline().startswith(b"job waits")
+    starter.rest(5.0)
+    assert starter.nursery is not None, "its light job goes on"
+    assert light.poll() is None
+    other = start(starter, "job_none", kind="batch")
+    assert b"job_none" in other.output.read(), "no more of them"
+    light.kill()
+    starter.rest(5.1)
+    assert starter.nursery is None
+
+
 def test_where_nothing_forks_each_job_is_a_process_of_its_own(starter: JobStarter, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(job_process, "_can_fork", lambda: False)
     spawning = JobStarter(starter._settings, starter._loaded)

@@ -64,6 +64,21 @@ def test_after_a_rest_a_step_answers_as_before(artifact: Path) -> None:
 
 
 @pytest.mark.parametrize("artifact", ["bert"], indirect=True, scope="session")
+def test_a_rest_beside_steps_changes_no_answer(artifact: Path) -> None:
+    session = load_variant(artifact, "openvino-fp32", threads=2)
+    assert isinstance(session, RestingSession)
+    ids = np.arange(5, 5 + 24, dtype=np.int64).reshape(2, 12) % 30 + 5
+    expected = session.run(ids, np.ones_like(ids))["logits"]
+    with ThreadPoolExecutor(2) as threads:
+        found = [threads.submit(session.run, ids, np.ones_like(ids)) for _ in range(200)]
+        while not all(each.done() for each in found):
+            session.rest()
+    for each in found:
+        np.testing.assert_array_equal(each.result()["logits"], expected)
+    session.close()
+
+
+@pytest.mark.parametrize("artifact", ["bert"], indirect=True, scope="session")
 def test_steps_side_by_side_answer_like_one_after_the_other(artifact: Path) -> None:
     session = load_variant(artifact, "openvino-fp32", threads=2)
     generator = np.random.default_rng(6)

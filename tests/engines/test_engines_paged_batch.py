@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
@@ -17,7 +18,7 @@ from hanlin.engines.paged_batch import ALONE, PagedBatch
 from hanlin.engines.token_choice import Line
 from hanlin.generation import Delta, GenerationSettings
 from hanlin.networks.generation.form import Form
-from hanlin.networks.generation.pace import SIZES
+from hanlin.networks.generation.pace import LIMIT
 
 VOCABULARY = 50
 STOP = 3
@@ -27,12 +28,12 @@ LIKE = [(7 * place) % 40 + 4 for place in range(40)]  # what rows begin with
 class Summing:
     """The likeliest token is the sum of all before it, which it reads from its blocks: a block that is mixed up is seen at once."""
 
-    def __init__(self, size: int = 64, next_token: Callable[[Sequence[int]], int] | None = None) -> None:
+    def __init__(self, size: int = 64, next_token: Callable[[Sequence[int]], int] | None = None, token_s: float = 0.1) -> None:
         self.size, self.vocabulary = size, VOCABULARY
         self.following = next_token or following
         self.held = np.full((size, BLOCK_TOKENS), -1)
         self.read: list[int] = []  # tokens of each step
-        self.now_s = 0.0  # a step takes a second, and a tenth more for each token
+        self.now_s, self.token_s = 0.0, token_s  # a step takes a second, and `token_s` more for each token
         self.fails = False
         self.broken: int | None = None
 
@@ -40,7 +41,7 @@ class Summing:
         if self.fails:
             raise RuntimeError("told to fail")
         self.read.append(sum(len(piece.ids) for piece in pieces))
-        self.now_s += 1 + self.read[-1] / 10
+        self.now_s += 1 + self.read[-1] * self.token_s
         found = []
         for piece in pieces:
             for place, token in enumerate(piece.ids, piece.before):
@@ -149,7 +150,7 @@ def test_the_oldest_row_is_never_set_back_and_who_was_goes_first() -> None:
 
 
 def test_a_long_row_is_read_in_pieces_beside_those_that_are_written() -> None:
-    model, written = Summing(size=200), {}
+    model, written = Summing(size=200, token_s=0.05), {}
     batch = batch_over(model)
     batch.admit(0, Line(GenerationSettings(max_new_tokens=60), (5, 6, 7), frozenset(), 60))
     batch.turn()
@@ -161,8 +162,9 @@ def test_a_long_row_is_read_in_pieces_beside_those_that_are_written() -> None:
         for delta in batch.turn():
             written.setdefault(delta.number, []).extend(delta.ids)
         turns_s.append(model.now_s - begun_s)
-    plain_s = 1 + 1 / 10
-    assert sorted(turns_s[:50])[-3] <= plain_s + SIZES[0] / 10 + 1e-9, "the first pieces are guesses"
+    plain_s = 1 + model.token_s
+    assert sorted(turns_s[:50])[-3] <= LIMIT * plain_s < sorted(turns_s[:50])[-3] + 0.2, "the first pieces are guesses"
+    assert statistics.mode(model.read[2:50]) == 12 + 1, "the next size would be 16"
     run(batch, written)
     assert written[1] == expected(long[:900], 3)
     alone = Summing(size=200)

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import threading
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from tests.serving.conftest import MakeFolder
 
-from hanlin.serving.orders import ModelFacts
+from hanlin.engines.fake import FakeSession
+from hanlin.serving import host as host_module
+from hanlin.serving.host import Host
+from hanlin.serving.orders import Facts, Line, Load, ModelFacts, Ready
 from hanlin.serving.resting import Resting, rest
 
 
@@ -70,3 +79,35 @@ def test_one_that_cannot_rest_does_not_keep_the_others_from_it(capsys: pytest.Ca
     assert (broken.rests, good.rests) == (1, 1)
     assert "release_memory" in capsys.readouterr().err
     assert not rest([broken, object()])
+
+
+async def test_a_worker_lets_its_models_rest_and_goes_on_telling_of_them(
+    make_folder: MakeFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end, told = threading.Event(), threading.Event(), list[Line]()
+
+    def slow_rest(session: FakeSession) -> None:
+        begun.set()
+        may_end.wait(10)
+
+    monkeypatch.setattr(FakeSession, "rest", slow_rest, raising=False)
+    monkeypatch.setattr(host_module, "Resting", lambda: Resting(after_s=0.2))
+    host = Host(told.append, alive_s=0.1)
+    telling = asyncio.create_task(host.tell_facts())
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "model.sock"))
+        host.take(Load("a", token="t", folder=str(make_folder()), variant="fake-fp32", version="m:1"), listener)
+        try:
+            async with asyncio.timeout(20):
+                while not any(isinstance(news, Ready) for news in told):
+                    await asyncio.sleep(0.02)
+                assert await asyncio.to_thread(begun.wait, 10)
+                before = sum(isinstance(news, Facts) for news in told)
+                while sum(isinstance(news, Facts) for news in told) < before + 3:
+                    await asyncio.sleep(0.02)
+        finally:
+            may_end.set()
+            telling.cancel()
+            with suppress(asyncio.CancelledError):
+                await telling
+            await host.close(1.0)

@@ -209,23 +209,30 @@ class JobStarter:
         self._loaded = loaded  # modules that every forked job has from the first
         self._idle_s = idle_s
         self._idle_since_s: float | None = None
+        self._is_leaving = False  # it has waited long enough, and ends with the last of its light jobs
+        self._needing: list[ForkedJob] = []  # jobs that it is kept for
         self._can_fork = _can_fork()
         self.nursery: NurseryClient | None = None
 
     def start(self, job: Job) -> JobProcess:
         """A process that does one attempt of `job`. Raises OSError when the system has none to give."""
-        can_fork = self._can_fork if job.kind not in LIGHT else self.nursery is not None and self.nursery.has_loaded
+        is_light = job.kind in LIGHT
+        can_fork = self._can_fork if not is_light else self.nursery is not None and self.nursery.has_loaded and not self._is_leaving
         if can_fork and (forked := self._fork(job.id)) is not None:
+            if not is_light:
+                self._needing.append(forked)
             return forked
         return SpawnedJob(self._settings, job.id)
 
     def rest(self, now_s: float) -> None:
-        """Ends a nursery that has had nothing to do for long. Call it every now and then."""
-        if self.nursery is None or not self.nursery.is_idle:
+        """Ends a nursery that no job has needed for long, once it has no light one either. Call it every now and then."""
+        self._needing = [job for job in self._needing if job.poll() is None]
+        if self.nursery is None or self._needing:
             self._idle_since_s = None
         elif self._idle_since_s is None:
             self._idle_since_s = now_s
-        elif now_s - self._idle_since_s >= self._idle_s:
+        self._is_leaving = self._idle_since_s is not None and now_s - self._idle_since_s >= self._idle_s
+        if self._is_leaving and self.nursery is not None and self.nursery.is_idle:
             self.close()
 
     def close(self) -> None:
@@ -233,6 +240,7 @@ class JobStarter:
         if self.nursery is not None:
             self.nursery.close()
             self.nursery = None
+        self._idle_since_s, self._is_leaving, self._needing = None, False, []
 
     def _fork(self, job: str) -> ForkedJob | None:
         if self.nursery is None or self.nursery.is_gone:

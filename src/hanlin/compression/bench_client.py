@@ -71,7 +71,11 @@ class BenchClient:
         )  # fmt: skip
         self._pending = b""
         told = None if writing is None else writing.to_json()
-        self._send({"op": "load", "folder": str(folder), "variant": variant, "threads": threads, "pad_id": pad_id, "writing": told})
+        try:
+            self._send({"op": "load", "folder": str(folder), "variant": variant, "threads": threads, "pad_id": pad_id, "writing": told})
+        except EngineFailed:  # it died at once
+            self.close()
+            raise
 
     def wait_loaded(self, rows: EncodedSplit) -> float:
         """Seconds the load took; gives the child its rows, with their token types and their questions where they have some."""

@@ -59,7 +59,7 @@ TRANSFORMER_RECIPES = (Recipe("static"), Recipe("weights"))
 # OpenVINO's CPU plugin takes recurrent weights as fp32 constants only, and int8 around an fp32 recurrence gains nothing.
 RECURRENT_RECIPES = (Recipe("weights"),)
 RECURRENT_TYPES = ["LSTMSequence", "GRUSequence", "RNNSequence"]
-ATTENTION_TYPES = ["ScaledDotProductAttention"]
+ATTENTION_TYPES = {"ScaledDotProductAttention"}
 
 
 @METHODS.register("openvino")
@@ -149,7 +149,8 @@ def _quantize_silently(nncf: ModuleType, model: Model, rows: list[dict[str, npt.
         alphas = nncf.quantization.advanced_parameters.AdvancedSmoothQuantParameters(matmul=recipe.smooth_alpha)
         advanced = nncf.AdvancedQuantizationParameters(smooth_quant_alphas=alphas)
         spared = _contractions(model) if recipe.spares_contractions else []
-        floats = nncf.IgnoredScope(names=spared, types=[] if _multiplies_int8() else ATTENTION_TYPES, validate=False)
+        attention = set() if _multiplies_int8() else ATTENTION_TYPES & {operation.get_type_name() for operation in model.get_ops()}
+        floats = nncf.IgnoredScope(names=spared, types=sorted(attention))
         model = nncf.quantize(
             model, nncf.Dataset(rows), subset_size=len(rows), advanced_parameters=advanced,
             model_type=nncf.ModelType.TRANSFORMER, ignored_scope=floats,

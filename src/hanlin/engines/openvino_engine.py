@@ -163,7 +163,8 @@ class OpenvinoSession:
     def rest(self) -> None:
         """See `RestingSession`."""
         for model in self._models:
-            model.release_memory()
+            with suppress(RuntimeError):  # one of its steps runs, and keeps its buffers
+                model.release_memory()
 
     def close(self) -> None:
         """Drop requests and models."""

@@ -47,6 +47,7 @@ _TEXTS = (
     (r"a boolean", "布尔值"),
     (r"true or false", "true 或 false"),
     (r"an integer from (\S+) to (\S+)", r"\1 至 \2 的整数"),
+    (r"refuse or truncate of a model that writes meanings", "写出语义的模型应为 refuse 或 truncate"),
     (r"one of (\w+) and (\w+)", r"\1 与 \2 之一"),
     (r"one of (.+)", r"以下之一：\1"),
     (r"one out of range", "超出范围的值"),

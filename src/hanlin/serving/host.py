@@ -10,7 +10,7 @@ import asyncio
 import ctypes
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -101,6 +101,9 @@ class Host:
             work = self._load(order, listener)
         else:
             work = self._unload(order)
+        self._begin(work)
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -113,7 +116,7 @@ class Host:
             await asyncio.sleep(min(FACTS_S, self._alive_s))
             models = {name: model.facts() for name, model in self._models.items()}
             if due := self._resting.due(models, loop.time()):
-                await asyncio.to_thread(_rest, [self._models[name].session for name in due])
+                self._begin(asyncio.to_thread(_rest, [self._models[name].session for name in due]))  # the news must go on
             if self._told is None or models != self._told.models or loop.time() - told_s >= self._alive_s:
                 self._told, told_s = Facts("", models=models), loop.time()
                 self._tell(self._told)

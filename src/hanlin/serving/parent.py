@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,6 +18,7 @@ from typing import BinaryIO
 NICE = 5  # jobs are at 10
 _PR_SET_PDEATHSIG = 1
 _PACKET_BYTES = 2**18
+_AUTOGROUP_ATTEMPTS, _AUTOGROUP_PAUSE_S = 10, 0.11
 
 
 def die_with_parent(parent: int | None = None) -> None:
@@ -42,9 +44,17 @@ def step_behind() -> None:
 
 def lower_session(nice: int) -> None:
     """Makes this process's session yield the processor: Linux shares it out among sessions before it looks at the niceness of
-    processes (autogroups, sched(7)). A new session begins at 0 whatever its first process had."""
-    with suppress(OSError):
-        Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
+    processes (autogroups, sched(7)). A new session begins at 0 whatever its first process had. Of all processes without privileges the
+    kernel hears one in a tenth of a second; those that start together ask again."""
+    for _ in range(_AUTOGROUP_ATTEMPTS):
+        try:
+            Path("/proc/self/autogroup").write_text(str(nice), encoding="ascii")
+        except BlockingIOError:
+            time.sleep(_AUTOGROUP_PAUSE_S)
+        except OSError:
+            return
+        else:
+            return
 
 
 def each_packet(take: Callable[[bytes, list[int]], None]) -> None:

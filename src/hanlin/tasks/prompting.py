@@ -120,7 +120,7 @@ def prompted(prompter: Prompter, texts: Sequence[str], policy: LongText, max_win
     found = [prompter.pieces(text, index, policy, more) for index, text in enumerate(texts)]
     windows = {index: own for index, (_, _, own) in enumerate(found) if own}
     check_windows(windows, max_windows)
-    cut = tuple(index for index, (_, parts, own) in enumerate(found) if not own and parts != [texts[index]])
+    cut = tuple(index for index, (_, parts, _) in enumerate(found) if policy == "truncate" and parts != [texts[index]])
     return Prompted([row for rows, _, _ in found for row in rows], [part for _, parts, _ in found for part in parts], cut, windows)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import shutil
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -207,7 +208,7 @@ def _run(course: Course, state: RunState, setting: Setting, checkpoints: Checkpo
     """Drive the loop. Returns seconds and tokens of this attempt."""
     progress, tokenizer, total = setting.progress, setting.out / "tokenizer.json", _count_steps(course)
     started = saved = time.perf_counter()
-    cost = 0.0
+    costs: deque[float] = deque(maxlen=3)  # the least counts: a disk that stumbles now and then is not dear
     first_step = state.place.step
     mean_tokens = sum(course.lengths) * course.config.epochs / max(1, total)
     for step, metrics in steps(course, state, total, peers):
@@ -215,11 +216,11 @@ def _run(course: Course, state: RunState, setting: Setting, checkpoints: Checkpo
         speed = (step - first_step) * mean_tokens / max(now - started, 1e-9)
         progress.report(step, total, metrics | {"tokens_per_s": speed})
         progress.check_cancelled()
-        if _is_due(now - saved, cost, is_judged="validation_loss" in metrics):
+        if _is_due(now - saved, min(costs, default=0.0), is_judged="validation_loss" in metrics):
             began = time.perf_counter()
             checkpoints.save(step, lambda folder: state.write(folder, tokenizer))
             saved = time.perf_counter()
-            cost = saved - began
+            costs.append(saved - began)
     return time.perf_counter() - started, int((state.place.step - first_step) * mean_tokens)
 
 
