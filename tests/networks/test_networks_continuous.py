@@ -226,16 +226,17 @@ def test_rows_beyond_the_room_wait_and_come_in_turn() -> None:
 
 def test_a_row_without_room_and_ids_that_are_none_end_alone() -> None:
     model = network("hanlin-decoder")
-    batch, heard = ContinuousBatch(step_model(model), failed=failed), {number: Heard() for number in range(4)}
+    batch, heard = ContinuousBatch(step_model(model), failed=failed), {number: Heard() for number in range(5)}
     asked = GenerationSettings(max_new_tokens=4, stop_ids=())
-    for number, row in enumerate([[3] * 80, [3] * 78, [40], [5]]):
+    for number, row in enumerate([[3] * 80, [3] * 78, [40], [5], [5]]):
         batch.admit(number, row, replace(asked, banned_ids=(77,)) if number == 3 else asked)
     while batch.num_rows:
         listen(batch, heard)
     ends = {number: each.last for number, each in heard.items() if each.last}
-    assert [(len(heard[number].ids), end.finish, end.error is None) for number, end in ends.items()] == [
-        (0, "length", True), (2, "length", True), (0, "cancelled", False), (0, "cancelled", False),
-    ]  # fmt: skip
+    assert {number: (len(heard[number].ids), end.finish, end.error is None) for number, end in ends.items()} == {
+        0: (0, "length", True), 1: (2, "length", True), 2: (0, "cancelled", False), 3: (4, "length", True), 4: (4, "length", True),
+    }  # fmt: skip
+    assert heard[3].ids == heard[4].ids, "an id that is none is never written"
 
 
 def test_scores_that_are_no_numbers_fail_their_row_alone() -> None:
