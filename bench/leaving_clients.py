@@ -4,7 +4,7 @@ usage: python bench/leaving_clients.py [--clients 1000] [--rounds 5]
 
 Each caller asks for a streamed answer and hangs up (by a reset) after a random time, or hears it to its end. Prints one line of JSON: the
 longest time after the last of a round had gone until no row was open, tokens of whole streams by the caller's count and by what the server
-told, and memory and descriptors of gateway and worker after the first round and after the last. `leave` is used by the tests, too.
+told, and memory and descriptors of gateway and worker after each round. `leave` is used by the tests, too.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ async def measure(
     processes = [*find("hanlin gateway"), *find("hanlin worker")]
     free_s: list[float] = []
     whole = came = told = refused = 0
-    before: list[tuple[int, int]] = []
+    rounds_held: list[list[tuple[int, int]]] = []
 
     def request(number: int) -> bytes:
         body = {"model": "steady", "prompt": f"w{number % 90} w5", "max_tokens": draw.choice([3, 30, 300]), "stream": True, "logprobs": 0}
@@ -136,11 +136,11 @@ async def measure(
                 if each.is_whole and each.has_begun:
                     counts = _told(each.said)
                     whole, came, told = whole + 1, came + counts[0], told + counts[1]
-            before = before or held(processes)
+            rounds_held.append(held(processes))
     return {
         "clients": clients * rounds, "whole": whole, "refused": refused, "free_after_s": round(max(free_s), 3), "tokens_heard": came,
-        "tokens_told": told, "mb": [[then[0] >> 20, now[0] >> 20] for then, now in zip(before, held(processes), strict=True)],
-        "descriptors": [[then[1], now[1]] for then, now in zip(before, held(processes), strict=True)],
+        "tokens_told": told, "mb": [[size >> 20 for size, _ in each] for each in zip(*rounds_held, strict=True)],
+        "descriptors": [[count for _, count in each] for each in zip(*rounds_held, strict=True)],
     }  # fmt: skip
 
 
