@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import httpx
 import pytest
@@ -237,8 +238,10 @@ def test_orders_need_the_scope_and_make_sense(doors) -> None:
 def test_an_endpoint_that_may_sleep_is_woken_and_put_to_sleep(own_stack) -> None:
     own_stack.add_model("m:1")
     own_stack.wait_state(own_stack.deploy("m:1", min_replicas=0, was_ready=True), "asleep")
-    ready = "/v2/models/sentiment/ready"
-    assert refused(own_stack.client.get(ready)) == (503, "endpoint_starting")
+    ready, until_s = "/v2/models/sentiment/ready", time.monotonic() + 30
+    while (told := refused(own_stack.client.get(ready))) == (404, "endpoint_not_found") and time.monotonic() < until_s:
+        own_stack.pause()  # the gateway has still to hear of it
+    assert told == (503, "endpoint_starting")
     assert own_stack.client.post("/v2/repository/index").json()[0]["state"] == "UNAVAILABLE"
     assert own_stack.client.post("/v2/repository/index", json={"ready": True}).json() == []
     assert order(own_stack, "load", "sentiment").json() == {}
