@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -12,27 +11,36 @@ from torch import Tensor, nn
 
 from hanlin.training.precision import ROUNDS, choose_precision
 
-STEP_S = 0.02
+
+class Clock:
+    """Goes on only when told to."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
 
 
 class Slow(nn.Module):
-    """Takes so many times `STEP_S` in each precision, and counts."""
+    """Takes so many seconds of `clock` a step in each precision, and counts."""
 
-    def __init__(self, **times: float) -> None:
+    def __init__(self, clock: Clock, **times: float) -> None:
         super().__init__()
+        self.clock = clock
         self.weight = nn.Parameter(torch.ones(4))
         self.times = {"float32": times["fp32"], "bfloat16": times["bf16"]}
         self.steps: Counter[str] = Counter()
 
     def __deepcopy__(self, memo: object) -> Slow:
-        copied = Slow(fp32=self.times["float32"], bf16=self.times["bfloat16"])
+        copied = Slow(self.clock, fp32=self.times["float32"], bf16=self.times["bfloat16"])
         copied.steps = self.steps
         return copied
 
     def forward(self) -> Tensor:
         name = str(self.weight.dtype).removeprefix("torch.")
         self.steps[name] += 1
-        time.sleep(STEP_S * self.times[name])
+        self.clock.now_s += self.times[name]
         return self.weight.sum()
 
 
@@ -42,15 +50,16 @@ def losses_of(count: int) -> list[Callable[[nn.Module], Tensor]]:
 
 @pytest.mark.parametrize(("bf16", "chosen"), [(0.2, "bf16"), (1.6, "fp32")])
 def test_the_faster_one_is_taken_and_both_are_measured_alike(bf16: float, chosen: str) -> None:
-    module = Slow(fp32=1.0, bf16=bf16)
-    found, seconds = choose_precision(module, losses_of(2))
+    clock = Clock()
+    module = Slow(clock, fp32=1.0, bf16=bf16)
+    found, seconds = choose_precision(module, losses_of(2), clock)
     assert found == chosen
-    assert (seconds["bf16"] < seconds["fp32"]) == (chosen == "bf16")
+    assert seconds == {"fp32": 1.0, "bf16": pytest.approx(bf16)}
     assert module.steps["float32"] == module.steps["bfloat16"] == 2 + 2 * (ROUNDS - 1)
 
 
 def test_a_hopeless_bf16_is_not_measured_to_the_end() -> None:
-    module = Slow(fp32=1.0, bf16=10.0)
-    found, seconds = choose_precision(module, losses_of(5))
-    assert found == "fp32" and seconds["bf16"] > 5 * seconds["fp32"]
+    clock = Clock()
+    module = Slow(clock, fp32=1.0, bf16=10.0)
+    assert choose_precision(module, losses_of(5), clock) == ("fp32", {"fp32": 1.0, "bf16": 10.0})
     assert module.steps == {"float32": 2, "bfloat16": 2}
