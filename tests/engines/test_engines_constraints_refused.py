@@ -69,6 +69,7 @@ REFUSED: list[tuple[ConstraintKind, str, str]] = [
     ("lark", 'start: "\ud800"', "surrogate"),
     ("regex", "(?<=a)b", "look-behind"),
     ("regex", "(a)\\1", "backreferences are not"),
+    ("regex", "[a&&b]", "no text has it"),
     ("regex", "[", "unclosed"),
     ("regex", "(" * 5000 + "a" + ")" * 5000, "nested"),
     ("regex", ".*" * 60_000, "repeated or optional"),
@@ -111,6 +112,19 @@ def test_what_cannot_be_kept_to_is_refused_up_front(folder: Path, kind: Constrai
     assert len(str(caught.value.params["reason"])) <= 120
     with pytest.raises(InvalidInput):
         session.generate([[5]], [asking(Constraint(kind, text))])
+
+
+@pytest.mark.parametrize("beginning", ["", '"a" '])
+def test_a_grammar_that_asks_for_the_token_of_the_end_is_no_failure_of_the_engine(folder: Path, beginning: str) -> None:
+    session, told = shared(folder), Tokenizer.from_file(str(folder / "tokenizer.json"))
+    grammar = Constraint("lark", f"start: {beginning}{told.id_to_token(END)}")
+    with pytest.raises(InvalidInput) as caught:
+        session.generate([[5]], [asking(grammar)])
+    assert caught.value.params["reason"] == "no token may stand where one must"
+    session.admit(1, [5], asking(grammar))
+    found = gathered(session, [1])[1]
+    assert isinstance(found, InvalidInput)
+    assert found.code == "constraint_refused"
 
 
 _SESSIONS: dict[Path, StreamingSession] = {}

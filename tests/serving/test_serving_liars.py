@@ -16,7 +16,7 @@ from hanlin.serving.pool import LocalPool
 from hanlin.serving.process import WorkerOptions
 from hanlin.serving.router import Request, Router
 from hanlin.serving.routes import EndpointRoute, ReplicaRoute, Routes
-from hanlin.serving.wire import Answer, Call, FrameReader, Hello, Part, ReplicaInfo, Welcome, pack, unpack_from_gateway
+from hanlin.serving.wire import Answer, Call, FrameReader, Hello, Part, ReplicaInfo, Report, Welcome, pack, unpack_from_gateway
 
 INFO = ReplicaInfo("m:1", "fake-fp32", "text-classification", ("a",), 64, 32, 1024, ("en",))
 KEY = "default/e"
@@ -26,6 +26,7 @@ LIES: dict[str, Callable[[Call], bytes]] = {
     "2 GB": lambda _: (2**31).to_bytes(4, "big") + b"\x81" * 1000,
     "another call's id": lambda call: pack(Answer(call.id + 1000, b"[]", 1, 1, 0, 0, 0)),
     "a pickle": lambda _: b"\x00\x00\x00\x0b\x80\x04\x8c\x02os\x8c\x06sys.",
+    "a report instead of an answer": lambda call: pack(Report(call.id, {})),
     "a second welcome": lambda _: pack(Welcome(INFO)),
     "what gateways say": lambda _: pack(Hello("token")),
     "a part nobody asked for": lambda call: pack(Part(call.id, 0, b"[]", 1)),

@@ -193,9 +193,10 @@ def test_wrong_words_are_refused(parameters: dict) -> None:
 
 
 def test_a_bias_on_no_token_and_too_many_answers_are_refused() -> None:
-    with pytest.raises(InvalidInput) as refused:
-        ask({"logit_bias": {"999999": 1}})
-    assert refused.value.code == "unknown_token_id"
+    for number in ("999999", "9999999999"):  # more than the tokenizer can be asked for, too
+        with pytest.raises(InvalidInput) as refused:
+            ask({"logit_bias": {number: 1}})
+        assert refused.value.code == "unknown_token_id"
     with pytest.raises(InvalidInput) as refused:
         TASK.check(["x"] * 3, {"num_return_sequences": 2}, limits=Limits(max_items=5))
     assert refused.value.code == "batch_too_large"

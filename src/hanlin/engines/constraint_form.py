@@ -13,6 +13,8 @@ from hanlin.errors import InvalidInput
 from hanlin.networks.generation.form import Bits
 
 _MAX_REASON = 120  # characters: some reasons repeat what they are about
+_NOTHING = "no token may stand where one must"
+_REASONS = {"NoExtensionBias": "no text has it"}  # a name of llguidance's instead of a reason
 
 
 class ConstraintForm:
@@ -37,6 +39,8 @@ class ConstraintForm:
             self._go_to(written)
             bits = self._mask()
         self._check()
+        if not bits.any() and not self._matcher.is_accepting():  # a grammar may ask for the very token that ends a text
+            raise refused(_NOTHING)
         return bits
 
     def may_end(self, written: Sequence[int]) -> bool:
@@ -82,5 +86,5 @@ class ConstraintForm:
 def refused(reason: str, *, details: str = "") -> InvalidInput:
     """The error of a form that cannot be kept to; of the reason one line is shown."""
     lines = reason.strip().split("\n")
-    line = next((line for line in lines if line.startswith("error: ")), lines[0])
-    return InvalidInput("constraint_refused", reason=line.removeprefix("error: ")[:_MAX_REASON], details=details or reason)
+    line = next((line for line in lines if line.startswith("error: ")), lines[0]).removeprefix("error: ")
+    return InvalidInput("constraint_refused", reason=_REASONS.get(line, line)[:_MAX_REASON], details=details or reason)

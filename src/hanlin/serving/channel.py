@@ -40,9 +40,10 @@ class WorkerLost(Exception):
 
 @dataclass(slots=True)
 class _Pending:
-    """A frame that waits for its reply. `end_s` is loop time; None waits as long as the connection lasts."""
+    """A frame that waits for its reply, one of `ends`. `end_s` is loop time; None waits as long as the connection lasts."""
 
     future: asyncio.Future[Reply]
+    ends: tuple[type[Frame], ...]
     size_bytes: int
     end_s: float | None
     on_part: Callable[[Part], None] | None = None
@@ -141,7 +142,8 @@ class Channel(asyncio.Protocol):
             raise WorkerLost("closed")
         number = frame.id
         future: asyncio.Future[Reply] = self._loop.create_future()
-        self._pending[number] = _Pending(future, size_bytes, end_s, on_part)
+        ends = (Report,) if isinstance(frame, Ask) else (Answer, Refusal)
+        self._pending[number] = _Pending(future, ends, size_bytes, end_s, on_part)
         self.pending_bytes += size_bytes
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(_SWEEP_S, self._sweep)
@@ -222,6 +224,9 @@ class Channel(asyncio.Protocol):
         if isinstance(frame, Part):
             self._hear(frame)
             return
+        entry = self._pending.get(frame.id)
+        if entry is not None and not isinstance(frame, entry.ends):
+            raise BadFrame("a reply to something else")
         future = self._forget(frame.id)
         if future is None or future.done():  # cancelled meanwhile
             return

@@ -40,5 +40,5 @@ def read_token_ids(value: dict[str, JsonValue], index: int) -> TokenIds:
 def check_vocabulary(ids: Sequence[int], tokenizer: Tokenizer, index: int) -> None:
     """Raises InvalidInput (`unknown_token_id`) for an id that the tokenizer never gives: the model may have no row for it."""
     for token in set(ids):
-        if tokenizer.id_to_token(token) is None:
+        if token >= _END or tokenizer.id_to_token(token) is None:
             raise InvalidInput("unknown_token_id", index=index, position=ids.index(token), token=token)
