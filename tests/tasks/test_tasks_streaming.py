@@ -16,6 +16,7 @@ from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.generation import Constraint, Generated, GenerationSettings, Seen
 from hanlin.models.tokenizers import train_tokenizer
 from hanlin.tasks import TASKS, Limits, ModelSpec
+from hanlin.tasks.chat_form import CHATML
 from hanlin.tasks.continuations import Continued
 from hanlin.tasks.continued_stream import ContinuedStream
 from hanlin.tasks.detokenizing import Detokenizer, text_after
@@ -190,6 +191,20 @@ def test_wrong_words_are_refused(parameters: dict) -> None:
     with pytest.raises(InvalidInput) as refused:
         ask(parameters)
     assert refused.value.code == "invalid_parameter"
+
+
+@pytest.mark.parametrize("asked", [5, 4000])
+def test_a_prompt_that_is_cut_leaves_room_for_its_answer(asked: int) -> None:
+    """Bug avoided: one that filled the model was answered by nothing."""
+    spec = ModelSpec("text-generation", (), 64, 0, generation=GenerationSettings(stop_ids=(3,)), chat=CHATML)
+    encoder, talk = TextEncoder(TOKENIZERS["byte-level"], spec), {"messages": [{"role": "user", "content": WORDS[0] * 20}]}
+    request = TASK.check([WORDS[0] * 20, talk, "床"], {"truncation": True, "max_new_tokens": asked}, limits=Limits())
+    found = TASK.encode(request, encoder, spec)
+    assert [len(row) for row in found.rows[:2]] == [64 - min(asked, 32)] * 2
+    assert found.cut == (0, 1)
+    whole = encoder.plan([WORDS[0] * 20], "truncate").rows[0]
+    assert found.rows[0] == whole[: len(found.rows[0])]
+    assert found.rows[2] == TASK.encode(TASK.check("床", {}, limits=Limits()), encoder, spec).rows[0]
 
 
 def test_a_bias_on_no_token_and_too_many_answers_are_refused() -> None:

@@ -61,12 +61,13 @@ def read_talk(messages: Sequence[Message], encoder: TextEncoder, spec: ModelSpec
 
 
 def talk_row(
-    messages: Sequence[Message], encoder: TextEncoder, spec: ModelSpec, *, index: int, is_cut: bool, is_asking: bool
+    messages: Sequence[Message], encoder: TextEncoder, spec: ModelSpec, *, index: int, is_cut: bool, is_asking: bool, answer: int = 0
 ) -> Spoken:  # fmt: skip
     """A talk as the model takes it, without what stands before every text.
 
     Args:
         is_cut: whether the oldest turns of one that is too long are left out, and its end where that is not enough.
+        answer: tokens of room that are left behind one that is cut.
 
     Raises:
         InvalidInput: `no_chat_form`, `text_too_long`, `invalid_messages`.
@@ -74,9 +75,10 @@ def talk_row(
     if spec.chat is None:
         raise InvalidInput("no_chat_form", index=index)
     room = encoder.max_length - len(encoder.head)
-    if not is_cut:
-        said = speak(encoder.tokenizer, spec.chat, messages, is_asking=is_asking, index=index, most=room)
-        if len(said.ids) > room:
-            raise InvalidInput("text_too_long", index=index, length=len(said.ids), unit="tokens", limit=room)
+    said = speak(encoder.tokenizer, spec.chat, messages, is_asking=is_asking, index=index, most=room)
+    if len(said.ids) <= room:
         return said
+    if not is_cut:
+        raise InvalidInput("text_too_long", index=index, length=len(said.ids), unit="tokens", limit=room)
+    room = max(1, room - answer)
     return speak_lately(encoder.tokenizer, spec.chat, messages, is_asking=is_asking, room=room, index=index).first(room)

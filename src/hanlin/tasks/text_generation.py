@@ -117,18 +117,20 @@ class TextGeneration:
     def encode(
         self, request: TaskRequest, encoder: TextEncoder, spec: ModelSpec, *, long_text: LongText = "refuse", max_windows: int | None = None
     ) -> Encoded:
-        """See `Task.encode`. A prompt has no windows: it loses its end where it may. What is read comes in pieces."""
+        """See `Task.encode`. A prompt has no windows: it loses its end where it may, and so much that there is room for an answer."""
         options = request.options
         assert isinstance(options, GenerationOptions), "options of another task"
         assert spec.generation is not None, "specs of models that write have it"
         policy = options.long_text or long_text
         if options.is_read:
             return _read(request, options, encoder, spec, is_cut=policy == "truncate", max_windows=max_windows)
+        settings = _settings(options, encoder, spec)
+        answer = _room_of(settings[0], spec.max_length)
         rows: list[list[int]] = []
         cut: list[int] = []
         for index, (text, talk) in enumerate(zip(request.texts, options.talks, strict=True)):
             if talk:
-                said = talk_row(talk, encoder, spec, index=index, is_cut=policy != "refuse", is_asking=True)
+                said = talk_row(talk, encoder, spec, index=index, is_cut=policy != "refuse", is_asking=True, answer=answer)
                 rows.append([*encoder.head, *said.ids])
                 cut += [index] * said.is_cut
                 continue
@@ -136,10 +138,11 @@ class TextGeneration:
                 found = encoder.plan([text], "truncate" if policy == "window" else policy)
             except InvalidInput as error:  # each is planned alone, and would be told as the first
                 raise InvalidInput.of(error.code, {**error.params, "index": index}) from error
-            rows.append(found.rows[0][: len(found.rows[0]) - len(encoder.tail)])
+            row = found.rows[0][: len(found.rows[0]) - len(encoder.tail)]
+            rows.append(row[: spec.max_length - answer] if found.cut else row)
             cut += [index] * len(found.cut)
         return Encoded(
-            [row for row in rows for _ in range(options.count)], tuple(cut), generation=_settings(options, encoder, spec) * len(rows),
+            [row for row in rows for _ in range(options.count)], tuple(cut), generation=settings * len(rows),
             spell=encoder.spell, special=_special(encoder) if options.has_details else {},
         )  # fmt: skip
 
@@ -239,6 +242,11 @@ def _settings(options: GenerationOptions, encoder: TextEncoder, spec: ModelSpec)
     check_vocabulary([token for token, _ in found.logit_bias], encoder.tokenizer, 0)
     seed = _chance.randrange(_SEEDS) if found.temperature and "seed" not in options.asked else found.seed
     return [replace(found, seed=seed + number) for number in range(options.count)]
+
+
+def _room_of(settings: GenerationSettings, longest: int) -> int:
+    """Tokens that are left for the answer behind a prompt that is cut: as many as it may have, and half of all at most."""
+    return min(settings.max_new_tokens, longest // 2)
 
 
 def _special(encoder: TextEncoder) -> dict[int, str]:
