@@ -1,12 +1,11 @@
 """Bare engines that write, offline, on the same network: tokens a second at 1, 8 and 16 streams, the first token of 512, memory, load time.
 
 usage: python bench/generation_engines.py FOLDER [--engines torch-fp32,openvino-int8,…] [--peer genai=PYTHON] [--peer llama=GGUF:DIR]
-       python bench/generation_engines.py --random-qwen2 FOLDER      writes a random 0.5B of Qwen2's shape, and ends
 
-FOLDER is an artifact (`bench/smollm.py --keep`, imported); its variants are made beside it on first use. Each engine runs in a process
-of its own, two rounds in turn; the better reading counts. `cpu_ms` is processor time a token, prompts included: steadier than rates on a
-busy machine. Peers: `genai` is openvino-genai's ContinuousBatchingPipeline in another environment, on the very files of our variants;
-`llama` is node-llama-cpp in DIR on a GGUF file. Prints Markdown and a JSON line.
+FOLDER is an artifact (`bench/smollm.py --keep`, imported; `bench/random_qwen2.py`); its variants are made beside it on first use. Each
+engine runs in a process of its own, two rounds in turn; the better reading counts. `cpu_ms` is processor time a token, prompts included:
+steadier than rates on a busy machine. Peers: `genai` is openvino-genai's ContinuousBatchingPipeline in another environment, on the very
+files of our variants; `llama` is node-llama-cpp in DIR on a GGUF file. Prints Markdown and a JSON line.
 """
 
 from __future__ import annotations
@@ -119,21 +118,6 @@ def answer(write: Turn, tokenizer: Any, tokens: int) -> None:
         print(write([tokenizer.encode(text).ids for text in texts(streams, seed)], tokens)[1], flush=True)
 
 
-def random_qwen2(folder: Path) -> None:
-    """Qwen2-0.5B's shape with weights by chance: speed does not ask what they say."""
-    import torch
-    import transformers
-
-    torch.manual_seed(0)
-    config = transformers.Qwen2Config(
-        vocab_size=151_936, hidden_size=896, intermediate_size=4864, num_hidden_layers=24, num_attention_heads=14, num_key_value_heads=2,
-        max_position_embeddings=32_768, tie_word_embeddings=True, rope_theta=1e6, use_sliding_window=False, eos_token_id=151_645,
-    )  # fmt: skip
-    transformers.Qwen2ForCausalLM(config).save_pretrained(folder)
-    values = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(values | {"hanlin_head": {"output": "sequences"}}))
-
-
 def command_of(name: str, folder: Path, threads: int, peers: dict[str, str]) -> list[str]:
     """How one engine is measured in a process of its own."""
     if name.startswith("genai-"):
@@ -155,11 +139,7 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=TOKENS, help="of each row, with --one")
     parser.add_argument("--one")
     parser.add_argument("--asked", action="store_true", help="with --one: see `answer`")
-    parser.add_argument("--random-qwen2", action="store_true")
     asked = parser.parse_args()
-    if asked.random_qwen2:
-        random_qwen2(asked.folder)
-        return
     if asked.one:
         print(json.dumps(ours(asked.folder, asked.one, asked.threads, asked.tokens, is_asked=asked.asked)))
         return

@@ -90,7 +90,12 @@ def test_no_door_passes_over_a_query(stack) -> None:
             path = door.path.replace("{endpoint}", "sentiment")
             answer = stack.client.delete(path, params={"tpyo": "1"}, headers={"authorization": ""})
             assert (answer.status_code, answer.headers["allow"]) == (405, door.allowed), path
-    for path in ("/v1/messages", "/v1/messages/count_tokens", "/v1/responses"):  # the beta parts of Anthropic's and OpenAI's packages
+    for path in (
+        "/v1/messages",
+        "/v1/messages/count_tokens",
+        "/v1/responses",
+        "/v1/responses/input_tokens",
+    ):  # the beta parts of Anthropic's and OpenAI's packages
         answer = stack.client.post(f"{path}?beta=true", json={})
         assert (answer.status_code, code_of(answer)) == (422, "missing_field")
 

@@ -74,6 +74,8 @@ def test_a_talk_goes_on_at_another_gateway_and_after_a_restart(two) -> None:
         assert (kept.output_text, kept.metadata, kept.instructions) == (first.output_text, {"about": "rooms"}, "good")
         stream = list(again.responses.create(model="muse", input="w31", previous_response_id=ids[-1], stream=True, max_output_tokens=1))
         last = stream[-1].response  # type: ignore[union-attr]
+        counted = again.responses.input_tokens.count(model="muse", input="w31", previous_response_id=ids[-1])
+        assert counted.input_tokens == last.usage.input_tokens
         assert again.responses.retrieve(last.id).output_text == last.output_text
         items = again.responses.input_items.list(first.id, order="asc")
         assert [item.content[0].text for item in items] == ["w20 w21"]  # type: ignore[union-attr]
@@ -83,6 +85,7 @@ def test_a_talk_goes_on_at_another_gateway_and_after_a_restart(two) -> None:
         for call in (
             lambda: again.responses.retrieve(first.id), lambda: again.responses.delete(first.id),
             lambda: again.responses.create(model="muse", input="w31", previous_response_id=ids[-1]),
+            lambda: again.responses.input_tokens.count(model="muse", input="w31", previous_response_id=ids[-1]),
         ):  # fmt: skip
             with pytest.raises(openai.NotFoundError):
                 call()

@@ -217,4 +217,6 @@ TALKS = (
     Through("responses", "text-generation", "/v1/responses", lambda x: {"input": of_talk(x)["messages"]},
             lambda answer: told([{"text": answer["output"][0]["content"][0]["text"]}]), is_in_body=True),
     Through("count", "text-generation", "/v1/messages/count_tokens", of_talk, lambda answer: [[answer["input_tokens"]]], is_in_body=True),
+    Through("count-response", "text-generation", "/v1/responses/input_tokens", lambda x: {"input": of_talk(x)["messages"]},
+            lambda answer: [[answer["input_tokens"]]], is_in_body=True),
 )  # fmt: skip

@@ -173,3 +173,13 @@ RESPONSES = Operation(
     about="The answer and the items of `input` are stored for the caller's team alone, unless `store` is false. "
     "With `stream`, events from `response.created` to `response.completed`; `error` if it fails.",
 )  # fmt: skip
+COUNT_RESPONSE = Operation(
+    "count_response_tokens", "openai", "How many tokens a response would read; nothing is written",
+    answer_of(object=const("response.input_tokens"), input_tokens=WHOLE), {"object": "response.input_tokens", "input_tokens": 17},
+    body_of(
+        "model", "input", model=WORD, input={"anyOf": [TEXT, many({"type": "object"}) | {"minItems": 1}]}, instructions=MAYBE_WORD,
+        text=_MAYBE_OBJECT, truncation={"enum": ["auto", "disabled", None]}, **_TOOLS, previous_response_id=MAYBE_WORD,
+        reasoning=_IGNORED, personality=_IGNORED, conversation=_NULL,
+    ),
+    {"text-generation": {"model": "poet", "input": "good w20"}},
+)  # fmt: skip

@@ -1,7 +1,7 @@
-"""OpenAI's responses. Source: its reference of `/v1/responses`. The model is the endpoint.
+"""OpenAI's responses, and how many tokens they would read. Source: its references of `/v1/responses` and `/v1/responses/input_tokens`.
 
-An answer is stored unless `store` is false, and may then be gone on from (`previous_response_id`): see `responses_memory.py`. What is not
-sent is as the version writes by itself.
+The model is the endpoint. An answer is stored unless `store` is false, and may then be gone on from (`previous_response_id`): see
+`responses_memory.py`. What is not sent is as the version writes by itself.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.fields import choice, endpoint_of, flag, integer, text, untaken
 from hanlin.gateway.generation_fields import MAX_LIKELIEST, TASK, check_metadata, form, ignored, length, listed, sampling
 from hanlin.gateway.responses_items import read_items
-from hanlin.gateway.responses_memory import TalkMemory, messages
+from hanlin.gateway.responses_memory import TalkMemory
 from hanlin.gateway.responses_wire import Answer, AnswerStream
 from hanlin.gateway.tool_fields import chosen, flat_tools
 from hanlin.types import JsonObject, JsonValue, json_type
@@ -28,6 +28,10 @@ _FIELDS = (
     "include", "metadata", "background", "tools", "tool_choice", "parallel_tool_calls", "store", "previous_response_id", *_IGNORED,
     *_UNTAKEN,
 )  # fmt: skip
+_COUNTED = (
+    "model", "input", "instructions", "text", "truncation", "tools", "tool_choice", "parallel_tool_calls", "previous_response_id",
+    "conversation", "reasoning", "personality",
+)  # fmt: skip
 _ECHOED = ("instructions", "max_output_tokens", "temperature", "top_p", "metadata", "truncation", "previous_response_id")
 _CHANCES = "message.output_text.logprobs"
 
@@ -40,8 +44,7 @@ def read_response(body: bytes, _: str) -> Ask:
         raise InvalidInput("field_not_taken", name="background")
     seen = ignored(value, _IGNORED)
     items = read_items(value["input"], seen)
-    instructions = "" if value.get("instructions") is None else text(value, "instructions")
-    previous = "" if value.get("previous_response_id") is None else text(value, "previous_response_id")
+    instructions, previous = _maybe(value, "instructions"), _maybe(value, "previous_response_id")
     tools = flat_tools(listed(value, "tools"), seen)
     choice = chosen(value, tools)
     check_metadata(value)
@@ -56,8 +59,25 @@ def read_response(body: bytes, _: str) -> Ask:
     stream = AnswerStream(answer) if flag(value, "stream", default=False) else None
     told = answer.told if stream is None else stream.told
     memory = TalkMemory(answer, items, told, previous=previous, instructions=instructions)
-    inputs: JsonObject = {"messages": [] if previous else messages(instructions, items), **({"tools": tools} if has_tools else {})}
+    inputs = _inputs(memory, tools if has_tools else [])
     return Ask(answer.model, inputs, parameters, TASK, answer.write, stream=stream, memory=memory)
+
+
+def read_count(body: bytes, _: str) -> Ask:
+    """See `door.Read`."""
+    value = strict_json.parse_object(body, allowed=_COUNTED, required=("model", "input"))
+    untaken(value, ("conversation",))
+    seen = ignored(value, ("reasoning", "personality"))
+    items, tools = read_items(value["input"], seen), flat_tools(listed(value, "tools"), seen)
+    chosen(value, tools)
+    _text(value.get("text"), seen)
+    _truncation(value)
+    answer = Answer(endpoint_of(value), {}, ignored=tuple(seen))
+    memory = TalkMemory(
+        answer, items, answer.told, previous=_maybe(value, "previous_response_id"), instructions=_maybe(value, "instructions")
+    )  # fmt: skip
+    inputs = _inputs(memory, tools if value.get("tool_choice") != "none" else [])
+    return Ask(answer.model, inputs, {}, TASK, answer.write_count, operation="count", memory=memory)
 
 
 def _echo(value: JsonObject) -> JsonObject:
@@ -95,4 +115,16 @@ def _truncation(value: JsonObject) -> JsonObject:
     return {"truncation": choice(value, "truncation", ("disabled", "auto")) == "auto"}
 
 
-DOORS = (Door("/v1/responses", query=("beta",), read=read_response, post=operations.RESPONSES),)
+def _inputs(memory: TalkMemory, tools: list[JsonValue]) -> JsonObject:
+    """A talk that goes on is put together where it is recalled."""
+    return {"messages": memory.begun(), **({"tools": tools} if tools else {})}
+
+
+def _maybe(value: JsonObject, name: str) -> str:
+    return "" if value.get(name) is None else text(value, name)
+
+
+DOORS = (
+    Door("/v1/responses", query=("beta",), read=read_response, post=operations.RESPONSES),
+    Door("/v1/responses/input_tokens", query=("beta",), read=read_count, post=operations.COUNT_RESPONSE),
+)

@@ -39,6 +39,10 @@ class TalkMemory:
         self._instructions = instructions
         self._turns: list[str] = []
 
+    def begun(self) -> list[JsonValue]:
+        """The talk, as far as nothing is to be recalled."""
+        return [] if self._previous else _messages(self._instructions, self._items)
+
     async def recall(self, dataplane: Dataplane, principal: Principal, ask: Ask) -> Ask:
         """See `door.Memory.recall`."""
         if self._answer.is_stored:
@@ -49,7 +53,7 @@ class TalkMemory:
         self._turns = [turn.id for turn in turns]
         before = [item for turn in turns for item in (*turn.items, *cast("list[JsonObject]", turn.answer["output"]))]
         inputs = cast("JsonObject", ask.inputs)
-        return msgspec.structs.replace(ask, inputs=inputs | {"messages": messages(self._instructions, [*before, *self._items])})
+        return msgspec.structs.replace(ask, inputs=inputs | {"messages": _messages(self._instructions, [*before, *self._items])})
 
     async def keep(self, dataplane: Dataplane, principal: Principal, outcome: Outcome) -> None:
         """See `door.Memory.keep`. An answer that cannot be stored now is given all the same, and says that it is not."""
@@ -79,7 +83,7 @@ class TalkMemory:
         return seen[:mine], told | masked
 
 
-def messages(instructions: str, items: Sequence[JsonObject]) -> list[JsonValue]:
+def _messages(instructions: str, items: Sequence[JsonObject]) -> list[JsonValue]:
     """The talk of a call. Raises as `talk_of`."""
     said = talk_of(items)
     return [{"role": "system", "content": instructions}, *said] if instructions else said

@@ -49,6 +49,10 @@ class Answer:
         """See `door.Write`."""
         return framed(self.told(outcome), self.ignored)
 
+    def write_count(self, outcome: Outcome) -> Framed:
+        """See `door.Write`: how many tokens were read; nothing was written."""
+        return framed({"object": "response.input_tokens", "input_tokens": outcome.tokens}, self.ignored)
+
     def told(self, outcome: Outcome) -> JsonObject:
         """The whole object, made once."""
         if self._told is None:

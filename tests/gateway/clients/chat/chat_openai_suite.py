@@ -82,6 +82,7 @@ def check_completions_whole_and_streamed() -> None:
 
 def check_responses_whole_and_streamed() -> None:
     answer = client().responses.create(model="muse", input=TALK)
+    assert answer.usage.input_tokens == client().responses.input_tokens.count(model="muse", input=TALK).input_tokens
     assert answer.output_text == whole()
     assert (answer.status, answer.incomplete_details.reason) == ("incomplete", "max_output_tokens")
     events = list(client().responses.create(model="muse", input=TALK, stream=True))
