@@ -98,3 +98,24 @@ async def test_a_lost_worker_ends_every_call_and_its_timer(tmp_path: Path) -> No
         assert not found.is_open
         with pytest.raises(WorkerLost):
             await found.call(call(found), 5, timeout_s=60.0)
+
+
+async def test_a_greeting_that_is_given_up_leaves_no_connection_open(tmp_path: Path) -> None:
+    begun, lost = asyncio.Event(), asyncio.Event()
+
+    class Mute(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            begun.set()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            lost.set()
+
+    server = await asyncio.get_running_loop().create_unix_server(Mute, str(tmp_path / "s"))
+    greeting = asyncio.create_task(Channel.connect(str(tmp_path / "s"), "t"))
+    async with asyncio.timeout(20):
+        await begun.wait()
+        greeting.cancel()
+        await lost.wait()
+    with pytest.raises(asyncio.CancelledError):
+        await greeting
+    server.close()

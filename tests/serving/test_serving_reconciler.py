@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from hanlin.errors import DataCorrupt
+from hanlin.errors import DataCorrupt, NotReady
 from hanlin.messages.said import Said
 from hanlin.serving import reconciler
 from hanlin.serving.declared import DeploymentSpec
 from hanlin.serving.place import Place
-from hanlin.serving.process import WorkerOptions
+from hanlin.serving.process import WorkerOptions, WorkerProcess
 from hanlin.serving.replicas import ReplicaSet
 from hanlin.serving.routes import Routes, load_routes, save_routes
 from hanlin.serving.workers import Wanted, Workers
@@ -239,3 +240,36 @@ async def test_a_worker_that_does_not_get_ready_leaves_no_socket(tmp_path: Path)
     assert group.reason == Said("worker_start_died", {"status": 1})
     await group.stop()
     assert list((tmp_path / "run").iterdir()) == []
+
+
+async def test_a_worker_for_which_the_system_has_no_process_is_tried_again(tmp_path: Path, make_folder) -> None:
+    python, artifact = tmp_path / "python", make_folder("m:1")
+    workers = Workers(WorkerOptions(run_dir=tmp_path / "run", python=python), has_spare=True)
+    never, before = (
+        ReplicaSet(spec(number, was_ready=number > 1), materialize=lambda _: artifact, workers=workers, on_change=lambda: None)
+        for number in (1, 2)
+    )
+    never.start()
+    await until(lambda: never.state == "failed")
+    before.start()
+    await until(lambda: before.reason is not None)
+    assert (never.reason, before.state) == (Said("worker_not_started", {}), "starting")
+    assert [path for path in (tmp_path / "run").iterdir() if path.is_dir()] == []
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o700)
+    await until(lambda: before.state == "ready")
+    await asyncio.gather(never.stop(), before.stop())
+    await workers.close()
+
+
+async def test_a_spare_that_could_not_start_is_no_reason_for_the_next_model(tmp_path: Path, make_folder) -> None:
+    async def fail() -> WorkerProcess:
+        raise NotReady("storage_full")
+
+    workers = Workers(WorkerOptions(run_dir=tmp_path / "run"))
+    workers._spare = asyncio.get_running_loop().create_task(fail())
+    group = ReplicaSet(spec(1), materialize=lambda _: make_folder("m:1"), workers=workers, on_change=lambda: None)
+    group.start()
+    await until(lambda: group.state in {"ready", "failed"})
+    assert group.state == "ready"
+    await group.stop()

@@ -147,23 +147,24 @@ class _Search:
         apart = [name for name in self._alive() if split_variant(name)[0] in self.plan.pythons]
         for name in self._alive():
             if name not in apart:
-                self.clients[name] = self._start(name, len(apart))
+                self._start(name, len(apart))
         for name in self._alive():
-            try:
-                if name in apart:  # one after the other: each looks how much of a graphics processor's memory is free
-                    self.clients[name] = self._start(name, len(apart))
-                self._note(name, load_s=self.clients[name].wait_loaded(whole))  # also sends the rows
-            except EngineFailed as error:
-                self._fail(name, error)
+            if name in apart:  # one after the other: each looks how much of a graphics processor's memory is free
+                self._start(name, len(apart))
+            if name in self.clients:
+                self._try(name, lambda client: self._note(client.variant, load_s=client.wait_loaded(whole)))  # also sends the rows
         self._tick("variants_loaded")
 
-    def _start(self, name: str, num_apart: int) -> BenchClient:
-        """Its process, which loads it. Raises EngineFailed (`engine_apart_version`)."""
-        return BenchClient(
-            self._home(name), name, threads=self.plan.threads, pad_id=self.spec.pad_id, is_alone=self.spec.is_alone,
-            writing=self.plan.writing, python=self.plan.pythons.get(split_variant(name)[0]),
-            memory_share=self.plan.memory_share / max(1, num_apart),
-        )  # fmt: skip
+    def _start(self, name: str, num_apart: int) -> None:
+        """Have a process of its own load it; one that is of another version, or dies at once, fails alone."""
+        try:
+            self.clients[name] = BenchClient(
+                self._home(name), name, threads=self.plan.threads, pad_id=self.spec.pad_id, is_alone=self.spec.is_alone,
+                writing=self.plan.writing, python=self.plan.pythons.get(split_variant(name)[0]),
+                memory_share=self.plan.memory_share / max(1, num_apart),
+            )  # fmt: skip
+        except EngineFailed as error:
+            self._fail(name, error)
 
     def _judge(self) -> None:
         for name in self._alive():

@@ -85,6 +85,9 @@ class Channel(asyncio.Protocol):
         except TimeoutError as error:
             channel.close()
             raise WorkerLost("no welcome") from error
+        except asyncio.CancelledError:  # nobody would ever close it
+            channel.close()
+            raise
         return channel
 
     @property

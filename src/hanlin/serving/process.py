@@ -96,6 +96,10 @@ class WorkerProcess:
 
         Args:
             preload: engines whose libraries it shall load before it is asked for a model.
+
+        Raises:
+            NotReady: `storage_full`, `storage_unavailable`.
+            OSError: the system has no process to give.
         """
         folder = options.run_dir / f"w{secrets.token_hex(6)}"
         with disk_errors():
@@ -109,18 +113,18 @@ class WorkerProcess:
         argv += [f"--title={title}", *(f"--preload={name}" for name in preload)]
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(theirs)
-            log = stack.enter_context(options.log.open("ab")) if options.log else None
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=theirs.fileno(),
-                stdout=asyncio.subprocess.PIPE,
-                stderr=log,
-                env=environment_of(options.environ, threads=options.threads),
-                cwd=folder,
-                limit=_LINE_BYTES,
-            )
+        try:
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(theirs)
+                log = stack.enter_context(options.log.open("ab")) if options.log else None
+                process = await asyncio.create_subprocess_exec(
+                    *argv, stdin=theirs.fileno(), stdout=asyncio.subprocess.PIPE, stderr=log, cwd=folder, limit=_LINE_BYTES,
+                    env=environment_of(options.environ, threads=options.threads),
+                )  # fmt: skip
+        except BaseException:
+            ours.close()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         return cls(process, ours, folder, options)
 
     @property

@@ -26,6 +26,7 @@ from hanlin.serving.workers import LoadedModel, Wanted, Workers
 _log = logging.getLogger("hanlin.serving")
 
 RETRYABLE_STARTS = 3  # a first start that dies of a signal may have been unlucky; one that reports an error has not
+_UNLUCKY = frozenset({"worker_start_died", "worker_not_started"})
 _BACKOFF_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 _NO_ROOM_S = 1.0  # a model that found no room is not tried again sooner
 _GROWTH = 1.5  # memory of a model that was never loaded, in sizes of its files
@@ -244,7 +245,10 @@ class ReplicaSet:
         async with self._workers.options.memory.room_for(size_bytes):
             if slot not in self._places:
                 self._places[slot] = Place(self._workers.options.run_dir)
-            loaded = await self._workers.start(wanted, self._places[slot])
+            try:
+                loaded = await self._workers.start(wanted, self._places[slot])
+            except OSError as error:  # no process to be had, or files that went as they were linked
+                raise EngineFailed("worker_not_started", details=f"{type(error).__name__}: {error}") from error
         self._size_bytes = loaded.memory_bytes
         return loaded
 
@@ -252,7 +256,7 @@ class ReplicaSet:
         """Fails the deployment where trying again is no use; the least number of attempts to count for the pause before the next."""
         _log.warning("worker did not start", extra={"endpoint": self.spec.endpoint, "code": error.code, "details": error.details})
         is_damaged = isinstance(error, DataCorrupt | NotFound)
-        is_final = error.code != "worker_start_died" or attempt >= RETRYABLE_STARTS
+        is_final = error.code not in _UNLUCKY or attempt >= RETRYABLE_STARTS
         if not self._loaded and (is_damaged or (is_final and not self._was_ready)):
             self._set("failed", Said(error.code, error.params))
         elif error.code == "insufficient_memory" and self.spec.min_replicas == 0 and not self._loaded:

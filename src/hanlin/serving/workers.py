@@ -147,6 +147,7 @@ class Workers:
 
         Raises:
             HanlinError: as `WorkerProcess.load`.
+            OSError: as `WorkerProcess.start`.
         """
         is_apart = (engine := wanted.variant.rpartition("-")[0]) in self.options.pythons
         if not is_apart:
@@ -176,7 +177,7 @@ class Workers:
         if self._spare is not None:
             spare, self._spare = self._spare, None
             spare.cancel()
-            with contextlib.suppress(asyncio.CancelledError, OSError):
+            with contextlib.suppress(asyncio.CancelledError, OSError, HanlinError):
                 await (await spare).kill()
 
     async def _start_own(self, wanted: Wanted, place: Place) -> LoadedModel:
@@ -231,7 +232,7 @@ class Workers:
             return await WorkerProcess.start(options, title=wanted.title)
         spare, self._spare = self._spare, None
         if spare is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, HanlinError):  # what kept it from starting then may be over
                 process = await spare
                 if process.is_alive:
                     return process
