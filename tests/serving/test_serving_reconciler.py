@@ -12,8 +12,9 @@ import pytest
 
 from hanlin.errors import DataCorrupt, NotReady
 from hanlin.messages.said import Said
-from hanlin.serving import reconciler
+from hanlin.serving import reconciler, replicas
 from hanlin.serving.declared import DeploymentSpec
+from hanlin.serving.orders import ModelFacts
 from hanlin.serving.place import Place
 from hanlin.serving.process import WorkerOptions, WorkerProcess
 from hanlin.serving.replicas import ReplicaSet
@@ -77,7 +78,8 @@ class StandInWorker:
 
     def __init__(self, place: Place) -> None:
         self.route, self.info, self.pid = place.route, None, 1
-        self.memory_bytes, self.facts = 0, None
+        self.memory_bytes = 0
+        self.facts: ModelFacts | None = None
         self.death = asyncio.Event()
 
     async def wait(self) -> int:
@@ -260,6 +262,24 @@ async def test_a_worker_for_which_the_system_has_no_process_is_tried_again(tmp_p
     await until(lambda: before.state == "ready")
     await asyncio.gather(never.stop(), before.stop())
     await workers.close()
+
+
+async def test_workers_that_die_unanswered_wait_for_their_heirs_and_a_good_answer_begins_that_anew(
+    tmp_path: Path, workers: list[StandInWorker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replicas, "_BACKOFF_S", (0.0, 0.0, 60.0))
+    monkeypatch.setattr(replicas, "_HEALTHY_S", 1e9)
+    group = ReplicaSet(spec(1), materialize=lambda _: tmp_path, workers=Workers(WorkerOptions(run_dir=tmp_path)), on_change=lambda: None)
+    group.start()
+    for number in range(7):
+        await until(lambda wanted=number + 1: (len(workers), group.state) == (wanted, "ready"))
+        if number < 5:
+            workers[-1].facts = ModelFacts(1, 0, 0, 0.0, num_answered=1)
+        workers[-1].death.set()
+        await until(lambda wanted=number + 1: group.restarts == wanted)
+    await asyncio.sleep(0.2)
+    assert (len(workers), group.state) == (7, "starting"), "the next one comes in a minute"
+    await group.stop()
 
 
 async def test_a_spare_that_could_not_start_is_no_reason_for_the_next_model(tmp_path: Path, make_folder) -> None:

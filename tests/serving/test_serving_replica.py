@@ -256,3 +256,16 @@ async def test_a_step_that_takes_long_runs_on_the_engines_threads() -> None:
     await caller.answers(1)
     assert session.threads[-1].startswith("engine"), "it holds up reading and refusing"
     replica.close()
+
+
+async def test_what_is_padding_is_told() -> None:
+    session = Session(1, 2)
+    session.open.set()
+    caller = Caller(replica_of("text-classification", session, ("a", "b")))
+    caller.call(1, "w2 w3 w4 w5 w6")
+    caller.call(2, "w2 w3 w4 w5")
+    await caller.answers(2)
+    values = caller.replica.values()
+    assert (session.rows, values["tokens_total"], values["padded_tokens_total"]) == ([2], 9, 10)
+    assert values["padding_share"] == pytest.approx(0.1)
+    caller.replica.close()

@@ -51,11 +51,12 @@ class Desired:
 class World:
     """A reconciler over `desired` and a router that follows its routes."""
 
-    def __init__(self, desired: Desired, folders: Callable[[DeploymentSpec], Path], run_dir: Path) -> None:
+    def __init__(self, desired: Desired, folders: Callable[[DeploymentSpec], Path], run_dir: Path, max_latency_ratio: float) -> None:
         self.desired = desired
         self.router = Router()
         self._run_dir = run_dir
-        steering = SteeringOptions(JudgeLimits(min_calls=20, max_latency_ratio=1e6), up_after_s=0.05, down_after_s=0.05)
+        limits = JudgeLimits(min_calls=20, max_latency_ratio=max_latency_ratio)
+        steering = SteeringOptions(limits, up_after_s=0.05, down_after_s=0.05)
         self._reconciler = Reconciler(
             desired, materialize=folders, options=WorkerOptions(run_dir=run_dir), poll_s=0.02, steering=steering
         )  # fmt: skip
@@ -101,9 +102,9 @@ def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def make_world(tmp_path: Path, make_folder: Callable[..., Path]) -> AsyncIterator[Callable[..., World]]:
-    def make(*specs: DeploymentSpec, **fakes: dict[str, object]) -> World:
+    def make(*specs: DeploymentSpec, max_latency_ratio: float = 1e6, **fakes: dict[str, object]) -> World:
         folders = {spec.version: make_folder(spec.version, **fakes.get(spec.deployment_id, {})) for spec in specs}
-        return World(Desired(*specs), lambda spec: folders[spec.version], tmp_path / "run")
+        return World(Desired(*specs), lambda spec: folders[spec.version], tmp_path / "run", max_latency_ratio)
 
     yield make
 
@@ -122,14 +123,27 @@ async def test_a_canary_that_fails_is_taken_back_and_no_call_was_lost(make_world
         assert await world.call() == "m:1"
 
 
-async def test_a_shadow_whose_labels_drift_is_taken_back(make_world) -> None:
-    shadow = replace(OTHER, role="shadow", weight=100)
-    async with make_world(LIVE, shadow, d2={"labels": ("positive", "negative")}) as world:
-        for number in range(1000):
-            await world.call(("good", "bad")[number % 2])
+@pytest.mark.parametrize(("role", "weight"), [("shadow", 100), ("canary", 50)])
+async def test_a_trial_whose_labels_drift_is_taken_back(make_world, role: str, weight: int) -> None:
+    async with make_world(LIVE, replace(OTHER, role=role, weight=weight), d2={"labels": ("positive", "negative")}) as world:
+        for _ in range(1000):
+            await world.call()
             if "d2" in world.desired.ended:
                 break
         assert world.desired.ended["d2"].code == "trial_drift"
+        await until(lambda: not world.router.route(KEY).trials)
+        assert await world.call() == "m:1"
+
+
+async def test_a_canary_that_is_slow_is_taken_back(make_world) -> None:
+    async with make_world(LIVE, OTHER, max_latency_ratio=2.0, d2={"step_ms": 300, "quick_steps": 9}) as world:  # those that warm it up
+        for _ in range(100):
+            await asyncio.gather(*(world.call() for _ in range(16)))
+            if "d2" in world.desired.ended:
+                break
+        assert world.desired.ended["d2"].code == "trial_slow"
+        await until(lambda: not world.router.route(KEY).trials)
+        assert await world.call() == "m:1"
 
 
 async def test_a_good_canary_goes_on_and_is_promoted_in_place(make_world) -> None:
