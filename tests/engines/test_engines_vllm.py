@@ -99,6 +99,18 @@ def test_rows_that_vllm_does_not_leave_are_told_again_and_then_all_that_is_open_
     assert (session.turn(), player.events) == ([], [])
 
 
+def test_rows_of_a_batch_are_not_told_before_those_of_their_numbers_have_left(session: VllmWriter, player: Player) -> None:
+    row, settings = rows_of(5)[0], asked(3, stop_ids=())
+    told = {**_first_request("coming_and_going"), "max_tokens": 3, "stop_token_ids": []}
+    lost = {"raises": "RuntimeError: lost"}
+    player.events = [[["add_request", "0", {"prompt_token_ids": row}, told], None], *([["abort_request", ["0"]], lost] for _ in range(3))]
+    session.admit(0, row, settings)
+    session.drop(0)
+    with pytest.raises(EngineFailed) as caught:
+        session.generate([row], [settings])
+    assert (caught.value.code, player.events) == ("engine_step_failed", [])
+
+
 @pytest.mark.parametrize(
     ("number", "reason"), [(errno.EACCES, "write nowhere"), (errno.ENOSPC, "no room left"), (errno.EIO, "Input/output error")]
 )

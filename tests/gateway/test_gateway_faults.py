@@ -43,6 +43,15 @@ def under_load(stack, act, *, callers: int = 6) -> list[tuple[int, str]]:
         return [entry for future in futures for entry in future.result()]
 
 
+def until(stack, **values: float) -> None:
+    """The one worker tells these values."""
+    wanted = {f"hanlin_worker_{name}": value for name, value in values.items()}.items()
+    end_s = time.monotonic() + 30
+    while not wanted <= stack.worker_values().items():
+        assert time.monotonic() < end_s, stack.worker_values()
+        time.sleep(0.01)
+
+
 def kill_workers(stack, times: int, pause_s: float) -> None:
     for _ in range(times):
         for _ in range(500):
@@ -120,12 +129,12 @@ def test_no_replica_in_time_is_503_with_a_time(own_stack) -> None:
 
 
 def test_removed_endpoint_is_gone_and_calls_in_flight_end(own_stack) -> None:
-    own_stack.add_model("m:1", step_ms=700)
+    own_stack.add_model("m:1", step_ms=1000)
     own_stack.wait_state(own_stack.deploy("m:1"), "ready")
     assert own_stack.post("good").status_code == 200
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         flying = pool.submit(own_stack.post, "good")
-        time.sleep(0.2)
+        until(own_stack, inflight_calls=1)
         (own_stack.home / "desired.json").write_text("[]")
         assert flying.result().status_code == 200
     for _ in range(100):
@@ -141,11 +150,11 @@ def test_removed_endpoint_is_gone_and_calls_in_flight_end(own_stack) -> None:
 
 
 def test_deadline_in_the_queue(own_stack) -> None:
-    own_stack.add_model("m:1", step_ms=800)
+    own_stack.add_model("m:1", step_ms=2000)
     own_stack.wait_state(own_stack.deploy("m:1"), "ready")
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         flying = pool.submit(own_stack.post, "good")
-        time.sleep(0.2)
+        until(own_stack, inflight_calls=1, queued_tokens=0)
         answer = own_stack.post("bad", headers={"x-timeout-s": "0.1"})
         assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
         assert not flying.done(), "the refusal must not wait for the step"
@@ -153,18 +162,18 @@ def test_deadline_in_the_queue(own_stack) -> None:
 
 
 def test_hang_up_drops_queued_work(own_stack) -> None:
-    own_stack.add_model("m:1", step_ms=600)
+    own_stack.add_model("m:1", step_ms=2000)
     own_stack.wait_state(own_stack.deploy("m:1"), "ready")
     assert own_stack.post("good").status_code == 200
     body = b'{"inputs": "bad"}'
     head = b"POST /models/sentiment HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer hl_app\r\nContent-Type: application/json\r\n"
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         flying = pool.submit(own_stack.post, "good")
-        time.sleep(0.15)
+        until(own_stack, inflight_calls=1, queued_tokens=0)
         gone = [socket.create_connection(("127.0.0.1", own_stack.port)) for _ in range(5)]
         for connection in gone:
             connection.sendall(head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
-        time.sleep(0.15)
+        until(own_stack, queued_calls=5)
         for connection in gone:
             connection.close()
         assert flying.result().status_code == 200
@@ -178,15 +187,16 @@ def test_hang_up_drops_queued_work(own_stack) -> None:
 
 
 def test_sigterm_drains(own_stack) -> None:
-    own_stack.add_model("m:1", step_ms=500)
+    own_stack.add_model("m:1", step_ms=1000)
     own_stack.wait_state(own_stack.deploy("m:1"), "ready")
     assert own_stack.post("good").status_code == 200
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         flying = [pool.submit(post_anew, own_stack) for _ in range(8)]
-        time.sleep(0.3)
+        until(own_stack, inflight_calls=8)
         own_stack.gateway.send_signal(signal.SIGTERM)
-        time.sleep(0.08)
-        assert own_stack.client.get("/readyz").status_code == 503
+        while (told := own_stack.client.get("/readyz").status_code) == 200:
+            time.sleep(0.005)
+        assert told == 503
         own_stack.gateway.send_signal(signal.SIGTERM)
         assert [future.result().status_code for future in flying] == [200] * 8
     assert own_stack.gateway.wait(8) == 0

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
+from hanlin.serving.loading import _WARM_SHAPES
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import TextSettings
 
@@ -32,7 +33,8 @@ def make_folder(tmp_path: Path) -> MakeFolder:
         ModelSpec(
             task="text-classification", labels=labels, max_length=max_length, pad_id=0, text=TextSettings(), languages=("en",)
         ).save(folder)  # fmt: skip
-        behaviour = {"crash_token": 4, "nan_token": 5, "fail_token": 6, **fake}
+        warm_steps = len(_WARM_SHAPES) * int(str(fake.get("streams", 1)))  # no test waits for them
+        behaviour = {"crash_token": 4, "nan_token": 5, "fail_token": 6, "quick_steps": warm_steps, **fake}
         (folder / "fake.json").write_text(json.dumps(behaviour))
         return folder
 

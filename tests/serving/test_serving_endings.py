@@ -21,7 +21,7 @@ from hanlin.serving.router import Request
 from hanlin.serving.wire import Answer, Call, Cancel
 
 pytestmark = pytest.mark.e2e
-STEP_S = 0.4
+STEP_S = 1.0
 
 
 @pytest.fixture
@@ -68,7 +68,9 @@ async def at_once(channel: Channel) -> None:
 
 async def while_queued(channel: Channel) -> None:
     running, call = await in_a_step(channel), ask(channel, "bad")
-    await asyncio.sleep(STEP_S / 4)
+    async with asyncio.timeout(20):
+        while not (await channel.report())["queued_calls"]:
+            await asyncio.sleep(0.002)
     await gone(call)
     await running
 

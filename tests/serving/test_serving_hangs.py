@@ -81,17 +81,17 @@ async def test_memory_without_end_is_refused_to_the_call_and_the_worker_lives(po
     assert pool.pids("default", "e") == (pid,)
 
 
-def run(code: str) -> int:
-    prelude = "import time; from hanlin.serving.watchdog import Watchdog; dog = Watchdog(); dog.start(0.2)\n"
+def run(code: str, limit_s: float = 0.2) -> int:
+    prelude = f"import time; from hanlin.serving.watchdog import Watchdog; dog = Watchdog(); dog.start({limit_s})\n"
     return subprocess.run([sys.executable, "-c", prelude + code], check=False, stderr=subprocess.DEVNULL, timeout=60).returncode
 
 
 def test_watched_work_that_ends_in_time_is_left_alone() -> None:
-    assert run("for _ in range(3):\n with dog.watched(): time.sleep(0.1)\ntime.sleep(0.5)") == 0
+    assert run("for _ in range(3):\n with dog.watched(): time.sleep(0.4)\ntime.sleep(1.2)", limit_s=1.0) == 0
 
 
 def test_work_that_is_known_to_be_slow_has_its_time() -> None:
-    assert run("with dog.watched(0.05): time.sleep(0.5)") == 0
+    assert run("with dog.watched(0.15): time.sleep(0.5)") == 0
     assert run("with dog.watched(0.01): time.sleep(60)") == -signal.SIGALRM
 
 

@@ -41,6 +41,13 @@ async def predict(pool: LocalPool, inputs: object, **options: object) -> list:
     return json.loads(result.answer.body)
 
 
+async def until(pool: LocalPool, **values: float) -> None:
+    """The one worker tells these values."""
+    async with asyncio.timeout(20):
+        while not values.items() <= (await pool.stats()).get("default/e#0", {}).items():
+            await asyncio.sleep(0.002)
+
+
 async def test_single_and_list_answer_alike(pool: LocalPool, make_folder) -> None:
     make_folder()
     await pool.ensure(spec())
@@ -102,10 +109,10 @@ async def test_full_queue_refuses_with_a_time(pool: LocalPool, make_folder) -> N
 
 
 async def test_deadline_passes_while_queued_and_the_worker_never_computes_it(pool: LocalPool, make_folder) -> None:
-    make_folder(step_ms=400)
+    make_folder(step_ms=1500)
     await pool.ensure(spec())
     first = asyncio.ensure_future(predict(pool, "good"))
-    await asyncio.sleep(0.1)
+    await until(pool, inflight_calls=1, queued_tokens=0)
     with pytest.raises(DeadlineExceeded):
         await predict(pool, "bad", timeout_s=0.1)
     assert not first.done(), "the refusal must not wait for the step"
@@ -115,12 +122,12 @@ async def test_deadline_passes_while_queued_and_the_worker_never_computes_it(poo
 
 
 async def test_cancelled_call_leaves_the_queue(pool: LocalPool, make_folder) -> None:
-    make_folder(step_ms=300)
+    make_folder(step_ms=1500)
     await pool.ensure(spec())
     first = asyncio.ensure_future(predict(pool, "good"))
-    await asyncio.sleep(0.1)
+    await until(pool, inflight_calls=1, queued_tokens=0)
     gone = [asyncio.ensure_future(predict(pool, "bad")) for _ in range(5)]
-    await asyncio.sleep(0.05)
+    await until(pool, queued_calls=5)
     for task in gone:
         task.cancel()
     await first
@@ -189,7 +196,9 @@ async def test_version_switch_under_load_fails_nothing(pool: LocalPool, make_fol
 
     callers = [asyncio.ensure_future(caller()) for _ in range(4)]
     await pool.ensure(spec("m:2", number=2))
-    await asyncio.sleep(0.1)
+    async with asyncio.timeout(20):
+        while versions.count("m:2") < 20:
+            await asyncio.sleep(0.01)
     is_over = True
     await asyncio.gather(*callers)
     switch = versions.index("m:2")

@@ -160,7 +160,7 @@ async def test_the_longest_unused_leaves_for_the_one_that_is_called(home: Home, 
 @pytest.mark.usefixtures("sizes")
 async def test_work_in_flight_is_never_thrown_out(home: Home, make_folder) -> None:
     """C070: the second model waits for the first one's step, which nobody interrupts."""
-    make_folder("m:1", step_ms=1500, quick_steps=9)  # those that warm it up
+    make_folder("m:1", step_ms=1500)
     make_folder("m:2")
     for number in (1, 2):
         home.declare(number, was_ready=True)

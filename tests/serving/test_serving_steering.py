@@ -136,7 +136,7 @@ async def test_a_trial_whose_labels_drift_is_taken_back(make_world, role: str, w
 
 
 async def test_a_canary_that_is_slow_is_taken_back(make_world) -> None:
-    async with make_world(LIVE, OTHER, max_latency_ratio=2.0, d2={"step_ms": 300, "quick_steps": 9}) as world:  # those that warm it up
+    async with make_world(LIVE, OTHER, max_latency_ratio=2.0, d2={"step_ms": 300}) as world:
         for _ in range(100):
             await asyncio.gather(*(world.call() for _ in range(16)))
             if "d2" in world.desired.ended:

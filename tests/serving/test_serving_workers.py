@@ -61,7 +61,7 @@ async def test_teams_do_not_share(pool: LocalPool, make_folder) -> None:
 
 async def test_one_answers_while_another_loads_and_a_failed_load_harms_nobody(pool: LocalPool, make_folder) -> None:
     make_folder("m:1")
-    make_folder("m:2", load_ms=1000)
+    make_folder("m:2", load_ms=3000)
     make_folder("m:3", fail_load=True)
     await pool.ensure(spec(1))
     loading = asyncio.ensure_future(pool.ensure(spec(2)))

@@ -87,9 +87,7 @@ class VllmWriter:
 
     def turn(self) -> list[Delta]:
         """See `StreamingSession.turn`."""
-        if self._unwanted and (error := self._abort()) is not None:
-            self._forget()
-            raise step_failed(self._variant, error) from error
+        self._leave_unwanted()
         self._tell_of_forms()
         deltas, self._ended = self._ended, []
         if len(self._open) == len(self._waiting):
@@ -109,6 +107,7 @@ class VllmWriter:
         Raises:
             InvalidInput: `setting_not_served`, `constraint_refused`.
         """
+        self._leave_unwanted()
         found: dict[int, Generated] = {}
         so_far = dict.fromkeys(range(len(rows)), Generated((), "cancelled"))
         try:
@@ -214,6 +213,12 @@ class VllmWriter:
         self._open, self._waiting, self._ended = {}, set(), []
         if self._unwanted:
             self._abort()
+
+    def _leave_unwanted(self) -> None:
+        """Before it hears of others, whose numbers may be theirs. Raises EngineFailed (`engine_step_failed`): all rows are lost then."""
+        if self._unwanted and (error := self._abort()) is not None:
+            self._forget()
+            raise step_failed(self._variant, error) from error
 
     def _abort(self) -> Exception | None:
         """Have vLLM leave the rows that nobody wants. What it says against it; the next turn tells it again, and fails if that does."""
