@@ -36,7 +36,7 @@ async def pool(tmp_path: Path) -> AsyncIterator[LocalPool]:
 
 
 async def predict(pool: LocalPool, number: int, text: str = "good", *, team: str = "default") -> object:
-    result = await pool.submit(team, f"e{number}", Request(text, {}, 20.0))
+    result = await pool.submit(team, f"e{number}", Request(text, {}, 60.0))
     assert result.info.version == f"m:{number}"
     return json.loads(result.answer.body)
 
