@@ -87,6 +87,7 @@ def test_token_by_token_too(case: tuple[str, list[int], list[int]]) -> None:
     case=CASES, stops=st.lists(st.sampled_from(["明月", "月光，疑", "a", "isn't", " fine", "🙂🙃", "##", "地上霜。举头", "  "]), max_size=3)
 )
 @example(case=("byte-level", [], TOKENIZERS["byte-level"].encode("地上霜。举头望").ids), stops=["上霜", "地上霜。举头"])
+@example(case=("byte-level", [], TOKENIZERS["byte-level"].encode("b🙂🙃").ids), stops=["🙂🙃"])
 @MANY
 def test_streamed_is_unstreamed_whatever_ends_it(case: tuple[str, list[int], list[int]], stops: list[str]) -> None:
     name, before, ids = case

@@ -126,7 +126,9 @@ class ContinuedStream:
         value: JsonObject = {"text": self._waiting[:told]}
         self._waiting, self._size = self._waiting[told:], self._size + told
         if self.has_details:
-            done = [token for token in self._tokens if is_ended or token.end <= self._size]
+            # a token without text where the told ends may belong to a word that ends the answer: half of its first character
+            before = self._size if self.stops else self._size + 1
+            done = [token for token in self._tokens if is_ended or (token.end <= self._size and token.start < before)]
             self._tokens = self._tokens[len(done) :]
             value["tokens"] = [token.to_json() for token in done]
             if any(token.likeliest for token in done):
