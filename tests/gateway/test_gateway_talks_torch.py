@@ -173,3 +173,58 @@ def test_every_poem_that_ends_has_as_many_characters_a_line(muse: httpx.Client, 
     assert len({*ended}) > 1
     streamed = muse.post("/v1/completions", json={**asked, "seed": 3, "stream": True}, timeout=120)
     assert "".join(event["choices"][0]["text"] for event in data_of(streamed)) == whole.json()["choices"][0]["text"]
+
+
+def test_an_answer_keeps_to_a_grammar_at_every_door_that_takes_one(muse) -> None:
+    """Nested brackets, which no regular expression can count."""
+    talk, grammar = [{"role": "user", "content": TEXTS[1]}], {"type": "lark", "value": 'start: "[" start? "]" | "!"'}
+    drawn = {"temperature": 1.5, "seed": 4}
+    chat = {"model": "muse", "messages": talk, "max_tokens": 32, "n": 6, "response_format": grammar, **drawn}
+    completion = {"model": "muse", "prompt": TEXTS[1], "max_tokens": 32, "n": 6, "response_format": grammar, **drawn}
+    task = {"inputs": {"messages": talk}, "parameters": {"max_new_tokens": 32, "grammar": grammar, "do_sample": True, **drawn}}
+    told = muse.post("/v1/chat/completions", json=chat).raise_for_status().json()["choices"]
+    ended = [choice["message"]["content"] for choice in told if choice["finish_reason"] == "stop"]
+    streamed = muse.post("/v1/chat/completions", json=chat | {"n": 1, "stream": True})
+    assert of_chat(streamed) == told[0]["message"]["content"]
+    more = muse.post("/v1/completions", json=completion).raise_for_status().json()["choices"]
+    ended += [choice["text"] for choice in more if choice["finish_reason"] == "stop"]
+    for path in ("/models/muse", "/hf/muse"):
+        found = muse.post(path, json=task).raise_for_status().json()
+        ended += [one["generated_text"] for one in (found if isinstance(found, list) else [found])]
+    assert len(ended) >= 8 and len({*ended}) > 2, ended
+    for text in ended:
+        depth = text.count("[")
+        assert text in ("[" * depth + end + "]" * depth for end in ("", "!")), text
+    wrong = {"type": "lark", "value": "start: missing"}
+    asked = {
+        "/v1/chat/completions": chat | {"response_format": wrong}, "/v1/completions": completion | {"response_format": wrong},
+        "/models/muse": task | {"parameters": {"grammar": wrong}}, "/hf/muse": task | {"parameters": {"grammar": wrong}},
+    }  # fmt: skip
+    for path, body in asked.items():
+        refused = muse.post(path, json=body)
+        error = refused.json()["error"]
+        assert refused.status_code == 422 and error["code"] == "constraint_refused" and "missing" in error["message"], (path, error)
+
+
+def test_each_penalty_changes_what_is_answered(muse) -> None:
+    """Three tokens are pushed to the fore: what is written greedily is one of them for ever, until it has to pay for it."""
+    body = {"model": "muse", "temperature": 0, "max_tokens": SIZE, "logit_bias": {"70": 30, "71": 29, "72": 28}}
+    talk = [{"role": "user", "content": TEXTS[0]}]
+
+    def answer(**more: object) -> str:
+        chat = muse.post("/v1/chat/completions", json={**body, "messages": talk, **more})
+        return chat.raise_for_status().json()["choices"][0]["message"]["content"]
+
+    plain, present, frequent, repeated = answer(), answer(presence_penalty=2), answer(frequency_penalty=2), answer(repetition_penalty=5)
+    assert len({*plain}) == 1 and len(plain) == SIZE
+    assert answer(presence_penalty=-2) == answer(frequency_penalty=-2) == plain
+    assert present[0] == frequent[0] == plain[0], "nothing was written before"
+    assert len({*present}) == 2 and present[-1] != plain[0], "it pays once"
+    assert len({*frequent}) == 3 and plain[0] in frequent[frequent.index(next(each for each in frequent if each != plain[0])) :], (
+        "it pays again"
+    )
+    assert repeated not in (plain, present, frequent)
+    parameters = {"max_new_tokens": SIZE, "logit_bias": body["logit_bias"]}
+    for more, expected in (({"frequency_penalty": 2}, frequent), ({"repetition_penalty": 5}, repeated)):
+        told = muse.post("/hf/muse", json={"inputs": {"messages": talk}, "parameters": parameters | more}).raise_for_status().json()
+        assert (told[0] if isinstance(told, list) else told)["generated_text"] == expected
