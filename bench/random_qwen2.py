@@ -2,9 +2,9 @@
 
 usage: python bench/random_qwen2.py SMOLLM FOLDER
 
-SMOLLM is the folder that `bench/smollm.py --keep` leaves: its tokenizer is taken, filled up to Qwen2's vocabulary with pieces that no text
-is read as, and so are its template and its tokens that end an answer. FOLDER becomes the artifact; `bench/generation_engines.py` makes its
-variants.
+SMOLLM is the folder that `bench/smollm.py --convert` leaves: its tokenizer is taken, filled up to Qwen2's vocabulary with pieces that no
+text is read as, and so are its template and its tokens that end an answer. FOLDER becomes the artifact; `bench/generation_engines.py`
+makes its variants.
 """
 
 from __future__ import annotations

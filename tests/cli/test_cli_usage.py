@@ -11,8 +11,9 @@ import pytest
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 WRONG = {
     "unknown option": (("train", "--datset", "x"), "no_such_option", ("'--datset'", "--dataset", "hanlin train --help")),
-    "unknown short option": (("-x",), "no_such_option", ("'-x'", "hanlin --help")),
+    "unknown short option": (("-x",), "option_unknown", ("'-x'", "hanlin --help")),
     "unknown command": (("jbo", "list"), "no_such_command", ("'jbo'", "job", "hanlin --help")),
+    "command that resembles none": (("bogus",), "command_unknown", ("'bogus'", "hanlin --help")),
     "command of a group that is not named": (("import", "x"), "no_such_command", ("'import'", "model import", "hanlin --help")),
     "unknown command of a group": (("job", "lst"), "no_such_command", ("'lst'", "list", "hanlin job --help")),
     "missing option": (("train",), "parameter_missing", ("--dataset", "hanlin train --help")),

@@ -12,7 +12,7 @@ from hanlin.errors import InvalidInput
 from hanlin.generation import GenerationSettings
 from hanlin.models.tokenizers import train_tokenizer
 from hanlin.tasks import TASKS, Limits, ModelSpec
-from hanlin.tasks.chat import Message, speak, speak_lately, stops_of
+from hanlin.tasks.chat import Message, cut_short, speak, speak_lately, stops_of
 from hanlin.tasks.chat_form import CHATML, CHATML_TOKENS, ChatForm, plain_form
 from hanlin.tasks.continuations import read_inputs
 from hanlin.tasks.encoding import TextEncoder
@@ -155,6 +155,21 @@ def test_of_a_talk_that_is_too_long_the_oldest_turns_are_left_out(tokenizer: Tok
     assert kept.text.startswith("<|im_start|>system\nS<|im_end|>\n<|im_start|>user\n")
     assert kept.text.endswith("word 8<|im_end|>\n<|im_start|>assistant\n")
     assert (kept.is_cut, speak_lately(tokenizer, CHATML, talk, is_asking=True, room=len(whole.ids)).is_cut) == (True, False)
+
+
+def test_a_last_message_that_is_too_long_loses_its_end_and_the_assistant_is_asked_all_the_same(tokenizer: Tokenizer) -> None:
+    talk = [Message("system", "S"), Message("user", "old"), Message("assistant", "words"), Message("user", "床前 say again " * 200)]
+    late = speak_lately(tokenizer, CHATML, talk, is_asking=True, room=60)
+    short = cut_short(tokenizer, CHATML, talk, late, 60)
+    assert (len(short.ids), short.is_cut, any(short.is_answer)) == (60, True, False)
+    assert short.ids[-5:] == speak(tokenizer, CHATML, talk[:2], is_asking=True).ids[-5:]
+    words = short.text.removeprefix("<|im_start|>system\nS<|im_end|>\n<|im_start|>user\n").removesuffix(
+        "<|im_end|>\n<|im_start|>assistant\n"
+    )
+    assert 0 < len(words) < len(short.text) - 60
+    assert talk[-1].content.startswith(words)
+    assert short.spans[-1][1] == len(short.text)
+    assert cut_short(tokenizer, CHATML, talk, late, 3) == late.first(3)
 
 
 @pytest.mark.parametrize("words", ["<|im_end|>" * 90_000, "say again " * 90_000])

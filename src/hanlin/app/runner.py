@@ -1,8 +1,8 @@
 """The job runner: claims jobs of each lane, gives each a process of its own, and answers for how it ends.
 
-One heavy job (training, compression), one light job (ingest, certify, …) and two batch jobs, which mostly wait for
-answers, run at a time, beside serving. The runner keeps the lease fresh, ends cancelled jobs within 10 s, and gives a
-job whose process died back to the queue.
+One heavy job (training, compression), one light job (import, certify, …), one that makes a dataset of files, which takes seconds, and two
+batch jobs, which mostly wait for answers, run at a time, beside serving. The runner keeps the lease fresh, ends cancelled jobs within 10
+s, and gives a job whose process died back to the queue.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from hanlin.storage.durable import write_atomically
 from hanlin.types import KeyId, Principal
 
 # What runs at a time: places by name, each with its lane.
-PLACES: dict[str, Lane] = {"heavy": "heavy", "light": "light", "batch": "batch", "batch 2": "batch"}
+PLACES: dict[str, Lane] = {"heavy": "heavy", "light": "light", "data": "data", "batch": "batch", "batch 2": "batch"}
 _TICK_S = 0.2
 _LOOK_S = 2.0  # without news the queue is asked this often: leases run out silently
 _CANCEL_GRACE_S = 5.0

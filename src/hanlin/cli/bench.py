@@ -141,10 +141,8 @@ def _show(report: BenchReport) -> None:
         SCREEN.line(say("bench.reasons", reasons=told))
     _show_parts(report)
     held = report.held
-    SCREEN.line(
-        say("bench.capacity", rps=f"{report.capacity.goodput_rps:,.0f}", texts=f"{report.capacity.goodput_rps * report.items:,.0f}")
-    )
-    SCREEN.line(say("bench.held", rps=f"{held.offered_rps:,.0f}") if held else say("bench.none_held"))
+    SCREEN.line(say("bench.capacity", rps=_rate(report.capacity.goodput_rps), texts=_rate(report.capacity.goodput_rps * report.items)))
+    SCREEN.line(say("bench.held", rps=_rate(held.offered_rps or held.goodput_rps)) if held else say("bench.none_held"))
     SCREEN.line(name_of("bench_limit", report.limit))
     if report.cached_share:
         SCREEN.note(say("bench.cached", share=percent(report.cached_share)))
@@ -152,10 +150,15 @@ def _show(report: BenchReport) -> None:
 
 def _row(window: Window, top_s: float) -> list[str]:
     clients = say("bench.one_client") if window.clients == 1 else say("bench.clients", clients=window.clients)
-    name = clients if window.offered_rps is None else f"{window.offered_rps:,.0f}/s"
+    name = clients if window.offered_rps is None else f"{_rate(window.offered_rps)}/s"
     times = [f"{window.latency.quantile_s(share) * 1000:,.2f}" for share in (0.5, 0.9, 0.99, 0.999)]
     bar = _bar(window.latency.quantile_s(0.99), top_s)
-    return [name, f"{window.goodput_rps:,.0f}", *times, str(window.refused), str(window.failed + window.unsent), bar]
+    return [name, _rate(window.goodput_rps), *times, str(window.refused), str(window.failed + window.unsent), bar]
+
+
+def _rate(value: float) -> str:
+    """Slow models are told apart by parts of one."""
+    return f"{value:,.2f}" if value < 10 else f"{value:,.0f}"
 
 
 def _bar(value_s: float, top_s: float) -> str:

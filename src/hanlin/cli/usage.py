@@ -32,8 +32,9 @@ def translate(fault: Exception, app: typer.Typer, arguments: Sequence[str]) -> I
     kind, message = type(fault).__name__, str(getattr(fault, "message", ""))
     option = str(getattr(fault, "option_name", ""))
     if kind == "NoSuchOption":
-        near = ", ".join(sorted(getattr(fault, "possibilities", None) or ())) or "--help"
-        return InvalidInput("no_such_option", option=shorten(option), near=near, command=command)
+        if near := sorted(getattr(fault, "possibilities", None) or ()):
+            return InvalidInput("no_such_option", option=shorten(option), near=", ".join(near), command=command)
+        return InvalidInput("option_unknown", option=shorten(option), command=command)
     if kind == "BadOptionUsage":
         return InvalidInput("flag_with_value" if "does not take" in message else "option_without_value", option=option, command=command)
     if kind == "MissingParameter":
@@ -48,7 +49,9 @@ def _bad_words(app: typer.Typer, message: str, command: str) -> InvalidInput:
     if message.startswith("No such command"):
         name, *near = _QUOTED.findall(message) or ["?"]
         near = [*_of_groups(app, name), *near] if command == "hanlin" else near
-        return InvalidInput("no_such_command", name=shorten(name), near=", ".join(near) or "--help", command=command)
+        if near:
+            return InvalidInput("no_such_command", name=shorten(name), near=", ".join(near), command=command)
+        return InvalidInput("command_unknown", name=shorten(name), command=command)
     if message.startswith("Missing command"):
         return InvalidInput("command_missing", command=command)
     return InvalidInput("usage_wrong", problem=shorten(message, 200), command=command)

@@ -110,7 +110,7 @@ class Ingest(JobKind):
     """Files become a dataset version."""
 
     kind = "ingest"
-    lane = "light"
+    lane = "data"
     dataset: NewDataset
     task: TaskName = "text-classification"
     files: list[FileItem] = Field(min_length=1, max_length=10_000)

@@ -43,6 +43,8 @@ def play(home: Path | None, *, port: int | None, serve: bool, is_fresh: bool) ->
         narrator.console.print(
             f"[red]{narrator.word('failed', message=error.text(language))}[/red] {error.advice(language)}", soft_wrap=True
         )
+        if not is_fresh:
+            narrator.console.print(narrator.word("kept", home=stage), soft_wrap=True)
         if error.details and os.environ.get("CI"):
             narrator.console.print(error.details, markup=False)
         return 1

@@ -15,7 +15,7 @@ from hanlin.messages.said import Said
 from hanlin.types import JobId, JsonObject, KeyId, TeamId
 
 JobState = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-Lane = Literal["heavy", "light", "batch"]
+Lane = Literal["heavy", "light", "data", "batch"]
 ENDED: frozenset[JobState] = frozenset({"succeeded", "failed", "cancelled"})
 MAX_ATTEMPTS = 5
 

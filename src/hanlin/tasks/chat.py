@@ -229,6 +229,22 @@ def late_part(
     return late(turns[low], room if is_asking else None), turns[low] - kept
 
 
+def cut_short(tokenizer: Tokenizer, form: ChatForm, messages: Sequence[Message], said: Spoken, room: int) -> Spoken:
+    """`said`, which asks the assistant to go on and is too long still, in `room` tokens: words lose their end, the marks behind them stay.
+
+    Without those a model would go on with the words of the user. Where not even they have room, nothing but a beginning is left.
+    """
+    closing = _marks(form, messages, len(messages) - 1, 0)[1] + form.marks["assistant"][0]
+    ids, spans = encoded(tokenizer, [(closing, False)])
+    if len(ids) >= room:
+        return said.first(room)
+    short, none = said.first(room - len(ids)), [False] * len(ids)
+    end = short.spans[-1][1]
+    behind = [(end + start, end + stop) for start, stop in spans]
+    text = short.text[:end] + closing
+    return Spoken(short.ids + ids, short.is_answer + none, short.is_said + none, text, short.spans + behind, is_cut=True)
+
+
 def num_system(messages: Sequence[Message]) -> int:
     """1 where a talk begins with the system's words, else 0."""
     return int(messages[0].role == "system")

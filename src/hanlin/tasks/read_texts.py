@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from hanlin.errors import InvalidInput
-from hanlin.tasks.chat import Message, Spoken, speak, speak_lately
+from hanlin.tasks.chat import Message, Spoken, cut_short, speak, speak_lately
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.tokenizer import asking
@@ -66,7 +66,7 @@ def talk_row(
     """A talk as the model takes it, without what stands before every text.
 
     Args:
-        is_cut: whether the oldest turns of one that is too long are left out, and its end where that is not enough.
+        is_cut: whether the oldest turns of one that is too long are left out, and the end of its last words where that is not enough.
         answer: tokens of room that are left behind one that is cut.
 
     Raises:
@@ -81,4 +81,7 @@ def talk_row(
     if not is_cut:
         raise InvalidInput("text_too_long", index=index, length=len(said.ids), unit="tokens", limit=room)
     room = max(1, room - answer)
-    return speak_lately(encoder.tokenizer, spec.chat, messages, is_asking=is_asking, room=room, index=index).first(room)
+    late = speak_lately(encoder.tokenizer, spec.chat, messages, is_asking=is_asking, room=room, index=index)
+    if is_asking and len(late.ids) > room:
+        return cut_short(encoder.tokenizer, spec.chat, messages, late, room)
+    return late.first(room)
