@@ -48,17 +48,23 @@ def doors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 
 @pytest.fixture(scope="session")
-def muse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A client of a stack whose endpoint `muse` writes whatever a random network thinks of."""
+def writers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose endpoint `muse` writes whatever a random network thinks of; tests may deploy others beside it."""
     from tests.gateway.muse import make_model  # torch
 
     found = Stack(tmp_path_factory.mktemp("muse") / "home")
     make_model(found.home / "models" / "muse:1")
     try:
         found.wait_state(found.deploy("muse:1", "muse", variant="torch-fp32"), "ready")
-        yield found.client
+        yield found
     finally:
         found.close()
+
+
+@pytest.fixture(scope="session")
+def muse(writers: Stack) -> httpx.Client:
+    """A client of `writers`."""
+    return writers.client
 
 
 @pytest.fixture(scope="module")

@@ -21,8 +21,8 @@ TEXTS = ["床前明月光，疑是地上霜。", "It's a fine day, isn't it? �
 SIZE = 24  # tokens
 
 
-def make_model(folder: Path) -> None:
-    """Weights drawn so wide that what is written wanders."""
+def make_model(folder: Path, kind: str = "hanlin-decoder") -> None:
+    """Weights drawn so wide that what is written wanders. `kind`: of `GENERATOR_TYPES`, without a source."""
     tokenizer = train_tokenizer(TEXTS, "byte-bpe", 320)
     tokenizer.add_special_tokens([*CHATML_TOKENS])
     folder.mkdir(parents=True)
@@ -32,7 +32,7 @@ def make_model(folder: Path) -> None:
     end = tokenizer.token_to_id("<|im_end|>")
     network = build_generator(
         NetworkConfig(
-            "hanlin-decoder", tokenizer.get_vocab_size(), **sizes, max_position_embeddings=2048, bos_token_id=end, eos_token_id=end
+            kind, tokenizer.get_vocab_size(), **sizes, max_position_embeddings=2048, bos_token_id=end, eos_token_id=end
         )
     )  # fmt: skip
     for name, weight in network.named_parameters():

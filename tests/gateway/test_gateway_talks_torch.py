@@ -8,7 +8,10 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from tests.gateway.muse import SIZE, TEXTS, data_of
+from tests.gateway.muse import SIZE, TEXTS, data_of, make_model
+from tests.gateway.stacks import Stack
+
+from hanlin.networks.config import RECURRENT_WRITERS
 
 pytestmark = pytest.mark.e2e
 
@@ -228,3 +231,31 @@ def test_each_penalty_changes_what_is_answered(muse) -> None:
     for more, expected in (({"frequency_penalty": 2}, frequent), ({"repetition_penalty": 5}, repeated)):
         told = muse.post("/hf/muse", json={"inputs": {"messages": talk}, "parameters": parameters | more}).raise_for_status().json()
         assert (told[0] if isinstance(told, list) else told)["generated_text"] == expected
+
+
+def test_recurrent_networks_stream_at_the_same_doors(writers: Stack) -> None:
+    kinds = [name for name in RECURRENT_WRITERS if "gru" not in name]
+    numbers = []
+    for kind in kinds:
+        make_model(writers.home / "models" / f"{kind}:1", kind)
+        numbers.append(writers.deploy(f"{kind}:1", kind, variant="torch-fp32"))
+    for number in numbers:
+        writers.wait_state(number, "ready")
+    told = set()
+    for kind in kinds:
+        drawn = {"model": kind, "temperature": 1.2, "seed": 5, "max_tokens": SIZE}
+        for path, said in (
+            ("/v1/completions", {"prompt": TEXTS[1]}),
+            ("/v1/chat/completions", {"messages": [{"role": "user", "content": TEXTS[1]}]}),
+        ):
+            whole = writers.client.post(path, json=drawn | said).raise_for_status().json()
+            streamed = data_of(writers.client.post(path, json={**drawn, **said, "stream": True, "stream_options": {"include_usage": True}}))
+            choices = [event["choices"][0] for event in streamed if event["choices"]]
+            text = "".join(choice["text"] if "text" in choice else choice["delta"].get("content", "") for choice in choices)
+            choice = whole["choices"][0]
+            assert text == (choice["text"] if "text" in choice else choice["message"]["content"]) != ""
+            assert len(choices) > 3, "in parts"
+            assert choices[-1]["finish_reason"] == choice["finish_reason"]
+            assert streamed[-1]["usage"]["completion_tokens"] == whole["usage"]["completion_tokens"] > 0
+            told.add(text)
+    assert len(told) == 4, "each network thinks its own"
