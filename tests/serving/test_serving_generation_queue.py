@@ -218,6 +218,25 @@ async def test_a_full_queue_refuses_at_once() -> None:
     assert caller.body(2) == {"ids": [3], "finish": "stop"}
 
 
+async def test_who_floods_with_streams_keeps_no_other_key_waiting() -> None:
+    session = Watched(is_free=False, max_rows=2, is_endless=True)
+    caller = Caller(session, queue_tokens=1000)
+    flood, others = range(1, 61), range(101, 106)
+    for number in flood:
+        caller.call(number, "w2 w3", max_new_tokens=18, key="flood")
+    refused = {number for number in flood if number in caller.replies}
+    assert refused and {caller.code(number) for number in refused} == {"queue_full"}
+    session.go.release(1)
+    await until(lambda: len(caller.parts) == 2)
+    for number in others:
+        caller.call(number, f"w4 w{number - 90}", max_new_tokens=18, key=f"k{number}")
+    assert not caller.replies.keys() & {*others}, "a part of the queue is theirs"
+    session.go.release(10_000)
+    await caller.end()
+    assert [row[1] for row in session.admitted[:9]] == [3, 3, 3, 11, 12, 13, 14, 15, 3], "in turns between keys"
+    assert all(len(caller.told(number)) == 18 for number in {*flood, *others} - refused)
+
+
 async def test_a_streamed_call_behind_another_queue_is_told_in_one_part_a_row() -> None:
     session = Watched()
     caller = Caller(session)
