@@ -11,11 +11,12 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from hanlin.compression.base import convert
-from hanlin.engines import load_variant
+from hanlin.engines import load_variant, openvino_paged
 from hanlin.engines.base import StreamingSession
+from hanlin.engines.blocks import BLOCK_TOKENS
 from hanlin.engines.openvino_writer import OpenvinoWriter
 from hanlin.errors import EngineFailed, InvalidInput
-from hanlin.generation import Constraint, Generated, GenerationSettings
+from hanlin.generation import Constraint, Generated, GenerationSettings, longer
 from hanlin.networks.config import NetworkConfig
 from hanlin.networks.loading import build_generator, save_network
 
@@ -59,10 +60,15 @@ def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture(scope="module")
-def llama(tmp_path_factory: pytest.TempPathFactory) -> OpenvinoWriter:
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make(tmp_path_factory.mktemp("llama"), "llama")
     convert(folder, "openvino-fp32", calibration=[])
-    return session_of(folder, "openvino-fp32")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def llama(plain: Path) -> OpenvinoWriter:
+    return session_of(plain, "openvino-fp32")
 
 
 def session_of(folder: Path, variant: str) -> OpenvinoWriter:
@@ -155,6 +161,35 @@ def test_dropped_rows_are_gone_and_the_others_go_on(llama: OpenvinoWriter) -> No
         for delta in llama.turn():
             found[delta.number] += delta.ids
     assert [found[0][-5:], found[2][-5:]] == [list(llama.generate([rows[n]], [greedy(60)])[0].ids[-5:]) for n in (0, 2)]
+
+
+def test_rows_that_are_set_back_are_written_as_where_there_is_room_for_all(
+    plain: Path, llama: OpenvinoWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openvino_paged, "MEMORY_BYTES", 0)
+    tight = session_of(plain, "openvino-fp32")
+    assert (tight._model.size, llama._model.size > 100) == (POSITIONS // BLOCK_TOKENS, True)  # type: ignore[union-attr]
+    before = llama._batch.num_set_back
+
+    def written(session: OpenvinoWriter) -> list[Generated]:
+        for number, row in enumerate(rows_of(30, 60, 7, 45, 33, 90)):
+            drawn = {"temperature": 1.2, "seed": number} if number % 2 else {}
+            session.admit(number, row, greedy(70, tells=True, stop_ids=(), **drawn))
+        found = dict.fromkeys(range(6), Generated((), "cancelled"))
+        while session._batch.num_rows:
+            for delta in session.turn():
+                found[delta.number] = longer(found[delta.number], delta)
+            session._batch.pool.check_integrity()
+        return [*found.values()]
+
+    narrow, wide = written(tight), written(llama)
+    assert tight._batch.num_set_back >= 2 and llama._batch.num_set_back == before
+    assert [(one.ids, one.finish) for one in narrow] == [(one.ids, one.finish) for one in wide]
+    assert {len(one.ids) for one in narrow} == {70}
+    for one, other in zip(narrow, wide, strict=True):
+        np.testing.assert_allclose([seen.log for seen in one.seen], [seen.log for seen in other.seen], atol=1e-3)
+    assert tight._batch.pool.num_free == tight._model.size  # type: ignore[union-attr]
+    tight.close()
 
 
 def test_draws_are_a_rows_own_and_repeatable(llama: OpenvinoWriter) -> None:

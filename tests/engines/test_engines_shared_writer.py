@@ -37,18 +37,23 @@ def adapters_of(kind: str, root: Path) -> list[Path]:
     """Artifact folders over one base: random matrices of the ranks and at the layers above."""
     base, found = base_of(kind, root / "made"), []
     for number, (rank, targets) in enumerate(ADAPTERS):
-        module, folder = load_model(base), root / f"a{number}"
-        attach(module, AdapterSettings(rank, 8.0, targets=targets), weight_names(base / "model.safetensors"))
-        torch.manual_seed(number)
-        for name, parameter in module.named_parameters():
-            if ".lora_" in name:
-                nn.init.normal_(parameter, std=0.4)
-        folder.mkdir()
-        save_network(module, folder)
-        lay_out_base(base, folder)
-        (folder / "tokenizer.json").write_text(letters().to_str(), encoding="utf-8")
-        found.append(folder)
+        found.append(adapter_of(base, root / f"a{number}", number, rank, targets))
     return found
+
+
+def adapter_of(base: Path, folder: Path, number: int, rank: int, targets: tuple[str, ...]) -> Path:
+    """One artifact folder: random matrices by its number."""
+    module = load_model(base)
+    attach(module, AdapterSettings(rank, 8.0, targets=targets), weight_names(base / "model.safetensors"))
+    torch.manual_seed(number)
+    for name, parameter in module.named_parameters():
+        if ".lora_" in name:
+            nn.init.normal_(parameter, std=0.4)
+    folder.mkdir()
+    save_network(module, folder)
+    lay_out_base(base, folder)
+    (folder / "tokenizer.json").write_text(letters().to_str(), encoding="utf-8")
+    return folder
 
 
 def letters() -> Tokenizer:
@@ -147,6 +152,44 @@ def test_adapters_that_come_and_go_at_an_idle_base_take_no_place_each(tmp_path: 
     session.leave(last)
     session.take(folders[1])
     assert last in session._open()._places, "a row is written there"
+    session.close()
+
+
+def test_dozens_of_adapters_are_written_in_one_batch_while_some_come_and_go(tmp_path: Path) -> None:
+    base = base_of("llama", tmp_path / "made")
+    folders = [adapter_of(base, tmp_path / f"a{number}", number, 1 + number % 5, (("all",), ())[number % 2]) for number in range(33)]
+    session, asked = shared(folders[0]), GenerationSettings(max_new_tokens=12, stop_ids=())
+    seats = [session.take(folder).number for folder in folders[:30]]
+    assert len({*seats}) == 30
+
+    def row_of(number: int) -> list[int]:
+        return LONG[number % 7 : number % 7 + 3 + number % 4]
+
+    written: dict[int, tuple[int, ...]] = dict.fromkeys(range(33), ())
+    lost: set[int] = set()
+
+    def turn() -> None:
+        for delta in session.turn():
+            written[delta.number] += delta.ids
+            if delta.error is not None:
+                lost.add(delta.number)
+
+    for number, seat in enumerate(seats):
+        session.admit(number, row_of(number), replace(asked, adapter=seat))
+    turn()
+    assert all(written[number] for number in range(30)), "all in one batch"
+    for number in (4, 11, 29):
+        session.leave(seats[number])
+    for number in (30, 31, 32):  # in the places of those that left, or new ones
+        session.admit(number, row_of(number), replace(asked, adapter=session.take(folders[number]).number))
+        turn()
+    for _ in range(12):
+        turn()
+    assert lost == {4, 11, 29}
+    stayed = [number for number in written if number not in lost]
+    expected = {number: alone(folders[number], row_of(number), asked).ids for number in stayed}
+    assert {number: written[number] for number in stayed} == expected
+    assert len({*expected.values()}) > 25, "the matrices do say something"
     session.close()
 
 
