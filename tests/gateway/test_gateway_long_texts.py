@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.e2e
@@ -55,6 +56,36 @@ def test_windows_are_merged_by_their_own_tokens(stack) -> None:
     wanted = {label: sum(n * row[label] for n, row in zip(own, logits, strict=True)) / 150 for label in ("negative", "positive")}
     answer = stack.client.post("/models/window", json={"inputs": LONG, "parameters": {"function_to_apply": "none"}}).json()
     assert {item["label"]: item["score"] for item in answer} == pytest.approx(wanted, abs=1e-5)
+
+
+def test_windows_of_each_task_are_merged_as_it_says(doors) -> None:
+    def ask(endpoint: str, inputs: object, header: str | None = None) -> list:
+        found = doors.client.post(f"/models/{endpoint}", json={"inputs": inputs, "parameters": {"long_text": "window"} if header else {}})
+        assert (found.status_code, found.headers.get("x-hanlin-windows")) == (200, header)
+        assert "x-hanlin-truncated" not in found.headers
+        return found.json()
+
+    words, own = LONG.split(), (53, 43, 54)
+    pieces = [" ".join(words[start : start + 64]) for start in (0, 43, 86)]
+    short, long = ask("vectors", ["good", LONG], "1=3")
+    mean = np.average(ask("vectors", pieces), axis=0, weights=own)
+    assert short == ask("vectors", "good")
+    np.testing.assert_allclose(long, mean, atol=1e-5)
+
+    beside_query = [" ".join(words[start : start + 63]) for start in (0, 43, 87)]
+    scores = {item["index"]: item["score"] for item in ask("ranks", {"query": "good", "texts": ["bad", LONG]}, "1=3")}
+    alone = {item["index"]: item["score"] for item in ask("ranks", {"query": "good", "texts": [*beside_query, "bad"]})}
+    assert scores == {0: alone[3], 1: max(alone[number] for number in range(3))}
+
+    tagged = ask("tags", LONG, "0=3")
+    alike = [found for start in range(0, 150, 30) for found in ask("tags", words[start : start + 30])]
+    starts = [len(" ".join(words[:number])) + (number > 0) for number in range(150)]
+    wanted = [
+        entity | {"index": number, "start": start, "end": start + entity["end"]}
+        for number, (start, found) in enumerate(zip(starts, alike, strict=True)) for entity in found
+    ]  # fmt: skip
+    assert len(wanted) > 20
+    assert tagged == wanted
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import pickle
 import signal
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,16 @@ from hanlin.serving.process import WorkerOptions
 from hanlin.serving.router import Request
 
 pytestmark = pytest.mark.e2e
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Whoever unpickles it makes a folder."""
+
+    path: Path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (os.mkdir, (str(self.path),))
 
 
 def spec(version: str = "m:1", *, number: int = 1, replicas: int = 1, variant: str = "fake-fp32") -> DeploymentSpec:
@@ -223,24 +235,30 @@ async def test_stranger_and_garbage_at_the_worker_socket(pool: LocalPool, make_f
     (route,) = pool._sets["default/e"].routes
     assert Path(route.socket).stat().st_mode & 0o777 == 0o600
     assert Path(route.socket).parent.stat().st_mode & 0o777 == 0o700
-    for hello in (b"GET / HTTP/1.1\r\n\r\n", (2**31).to_bytes(4, "big"), b"\x00\x00\x00\x02\x81\xa0"):
+    pickled = pickle.dumps(Folder(tmp_path / "unpickled"))
+    framed = len(pickled).to_bytes(4, "big") + pickled
+    for hello in (b"GET / HTTP/1.1\r\n\r\n", (2**31).to_bytes(4, "big"), b"\x00\x00\x00\x02\x81\xa0", framed):
         reader, writer = await asyncio.open_unix_connection(route.socket)
         writer.write(hello)
         assert await asyncio.wait_for(reader.read(), 6) == b""
         writer.close()
     assert await predict(pool, "good"), "a stranger must not stop the worker"
+    assert not (tmp_path / "unpickled").exists()
 
 
-async def test_garbage_after_the_handshake_ends_the_worker_not_the_gateway(pool: LocalPool, make_folder) -> None:
+async def test_garbage_after_the_handshake_ends_the_worker_not_the_gateway(pool: LocalPool, make_folder, tmp_path: Path) -> None:
     make_folder()
     await pool.ensure(spec())
-    await predict(pool, "good")
-    (pid,) = pool.pids("default", "e")
-    (channel,) = pool.router._targets["default/e"].channels.values()
-    assert channel._transport is not None
-    channel._transport.write((2**31).to_bytes(4, "big") + b"garbage")
-    assert await predict(pool, "good")
-    assert pool.pids("default", "e") != (pid,)
+    pickled = pickle.dumps(Folder(tmp_path / "unpickled"))
+    for garbage in ((2**31).to_bytes(4, "big") + b"garbage", len(pickled).to_bytes(4, "big") + pickled):
+        await predict(pool, "good")
+        (pid,) = pool.pids("default", "e")
+        (channel,) = pool.router._targets["default/e"].channels.values()
+        assert channel._transport is not None
+        channel._transport.write(garbage)
+        assert await predict(pool, "good")
+        assert pool.pids("default", "e") != (pid,)
+    assert not (tmp_path / "unpickled").exists()
 
 
 async def test_worker_with_a_light_engine_loads_no_torch_and_no_web_framework(pool: LocalPool, make_folder) -> None:

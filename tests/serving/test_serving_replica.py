@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 
 import msgspec
 import numpy as np
@@ -55,12 +56,15 @@ class Session:
         """Nothing to free."""
 
 
-def replica_of(task: str, session: Session, labels: tuple[str, ...], turns: Turns | None = None) -> Replica:
+def replica_of(
+    task: str, session: Session, labels: tuple[str, ...], turns: Turns | None = None, *, clock: Callable[[], float] = time.monotonic
+) -> Replica:  # fmt: skip
     tokenizer = Tokenizer(models.WordLevel({"[PAD]": 0, "[UNK]": 1} | {f"w{n}": n for n in range(2, 60)}, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     spec = ModelSpec(task, labels, 64, 0, vectors=None if labels else VectorSettings(1, is_normalized=False))
     loaded = Loaded(TASKS.get(task), spec, TextEncoder(tokenizer, spec), session, None, Limits())
-    return Replica(loaded, EngineQueue(session, Batcher(max_batch_tokens=512, max_queue_tokens=10_000), pad_id=0, turns=turns))
+    batcher = Batcher(max_batch_tokens=512, max_queue_tokens=10_000)
+    return Replica(loaded, EngineQueue(session, batcher, pad_id=0, turns=turns, clock=clock))
 
 
 class Caller:
@@ -70,9 +74,11 @@ class Caller:
         self.replica = replica
         self.replies: dict[int, Answer | Refusal] = {}
 
-    def call(self, number: int, inputs: object, parameters: dict[str, object] | None = None, *, is_suspect: bool = False) -> None:
+    def call(
+        self, number: int, inputs: object, parameters: dict[str, object] | None = None, *, is_suspect: bool = False, timeout_s: float = 30.0
+    ) -> None:  # fmt: skip
         content = msgspec.Raw(msgspec.msgpack.encode([inputs, parameters or {}]))
-        call = Call(number, content, timeout_s=30.0, is_suspect=is_suspect)
+        call = Call(number, content, timeout_s=timeout_s, is_suspect=is_suspect)
         self.replica.submit(call, lambda reply: self.replies.__setitem__(number, reply))
 
     async def answers(self, count: int) -> list[object]:
@@ -269,3 +275,23 @@ async def test_what_is_padding_is_told() -> None:
     assert (session.rows, values["tokens_total"], values["padded_tokens_total"]) == ([2], 9, 10)
     assert values["padding_share"] == pytest.approx(0.1)
     caller.replica.close()
+
+
+async def test_what_is_ready_after_its_deadline_is_no_answer_and_is_counted_once() -> None:
+    now_s, session = [100.0], Session(1, 2)
+    replica = replica_of("text-classification", session, ("a", "b"), clock=lambda: now_s[0])
+    caller = Caller(replica)
+    caller.call(1, "w2 w3", timeout_s=5.0)
+    caller.call(2, ["w2 w3", "w4"], timeout_s=5.0)
+    caller.call(3, "w5 w6", timeout_s=50.0)
+    await until(lambda: session.num_running == 1)
+    now_s[0] += 10.0
+    session.open.set()
+    await until(lambda: len(caller.replies) == 3)
+    assert session.rows == [4], "one step for all"
+    assert [caller.replies[number].error["code"] for number in (1, 2)] == ["deadline_exceeded"] * 2
+    assert isinstance(caller.replies[3], Answer)
+    counted = {"calls_total": 3, "refused_total": 2, "expired_total": 2, "answered_total": 1, "failed_total": 0, "cancelled_total": 0}
+    assert counted.items() <= replica.values().items()
+    assert replica.num_inflight == replica.values()["queued_tokens"] == 0
+    replica.close()

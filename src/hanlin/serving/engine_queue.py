@@ -209,6 +209,7 @@ class EngineQueue:
     def _sort_out(self, step: Step) -> dict[Answering, list[Work]]:
         """Give each row of a step to its call. Returns the calls that miss none any more, by who answers them."""
         done: dict[Answering, list[Work]] = {}
+        now_s = self.clock()
         plain = without_tokens(step.outputs) if step.outputs and step.with_tokens else step.outputs
         for row, item in enumerate(step.batch.items):
             work = self._work.get(item.call)
@@ -217,7 +218,8 @@ class EngineQueue:
             if step.outputs is None or plain is None:
                 self._give_up(item.call, step.error or Internal("internal"))
                 continue
-            if SEQUENCES in step.outputs and not _took_up(step, row, work):
+            is_cut = SEQUENCES in step.outputs and not _took_up(step, row, work)
+            if is_cut or now_s >= work.deadline_s:  # what is ready too late is no answer
                 self._give_up(item.call, DeadlineExceeded("deadline_exceeded"))
                 continue
             work.found[item.index] = (step.outputs if work.encoded.with_tokens else plain, row)
