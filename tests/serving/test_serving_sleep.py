@@ -18,6 +18,7 @@ from hanlin.serving.process import WorkerOptions, WorkerProcess
 from hanlin.serving.reconciler import Reconciler
 from hanlin.serving.router import Request, Router
 from hanlin.serving.routes import RoutesWatcher
+from hanlin.serving.workers import LoadedModel
 
 pytestmark = pytest.mark.e2e
 MIB = 2**20
@@ -193,6 +194,43 @@ async def test_a_model_that_can_never_fit_says_so_and_harms_nobody(home: Home, m
     assert reason.code == "insufficient_memory"
     assert (home.state(1), home.state(2)) == ("ready", "asleep")
     assert await home.call(1) == "m:1"
+
+
+async def test_of_fifty_models_only_the_hot_ones_are_in_memory(home: Home, make_folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(LoadedModel, "memory_bytes", property(lambda _: 100 * MIB))
+    for number in range(50):
+        make_folder(f"m:{number}")
+        home.declare(number, was_ready=True, isolation="shared")
+    await home.start(memory_budget_bytes=1000 * MIB)
+    await until(lambda: all(home.is_published(number, "asleep") for number in range(50)))
+    for group in home.reconciler._sets.values():
+        group._size_bytes = 100 * MIB  # as it was when it was loaded last
+    seen: list[int] = []
+
+    def awake() -> set[int]:
+        seen.append(sum(len(group.pids) for group in home.reconciler._sets.values()))
+        return {number for number in range(50) if home.state(number) == "ready"}
+
+    def told_calls(number: int) -> int:
+        return sum(home.reconciler._sets[f"d{number}"].usage.num_calls.values())
+
+    async def use(numbers: set[int]) -> None:
+        before = {number: told_calls(number) for number in numbers}
+        assert await asyncio.gather(*map(home.call, numbers)) == [f"m:{number}" for number in numbers]
+        await until(lambda: awake() >= numbers and all(told_calls(number) > before[number] for number in numbers))
+
+    hot, unused = set(range(10)), 7
+    await use(hot)
+    assert (awake(), len(home.loads)) == (hot, 10)
+    await use(hot - {unused})
+    await use({20})
+    assert awake() == hot - {unused} | {20}
+    await use(hot - {unused})
+    await use({30})
+    assert awake() == hot - {unused} | {30}, "a cold one leaves, not one of the hot ones"
+    await use({unused})
+    assert home.loads[10:] == ["d20", "d30", "d7"]
+    assert max(seen) == 10
 
 
 async def test_calls_that_come_while_it_falls_asleep_are_answered(home: Home, make_folder) -> None:
