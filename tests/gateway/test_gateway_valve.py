@@ -233,6 +233,7 @@ def test_a_pause_is_not_saved_up(world: World) -> None:
 
 @pytest.mark.e2e
 async def test_a_flood_is_answered_refused_and_counted(make_stack, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """C057: many times as many callers as are waited for."""
     stack = make_stack(tmp_path / "home", header_timeout_s=30.0, body_timeout_s=30.0)  # a busy machine is slow to send, too
     try:
         await _flood(stack)
@@ -277,4 +278,8 @@ async def _flood(stack) -> None:  # type: ignore[no-untyped-def]
     metrics = httpx.get(f"{stack.url}/metrics", headers={"authorization": "Bearer hl_app"}, timeout=60).text
     counted = [line for line in metrics.splitlines() if line.startswith("hanlin_requests_total") and 'status="429"' in line]
     assert sum(float(line.split()[-1]) for line in counted) == len(refused)
-    assert stack.worker_values()["hanlin_worker_refused_total"] < len(refused), "the valve was never closed"
+    values = {name.removeprefix("hanlin_worker_"): value for name, value in stack.worker_values().items()}
+    assert values["refused_total"] < len(refused), "the valve was never closed"
+    assert values["answered_total"] == 20 + len(answers) - len(refused), "who was taken on was answered, and nobody else computed"
+    assert [values[name] for name in ("queued_tokens", "queued_calls", "inflight_calls", "failed_total", "cancelled_total")] == [0] * 5
+    assert stack.post("good").status_code == 200
