@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from hanlin.errors import InvalidInput
 from hanlin.home import home_folder, settled
-from hanlin.types import MAX_IDLE_S, Isolation, nearest, shorten
+from hanlin.types import MAX_IDLE_S, Isolation, Pinning, nearest, shorten
 
 # Variables the client reads; they are not settings of the server.
 _ORIGIN = re.compile(r"https?://(?:[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
@@ -43,6 +43,12 @@ class Settings(BaseModel):
     database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in the home folder")
     blobs_url: str = Field("", description="where artifacts live (file path or s3://bucket/prefix); empty means the home folder")
     threads: int = Field(0, ge=0, le=256, description="threads of one engine; 0 means all cores")
+    engine_streams: int = Field(
+        0, ge=0, le=256, description="steps of one model on OpenVINO side by side, which share its threads; 0: as many as threads"
+    )
+    engine_pinning: Pinning = Field(
+        "auto", description="threads of OpenVINO are bound to cores: `on`, `off`, or `auto`: those of a model that has all cores"
+    )
     max_body_bytes: int = Field(8 * 2**20, ge=1024, description="largest request body of the inference API")
     max_header_bytes: int = Field(32 * 2**10, ge=4096, description="largest request head")
     max_items: int = Field(256, ge=1, description="texts in one request")
@@ -118,6 +124,13 @@ class Settings(BaseModel):
     )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="least severe line that is logged")
 
+    @field_validator("engine_streams")
+    @classmethod
+    def _have_a_thread_each(cls, value: int, info: ValidationInfo) -> int:
+        if value > (most := _threads(int(info.data.get("threads", 0)))):
+            raise ValueError(f"of {most} threads there are at most {most} streams: write 0 to {most}, or raise HANLIN_THREADS")
+        return value
+
     @field_validator("cors_origins")
     @classmethod
     def _are_origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
@@ -165,7 +178,12 @@ class Settings(BaseModel):
     @property
     def engine_threads(self) -> int:
         """Threads of one engine: the setting, or the cores this process may use."""
-        return self.threads or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else self.threads or os.cpu_count() or 1
+        return _threads(self.threads)
+
+
+def _threads(wanted: int) -> int:
+    """So many, or for 0 as many as the cores this process may use."""
+    return wanted or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else wanted or os.cpu_count() or 1
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:

@@ -21,6 +21,7 @@ JsonValue = str | int | float | bool | None | list["JsonValue"] | dict[str, "Jso
 JsonObject = dict[str, JsonValue]
 
 Isolation = Literal["own", "shared"]  # whether a replica has a worker process of its own
+Pinning = Literal["auto", "on", "off"]  # whether an engine's threads are bound to cores
 Scope = Literal["predict", "read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = ("predict", "read", "write", "admin")
 

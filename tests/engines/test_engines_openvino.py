@@ -13,8 +13,10 @@ import pytest
 
 from hanlin.engines import load_variant, openvino_engine
 from hanlin.engines.base import Ids
-from hanlin.engines.openvino_engine import LAVISH, LEAN, PIECE_TOKENS, Thrift, cut, widened
+from hanlin.engines.openvino_engine import LAVISH, LEAN, Thrift, widened
+from hanlin.engines.pieces import PIECE_TOKENS, cut
 from hanlin.engines.resting import RestingSession
+from hanlin.engines.streams import Streams, load_with_streams
 from hanlin.errors import EngineFailed
 
 
@@ -136,19 +138,61 @@ def test_numpy_is_found_by_the_bindings_before_there_are_streams(monkeypatch: py
     assert happened == [f"tensor in {threading.current_thread().name}"]
 
 
-@pytest.mark.parametrize(("threads", "is_pinned"), [(1, False), (2, False), (3, True)])
-@pytest.mark.parametrize("artifact", ["bert"], indirect=True, scope="session")
-def test_only_a_model_with_all_cores_is_bound_to_cores(
-    artifact: Path, monkeypatch: pytest.MonkeyPatch, threads: int, is_pinned: bool
-) -> None:  # fmt: skip
-    """Others would all be bound to the same ones, the first."""
-    configs: list[dict[str, str]] = []
+@pytest.fixture
+def configs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """What OpenVINO is asked for, model by model, on a machine that has three cores."""
+    found: list[dict[str, str]] = []
     core = openvino_engine._core()
     compiling = SimpleNamespace(
         get_property=core.get_property, read_model=core.read_model,
-        compile_model=lambda model, device, config: (configs.append(config), core.compile_model(model, device, config))[1],
+        compile_model=lambda model, device, config: (found.append(config), core.compile_model(model, device, config))[1],
     )  # fmt: skip
     monkeypatch.setattr(openvino_engine, "_core", lambda: compiling)
     monkeypatch.setattr(openvino_engine, "processor", lambda: SimpleNamespace(cores=3))
+    return found
+
+
+@pytest.mark.parametrize(("threads", "is_pinned"), [(1, False), (2, False), (3, True)])
+@pytest.mark.parametrize("artifact", ["bert"], indirect=True, scope="session")
+def test_only_a_model_with_all_cores_is_bound_to_cores(
+    artifact: Path, configs: list[dict[str, str]], threads: int, is_pinned: bool
+) -> None:  # fmt: skip
+    """Others would all be bound to the same ones, the first."""
     load_variant(artifact, "openvino-fp32", threads=threads).close()
     assert {config["ENABLE_CPU_PINNING"] for config in configs} == {"YES" if is_pinned else "NO"}
+
+
+@pytest.mark.parametrize(
+    ("streams", "threads", "expected"),
+    [
+        (Streams(), 2, ([1, 2], "NO")),
+        (Streams(), 3, ([1, 3], "YES")),
+        (Streams(1), 3, ([1], "YES")),  # one stream takes what runs alone and what does not
+        (Streams(2, "off"), 3, ([1, 2], "NO")),
+        (Streams(3, "on"), 2, ([1, 2], "YES")),  # none without a thread: a model in a shared worker has one
+        (Streams(2, "on"), 1, ([1], "YES")),
+    ],
+)
+@pytest.mark.parametrize("artifact", ["bert"], indirect=True, scope="session")
+def test_streams_and_pinning_are_what_is_asked_and_change_no_answer(
+    artifact: Path, configs: list[dict[str, str]], streams: Streams, threads: int, expected: tuple[list[int], str]
+) -> None:  # fmt: skip
+    counts, pinned = expected
+    ids = np.random.default_rng(8).integers(3, 60, (40, 24))
+    answers = load_variant(artifact, "torch-fp32", threads=1).run(ids, np.ones_like(ids))["logits"]
+    session = load_with_streams(artifact, "openvino-fp32", threads=threads, streams=streams)
+    assert [int(config["NUM_STREAMS"]) for config in configs] == counts
+    assert {config["INFERENCE_NUM_THREADS"] for config in configs} == {str(threads)}
+    assert {config["ENABLE_CPU_PINNING"] for config in configs} == {pinned}
+    assert session.num_streams == max(counts)
+    with ThreadPoolExecutor(session.num_streams) as pool:
+        for found in pool.map(lambda rows: session.run(ids[:rows], np.ones_like(ids[:rows]))["logits"], (1, 40, 2, 40, 1, 40)):
+            np.testing.assert_allclose(found, answers[: len(found)], atol=1e-5)
+    session.close()
+
+
+@pytest.mark.parametrize("artifact", ["bert"], indirect=True, scope="session")
+def test_engines_without_streams_load_as_ever(artifact: Path) -> None:
+    ids = np.full((2, 5), 7, dtype=np.int64)
+    found = load_with_streams(artifact, "torch-fp32", threads=1, streams=Streams(1, "on")).run(ids, np.ones_like(ids))["logits"]
+    np.testing.assert_array_equal(found, load_variant(artifact, "torch-fp32", threads=1).run(ids, np.ones_like(ids))["logits"])

@@ -8,6 +8,7 @@ import signal
 
 from hanlin.app.wiring import open_platform
 from hanlin.control.desired import DeclaredDeployments
+from hanlin.engines.streams import Streams
 from hanlin.errors import NotReady
 from hanlin.observe.memory import read_memory
 from hanlin.serving.judge import JudgeLimits
@@ -63,7 +64,8 @@ def worker_options(settings: Settings) -> WorkerOptions:
     logs = settings.home / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     return WorkerOptions(
-        run_dir=settings.home / "run", threads=settings.engine_threads, max_batch_tokens=settings.max_batch_tokens,
+        run_dir=settings.home / "run", threads=settings.engine_threads,
+        streams=Streams(settings.engine_streams, settings.engine_pinning), max_batch_tokens=settings.max_batch_tokens,
         max_queue_tokens=settings.max_queue_tokens, max_queue_wait_s=settings.max_queue_wait_s,
         max_items=settings.max_items, max_text_bytes=settings.max_text_bytes,
         drain_timeout_s=settings.drain_timeout_s, start_timeout_s=settings.worker_start_timeout_s, log=logs / "workers.log",

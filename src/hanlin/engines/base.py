@@ -216,11 +216,8 @@ def variant_names(*, with_fake: bool = False) -> list[str]:
 
 
 def measured_unasked(*, writes: bool = False) -> list[str]:
-    """The variants that a compression makes and measures when none are named, in the order of `variant_names`; without bf16 where the
-    processor has none: it works there, at a tenth of the speed, or not at all.
-
-    Args:
-        writes: whether the network writes.
+    """The variants that a compression makes and measures when none are named, for a network that `writes` or not, in the order of
+    `variant_names`; without bf16 where the processor has none: it works there, at a tenth of the speed, or not at all.
     """
     return [name for name in variant_names() if _is_measured(*split_variant(name), writes=writes)]
 
@@ -253,9 +250,14 @@ def max_batch_tokens(variant: str) -> int:
 def load_variant(folder: Path, variant: str, *, threads: int) -> Session:
     """Load `variant` of the artifact in `folder`. Raises as `Engine.load` and `split_variant` do."""
     name, precision = split_variant(variant)
-    if Head.load(folder).output == "sequences" and not ENGINES.get(name).capabilities.writes:
-        raise load_failed(variant, "it does not load networks that write")
+    check_writes(folder, variant)
     return ENGINES.get(name).load(folder, precision, threads=threads)
+
+
+def check_writes(folder: Path, variant: str) -> None:
+    """Raises EngineFailed (`engine_load_failed`) for a network that writes on an engine that loads none such."""
+    if Head.load(folder).output == "sequences" and not ENGINES.get(split_variant(variant)[0]).capabilities.writes:
+        raise load_failed(variant, "it does not load networks that write")
 
 
 def import_extra(module: str, *, extra: str, feature: str) -> ModuleType:

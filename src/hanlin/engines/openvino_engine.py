@@ -17,11 +17,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, check_tokens, import_extra, load_failed, require_file, step_failed
 from hanlin.engines.onnx_engine import check_names, feeds
 from hanlin.engines.openvino_writer import OpenvinoWriter, load_writer
+from hanlin.engines.pieces import PIECE_TOKENS, cut, together
+from hanlin.engines.streams import AUTO, Streams
 from hanlin.errors import EngineFailed
 from hanlin.networks.head import TOKENS, Head
 from hanlin.observe.machine import processor
@@ -30,7 +31,6 @@ from hanlin.tasks.spec import FILE_NAME, ModelSpec
 if TYPE_CHECKING:
     from openvino import CompiledModel, Core, InferRequest
 
-PIECE_TOKENS = 512  # inner values of one piece (512 x 1,536 floats for MiniLM) stay in a core's cache
 MIN_TOKENS_TO_CUT = 128
 
 
@@ -78,16 +78,17 @@ class OpenvinoSession:
     step_tokens: int | None = PIECE_TOKENS
 
     def __init__(
-        self, whole: CompiledModel, pieces: CompiledModel, variant: str, *, output: str, threads: int, max_length: int, has_tokens: bool
+        self, whole: CompiledModel, pieces: CompiledModel, variant: str, *, output: str, streams: int, thrift: Thrift, max_length: int,
+        has_tokens: bool
     ) -> None:  # fmt: skip
-        self.num_streams = threads
-        self._thrift = _thrift(threads)
+        self.num_streams = streams
+        self._thrift = thrift
         self._max_length = max_length
         self._models: tuple[CompiledModel, ...] = (whole, pieces)
         self._whole: InferRequest | None = whole.create_infer_request()
         self._has_whole = threading.Lock()
         self._free: SimpleQueue[InferRequest] = SimpleQueue()
-        for _ in range(threads):
+        for _ in range(streams):
             self._free.put(pieces.create_infer_request())
         self._variant = variant
         self._names = (output,)
@@ -192,33 +193,9 @@ def widened(arrays: Mapping[str, Ids], max_length: int, thrift: Thrift = LAVISH)
     return found
 
 
-def cut(lengths: npt.NDArray[np.int64], parts: int, piece_tokens: int = PIECE_TOKENS) -> list[npt.NDArray[np.int64]]:
-    """Rows by length in pieces of at most `piece_tokens`, padding included, and in at least `parts` pieces of about the same size."""
-    order = np.argsort(lengths, kind="stable")
-    limit = max(1, min(piece_tokens, -(-int(lengths.sum()) // parts)))
-    pieces: list[list[int]] = [[]]
-    for row in order.tolist():
-        if pieces[-1] and (len(pieces[-1]) + 1) * int(lengths[row]) > limit:
-            pieces.append([])
-        pieces[-1].append(row)
-    return [np.array(piece) for piece in pieces]
-
-
-def together(found: Sequence[Floats], pieces: list[npt.NDArray[np.int64]], shape: tuple[int, ...]) -> Floats:
-    """The pieces' outputs in the order of the batch, which has `shape` (rows, length); outputs of tokens get the batch's own length."""
-    is_by_token = found[0].ndim == 3
-    answers = np.zeros((*shape, found[0].shape[2]) if is_by_token else (shape[0], found[0].shape[1]), dtype=np.float32)
-    for rows, values in zip(pieces, found, strict=True):
-        if is_by_token:
-            answers[rows, : values.shape[1]] = values[:, : shape[1]]
-        else:
-            answers[rows] = values
-    return answers
-
-
 @ENGINES.register("openvino")
 class OpenvinoEngine:
-    """OpenVINO's CPU plugin: one stream of `threads` threads for lowest latency, `threads` streams of one for batches."""
+    """OpenVINO's CPU plugin: one stream of `threads` threads for lowest latency, `threads` streams of one for batches, or as is told."""
 
     name = "openvino"
     capabilities = Capabilities(precisions=("fp32", "bf16", "int8", "int4"), writer_precisions=("int4",), writes=True)
@@ -238,6 +215,10 @@ class OpenvinoEngine:
 
     def load(self, folder: Path, precision: str, *, threads: int) -> OpenvinoSession | OpenvinoWriter:
         """See `Engine.load`."""
+        return self.load_streams(folder, precision, threads=threads, streams=AUTO)
+
+    def load_streams(self, folder: Path, precision: str, *, threads: int, streams: Streams) -> OpenvinoSession | OpenvinoWriter:
+        """See `StreamsEngine.load_streams`. Networks that write have one stream."""
         variant = f"openvino-{precision}"
         xml, weights = (require_file(folder / name, variant) for name in self.files(precision))
         core = _core()
@@ -247,20 +228,23 @@ class OpenvinoEngine:
         # int8 keeps its other operators in fp32: with bf16 and two streams the plugin answers nonsense on AMX (2026.4), and alone and
         # in pieces must be the same.
         hint = "bf16" if precision == "bf16" else "f32"
+        one, count = _config("LATENCY", 1, threads, hint, streams), streams.among(threads)
         head = Head.load(folder)
         if head.output == "sequences":
             kept = {"KV_CACHE_PRECISION": "f32" if precision == "fp32" else "f16"}
-            return load_writer(core, folder, variant, (xml, weights), _config("LATENCY", 1, threads, hint) | kept)
+            return load_writer(core, folder, variant, (xml, weights), one | kept)
         try:
             model = core.read_model(str(xml), str(weights))
-            whole = core.compile_model(model, "CPU", _config("LATENCY", 1, threads, hint))
-            pieces = core.compile_model(model, "CPU", _config("THROUGHPUT", threads, threads, hint)) if threads > 1 else whole
+            whole = core.compile_model(model, "CPU", one)
+            many = _config("THROUGHPUT", count, threads, hint, streams)
+            pieces = core.compile_model(model, "CPU", many) if count > 1 else whole
         except Exception as error:  # native exceptions of several kinds
             raise load_failed(variant, "model.xml or model.bin is damaged or not a valid model", details=str(error)) from error
         outputs = set().union(*(o.names for o in whole.outputs))
         check_names(variant, head, {_known_name(i.names, head) for i in whole.inputs}, outputs)
         return OpenvinoSession(
-            whole, pieces, variant, output=head.output, threads=threads, max_length=_longest(folder), has_tokens=TOKENS in outputs
+            whole, pieces, variant, output=head.output, streams=count, thrift=_thrift(threads), max_length=_longest(folder),
+            has_tokens=TOKENS in outputs
         )  # fmt: skip
 
 
@@ -288,12 +272,12 @@ def _core() -> Core:
     return core
 
 
-def _config(hint: str, streams: int, threads: int, precision: str) -> dict[str, str]:
+def _config(hint: str, count: int, threads: int, precision: str, streams: Streams) -> dict[str, str]:
     return {
         "PERFORMANCE_HINT": hint,
-        "NUM_STREAMS": str(streams),
+        "NUM_STREAMS": str(count),
         "INFERENCE_NUM_THREADS": str(threads),
         "INFERENCE_PRECISION_HINT": precision,
-        "ENABLE_CPU_PINNING": "YES" if threads >= processor().cores else "NO",  # else each model takes the same first cores
+        "ENABLE_CPU_PINNING": "YES" if streams.is_pinned(threads, processor().cores) else "NO",
         "CPU_RUNTIME_CACHE_CAPACITY": str(_thrift(threads).kept),
     }

@@ -219,7 +219,7 @@ def _load(order: Load, limits: Limits, bases: Bases) -> Loaded | Standing:
     folder = Path(order.folder)
     if order.base:
         return load_adapter(folder, order.variant, bases, order.base, threads=order.threads, limits=limits)
-    loaded = load(folder, order.variant, threads=order.threads, limits=limits)
+    loaded = load(folder, order.variant, threads=order.threads, streams=order.streams, limits=limits)
     _give_back()
     return loaded
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from hanlin.engines.base import ENGINES, Floats, Ids, Session, WritingSession, load_variant, max_batch_rows
+from hanlin.engines.base import ENGINES, Floats, Ids, Session, WritingSession, max_batch_rows
 from hanlin.engines.sharing import Seat, SharedSession, load_shared
+from hanlin.engines.streams import AUTO, Streams, load_with_streams
 from hanlin.errors import EngineFailed, HanlinError, InvalidInput
 from hanlin.generation import GenerationSettings
 from hanlin.networks.head import Head
@@ -35,7 +36,7 @@ _WARM_SHAPES = ((1, 16), (1, 32), (1, 64), (1, 128), (8, 32), (16, 32), (8, 64),
 _WARM_WRITING = ((1, 1), (4, 1), (1, 4))  # rows and beams
 
 
-def load(folder: Path, variant: str, *, threads: int, limits: Limits) -> Loaded:
+def load(folder: Path, variant: str, *, threads: int, limits: Limits, streams: Streams = AUTO) -> Loaded:
     """Load and warm up a variant.
 
     Raises:
@@ -44,7 +45,7 @@ def load(folder: Path, variant: str, *, threads: int, limits: Limits) -> Loaded:
     spec = ModelSpec.load(folder)
     task = TASKS.get(spec.task)
     encoder = TextEncoder.load(folder)
-    session = load_variant(folder, variant, threads=threads)
+    session = load_with_streams(folder, variant, threads=threads, streams=streams)
     loaded = Loaded(task, spec, encoder, session, max_batch_rows(variant, is_alone=spec.is_alone), limits, variant)
     warm_up(session, encoder, is_batched=loaded.max_batch_rows != 1, has_types=Head.load(folder).has_types)
     return loaded

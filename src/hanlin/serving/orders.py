@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from hanlin.engines.streams import AUTO, Streams
 from hanlin.errors import FAMILIES, EngineFailed, HanlinError, Internal
 from hanlin.serving.wire import ReplicaInfo
 
@@ -31,6 +32,7 @@ class Load(Line, frozen=True, kw_only=True):
     endpoint: str = "-"
     base: str = ""
     threads: int = 1
+    streams: Streams = AUTO
     max_batch_tokens: int = 4096
     max_queue_tokens: int = 65_536
     max_queue_wait_s: float = 0.1

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from hanlin.engines.streams import AUTO, Streams
 from hanlin.errors import EngineFailed, HanlinError
 from hanlin.observe.memory import read_process_bytes
 from hanlin.serving import orders
@@ -38,6 +39,7 @@ class WorkerOptions:
 
     run_dir: Path
     threads: int = 1
+    streams: Streams = AUTO
     max_batch_tokens: int = 4096
     max_queue_tokens: int = 65_536
     max_queue_wait_s: float = 0.1
@@ -159,8 +161,9 @@ class WorkerProcess:
         options = self.options
         order = orders.Load(
             name, token=place.route.token, folder=str(self.folder / name), variant=variant, version=version, endpoint=endpoint,
-            base=base, threads=threads, max_batch_tokens=options.max_batch_tokens, max_queue_tokens=options.max_queue_tokens,
-            max_queue_wait_s=options.max_queue_wait_s, max_items=options.max_items, max_text_bytes=options.max_text_bytes,
+            base=base, threads=threads, streams=options.streams, max_batch_tokens=options.max_batch_tokens,
+            max_queue_tokens=options.max_queue_tokens, max_queue_wait_s=options.max_queue_wait_s, max_items=options.max_items,
+            max_text_bytes=options.max_text_bytes,
         )  # fmt: skip
         async with self._one_load:
             before_bytes = self.memory_bytes
