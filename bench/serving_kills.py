@@ -3,8 +3,9 @@
 usage: python bench/serving_kills.py [--quick] [--workers 200] [--switches 200] [--gateways 50] [--supervisors 10]
 
 A real `hanlin up` in a home of its own, serving two versions of the fake engine (2 ms a step), so that what is measured is the machinery
-and not the maths. Callers ask without pause, without retrying, and know what each version answers to each text: an answer that belongs to
-another text or version is counted as wrong. A call on a gateway that is killed may break (it is counted as broken); nothing else may.
+and not the maths. Callers ask without pause, without retrying, each time another text under another id, and know what each version
+answers to it: an answer that belongs to another text, version or request, or comes twice, is counted as wrong (`kill_calls.py`). A call on
+a gateway that is killed may break (it is counted as broken); nothing else may.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import itertools
 import json
 import random
 import sys
@@ -26,8 +28,9 @@ import httpx
 import psutil
 
 from fake_server import ENDPOINT, Server, make_versions, until
+from kill_calls import KINDS, Caller, Ledger, kind_of, text_of
 
-TEXTS = [f"w{number} w{number * 7 % 199}" for number in range(40)]
+NUMBERS = itertools.count()  # of requests
 
 
 def main() -> None:
@@ -85,7 +88,7 @@ class Tally:
 
 
 async def run(
-    name: str, fault: Callable[..., object], server: Server, times: int, *, truth: dict[str, dict[str, bytes]], callers: int, replicas: int,
+    name: str, fault: Callable[..., object], server: Server, times: int, *, truth: dict[str, dict[int, bytes]], callers: int, replicas: int,
     chosen: random.Random,
 ) -> dict[str, object]:  # fmt: skip
     """One kind of fault, `times` times under load."""
@@ -175,39 +178,28 @@ async def first_answer(server: Server) -> None:
     for _ in range(2000):
         with contextlib.suppress(httpx.HTTPError):
             async with client_of(server) as client:
-                if (await client.post(f"/models/{ENDPOINT}", json={"inputs": TEXTS[0]})).status_code == 200:
+                if (await client.post(f"/models/{ENDPOINT}", json={"inputs": text_of(0)})).status_code == 200:
                     return
         await asyncio.sleep(0.02)
     raise RuntimeError("it never came back")
 
 
 @contextlib.asynccontextmanager
-async def load(server: Server, tally: Tally, truth: dict[str, dict[str, bytes]], callers: int) -> AsyncIterator[None]:
-    """Callers without pause while the block runs."""
+async def load(server: Server, tally: Tally, truth: dict[str, dict[int, bytes]], callers: int) -> AsyncIterator[None]:
+    """Callers without pause while the block runs; what came without being asked for is looked for to the end."""
     is_over = False
+    ledger = Ledger(truth, tally.seen, tally.problems)
 
-    async def call(number: int) -> None:
-        async with client_of(server) as client:
-            while not is_over:
-                text = TEXTS[(number := number + 1) % len(TEXTS)]
-                began = time.perf_counter()
-                try:
-                    answer = await client.post(f"/models/{ENDPOINT}", json={"inputs": text})
-                except httpx.HTTPError as error:
-                    is_allowed = began < tally.may_break_until_s
-                    tally.seen["broken" if is_allowed else "failed"] += 1
-                    tally.problems[type(error).__name__] += 1
-                    await asyncio.sleep(0.05)
-                    continue
-                if answer.status_code != 200:
-                    tally.seen["failed"] += 1
-                    tally.problems[f"{answer.status_code} {answer.text[:120]}"] += 1
-                    continue
-                version = answer.headers["x-hanlin-model"].split()[0]
-                is_right = truth[version][text] == answer.content
-                tally.seen["answered" if is_right else "wrong"] += 1
+    async def call() -> None:
+        path = f"/models/{ENDPOINT}"
+        caller = Caller(ledger, server.port, path, server.key, may_break=lambda began_s: began_s < tally.may_break_until_s)
+        while not is_over:
+            number = next(NUMBERS)
+            if not await caller.ask(f"kill-{number}", text_of(number)):
+                await asyncio.sleep(0.05)
+        await caller.close()
 
-    calling = [asyncio.create_task(call(7 * number)) for number in range(callers)]
+    calling = [asyncio.create_task(call()) for _ in range(callers)]
     try:
         yield
     finally:
@@ -215,16 +207,18 @@ async def load(server: Server, tally: Tally, truth: dict[str, dict[str, bytes]],
         await asyncio.gather(*calling)
 
 
-async def learn(server: Server, replicas: int) -> dict[str, dict[str, bytes]]:
-    """What each version answers to each text."""
-    truth: dict[str, dict[str, bytes]] = {}
+async def learn(server: Server, replicas: int) -> dict[str, dict[int, bytes]]:
+    """What each version answers to each kind of text."""
+    truth: dict[str, dict[int, bytes]] = {}
+    texts = [text_of(number) for number in range(KINDS)]
     for version in ("m:2", "m:1"):
         await server.deploy(version, replicas=replicas)
         async with client_of(server) as client:
-            answers = [await client.post(f"/models/{ENDPOINT}", json={"inputs": text}) for text in TEXTS]
+            answers = [await client.post(f"/models/{ENDPOINT}", json={"inputs": text}) for text in texts]
         assert {answer.headers["x-hanlin-model"].split()[0] for answer in answers} == {version}
-        truth[version] = {text: answer.content for text, answer in zip(TEXTS, answers, strict=True)}
-    assert all(truth["m:1"][text] != truth["m:2"][text] for text in TEXTS), "the versions must be told apart"
+        truth[version] = {kind_of(text): answer.content for text, answer in zip(texts, answers, strict=True)}
+        assert len(truth[version]) == KINDS
+    assert all(truth["m:1"][kind] != truth["m:2"][kind] for kind in range(KINDS)), "the versions must be told apart"
     return truth
 
 
