@@ -8,7 +8,7 @@ import json
 import pytest
 
 from hanlin.accounts.service import DEFAULT_TEAM
-from hanlin.control import jobs
+from hanlin.control import deployments, jobs
 from hanlin.control.job_kinds import JOB_KINDS, check_job
 from hanlin.control.job_schemas import EXAMPLES, job_schemas
 from hanlin.datasets.options import ReadOptions
@@ -238,3 +238,30 @@ def test_only_networks_that_can_learn_a_task_are_taken_to_be_fine_tuned_on_it(pl
     assert caught.value.code == code
     assert f"start:1 is a '{kind}' network, which cannot be fine-tuned for {task}" in caught.value.text("en")
     assert jobs.list_jobs(platform, owner) == []
+
+
+def test_a_dataset_that_is_being_made_is_told_with_its_job(platform, owner, stranger) -> None:
+    making = platform.jobs.submit(DEFAULT_TEAM, "ingest", {"dataset": "rows"}, lane="data")
+    config = {"dataset": "rows:1", "model": "lstm", "name": "x"}
+    with pytest.raises(NotFound) as caught:
+        jobs.submit(platform, owner, kind="train", config=config)
+    assert (caught.value.code, caught.value.params["job"]) == ("dataset_being_made", making.id)
+    for who, dataset in ((owner, "other"), (stranger, "rows")):
+        with pytest.raises(NotFound) as caught:
+            jobs.submit(platform, who, kind="train", config=config | {"dataset": dataset})
+        assert caught.value.code == "not_found"
+
+
+def test_what_a_base_cannot_do_is_refused_at_once(platform, owner) -> None:
+    manifest = Manifest((ManifestFile("config.json", Digest(platform.blobs.put(b"{}")), 2),))
+    version = platform.registry.create_version(
+        DEFAULT_TEAM, "start", "text-classification", manifest=manifest, lineage={}, metrics={}, labels=(), is_base=True
+    )
+    platform.registry.publish(version)
+    calls = [
+        lambda kind=kind: jobs.submit(platform, owner, kind=kind, config={"model": "start"}) for kind in ("compress", "certify", "evaluate")
+    ]
+    for call in (*calls, lambda: deployments.deploy(platform, owner, model="start", endpoint="live")):
+        with pytest.raises(Conflict) as caught:
+            call()
+        assert caught.value.code == "base_has_no_head"

@@ -247,6 +247,8 @@ def _certified_variant(platform: Platform, version: ModelVersion, variant: str |
     """The variant to serve: only certified ones may."""
     made = platform.registry.list_variants(version)  # the chosen one first
     certified = [item.variant for item in made if platform.registry.is_certified(version, item.variant)]
+    if version.is_base:
+        raise Conflict("base_has_no_head", version=str(version))
     if not certified:
         raise Conflict("no_certified_variant", model=version.model, version=version.number)
     if variant is not None and variant not in {*variant_names(), *(item.variant for item in made)}:

@@ -13,12 +13,13 @@ from hanlin.engines import REFERENCE, check_apart, reference_in, split_variant, 
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.models.allowed import CAUSAL_TYPES, MODEL_TYPES, SEQ2SEQ_TYPES
 from hanlin.models.writers import own_types
-from hanlin.registry.values import ModelVersion
+from hanlin.registry.values import DatasetVersion, ModelVersion
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.prompt_form import PROMPT_FILE
 from hanlin.types import ModelRef, Principal, shorten
 
 _MAX_CONFIG_BYTES = 8 * 2**20  # as at import
+_MAX_LOOKED_AT = 100  # jobs, where a dataset is not there
 
 
 def check_references(platform: Platform, principal: Principal, job: job_kinds.JobKind) -> None:
@@ -29,7 +30,7 @@ def check_references(platform: Platform, principal: Principal, job: job_kinds.Jo
             ReadOptions.from_json(job.options)
             _check_files(platform, principal, job.files)
         case job_kinds.Check():
-            platform.registry.resolve_dataset(principal.team_id, job.dataset)
+            _dataset(platform, principal, job.dataset)
             if job.model is not None:
                 platform.registry.resolve(principal.team_id, ModelRef.parse(job.model))
         case job_kinds.Import():
@@ -54,6 +55,8 @@ def check_references(platform: Platform, principal: Principal, job: job_kinds.Jo
             check_batch(platform, principal, job)
         case job_kinds.Evaluate() | job_kinds.Compress() | job_kinds.Certify():
             version = platform.registry.resolve(principal.team_id, ModelRef.parse(job.model))
+            if version.is_base:
+                raise Conflict("base_has_no_head", version=str(version))
             if job.dataset is not None:
                 check = _check_dataset if isinstance(job, job_kinds.Evaluate) else _check_texts
                 check(platform, principal, job.dataset, version.task)
@@ -103,8 +106,21 @@ def _check_files(platform: Platform, principal: Principal, files: list[job_kinds
         require_upload(platform, principal, file.sha256)
 
 
+def _dataset(platform: Platform, principal: Principal, reference: str) -> DatasetVersion:
+    """Raises NotFound: `dataset_being_made` while a job makes one of that name."""
+    try:
+        return platform.registry.resolve_dataset(principal.team_id, reference)
+    except NotFound as error:
+        name = reference.partition(":")[0]
+        for state in ("running", "queued"):
+            for job in platform.jobs.list(principal.team_id, state=state, limit=_MAX_LOOKED_AT):
+                if job.kind == "ingest" and job.config["dataset"] == name:
+                    raise NotFound("dataset_being_made", name=name, job=job.id) from error
+        raise
+
+
 def _check_dataset(platform: Platform, principal: Principal, reference: str, task: str) -> None:
-    found = platform.registry.resolve_dataset(principal.team_id, reference)
+    found = _dataset(platform, principal, reference)
     if found.task != task:
         raise Conflict("task_mismatch", kind="dataset", name=found.name, task=found.task, other=shorten(task))
 
@@ -119,7 +135,7 @@ def _check_texts(platform: Platform, principal: Principal, reference: str, task:
     if TASKS.get(task).head == "labels":
         _check_dataset(platform, principal, reference, task)
     else:
-        platform.registry.resolve_dataset(principal.team_id, reference)
+        _dataset(platform, principal, reference)
 
 
 def _check_training(platform: Platform, principal: Principal, job: job_kinds.Train | job_kinds.FineTune) -> None:
