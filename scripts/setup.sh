@@ -12,7 +12,7 @@ if [ ! -x .venv/bin/python ]; then
   echo "1/3 Creating .venv with $("$python" --version) …"
   "$python" -m venv .venv
 fi
-echo "2/3 Installing $(grep -cE '^[A-Za-z0-9]' requirements.lock) pinned packages into .venv (about two minutes the first time) …"
+echo "2/3 Installing $(grep -cE '^[A-Za-z0-9]' requirements.lock) pinned packages into .venv (3 GB, about two minutes the first time, more on a slow line) …"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 echo "3/3 Installing Hanlin itself …"
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
