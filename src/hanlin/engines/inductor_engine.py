@@ -14,8 +14,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, check_tokens, import_extra, load_failed, require_file, step_failed
+from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, check_tokens, load_failed, require_file, step_failed
 from hanlin.engines.inductor_library import InductorLibrary
+from hanlin.engines.torch_library import import_torch
 from hanlin.errors import EngineFailed
 from hanlin.networks.head import TOKENS, Head
 from hanlin.observe.machine import processor
@@ -121,7 +122,7 @@ class InductorEngine:
         """See `Engine.load`."""
         variant = f"inductor-{precision}"
         library, description = (require_file(folder / name, variant) for name in self.files(precision))
-        torch = import_extra("torch", extra="train", feature="the inductor engine")
+        torch = import_torch("inductor")
         try:
             compiled = msgspec.json.decode(description.read_bytes(), type=Compiled)
         except msgspec.MsgspecError as error:

@@ -20,11 +20,11 @@ from hanlin.engines.base import (
     Floats,
     Ids,
     check_tokens,
-    import_extra,
     load_failed,
     reference_of,
     step_failed,
 )
+from hanlin.engines.torch_library import import_torch
 from hanlin.engines.torch_shared import TorchShared
 from hanlin.engines.torch_shared_writer import TorchSharedWriter
 from hanlin.engines.torch_writer import TorchWriter
@@ -96,7 +96,7 @@ class TorchEngine:
         variant = f"torch-{precision}"
         if not any((folder / name).is_file() for name in TRAINED_FILES) and (reference := reference_of(folder)) != REFERENCE:
             raise EngineFailed("no_torch_weights", variant=variant, reference=reference)
-        torch = import_extra("torch", extra="train", feature="the torch engine")
+        torch = import_torch("torch")
         from hanlin.networks.int8 import to_int8
         from hanlin.networks.loading import load_model
 
@@ -114,7 +114,7 @@ class TorchEngine:
     def load_shared(self, folder: Path, precision: str, *, threads: int) -> TorchShared | TorchSharedWriter:
         """See `SharingEngine.load_shared`."""
         variant = f"torch-{precision}"
-        torch = import_extra("torch", extra="train", feature="the torch engine")
+        torch = import_torch("torch")
         from hanlin.networks.mixed import MixedModel
         from hanlin.networks.mixed_writer import MixedWriter
 
