@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -21,6 +22,7 @@ from hanlin.serving.workers import LoadedModel, Wanted, Workers
 
 pytestmark = pytest.mark.e2e
 CONTENT = msgspec.Raw(msgspec.msgpack.encode(["w9 w8 w7", {}]))
+ENOUGH = 2  # steps during one load: one may have begun before it, but none follows while the worker's loop stands still
 MOST_LOADS = 5  # on a busy machine one may be over before its neighbour has had a turn
 
 
@@ -73,7 +75,7 @@ async def test_one_answers_while_another_is_compiled_beside_it(options: WorkerOp
         wanted = Wanted("team", f"d{number}", artifact, "witness-fp32", f"m:{number}", "e", isolation="shared")
         loaded.append(await workers.start(wanted, places[number]))
 
-    def told() -> list[dict[str, object]]:
+    def told() -> list[dict[str, Any]]:
         assert options.log is not None
         return [json.loads(line) for line in options.log.read_text().splitlines() if line.startswith("{")]
 
@@ -81,7 +83,7 @@ async def test_one_answers_while_another_is_compiled_beside_it(options: WorkerOp
         await start()
         channel = await Channel.connect(places[0].route.socket, places[0].route.token)
         answers = []
-        while len(loaded) <= MOST_LOADS and not sum(load["steps"] for load in told()):  # type: ignore[misc]
+        while len(loaded) <= MOST_LOADS and max(load["steps"] for load in told()) < ENOUGH:
             loading = asyncio.create_task(start())
             while not loading.done():
                 answer = await channel.call(Call(channel.next_id(), CONTENT, 60.0), 9, timeout_s=60.0)
@@ -90,7 +92,7 @@ async def test_one_answers_while_another_is_compiled_beside_it(options: WorkerOp
             await loading
         channel.close()
         assert len({model.pid for model in loaded}) == 1
-        assert sum(load["steps"] for load in told()), "no step ended between the beginning and the end of a load"  # type: ignore[misc]
+        assert max(load["steps"] for load in told()) >= ENOUGH, "no call was answered between the beginning and the end of a load"
         assert len(set(answers)) == 1, "what loads beside it changes no answer"
         assert {(load["count"], load["pinning"], load["threads"], load["num_streams"]) for load in told()} == {(2, "off", 1, 1)}
     finally:
