@@ -46,6 +46,13 @@ def texts(count: int, seed: int) -> list[str]:
     return short_texts(1000)[seed * 100 + count : seed * 100 + 2 * count]
 
 
+def long_text(seed: int) -> str:
+    """About `LONG` tokens of common words, others for each seed."""
+    from texts import mixed_texts  # peers run this file without it
+
+    return mixed_texts(1, LONG + 2, LONG + 2, seed=seed)[0]
+
+
 def figures(write: Turn, *, vocabulary: int, tokens: int = TOKENS) -> dict[str, float]:
     """What is measured of a loaded engine: `write(rows, tokens)` writes so many tokens for each row."""
     write(prompts(2, PROMPT, vocabulary=vocabulary, seed=1), 4)  # wakes it up
@@ -107,7 +114,8 @@ def ours(folder: Path, variant: str, threads: int, tokens: int, *, is_asked: boo
 
 
 def answer(write: Turn, tokenizer: Any, tokens: int) -> None:
-    """Tokens a second for each line of standard input: how many streams, and which texts; as far behind others as a worker is."""
+    """For each line of standard input, how many streams and which texts: tokens a second, or for no stream the milliseconds to the first
+    token of a long text. As far behind others as a worker is."""
     from hanlin.serving.parent import step_behind
 
     step_behind()
@@ -115,6 +123,9 @@ def answer(write: Turn, tokenizer: Any, tokens: int) -> None:
     print("ready", flush=True)
     for line in sys.stdin:
         streams, seed = map(int, line.split())
+        if not streams:
+            print(1000 * write([tokenizer.encode(long_text(seed)).ids], 1)[0], flush=True)
+            continue
         print(write([tokenizer.encode(text).ids for text in texts(streams, seed)], tokens)[1], flush=True)
 
 

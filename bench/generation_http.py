@@ -8,7 +8,8 @@ the same number of tokens for each, no end before that; a rate is of the time in
 first token until the first has its last. Bare: the session in a process of its own, offline, on the same prompts. HTTP: gateway,
 reconciler and worker on loopback, `/v1/completions` with `stream`, and a client of one thread on the same cores. llama.cpp: node-llama-cpp
 in DIR, offline as well (the better of two readings). Bare and HTTP are read in turn, medians of the rounds count, also of the one's part
-of the other. Prints Markdown, processor time a token of each process, and a JSON line.
+of the other; so is the time to the first token of a text of 512 when nobody else asks. Prints Markdown, processor time a token of each
+process, and a JSON line.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-from generation_engines import PEERS, STREAMS, texts
+from generation_engines import PEERS, STREAMS, long_text, texts
 from servers import BENCH, Server, cpu_between, free_ports
 from serving_hot_path import wait_for_key
 
@@ -91,6 +92,13 @@ class Served:
             self.ms.setdefault(f"{kind}_ms_{streams}", []).append(1000 * spent_s / streams / self._tokens)
         return found
 
+    def first_ms(self, seed: int) -> float:
+        """To the first token of a long text."""
+        told: list[float] = []
+        began_s = time.perf_counter()
+        asyncio.run(stream(self._port, self._key, long_text(seed), 2, told))
+        return 1000 * (told[0] - began_s)
+
 
 class Bare:
     """The same session offline, in a process of its own."""
@@ -106,6 +114,10 @@ class Bare:
         assert self._process.stdin is not None
         print(streams, seed, file=self._process.stdin, flush=True)
         return float(self._heard())
+
+    def first_ms(self, seed: int) -> float:
+        """To the first token of a long text."""
+        return self.rate(0, seed)
 
     def close(self) -> None:
         """End it."""
@@ -133,6 +145,10 @@ def compared(folder: Path, variant: str, asked: argparse.Namespace) -> tuple[Rat
                         found["part"] = found["HTTP"] / found["bare"]
                         for name, value in found.items():
                             told[name].setdefault(f"tokens_s_{streams}", []).append(value)
+                    firsts = [("bare", alone.first_ms), ("HTTP", served.first_ms)]
+                    found = {name: first(number) for name, first in firsts[:: 1 - 2 * (number % 2)]}
+                    for name, value in (found | {"part": found["HTTP"] / found["bare"]}).items():
+                        told[name].setdefault("first_512_ms", []).append(value)
             finally:
                 alone.close()
     bare, over, part = ({key: round(median(values), 3) for key, values in told[name].items()} for name in ("bare", "HTTP", "part"))
@@ -164,9 +180,10 @@ def main() -> None:
         found |= dict(zip(names, compared(asked.folder, variant, asked), strict=True))
         if asked.llama and variant in files:
             found[f"{variant} llama.cpp"] = llama(files[variant], asked)
-    print("| engine | " + " | ".join(f"{each} streams" for each in STREAMS) + " |", "|---|" + "---|" * len(STREAMS), sep="\n")
+    columns = {f"tokens_s_{each}": f"{each} streams" for each in STREAMS} | {"first_512_ms": "first token of 512, ms"}
+    print("| engine | " + " | ".join(columns.values()) + " |", "|---|" + "---|" * len(columns), sep="\n")
     for name, values in found.items():
-        print(f"| {name} | " + " | ".join(f"{values[f'tokens_s_{each}']:.4g}" for each in STREAMS) + " |")
+        print(f"| {name} | " + " | ".join(f"{values.get(each, float('nan')):.4g}" for each in columns) + " |")
     print(json.dumps(found))
 
 
