@@ -2,7 +2,7 @@
 
 usage: python bench/generation_engines.py FOLDER [--engines torch-fp32,openvino-int8,…] [--peer genai=PYTHON] [--peer llama=GGUF:DIR]
 
-FOLDER is an artifact (`bench/smollm.py --convert`, imported; `bench/random_qwen2.py`); its variants are made beside it on first use. Each
+FOLDER is an artifact (`bench/smollm_artifact.py`; `bench/random_qwen2.py`); its variants are made beside it on first use. Each
 engine runs in a process of its own, two rounds in turn; the better reading counts. `cpu_ms` is processor time a token, prompts included:
 steadier than rates on a busy machine. Peers: `genai` is openvino-genai's ContinuousBatchingPipeline in another environment, on the very
 files of our variants; `llama` is node-llama-cpp in DIR on a GGUF file. Prints Markdown and a JSON line.

@@ -2,7 +2,7 @@
 
 usage: python bench/streaming_engine.py ARTIFACT [--variant torch-fp32] [--threads 1] [--tokens 48] [--only NAME …]
 
-ARTIFACT is what `bench/smollm.py --convert` and `hanlin model import` leave. One JSON object: `same` (20 prompts, streamed side by side,
+ARTIFACT is what `bench/smollm_artifact.py` makes. One JSON object: `same` (20 prompts, streamed side by side,
 are to be transformers' greedy tokens), `greedy` (200 texts, each place held against transformers' scores, but for ties), `decode` (tokens
 a second of processor time at so many streams), `first` (seconds to the first token of 512, idle and beside 8 streams, and these streams'
 gaps meanwhile), `prefix` (a prompt of 2,000 tokens, and once more with another end), `forms` (as `decode`, JSON beside free text),

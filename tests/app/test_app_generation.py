@@ -70,7 +70,7 @@ def test_it_is_measured_and_certified(client: Hanlin, counter: dict) -> None:
     assert evaluated["metrics"]["bits_per_byte"] == pytest.approx(metrics["bits_per_byte"], abs=1e-3)
 
 
-def test_it_is_compressed_by_what_it_thinks_comes_next(counter: dict) -> None:
+def test_it_is_compressed_by_what_it_thinks_comes_next(client: Hanlin, counter: dict) -> None:
     rows = {row["variant"]: row for row in counter["compressed"]["report"]["variants"]}
     bf16 = {"torch-bf16", "openvino-bf16"} if has_bf16() else set()
     assert set(rows) == {"torch-fp32", "torch-int8", "openvino-fp32", "openvino-int8", "openvino-int4"} | bf16
@@ -78,7 +78,12 @@ def test_it_is_compressed_by_what_it_thinks_comes_next(counter: dict) -> None:
     assert {name: rows[name]["reason"] for name in certain if rows[name]["status"] != "ok"} == {}
     assert min(rows["torch-int8"]["label_agreement"], rows["openvino-int8"]["label_agreement"]) >= 0.99
     assert rows["openvino-fp32"]["max_score_difference"] < 1e-4
-    assert counter["compressed"]["certificate"]["is_passed"]
+    certificate = counter["compressed"]["certificate"]
+    assert certificate["is_passed"]
+    assert all(1 < rows[name]["perplexity"] < 1.05 * rows["torch-fp32"]["perplexity"] for name in certain)
+    assert certificate["perplexity"] == pytest.approx(certificate["trained_perplexity"], rel=0.05)
+    evaluated = client.models.get("counter").versions[0].metrics["perplexity"]
+    assert certificate["trained_perplexity"] == pytest.approx(evaluated, rel=0.5), "of some of the same texts"
 
 
 def test_it_answers_in_talks_and_goes_on_with_texts(client: Hanlin, counter: dict) -> None:

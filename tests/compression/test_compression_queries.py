@@ -65,7 +65,7 @@ def queries(artifact: Path, scores: Scores) -> list[str]:
 
 
 def test_what_is_compared_are_queries_that_run(artifact: Path, client: BenchClient) -> None:
-    found = queries(artifact, client.score(range(len(QUESTIONS)), max_tokens=2048))
+    found = queries(artifact, client.score(range(len(QUESTIONS)), max_tokens=2048)[0])
     database = sqlite3.connect(":memory:")
     database.executescript(DDL)
     for sql in found:

@@ -14,7 +14,7 @@ from hanlin.compression.search import search
 from hanlin.engines import measured_unasked
 from hanlin.generation import GenerationSettings
 from hanlin.networks.config import NetworkConfig
-from hanlin.networks.loading import build_generator, save_network
+from hanlin.networks.loading import build_generator, load_model, save_network
 from hanlin.tasks.next_token_likeness import COUNT
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.ports import Silent
@@ -47,6 +47,16 @@ def report_of(folder: Path, kind: str) -> CompressionReport:
     )  # fmt: skip
 
 
+def perplexity(folder: Path) -> float:
+    """Of the validation rows, by torch itself."""
+    module, logs = load_model(folder).eval(), []
+    with torch.inference_mode():
+        for row in rows(12, 1).ids:
+            ids = torch.tensor([[*row]])
+            logs.append(module(ids, torch.ones_like(ids)).log_softmax(-1)[0, :-1].gather(1, ids[0, 1:, None]))
+    return float(torch.cat(logs).mean().neg().exp())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_variant_of_a_network_that_writes_is_judged_and_measured(kind: str, tmp_path: Path) -> None:
     report = report_of(tmp_path, kind)
@@ -61,6 +71,14 @@ def test_every_variant_of_a_network_that_writes_is_judged_and_measured(kind: str
         assert row.test_metric is not None
     first = report.of("torch-fp32")
     assert (first.status, first.drop_points, first.max_score_difference, first.validation_metric) == ("ok", 0, 0, 1.0)
+    assert CompressionReport.from_json(report.to_json()) == report
+    told = {row.variant: row.perplexity for row in report.variants if row.validation_metric is not None}
+    if kind == "hanlin-seq2seq":
+        assert {*told.values()} == {None}, "nothing is read"
+        return
+    assert told["torch-fp32"] == pytest.approx(perplexity(tmp_path), rel=1e-4)
+    assert all(value == pytest.approx(told["torch-fp32"], rel=0.3 if name.endswith("int4") else 0.03) for name, value in told.items())
+    assert told["torch-int8"] != told["torch-fp32"]
     if kind == "hanlin-decoder":
         assert 0 < report.of("torch-int8").max_score_difference < 0.1, "distributions are near, and not the same"
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hanlin.console.reading import read_certificate, read_curve, read_warnings
+from hanlin.console.reading import read_certificate, read_curve, read_variant, read_warnings
 from hanlin.console.views import CurveView
 from hanlin.messages.said import Said
 from hanlin.tasks.few_rows import few_rows_for_budget, few_test_rows, stored
@@ -69,6 +69,19 @@ def test_a_certificate_without_labelled_rows_says_so(shown, port, language: str,
     certificate = read_certificate("torch-fp32", {"is_agreement_only": True}, is_passed=True, created_at=utc_now())
     assert words in shown(language, certificates=(certificate,))
     assert words not in shown(language, certificates=(replace(certificate, is_agreement_only=False),))
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", ("Perplexity", "trained model: 43.2")), ("zh", ("困惑度", "原模型：43.2"))])
+def test_perplexities_are_shown_where_there_are_some(shown, port, language: str, words: tuple[str, ...]) -> None:
+    assert words[0] not in shown(language)
+    variants = [
+        read_variant(name, {"perplexity": size, "latency_ms": {"p50": 1.0}}, is_chosen=False, size_bytes=None)
+        for name, size in (("torch-fp32", 43.2), ("a-int8", 44.5))
+    ]
+    report = {"perplexity": 44.61, "trained_perplexity": 43.2}
+    certificate = read_certificate("a-int8", report, is_passed=True, created_at=utc_now())
+    page = shown(language, variants=tuple(variants), certificates=(certificate,))
+    assert all(part in page for part in (*words, "44.500", "44.610"))
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,15 @@ def test_the_card_says_what_is_recorded(registry: Registry) -> None:
     assert "Word vectors" not in card
 
 
+def test_perplexities_are_on_the_card_where_there_are_some(registry: Registry) -> None:
+    version = make(registry)
+    assert "Perplexity" not in registry.card(version)
+    registry.add_variant(version, "openvino-int4", None, EVIDENCE | {"perplexity": 44.5})
+    registry.add_certificate(version, "openvino-int4", CERTIFICATE | {"perplexity": 44.61, "trained_perplexity": 43.2}, is_passed=True)
+    card = registry.card(version)
+    assert all(part in card for part in ("| Perplexity |", "| 44.500 |", "perplexity (trained model's) 44.610 (43.200)"))
+
+
 def test_the_card_in_chinese(registry: Registry) -> None:
     card = registry.card(make(registry), language="zh-CN")
     for part in (

@@ -16,8 +16,6 @@ from hanlin.messages.said import Said
 from hanlin.types import ModelRef
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from hanlin.client import Hanlin, Job, Model, ModelVersion
     from hanlin.client.values import Certificate
 
@@ -131,8 +129,7 @@ def confusion(found: object, labels: Sequence[str]) -> None:
 def variants(version: ModelVersion) -> None:
     """The variants with their evidence; the chosen one is starred."""
     if any(part(item.evidence, "latency_ms") for item in version.variants):
-        rows = [_variant_row(item.evidence or {}, item.variant, item.is_chosen, item.size_bytes) for item in version.variants]
-        SCREEN.show(_variant_grid(rows))
+        _show_variants((item.evidence or {}, item.variant, item.is_chosen, item.size_bytes) for item in version.variants)
         _reasons((item.variant, item.evidence or {}) for item in version.variants)
         for item in version.variants:
             if item.is_chosen:
@@ -142,11 +139,8 @@ def variants(version: ModelVersion) -> None:
 def compression(report: object) -> None:
     """The whole compression report."""
     chosen = words(part(report, "chosen"))
-    rows = [
-        _variant_row(row, words(part(row, "variant")), words(part(row, "variant")) == chosen, None)
-        for row in items(part(report, "variants"))
-    ]
-    SCREEN.show(_variant_grid(rows))
+    named = [(row, words(part(row, "variant"))) for row in items(part(report, "variants"))]
+    _show_variants((row, name, name == chosen, None) for row, name in named)
     _reasons((words(part(row, "variant")), row) for row in items(part(report, "variants")))
     params = {"chosen": chosen, "target": name_of("target", words(part(report, "target"))), "budget": words(part(report, "budget"))}
     if (best := _best(report)) != chosen:
@@ -173,8 +167,16 @@ def _best(report: object) -> str:
 VARIANT_COLUMNS = ("variant", "metric", "drop", "p50", "p99", "throughput", "memory", "size", "status")
 
 
-def _variant_grid(rows: Sequence[Sequence[object]]) -> RenderableType:
-    return grid(["", *(say(f"column.{name}") for name in VARIANT_COLUMNS)], rows, right=range(2, 9), whole=range(1, 9))
+def _show_variants(found: Iterable[tuple[object, str, bool, int | None]]) -> None:
+    """Evidence, name, whether it is chosen, and bytes of each; perplexities where there are some."""
+    rows, columns = list(found), [*VARIANT_COLUMNS]
+    shown = [_variant_row(*row) for row in rows]
+    if any(number(part(row[0], "perplexity")) is not None for row in rows):
+        columns.insert(3, "perplexity")
+        for cells, row in zip(shown, rows, strict=True):
+            cells.insert(4, figure(part(row[0], "perplexity"), 3))
+    count = len(columns)
+    SCREEN.show(grid(["", *(say(f"column.{name}") for name in columns)], shown, right=range(2, count), whole=range(1, count)))
 
 
 def _variant_row(row: object, name: str, is_chosen: bool, size_bytes: int | None) -> list[object]:

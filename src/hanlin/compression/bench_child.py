@@ -13,9 +13,10 @@ cannot reach because file descriptor 1 points to stderr.
     {"op": "memory"}                                               → {"bytes"}
     any failure                                                    → {"error": reason}
 
-Outputs go to the .npz file `path` as `(rows, values)`: one row a text, or one row a token where every token has an output. `writing`
-says how a network that writes is asked to, and `questions` stand beside rows that are each written under a grammar of its own; its times
-are those of 16 more tokens, whatever is compared.
+Outputs go to the .npz file `path` as `(rows, values)`: one row a text, or one row a token where every token has an output; `logs` beside
+the values of a score are the logarithms of the chances of tokens that are read, all but the first of each text. `writing` says how a
+network that writes is asked to, and `questions` stand beside rows that are each written under a grammar of its own; its times are those
+of 16 more tokens, whatever is compared.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from hanlin.types import JsonObject, JsonValue
 
 PADDING = 7  # odd on purpose
 TIMED = GenerationSettings(max_new_tokens=16, min_new_tokens=16)
+_Output = tuple[np.ndarray, np.ndarray]  # (rows, values) of a text; logarithms of the chances of its tokens, none unless it is read
 
 
 class Bench:
@@ -91,14 +93,15 @@ class Bench:
         return {}
 
     def score(self, command: JsonObject) -> JsonObject:
-        """Outputs of rows."""
+        """Outputs of rows, and of those that are read how likely their tokens were."""
         indices = cast("list[int]", command["indices"])
         rows = [self.rows[i] for i in indices]
-        found: list[np.ndarray] = [np.empty(0)] * len(rows)
+        found: list[_Output] = [(np.empty(0), np.empty(0))] * len(rows)
         for batch in _batches(command, rows):
-            for index, values in zip(batch, self._outputs([indices[i] for i in batch]), strict=True):
-                found[index] = values
-        np.savez(str(command["path"]), values=np.concatenate(found))
+            for index, output in zip(batch, self._outputs([indices[i] for i in batch]), strict=True):
+                found[index] = output
+        values, logs = (np.concatenate(each) for each in zip(*found, strict=True))
+        np.savez(str(command["path"]), values=values, logs=logs)
         return {}
 
     def throughput(self, command: JsonObject) -> JsonObject:
@@ -139,12 +142,12 @@ class Bench:
         """Padding that a row can take: a network with a table of positions knows none beyond its length."""
         return max(0, min(PADDING, self.max_length - len(row)))
 
-    def _outputs(self, indices: list[int]) -> list[np.ndarray]:
-        """(rows, values) of each row."""
+    def _outputs(self, indices: list[int]) -> list[_Output]:
+        """Of each row."""
         rows = [self.rows[i] for i in indices]
         if self.writing is not None:
             return self._written(rows, [self.settings[i] for i in indices])
-        return [_own(values, row) for values, row in zip(self._run(self._arrays(indices)), rows, strict=True)]
+        return [(_own(values, row), np.empty(0)) for values, row in zip(self._run(self._arrays(indices)), rows, strict=True)]
 
     def _timed(self, indices: list[int]) -> float:
         """Seconds of a step; of a network that writes, of the steps of a short answer."""
@@ -161,19 +164,19 @@ class Bench:
         assert self.session is not None, "load first"
         return writing(self.session, "").generate(rows, settings)
 
-    def _written(self, rows: list[list[int]], settings: list[GenerationSettings]) -> list[np.ndarray]:
+    def _written(self, rows: list[list[int]], settings: list[GenerationSettings]) -> list[_Output]:
         """What was written as ids, or what was seen coming at each token of rows that are read."""
         found, most = self._write(rows, settings), settings[0].max_new_tokens
         if settings[0].reads:
-            return [NEXT_TOKENS.of([token.likeliest for token in one.seen]) for one in found]
-        return [np.pad(np.array([one.ids], dtype=np.float64), ((0, 0), (0, most - len(one.ids)))) for one in found]
+            return [(NEXT_TOKENS.of([token.likeliest for token in one.seen]), np.array([token.log for token in one.seen])) for one in found]
+        return [(np.pad(np.array([one.ids], dtype=np.float64), ((0, 0), (0, most - len(one.ids)))), np.empty(0)) for one in found]
 
     def _last(self, index: int, others: list[list[int]] | None = None, *, extra: int = 0) -> np.ndarray:
         """(rows, values) of a row behind others, which are written under no grammar, or padded."""
         rows = [*(others or []), self.rows[index]]
         if self.writing is not None:  # it is padded by longer rows
             rows = [max(self.rows, key=len), *rows] if extra else rows
-            return self._written(rows, [*[self.writing] * (len(rows) - 1), self.settings[index]])[-1]
+            return self._written(rows, [*[self.writing] * (len(rows) - 1), self.settings[index]])[-1][0]
         outputs = self._run(rectangle(rows, self.pad_id, extra=extra, has_types=self.has_types))
         return _own(outputs[-1], rows[-1])
 

@@ -84,10 +84,11 @@ class BenchClient:
         self._ask({"op": "rows", **cast("JsonObject", given)})
         return seconds
 
-    def score(self, indices: Sequence[int], *, max_tokens: int) -> Scores:
-        """Outputs `(rows, values)`, a row for each token where tokens have outputs."""
+    def score(self, indices: Sequence[int], *, max_tokens: int) -> tuple[Scores, Scores]:
+        """Outputs `(rows, values)`, a row for each token where tokens have outputs; logarithms of the chances of tokens that are read."""
         self._ask(self._batches("score", indices, max_tokens) | {"path": str(self._outputs)})
-        return self._read()["values"]
+        found = self._read()
+        return found["values"], found["logs"]
 
     def throughput(self, indices: Sequence[int], *, max_tokens: int) -> float:
         """Seconds for rows in the serving order."""

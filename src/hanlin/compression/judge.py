@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,6 +41,11 @@ def judge(scores: Scores, metric: float, reference: Judgement | None, likeness: 
     agreement = float(likeness.agree(scores, reference.scores)[:num_held].mean())
     difference = float(likeness.differ(scores, reference.scores).max())
     return Judgement(scores, metric, (reference.metric - metric) * 100, agreement, difference)
+
+
+def perplexity_of(logs: Scores) -> float | None:
+    """A token, of the logarithms of tokens' chances, (tokens,); None of no token."""
+    return math.exp(min(700.0, -float(logs.mean()))) if len(logs) else None
 
 
 def tolerance_of(precision: str, seen: float) -> float:

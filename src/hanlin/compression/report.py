@@ -39,6 +39,7 @@ class VariantEvidence:
     Attributes:
         reason: why it is not ok; stored in English, and as `said` for readers of any language.
         validation_metric, drop_points: main metric 0..1 on validation rows; points (hundredths) lost against torch-fp32.
+        perplexity: a token, of all tokens of validation rows behind the first of each; None unless such rows are read.
         test_metric, test_interval: read once, never used for the choice.
         latency_p50_ms, latency_p99_ms: one row at a time, rows' own lengths.
         throughput_rows_s: serving order at the dataset's length mix.
@@ -65,6 +66,7 @@ class VariantEvidence:
     neighbour_difference: float | None = None
     tolerance: float | None = None
     batch_invariant: bool = True
+    perplexity: float | None = None
 
     def to_json(self) -> JsonObject:
         """The stored form, grouped for readers."""
@@ -77,6 +79,7 @@ class VariantEvidence:
             "throughput_rows_s": self.throughput_rows_s, "memory_bytes": self.memory_bytes, "size_bytes": self.size_bytes,
             "load_s": self.load_s, "max_score_difference": self.max_score_difference, "label_agreement": self.label_agreement,
             "neighbour_difference": self.neighbour_difference, "tolerance": self.tolerance, "batch_invariant": self.batch_invariant,
+            "perplexity": self.perplexity,
         }  # fmt: skip
 
     @classmethod

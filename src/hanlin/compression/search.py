@@ -20,7 +20,7 @@ from hanlin.compression.base import convert, said_of
 from hanlin.compression.batches import spread
 from hanlin.compression.bench_client import BenchClient, Scores
 from hanlin.compression.choice import choose
-from hanlin.compression.judge import Judgement, judge, odd_neighbours, tolerance_of, unlike_reason
+from hanlin.compression.judge import Judgement, judge, odd_neighbours, perplexity_of, tolerance_of, unlike_reason
 from hanlin.compression.measure import Timing, measure
 from hanlin.compression.plan import EncodedSplit, Plan, check_plan, runnable
 from hanlin.compression.report import CompressionReport, Machine, Target, VariantEvidence
@@ -177,9 +177,8 @@ class _Search:
         name, texts = client.variant, len(self.validation.ids)
         first = texts + len(self.test.ids)
         judged = [*range(texts), *range(first, first + len(self.plan.more.ids))]
-        scores = self._score(client, judged)
-        held = self._num_held()
-        strays = 0.0
+        raw, logs = client.score(judged, max_tokens=self.plan.max_tokens)
+        scores, held, strays = self._numbers(name, raw), self._num_held(), 0.0
         if self.evidence[name].batch_invariant:
             sample = spread([len(row) for row in self.validation.ids], NEIGHBOUR_ROWS)
             answers = client.neighbours(sample, odd_neighbours(self.validation.ids))
@@ -196,7 +195,7 @@ class _Search:
         self._note(
             name, validation_metric=metric, drop_points=found.drop_points, max_score_difference=found.max_difference,
             label_agreement=found.agreement, neighbour_difference=strays, tolerance=tolerance, reason=over if is_over else problem,
-            status="over budget" if is_over else "failed" if problem else "ok",
+            perplexity=perplexity_of(logs[:held]), status="over budget" if is_over else "failed" if problem else "ok",
         )  # fmt: skip
 
     def _num_held(self) -> int:
@@ -247,7 +246,7 @@ class _Search:
 
     def _score(self, client: BenchClient, indices: Sequence[int]) -> Scores:
         """Comparable numbers of rows."""
-        return self._numbers(client.variant, client.score(indices, max_tokens=self.plan.max_tokens))
+        return self._numbers(client.variant, client.score(indices, max_tokens=self.plan.max_tokens)[0])
 
     def _numbers(self, variant: str, raw: Scores) -> Scores:
         """What a network wrote, or how it read, is comparable as it comes."""

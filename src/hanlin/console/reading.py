@@ -79,6 +79,7 @@ def read_variant(name: str, evidence: JsonObject, *, is_chosen: bool, size_bytes
         rows_per_s=real(evidence, "throughput_rows_s"),
         memory_bytes=whole(evidence, "memory_bytes"),
         size_bytes=whole(evidence, "size_bytes") or size_bytes,
+        perplexity=real(evidence, "perplexity"),
     )
 
 
@@ -94,6 +95,8 @@ def read_certificate(variant: str, report: JsonObject, *, is_passed: bool, creat
         max_difference=real(report, "max_score_difference"),
         tolerance=real(child(report, "tolerance"), "max_score_difference"),
         is_agreement_only=report.get("is_agreement_only") is True,
+        perplexity=real(report, "perplexity"),
+        trained_perplexity=real(report, "trained_perplexity"),
     )
 
 

@@ -58,6 +58,7 @@ class VariantView:
     rows_per_s: float | None = None
     memory_bytes: int | None = None
     size_bytes: int | None = None
+    perplexity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,8 @@ class CertificateView:
     tolerance: float | None = None
     agreement_interval: tuple[float, float] | None = None
     is_agreement_only: bool = False
+    perplexity: float | None = None
+    trained_perplexity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import numpy as np
 
@@ -109,13 +109,15 @@ def certify(
     likeness = likeness_of(task, spec)
     questions = _held_out(context, dataset, task, min(rows, _CONTINUED_ROWS) if _goes_on(spec) else rows)
     context.progress.message("certifying", variant=variant, version=str(version), rows=len(questions))
-    trained = _one(trained_answers(folder, questions, threads=context.threads))
+    told = trained_answers(folder, questions, threads=context.threads)
+    trained = _numbers(told, task, spec)
     began_s = time.monotonic()
     check = context.progress.check_cancelled
     private = private_endpoints.serving(platform, context.principal, version, variant, owner=context.job.id, check=check)
     with private as endpoint, _client(context) as client:
         asking = _Asking(client, endpoint, task, spec)
-        alone = _one([asking.answers([question])[0] for question in _watched(context, questions)])
+        served = [asking.told([question]) for question in _watched(context, questions)]
+        alone = _numbers(served, task, spec)
         crowded = _one(_among_neighbours(context, asking, questions))
     tolerance = declared_tolerance(context, version, variant)
     compared = {name: Comparison.of(found, trained, likeness) for name, found in (("alone", alone), ("neighbours", crowded))}
@@ -129,6 +131,7 @@ def certify(
         "alone": compared["alone"].to_json(),
         "neighbours": {**compared["neighbours"].to_json(), "count": NUM_NEIGHBOURS},
         "alone_to_neighbours": float(likeness.differ(alone, crowded).max()),
+        **({"perplexity": _perplexity(served, task), "trained_perplexity": _perplexity(told, task)} if _is_read(spec) else {}),
         "is_passed": is_passed, "is_agreement_only": dataset is None,
         "dataset": str(dataset) if dataset else None, "dataset_digest": dataset.digest if dataset else None,
         "machine": machine(), "versions": versions(), "seconds": round(time.monotonic() - began_s, 2), "created": utc_now().isoformat(),
@@ -190,14 +193,13 @@ def _held_out(context: JobContext, dataset: DatasetVersion | None, task: Task, r
     return found[:rows]
 
 
-def trained_answers(folder: Path, questions: Sequence[JsonValue], *, threads: int) -> list[Numbers]:
-    """What the trained model itself says of each question, through the task's own wire form but no server."""
+def trained_answers(folder: Path, questions: Sequence[JsonValue], *, threads: int) -> list[JsonValue]:
+    """What the trained model itself answers to each question, in the task's own wire form but through no server."""
     spec, encoder = ModelSpec.load(folder), TextEncoder.load(folder)
     task = TASKS.get(spec.task)
     session, max_rows = trained_session(folder, threads=threads)
     questioner = Questioner(session, task, spec, encoder, _TRAINED_BATCH_TOKENS, max_rows)
-    asked = questioner.ask([task.probe([question]) for question in questions])
-    return [numbers for answer in asked.answers for numbers in task.read(answer, spec)]
+    return [*questioner.ask([task.probe([question]) for question in questions]).answers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,10 +211,14 @@ class _Asking:
     task: Task
     spec: ModelSpec
 
-    def answers(self, questions: Sequence[JsonValue]) -> list[Numbers]:
-        """What the served model says of each question."""
+    def told(self, questions: Sequence[JsonValue]) -> JsonValue:
+        """What the served model answers to questions of one call."""
         inputs, parameters = self.task.probe(questions)
-        return self.task.read(self.client.predict(self.endpoint, inputs, **parameters), self.spec)
+        return self.client.predict(self.endpoint, inputs, **parameters)
+
+    def answers(self, questions: Sequence[JsonValue]) -> list[Numbers]:
+        """The same in numbers, for each question."""
+        return self.task.read(self.told(questions), self.spec)
 
 
 def _among_neighbours(context: JobContext, asking: _Asking, questions: Sequence[JsonValue]) -> list[Numbers]:
@@ -235,6 +241,22 @@ def _among_neighbours(context: JobContext, asking: _Asking, questions: Sequence[
 
 def _goes_on(spec: ModelSpec) -> bool:
     return head_of(spec) == "continuations"
+
+
+def _numbers(answers: Sequence[JsonValue], task: Task, spec: ModelSpec) -> Numbers:
+    """All rows of all texts, `(rows, values)`, of answers in wire form."""
+    return _one([numbers for answer in answers for numbers in task.read(answer, spec)])
+
+
+def _perplexity(answers: Sequence[JsonValue], task: Task) -> float:
+    """A token, of the texts that were read in such calls."""
+    rows = [row for answer in answers for row in cast("list[JsonValue]", answer)]
+    return task.quality(rows, [""] * len(rows), ()).get("perplexity")
+
+
+def _is_read(spec: ModelSpec) -> bool:
+    """Whether its answers say how likely the texts are: one that is asked for its task is judged by what it writes."""
+    return _goes_on(spec) and spec.prompt is None
 
 
 def _one(answers: Sequence[Numbers]) -> Numbers:

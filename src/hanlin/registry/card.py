@@ -165,8 +165,12 @@ def _write_metrics(card: _Card, metrics: JsonObject) -> None:
 
 def _write_variants(card: _Card, variants: Sequence[Variant]) -> None:
     card.section("variants")
-    heads = ["variant", "test", "drop", "latency", "throughput", "memory", "size"]
-    card.table(heads, (_variant_row(card, variant) for variant in variants))
+    heads, rows = ["variant", "test", "drop", "latency", "throughput", "memory", "size"], [_variant_row(card, each) for each in variants]
+    if any(number(variant.evidence, "perplexity") is not None for variant in variants):
+        heads.insert(3, "perplexity")
+        for row, variant in zip(rows, variants, strict=True):
+            row.insert(3, figure(number(variant.evidence, "perplexity"), digits=3))
+    card.table(heads, rows)
     for variant in variants:
         if variant.is_chosen:
             card.warnings(as_object(variant.evidence.get("report")), without={"few_test_rows"})  # said above, at the metrics
@@ -218,6 +222,9 @@ def _answers(card: _Card, report: JsonObject) -> str:
     if (difference := number(report, "max_score_difference")) is not None:
         allowed = number(report, "tolerance", "max_score_difference")
         pieces.append(f"{card.word('difference')} {difference:.2g}" + ("" if allowed is None else f" (≤ {allowed:.2g})"))
+    if (perplexity := number(report, "perplexity")) is not None:
+        trained = figure(number(report, "trained_perplexity"), digits=3)
+        pieces.append(f"{card.word('likelihood')} {figure(perplexity, digits=3)} ({trained})")
     if report.get("is_agreement_only") is True:
         pieces.append(card.word("agreement_only"))
     return "".join(f"; {piece}" for piece in pieces)
