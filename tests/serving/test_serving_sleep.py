@@ -12,6 +12,7 @@ import pytest
 
 from hanlin.errors import HanlinError, NotReady
 from hanlin.messages.said import Said
+from hanlin.serving import residency
 from hanlin.serving.declared import DeploymentSpec
 from hanlin.serving.demand import SOCKET, DemandSender
 from hanlin.serving.process import WorkerOptions, WorkerProcess
@@ -198,6 +199,7 @@ async def test_a_model_that_can_never_fit_says_so_and_harms_nobody(home: Home, m
 
 async def test_of_fifty_models_only_the_hot_ones_are_in_memory(home: Home, make_folder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(LoadedModel, "memory_bytes", property(lambda _: 100 * MIB))
+    monkeypatch.setattr(residency, "FRESH_S", 0.0)  # the order alone says who leaves
     for number in range(50):
         make_folder(f"m:{number}")
         home.declare(number, was_ready=True, isolation="shared")
