@@ -168,4 +168,4 @@ def test_a_base_is_imported_and_published_but_not_deployed(client) -> None:
     assert (result["state"], version.is_base, list(version.certificates)) == ("published", True, [])
     with pytest.raises(Conflict) as caught:
         client.deployments.create("minilm", "base")
-    assert caught.value.code == "no_certified_variant"
+    assert caught.value.code == "base_has_no_head"

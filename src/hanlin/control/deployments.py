@@ -65,7 +65,7 @@ def deploy(
 
     Raises:
         NotFound: no such model, version or alias.
-        Conflict: `not_published`, `variant_not_certified`, `no_certified_variant`; for a trial `nothing_to_try_beside`,
+        Conflict: `not_published`, `variant_not_certified`, `no_certified_variant`, `base_has_no_head`; for a trial `nothing_to_try_beside`,
             `trial_is_what_serves`, `trial_of_another_task`.
         InvalidInput: `trial_of_two_kinds`, `trial_weight`, `replicas_out_of_range`; `engine_apart`.
     """
