@@ -133,7 +133,7 @@ def test_what_left_the_queue_counts_no_longer() -> None:
 
 @pytest.mark.e2e
 async def test_flood_of_one_key_is_refused_early_and_another_key_is_answered(tmp_path: Path, make_folder) -> None:  # type: ignore[no-untyped-def]
-    make_folder(row_ms=10)
+    make_folder(row_ms=40)  # slower than a busy machine sends
     pool = LocalPool(WorkerOptions(run_dir=tmp_path / "run", max_batch_tokens=64), folders={"m:1": tmp_path / "models" / "m:1"})
     try:
         await pool.ensure(DeploymentSpec("d1", "default", "e", "m", "m:1", "fake-fp32"))
