@@ -1,12 +1,14 @@
 """A chat model asked for other tasks by a form of prompts, judged as the models are that are trained for them.
 
-usage: python bench/prompted_tasks.py [--rows 40] [--only translation …] [--examples 3] [--threads 1] [--base FOLDER]
+usage: python bench/prompted_tasks.py [--rows 40] [--only translation …] [--language en|zh] [--examples 3] [--threads 1]
+                                      [--base FOLDER]
 
 SmolLM2-135M-Instruct (4 bits, widened to fp32), unless --base names another imported folder, on test rows of
 
     translation        package-translation-fr (gold)       summarization      package-synopsis (gold)
     question-answering help-questions-en (synthetic)       semantic-parsing   home-intents-en (synthetic)
 
+or, with `--language zh`, of package-translation-zh (gold), help-headings-zh (gold), help-questions-zh and home-intents-zh (synthetic),
 once without worked examples and once with some, which are training rows; the schema of meanings is what the training rows show. One JSON
 object a task and number of examples.
 """
@@ -36,6 +38,10 @@ CORPORA = {
     "translation": "package-translation-fr", "summarization": "package-synopsis", "question-answering": "help-questions-en",
     "semantic-parsing": "home-intents-en",
 }  # fmt: skip
+CHINESE = {
+    "translation": "package-translation-zh", "summarization": "help-headings-zh", "question-answering": "help-questions-zh",
+    "semantic-parsing": "home-intents-zh",
+}  # fmt: skip
 ASKED: dict[str, JsonObject] = {
     "translation": {"ask": "Translate into French. Answer with the translation alone.\n\n{text}"},
     "summarization": {
@@ -47,6 +53,12 @@ ASKED: dict[str, JsonObject] = {
     "semantic-parsing": {
         "system": "You turn a sentence to a home into one of these calls, written as JSON:\n{intents}", "ask": "{text}",
     },
+}  # fmt: skip
+ASKED_CHINESE: dict[str, JsonObject] = {
+    "translation": {"ask": "Translate into Chinese. Answer with the translation alone.\n\n{text}"},
+    "summarization": {"ask": "用至多十二个字说明下文的主题。\n\n{text}", "grammar": {"kind": "regex", "text": "[^\\n]{2,40}"}},
+    "question-answering": {"ask": "{passages}\n\n上文哪些词句回答了这个问题？写出方括号中的段落编号和这些词句。\n问题：{question}"},
+    "semantic-parsing": {"system": "把对家居说的话变成下列调用之一，写成 JSON：\n{intents}", "ask": "{text}"},
 }  # fmt: skip
 MAX_EXAMPLE = 300  # characters
 MAX_ENUM = 12
@@ -106,7 +118,8 @@ def _kind(values: Sequence[Any]) -> JsonObject:
 def measured(base: Path, task: str, splits: Sequence[Split], count: int, chosen: argparse.Namespace) -> JsonObject:
     """The figures of one form."""
     train, _, test = splits
-    form = ASKED[task] | {"examples": examples_of(task, train, count)}
+    asked, corpora = (ASKED_CHINESE, CHINESE) if chosen.language == "zh" else (ASKED, CORPORA)
+    form = asked[task] | {"examples": examples_of(task, train, count)}
     form |= {"schema": schema_of(train)} if task == "semantic-parsing" else {}
     with tempfile.TemporaryDirectory() as scratch:
         source, out = Path(scratch) / "prompt", Path(scratch) / "artifact"
@@ -116,7 +129,7 @@ def measured(base: Path, task: str, splits: Sequence[Split], count: int, chosen:
         rows = Split(test.texts[: chosen.rows], test.labels[: chosen.rows])
         began_s = time.perf_counter()
         found = evaluate(out, rows, threads=chosen.threads)
-    told: JsonObject = {"task": task, "corpus": CORPORA[task], "rows": len(rows.texts), "examples": count}
+    told: JsonObject = {"task": task, "corpus": corpora[task], "rows": len(rows.texts), "examples": count}
     return told | {"seconds": round(time.perf_counter() - began_s, 1), "metrics": found.to_json(), "first": found.answers[:3]}
 
 
@@ -125,6 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=40)
     parser.add_argument("--only", nargs="*", choices=[*CORPORA], default=[*CORPORA])
+    parser.add_argument("--language", choices=("en", "zh"), default="en")
     parser.add_argument("--examples", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--base", type=Path, help="an imported text-generation folder")
@@ -135,8 +149,9 @@ def main() -> None:
             folder, base = Path(scratch) / "folder", Path(scratch) / "base"
             gguf_folder.unpack(bundled.smollm_file(CACHE), folder, task="text-generation", guard=plain_guard)
             import_folder(folder, base, task="text-generation", max_length=4096)
+        corpora = CHINESE if chosen.language == "zh" else CORPORA
         for task in chosen.only:
-            splits = corpus_splits(CORPORA[task], task, Path(scratch) / task, rows=CORPUS_ROWS)
+            splits = corpus_splits(corpora[task], task, Path(scratch) / task, rows=CORPUS_ROWS)
             for count in dict.fromkeys((0, chosen.examples)):
                 print(json.dumps(measured(base, task, splits, count, chosen), ensure_ascii=False), flush=True)
 

@@ -71,17 +71,25 @@ def test_a_certificate_without_labelled_rows_says_so(shown, port, language: str,
     assert words not in shown(language, certificates=(replace(certificate, is_agreement_only=False),))
 
 
-@pytest.mark.parametrize(("language", "words"), [("en", ("Perplexity", "trained model: 43.2")), ("zh", ("困惑度", "原模型：43.2"))])
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ("Perplexity", "Mean KL", "trained model: 43.2", "Mean difference")),
+        ("zh", ("困惑度", "平均 KL", "原模型：43.2", "平均差异")),
+    ],
+)
 def test_perplexities_are_shown_where_there_are_some(shown, port, language: str, words: tuple[str, ...]) -> None:
     assert words[0] not in shown(language)
     variants = [
-        read_variant(name, {"perplexity": size, "latency_ms": {"p50": 1.0}}, is_chosen=False, size_bytes=None)
+        read_variant(
+            name, {"perplexity": size, "mean_score_difference": 0.0021, "latency_ms": {"p50": 1.0}}, is_chosen=False, size_bytes=None
+        )
         for name, size in (("torch-fp32", 43.2), ("a-int8", 44.5))
     ]
-    report = {"perplexity": 44.61, "trained_perplexity": 43.2}
+    report = {"perplexity": 44.61, "trained_perplexity": 43.2, "mean_score_difference": 0.0031}
     certificate = read_certificate("a-int8", report, is_passed=True, created_at=utc_now())
     page = shown(language, variants=tuple(variants), certificates=(certificate,))
-    assert all(part in page for part in (*words, "44.500", "44.610"))
+    assert all(part in page for part in (*words, "44.500", "44.610", "0.0021", "0.0031"))
 
 
 @pytest.mark.parametrize(

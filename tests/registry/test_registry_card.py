@@ -77,10 +77,23 @@ def test_the_card_says_what_is_recorded(registry: Registry) -> None:
 def test_perplexities_are_on_the_card_where_there_are_some(registry: Registry) -> None:
     version = make(registry)
     assert "Perplexity" not in registry.card(version)
-    registry.add_variant(version, "openvino-int4", None, EVIDENCE | {"perplexity": 44.5})
-    registry.add_certificate(version, "openvino-int4", CERTIFICATE | {"perplexity": 44.61, "trained_perplexity": 43.2}, is_passed=True)
+    registry.add_variant(version, "openvino-int4", None, EVIDENCE | {"perplexity": 44.5, "mean_score_difference": 0.00213})
+    registry.add_certificate(
+        version,
+        "openvino-int4",
+        CERTIFICATE | {"perplexity": 44.61, "trained_perplexity": 43.2, "mean_score_difference": 0.0031},
+        is_passed=True,
+    )
     card = registry.card(version)
-    assert all(part in card for part in ("| Perplexity |", "| 44.500 |", "perplexity (trained model's) 44.610 (43.200)"))
+    assert all(
+        part in card
+        for part in (
+            "| Perplexity | Mean KL (nats) |",
+            "| 44.500 | 0.0021 |",
+            "mean score difference 0.0031",
+            "(trained model's) 44.610 (43.200)",
+        )
+    )
 
 
 def test_the_card_in_chinese(registry: Registry) -> None:

@@ -168,13 +168,13 @@ VARIANT_COLUMNS = ("variant", "metric", "drop", "p50", "p99", "throughput", "mem
 
 
 def _show_variants(found: Iterable[tuple[object, str, bool, int | None]]) -> None:
-    """Evidence, name, whether it is chosen, and bytes of each; perplexities where there are some."""
+    """Evidence, name, whether it is chosen, and bytes of each; perplexities, with mean divergences, where there are some."""
     rows, columns = list(found), [*VARIANT_COLUMNS]
     shown = [_variant_row(*row) for row in rows]
     if any(number(part(row[0], "perplexity")) is not None for row in rows):
-        columns.insert(3, "perplexity")
+        columns[3:3] = ["perplexity", "divergence"]
         for cells, row in zip(shown, rows, strict=True):
-            cells.insert(4, figure(part(row[0], "perplexity"), 3))
+            cells[4:4] = [figure(part(row[0], name), 3 if name == "perplexity" else 4) for name in ("perplexity", "mean_score_difference")]
     count = len(columns)
     SCREEN.show(grid(["", *(say(f"column.{name}") for name in columns)], shown, right=range(2, count), whole=range(1, count)))
 

@@ -28,19 +28,22 @@ class Judgement:
     drop_points: float
     agreement: float
     max_difference: float
+    mean_difference: float
 
 
 def judge(scores: Scores, metric: float, reference: Judgement | None, likeness: Likeness, *, num_held: int | None = None) -> Judgement:
     """`scores` (rows, values) against the reference's, as the task compares; the reference against itself when None.
 
     Args:
-        num_held: how many rows at the beginning training never saw; agreement is theirs alone, because a model is sure of the others.
+        num_held: how many rows at the beginning training never saw; agreement and the mean difference are theirs alone, because a model is
+            sure of the others.
     """
     if reference is None:
-        return Judgement(scores, metric, 0.0, 1.0, 0.0)
+        return Judgement(scores, metric, 0.0, 1.0, 0.0, 0.0)
     agreement = float(likeness.agree(scores, reference.scores)[:num_held].mean())
-    difference = float(likeness.differ(scores, reference.scores).max())
-    return Judgement(scores, metric, (reference.metric - metric) * 100, agreement, difference)
+    differences = likeness.differ(scores, reference.scores)
+    largest, mean = float(differences.max()), float(differences[:num_held].mean())
+    return Judgement(scores, metric, (reference.metric - metric) * 100, agreement, largest, mean)
 
 
 def perplexity_of(logs: Scores) -> float | None:

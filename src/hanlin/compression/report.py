@@ -43,7 +43,8 @@ class VariantEvidence:
         test_metric, test_interval: read once, never used for the choice.
         latency_p50_ms, latency_p99_ms: one row at a time, rows' own lengths.
         throughput_rows_s: serving order at the dataset's length mix.
-        max_score_difference, label_agreement: against torch-fp32, on validation rows and, for the former, those given besides.
+        max_score_difference, mean_score_difference, label_agreement: against torch-fp32, on validation rows and, for the first, those given
+            besides; of a language model the Kullback-Leibler divergence of what comes next, in nats.
         neighbour_difference: largest score change of a row when padded or among odd neighbours.
         tolerance: largest score difference that the certificate allows.
     """
@@ -67,6 +68,7 @@ class VariantEvidence:
     tolerance: float | None = None
     batch_invariant: bool = True
     perplexity: float | None = None
+    mean_score_difference: float | None = None
 
     def to_json(self) -> JsonObject:
         """The stored form, grouped for readers."""
@@ -79,7 +81,7 @@ class VariantEvidence:
             "throughput_rows_s": self.throughput_rows_s, "memory_bytes": self.memory_bytes, "size_bytes": self.size_bytes,
             "load_s": self.load_s, "max_score_difference": self.max_score_difference, "label_agreement": self.label_agreement,
             "neighbour_difference": self.neighbour_difference, "tolerance": self.tolerance, "batch_invariant": self.batch_invariant,
-            "perplexity": self.perplexity,
+            "perplexity": self.perplexity, "mean_score_difference": self.mean_score_difference,
         }  # fmt: skip
 
     @classmethod

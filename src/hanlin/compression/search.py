@@ -195,7 +195,8 @@ class _Search:
         self._note(
             name, validation_metric=metric, drop_points=found.drop_points, max_score_difference=found.max_difference,
             label_agreement=found.agreement, neighbour_difference=strays, tolerance=tolerance, reason=over if is_over else problem,
-            perplexity=perplexity_of(logs[:held]), status="over budget" if is_over else "failed" if problem else "ok",
+            perplexity=perplexity_of(logs[:held]), mean_score_difference=found.mean_difference,
+            status="over budget" if is_over else "failed" if problem else "ok",
         )  # fmt: skip
 
     def _num_held(self) -> int:

@@ -80,6 +80,7 @@ def read_variant(name: str, evidence: JsonObject, *, is_chosen: bool, size_bytes
         memory_bytes=whole(evidence, "memory_bytes"),
         size_bytes=whole(evidence, "size_bytes") or size_bytes,
         perplexity=real(evidence, "perplexity"),
+        mean_difference=real(evidence, "mean_score_difference"),
     )
 
 
@@ -93,6 +94,7 @@ def read_certificate(variant: str, report: JsonObject, *, is_passed: bool, creat
         agreement=real(report, "label_agreement"),
         agreement_interval=_interval(report.get("label_agreement_interval")),
         max_difference=real(report, "max_score_difference"),
+        mean_difference=real(report, "mean_score_difference"),
         tolerance=real(child(report, "tolerance"), "max_score_difference"),
         is_agreement_only=report.get("is_agreement_only") is True,
         perplexity=real(report, "perplexity"),

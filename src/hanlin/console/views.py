@@ -59,6 +59,7 @@ class VariantView:
     memory_bytes: int | None = None
     size_bytes: int | None = None
     perplexity: float | None = None
+    mean_difference: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class CertificateView:
     is_agreement_only: bool = False
     perplexity: float | None = None
     trained_perplexity: float | None = None
+    mean_difference: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

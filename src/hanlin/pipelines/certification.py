@@ -127,6 +127,7 @@ def certify(
         "rows": len(questions), "variant": variant, "engine": variant.rpartition("-")[0], "precision": variant.rpartition("-")[2],
         "label_agreement": worst.agreement, "label_agreement_interval": list(worst.interval),
         "max_score_difference": max(item.max_difference for item in compared.values()),
+        "mean_score_difference": max(item.mean_difference for item in compared.values()),
         "tolerance": {"label_agreement": tolerance.agreement, "max_score_difference": tolerance.difference},
         "alone": compared["alone"].to_json(),
         "neighbours": {**compared["neighbours"].to_json(), "count": NUM_NEIGHBOURS},

@@ -167,9 +167,10 @@ def _write_variants(card: _Card, variants: Sequence[Variant]) -> None:
     card.section("variants")
     heads, rows = ["variant", "test", "drop", "latency", "throughput", "memory", "size"], [_variant_row(card, each) for each in variants]
     if any(number(variant.evidence, "perplexity") is not None for variant in variants):
-        heads.insert(3, "perplexity")
+        heads[3:3] = ["perplexity", "divergence"]
         for row, variant in zip(rows, variants, strict=True):
-            row.insert(3, figure(number(variant.evidence, "perplexity"), digits=3))
+            divergence = figure(number(variant.evidence, "mean_score_difference"), digits=4)
+            row[3:3] = [figure(number(variant.evidence, "perplexity"), digits=3), divergence]
     card.table(heads, rows)
     for variant in variants:
         if variant.is_chosen:
@@ -222,6 +223,8 @@ def _answers(card: _Card, report: JsonObject) -> str:
     if (difference := number(report, "max_score_difference")) is not None:
         allowed = number(report, "tolerance", "max_score_difference")
         pieces.append(f"{card.word('difference')} {difference:.2g}" + ("" if allowed is None else f" (≤ {allowed:.2g})"))
+    if (mean := number(report, "mean_score_difference")) is not None:
+        pieces.append(f"{card.word('mean_difference')} {mean:.2g}")
     if (perplexity := number(report, "perplexity")) is not None:
         trained = figure(number(report, "trained_perplexity"), digits=3)
         pieces.append(f"{card.word('likelihood')} {figure(perplexity, digits=3)} ({trained})")
