@@ -78,7 +78,7 @@ class Server:
 
         def declare() -> None:
             with Hanlin(self.url, self.key, timeout=60, max_retries=20) as client:
-                client.deployments.wait(client.deployments.create(model, ENDPOINT, replicas=replicas), timeout=60)
+                client.deployments.wait(client.deployments.create(model, ENDPOINT, replicas=replicas), timeout=300)
 
         await asyncio.to_thread(declare)
         self.live = model

@@ -1,10 +1,11 @@
 """Callers of streams that leave at random moments, a thousand at a time: when their places are free, whether tokens add up, what stays.
 
-usage: python bench/leaving_clients.py [--clients 1000] [--rounds 5]
+usage: python bench/leaving_clients.py [--clients 1000] [--rounds 5] [--artifact FOLDER [--variant openvino-int8]]
 
 Each caller asks for a streamed answer and hangs up (by a reset) after a random time, or hears it to its end. Prints one line of JSON: the
 longest time after the last of a round had gone until no row was open, tokens of whole streams by the caller's count and by what the server
-told, and memory and descriptors of gateway and worker after each round. `leave` is used by the tests, too.
+told, and memory and descriptors of gateway and worker after each round. The fake engine writes, unless a folder with its variants is named
+(`bench/generation_engines.py` makes them). `leave` is used by the tests, too.
 """
 
 from __future__ import annotations
@@ -87,15 +88,21 @@ def _told(said: bytes) -> tuple[int, int]:
 
 
 async def main() -> None:
-    """Rounds against `hanlin up` with its default limits and the fake engine."""
-    import fake_server  # here: it lies beside this file, which tests import from elsewhere
+    """Rounds against `hanlin up` with its default limits."""
+    import fake_server  # here: they lie beside this file, which tests import from elsewhere
+    from beside_generation import publish
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clients", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--artifact", type=Path, help="of a model that writes")
+    parser.add_argument("--variant", default="openvino-int8")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        fake_server.make_writer(Path(folder) / "home")
+        if asked.artifact:
+            publish(Path(folder) / "home", {"m": (asked.artifact, asked.variant)})
+        else:
+            fake_server.make_writer(Path(folder) / "home")
         server = fake_server.Server(Path(folder) / "home")
         await server.start()
         try:

@@ -47,6 +47,8 @@ SERVING: tuple[tuple[str, ...], ...] = (
     ("streaming_engine.py", "build/bench/smollm2", "--variant", "openvino-fp32"),
     ("memory_roofline.py", "build/bench/smollm2"),
     ("generation_http.py", "build/bench/smollm2"),
+    ("beside_generation.py", "build/bench/smollm2"),
+    ("leaving_clients.py", "--artifact", "build/bench/smollm2"),
     ("poet.py",),
 )
 TRAININGS: tuple[tuple[str, ...], ...] = (

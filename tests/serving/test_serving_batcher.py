@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanlin.errors import Overloaded
-from hanlin.serving.batcher import Batcher
+from hanlin.serving.batcher import MAX_LANE_WAIT_S, Batcher
 from hanlin.serving.filling import MAX_PADDING_SHARE
 
 
@@ -271,6 +271,9 @@ def test_rows_are_taken_one_by_one_in_turns_between_keys_as_far_as_there_is_room
     assert take(39) is None, "the first has to wait for room, and nobody overtakes it"
     assert [take(40), take(None), take(40)] == [(1, 0), (2, 0), (1, 1)]
     assert take(100, has_batch_room=False) is None
+    batcher.add(6, [20], now_s=MAX_LANE_WAIT_S + 1, deadline_s=99.0, key="b")
+    item = batcher.next_item(MAX_LANE_WAIT_S + 1, room=100, is_idle=False, has_batch_room=False)
+    assert item is not None and item.call == 6, "what waits too long in the batch lane, which is full, keeps nobody else waiting"
     assert take(100) == (3, 0)
     assert take(100) is None
     batcher.add(4, [500], now_s=1.0, deadline_s=9.0)

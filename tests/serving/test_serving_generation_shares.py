@@ -23,6 +23,25 @@ async def test_the_batch_lane_leaves_places_to_those_in_a_hurry() -> None:
     assert session.most == 4
 
 
+async def test_beside_others_the_batch_lane_has_few_places() -> None:
+    session = Watched(is_free=False, is_endless=True)
+    caller = Caller(session)
+    caller.call(100, "w4", max_new_tokens=6)
+    session.go.release(1)
+    await until(lambda: 100 in caller.parts)
+    for number in range(4):
+        caller.call(number, "w2 w3", lane="batch", max_new_tokens=50)
+    session.go.release(4)
+    await until(lambda: 0 in caller.parts)
+    assert caller.replica.values()["open_rows"] == 2
+    session.go.release(1)
+    await until(lambda: 100 in caller.replies)
+    await until(lambda: caller.replica.values()["open_rows"] == 3)  # nobody is in a hurry: three of the four places
+    session.go.release(1000)
+    await caller.end()
+    assert session.most == 3
+
+
 async def test_models_of_one_process_take_turns() -> None:
     turns = Turns(1)
     first, second = Caller(Watched(step_ms=1), turns=turns), Caller(Watched(step_ms=1, is_endless=True), turns=turns)

@@ -29,6 +29,7 @@ DEEP_BATCHES = 2  # budgets of one that wait
 MAX_LANE_WAIT_S = 10.0  # a batch-lane item older than this goes before interactive ones: low priority is not starvation
 
 _HEAD_ORDER: tuple[Lane, ...] = ("batch", "interactive", "batch")
+_INTERACTIVE: tuple[Lane, ...] = ("interactive",)
 
 
 @dataclass(slots=True)
@@ -179,15 +180,13 @@ class Batcher:
         Args:
             room: tokens for which the engine has room; None: any number. What is larger than all of it goes when nothing else runs.
             is_idle: nothing runs. A suspect waits for that.
-            has_batch_room: whether the batch lane may have one more.
+            has_batch_room: whether the batch lane may have one more; else interactive calls go past it, however long it waits.
         """
-        head = self._head(now_s)
+        head = self._head(now_s, lanes=_HEAD_ORDER if has_batch_room else _INTERACTIVE)
         if head is None:
             return None
         call = self._calls[head.call]
         if not is_idle and (call.is_suspect or (room is not None and head.length > room)):
-            return None
-        if call.lane == "batch" and not has_batch_room:
             return None
         self._take(head)
         return head
@@ -230,8 +229,8 @@ class Batcher:
             queues[key] = KeyQueue()
         return queues[key]
 
-    def _head(self, now_s: float) -> Item | None:
-        for lane in _HEAD_ORDER:  # the first visit is for batch items that have waited too long
+    def _head(self, now_s: float, *, lanes: tuple[Lane, ...] = _HEAD_ORDER) -> Item | None:
+        for lane in lanes:  # the first visit is for batch items that have waited too long
             heads = self._oldest_by_key(lane)
             if lane == "batch" and self._lanes["interactive"]:
                 heads = [item for item in heads if now_s - item.arrived_s > MAX_LANE_WAIT_S]

@@ -18,6 +18,7 @@ from hanlin.tasks.base import Piece, RowStream
 from hanlin.tasks.sequences import to_arrays
 
 BATCH_SHARE = 0.75  # of the places are for the batch lane, at most
+BESIDE_SHARE = 1 / 16  # while rows of others are open: each more makes a turn longer for all of them
 
 
 @dataclass(slots=True)
@@ -135,7 +136,7 @@ class Places:
         self.is_reserved = False
         self._max_rows = max_rows
         self._max_tokens = max_tokens
-        self._max_batch = max(1, int(max_rows * BATCH_SHARE))
+        self._max_batch, self._max_beside = (max(1, int(max_rows * share)) for share in (BATCH_SHARE, BESIDE_SHARE))
         self._num_batch = 0
 
     @property
@@ -151,7 +152,7 @@ class Places:
     @property
     def has_batch_room(self) -> bool:
         """Whether one more of the batch lane may be."""
-        return self._num_batch < self._max_batch
+        return self._num_batch < (self._max_beside if len(self.rows) > self._num_batch else self._max_batch)
 
     def gauges(self) -> dict[str, float]:
         """What is open, by name."""
