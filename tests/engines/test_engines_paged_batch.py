@@ -13,6 +13,7 @@ import pytest
 from hanlin.engines.base import step_failed
 from hanlin.engines.blocks import BLOCK_TOKENS, num_blocks
 from hanlin.engines.constraint_form import refused
+from hanlin.engines.drafting import Drafter
 from hanlin.engines.openvino_paged import Piece
 from hanlin.engines.paged_batch import ALONE, PagedBatch
 from hanlin.engines.token_choice import Line
@@ -72,8 +73,8 @@ def line(row: Sequence[int], length: int = 20) -> Line:
     return Line(GenerationSettings(), tuple(row), frozenset({STOP}), length)
 
 
-def batch_over(model: Summing) -> PagedBatch:
-    return PagedBatch(model, lambda error: step_failed("openvino-fp32", error), clock=lambda: model.now_s)
+def batch_over(model: Summing, drafter: Drafter | None = None) -> PagedBatch:
+    return PagedBatch(model, lambda error: step_failed("openvino-fp32", error), drafter=drafter, clock=lambda: model.now_s)
 
 
 def rows_of(count: int, *, longest: int = 90, seed: int = 0) -> list[list[int]]:

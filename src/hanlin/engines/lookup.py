@@ -16,27 +16,47 @@ _PAUSE = 32  # tokens without a guess, after guesses that did not come true
 _WEIGHT = 0.15  # of the newest guess in the average
 
 
+class Worth:
+    """Whether the guesses of one source are worth their steps to a row, by how many came true lately.
+
+    Args:
+        least: tokens of a guess that must come true on average.
+    """
+
+    def __init__(self, least: float) -> None:
+        self._least = least
+        self._true = float(DRAFT)
+        self._again_at = 0
+
+    def is_due(self, num_ids: int) -> bool:
+        """Whether a row of so many ids may be guessed for."""
+        return num_ids >= self._again_at
+
+    def note(self, num_true: int, num_ids: int) -> None:
+        """So many tokens of a guess came true; the row has so many ids now."""
+        self._true += _WEIGHT * (num_true - self._true)
+        if self._true < self._least:
+            self._true, self._again_at = max(1.0, self._least), num_ids + _PAUSE
+
+
 class Lookup:
-    """Guesses for one row, whose tokens only grow."""
+    """Guesses for one row, whose tokens only grow.
+
+    Attributes:
+        worth: of its guesses so far.
+    """
 
     def __init__(self) -> None:
         self._ends: dict[tuple[int, ...], int] = {}  # runs of tokens: where the newest one with something behind it ends
         self._known = 0  # tokens of which the runs are in it
-        self._true = float(DRAFT)
-        self._again_at = 0
+        self.worth = Worth(_LEAST)
 
     def draft(self, ids: Sequence[int], most: int) -> list[int]:
         """What followed when the newest tokens stood there last; at most so many tokens, none where that has not paid lately."""
-        if most <= 0 or len(ids) < self._again_at:
+        if most <= 0 or not self.worth.is_due(len(ids)):
             return []
         for place in range(max(_SIZE, self._known), len(ids)):
             self._ends[tuple(ids[place - _SIZE : place])] = place
         self._known = len(ids)
         end = self._ends.get(tuple(ids[-_SIZE:]))
         return [] if end is None else list(ids[end : end + min(most, DRAFT)])
-
-    def note(self, num_true: int, num_ids: int) -> None:
-        """So many tokens of a guess came true; the row has so many ids now."""
-        self._true += _WEIGHT * (num_true - self._true)
-        if self._true < _LEAST:
-            self._true, self._again_at = 1.0, num_ids + _PAUSE

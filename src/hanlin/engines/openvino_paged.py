@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -38,6 +38,22 @@ class Piece:
     before: int
     blocks: Sequence[int]
     is_wanted_whole: bool = False
+
+
+class Paged(Protocol):
+    """A model that remembers in blocks.
+
+    Attributes:
+        size: blocks.
+        vocabulary: tokens that have scores.
+    """
+
+    size: int
+    vocabulary: int
+
+    def step(self, pieces: Sequence[Piece]) -> list[Scores]:
+        """See `PagedModel.step`."""
+        ...
 
 
 class PagedModel:

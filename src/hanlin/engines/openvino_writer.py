@@ -12,8 +12,9 @@ from hanlin.engines.base import Floats, Ids, load_failed, step_failed
 from hanlin.engines.blocks import BLOCK_TOKENS
 from hanlin.engines.constraint_form import refused
 from hanlin.engines.constraints import Constraints
-from hanlin.engines.openvino_paged import PagedModel
-from hanlin.engines.paged_batch import MAX_ROWS, Paged, PagedBatch
+from hanlin.engines.drafting import DRAFT_FOLDER, Drafter, check_draft
+from hanlin.engines.openvino_paged import Paged, PagedModel
+from hanlin.engines.paged_batch import MAX_ROWS, PagedBatch
 from hanlin.engines.paged_reading import PagedReader
 from hanlin.engines.token_choice import Line
 from hanlin.errors import InvalidInput
@@ -38,6 +39,7 @@ class OpenvinoWriter:
         stops: what ends a target unless the settings say otherwise.
         positions: tokens that the network can count.
         tokenizer: the artifact's `tokenizer.json`, which constraints need; None: none is kept to.
+        drafter: guesses for a row that is alone, where it is told.
     """
 
     num_streams = 1
@@ -45,10 +47,13 @@ class OpenvinoWriter:
     has_tokens = False
     max_rows = MAX_ROWS
 
-    def __init__(self, model: Paged, variant: str, *, stops: Sequence[int], positions: int, tokenizer: Path | None = None) -> None:
+    def __init__(
+        self, model: Paged, variant: str, *, stops: Sequence[int], positions: int, tokenizer: Path | None = None,
+        drafter: Drafter | None = None,
+    ) -> None:  # fmt: skip
         self._model: Paged | None = model
         self._variant, self._stops = variant, frozenset(stops)
-        self._batch = PagedBatch(model, lambda error: step_failed(variant, error))
+        self._batch = PagedBatch(model, lambda error: step_failed(variant, error), drafter=drafter)
         self._most = min(positions, model.size * BLOCK_TOKENS)
         self._constraints: Constraints | None = None
         if tokenizer is not None:
@@ -100,7 +105,7 @@ class OpenvinoWriter:
         return [found[number] for number in range(len(rows))]
 
     def close(self) -> None:
-        """Drop the model."""
+        """Drop the models."""
         self._model = None
         self._batch.close()
         if self._constraints is not None:
@@ -150,17 +155,37 @@ class OpenvinoWriter:
 
 
 def load_writer(core: Core, folder: Path, variant: str, files: Sequence[Path], properties: Mapping[str, str]) -> OpenvinoWriter:
-    """The decoder whose stateful model is in `files`. Raises EngineFailed (`engine_load_failed`)."""
+    """The decoder whose stateful model is in `files`, with its draft model where the folder has one. Raises EngineFailed
+    (`engine_load_failed`)."""
     config = read_config(folder)
-    positions = next((found for name in _POSITIONS if isinstance(found := config.get(name), int) and found > 0), _UNKNOWN_POSITIONS)
-    stops = config.get("eos_token_id")
-    try:
-        model = core.read_model(*map(str, files))
-        paged = PagedModel(core, model, properties, most_tokens=MAX_ROWS * positions, least_tokens=min(positions, _LEAST_TOKENS))
-    except Exception as error:  # native exceptions of several kinds
-        raise load_failed(variant, "model.xml or model.bin is damaged or not a valid model", details=str(error)) from error
+    positions, stops = _positions(config), config.get("eos_token_id")
+    paged = _paged(core, variant, files, properties, num_rows=MAX_ROWS, positions=positions)
+    drafter = _drafter(core, folder, variant, properties, paged.vocabulary) if (folder / DRAFT_FOLDER).is_dir() else None
     found, tokenizer = stops if isinstance(stops, list) else [stops], folder / "tokenizer.json"
     return OpenvinoWriter(
         paged, variant, stops=[token for token in found if isinstance(token, int)], positions=positions,
-        tokenizer=tokenizer if tokenizer.is_file() else None,
+        tokenizer=tokenizer if tokenizer.is_file() else None, drafter=drafter,
     )  # fmt: skip
+
+
+def _drafter(core: Core, folder: Path, variant: str, properties: Mapping[str, str], vocabulary: int) -> Drafter:
+    """On the threads of the other model, in whatever precision is there."""
+    draft = check_draft(folder, variant)
+    xml = next(iter(sorted(draft.glob("variants/openvino*/model.xml"))), None)
+    if xml is None:
+        raise load_failed(variant, "its draft model has no variant of this engine")
+    positions = _positions(read_config(draft))
+    model = _paged(core, variant, (xml, xml.with_suffix(".bin")), properties, num_rows=1, positions=positions)
+    return Drafter(model, positions=positions, vocabulary=vocabulary)
+
+
+def _positions(config: Mapping[str, object]) -> int:
+    return next((found for name in _POSITIONS if isinstance(found := config.get(name), int) and found > 0), _UNKNOWN_POSITIONS)
+
+
+def _paged(core: Core, variant: str, files: Sequence[Path], properties: Mapping[str, str], *, num_rows: int, positions: int) -> PagedModel:
+    try:
+        model = core.read_model(*map(str, files))
+        return PagedModel(core, model, properties, most_tokens=num_rows * positions, least_tokens=min(positions, _LEAST_TOKENS))
+    except Exception as error:  # native exceptions of several kinds
+        raise load_failed(variant, "model.xml or model.bin is damaged or not a valid model", details=str(error)) from error

@@ -3,7 +3,8 @@
 A turn writes one token of every row that has been read, and reads a piece of those that have not: a long prompt holds nobody up. A row
 begins when there are blocks for what it holds, and takes more as it grows. When there are none left, the row that began last is set back:
 it keeps its tokens, its draws and its form, gives up its blocks, and is read again before any other begins. The oldest row goes on always,
-and all blocks together hold any single one, so every row ends. A row that is alone may write several tokens a turn: see `lookup`.
+and all blocks together hold any single one, so every row ends. A row that is alone may write several tokens a turn: see `lookup` and
+`drafting`.
 
 Source: Yu et al., Orca (2022); pieces: Agrawal et al., Sarathi-Serve (2024); rows that are set back: Kwon et al., PagedAttention (2023).
 """
@@ -15,11 +16,11 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from hanlin.engines.blocks import BLOCK_TOKENS, BlockPool, further_names, num_blocks
-from hanlin.engines.lookup import Lookup
-from hanlin.engines.openvino_paged import Piece
+from hanlin.engines.drafting import LEAST, Drafter
+from hanlin.engines.lookup import Lookup, Worth
+from hanlin.engines.openvino_paged import Paged, Piece
 from hanlin.engines.token_choice import Choice, Line, Scores, choose
 from hanlin.errors import HanlinError
 from hanlin.generation import Delta, FinishReason
@@ -29,22 +30,6 @@ from hanlin.networks.generation.pace import Pace
 ALONE = 512  # tokens read a turn when nobody waits: enough for full speed, and little enough that who leaves is noticed
 MAX_ROWS = 64
 _WAIT_S = 0.01  # for a form, when there is nothing else to do
-
-
-class Paged(Protocol):
-    """A model that remembers in blocks.
-
-    Attributes:
-        size: blocks.
-        vocabulary: tokens that have scores.
-    """
-
-    size: int
-    vocabulary: int
-
-    def step(self, pieces: Sequence[Piece]) -> list[Scores]:
-        """See `PagedModel.step`."""
-        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -58,6 +43,8 @@ class _Row:
         done: tokens that its blocks hold.
         age: rows that began before it; None: it never did.
         name: of its newest full block that is known.
+        drafts: what the guesses of the smaller model are worth to it.
+        guessed_by: of the source whose guess is checked in this turn.
     """
 
     number: int
@@ -72,6 +59,8 @@ class _Row:
     name: bytes = b""
     num_known: int = 0
     lookup: Lookup = field(default_factory=Lookup)
+    drafts: Worth = field(default_factory=lambda: Worth(LEAST))
+    guessed_by: Worth | None = None
 
     @property
     def num_left(self) -> int:
@@ -84,14 +73,18 @@ class PagedBatch:
 
     Args:
         failed: makes of what was wrong with one row the error that is told of it.
+        drafter: guesses where a row itself gives no guess.
         clock: seconds, by which turns are timed.
 
     Attributes:
         num_set_back: rows that had to give up their blocks, so far.
     """
 
-    def __init__(self, model: Paged, failed: Callable[[Exception], HanlinError], *, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._model, self._failed, self._clock = model, failed, clock
+    def __init__(
+        self, model: Paged, failed: Callable[[Exception], HanlinError], *, drafter: Drafter | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:  # fmt: skip
+        self._model, self._failed, self._drafter, self._clock = model, failed, drafter, clock
         self._pace = Pace(ALONE)
         self._num_begun = self.num_set_back = 0
         self.pool = BlockPool(model.size)
@@ -133,21 +126,23 @@ class PagedBatch:
         self._waiting.clear()
         self._told.clear()
         self.pool.forget()
+        if self._drafter is not None:
+            self._drafter.forget()
 
     def close(self) -> None:
-        """Let go of the model. Nothing may follow."""
+        """Let go of the models. Nothing may follow."""
         self.clear()
-        del self._model
+        del self._model, self._drafter
 
     def turn(self) -> list[Delta]:
         """See `StreamingSession.turn`. Raises RuntimeError as `Paged.step` does, all rows being lost."""
         deltas = self._seat()
         if not self._rows:
             return deltas
-        begun_s, pieces = self._clock(), self._pieces()
-        num_read = sum(len(piece.ids) for row, piece in pieces if row.num_left > 1)
-        num_written = sum(row.num_left == 1 for row, _ in pieces)
         try:
+            pieces, begun_s = self._pieces(), self._clock()
+            num_read = sum(len(piece.ids) for row, piece in pieces if row.num_left > 1)
+            num_written = sum(row.num_left == 1 for row, _ in pieces)
             found = self._model.step([piece for _, piece in pieces])
         except RuntimeError:
             self.clear()
@@ -229,19 +224,22 @@ class PagedBatch:
     def _guessed(self, row: _Row) -> Piece:
         """Its newest token, and what may follow, as far as its blocks and its room reach."""
         most = min(len(row.blocks) * BLOCK_TOKENS - len(row.ids), row.line.room - len(row.line.written) - 1)
-        guess = row.lookup.draft(row.ids, most)
+        guess, row.guessed_by = row.lookup.draft(row.ids, most), row.lookup.worth
+        if not guess and self._drafter is not None and row.drafts.is_due(len(row.ids)):
+            guess, row.guessed_by = self._drafter.draft(row.ids, most), row.drafts
         return Piece([row.ids[-1], *guess], row.done, row.blocks, is_wanted_whole=bool(guess))
 
     def _write_several(self, row: _Row, guess: Sequence[int], scores: Scores) -> Delta:
         """Tokens as they are written one by one, while they are what was guessed, and one more."""
         told: Delta | None = None
+        assert row.guessed_by is not None, "a guess has a source"
         for place, each in enumerate(scores):
             row.done += 1
             self._know(row)
             delta = self._write(row, each)
             told = delta if told is None else _joined(told, delta)
             if delta.finish is not None or place == len(guess) or row.ids[-1] != guess[place]:
-                row.lookup.note(place, len(row.ids))
+                row.guessed_by.note(place, len(row.ids))
                 break
         assert told is not None, "a token at least"
         return told

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hanlin.engines.blocks import BlockPool, num_blocks
-from hanlin.engines.openvino_paged import Piece
-from hanlin.engines.paged_batch import ALONE, Paged
+from hanlin.engines.openvino_paged import Paged, Piece
+from hanlin.engines.paged_batch import ALONE
 from hanlin.engines.token_choice import Scores, seen_of
 from hanlin.generation import Generated, Seen
 
