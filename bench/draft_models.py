@@ -23,11 +23,12 @@ from typing import Any, cast
 from unittest import mock
 
 from hanlin.engines.base import load_variant, variant_files
-from hanlin.engines.drafting import DRAFT_FOLDER, TOKENS, Drafter
+from hanlin.engines.drafting import TOKENS, Drafter
 from hanlin.engines.lookup import Lookup, Worth
 from hanlin.engines.openvino_paged import PagedModel, Piece
 from hanlin.engines.openvino_writer import OpenvinoWriter
 from hanlin.generation import GenerationSettings
+from hanlin.tasks.spec import DRAFT_FOLDER
 from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.types import JsonObject
 from streaming_engine import WISHES, Ear

@@ -14,13 +14,14 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from hanlin.compression.base import convert
 from hanlin.engines import load_variant
-from hanlin.engines.drafting import DRAFT_FOLDER, TOKENS, Drafter
+from hanlin.engines.drafting import TOKENS, Drafter
 from hanlin.engines.openvino_writer import OpenvinoWriter
 from hanlin.engines.token_choice import Line
 from hanlin.errors import EngineFailed
 from hanlin.generation import Constraint, GenerationSettings
 from hanlin.networks.config import NetworkConfig
 from hanlin.networks.loading import build_generator, save_network
+from hanlin.tasks.spec import DRAFT_FOLDER
 
 POSITIONS = 1024
 

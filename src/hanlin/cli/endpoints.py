@@ -47,6 +47,7 @@ def deploy(  # noqa: PLR0917  # Typer passes them by name
     long_text: Annotated[LongText | None, typer.Option("--long-text", help=say("option.long_text"))] = None,
     canary: Annotated[int | None, typer.Option("--canary", help=say("option.canary"), min=1, max=MAX_CANARY, metavar="PERCENT")] = None,
     shadow: Annotated[int | None, typer.Option("--shadow", help=say("option.shadow"), min=1, max=MAX_SHADOW, metavar="PERCENT")] = None,
+    draft: Annotated[str | None, typer.Option("--draft", help=say("option.draft"), metavar="MODEL")] = None,
     wait: Wait = True,
     json: JsonFlag = False,
 ) -> None:
@@ -62,6 +63,7 @@ def deploy(  # noqa: PLR0917  # Typer passes them by name
             long_text=long_text,
             canary=canary,
             shadow=shadow,
+            draft=draft,
         )
         tell_warnings(deployment.warnings)
         if wait:

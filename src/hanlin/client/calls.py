@@ -166,12 +166,12 @@ def _manifest(reply: Reply) -> list[UploadedFile]:
 def create_deployment(
     model: str, endpoint: str, *, variant: str | None, replicas: int | None, max_replicas: int | None = None,
     isolation: str | None = None, idle_s: float | None = None, long_text: LongText | None = None, canary: int | None = None,
-    shadow: int | None = None,
+    shadow: int | None = None, draft: str | None = None,
 ) -> Call[Deployment]:  # fmt: skip
     """Declare what an endpoint shall serve, or what shall be tried beside it; asking twice does no harm."""
     options = {
         "variant": variant or None, "replicas": replicas, "max_replicas": max_replicas, "long_text": long_text or None,
-        "canary": canary, "isolation": isolation, "idle_s": idle_s, "shadow": shadow,
+        "canary": canary, "isolation": isolation, "idle_s": idle_s, "shadow": shadow, "draft": draft,
     }  # fmt: skip
     body: JsonObject = {"model": model, "endpoint": endpoint, **{name: value for name, value in options.items() if value is not None}}
     return send("POST", "/api/v1/deployments", replies.one(Deployment), body)

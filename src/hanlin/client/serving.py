@@ -14,7 +14,7 @@ class Deployments(Part):
     def create(
         self, model: str, endpoint: str, *, variant: str | None = None, replicas: int | None = None, max_replicas: int | None = None,
         isolation: Isolation | None = None, idle_s: float | None = None, long_text: LongText | None = None, canary: int | None = None,
-        shadow: int | None = None,
+        shadow: int | None = None, draft: str | None = None,
     ) -> Deployment:  # fmt: skip
         """Declare that `endpoint` serves `model`, or tries it beside what serves: as a `canary` that answers so many percent of the
         calls, or a `shadow` that gets copies of as many. Returns at once, see `wait`. What is None stays as it is.
@@ -24,10 +24,11 @@ class Deployments(Part):
             isolation: `own` worker process for each copy, or one `shared` with other small models.
             idle_s: with 0 replicas: it sleeps after so long without a call; 0: only when others need the memory.
             long_text: refuse, truncate or window.
+            draft: a smaller decoder of the same vocabulary that guesses what comes next, such as `small:2`; empty: none.
         """
         call = calls.create_deployment(
             model, endpoint, variant=variant, replicas=replicas, max_replicas=max_replicas, isolation=isolation, idle_s=idle_s,
-            long_text=long_text, canary=canary, shadow=shadow,
+            long_text=long_text, canary=canary, shadow=shadow, draft=draft,
         )  # fmt: skip
         return self._core.call(call)
 
@@ -88,7 +89,7 @@ class AsyncDeployments(AsyncPart):
     async def create(
         self, model: str, endpoint: str, *, variant: str | None = None, replicas: int | None = None, max_replicas: int | None = None,
         isolation: Isolation | None = None, idle_s: float | None = None, long_text: LongText | None = None, canary: int | None = None,
-        shadow: int | None = None,
+        shadow: int | None = None, draft: str | None = None,
     ) -> Deployment:  # fmt: skip
         """Declare that `endpoint` serves `model`, or tries it beside what serves: as a `canary` that answers so many percent of the
         calls, or a `shadow` that gets copies of as many. Returns at once, see `wait`. What is None stays as it is.
@@ -98,10 +99,11 @@ class AsyncDeployments(AsyncPart):
             isolation: `own` worker process for each copy, or one `shared` with other small models.
             idle_s: with 0 replicas: it sleeps after so long without a call; 0: only when others need the memory.
             long_text: refuse, truncate or window.
+            draft: a smaller decoder of the same vocabulary that guesses what comes next, such as `small:2`; empty: none.
         """
         call = calls.create_deployment(
             model, endpoint, variant=variant, replicas=replicas, max_replicas=max_replicas, isolation=isolation, idle_s=idle_s,
-            long_text=long_text, canary=canary, shadow=shadow,
+            long_text=long_text, canary=canary, shadow=shadow, draft=draft,
         )  # fmt: skip
         return await self._core.call(call)
 

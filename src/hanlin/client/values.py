@@ -179,6 +179,7 @@ class Deployment(Value):
     stats: JsonObject | None = None
     isolation: str = "own"
     idle_s: float = 0.0
+    draft: str = ""
     state: str = "starting"
     reason: str | None = None
     said: JsonObject | None = None

@@ -72,16 +72,23 @@ def residence_of(session: Session, team: TeamId, name: str) -> tuple[Isolation, 
     return (cast("Isolation", found[0]), found[1]) if found else None
 
 
+def draft_of(session: Session, team: TeamId, name: str) -> str:
+    """The version that guesses for what an endpoint shall serve; empty where none does."""
+    query = select(DeploymentRow.draft).join(EndpointRow, EndpointRow.deployment_id == DeploymentRow.id)
+    return session.scalar(query.where(EndpointRow.team_id == team, EndpointRow.name == name)) or ""
+
+
 def add_deployment(
     session: Session, endpoint: EndpointRow, deployment_id: str, *, model: str, version_id: int, variant: str, replicas: int,
     max_replicas: int = 0, role: Role = "live", weight: int = 0, isolation: Isolation = "own", idle_s: float = 0.0,
+    draft: str = "",
 ) -> DeploymentRow:  # fmt: skip
     """A new wish for `endpoint`, which from now on points at it, unless it is a trial."""
     now = utc_now()
     row = DeploymentRow(
         id=deployment_id, team_id=endpoint.team_id, endpoint_id=endpoint.id, version_id=version_id, model=model, variant=variant,
         replicas=replicas, max_replicas=max_replicas, role=role, weight=weight, stats=None, isolation=isolation,
-        idle_s=idle_s,
+        idle_s=idle_s, draft=draft,
         is_wanted=True, state="starting", reason="", ready_at=None, created_at=now, updated_at=now,
     )  # fmt: skip
     session.add(row)
@@ -93,13 +100,13 @@ def add_deployment(
 
 def live_twin(
     session: Session, endpoint_id: int, *, version_id: int, variant: str, replicas: int, max_replicas: int,
-    isolation: Isolation, idle_s: float,
+    isolation: Isolation, idle_s: float, draft: str,
 ) -> DeploymentRow | None:  # fmt: skip
     """The wanted deployment of the endpoint that is this very wish and has not failed."""
     is_same = (
         DeploymentRow.version_id == version_id, DeploymentRow.variant == variant, DeploymentRow.role == "live",
         DeploymentRow.replicas == replicas, DeploymentRow.max_replicas == max_replicas,
-        DeploymentRow.isolation == isolation, DeploymentRow.idle_s == idle_s,
+        DeploymentRow.isolation == isolation, DeploymentRow.idle_s == idle_s, DeploymentRow.draft == draft,
     )  # fmt: skip
     query = select(DeploymentRow).where(DeploymentRow.endpoint_id == endpoint_id, DeploymentRow.is_wanted, *is_same)
     query = query.where(DeploymentRow.state.in_(["starting", "ready", "asleep"]))
@@ -200,5 +207,5 @@ def _view(deployment: DeploymentRow, endpoint: EndpointRow, version: ModelVersio
         replicas=deployment.replicas, state=cast("DeploymentState", deployment.state), reason=Said.load(deployment.reason),
         created_at=deployment.created_at, max_replicas=deployment.max_replicas or max(1, deployment.replicas),
         role=cast("Role", deployment.role), weight=deployment.weight, stats=cast("JsonObject | None", deployment.stats),
-        isolation=cast("Isolation", deployment.isolation), idle_s=deployment.idle_s,
+        isolation=cast("Isolation", deployment.isolation), idle_s=deployment.idle_s, draft=deployment.draft,
     )  # fmt: skip

@@ -16,6 +16,7 @@ from hanlin.control.bases import base_of
 from hanlin.control.deploy_notes import name_warnings
 from hanlin.control.deployment_rows import (
     add_deployment,
+    draft_of,
     endpoint_row,
     endpoint_view,
     find_endpoint,
@@ -29,6 +30,7 @@ from hanlin.control.deployment_rows import (
     supersede_starting,
     withdraw,
 )
+from hanlin.control.drafts import find_draft
 from hanlin.control.platform import Platform
 from hanlin.control.trials import begin, check_trial
 from hanlin.control.values import DeploymentView, EndpointView, Undeployed
@@ -45,7 +47,7 @@ from hanlin.types import MAX_REPLICAS, Isolation, LongText, ModelRef, Principal,
 def deploy(
     platform: Platform, principal: Principal, *, model: str, endpoint: str, variant: str | None = None, replicas: int | None = None,
     max_replicas: int | None = None, isolation: Isolation | None = None, idle_s: float | None = None,
-    long_text: LongText | None = None, canary: int | None = None, shadow: int | None = None,
+    long_text: LongText | None = None, canary: int | None = None, shadow: int | None = None, draft: str | None = None,
 ) -> DeploymentView:  # fmt: skip
     """Declares that `endpoint` shall be answered by a published version. The same wish again changes nothing.
 
@@ -62,12 +64,13 @@ def deploy(
         long_text: what the endpoint does with texts that are too long; None leaves it as it is, a new endpoint refuses them.
         canary: only try the version: let it answer that many percent of the calls, 1 to 99.
         shadow: only try the version: send it copies of that many percent of the calls, 1 to 100, and drop its answers.
+        draft: a smaller decoder of the same vocabulary that guesses what comes next, named as `model`; empty: none. None leaves it.
 
     Raises:
         NotFound: no such model, version or alias.
         Conflict: `not_published`, `variant_not_certified`, `no_certified_variant`, `base_has_no_head`; for a trial `nothing_to_try_beside`,
             `trial_is_what_serves`, `trial_of_another_task`.
-        InvalidInput: `trial_of_two_kinds`, `trial_weight`, `replicas_out_of_range`; `engine_apart`.
+        InvalidInput: `trial_of_two_kinds`, `trial_weight`, `replicas_out_of_range`; `engine_apart`; as `find_draft`.
     """
     principal.require("write")
     check_name(endpoint, kind="endpoint")
@@ -79,6 +82,10 @@ def deploy(
         raise Conflict("not_published", model=version.model, version=version.number, state=version.state)
     variant = _certified_variant(platform, version, variant)
     check_apart(variant, platform.settings.pythons)
+    if draft is None:
+        with platform.database.read() as session:
+            draft = draft_of(session, principal.team_id, endpoint)
+    guesses = find_draft(platform, draft, version, variant) if draft else None
     with platform.database.write() as session:
         if long_text is not None:
             endpoint_row(session, principal.team_id, endpoint, is_internal=False).long_text = long_text
@@ -89,7 +96,7 @@ def deploy(
         home = residence_of(session, principal.team_id, endpoint) or (usual, 0.0)
         declared = declare(
             session, principal, model=model, version=version, endpoint=endpoint, variant=variant, replicas=low, max_replicas=high,
-            role=role, weight=weight,
+            role=role, weight=weight, draft=guesses,
             isolation=isolation or home[0], idle_s=home[1] if idle_s is None else idle_s,
         )  # fmt: skip
     notes = name_warnings(platform, principal, reference, version, variant)
@@ -111,17 +118,20 @@ def declare(
     is_internal: bool = False,
     isolation: Isolation = "own",
     idle_s: float = 0.0,
+    draft: ModelVersion | None = None,
 ) -> DeploymentView:
     """Writes the wish, without asking whether the version may be public (the certify job uses it for private endpoints)."""
-    hold_version(session, version)
+    for held in (version, draft) if draft else (version,):
+        hold_version(session, held)
+    name = str(draft or "")
     row = endpoint_row(session, principal.team_id, endpoint, is_internal=is_internal)
     warnings = label_warnings(session, row, version.id)
     new_id = f"dep-{uuid4().hex[:12]}"
     if role != "live":
-        found_id = begin(session, row, new_id, role=role, weight=weight, model=model, version_id=version.id, variant=variant)
+        found_id = begin(session, row, new_id, role=role, weight=weight, model=model, version_id=version.id, variant=variant, draft=name)
     else:
         twin = live_twin(session, row.id, version_id=version.id, variant=variant, replicas=replicas, max_replicas=max_replicas,
-                         isolation=isolation, idle_s=idle_s)  # fmt: skip
+                         isolation=isolation, idle_s=idle_s, draft=name)  # fmt: skip
         if twin is not None and twin.id == row.deployment_id:
             return replace(select_views(session, principal.team_id, deployment_id=twin.id)[0], warnings=warnings)
         supersede_starting(session, row.id)
@@ -130,9 +140,9 @@ def declare(
         else:
             found_id = add_deployment(
                 session, row, new_id, model=model, version_id=version.id, variant=variant, replicas=replicas, max_replicas=max_replicas,
-                isolation=isolation, idle_s=idle_s,
+                isolation=isolation, idle_s=idle_s, draft=name,
             ).id  # fmt: skip
-    kind = f" {role} {weight}" if role != "live" else ""
+    kind = (f" {role} {weight}" if role != "live" else "") + (f" draft {name}" if name else "")
     append_audit(
         session,
         team_id=principal.team_id,

@@ -13,6 +13,7 @@ from sqlalchemy import select, update
 
 from hanlin.control.bases import base_of
 from hanlin.control.deployment_rows import withdraw
+from hanlin.control.drafts import draft_variant
 from hanlin.control.platform import Platform
 from hanlin.messages.said import Said
 from hanlin.serving.declared import DeploymentSpec, DeploymentState, Role
@@ -84,9 +85,14 @@ class DeclaredDeployments:
             bump(session)
 
     def materialize(self, spec: DeploymentSpec) -> Path:
-        """The verified local folder of a deployment's version with the files of its variant. Raises DataCorrupt, NotFound."""
-        version = self._platform.registry.resolve(TeamId(spec.team_id), ModelRef.parse(spec.version))
-        return self._platform.registry.materialize(version, self._platform.artifact_cache, variants=(spec.variant,))
+        """The verified local folder of a deployment's version with the files of its variant, and those of the version that guesses for it.
+
+        Raises DataCorrupt, NotFound, InvalidInput."""
+        registry, team = self._platform.registry, TeamId(spec.team_id)
+        version = registry.resolve(team, ModelRef.parse(spec.version))
+        guesses = registry.resolve(team, ModelRef.parse(spec.draft)) if spec.draft else None
+        draft = (guesses, draft_variant(self._platform, guesses, spec.variant)) if guesses else None
+        return registry.materialize(version, self._platform.artifact_cache, variants=(spec.variant,), draft=draft)
 
     def _read_wanted(self) -> tuple[DeploymentSpec, ...]:
         with self._platform.database.read() as session:
@@ -105,6 +111,6 @@ class DeclaredDeployments:
                                was_ready=row.ready_at is not None,
                                long_text=cast("LongText", endpoint.long_text), cache_ttl_s=endpoint.cache_ttl_s,
                                max_replicas=row.max_replicas, role=cast("Role", row.role), weight=row.weight,
-                               base=base_of(manifest, row.variant, task) if row.isolation == "shared" else "")
+                               base=base_of(manifest, row.variant, task) if row.isolation == "shared" else "", draft=row.draft)
                 for row, endpoint, model, task, number, manifest in session.execute(query)
             )  # fmt: skip

@@ -91,6 +91,7 @@ def _go_to(session: Session, row: EndpointRow, current: DeploymentRow, target: D
     supersede_starting(session, row.id)
     added = add_deployment(
         session, row, f"dep-{uuid4().hex[:12]}", model=target.model, version_id=target.version_id, variant=target.variant,
+        draft=target.draft,
         replicas=current.replicas, max_replicas=current.max_replicas, isolation=cast("Isolation", current.isolation), idle_s=current.idle_s,
     )  # fmt: skip
     added.undid_id = current.undid_id if current.undid_id and current.state == "failed" else current.id

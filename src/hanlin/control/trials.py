@@ -33,7 +33,9 @@ def check_trial(canary: int | None, shadow: int | None) -> tuple[Role, int]:
     return "live", 0
 
 
-def begin(session: Session, row: EndpointRow, new_id: str, *, role: Role, weight: int, model: str, version_id: int, variant: str) -> str:
+def begin(
+    session: Session, row: EndpointRow, new_id: str, *, role: Role, weight: int, model: str, version_id: int, variant: str, draft: str = ""
+) -> str:  # fmt: skip
     """Declares a trial of `row`; one of the same version goes on under the new weight. Its deployment's id.
 
     Raises Conflict (`nothing_to_try_beside`, `trial_is_what_serves`, `trial_of_another_task`)."""
@@ -41,17 +43,20 @@ def begin(session: Session, row: EndpointRow, new_id: str, *, role: Role, weight
     serving = next((other for other in wanted if other.role == "live" and other.state in ("ready", "asleep")), None)
     if serving is None:
         raise Conflict("nothing_to_try_beside", name=row.name)
-    if (serving.version_id, serving.variant) == (version_id, variant):
+    if (serving.version_id, serving.variant, serving.draft) == (version_id, variant, draft):
         raise Conflict("trial_is_what_serves", name=row.name)
     serves, tried = (select_task(session, number) for number in (serving.version_id, version_id))
     if tried != serves:
         raise Conflict("trial_of_another_task", name=row.name, serving=serves, task=tried)
     for running in wanted:
-        if (running.role, running.version_id, running.variant) == (role, version_id, variant) and running.state in ("starting", "ready"):
+        is_same = (running.role, running.version_id, running.variant, running.draft) == (role, version_id, variant, draft)
+        if is_same and running.state in ("starting", "ready"):
             running.weight = weight
             return running.id
     stop_rows(other for other in wanted if other.role != "live")
-    added = add_deployment(session, row, new_id, model=model, version_id=version_id, variant=variant, replicas=1, role=role, weight=weight)
+    added = add_deployment(
+        session, row, new_id, model=model, version_id=version_id, variant=variant, replicas=1, role=role, weight=weight, draft=draft
+    )  # fmt: skip
     return added.id
 
 

@@ -52,6 +52,7 @@ class DeploymentView:
         stats: of a trial: what it and the version that serves did meanwhile.
         isolation: whether a replica has a worker process of its own.
         idle_s: with 0 replicas: it sleeps after so long without a call; 0: when others need the room.
+        draft: the version that guesses what it writes next; empty: none.
         warnings: what whoever declared it should know; only where it is answered to them.
     """
 
@@ -71,6 +72,7 @@ class DeploymentView:
     stats: JsonObject | None = None
     isolation: Isolation = "own"
     idle_s: float = 0.0
+    draft: str = ""
     warnings: tuple[Said, ...] = ()
 
     def reason_in(self, language: str) -> str:

@@ -35,6 +35,7 @@ class Capabilities:
         is_measured_unasked: whether a compression that names no variants makes and measures this engine's.
         writes: whether it loads networks that write: their sessions are `WritingSession`s.
         writer_precisions: those that are measured unasked of networks that write alone.
+        drafts: whether a smaller network may guess what its networks write, see `drafting`.
         apart: the library, and the extra, that want a Python environment of their own; empty: the engine lives in the server's.
     """
 
@@ -43,6 +44,7 @@ class Capabilities:
     is_measured_unasked: bool = True
     writes: bool = False
     writer_precisions: tuple[str, ...] = ()
+    drafts: bool = False
     apart: str = ""
 
 

@@ -15,9 +15,9 @@ from hanlin.engines.base import load_failed
 from hanlin.engines.blocks import BLOCK_TOKENS
 from hanlin.engines.openvino_paged import Paged, Piece
 from hanlin.networks.head import Head
+from hanlin.tasks.spec import DRAFT_FOLDER
 from hanlin.tasks.tokenizer import load_tokenizer
 
-DRAFT_FOLDER = "draft"  # in an artifact folder: that of its draft model
 TOKENS = 3  # guessed at once
 LEAST = 1.0  # of them must come true on average: a step of so many more, and as many of the smaller network
 _READ = 512  # tokens of a row that are read a turn before there are guesses for it

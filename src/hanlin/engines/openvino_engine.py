@@ -198,7 +198,7 @@ class OpenvinoEngine:
     """OpenVINO's CPU plugin: one stream of `threads` threads for lowest latency, `threads` streams of one for batches, or as is told."""
 
     name = "openvino"
-    capabilities = Capabilities(precisions=("fp32", "bf16", "int8", "int4"), writer_precisions=("int4",), writes=True)
+    capabilities = Capabilities(precisions=("fp32", "bf16", "int8", "int4"), writer_precisions=("int4",), writes=True, drafts=True)
 
     def is_batch_invariant(self, precision: str) -> bool:
         """int8 uses static scales, weights alone are in 4 bits: neighbours do not matter."""

@@ -12,7 +12,7 @@ from hanlin.engines.base import Floats, Ids, load_failed, step_failed
 from hanlin.engines.blocks import BLOCK_TOKENS
 from hanlin.engines.constraint_form import refused
 from hanlin.engines.constraints import Constraints
-from hanlin.engines.drafting import DRAFT_FOLDER, Drafter, check_draft
+from hanlin.engines.drafting import Drafter, check_draft
 from hanlin.engines.openvino_paged import Paged, PagedModel
 from hanlin.engines.paged_batch import MAX_ROWS, PagedBatch
 from hanlin.engines.paged_reading import PagedReader
@@ -21,6 +21,7 @@ from hanlin.errors import InvalidInput
 from hanlin.generation import Delta, Generated, GenerationSettings, longer
 from hanlin.networks.config import read_config
 from hanlin.networks.generation.form import Form
+from hanlin.tasks.spec import DRAFT_FOLDER
 
 if TYPE_CHECKING:
     from openvino import Core

@@ -47,7 +47,7 @@ def routes(platform: Platform, dataplane: Dataplane | None = None) -> APIRouter:
         view = deployments.deploy(
             platform, caller, model=body.model, endpoint=body.endpoint, variant=body.variant, replicas=body.replicas,
             max_replicas=body.max_replicas, isolation=body.isolation, idle_s=body.idle_s, long_text=body.long_text, canary=body.canary,
-            shadow=body.shadow,
+            shadow=body.shadow, draft=body.draft,
         )  # fmt: skip
         return DeployedAnswer.of_new(view, language)
 

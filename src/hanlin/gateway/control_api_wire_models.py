@@ -183,6 +183,7 @@ class DeployRequest(Sent):
     long_text: LongText | None = Field(None, description="what becomes of texts that are too long; None leaves it as it is")
     canary: int | None = Field(None, ge=1, le=MAX_CANARY, description="only try it: percent of the calls that it answers")
     shadow: int | None = Field(None, ge=1, le=MAX_SHADOW, description="only try it: percent of the calls that it gets copies of")
+    draft: str | None = Field(None, max_length=140, description="a smaller decoder that guesses for it, as `model`; empty: none")
 
 
 class EndpointRequest(Sent):
@@ -222,6 +223,7 @@ class DeploymentAnswer(Answer):
     stats: Json | None = Field(description="of a trial: what it and the version that serves did meanwhile")
     isolation: Isolation = Field(description="`own` or `shared` worker process")
     idle_s: float = Field(description="it sleeps after so long without a call; 0: when others need the memory")
+    draft: str = Field(description="the version that guesses what it writes next; empty: none")
     state: DeploymentState
     reason: str = Field(description="why it does not serve, in the caller's language; empty when all is well")
     said: Json | None = Field(description="the same as `code` and `params`, which stay the same in every language")
@@ -235,7 +237,7 @@ class DeploymentAnswer(Answer):
         return cls(id=view.id, endpoint=view.endpoint, model=view.model, version=view.version, task=view.task, variant=view.variant,
                    replicas=view.replicas, state=view.state, reason=view.reason_in(language), said=said, url=view.url,
                    created_at=view.created_at, max_replicas=view.max_replicas, role=view.role, weight=view.weight,
-                   stats=view.stats, isolation=view.isolation, idle_s=view.idle_s)  # fmt: skip
+                   stats=view.stats, isolation=view.isolation, idle_s=view.idle_s, draft=view.draft)  # fmt: skip
 
 
 class DeployedAnswer(DeploymentAnswer):

@@ -17,6 +17,7 @@ from hanlin.registry.versions import VersionRecords
 from hanlin.storage.blobs import BlobStore
 from hanlin.storage.database import Database
 from hanlin.storage.manifest import Manifest, materialize
+from hanlin.tasks.spec import DRAFT_FOLDER
 from hanlin.types import JobId, JsonObject, ModelRef, TeamId
 
 
@@ -197,22 +198,31 @@ class Registry:
         """Removes the model with all its versions; its name is free again. Raises Conflict (`in_use`), nothing being removed."""
         self._models.delete_model(team_id, name, actor=actor)
 
-    def materialize(self, version: ModelVersion, cache: Path, *, variants: tuple[str, ...] | None = None) -> Path:
+    def materialize(
+        self, version: ModelVersion, cache: Path, *, variants: tuple[str, ...] | None = None, draft: tuple[ModelVersion, str] | None = None
+    ) -> Path:  # fmt: skip
         """A verified folder below `cache`, named by digest, with the version's files and those of its variants.
 
         Args:
             version: what to lay out.
             cache: the folder of folders, such as `<home>/cache/artifacts`.
             variants: names to include; None takes all, `()` none.
+            draft: a version and its variant whose files go into `draft/`.
 
         Raises:
             DataCorrupt: `artifact_corrupt`.
         """
+        whole = self._files(version, variants)
+        if draft is not None:
+            whole = whole.merge(self._files(draft[0], (draft[1],)).below(DRAFT_FOLDER))
+        return materialize(whole, self.blobs, cache / whole.digest)
+
+    def _files(self, version: ModelVersion, variants: tuple[str, ...] | None) -> Manifest:
         whole = version.manifest
         for found in self.list_variants(version):
             if found.manifest is not None and (variants is None or found.variant in variants):
                 whole = whole.merge(found.manifest)
-        return materialize(whole, self.blobs, cache / whole.digest)
+        return whole
 
     def card(self, version: ModelVersion, *, language: str = "en") -> str:
         """The model card of a version in Markdown, with English (`en`) or Chinese (`zh`) headings."""

@@ -42,7 +42,10 @@ def users_of_version(session: Session, version: ModelVersion) -> list[User]:
     found = [User(f"alias {alias}", (f"hanlin model demote {version.model} {alias}",)) for alias in aliases]
     deployed = select(EndpointRow.name).join(DeploymentRow, DeploymentRow.endpoint_id == EndpointRow.id)
     is_held = DeploymentRow.is_wanted.is_(True) | DeploymentRow.state.not_in(_FORGOTTEN)
-    endpoints = session.scalars(deployed.where(DeploymentRow.version_id == version.id, is_held).distinct().order_by(EndpointRow.name))
+    is_of_it = (DeploymentRow.version_id == version.id) | (
+        (DeploymentRow.draft == str(version)) & (DeploymentRow.team_id == version.team_id)
+    )  # fmt: skip
+    endpoints = session.scalars(deployed.where(is_of_it, is_held).distinct().order_by(EndpointRow.name))
     found += [User(f"endpoint {endpoint}", (f"hanlin undeploy {endpoint}",)) for endpoint in endpoints]
     return found + _jobs_where(session, version.team_id, lambda config: _is_named(config, _MODELS, version.model, {version.number}))
 

@@ -26,6 +26,7 @@ class DeploymentSpec:
         long_text, cache_ttl_s: how the endpoint answers; both may change while the workers run.
         replicas, max_replicas: at least and at most so many, as load asks for; a maximum of 0 means no more than at least.
         base: of an adapter in a variant that can share one, what its base is known by; else empty.
+        draft: the version that guesses what it writes next; empty: none.
         role: whether it serves, or is tried beside what serves.
         weight: percent of the calls that a canary answers, or a shadow gets copies of.
     """
@@ -48,3 +49,4 @@ class DeploymentSpec:
     idle_s: float = 0.0
     was_ready: bool = False
     base: str = ""
+    draft: str = ""

@@ -65,13 +65,14 @@ def most_bytes_of_all() -> int:
 
 
 def weights_bytes(folder: Path, variant: str, *, has_base: bool = False) -> int:
-    """Size of the files that `variant` loads from an artifact folder; absent ones are the engine's to complain about.
+    """Size of the files that `variant` loads from an artifact folder, with those of a draft model. Absent ones are the engine's to tell of.
 
     Args:
         has_base: the folder's adapter finds its base in memory.
     """
     from hanlin.engines import TRAINED_FILES, variant_files  # here, for it loads numpy: the gateway reads our types without it
+    from hanlin.tasks.spec import DRAFT_FOLDER
 
     names = [name for name in variant_files(variant) or TRAINED_FILES if not (has_base and name.startswith("base/"))]
-    paths = [folder / name for name in names]
+    paths = [*(folder / name for name in names), *(folder / DRAFT_FOLDER / "variants").rglob("*")]
     return sum(path.stat().st_size for path in paths if path.is_file())

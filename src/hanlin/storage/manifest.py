@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import cast
 
@@ -65,6 +65,10 @@ class Manifest:
     def within(self, folder: str) -> Manifest:
         """Only the files below `folder`, their paths unchanged."""
         return Manifest(tuple(file for file in self.files if file.path.startswith(f"{folder}/")))
+
+    def below(self, folder: str) -> Manifest:
+        """The same files, all of them below `folder`."""
+        return Manifest(tuple(replace(file, path=f"{folder}/{file.path}") for file in self.files))
 
     def merge(self, other: Manifest) -> Manifest:
         """All files of both; where both have a path, `other` wins."""

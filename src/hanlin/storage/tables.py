@@ -228,6 +228,7 @@ class DeploymentRow(Table):
     stats: Mapped[JsonValue | None] = mapped_column(JSON(none_as_null=True))  # of a trial: what it and the live one did meanwhile
     isolation: Mapped[str] = mapped_column(default="own", server_default="own")  # own, shared
     idle_s: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    draft: Mapped[str] = mapped_column(default="", server_default="")  # the version that guesses for it, such as small:2
     is_wanted: Mapped[bool]
     state: Mapped[str]  # starting, ready, asleep, failed, draining, stopped
     reason: Mapped[str] = mapped_column(Text, default="")

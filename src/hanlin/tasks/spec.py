@@ -23,6 +23,7 @@ from hanlin.tasks.vectors import VectorSettings
 from hanlin.types import JsonObject, JsonValue, is_name, shorten
 
 FILE_NAME = "hanlin.json"
+DRAFT_FOLDER = "draft"  # beside it, where a smaller model guesses for this one: the folder of that one
 FORMAT = 1
 MAX_LENGTH = 131_072
 MAX_LANGUAGES = 200
