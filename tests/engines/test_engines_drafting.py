@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tests.engines.test_engines_paged_batch import LIKE, STOP, VOCABULARY, Summing, batch_over, run
@@ -15,6 +16,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from hanlin.compression.base import convert
 from hanlin.engines import load_variant
 from hanlin.engines.drafting import TOKENS, Drafter
+from hanlin.engines.openvino_paged import Piece
 from hanlin.engines.openvino_writer import OpenvinoWriter
 from hanlin.engines.token_choice import Line
 from hanlin.errors import EngineFailed
@@ -108,9 +110,32 @@ def test_a_draft_that_is_wrong_is_given_up_for_a_while_and_one_that_fails_ends_i
     batch.close()
 
 
+@pytest.mark.parametrize(("cost_s", "is_worth_it"), [(0.1, True), (3.0, False)])
+def test_a_draft_that_is_right_but_slow_is_given_up(cost_s: float, is_worth_it: bool) -> None:
+    large, small = Summing(next_token=wild), Costly(next_token=wild)
+    small.large, small.cost_s = large, cost_s
+    batch = batch_over(large, drafter_over(small))
+    batch.admit(0, Line(asking(300), tuple(LIKE), frozenset(), 300))
+    run(batch, {})
+    assert (len(large.read) < 120, len(small.read) < 60) == (is_worth_it, not is_worth_it)
+
+
+class Costly(Summing):
+    """Whose steps take time of the large one's clock."""
+
+    large: Summing
+    cost_s: float
+
+    def step(self, pieces: Sequence[Piece]) -> list[np.ndarray]:
+        self.large.now_s += self.cost_s
+        return super().step(pieces)
+
+
 def test_a_drafter_knows_its_bounds() -> None:
     small = Summing(size=40, next_token=wild)
     drafter = drafter_over(small, positions=1100)
+    assert drafter.draft([4, 5], 3) == [], "a turn without is timed first"
+    drafter.costs.note(1.0, is_drafted=False)
     long_row = [4 + place % 40 for place in range(1090)]
     assert drafter.draft(long_row, 3) == drafter.draft(long_row, 3) == [], "it reads a piece a turn"
     guess = drafter.draft(long_row, 3)

@@ -8,6 +8,8 @@ Source: Leviathan et al., Fast Inference from Transformers via Speculative Decod
 
 from __future__ import annotations
 
+import statistics
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,8 +21,36 @@ from hanlin.tasks.spec import DRAFT_FOLDER
 from hanlin.tasks.tokenizer import load_tokenizer
 
 TOKENS = 3  # guessed at once
-LEAST = 1.0  # of them must come true on average: a step of so many more, and as many of the smaller network
+LEAST = 1.0  # of them must come true on average, as long as it is not known what they cost
+_KEPT = 9  # turns of a kind whose median counts
+_PROBE_TURNS = 32  # with guesses, then one without
 _READ = 512  # tokens of a row that are read a turn before there are guesses for it
+
+
+class Costs:
+    """How many tokens of a guess must come true, by what turns with one and without have taken."""
+
+    def __init__(self) -> None:
+        self._plain: deque[float] = deque(maxlen=_KEPT)
+        self._drafted: deque[float] = deque(maxlen=_KEPT)
+        self._num_since = 0  # turns with a guess since the last one without
+
+    def note(self, seconds: float, *, is_drafted: bool) -> None:
+        """A turn of a row that is alone has taken so long, the smaller model's part in it."""
+        (self._drafted if is_drafted else self._plain).append(seconds)
+        self._num_since = self._num_since + 1 if is_drafted else 0
+
+    @property
+    def is_plain_due(self) -> bool:
+        """Whether a turn without a guess is to be timed."""
+        return not self._plain or self._num_since >= _PROBE_TURNS
+
+    @property
+    def least(self) -> float:
+        """On average, to lose nothing."""
+        if not (self._plain and self._drafted):
+            return LEAST
+        return statistics.median(self._drafted) / statistics.median(self._plain) - 1
 
 
 class Drafter:
@@ -29,6 +59,9 @@ class Drafter:
     Args:
         positions: tokens that it can count.
         vocabulary: tokens that the other model has; it guesses no others.
+
+    Attributes:
+        costs: of its guesses, as whoever takes them has timed them.
     """
 
     def __init__(self, model: Paged, *, positions: int, vocabulary: int) -> None:
@@ -37,16 +70,18 @@ class Drafter:
         self._vocabulary = min(vocabulary, model.vocabulary)
         self._blocks = range(model.size)
         self._held: list[int] = []
+        self.costs = Costs()
 
     def draft(self, ids: Sequence[int], most: int) -> list[int]:
-        """What may follow, at most so many tokens; none while much of the row is still to be read, or where it cannot follow the row.
+        """What may follow, at most so many tokens; none where it cannot follow the row, while much of it is to be read, or
+        where a turn without is to be timed.
 
         Raises:
             RuntimeError: as `PagedModel.step` does.
         """
         most = min(most, TOKENS, self._most - len(ids) + 1)
         done = _num_alike(self._held, ids[:-1])
-        if most <= 0 or max(ids[done:]) >= self._model.vocabulary:
+        if most <= 0 or self.costs.is_plain_due or max(ids[done:]) >= self._model.vocabulary:
             return []
         del self._held[done:]
         token = self._read(ids[done : done + _READ])

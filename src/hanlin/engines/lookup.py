@@ -13,18 +13,19 @@ DRAFT = 2  # tokens; a step with so many more takes 1.45 times as long (SmolLM2-
 _SIZE = 3  # tokens that must have stood there before
 _LEAST = 0.6  # of them must come true on average, or the step is not worth it
 _PAUSE = 32  # tokens without a guess, after guesses that did not come true
+_AGAIN = 5 / 3  # times the least, or 0.4 more, is where a source begins after that: a few guesses show whether it is better now
 _WEIGHT = 0.15  # of the newest guess in the average
 
 
 class Worth:
     """Whether the guesses of one source are worth their steps to a row, by how many came true lately.
 
-    Args:
+    Attributes:
         least: tokens of a guess that must come true on average.
     """
 
     def __init__(self, least: float) -> None:
-        self._least = least
+        self.least = least
         self._true = float(DRAFT)
         self._again_at = 0
 
@@ -35,8 +36,8 @@ class Worth:
     def note(self, num_true: int, num_ids: int) -> None:
         """So many tokens of a guess came true; the row has so many ids now."""
         self._true += _WEIGHT * (num_true - self._true)
-        if self._true < self._least:
-            self._true, self._again_at = max(1.0, self._least), num_ids + _PAUSE
+        if self._true < self.least:
+            self._true, self._again_at = min(_AGAIN * self.least, self.least + 0.4), num_ids + _PAUSE
 
 
 class Lookup:

@@ -139,8 +139,9 @@ class PagedBatch:
         deltas = self._seat()
         if not self._rows:
             return deltas
+        begun_s = self._clock()
         try:
-            pieces, begun_s = self._pieces(), self._clock()
+            pieces, stepped_s = self._pieces(), self._clock()
             num_read = sum(len(piece.ids) for row, piece in pieces if row.num_left > 1)
             num_written = sum(row.num_left == 1 for row, _ in pieces)
             found = self._model.step([piece for _, piece in pieces])
@@ -156,8 +157,18 @@ class PagedBatch:
             if row.done == len(row.ids):
                 deltas.append(self._write(row, scores[-1]))
         if not any(piece.is_wanted_whole for _, piece in pieces):
-            self._pace.note(num_written, num_read, self._clock() - begun_s)
+            self._pace.note(num_written, num_read, self._clock() - stepped_s)
+        if self._drafter is not None and num_written == len(pieces) == 1:
+            self._note_costs(*pieces[0], begun_s, stepped_s)
         return deltas
+
+    def _note_costs(self, row: _Row, piece: Piece, begun_s: float, stepped_s: float) -> None:
+        assert self._drafter is not None
+        if not piece.is_wanted_whole:
+            self._drafter.costs.note(self._clock() - stepped_s, is_drafted=False)
+        elif row.guessed_by is row.drafts:
+            self._drafter.costs.note(self._clock() - begun_s, is_drafted=True)
+            row.drafts.least = self._drafter.costs.least
 
     def _seat(self) -> list[Delta]:
         """Rows begin in the order in which they came, those later whose form takes longer. Returns the ends of those that never do."""
