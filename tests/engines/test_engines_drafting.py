@@ -96,7 +96,7 @@ def test_a_draft_that_is_wrong_is_given_up_for_a_while_and_one_that_fails_ends_i
     batch = batch_over(large, drafter_over(small))
     batch.admit(0, Line(asking(300), tuple(LIKE), frozenset(), 300))
     run(batch, {})
-    assert 0 < len(small.read) < 90  # of 300 tokens
+    assert 0 < len(small.read) < 150  # three for each of 300 tokens without a pause
     small.fails = True
     batch.admit(1, Line(asking(9), tuple(LIKE), frozenset(), 9))
     with pytest.raises(RuntimeError, match="told to fail"):
@@ -190,11 +190,15 @@ def test_a_decoder_with_a_draft_in_its_folder_writes_what_it_writes_without(tmp_
         shutil.copytree(plain, both)
         shutil.copytree(draft, both / DRAFT_FOLDER)
         session = session_of(both)
+        drafter = session._batch._drafter
+        assert drafter is not None
+        for _ in range(9):  # as if a turn without guesses took minutes: it guesses whenever it may
+            drafter.costs.note(200.0, is_drafted=False)
         for each, right in zip(asked, expected, strict=True):
             (found,) = session.generate([[1, 5, 9, 7]], [each])
             assert (found.ids, found.finish) == (right.ids, right.finish)
             assert found.score == pytest.approx(right.score, abs=1e-3)
-        assert session._batch._drafter is not None and len(session._batch._drafter._held) > 30
+        assert len(drafter._held) > 15
         session.close()
 
 
