@@ -198,7 +198,7 @@ def test_a_decoder_with_a_draft_in_its_folder_writes_what_it_writes_without(tmp_
             (found,) = session.generate([[1, 5, 9, 7]], [each])
             assert (found.ids, found.finish) == (right.ids, right.finish)
             assert found.score == pytest.approx(right.score, abs=1e-3)
-        assert len(drafter._held) > 15
+        assert len(drafter._held) > 4, "it has guessed"
         session.close()
 
 
