@@ -199,10 +199,9 @@ def test_a_tagger_that_finds_nothing_says_so(capsys, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.usefixtures("world")
 def test_an_option_for_another_task_is_named(run) -> None:
-    for more in (["--query", "y"], ["--question", "y", "--documents"]):
+    for more, needed in ((["--query", "y"], "reranking"), (["--question", "y", "--documents"], "question-answering")):
         done = run("predict", "sentiment", "x", *more)
         assert done.status == 2
-        needed = {"--query": "reranking", "--question": "question-answering"}[more[0]]
         words = f"{more[0]} is for endpoints of the task {needed}; the task of sentiment is text-classification"
         assert words in done.err.replace("\n", " ")
 

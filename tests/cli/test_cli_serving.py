@@ -79,6 +79,15 @@ def test_predict_shows_vectors_entities_and_rankings(run, world) -> None:
     assert run("predict", "vectors", "abc", "-p", "dimensions").status == 2
 
 
+def test_predict_has_each_text_judged_beside_another(run, world) -> None:
+    done = run("predict", "aspects", "cold soup", "kind waiter", "--pair", "waiter")
+    assert re.search(r"cold soup\s+neg.*kind waiter\s+pos", done.out, re.DOTALL)
+    assert run("predict", "aspects", "kind waiter", "--pair", "waiter", "--json").json() == [{"label": "pos", "score": 0.9}]
+    for other in ("--query", "--question"):
+        done = run("predict", "aspects", "x", "--pair", "waiter", other, "y")
+        assert (done.status, "--query, --question and --pair" in done.err.replace("\n", " ")) == (2, True)
+
+
 def test_predict_asks_a_question_about_each_text(run, world) -> None:
     done = run("predict", "reader", "it is Ada", "nobody", "--question", "Who is it?")
     assert re.search(r"it is Ada\s+Ada\s+90\.0 %\s+6–9", done.out)

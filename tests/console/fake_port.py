@@ -250,8 +250,10 @@ class FakePort:
     def card(self, principal: Principal, model: str, version: int, language: str) -> str:
         return "# sentiment-zh\n\nReads reviews.\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n<script>alert(1)</script> ![x](https://example.org/x.png)"
 
-    async def classify(self, principal: Principal, endpoint: str, text: str, language: str, *, query: str = "") -> Prediction:
-        self.asked.append(text)
+    async def classify(
+        self, principal: Principal, endpoint: str, text: str, language: str, *, query: str = "", pair: str = ""
+    ) -> Prediction:
+        self.asked += [text, pair] if pair else [text]
         if self.answer is not None:
             return self.answer
         if self.failure:

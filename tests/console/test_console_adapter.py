@@ -233,6 +233,16 @@ def test_settings_that_are_refused_change_nothing(port: PlatformPort, owner: Pri
     assert port.get_endpoint(owner, "mood").settings == EndpointSettings()
 
 
+def test_an_endpoint_whose_model_takes_pairs_is_asked_about_two_texts(port: PlatformPort, owner: Principal, model: str) -> None:
+    def seen(task: str, *, pairs: bool) -> bool:
+        info = SimpleNamespace(task=task, languages=(), talks=False, pairs=pairs)
+        port._dataplane.find = lambda principal, endpoint: SimpleNamespace(info=info)  # type: ignore[method-assign]
+        return port.get_endpoint(owner, "mood").pairs
+
+    found = [seen(task, pairs=pairs) for task, pairs in (("sentiment", True), ("sentiment", False), ("question-answering", True))]
+    assert found == [True, False, False]
+
+
 async def test_classify_takes_the_dataplane(port: PlatformPort, owner: Principal) -> None:
     answer = await port.classify(owner, "mood", "good", "en")
     assert answer.scores == (("pos", 0.9), ("neg", 0.1))

@@ -32,6 +32,7 @@ def test_a_ranking_takes_the_lines_of_the_text() -> None:
     assert (inputs, parameters) == ({"query": "which?", "texts": ["one", " two "]}, {})
     assert read_ranking(b'[{"index":1,"score":0.9},{"index":0,"score":0.1}]', inputs) == ((" two ", 0.9), ("one", 0.1))
     assert question("text-classification", "x", "") == ("x", {})
+    assert question("sentiment", "x", "", "waiter") == ({"text": "x", "text_pair": "waiter"}, {})
 
 
 def test_an_answer_is_marked_in_its_context() -> None:

@@ -80,6 +80,18 @@ def test_a_reader_is_asked_a_question_about_a_text(member, port) -> None:
     assert "No answer" in member.post("/console/endpoints/sentiment/classify", data=fields, headers=headers).text
 
 
+def test_a_text_may_be_judged_beside_another(member, port) -> None:
+    assert 'name="pair"' not in member.get("/console/endpoints/sentiment").text
+    port.endpoints = [replace(port.endpoints[0], pairs=True)]
+    page = member.get("/console/endpoints/sentiment").text
+    assert ('name="pair"' in page, "--pair" in page, "text_pair" in page) == (True, True, True)
+    headers = {"x-csrf-token": member.token(), "hx-request": "true"}
+    for pair in ("waiter", " "):
+        answer = member.post("/console/endpoints/sentiment/classify", data={"text": "cold soup", "pair": pair}, headers=headers)
+        assert "bar-fill" in answer.text
+    assert port.asked == ["cold soup", "waiter", "cold soup"]
+
+
 def test_playground_shows_errors_in_the_visitors_language(member, port) -> None:
     port.failure = InvalidInput("console_task_not_shown")
     headers = {"x-csrf-token": member.token(), "hx-request": "true", "accept-language": "zh-CN,zh;q=0.9"}

@@ -1,9 +1,11 @@
 """The contract that every registered task keeps, run over the registry."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -277,3 +279,13 @@ def test_importing_tasks_loads_no_heavy_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("language", ["", ".zh"])
+def test_every_task_has_its_row_and_page_in_both_languages(language: str) -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    rows = [line for line in (docs / f"tasks{language}.md").read_text(encoding="utf-8").split("\n\n## ")[0].splitlines() if "| `" in line]
+    assert {task for row in rows for task in re.findall(r"`([a-z-]+)`", row.split("|")[1])} == {*TASKS.names()}
+    pages = [page for row in rows for page in re.findall(r"\]\(([^)#]+)", row)]
+    assert len(pages) > 8
+    assert [page for page in pages if not page.endswith(f"{language}.md") or not (docs / page).is_file()] == []

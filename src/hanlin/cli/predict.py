@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hanlin.client import Answer, Hanlin
 
 ITEMS_A_CALL = 64
+_OPTIONS = {"query": "--query", "question": "--question", "text_pair": "--pair"}  # by what a call has of each
+_NEEDED = {"--query": ("reranking",), "--question": ("question-answering",), "--pair": ("text-classification", "sentiment")}
 
 
 def register(app: typer.Typer) -> None:
@@ -36,6 +38,7 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
     encoding: Annotated[str | None, typer.Option("--encoding", help=say("option.encoding"))] = None,
     query: Annotated[str | None, typer.Option("--query", help=say("option.query"))] = None,
     question: Annotated[str | None, typer.Option("--question", help=say("option.question"))] = None,
+    pair: Annotated[str | None, typer.Option("--pair", help=say("option.pair"))] = None,
     documents: Annotated[bool, typer.Option("--documents", help=say("option.documents"))] = False,
     top_k: Annotated[int | None, typer.Option("--top-k", help=say("option.top_k"), min=1)] = None,
     truncate: Annotated[bool, typer.Option("--truncate", help=say("option.truncate"))] = False,
@@ -46,7 +49,7 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
     """See `help.predict`."""
     if truncate and window:
         raise InvalidInput("truncate_and_window")
-    if query is not None and question is not None:
+    if sum(option is not None for option in (query, question, pair)) > 1:
         raise InvalidInput("query_and_question")
     if documents and question is None:
         raise InvalidInput("documents_without_question")
@@ -64,12 +67,18 @@ def predict(  # noqa: PLR0917  # Typer passes them by name
             whole = {"query": query, "texts": [*wanted]}
         elif documents:
             whole = {"question": question, "documents": [*wanted]}
-        asked: list[JsonValue] = [*wanted] if question is None else [{"question": question, "context": text} for text in wanted]
-        found = _ask(hanlin, endpoint, asked, whole, parameters)
+        found = _ask(hanlin, endpoint, [_item(text, question, pair) for text in wanted], whole, parameters)
     if not json:
         answers.show([question or ""] if documents else wanted, found, is_ranking=query is not None)
     else:
         SCREEN.document(found[0] if len(wanted) == 1 and file is None and query is None else found)
+
+
+def _item(text: str, question: str | None, pair: str | None) -> JsonValue:
+    """What is asked of one text."""
+    if question is not None:
+        return {"question": question, "context": text}
+    return text if pair is None else {"text": text, "text_pair": pair}
 
 
 def _ask(hanlin: Hanlin, endpoint: str, texts: list[JsonValue], whole: JsonObject | None, parameters: JsonObject) -> list[JsonValue]:
@@ -84,7 +93,7 @@ def _ask(hanlin: Hanlin, endpoint: str, texts: list[JsonValue], whole: JsonObjec
         return _ask_many(hanlin, endpoint, texts, parameters)
     except InvalidInput as error:
         if isinstance(first := whole or texts[0], dict):
-            _check_option(hanlin, endpoint, "--query" if "query" in first else "--question")
+            _check_option(hanlin, endpoint, next(option for key, option in _OPTIONS.items() if key in first))
         raise _in_our_words(error, parameters.get("long_text")) from error
     except NotFound as error:
         raise _with_deploy(hanlin, error, endpoint) from error
@@ -103,13 +112,13 @@ def _ask_many(hanlin: Hanlin, endpoint: str, texts: list[JsonValue], parameters:
 
 def _check_option(hanlin: Hanlin, endpoint: str, option: str) -> None:
     """Raises InvalidInput (`option_of_another_task`) where the endpoint's task is not the one that `option` is for."""
-    needed = {"--query": "reranking", "--question": "question-answering"}[option]
+    needed = _NEEDED[option]
     try:
         task = hanlin.describe(endpoint).task
     except HanlinError:  # the refusal itself is told then
         return
-    if task and task != needed:
-        raise InvalidInput("option_of_another_task", option=option, needed=needed, endpoint=endpoint, task=task)
+    if task and task not in needed:
+        raise InvalidInput("option_of_another_task", option=option, needed=" | ".join(needed), endpoint=endpoint, task=task)
 
 
 def _with_deploy(hanlin: Hanlin, error: NotFound, name: str) -> HanlinError:

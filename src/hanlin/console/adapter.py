@@ -108,7 +108,9 @@ class PlatformPort:
             info = self._dataplane.find(principal, item.name).info
         except NotFound:
             return item
-        return replace(item, languages=info.languages, talks=info.talks) if info else item
+        if info is None:
+            return item
+        return replace(item, languages=info.languages, talks=info.talks, pairs=info.pairs and info.task not in answers.ASKS)
 
     def list_jobs(self, principal: Principal, limit: int) -> Sequence[JobView]:
         """The newest jobs first."""
@@ -144,11 +146,13 @@ class PlatformPort:
         """The model card in Markdown."""
         return models.card(self._platform, principal, model, version, language=language)
 
-    async def classify(self, principal: Principal, endpoint: str, text: str, language: str, *, query: str = "") -> Prediction:
+    async def classify(
+        self, principal: Principal, endpoint: str, text: str, language: str, *, query: str = "", pair: str = ""
+    ) -> Prediction:
         """One text through the very path that every other caller takes."""
         info = self._dataplane.find(principal, endpoint).info
         task = info.task if info is not None else ""
-        inputs, parameters = answers.question(task, text, query)
+        inputs, parameters = answers.question(task, text, query, pair)
         timeout_s = self._platform.settings.request_timeout_s
         outcome = await self._dataplane.predict(
             principal, endpoint, inputs, parameters, timeout_s=timeout_s, language=language, request_id=f"console-{uuid4().hex}"

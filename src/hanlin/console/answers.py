@@ -89,12 +89,14 @@ WRITTEN = {"translation": "translation_text", "summarization": "summary_text", "
 ASKS = frozenset({"reranking", "question-answering"})  # tasks that are asked about a text with a line beside it
 
 
-def question(task: str, text: str, query: str) -> tuple[JsonValue, JsonObject]:
-    """Inputs and parameters that ask `task` about a text; a ranking takes each line of it."""
+def question(task: str, text: str, query: str, pair: str = "") -> tuple[JsonValue, JsonObject]:
+    """Inputs and parameters that ask `task` about a text, and about `pair` beside it where there is one; a ranking takes each line."""
     if task == "question-answering":
         return {"question": query, "context": text}, {}
     if task == "reranking":
         return {"query": query, "texts": [line for line in text.splitlines() if line.strip()]}, {}
+    if pair:
+        return {"text": text, "text_pair": pair}, {}
     return text, {"aggregation_strategy": "simple"} if task == "token-classification" else {}
 
 

@@ -78,11 +78,14 @@ class ConsolePort(Protocol):
         """The model card in Markdown."""
         ...
 
-    async def classify(self, principal: Principal, endpoint: str, text: str, language: str, *, query: str = "") -> Prediction:
+    async def classify(
+        self, principal: Principal, endpoint: str, text: str, language: str, *, query: str = "", pair: str = ""
+    ) -> Prediction:
         """One text through the very path that every other caller takes; refusals speak `language`.
 
         Args:
             query: what the lines of the text are held against, for an endpoint that ranks.
+            pair: what the text is judged beside, for an endpoint that takes pairs; may be empty.
         """
         ...
 

@@ -212,6 +212,7 @@ class EndpointView:
     settings: EndpointSettings = field(default_factory=EndpointSettings)
     trial: TrialView | None = None
     talks: bool | None = None  # whether its model reads talks; None while it is not loaded
+    pairs: bool = False  # whether its model, as far as is known, judges a text beside another
 
 
 @dataclass(frozen=True, slots=True)

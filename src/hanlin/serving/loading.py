@@ -156,4 +156,5 @@ def describe(loaded: Loaded, *, version: str, variant: str) -> ReplicaInfo:
         schema=msgspec.json.encode(describe_call(loaded.task)).decode(),
         protections=confinement.in_force(),
         talks=loaded.spec.chat is not None,
+        pairs=loaded.spec.pairs != "none",
     )

@@ -41,6 +41,7 @@ class ReplicaInfo(msgspec.Struct, frozen=True):
     dimensions: int = 0  # of its embeddings; 0 where it gives none
     protections: tuple[str, ...] = ()  # what its worker gave up: see `confinement.PROTECTIONS`
     talks: bool = False  # whether it reads talks, too
+    pairs: bool = False  # whether it reads a text beside another
 
 
 class Hello(Frame, frozen=True):

@@ -78,7 +78,12 @@ def write(inputs: object, parameters: dict) -> object:
     return [{"generated_text": text[::-1][:most], "finish_reason": ends[len(text) > most]} for text in texts]
 
 
-OTHER_TASKS = {"vectors": embed, "names": tag, "ranker": rank, "reader": find, "blanks": fill, "muse": write}
+def judge_aspect(inputs: list[dict], parameters: dict) -> list:
+    """A text is good of what it names."""
+    return [[{"label": "pos" if item["text_pair"] in item["text"] else "neg", "score": 0.9}] for item in inputs]
+
+
+OTHER_TASKS = {"aspects": judge_aspect, "vectors": embed, "names": tag, "ranker": rank, "reader": find, "blanks": fill, "muse": write}
 
 
 def routes(world: World) -> list[Route]:

@@ -24,6 +24,7 @@ BOUNDS = {
     "cache_ttl_s": MAX_CACHE_TTL_S, "min_replicas": MAX_REPLICAS, "max_replicas": MAX_REPLICAS, "idle_s": int(MAX_IDLE_S),
 }  # fmt: skip
 _BODY = '{"inputs": "…"}'
+_PAIR_BODY = '{"inputs": {"text": "…", "text_pair": "…"}}'
 _BODIES = {
     "reranking": '{"inputs": {"query": "…", "texts": ["…"]}}', "question-answering": '{"inputs": {"question": "…", "context": "…"}}',
     "fill-mask": '{"inputs": "… [MASK] …"}',
@@ -39,7 +40,7 @@ async def show(visit: Visit) -> Response:
     """The endpoint, a place to type, and the call that does the same."""
     endpoint = await visit.ask(visit.site.port.get_endpoint, name_in(visit))
     base = str(visit.request.base_url).rstrip("/")
-    body = _BODIES.get(endpoint.task, _BODY)
+    body = _PAIR_BODY if endpoint.pairs else _BODIES.get(endpoint.task, _BODY)
     saved = visit.request.query_params.get("saved", "")
     return visit.render(
         "endpoint.html.jinja", endpoint=endpoint, base=base, address=f"{base}/models/{endpoint.name}", example_body=body, bounds=BOUNDS,
@@ -84,11 +85,11 @@ def _whole(text: str, label: str, high: int) -> int:
 
 async def classify(visit: Visit) -> Response:
     """What the model says of the typed text: bars, marked entities, or the strokes of a vector. A text of nothing gets an empty answer."""
-    text, query = visit.form.get("text", ""), visit.form.get("query")
+    text, query, pair = visit.form.get("text", ""), visit.form.get("query"), visit.form.get("pair", "").strip()
     if not text.strip() or (query is not None and not query.strip()):
         return visit.render("_answer.html.jinja", answer=None, bars=[], strokes=[], total_ms=None)
     started = time.perf_counter()
-    answer = await visit.site.port.classify(visit.who, name_in(visit), text, visit.language, query=query or "")
+    answer = await visit.site.port.classify(visit.who, name_in(visit), text, visit.language, query=query or "", pair=pair)
     total_ms = (time.perf_counter() - started) * 1000
     ranked = [(line or visit.say("play.no_answer"), score, not place) for place, (line, score) in enumerate(answer.scores)]
     bars = arrange(answer) if query is None else ranked

@@ -5,7 +5,7 @@
   const PAUSE_MS = 250;
   const form = document.getElementById("play");
   const text = document.getElementById("text");
-  const query = document.getElementById("query"); // only where texts are ranked
+  const beside = document.getElementById("query") || document.getElementById("pair"); // what the text is held against, where it is
   let timer = 0;
 
   function ask() {
@@ -18,7 +18,7 @@
     timer = setTimeout(ask, PAUSE_MS);
   }
 
-  for (const field of query ? [text, query] : [text]) {
+  for (const field of beside ? [text, beside] : [text]) {
     field.addEventListener("input", (event) => {
       if (event.isComposing) clearTimeout(timer);
       else askSoon();
