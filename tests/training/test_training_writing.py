@@ -9,10 +9,15 @@ from pathlib import Path
 import pytest
 
 from hanlin.datasets import Split
+from hanlin.engines.asking import Questioner
+from hanlin.engines.trained import trained_session
 from hanlin.errors import Cancelled, InvalidInput
 from hanlin.models.importing import import_folder
 from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
+from hanlin.tasks import TASKS
+from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import canonical
+from hanlin.tasks.sentences import chunks
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import TextSettings
 from hanlin.tasks.written_texts import target_of
@@ -67,6 +72,24 @@ def test_a_network_that_writes_learns_and_answers_the_same(tmp_path: Path, task:
     right = [answer[key] == target_of(gold) for answer, gold in zip(found.answers, DATA.train.labels, strict=True)]  # type: ignore[index,call-overload]
     assert sum(right) / len(right) > 0.9
     assert found.answers == evaluate(tmp_path / "out", DATA.train).answers
+    check_document(tmp_path / "out", task, key)
+
+
+def check_document(folder: Path, task: str, key: str) -> None:
+    """A text beyond the network's length is refused, cut, or written in pieces of whole sentences, each as it is written alone."""
+    session, _ = trained_session(folder, threads=1)
+    encoder = TextEncoder.load(folder)
+    asker = Questioner(session, TASKS.get(task), ModelSpec.load(folder), encoder)
+    text = "\n".join(f"{one} {other}" for one in WORDS for other in WORDS)
+    pieces = chunks(text, lambda parts: [encoder.size(part) for part in parts], 64)
+    assert len(pieces) > 1
+    with pytest.raises(InvalidInput) as refused:
+        asker.ask([(text, {})])
+    assert refused.value.code == "text_too_long"
+    calls = [(text, {"long_text": "window"}), (text, {"long_text": "truncate"}), *((piece, {}) for piece in pieces)]
+    whole, cut, *alone = ["".join(answer[key].split()) for answer in asker.ask(calls).answers]  # type: ignore[index,call-overload,arg-type]
+    assert whole == "".join(alone)
+    assert len(cut) < len(whole)
 
 
 def test_a_run_that_was_cut_off_is_the_run_that_was_not(tmp_path: Path) -> None:
