@@ -36,14 +36,16 @@ class Road:
     """Rows and options of a task, a question, and what is right of the answer."""
 
     rows: Callable[[random.Random], Rows]
-    question: str
+    question: object
     check: Callable[[Any], None]
     model: str = "lstm"
     options: tuple[tuple[str, object], ...] = tuple(READS.items())
 
 
 def moods(chance: random.Random) -> Rows:
-    return [{"text": f"room {number} was {word}", "polarity": MOODS[word]} for number in range(90) for word in [chance.choice([*MOODS])]]
+    """Of an aspect each, so that a text is asked about beside it."""
+    words = [chance.choice([*MOODS]) for _ in range(90)]
+    return [{"text": f"room {number} was {word}", "aspect": "room", "polarity": MOODS[word]} for number, word in enumerate(words)]
 
 
 def is_awful(answer: Any) -> None:
@@ -104,7 +106,7 @@ def is_written(key: str) -> Callable[[Any], None]:
 
 WRITER = {"model": "transformer", "options": tuple(WRITES.items())}
 ROADS = {
-    "sentiment": Road(moods, "room 7 was awful", is_awful),
+    "sentiment": Road(moods, {"text": "room 7 was awful", "text_pair": "room"}, is_awful),
     "semantic-role-labelling": Road(frames, "Ada read books .", has_roles),
     "semantic-parsing": Road(
         meanings, "light the hall for guest3", is_light_in_the_hall, options=tuple({**READS, "epochs": 15, "hidden_size": 24}.items())
