@@ -1,12 +1,14 @@
 """The tour: every task once, as a user would: sample real rows, add, train on a short budget, deploy, call. One real server, one table.
 
-usage: python bench/tour.py [--only NAME …] [--rows N] [--list] [--write]
+usage: python bench/tour.py [--only NAME …] [--rows N] [--list] [--write] [--sides N]
 
 Each line of `STOPS` (bench/tour_stops.py) is one stop: a corpus by its name in docs/corpora.md, a network, rows and options. The budgets
 are short on purpose: the whole tour is to take half an hour of two cores, so the figures say that the road is whole and the models
 learn, not what they can become (docs/benchmarks.md has that). The baseline is the corpus's own of docs/corpora.md: a simple one, learnt on
 nine tenths of the whole corpus, while ours had the rows of the stop. Test rows are those of the platform's split. Latency: the
 middle of 50 calls of one question of the corpus each, one after the other, through the gateway, on the variant that training published.
+Stops are visited by two sides at once (`--sides`), each with a server of its own and one thread for a training: two cores do more so. A
+side's latencies are those beside the other's training.
 `--write` puts the table into docs/tour.md, stop by stop; bench/tour.json keeps the figures. Stops that `--only` leaves out keep
 their earlier ones.
 """
@@ -17,13 +19,14 @@ import argparse
 import contextlib
 import json
 import os
-import platform as machine
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,11 +39,10 @@ from hanlin.datasets.corpora import CORPORA
 from hanlin.datasets.corpora.base import Source
 from hanlin.tasks import TASKS, BadExample
 from servers import Server, free_ports
+from tour_page import BENCH, FIGURES, chip, write
 from tour_stops import BASES, FORMS, STOPS, Stop
 from training_data import CACHE, e5_base
 
-BENCH = Path(__file__).parent
-PAGE, FIGURES = BENCH.parent / "docs" / "tour.md", BENCH / "tour.json"
 CALLS = 50
 
 
@@ -111,13 +113,17 @@ def formed(path: Path, form: str) -> Path:
     return out
 
 
-def visit(stop: Stop, road: Road, folder: Path) -> dict[str, Any]:
-    """One stop from rows to answers; its line of the table."""
+def visit(stop: Stop, road: Road, folder: Path, besides: dict[str, Any]) -> dict[str, Any]:
+    """One stop from rows to answers; its line of the table.
+
+    Args:
+        besides: options of its training that are the run's, not the stop's.
+    """
     name, began_s = stop.name, time.monotonic()
     sampled = road.run("dataset", "sample", stop.corpus, "--out", str(folder), *(("--rows", str(stop.rows)) if stop.rows else ()))
     path = formed(Path(sampled["file"]), stop.form) if stop.form else Path(sampled["file"])
     road.run("dataset", "add", name, str(path), "--task", stop.task)
-    options = [part for option, value in stop.options.items() for part in ("--set", f"{option}={json.dumps(value)}")]
+    options = [part for option, value in (stop.options | besides).items() for part in ("--set", f"{option}={json.dumps(value)}")]
     job = road.run("train", "--task", stop.task, "--dataset", name, "--model", stop.model, "--name", name, *options)
     trained_s = time.monotonic() - began_s
     metrics = job["result"]["metrics"]
@@ -142,15 +148,6 @@ def visit(stop: Stop, road: Road, folder: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def write(found: Sequence[dict[str, Any]], about: str) -> None:
-    """docs/tour.md and bench/tour.json: what was found now, and earlier at stops that were not visited now, in the order of `STOPS`."""
-    known = json.loads(FIGURES.read_text(encoding="utf-8"))["stops"] if FIGURES.exists() else []
-    by_name = {line["stop"]: line for line in (*known, *found)}
-    lines = [by_name[stop.name] for stop in STOPS if stop.name in by_name]
-    FIGURES.write_text(json.dumps({"machine": about, "stops": lines}, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(page(lines, about), encoding="utf-8")
-
-
 def spent_s(server: Server) -> float:
     """Processor seconds of the server's tree so far, of jobs that have ended too."""
     total = 0.0
@@ -161,37 +158,6 @@ def spent_s(server: Server) -> float:
     return total
 
 
-def page(found: Sequence[dict[str, Any]], about: str) -> str:
-    """docs/tour.md."""
-    head = (BENCH / "tour_intro.md").read_text(encoding="utf-8")
-    lines = [
-        f"| {line['task']}{', ' + line['kind'] if line['kind'] else ''} | `{line['corpus']}` ({', '.join(line['languages'])}) | "
-        f"{'gold' if line['nature'] == 'gold' else '**' + line['nature'] + '**'} | {line['rows']:,} | {line['model']}"
-        f"{', ' + ', '.join(f'{name} {value}' for name, value in line['options'].items()) if line['options'] else ''} | {line['figure']} | "
-        f"{'–' if line['baseline'] is None else line['baseline']} | {line['ours']} | {line['p50_ms']} ms | {line['seconds']} s | "
-        f"{line['cpu_seconds']} s |"
-        for line in found
-    ]
-    table = [
-        "| task | data | answers | rows | model, budget | figure | baseline | ours | served p50 | trained in | processor |",
-        "|---|---|---|--:|---|---|--:|--:|--:|--:|--:|",
-    ]
-    whole, spent = (sum(line[name] for line in found) for name in ("whole_seconds", "cpu_seconds"))
-    told = f"{len(found)} stops, {whole // 60} min {whole % 60} s in whole; {spent // 60} min of processor time."
-    visited = {line["stop"]: (line["model"], line["options"]) for line in found}
-    if old := [f"`{stop.name}`" for stop in STOPS if stop.name in visited and visited[stop.name] != (stop.model, stop.options)]:
-        told += f" Read with an earlier budget than the stop has now: {', '.join(old)}."
-    if left := [f"`{stop.name}`" for stop in STOPS if stop.name not in visited]:
-        told += f" Not visited yet: {', '.join(left)}."
-    return f"{head}\n{about} {told}\n\n" + "\n".join(table + lines) + "\n"
-
-
-def chip() -> str:
-    """The processor's name."""
-    found = [line.partition(":")[2].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return found[0] if found else machine.processor()
-
-
 def main() -> int:
     """The exit status: 1 where a stop failed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -199,6 +165,7 @@ def main() -> int:
     parser.add_argument("--rows", type=int, help="at most so many at every stop: to see that the road is whole, not for figures")
     parser.add_argument("--list", action="store_true", help="say the stops")
     parser.add_argument("--write", action="store_true", help="write docs/tour.md and bench/tour.json")
+    parser.add_argument("--sides", type=int, default=2, help="stops at a time")
     parser.add_argument("--about", default="", help="what else the machine did, for the page")
     options = parser.parse_args()
     stops = [stop for stop in STOPS if not options.only or stop.name in options.only]
@@ -207,7 +174,57 @@ def main() -> int:
     if options.list:
         print("\n".join(f"{stop.name}: {stop.task} ({stop.model})" for stop in stops))
         return 0
-    found, failed, waiting = [], 0, {*BASES}
+    trip = Trip(stops)
+    with ThreadPoolExecutor(options.sides) as sides:
+        for side in [sides.submit(travel, trip, options) for _ in range(options.sides)]:
+            side.result()
+    whole_seconds = round(time.monotonic() - trip.began_s)
+    print(f"{len(trip.found)} stops in {whole_seconds} s, {trip.failed} failed", file=sys.stderr)
+    if options.write and len(trip.found) == len(STOPS):
+        write(trip.found, about(options), whole_seconds)
+    return 1 if trip.failed else 0
+
+
+class Trip:
+    """The stops of a run and what was found; every side takes from it."""
+
+    def __init__(self, stops: Sequence[Stop]) -> None:
+        known = json.loads(FIGURES.read_text(encoding="utf-8"))["stops"] if FIGURES.exists() else []
+        took = {line["stop"]: line["cpu_seconds"] for line in known}
+        self.waiting = sorted(stops, key=lambda stop: -took.get(stop.name, statistics.median([*took.values()] or [0])))
+        self.found: list[dict[str, Any]] = []
+        self.failed, self.began_s, self.lock = 0, time.monotonic(), threading.Lock()
+
+    def next(self, bases: set[str]) -> Stop | None:
+        """The longest stop whose base a side has; else one that wants none; else any."""
+        with self.lock:
+            wanted = (
+                [stop for stop in self.waiting if stop.model in bases]
+                or [stop for stop in self.waiting if stop.model not in BASES]
+                or self.waiting
+            )  # fmt: skip
+            if wanted:
+                self.waiting.remove(wanted[0])
+            return wanted[0] if wanted else None
+
+    def keep(self, line: dict[str, Any], options: argparse.Namespace) -> None:
+        """A stop's figures, on the page too."""
+        with self.lock:
+            self.found.append(line)
+            print(json.dumps(line, ensure_ascii=False), flush=True)
+            if options.write:
+                write(self.found, about(options), None)
+
+
+def about(options: argparse.Namespace) -> str:
+    """Where and beside what a run was, for the page."""
+    sides = f", {options.sides} stops at a time" if options.sides > 1 else ""
+    return f"{os.cpu_count()} cores of an {chip()}{sides}; {options.about or 'nothing else ran'}."
+
+
+def travel(trip: Trip, options: argparse.Namespace) -> None:
+    """One side: a server, and stops while there are some."""
+    bases: set[str] = set()
     with tempfile.TemporaryDirectory(prefix="hanlin-tour-") as work:
         (port,) = free_ports(1)
         road = Road(Path(work) / "home", port)
@@ -217,22 +234,19 @@ def main() -> int:
         server = Server(command, port=port, log=Path(work) / "server.log", environ=road.environ)
         try:
             wait_ready(road)
-            for stop in stops:
+            while stop := trip.next(bases):
                 try:
-                    if stop.model in waiting:
-                        waiting.remove(stop.model)
+                    if stop.model in BASES and stop.model not in bases:
+                        bases.add(stop.model)
                         road.run("model", "import", stop.model, str(base(stop.model, Path(work))), "--task", BASES[stop.model])
                     before_s = spent_s(server)
-                    found.append(visit(stop, road, Path(work) / "rows") | {"cpu_seconds": round(spent_s(server) - before_s)})
-                    print(json.dumps(found[-1], ensure_ascii=False), flush=True)
-                    if options.write:
-                        write(found, f"{os.cpu_count()} cores of an {chip()}; {options.about or 'nothing else ran'}.")
+                    line = visit(stop, road, Path(work) / "rows", {"threads": 1} if options.sides > 1 else {})
+                    trip.keep(line | {"cpu_seconds": round(spent_s(server) - before_s)}, options)
                 except (RuntimeError, KeyError) as error:
-                    failed += 1
+                    trip.failed += 1
                     print(f"FAILED {stop.name}: {error!r}", file=sys.stderr, flush=True)
         finally:
             server.close()
-    return 1 if failed else 0
 
 
 def base(name: str, work: Path) -> Path:

@@ -98,16 +98,28 @@ def test_each_task_takes_the_networks_of_its_stops(tour: ModuleType, tmp_path: P
 
 
 def test_the_page_says_what_was_found(tour: ModuleType) -> None:
+    page_of = importlib.import_module("tour_page").page  # which the tour has loaded
     line = {
         "stop": "review-aspects-zh",
         "task": "sentiment", "kind": "of aspects", "corpus": "review-aspects-zh", "languages": ["zh"], "nature": "silver", "rows": 3000,
         "model": "lstm", "options": {"epochs": 3}, "figure": "accuracy", "baseline": 81.5, "ours": 79.2, "p50_ms": 3.1, "seconds": 60,
         "whole_seconds": 65, "cpu_seconds": 40,
     }  # fmt: skip
-    page = tour.page([line], "2 cores of a Chip; quiet.")
+    page = page_of([line], "2 cores of a Chip; quiet.", 65)
     row = "| `review-aspects-zh` (zh) | **silver** | 3,000 | lstm, epochs 3 | accuracy | 81.5 | 79.2 | 3.1 ms | 60 s | 40 s |"
     assert f"| sentiment, of aspects {row}" in page
-    assert "1 stops, 1 min 5 s in whole; 0 min of processor time" in page
+    assert "1 stops, in 1 min 5 s by the clock; 0 min of processor time" in page
     assert "earlier budget" not in page
-    told = tour.page([line | {"options": {"epochs": 1}}], "2 cores of a Chip; quiet.")
+    told = page_of([line | {"options": {"epochs": 1}}], "2 cores of a Chip; quiet.", None)
+    assert "1 stops, not in one run" in told
     assert "Read with an earlier budget than the stop has now: `review-aspects-zh`." in told
+
+
+def test_a_side_takes_the_stops_of_the_base_that_it_has(tour: ModuleType) -> None:
+    trip, bases, order = tour.Trip(tour.STOPS), {"minilm"}, []
+    while stop := trip.next(bases):
+        order.append(stop.model)
+    first = [stop.model for stop in tour.STOPS].count("minilm")
+    assert {*order[:first]} == {"minilm"}
+    assert {*order[-[stop.model for stop in tour.STOPS].count("e5") :]} == {"e5"}
+    assert len(order) == len(tour.STOPS)
