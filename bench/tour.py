@@ -203,9 +203,9 @@ class Trip:
                 or [stop for stop in self.waiting if stop.model not in BASES]
                 or self.waiting
             )  # fmt: skip
-            if wanted:
-                self.waiting.remove(wanted[0])
-            return wanted[0] if wanted else None
+            chosen = wanted[0] if wanted else None
+            self.waiting = [stop for stop in self.waiting if stop is not chosen]
+            return chosen
 
     def keep(self, line: dict[str, Any], options: argparse.Namespace) -> None:
         """A stop's figures, on the page too."""
