@@ -1,7 +1,7 @@
 """A chat model asked for other tasks by a form of prompts, judged as the models are that are trained for them.
 
 usage: python bench/prompted_tasks.py [--rows 40] [--only translation …] [--language en|zh] [--examples 3] [--threads 1]
-                                      [--base FOLDER]
+                                      [--base FOLDER] [--learn N [--set OPTION=VALUE …] [--checkpoints FOLDER]]
 
 SmolLM2-135M-Instruct (4 bits, widened to fp32), unless --base names another imported folder, on test rows of
 
@@ -10,7 +10,8 @@ SmolLM2-135M-Instruct (4 bits, widened to fp32), unless --base names another imp
 
 or, with `--language zh`, of package-translation-zh (gold), help-headings-zh (gold), help-questions-zh and home-intents-zh (synthetic),
 once without worked examples and once with some, which are training rows; the schema of meanings is what the training rows show. One JSON
-object a task and number of examples.
+object a task and number of examples. With --learn it is first fine-tuned, as a user would, on talks: N training rows, asked as the form
+asks (texts cut to 300 characters) and answered as their rows say, the loss on answers only.
 """
 
 from __future__ import annotations
@@ -24,13 +25,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from corpus_training import corpus_splits
+from corpus_training import Told, add_options, checkpoints_of, corpus_splits, options_of
 from hanlin.datasets import Split, bundled
 from hanlin.models import gguf_folder
 from hanlin.models.child import plain_guard
 from hanlin.models.importing import import_folder
+from hanlin.tasks import TASKS
 from hanlin.tasks.prompt_form import PROMPT_FILE
+from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
+from hanlin.training.examples import TrainData
+from hanlin.training.train import train
 from hanlin.types import JsonObject, JsonValue
 from training_data import CACHE
 
@@ -115,6 +120,32 @@ def _kind(values: Sequence[Any]) -> JsonObject:
     return {"enum": [*values]} if len(values) <= MAX_ENUM or not all(isinstance(value, str) for value in values) else {"type": "string"}
 
 
+def learned(base: Path, task: str, splits: Sequence[Split], chosen: argparse.Namespace, work: Path) -> Path:
+    """The base, fine-tuned on talks that ask as `ASKED` does."""
+    talks, ask = TASKS.get("text-generation").examples, str((ASKED_CHINESE if chosen.language == "zh" else ASKED)[task]["ask"])
+    parts = []
+    for split, most in zip(splits[:2], (chosen.learn, 64), strict=True):
+        rows = [MAKERS[task](text[:MAX_EXAMPLE], json.loads(gold)) for text, gold in zip(split.texts, split.labels, strict=True)]
+        asked = [talks.read({"messages": _talk(ask, row)}) for row in rows[:most] if row]
+        parts.append(Split([example.text for example in asked], [example.annotation for example in asked]))
+    options = {"epochs": 1, "batch_size": 16, "train_length": 192, "threads": chosen.threads} | options_of(chosen)
+    config = TrainConfig.from_json(options, model="base", task="text-generation")
+    data = TrainData(parts[0], parts[1], ())
+    train(config, data, base=base, out=work / "learned", progress=Told(), checkpoints=checkpoints_of(chosen, work, task))
+    return work / "learned"
+
+
+def _talk(ask: str, row: JsonObject) -> list[JsonValue]:
+    asked = ask
+    for name, value in row.items():
+        asked = asked.replace(f"{{{name}}}", str(value))
+    answer = row["answer"]
+    return [
+        {"role": "user", "content": asked},
+        {"role": "assistant", "content": answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False)},
+    ]
+
+
 def measured(base: Path, task: str, splits: Sequence[Split], count: int, chosen: argparse.Namespace) -> JsonObject:
     """The figures of one form."""
     train, _, test = splits
@@ -142,6 +173,8 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--base", type=Path, help="an imported text-generation folder")
+    parser.add_argument("--learn", type=int, default=0, metavar="N", help="training rows that it is fine-tuned on first")
+    add_options(parser, with_checkpoints=True)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         base = chosen.base
@@ -151,9 +184,11 @@ def main() -> None:
             import_folder(folder, base, task="text-generation", max_length=4096)
         corpora = CHINESE if chosen.language == "zh" else CORPORA
         for task in chosen.only:
-            splits = corpus_splits(corpora[task], task, Path(scratch) / task, rows=CORPUS_ROWS)
+            work = Path(scratch) / task
+            splits = corpus_splits(corpora[task], task, work, rows=max(CORPUS_ROWS, 2 * chosen.learn))
+            asked = learned(base, task, splits, chosen, work) if chosen.learn else base
             for count in dict.fromkeys((0, chosen.examples)):
-                print(json.dumps(measured(base, task, splits, count, chosen), ensure_ascii=False), flush=True)
+                print(json.dumps(measured(asked, task, splits, count, chosen), ensure_ascii=False), flush=True)
 
 
 if __name__ == "__main__":
