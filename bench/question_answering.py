@@ -6,7 +6,7 @@ usage: python bench/question_answering.py [--only en|zh] [--rows N] [--search] [
 
 Pages stand in one split each. Yardstick: the sentence that shares most words with the question (Chinese: characters and their pairs).
 Measures on test rows: exact match and F1 as SQuAD's and CMRC's scorers count; how well "no answer" is told apart (threshold from the
-validation rows; area under the curve; expected calibration error of its share, in ten bins); and over the set of all test contexts, cut
+validation rows; area under the curve; expected calibration error of its score, in ten bins); and over the set of all test contexts, cut
 in passages: whether the passage that holds the answer is among the first 1, 5 and 20, found by words (BM25) and by the base as an
 embedding model, and the answers that the reader then gives out of the first 5. With --search nothing is trained: yardstick and recall
 alone.
@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import re
 import tempfile
 import time
@@ -99,12 +98,10 @@ def telling(folder: Path, test: Split, golds: Sequence[list[str]]) -> dict[str, 
     questions = [TASK.examples.question(*pair) for pair in zip(test.texts, test.labels, strict=True)]
     asking = asker(folder)
     found: list[Any] = asking.ask([(question, {"handle_impossible_answer": False}) for question in questions]).answers
-    shares = np.array([item["no_answer_score"] / max(item["no_answer_score"] + item["score"], 1e-300) for item in found])
+    given: list[Any] = asking.ask([(question, {}) for question in questions]).answers
+    shares = np.array([item["no_answer_score"] for item in found])
     absent = np.array([not gold for gold in golds])
-    (threshold,) = asking.spec.thresholds
-    said = np.array(
-        [math.log(max(item["no_answer_score"], 1e-300)) - math.log(max(item["score"], 1e-300)) > threshold for item in found]
-    )  # fmt: skip
+    said = np.array([item["answer"] == "" for item in given])
     ranks = np.argsort(np.argsort(shares)) + 1.0
     auc = (ranks[absent].sum() - absent.sum() * (absent.sum() + 1) / 2) / (absent.sum() * (~absent).sum())
     bins = np.minimum((shares * 10).astype(int), 9)

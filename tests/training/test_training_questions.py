@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -25,8 +26,10 @@ from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData
+from hanlin.training.lessons.question_answering import no_answer_calibration
 from hanlin.training.ports import Silent
 from hanlin.training.train import train
+from hanlin.types import JsonObject
 
 FORM = TASKS.get("question-answering").examples
 PLACES, TIMES, FILLER = ["北京", "Paris", "Rome"], ["nine", "six", "noon"], [f"w{n}" for n in range(12)]
@@ -93,6 +96,28 @@ def test_answers_are_found_and_withheld(trained: Path) -> None:
     assert quality.get("f1") > 0.9
     assert quality.get("no_answer_f1") > 0.6
     assert len(ModelSpec.load(trained).thresholds) == 1
+
+
+def test_the_score_of_no_answer_is_its_chance(trained: Path) -> None:
+    rows = rows_of(200, 4)
+    task = TASKS.get("question-answering")
+    asked = [task.examples.question(text, gold) for text, gold in zip(rows.texts, rows.labels, strict=True)]
+    found = [ask(trained, question, handle_impossible_answer=False) for question in asked]
+    chances = np.array([answer["no_answer_score"] for answer in found])  # type: ignore[index, call-overload]
+    absent = np.array([not json.loads(gold)["answers"] for gold in rows.labels])
+    assert chances.mean() == pytest.approx(absent.mean(), abs=0.08)
+    assert chances[absent].mean() > chances[~absent].mean() + 0.3
+    assert all(answer["score"] <= 1 - answer["no_answer_score"] + 1e-9 for answer in found)  # type: ignore[index, call-overload, operator]
+
+
+def test_chances_are_those_of_the_rows_they_are_fitted_to() -> None:
+    """Where the scores are sure of the wrong thing half of the time, the chance is a half."""
+    found: list[JsonObject] = [{"no_answer_score": none, "score": 1 - none} for none in (0.999, 0.001) * 40]
+    golds = [[], ["x"], ["x"], []] * 20
+    slope, offset = no_answer_calibration(found, golds)
+    assert slope == pytest.approx(0, abs=1e-3)
+    assert offset == pytest.approx(0, abs=1e-3)
+    assert no_answer_calibration(found, [["x"]] * 80) == ()
 
 
 def test_places_are_characters_also_of_a_context_in_windows(trained: Path) -> None:

@@ -116,7 +116,7 @@ def import_folder(
             spec = replace(
                 spec, text=told.text, languages=told.languages, vectors=told.vectors or heading.vectors, thresholds=told.thresholds,
                 scale=told.scale, generation=told.generation or heading.generation, chat=told.chat or spec.chat, prompt=told.prompt,
-                meanings=told.meanings if told.prompt else None,
+                meanings=told.meanings if told.prompt else None, calibration=told.calibration,
             )  # fmt: skip
         _check_fit(config, found, spec)
         _write_config(writers.config_of(source, config, kind), heading, out)

@@ -70,7 +70,8 @@ class Section:
 def best_answers(sections: Sequence[Section], spec: ModelSpec, options: AnsweringOptions) -> list[Answer]:
     """The best pieces, or no answer. Pieces lie in one section, end where they start or behind it, and are not too long.
 
-    All sections share one scale, and "no answer" is what the section says of it that believes in it least.
+    All sections share one scale, and "no answer" is what the section says of it that believes in it least. Its score, and with it what
+    is left for the pieces, is a chance where the model is calibrated.
     Source: Clark and Gardner, Simple and Effective Multi-Paragraph Reading Comprehension (2018), shared normalisation.
     """
     null = min((section.logits[0] for section in sections), key=lambda logits: float(logits.sum()))
@@ -92,14 +93,22 @@ def best_answers(sections: Sequence[Section], spec: ModelSpec, options: Answerin
             key = number, begin[0], end[1]
             best[key] = max(best.get(key, 0.0), float(starts[1 + first] * reach[more]))
     ordered = sorted(best.items(), key=lambda item: (-item[1], item[0]))
-    found = [_answer(sections[number], start, end, score, none) for (number, start, end), score in ordered]
+    gap = np.log(max(none, _TINY)) - np.log(max(ordered[0][1] if ordered else 0.0, _TINY))
+    chance = _chance(gap, spec) if spec.calibration else none
+    left = (1 - chance) / max(1 - none, _TINY) if spec.calibration else 1.0
+    found = [_answer(sections[number], start, end, left * score, chance) for (number, start, end), score in ordered]
     is_allowed = bool(spec.thresholds) if options.is_impossible_allowed is None else options.is_impossible_allowed
     if is_allowed or not found:
-        gap = np.log(max(none, _TINY)) - np.log(max(found[0].score if found else 0.0, _TINY))
         is_none = not found or gap > (spec.thresholds[0] if spec.thresholds else 0.0)
-        behind_better = max(1, sum(answer.score >= none for answer in found))
-        found.insert(0 if is_none else behind_better, Answer("", none, 0, 0, none))
+        behind_better = max(1, sum(answer.score >= chance for answer in found))
+        found.insert(0 if is_none else behind_better, Answer("", chance, 0, 0, chance))
     return found[:num]
+
+
+def _chance(gap: float, spec: ModelSpec) -> float:
+    """That there is no answer. Source: Platt, Probabilistic Outputs for Support Vector Machines (1999)."""
+    slope, offset = spec.calibration
+    return float(1 / (1 + np.exp(-np.clip(slope * gap + offset, -60, 60))))
 
 
 def _answer(section: Section, start: int, end: int, score: float, none: float) -> Answer:

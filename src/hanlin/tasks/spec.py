@@ -43,6 +43,7 @@ _FIELDS = {
     "cuts",
     "problem",
     "thresholds",
+    "calibration",
     "pairs",
     "scale",
     "chain",
@@ -79,6 +80,7 @@ class ModelSpec:
         is_alone: whether a row must not share a step with others, because padding would change its answer.
         problem: what the labels mean.
         thresholds: what scores must reach, tuned on validation rows: one a label where several may apply, else as the task says.
+        calibration: of a model that may find no answer: slope and offset that make its log odds of none a chance.
         pairs: how the model reads a text beside another.
         scale: the number that each label stands for, where labels have an order.
         chain: of a tagger in which neighbouring labels care for each other.
@@ -115,6 +117,7 @@ class ModelSpec:
     chat: ChatForm | None = None
     mask_id: int | None = None
     prompt: PromptForm | None = None
+    calibration: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.vectors is None and self.generation is None and self.mask_id is None) or self.labels:
@@ -143,6 +146,8 @@ class ModelSpec:
             raise _invalid("labels", f"an answer has a start and an end, not {len(self.labels)} labels")
         if self.problem == "multi-label" and self.thresholds and len(self.thresholds) != len(self.labels):
             raise _invalid("thresholds", f"{len(self.thresholds)} for {len(self.labels)} labels")
+        if len(self.calibration) not in {0, 2}:
+            raise _invalid("calibration", f"a slope and an offset, not {len(self.calibration)} numbers")
         if self.scale and len(self.scale) != len(self.labels):
             raise _invalid("scale", f"{len(self.scale)} for {len(self.labels)} labels")
 
@@ -175,7 +180,7 @@ class ModelSpec:
         stored |= {"chat": self.chat.to_json()} if self.chat else {}
         stored |= {"prompt": self.prompt.to_json()} if self.prompt else {}
         # What is as it ever was is left out: equal specs stay equal bytes.
-        more: JsonObject = {"thresholds": list(self.thresholds), "scale": list(self.scale)}
+        more: JsonObject = {"thresholds": list(self.thresholds), "scale": list(self.scale), "calibration": list(self.calibration)}
         more |= {"problem": self.problem if self.problem != "single-label" else "", "pairs": self.pairs if self.pairs != "none" else ""}
         return stored | {name: value for name, value in more.items() if value}
 
@@ -206,6 +211,7 @@ class ModelSpec:
             generation=GenerationSettings.from_json(value["generation"]) if "generation" in value else None,
             problem=cast("Problem", value.get("problem", "single-label")),
             thresholds=_numbers(value, "thresholds"),
+            calibration=_numbers(value, "calibration"),
             pairs=cast("PairForm", value.get("pairs", "none")),
             scale=_numbers(value, "scale"),
             chain=LabelChain.from_json(value["chain"], num_labels=len(labels)) if "chain" in value else None,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -173,14 +174,14 @@ class AnsweringCourse:
         return asker.ask([(question, parameters) for question in questions]).answers
 
     def finish(self, best: float) -> float:
-        """See `Course.finish`: how sure "no answer" must be is chosen on the validation rows, where some have none."""
+        """See `Course.finish`: how sure "no answer" must be, and its chance, come from the validation rows, where some have none."""
         self.module.float().eval()
         golds = [[str(item["text"]) for item in json.loads(annotation)["answers"]] for annotation in self.held.labels]
-        thresholds: tuple[float, ...] = ()
+        spec = self.spec
         if not all(golds):
             found = [answer for answer in self._ask({"handle_impossible_answer": False}) if isinstance(answer, dict)]
-            thresholds = (no_answer_threshold(found, golds),)
-        replace(self.spec, thresholds=thresholds).save(self.out)
+            spec = replace(spec, thresholds=(no_answer_threshold(found, golds),), calibration=no_answer_calibration(found, golds))
+        spec.save(self.out)
         save_network(self.module, self.out)
         return best
 
@@ -190,9 +191,7 @@ def no_answer_threshold(found: Sequence[JsonObject], golds: Sequence[Sequence[st
 
     Source: Rajpurkar et al., SQuAD 2.0 (2018), its scorer's search for the best threshold.
     """
-    gaps = np.array(
-        [math.log(max(float(str(item["no_answer_score"])), 1e-300)) - math.log(max(float(str(item["score"])), 1e-300)) for item in found]
-    )
+    gaps = _gaps(found)
     given = np.array(
         [max((f1_of(str(item["answer"]), right) for right in answers), default=0.0) for item, answers in zip(found, golds, strict=True)]
     )
@@ -204,3 +203,24 @@ def no_answer_threshold(found: Sequence[JsonObject], golds: Sequence[Sequence[st
     if at == 0:
         return float(sides[0] - 1)
     return float(sides[-1] + 1) if at == len(sides) else float((sides[at - 1] + sides[at]) / 2)
+
+
+def no_answer_calibration(found: Sequence[JsonObject], golds: Sequence[Sequence[str]]) -> tuple[float, ...]:
+    """Slope and offset that make the same difference of log scores the log odds of there being no answer; none where all have none.
+
+    Source: Platt, Probabilistic Outputs for Support Vector Machines (1999): one logistic regression on rows that were not learnt.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    absent = np.array([not answers for answers in golds])
+    if absent.all() or not absent.any():
+        return ()
+    model = LogisticRegression().fit(_gaps(found)[:, None], absent)
+    return float(model.coef_[0, 0]), float(model.intercept_[0])
+
+
+def _gaps(found: Sequence[JsonObject]) -> npt.NDArray[np.float64]:
+    """How far the log score of no answer is above the best answer's."""
+    scores = np.array([[float(str(item[name])) for name in ("no_answer_score", "score")] for item in found])
+    logs = np.log(np.maximum(scores, 1e-300))
+    return np.asarray(logs[:, 0] - logs[:, 1])
