@@ -63,10 +63,13 @@ def ends_of(file: GgufFile, rows: int) -> list[JsonValue]:
     return list(dict.fromkeys(found))
 
 
-def template_of(file: GgufFile) -> str | None:
-    """The template of talks. It is recognised, never run."""
-    found = file.values.get("tokenizer.chat_template")
-    return found if isinstance(found, str) else None
+def template_of(file: GgufFile) -> JsonValue:
+    """The template of talks as tokenizer_config.json has it: a text, or named ones where tools have their own."""
+    default, tools = (file.values.get(f"tokenizer.chat_template{name}") for name in ("", ".tool_use"))
+    if not isinstance(default, str):
+        return None
+    named: list[JsonValue] = [{"name": name, "template": text} for name, text in (("default", default), ("tool_use", tools)) if text]
+    return named if isinstance(tools, str) else default
 
 
 def _of_bytes(file: GgufFile, tokens: list[str]) -> Tokenizer:

@@ -56,6 +56,7 @@ class Imported:
     Attributes:
         is_base: it has no head of its own: it can be fine-tuned and published as a base, not certified.
         is_pooling_assumed: its vectors are the normalised mean of its tokens because the folder does not say what they are.
+        template_problem: why its chat template was left out, so that it takes no talks; empty: it has none, or was not.
     """
 
     spec: ModelSpec
@@ -63,6 +64,7 @@ class Imported:
     num_parameters: int
     head: Head = CLASSIFIER
     is_pooling_assumed: bool = False
+    template_problem: str = ""
 
 
 def import_folder(
@@ -111,7 +113,7 @@ def import_folder(
             mask_id=mask_of(out) if kind == "masks" else None,
         )  # fmt: skip
         spec = replace(spec, problem=told.problem if told else heading.problem, pairs=heading.pairs)
-        spec = _with_chat(source, out, spec, kind)
+        spec, problem = _with_chat(source, out, spec, kind)
         if told:
             spec = replace(
                 spec, text=told.text, languages=told.languages, vectors=told.vectors or heading.vectors, thresholds=told.thresholds,
@@ -132,18 +134,22 @@ def import_folder(
     except BaseException:
         shutil.rmtree(out, ignore_errors=True)
         raise
-    return Imported(spec, heading.is_base, size, heading.head, heading.is_assumed)
+    return Imported(spec, heading.is_base, size, heading.head, heading.is_assumed, problem)
 
 
-def _with_chat(source: Path, out: Path, spec: ModelSpec, kind: HeadKind) -> ModelSpec:
-    """With the form of talks that the folder tells of, and the token that ends an answer in it among those that end."""
+def _with_chat(source: Path, out: Path, spec: ModelSpec, kind: HeadKind) -> tuple[ModelSpec, str]:
+    """With the form of talks that the folder tells of, and the token that ends an answer in it among those that end.
+
+    Also why its template was left out."""
     tokenizer = load_tokenizer(out / "tokenizer.json")
-    form = chat_forms.form_of(source, tokenizer) if kind == "continuations" and spec.generation is not None else None
-    if form is None or spec.generation is None:
-        return spec
+    if kind != "continuations" or spec.generation is None:
+        return spec, ""
+    form, problem = chat_forms.form_of(source, tokenizer)
+    if form is None:
+        return spec, problem
     known = spec.generation.stop_ids or ()
     stops = (*(stop for stop in stops_of(tokenizer, form) if stop not in known), *known)
-    return replace(spec, chat=form, generation=replace(spec.generation, stop_ids=stops or None))
+    return replace(spec, chat=form, generation=replace(spec.generation, stop_ids=stops or None)), ""
 
 
 def _import_over(source: Path, base: Path | None, out: Path, *, task: str, labels: Sequence[str] | None) -> Imported:

@@ -113,6 +113,8 @@ class _Importing:
         check_form(self.artifact, found.spec)
         if found.is_pooling_assumed:
             self.context.progress.message("pooling_assumed")
+        if found.template_problem:
+            self.context.progress.message("chat_template_left_out", problem=found.template_problem)
         head = found.head.to_json() | {"is_assumed": found.is_pooling_assumed}
         return {"is_base": found.is_base, "num_parameters": found.num_parameters, "head": head}
 

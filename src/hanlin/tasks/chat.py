@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, cast
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.alignment import Span
-from hanlin.tasks.chat_form import ROLES, ChatForm, Role
+from hanlin.tasks.chat_form import ROLES, ChatForm, ChatTemplate, Form, Role
 from hanlin.tasks.chat_tokens import encoded, encoded_so_far
 from hanlin.tasks.chat_tools import parts_of, read_calls, uses_tools
 from hanlin.tasks.checks import check_text
@@ -93,6 +93,7 @@ class _Talk(NamedTuple):
     parts: list[tuple[str, bool]]  # text, whether it is words of a message
     answers: list[Span]  # of what the assistant says
     ends: list[Span]  # of the marks of their ends
+    is_free: bool = False  # a template's: words may stand beside anything
 
 
 def read_messages(value: object, limits: Limits, *, index: int = 0) -> tuple[Message, ...]:
@@ -130,21 +131,26 @@ def _message(item: object, place: int, index: int, limits: Limits) -> Message:
 _FIELDS = {"role", "content", "name", "tool_calls", "tool_call_id"}
 
 
-def render(form: ChatForm, messages: Sequence[Message], *, is_asking: bool, index: int = 0) -> _Talk:
+def render(form: Form, messages: Sequence[Message], *, is_asking: bool, index: int = 0) -> _Talk:
     """The pieces of a talk.
 
     Args:
         index: the item that it is, for errors.
 
     Raises:
-        InvalidInput: `invalid_messages` for a role that the form does not know; `no_tool_form`.
+        InvalidInput: `invalid_messages` for a role that the form does not know; `no_tool_form`; of a template `chat_template_refused`,
+            `chat_template_failed`, `chat_template_too_costly`.
     """
+    if uses_tools(messages) and not form.tools:
+        raise InvalidInput("no_tool_form", index=index)
+    if isinstance(form, ChatTemplate):
+        from hanlin.tasks.templates.talks import written
+
+        return _Talk(*written(form, messages, is_asking=is_asking, index=index), is_free=True)
     talk = _Talk([(form.begin, False)], [], [])
     at = len(form.begin)
     if form.system and messages[0].role != "system" and "system" in form.marks:
         messages = [Message("system", form.system), *messages]
-    if uses_tools(messages) and not form.tools:
-        raise InvalidInput("no_tool_form", index=index)
     for place, message in enumerate(messages):
         before, behind = _marks(form, messages, place, index)
         parts = parts_of(message)
@@ -177,7 +183,7 @@ def _marks(form: ChatForm, messages: Sequence[Message], place: int, index: int) 
 
 
 def speak(
-    tokenizer: Tokenizer, form: ChatForm, messages: Sequence[Message], *, is_asking: bool, index: int = 0, most: int | None = None
+    tokenizer: Tokenizer, form: Form, messages: Sequence[Message], *, is_asking: bool, index: int = 0, most: int | None = None
 ) -> Spoken:  # fmt: skip
     """A talk as token ids.
 
@@ -191,14 +197,17 @@ def speak(
         EngineFailed: `tokenizer_failed`.
     """
     talk = render(form, messages, is_asking=is_asking, index=index)
-    ids, spans = encoded(tokenizer, talk.parts) if most is None else encoded_so_far(tokenizer, talk.parts, most)
+    if most is None:
+        ids, spans = encoded(tokenizer, talk.parts, is_free=talk.is_free)
+    else:
+        ids, spans = encoded_so_far(tokenizer, talk.parts, most, is_free=talk.is_free)
     said = [_lies_in(span, talk.answers) for span in spans]
     answer = [inside or _lies_in(span, talk.ends) for inside, span in zip(said, spans, strict=True)]
     return Spoken(ids, answer, said, "".join(part for part, _ in talk.parts), spans)
 
 
 def speak_lately(
-    tokenizer: Tokenizer, form: ChatForm, messages: Sequence[Message], *, is_asking: bool, room: int, index: int = 0
+    tokenizer: Tokenizer, form: Form, messages: Sequence[Message], *, is_asking: bool, room: int, index: int = 0
 ) -> Spoken:  # fmt: skip
     """A talk of at most `room` tokens where its last message allows that: the oldest turns behind the system's words are left out.
 
@@ -209,7 +218,7 @@ def speak_lately(
 
 
 def late_part(
-    tokenizer: Tokenizer, form: ChatForm, messages: Sequence[Message], *, is_asking: bool, room: int, index: int = 0
+    tokenizer: Tokenizer, form: Form, messages: Sequence[Message], *, is_asking: bool, room: int, index: int = 0
 ) -> tuple[Spoken, int]:  # fmt: skip
     """The same, and how many messages behind the system's words are left out. Raises as `speak`."""
     kept = num_system(messages)
@@ -229,12 +238,12 @@ def late_part(
     return late(turns[low], room if is_asking else None), turns[low] - kept
 
 
-def cut_short(tokenizer: Tokenizer, form: ChatForm, messages: Sequence[Message], said: Spoken, room: int) -> Spoken:
+def cut_short(tokenizer: Tokenizer, form: Form, messages: Sequence[Message], said: Spoken, room: int) -> Spoken:
     """`said`, which asks the assistant to go on and is too long still, in `room` tokens: words lose their end, the marks behind them stay.
 
     Without those a model would go on with the words of the user. Where not even they have room, nothing but a beginning is left.
     """
-    closing = _marks(form, messages, len(messages) - 1, 0)[1] + form.marks["assistant"][0]
+    closing = _closing(form, messages)
     ids, spans = encoded(tokenizer, [(closing, False)])
     if len(ids) >= room:
         return said.first(room)
@@ -245,15 +254,31 @@ def cut_short(tokenizer: Tokenizer, form: ChatForm, messages: Sequence[Message],
     return Spoken(short.ids + ids, short.is_answer + none, short.is_said + none, text, short.spans + behind, is_cut=True)
 
 
+def _closing(form: Form, messages: Sequence[Message]) -> str:
+    """What stands behind the last words of a talk that asks the assistant to go on."""
+    if isinstance(form, ChatForm):
+        return _marks(form, messages, len(messages) - 1, 0)[1] + form.marks["assistant"][0]
+    parts = render(form, messages, is_asking=True).parts
+    return "" if parts[-1][1] else parts[-1][0]
+
+
 def num_system(messages: Sequence[Message]) -> int:
     """1 where a talk begins with the system's words, else 0."""
     return int(messages[0].role == "system")
 
 
-def stops_of(tokenizer: Tokenizer, form: ChatForm) -> tuple[int, ...]:
+def check_learnable(form: Form, messages: Sequence[Message], *, index: int) -> None:
+    """Raises InvalidInput (`chat_template_not_learnable`) where a model's own template does not write answers as it asks for them."""
+    if isinstance(form, ChatTemplate):
+        from hanlin.tasks.templates import talks
+
+        talks.check_learnable(form, messages, index=index)
+
+
+def stops_of(tokenizer: Tokenizer, form: Form) -> tuple[int, ...]:
     """The token that ends an answer, where a single one does."""
     with asking():
-        found = tokenizer.encode(form.marks["assistant"][1].strip(), add_special_tokens=False).ids
+        found = tokenizer.encode(form.end, add_special_tokens=False).ids
     return tuple(found) if len(found) == 1 else ()
 
 

@@ -17,11 +17,15 @@ _LETTERS = 8  # that a token rarely has
 _MARGIN = 64  # tokens that a cut behind them does not change
 
 
-def encoded(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]]) -> tuple[list[int], list[Span]]:
-    """Ids and places of the whole text; words that hold a special token's name are encoded apart, as the letters that they are."""
+def encoded(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]], *, is_free: bool = False) -> tuple[list[int], list[Span]]:
+    """Ids and places of the whole text; words that hold a special token's name are encoded apart, as the letters that they are.
+
+    Args:
+        is_free: words may stand beside anything, so that both together could be such a name.
+    """
     added = tokenizer.get_added_tokens_decoder()
     special = [token.content for token in added.values()]
-    if not any(_holds(tokenizer, text, special) for text, is_said in parts if is_said):
+    if not _forges(tokenizer, parts, special, is_free=is_free):
         found = _encode(tokenizer, "".join(text for text, _ in parts))
         return found.ids, found.offsets
     ids: list[int] = []
@@ -41,11 +45,11 @@ def encoded(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]]) -> tuple[li
     return ids, spans
 
 
-def num_encoded(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]]) -> int:
+def num_encoded(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]], *, is_free: bool = False) -> int:
     """How many tokens `encoded` gives: a megabyte's need not all become objects."""
     special = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
-    if any(_holds(tokenizer, text, special) for text, is_said in parts if is_said):
-        return len(encoded(tokenizer, parts)[0])
+    if _forges(tokenizer, parts, special, is_free=is_free):
+        return len(encoded(tokenizer, parts, is_free=is_free)[0])
     return len(_encode(tokenizer, "".join(text for text, _ in parts)))
 
 
@@ -55,18 +59,37 @@ def _encode(tokenizer: Tokenizer, text: str) -> Encoding:
         return tokenizer.encode_batch([text], add_special_tokens=False)[0]
 
 
-def encoded_so_far(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]], most: int) -> tuple[list[int], list[Span]]:
+def encoded_so_far(
+    tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]], most: int, *, is_free: bool = False
+) -> tuple[list[int], list[Span]]:  # fmt: skip
     """As `encoded`, or of the beginning where that alone has more than `most` tokens: a megabyte takes seconds."""
     left, beginning = _LETTERS * (most + _MARGIN), []
     for text, is_said in parts:
         beginning.append((text[:left], is_said))
         left -= len(text)
         if left < 0:
-            found = encoded(tokenizer, beginning)
+            found = encoded(tokenizer, beginning, is_free=is_free)
             if len(found[0]) > most + _MARGIN:
                 return found
             break
-    return encoded(tokenizer, parts)
+    return encoded(tokenizer, parts, is_free=is_free)
+
+
+def _forges(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]], special: Sequence[str], *, is_free: bool) -> bool:
+    """Whether words would become special tokens if all were encoded as one text."""
+    if any(_holds(tokenizer, text, special) for text, is_said in parts if is_said):
+        return True
+    return is_free and _count(tokenizer, ["".join(text for text, _ in parts)], special) != _count(
+        tokenizer, [text for text, is_said in parts if not is_said], special
+    )
+
+
+def _count(tokenizer: Tokenizer, texts: Sequence[str], special: Sequence[str]) -> int:
+    """How often special names stand in texts, as the tokenizer sees them."""
+    if (normalizer := tokenizer.normalizer) is not None:
+        with asking():
+            texts, special = [normalizer.normalize_str(text) for text in texts], [normalizer.normalize_str(name) for name in special]
+    return sum(text.count(name) for text in texts for name in special if name)
 
 
 def _holds(tokenizer: Tokenizer, text: str, special: Sequence[str]) -> bool:

@@ -33,4 +33,4 @@ def _spoken(talk: Talk, encoder: TextEncoder, spec: ModelSpec, index: int) -> in
     if spec.chat is None:
         raise InvalidInput("no_chat_form", index=index)
     said = render(spec.chat, talk, is_asking=True, index=index)
-    return len(encoder.head) + num_encoded(encoder.tokenizer, said.parts)
+    return len(encoder.head) + num_encoded(encoder.tokenizer, said.parts, is_free=said.is_free)

@@ -49,8 +49,10 @@ class Prompter:
     def row(self, fields: Mapping[str, str], index: int) -> list[int]:
         """The prompt; of one that is too long the beginning, which is too long as well. Raises as `render`."""
         said, head = talk_of(self.form, fields), self.encoder.head
-        parts = render(self.spec.chat, _heard(said, self.spec), is_asking=True, index=index).parts if self.spec.chat else [_plain(said)]
-        return [*head, *encoded_so_far(self.encoder.tokenizer, parts, self.room)[0]]
+        if self.spec.chat is None:
+            return [*head, *encoded_so_far(self.encoder.tokenizer, [_plain(said)], self.room)[0]]
+        talk = render(self.spec.chat, _heard(said, self.spec), is_asking=True, index=index)
+        return [*head, *encoded_so_far(self.encoder.tokenizer, talk.parts, self.room, is_free=talk.is_free)[0]]
 
     def whole(self, fields: Mapping[str, str], index: int) -> list[int]:
         """The prompt. Raises InvalidInput (`text_too_long`)."""
@@ -133,7 +135,7 @@ def check_beams(settings: GenerationSettings) -> GenerationSettings:
 
 def _heard(said: list[Message], spec: ModelSpec) -> list[Message]:
     """For a form without a system, its words stand before the user's first."""
-    if spec.chat is None or "system" in spec.chat.marks or said[0].role != "system":
+    if spec.chat is None or spec.chat.hears_system or said[0].role != "system":
         return said
     return [Message("user", f"{said[0].content}\n\n{said[1].content}"), *said[2:]]
 

@@ -11,7 +11,7 @@ from typing import Literal, cast, get_args
 
 from hanlin.errors import InvalidInput
 from hanlin.generation import GenerationSettings
-from hanlin.tasks.chat_form import ChatForm
+from hanlin.tasks.chat_form import Form, form_from_json
 from hanlin.tasks.label_chain import LabelChain
 from hanlin.tasks.labels import check_labels
 from hanlin.tasks.meanings import MeaningSchema
@@ -87,7 +87,7 @@ class ModelSpec:
         finder: of a model that labels the roles around predicates.
         meanings: of a model that parses: the intents and slots it may answer with.
         queries: of a model that writes queries: the tables they may ask.
-        chat: of a model that goes on with talks: the form in which it reads them.
+        chat: of a model that goes on with talks: the form in which it reads them, or its own template.
         mask_id: of a model that says what is hidden: the token that hides.
         prompt: of a model that goes on with texts and does another task by being asked for it.
 
@@ -114,7 +114,7 @@ class ModelSpec:
     finder: PredicateFinder | None = None
     meanings: MeaningSchema | None = None
     queries: SqlSettings | None = None
-    chat: ChatForm | None = None
+    chat: Form | None = None
     mask_id: int | None = None
     prompt: PromptForm | None = None
     calibration: tuple[float, ...] = ()
@@ -219,7 +219,7 @@ class ModelSpec:
             mask_id=_integer(value, "mask_id") if "mask_id" in value else None,
             meanings=MeaningSchema.from_json(value["meanings"]) if "meanings" in value else None,
             queries=SqlSettings.from_json(value["queries"]) if "queries" in value else None,
-            chat=ChatForm.from_json(value["chat"]) if "chat" in value else None,
+            chat=form_from_json(value["chat"]) if "chat" in value else None,
             prompt=PromptForm.from_json(value["prompt"], task=task) if "prompt" in value else None,
         )
 

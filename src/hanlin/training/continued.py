@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hanlin.errors import InvalidInput
 from hanlin.networks.loading import Generator
-from hanlin.tasks.chat import Message, Spoken, speak_lately
+from hanlin.tasks.chat import Message, Spoken, check_learnable, speak_lately
 from hanlin.tasks.continued_texts import Passage, messages_of, passage_of, unlearned_of
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.read_texts import pieces_of, start_of
@@ -62,7 +62,7 @@ def continued_rows(rows: Rows, encoder: TextEncoder, spec: ModelSpec, *, end: in
     """Every example, in pieces of at most `longest` tokens; of a talk that is longer its late turns, of a long prompt its end.
 
     Raises:
-        InvalidInput: `no_chat_form` for a talk where the model knows no form.
+        InvalidInput: `no_chat_form` for a talk where the model knows no form; `chat_template_not_learnable`.
     """
     found = ContinuedRows([], [], 0)
     size = 0
@@ -100,10 +100,11 @@ def talk_answers(
     """A talk, or its late turns, without what stands before every text; answers at the places `unlearned` are none.
 
     Raises:
-        InvalidInput: `no_chat_form` where the model knows no form.
+        InvalidInput: `no_chat_form` where the model knows no form; `chat_template_not_learnable`.
     """
     if spec.chat is None:
         raise InvalidInput("no_chat_form", index=index)
+    check_learnable(spec.chat, talk, index=index)
     room = longest - len(encoder.head)
     said = speak_lately(encoder.tokenizer, spec.chat, talk, is_asking=False, room=room, index=index)
     answers = [place for place, each in enumerate(talk) if each.role == "assistant"]

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from hanlin.errors import InvalidInput
-from hanlin.tasks.chat import Message, late_part, num_system, speak
+from hanlin.tasks.chat import Message, check_learnable, late_part, num_system, speak
 from hanlin.tasks.continued_texts import Passage, messages_of, passage_of, rejected_of
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.read_texts import start_of
@@ -70,7 +70,8 @@ def pairs_of(rows: Rows, encoder: TextEncoder, spec: ModelSpec, *, end: int, lon
     """The pairs of a split, cut to `longest` tokens a row: of both rows the same beginning is left out.
 
     Raises:
-        InvalidInput: `not_preferences` with the row; `no_chat_form` for a talk where the model knows no form.
+        InvalidInput: `not_preferences` with the row; `no_chat_form` for a talk where the model knows no form;
+            `chat_template_not_learnable`.
     """
     found = ContinuedRows([], [], 0)
     num_left = 0
@@ -103,6 +104,8 @@ def _talk_rows(
         raise InvalidInput("no_chat_form", index=index)
     form, room, tokenizer = spec.chat, longest - len(encoder.head), encoder.tokenizer
     talks = (talk, (*talk[:-1], Message("assistant", worse)))
+    for one in talks:
+        check_learnable(form, one, index=index)
     system = num_system(talk)
     out = max(late_part(tokenizer, form, one, is_asking=False, room=room, index=index)[1] for one in talks)
 

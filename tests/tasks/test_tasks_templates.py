@@ -1,0 +1,321 @@
+"""Models' own chat templates: what transformers writes with them, what hostile ones come to, and words that stay words."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers.utils.chat_template_utils import render_jinja_template
+
+from hanlin.errors import InvalidInput
+from hanlin.tasks.base import Limits
+from hanlin.tasks.chat import Message, check_learnable, cut_short, late_part, render, speak
+from hanlin.tasks.chat_form import ChatTemplate, form_from_json
+from hanlin.tasks.continuations import read_inputs
+from hanlin.tasks.templates.budget import TemplateProblemError
+from hanlin.tasks.templates.sandbox import MAX_TEMPLATE_BYTES, compiled
+from hanlin.tasks.templates.talks import text_by
+from hanlin.tasks.templates.traced import FRAME, WORDS, Traced
+
+SOURCES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((Path(__file__).parent / "templates").glob("*.jinja"))}
+MARKS = {"bos_token": "<s>", "eos_token": "</s>"}
+NOW = datetime(2026, 7, 26)
+PROPERTIES = {"city": {"type": "string"}, "days": {"type": "array", "items": {"type": "integer"}}, "unit": {"type": ["string", "null"]}}
+TOOLS: list[Any] = [
+    {"type": "function", "function": {"name": "get_weather", "description": "天气\nnow", "parameters": {"type": "object", "properties": PROPERTIES}}},
+    {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}},
+]  # fmt: skip
+CALL = {
+    "type": "function",
+    "id": "call00000",
+    "function": {"name": "get_weather", "arguments": {"city": "北京 <|im_end|>", "days": [1, 2]}},
+}
+SYSTEM: dict[str, Any] = {"role": "system", "content": "Be short."}
+TALKS: list[list[dict[str, Any]]] = [
+    [{"role": "user", "content": "Hi </think> <|im_end|> 'quoted' {{ 1 }}"}],
+    [{"role": "user", "content": "  Hi "}, {"role": "assistant", "content": "<think>\nhm\n</think>\n\nYes.\n "}, {"role": "user", "content": "好\n\nß"}],
+    [SYSTEM, {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
+    [
+        SYSTEM, {"role": "user", "content": "Rain?"}, {"role": "assistant", "content": "", "tool_calls": [CALL]},
+        {"role": "tool", "content": "dry", "tool_call_id": "call00000"}, {"role": "user", "content": "So?"},
+    ],
+]  # fmt: skip
+
+
+def theirs(source: str, talk: list[dict[str, Any]], tools: list[Any] | None, *, is_asking: bool) -> str | None:
+    """What transformers writes; None where the template refuses."""
+    today = {} if "strftime_now(" not in source else {"date_string": NOW.strftime("%d %b %Y")}
+    try:
+        (found,), _ = render_jinja_template(
+            [talk], tools=tools, chat_template=source, add_generation_prompt=is_asking, **MARKS, **today
+        )  # fmt: skip
+    except Exception:  # of Jinja's, or whatever the template runs into
+        return None
+    return str(found)
+
+
+def ours(source: str, talk: list[dict[str, Any]], tools: list[Any] | None, *, is_asking: bool) -> str | None:
+    item: dict[str, Any] = {"messages": talk} | ({"tools": tools} if tools else {})
+    (messages,) = read_inputs(item, Limits())[1]
+    assert messages is not None
+    template = ChatTemplate(source, bos="<s>", eos="</s>", tools="own")
+    try:
+        return str.__str__(text_by(template, messages, is_asking=is_asking, now=NOW))
+    except TemplateProblemError:
+        return None
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_template_writes_what_transformers_writes_with_it(name: str) -> None:
+    source, told = SOURCES[name], 0
+    for talk, tools, asks in itertools.product(TALKS, (None, TOOLS), (True, False)):
+        expected = theirs(source, talk, tools, is_asking=asks)
+        assert ours(source, talk, tools, is_asking=asks) == expected
+        told += expected is not None
+    assert told >= 4
+
+
+HOSTILE = {
+    "long texts": "{{ 'a' * 10**9 }}",
+    "long texts by a list": "{{ ['a'] * 10**8 }}",
+    "large powers": "{{ 9**999 }}",
+    "numbers that grow": "{% set n = namespace(x=10) %}{% for i in range(99) %}{% set n.x = n.x * n.x %}{% endfor %}{{ n.x }}",
+    "doubling": "{% set n = namespace(x='ab') %}{% for i in range(99) %}{% set n.x = n.x + n.x %}{% endfor %}",
+    "doubling by ~": "{% set n = namespace(x='ab') %}{% for i in range(99) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+    "doubling by join": "{% set n = namespace(x='ab') %}{% for i in range(99) %}{% set n.x = [n.x, n.x] | join %}{% endfor %}",
+    "doubling by replace": "{% set n = namespace(x='aa') %}{% for i in range(99) %}{% set n.x = n.x.replace('a', 'aa') %}{% endfor %}",
+    "doubling by blocks": "{% set x = 'ab' * 9999 %}" + "{% set x %}{{ x }}{{ x }}{% endset %}" * 40,
+    "doubling by format": "{% set x = '%s%s' %}{{ x % ('a' * 9999, 'b') }}",
+    "doubling lists": "{% set n = namespace(x=[1]) %}{% for i in range(99) %}{% set n.x = n.x + n.x %}{% endfor %}",
+    "lists of shared lists": "{% set n = namespace(x=[1]) %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
+    "tuples of shared tuples": "{% set n = namespace(x=(1,)) %}{% for i in range(60) %}{% set n.x = (n.x, n.x) %}{% endfor %}{{ {n.x: 1} }}",
+    "equal shared lists": "{% set n = namespace(x=[1], y=[1]) %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}{% set n.y = [n.y, n.y] %}"
+    "{% endfor %}{{ n.x == n.y }}",
+    "shared namespaces": "{% set a = namespace() %}" + "{% set b = namespace(l=a, r=a) %}{% set a = b %}" * 40 + "{{ a }}",
+    "shared namespaces in a list": "{% set a = namespace() %}" + "{% set b = namespace(l=[a], r=[a]) %}{% set a = b %}" * 40 + "{{ [a] | tojson }}",
+    "nested loops": "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}",
+    "loops that never turn": "{% for a in range(9999) %}{% for b in range(9999) if false %}{% endfor %}{% endfor %}",
+    "a large range": "{% for a in range(10**12) %}{% endfor %}",
+    "a text in a range": "{% for a in range(9999) %}{{ 1.5 in range(9999) }}{% endfor %}",
+    "long output": "{% set x = 'a' * 9999 %}{% for a in range(9999) %}{{ x }}{% endfor %}",
+    "long bare output": "{% for a in range(99999) %}" + "a" * 9999 + "{% endfor %}",
+    "recursion": "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
+    "recursion that branches": "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(39) }}",
+    "recursive loops": "{% for a in [[1]] recursive %}{{ loop(a) }}{% endfor %}",
+    "wide macros": "{% macro f() %}" + "{{ messages }}" * 99 + "{% endmacro %}" + "{{ f() }}" * 99 + "{% for i in range(9999) %}{{ f() }}{% endfor %}",
+    "splits": "{% set x = 'a ' * 99999 %}{% for i in range(999) %}{% set y = x.split() %}{% endfor %}",
+    "slices": "{% set x = range(99999) | list %}{% for i in range(9999) %}{% set y = x[1:] %}{% endfor %}",
+    "reverse": "{% set x = range(99999) | list %}{% for i in range(9999) %}{% set y = x | reverse %}{% endfor %}",
+    "sorting": "{% set x = range(9999) | list %}{% for i in range(9999) %}{% set y = x | sort %}{% endfor %}",
+    "searching": "{% set x = 'a' * 99999 %}{% for i in range(9999) %}{% if x + 'b' in x ~ 'c' %}{% endif %}{% endfor %}",
+    "indent": "{{ 'a' | indent(10**9) }}",
+    "indented JSON": "{% set n = namespace(x=[1]) %}{% for i in range(600) %}{% set n.x = [n.x] %}{% endfor %}"
+    "{% for i in range(999) %}{{ n.x | tojson(indent=16) }}{% endfor %}",
+    "a long clock": "{{ strftime_now('%999999999d') }}",
+    "a clock again and again": "{{ strftime_now('%c' * 9999) }}",
+    "center": "{{ 'a' | center(10**9) }}",
+    "ljust": "{{ 'a'.ljust(10**9) }}",
+    "zfill": "{{ 'a'.zfill(10**9) }}",
+    "expandtabs": "{{ '\t'.expandtabs(10**9) }}",
+    "format": "{{ '{:>999999999}'.format(1) }}",
+    "format by a filter": "{{ '%999999999d' | format(1) }}",
+    "wordwrap": "{{ ('a ' * 9) | wordwrap(1) }}",
+    "batch": "{{ [1] | batch(10**9, 0) | list }}",
+    "slice by a filter": "{{ [1] | slice(10**9) | list }}",
+    "lipsum": "{{ lipsum(n=10**6) }}",
+    "cycler": "{{ cycler(1, 2).next() }}",
+    "groupby": "{{ messages | groupby('role') }}",
+    "urlize": "{{ ('a.' * 9999) | urlize }}",
+    "random": "{{ [1, 2] | random }}",
+    "pprint": "{{ messages | pprint }}",
+    "class by attr": "{{ messages | attr('__class__') }}",
+    "class by map": "{{ messages | map('attr', '__class__') | list }}",
+    "class": "{{ ''.__class__.__mro__ }}",
+    "class by item": "{{ ''['__class__']['__mro__'] }}",
+    "class by a made name": "{{ messages['__cla' ~ 'ss__'].x }}",
+    "globals of a macro": "{% macro f() %}{% endmacro %}{{ f.__globals__ }}",
+    "globals of a function": "{{ raise_exception.run.x }}",
+    "owner of a method": "{{ 'a'.strip.owner.x }}",
+    "insides of a namespace": "{% set n = namespace(x=1) %}{{ n['_Namespace__attrs'].x }}",
+    "a namespace's class": "{% set n = namespace(x=1) %}{{ n['__class__'].x }}",
+    "a loop's insides": "{% for a in [1] %}{{ loop._iterator.x }}{% endfor %}",
+    "a loop's insides by item": "{% for a in [1] %}{{ loop['_iterator'].x }}{% endfor %}",
+    "self": "{{ self.__init__ }}",
+    "context": "{{ context.environment }}",
+    "the budget": "{{ this['!budget'].steps }}",
+    "origins": "{{ messages[0].content.origin.x }}",
+    "changing messages": "{{ messages.append(1) }}",
+    "changing a mapping": "{{ messages[0].update(a=1) }}",
+    "popping": "{{ messages[0].pop('role') }}",
+    "arguments by star": "{{ range(*[1, 2]) }}",
+    "include": "{% include 'x' %}",
+    "import": "{% import 'x' as y %}",
+    "extends": "{% extends 'x' %}",
+    "call blocks": "{% macro f() %}{{ caller() }}{% endmacro %}{% call f() %}{% endcall %}",
+    "filter blocks": "{% filter upper %}a{% endfilter %}",
+    "autoescape": "{% autoescape true %}a{% endautoescape %}",
+    "deep brackets": "{{ " + "(" * 9999 + ")" * 9999 + " }}",
+    "deep loops": "{% for a in [1] %}" * 99 + "{% endfor %}" * 99,
+    "a long sum": "{{ 1" + " + 1" * 9999 + " }}",
+    "a long chain": "{{ messages" + ".a" * 9999 + " }}",
+    "a long source": "a" * (MAX_TEMPLATE_BYTES + 1),
+    "not closed": "{{ 'a",
+    "half": "{% if %}",
+    "division": "{{ 1 // 0 }}",
+    "a missing field": "{{ messages[0].nothing.more }}",
+    "texts and numbers": "{{ 'a' + 1 }}",
+    "a name that is none": "{{ missing() }}",
+    "itself": "{{ raise_exception('no') }}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_template_ends_with_an_error_before_it_costs(name: str) -> None:
+    message = Message("user", "Hi")
+    with pytest.raises(TemplateProblemError) as caught:
+        text_by(ChatTemplate(HOSTILE[name]), [message], is_asking=True, now=NOW)
+    assert caught.value.code in ("chat_template_failed", "chat_template_too_costly", "chat_template_refused")
+    with pytest.raises(InvalidInput, match="第 3 项|item 3") as told:
+        render(ChatTemplate(HOSTILE[name]), [message], is_asking=True, index=3)
+    assert told.value.code == caught.value.code
+    assert len(str(told.value)) < 600
+
+
+def test_long_talks_of_real_templates_are_within_their_bounds() -> None:
+    talk = [Message(role, "word " * 40) for _ in range(500) for role in ("user", "assistant")][:-1]
+    for name in ("qwen3", "deepseek", "llama31", "mistral"):
+        text = text_by(ChatTemplate(SOURCES[name], eos="</s>"), talk, is_asking=True, now=NOW)
+        assert text.count("word") == 40 * len(talk)
+    large = [Message("user", "好" * 300_000)]
+    assert len(text_by(ChatTemplate(SOURCES["qwen3"]), large, is_asking=True, now=NOW)) > 300_000
+
+
+def test_what_nobody_traced_is_words() -> None:
+    """Whatever a template does with what callers say, none of it comes out as the template's own."""
+    ways = [
+        "{{ m }}", "{{ m | trim }}", "{{ m.strip() }}", "{{ m ~ '' }}", "{{ '' + m }}", "{{ [m] | join }}", "{{ m | tojson }}", "{{ [m] }}",
+        "{{ m.split('|') | join('|') }}", "{{ m[0:3] + m[3:] }}", "{{ m | upper | lower }}", "{{ m | replace('x', 'y') }}", "{{ m | string }}",
+        "{{ m | indent(2) }}", "{{ m | title }}", "{{ m.splitlines()[0] }}", "{% for c in m %}{{ c }}{% endfor %}", "{{ m | reverse | reverse }}",
+        "{% set x %}{{ m }}{% endset %}{{ x }}", "{% macro f(x) %}{{ x }}{% endmacro %}{{ f(m) }}", "{{ m | list | join }}", "{{ m * 1 }}",
+        "{{ {m: 1} }}", "{% for k in {m: 1} %}{{ k }}{% endfor %}", "{{ ({m: 1} | items | first)[0] }}", "{{ m | default('a') }}",
+        "{{ [m] | map('trim') | first }}", "{{ m.replace('e', m) }}", "{{ m.removeprefix('x') }}", "{{ m if m else '' }}", "{{ m | safe }}",
+        "{% set n = namespace(x=m) %}{{ n.x }}", "{{ dict(a=m).a }}", "{{ m | first ~ m[1:] }}", "{{ m.capitalize() }}", "{{ [m, m] | max }}",
+    ]  # fmt: skip
+    for way in ways:
+        template = ChatTemplate("{% set m = messages[0].content %}[" + way + "]")
+        try:
+            text = text_by(template, [Message("user", "x<|end|>e")], is_asking=True, now=NOW)
+        except TemplateProblemError as error:
+            assert "|max" in error.problem, way
+            continue
+        inner = [place for place in range(1, len(text) - 1) if text.origin[place] == FRAME]
+        assert "end" not in "".join(str(text[place]) for place in inner).lower(), way
+        assert "|>" not in "".join(str.__str__(text)[place] for place in inner), way
+        assert text.origin[0] == text.origin[-1] == FRAME
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.text(alphabet="ab ßŉİ|\n", max_size=12), st.text(alphabet="ab|", min_size=1, max_size=2), st.integers(-1, 3))
+def test_traced_texts_are_what_texts_are(text: str, part: str, count: int) -> None:
+    traced = Traced(text, bytes(FRAME if letter in "a|" else WORDS for letter in text))
+    source = (
+        "{{ [t.strip(), t.lstrip(p), t.rstrip(p), t.split(p), t.split(p, n), t.rsplit(p, n), t.split(), t.splitlines(), t.replace(p, 'a|', n),"
+        " t.upper(), t.title(), t.capitalize(), t[1:], t[::-1], t[-1:], t | list, t | indent(1, true), p.join([t, t]), t.find(p), t * 2,"
+        " t.removeprefix(p), t.removesuffix(p)] | tojson }}"
+    )
+    run = compiled(source).run({"t": traced, "p": part, "n": count}, now=NOW, messages=1, tools=0, size=99)
+    rest = text.splitlines(keepends=False) if text else []
+    lines = (text + "\n").splitlines()
+    expected = [
+        text.strip(), text.lstrip(part), text.rstrip(part), text.split(part), text.split(part, count), text.rsplit(part, count), text.split(),
+        rest, text.replace(part, "a|", count), text.upper(), text.title(), text.capitalize(), text[1:], text[::-1], text[-1:], list(text),
+        "\n".join(" " + line if line or not place else line for place, line in enumerate(lines)), part.join([text, text]), text.find(part),
+        text * 2, text.removeprefix(part), text.removesuffix(part),
+    ]  # fmt: skip
+    assert json.loads(run) == expected
+    for way in (
+        "t.strip()",
+        "t.split(p) | join('a')",
+        "t.replace('b', 'a')",
+        "t.upper()",
+        "t[::-1]",
+        "t | indent(2)",
+        "t.splitlines() | join",
+    ):
+        made = compiled("{{ " + way + " }}").run({"t": traced, "p": part}, now=NOW, messages=1, tools=0, size=99)
+        own = [letter for letter, code in zip(str.__str__(made), made.origin, strict=True) if code == FRAME]
+        assert set(own) <= set("aA| "), "what the words say is never the template's"
+
+
+def tokenizer_with(*marks: str) -> Tokenizer:
+    letters = {
+        letter: place for place, letter in enumerate(sorted({*"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ<>|/_[]:.\n你好 "}))
+    }
+    made = Tokenizer(models.BPE(vocab=letters, merges=[]))
+    made.pre_tokenizer = pre_tokenizers.Split("\0", "isolated")
+    made.add_special_tokens([*marks])
+    return made
+
+
+def test_callers_cannot_forge_marks_and_talks_are_cut_and_learned() -> None:
+    tokenizer = tokenizer_with("<s>", "</s>", "<|user|>", "<|end|>")
+    source = "{{ bos_token }}{% for m in messages %}{{ '<' ~ m.role ~ '>' }}{{ m.content | trim }}{{ eos_token }}{% endfor %}{{ '<assistant>' if add_generation_prompt }}"
+    template = ChatTemplate(source, begin="<s>", bos="<s>", eos="</s>", ask="<assistant>", end="</s>")
+    assert form_from_json(json.loads(json.dumps(template.to_json()))) == template
+    mark = {name: tokenizer.token_to_id(name) for name in ("<s>", "</s>", "<|user|>", "<|end|>")}
+    talk = [Message("user", " a</s><|end|> "), Message("assistant", "yes </s>"), Message("user", "b<s>")]
+    said = speak(tokenizer, template, talk, is_asking=False)
+    assert said.text == "<user>a</s><|end|></s><assistant>yes </s></s><user>b<s></s>", "what the tokenizer begins with is not said twice"
+    assert [token for token in said.ids if token in mark.values()] == [mark["</s>"]] * 3
+    learned = "".join(said.text[start:end] for (start, end), is_one in zip(said.spans, said.is_answer, strict=True) if is_one)
+    assert learned == "yes </s></s>", "words, then the mark"
+    check_learnable(template, talk, index=0)
+
+    forging = ChatTemplate("{% for m in messages %}{{ '<|' }}{{ m.content }}{{ '|>' }}{% endfor %}")
+    assert mark["<|user|>"] not in speak(tokenizer, forging, [Message("user", "user")], is_asking=True).ids, "half of each makes no mark"
+    own = ChatTemplate("{{ messages[0].content }}{{ '<|user|>' }}")
+    assert speak(tokenizer, own, [Message("user", "user")], is_asking=True).ids[-1] == mark["<|user|>"]
+
+    long = [Message("user", "a" * 50), Message("assistant", "b" * 50), Message("user", "c" * 50)]
+    late, left = late_part(tokenizer, template, long, is_asking=True, room=80)
+    assert (left, late.text) == (2, "<user>" + "c" * 50 + "</s><assistant>")
+    short = cut_short(tokenizer, template, long, late, 40)
+    assert (len(short.ids), short.text[-16:]) == (40, "c</s><assistant>")
+
+
+@pytest.mark.parametrize(
+    ("source", "end"),
+    [
+        ("{% for m in messages %}<{{ m.role }}>{{ m.content }}</s>{% endfor %}{{ '<bot>' if add_generation_prompt }}", "</s>"),
+        ("{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}{{ '<assistant>' if add_generation_prompt }}", ""),
+        ("{% for m in messages %}<{{ m.role }}>{{ m.content if loop.last or m.role == 'user' }}</s>{% endfor %}", "</s>"),
+    ],
+)
+def test_answers_that_do_not_stand_where_they_are_asked_for_are_not_learned(source: str, end: str) -> None:
+    talk = [Message("user", "a"), Message("assistant", "b"), Message("user", "c"), Message("assistant", "d")]
+    with pytest.raises(InvalidInput) as caught:
+        check_learnable(ChatTemplate(source, end=end), talk, index=2)
+    assert caught.value.code == "chat_template_not_learnable"
+
+
+def test_talks_that_a_template_does_not_take_are_the_callers() -> None:
+    mistral = ChatTemplate(SOURCES["mistral"], bos="<s>", eos="</s>")
+    with pytest.raises(InvalidInput, match="must alternate") as caught:
+        render(mistral, [Message("user", "a"), Message("user", "b")], is_asking=True, index=1)
+    assert caught.value.code == "chat_template_refused"
+    with pytest.raises(InvalidInput) as caught:
+        render(mistral, [Message("user", "a"), Message("tool", "b")], is_asking=True)
+    assert caught.value.code == "no_tool_form"
+    with pytest.raises(InvalidInput) as caught:
+        render(ChatTemplate("{{ '\\ud800' }}"), [Message("user", "a")], is_asking=True)
+    assert caught.value.code == "chat_template_failed"
+    for wrong in ({"template": 1}, {"template": "", "tools": "x"}, {"template": "", "end": "a" * 201}, {"template": "", "other": ""}):
+        with pytest.raises(InvalidInput, match="chat"):
+            form_from_json({**wrong})
