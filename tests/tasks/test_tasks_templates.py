@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.tasks.hostile_templates import HOSTILE
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers.utils.chat_template_utils import render_jinja_template
 
@@ -20,7 +21,7 @@ from hanlin.tasks.chat import Message, check_learnable, cut_short, late_part, re
 from hanlin.tasks.chat_form import ChatTemplate, form_from_json
 from hanlin.tasks.continuations import read_inputs
 from hanlin.tasks.templates.budget import TemplateProblemError
-from hanlin.tasks.templates.sandbox import MAX_TEMPLATE_BYTES, compiled
+from hanlin.tasks.templates.sandbox import compiled
 from hanlin.tasks.templates.talks import text_by
 from hanlin.tasks.templates.traced import FRAME, WORDS, Traced
 
@@ -29,9 +30,9 @@ MARKS = {"bos_token": "<s>", "eos_token": "</s>"}
 NOW = datetime(2026, 7, 26)
 PROPERTIES = {"city": {"type": "string"}, "days": {"type": "array", "items": {"type": "integer"}}, "unit": {"type": ["string", "null"]}}
 TOOLS: list[Any] = [
-    {"type": "function", "function": {"name": "get_weather", "description": "天气\nnow", "parameters": {"type": "object", "properties": PROPERTIES}}},
-    {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}},
-]  # fmt: skip
+    {"type": "function", "function": {"name": name, **more, "parameters": {"type": "object", "properties": fields}}}
+    for name, more, fields in (("get_weather", {"description": "天气\nnow"}, PROPERTIES), ("look", {}, {}))
+]
 CALL = {
     "type": "function",
     "id": "call00000",
@@ -40,7 +41,8 @@ CALL = {
 SYSTEM: dict[str, Any] = {"role": "system", "content": "Be short."}
 TALKS: list[list[dict[str, Any]]] = [
     [{"role": "user", "content": "Hi </think> <|im_end|> 'quoted' {{ 1 }}"}],
-    [{"role": "user", "content": "  Hi "}, {"role": "assistant", "content": "<think>\nhm\n</think>\n\nYes.\n "}, {"role": "user", "content": "好\n\nß"}],
+    [{"role": "user", "content": "  Hi "},
+        {"role": "assistant", "content": "<think>\nhm\n</think>\n\nYes.\n "}, {"role": "user", "content": "好\n\nß"}],
     [SYSTEM, {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
     [
         SYSTEM, {"role": "user", "content": "Rain?"}, {"role": "assistant", "content": "", "tool_calls": [CALL]},
@@ -82,107 +84,13 @@ def test_a_template_writes_what_transformers_writes_with_it(name: str) -> None:
     assert told >= 4
 
 
-HOSTILE = {
-    "long texts": "{{ 'a' * 10**9 }}",
-    "long texts by a list": "{{ ['a'] * 10**8 }}",
-    "large powers": "{{ 9**999 }}",
-    "numbers that grow": "{% set n = namespace(x=10) %}{% for i in range(99) %}{% set n.x = n.x * n.x %}{% endfor %}{{ n.x }}",
-    "doubling": "{% set n = namespace(x='ab') %}{% for i in range(99) %}{% set n.x = n.x + n.x %}{% endfor %}",
-    "doubling by ~": "{% set n = namespace(x='ab') %}{% for i in range(99) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
-    "doubling by join": "{% set n = namespace(x='ab') %}{% for i in range(99) %}{% set n.x = [n.x, n.x] | join %}{% endfor %}",
-    "doubling by replace": "{% set n = namespace(x='aa') %}{% for i in range(99) %}{% set n.x = n.x.replace('a', 'aa') %}{% endfor %}",
-    "doubling by blocks": "{% set x = 'ab' * 9999 %}" + "{% set x %}{{ x }}{{ x }}{% endset %}" * 40,
-    "doubling by format": "{% set x = '%s%s' %}{{ x % ('a' * 9999, 'b') }}",
-    "doubling lists": "{% set n = namespace(x=[1]) %}{% for i in range(99) %}{% set n.x = n.x + n.x %}{% endfor %}",
-    "lists of shared lists": "{% set n = namespace(x=[1]) %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}{% endfor %}{{ n.x }}",
-    "tuples of shared tuples": "{% set n = namespace(x=(1,)) %}{% for i in range(60) %}{% set n.x = (n.x, n.x) %}{% endfor %}{{ {n.x: 1} }}",
-    "equal shared lists": "{% set n = namespace(x=[1], y=[1]) %}{% for i in range(60) %}{% set n.x = [n.x, n.x] %}{% set n.y = [n.y, n.y] %}"
-    "{% endfor %}{{ n.x == n.y }}",
-    "shared namespaces": "{% set a = namespace() %}" + "{% set b = namespace(l=a, r=a) %}{% set a = b %}" * 40 + "{{ a }}",
-    "shared namespaces in a list": "{% set a = namespace() %}" + "{% set b = namespace(l=[a], r=[a]) %}{% set a = b %}" * 40 + "{{ [a] | tojson }}",
-    "nested loops": "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}",
-    "loops that never turn": "{% for a in range(9999) %}{% for b in range(9999) if false %}{% endfor %}{% endfor %}",
-    "a large range": "{% for a in range(10**12) %}{% endfor %}",
-    "a text in a range": "{% for a in range(9999) %}{{ 1.5 in range(9999) }}{% endfor %}",
-    "long output": "{% set x = 'a' * 9999 %}{% for a in range(9999) %}{{ x }}{% endfor %}",
-    "long bare output": "{% for a in range(99999) %}" + "a" * 9999 + "{% endfor %}",
-    "recursion": "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}",
-    "recursion that branches": "{% macro f(n) %}{% if n %}{{ f(n - 1) }}{{ f(n - 1) }}{% endif %}{% endmacro %}{{ f(39) }}",
-    "recursive loops": "{% for a in [[1]] recursive %}{{ loop(a) }}{% endfor %}",
-    "wide macros": "{% macro f() %}" + "{{ messages }}" * 99 + "{% endmacro %}" + "{{ f() }}" * 99 + "{% for i in range(9999) %}{{ f() }}{% endfor %}",
-    "splits": "{% set x = 'a ' * 99999 %}{% for i in range(999) %}{% set y = x.split() %}{% endfor %}",
-    "slices": "{% set x = range(99999) | list %}{% for i in range(9999) %}{% set y = x[1:] %}{% endfor %}",
-    "reverse": "{% set x = range(99999) | list %}{% for i in range(9999) %}{% set y = x | reverse %}{% endfor %}",
-    "sorting": "{% set x = range(9999) | list %}{% for i in range(9999) %}{% set y = x | sort %}{% endfor %}",
-    "searching": "{% set x = 'a' * 99999 %}{% for i in range(9999) %}{% if x + 'b' in x ~ 'c' %}{% endif %}{% endfor %}",
-    "indent": "{{ 'a' | indent(10**9) }}",
-    "indented JSON": "{% set n = namespace(x=[1]) %}{% for i in range(600) %}{% set n.x = [n.x] %}{% endfor %}"
-    "{% for i in range(999) %}{{ n.x | tojson(indent=16) }}{% endfor %}",
-    "a long clock": "{{ strftime_now('%999999999d') }}",
-    "a clock again and again": "{{ strftime_now('%c' * 9999) }}",
-    "center": "{{ 'a' | center(10**9) }}",
-    "ljust": "{{ 'a'.ljust(10**9) }}",
-    "zfill": "{{ 'a'.zfill(10**9) }}",
-    "expandtabs": "{{ '\t'.expandtabs(10**9) }}",
-    "format": "{{ '{:>999999999}'.format(1) }}",
-    "format by a filter": "{{ '%999999999d' | format(1) }}",
-    "wordwrap": "{{ ('a ' * 9) | wordwrap(1) }}",
-    "batch": "{{ [1] | batch(10**9, 0) | list }}",
-    "slice by a filter": "{{ [1] | slice(10**9) | list }}",
-    "lipsum": "{{ lipsum(n=10**6) }}",
-    "cycler": "{{ cycler(1, 2).next() }}",
-    "groupby": "{{ messages | groupby('role') }}",
-    "urlize": "{{ ('a.' * 9999) | urlize }}",
-    "random": "{{ [1, 2] | random }}",
-    "pprint": "{{ messages | pprint }}",
-    "class by attr": "{{ messages | attr('__class__') }}",
-    "class by map": "{{ messages | map('attr', '__class__') | list }}",
-    "class": "{{ ''.__class__.__mro__ }}",
-    "class by item": "{{ ''['__class__']['__mro__'] }}",
-    "class by a made name": "{{ messages['__cla' ~ 'ss__'].x }}",
-    "globals of a macro": "{% macro f() %}{% endmacro %}{{ f.__globals__ }}",
-    "globals of a function": "{{ raise_exception.run.x }}",
-    "owner of a method": "{{ 'a'.strip.owner.x }}",
-    "insides of a namespace": "{% set n = namespace(x=1) %}{{ n['_Namespace__attrs'].x }}",
-    "a namespace's class": "{% set n = namespace(x=1) %}{{ n['__class__'].x }}",
-    "a loop's insides": "{% for a in [1] %}{{ loop._iterator.x }}{% endfor %}",
-    "a loop's insides by item": "{% for a in [1] %}{{ loop['_iterator'].x }}{% endfor %}",
-    "self": "{{ self.__init__ }}",
-    "context": "{{ context.environment }}",
-    "the budget": "{{ this['!budget'].steps }}",
-    "origins": "{{ messages[0].content.origin.x }}",
-    "changing messages": "{{ messages.append(1) }}",
-    "changing a mapping": "{{ messages[0].update(a=1) }}",
-    "popping": "{{ messages[0].pop('role') }}",
-    "arguments by star": "{{ range(*[1, 2]) }}",
-    "include": "{% include 'x' %}",
-    "import": "{% import 'x' as y %}",
-    "extends": "{% extends 'x' %}",
-    "call blocks": "{% macro f() %}{{ caller() }}{% endmacro %}{% call f() %}{% endcall %}",
-    "filter blocks": "{% filter upper %}a{% endfilter %}",
-    "autoescape": "{% autoescape true %}a{% endautoescape %}",
-    "deep brackets": "{{ " + "(" * 9999 + ")" * 9999 + " }}",
-    "deep loops": "{% for a in [1] %}" * 99 + "{% endfor %}" * 99,
-    "a long sum": "{{ 1" + " + 1" * 9999 + " }}",
-    "a long chain": "{{ messages" + ".a" * 9999 + " }}",
-    "a long source": "a" * (MAX_TEMPLATE_BYTES + 1),
-    "not closed": "{{ 'a",
-    "half": "{% if %}",
-    "division": "{{ 1 // 0 }}",
-    "a missing field": "{{ messages[0].nothing.more }}",
-    "texts and numbers": "{{ 'a' + 1 }}",
-    "a name that is none": "{{ missing() }}",
-    "itself": "{{ raise_exception('no') }}",
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_template_ends_with_an_error_before_it_costs(name: str) -> None:
     message = Message("user", "Hi")
     with pytest.raises(TemplateProblemError) as caught:
         text_by(ChatTemplate(HOSTILE[name]), [message], is_asking=True, now=NOW)
     assert caught.value.code in ("chat_template_failed", "chat_template_too_costly", "chat_template_refused")
-    with pytest.raises(InvalidInput, match="第 3 项|item 3") as told:
+    with pytest.raises(InvalidInput, match="item 3") as told:
         render(ChatTemplate(HOSTILE[name]), [message], is_asking=True, index=3)
     assert told.value.code == caught.value.code
     assert len(str(told.value)) < 600
@@ -200,21 +108,20 @@ def test_long_talks_of_real_templates_are_within_their_bounds() -> None:
 def test_what_nobody_traced_is_words() -> None:
     """Whatever a template does with what callers say, none of it comes out as the template's own."""
     ways = [
-        "{{ m }}", "{{ m | trim }}", "{{ m.strip() }}", "{{ m ~ '' }}", "{{ '' + m }}", "{{ [m] | join }}", "{{ m | tojson }}", "{{ [m] }}",
-        "{{ m.split('|') | join('|') }}", "{{ m[0:3] + m[3:] }}", "{{ m | upper | lower }}", "{{ m | replace('x', 'y') }}", "{{ m | string }}",
-        "{{ m | indent(2) }}", "{{ m | title }}", "{{ m.splitlines()[0] }}", "{% for c in m %}{{ c }}{% endfor %}", "{{ m | reverse | reverse }}",
+        "{{ m }}", "{{ m | trim }}", "{{ m.strip() }}", "{{ m ~ '' }}", "{{ '' + m }}", "{{ [m] | join }}", "{{ m | tojson }}",
+        "{{ [m] }}",
+        "{{ m.split('|') | join('|') }}", "{{ m[0:3] + m[3:] }}", "{{ m | upper | lower }}", "{{ m | replace('x', 'y') }}",
+        "{{ m | string }}",
+        "{{ m | indent(2) }}", "{{ m | title }}", "{{ m.splitlines()[0] }}", "{% for c in m %}{{ c }}{% endfor %}",
+        "{{ m | reverse | reverse }}",
         "{% set x %}{{ m }}{% endset %}{{ x }}", "{% macro f(x) %}{{ x }}{% endmacro %}{{ f(m) }}", "{{ m | list | join }}", "{{ m * 1 }}",
         "{{ {m: 1} }}", "{% for k in {m: 1} %}{{ k }}{% endfor %}", "{{ ({m: 1} | items | first)[0] }}", "{{ m | default('a') }}",
         "{{ [m] | map('trim') | first }}", "{{ m.replace('e', m) }}", "{{ m.removeprefix('x') }}", "{{ m if m else '' }}", "{{ m | safe }}",
-        "{% set n = namespace(x=m) %}{{ n.x }}", "{{ dict(a=m).a }}", "{{ m | first ~ m[1:] }}", "{{ m.capitalize() }}", "{{ [m, m] | max }}",
+        "{% set n = namespace(x=m) %}{{ n.x }}", "{{ dict(a=m).a }}", "{{ m | first ~ m[1:] }}", "{{ m.capitalize() }}",
     ]  # fmt: skip
     for way in ways:
         template = ChatTemplate("{% set m = messages[0].content %}[" + way + "]")
-        try:
-            text = text_by(template, [Message("user", "x<|end|>e")], is_asking=True, now=NOW)
-        except TemplateProblemError as error:
-            assert "|max" in error.problem, way
-            continue
+        text = text_by(template, [Message("user", "x<|end|>e")], is_asking=True, now=NOW)
         inner = [place for place in range(1, len(text) - 1) if text.origin[place] == FRAME]
         assert "end" not in "".join(str(text[place]) for place in inner).lower(), way
         assert "|>" not in "".join(str.__str__(text)[place] for place in inner), way
@@ -226,7 +133,8 @@ def test_what_nobody_traced_is_words() -> None:
 def test_traced_texts_are_what_texts_are(text: str, part: str, count: int) -> None:
     traced = Traced(text, bytes(FRAME if letter in "a|" else WORDS for letter in text))
     source = (
-        "{{ [t.strip(), t.lstrip(p), t.rstrip(p), t.split(p), t.split(p, n), t.rsplit(p, n), t.split(), t.splitlines(), t.replace(p, 'a|', n),"
+        "{{ [t.strip(), t.lstrip(p), t.rstrip(p), t.split(p), t.split(p, n), t.rsplit(p, n), t.split(), t.splitlines(),"
+        " t.replace(p, 'a|', n),"
         " t.upper(), t.title(), t.capitalize(), t[1:], t[::-1], t[-1:], t | list, t | indent(1, true), p.join([t, t]), t.find(p), t * 2,"
         " t.removeprefix(p), t.removesuffix(p)] | tojson }}"
     )
@@ -234,7 +142,8 @@ def test_traced_texts_are_what_texts_are(text: str, part: str, count: int) -> No
     rest = text.splitlines(keepends=False) if text else []
     lines = (text + "\n").splitlines()
     expected = [
-        text.strip(), text.lstrip(part), text.rstrip(part), text.split(part), text.split(part, count), text.rsplit(part, count), text.split(),
+        text.strip(), text.lstrip(part), text.rstrip(part), text.split(part), text.split(part, count), text.rsplit(part, count),
+        text.split(),
         rest, text.replace(part, "a|", count), text.upper(), text.title(), text.capitalize(), text[1:], text[::-1], text[-1:], list(text),
         "\n".join(" " + line if line or not place else line for place, line in enumerate(lines)), part.join([text, text]), text.find(part),
         text * 2, text.removeprefix(part), text.removesuffix(part),
@@ -266,7 +175,10 @@ def tokenizer_with(*marks: str) -> Tokenizer:
 
 def test_callers_cannot_forge_marks_and_talks_are_cut_and_learned() -> None:
     tokenizer = tokenizer_with("<s>", "</s>", "<|user|>", "<|end|>")
-    source = "{{ bos_token }}{% for m in messages %}{{ '<' ~ m.role ~ '>' }}{{ m.content | trim }}{{ eos_token }}{% endfor %}{{ '<assistant>' if add_generation_prompt }}"
+    source = (
+        "{{ bos_token }}{% for m in messages %}{{ '<' ~ m.role ~ '>' }}{{ m.content | trim }}{{ eos_token }}{% endfor %}"
+        "{{ '<assistant>' if add_generation_prompt }}"
+    )
     template = ChatTemplate(source, begin="<s>", bos="<s>", eos="</s>", ask="<assistant>", end="</s>")
     assert form_from_json(json.loads(json.dumps(template.to_json()))) == template
     mark = {name: tokenizer.token_to_id(name) for name in ("<s>", "</s>", "<|user|>", "<|end|>")}

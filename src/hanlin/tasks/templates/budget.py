@@ -12,8 +12,9 @@ from hanlin.tasks.templates.traced import Traced
 
 _STEPS, _STEPS_A_MESSAGE, _STEPS_A_TOOL = 400_000, 2_000, 10_000
 _CHARACTERS_A_STEP = 32
+_SLOW = 128  # characters from which on CPython searches in linear time
 _MOST_CHARACTERS = 2**20  # of one text, beside eight times what is said
-_MAX_BITS = 128
+_MAX_BITS = 60  # larger ones would share their hashes at will
 _MAX_DEPTH = 40  # of macros within macros
 
 
@@ -23,6 +24,12 @@ class TemplateProblemError(Exception):
     def __init__(self, code: str, problem: str = "") -> None:
         super().__init__(problem)
         self.code, self.problem = code, problem
+
+
+def check_number(value: object) -> None:
+    """Raises TemplateProblemError (`chat_template_too_costly`) for a number that is too large."""
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        raise TemplateProblemError("chat_template_too_costly")
 
 
 @dataclass(slots=True)
@@ -58,6 +65,12 @@ class Budget:
             raise TemplateProblemError("chat_template_too_costly")
         self.spend(1 + size // _CHARACTERS_A_STEP)
 
+    def search(self, text: str, what: object) -> None:
+        """Before a text is searched: the longer what is sought, the longer that may take. Raises as `spend`."""
+        self.weigh(what)
+        turns = 1 + min(len(what), _SLOW) // _CHARACTERS_A_STEP * 4 if isinstance(what, str) else 1
+        self.spend(1 + turns * (len(text) // _CHARACTERS_A_STEP))
+
     def weigh(self, value: object, *, is_plain: bool = False) -> None:
         """Pay for all that a value holds.
 
@@ -72,22 +85,19 @@ class Budget:
             one = waiting.pop()
             if isinstance(one, str):
                 self.spend(1 + len(one) // _CHARACTERS_A_STEP)
-            elif isinstance(one, list | tuple | dict | range):
+            elif isinstance(one, list | tuple | range):
                 self.spend(1 + len(one))
-                if isinstance(one, list | tuple):
-                    waiting.extend(one)
-                elif isinstance(one, dict):
-                    waiting.extend(one)
-                    waiting.extend(one.values())
+                waiting.extend(one if not isinstance(one, range) else ())
+            elif isinstance(one, dict):
+                self.spend(1 + len(one))
+                if not all(key is None or isinstance(key, str | int | float) for key in one):
+                    raise TemplateProblemError("chat_template_failed", "a key that is neither text nor number")
+                waiting.extend(one)
+                waiting.extend(one.values())
             else:
                 self.spend(1)
                 if is_plain and not (one is None or isinstance(one, int | float)):
                     raise TemplateProblemError("chat_template_failed", f"{type(one).__name__} as text")
-
-    def number(self, value: object) -> None:
-        """Raises TemplateProblemError (`chat_template_too_costly`) for a number that is too large."""
-        if isinstance(value, int) and value.bit_length() > _MAX_BITS:
-            raise TemplateProblemError("chat_template_too_costly")
 
     def enter(self) -> None:
         """A macro. Raises TemplateProblemError (`chat_template_too_costly`) too deep."""

@@ -16,7 +16,7 @@ from jinja2.filters import do_title
 from jinja2.tests import TESTS as _JINJA_TESTS
 from jinja2.utils import Namespace
 
-from hanlin.tasks.templates.budget import Budget, TemplateProblemError
+from hanlin.tasks.templates.budget import Budget, TemplateProblemError, check_number
 from hanlin.tasks.templates.traced import FRAME, Traced
 from hanlin.tasks.templates.words import Run, cased, indent, join, replace, text_of, trim
 
@@ -27,10 +27,12 @@ TESTS: dict[str, Run] = {
     name: cast("Run", _JINJA_TESTS[name])
     for name in (
         "defined", "undefined", "none", "boolean", "true", "false", "integer", "float", "number", "string", "mapping", "sequence",
-        "iterable", "even", "odd", "sameas", "==", "eq", "equalto", "!=", "ne", ">", "gt", "greaterthan", ">=", "ge", "<", "lt", "lessthan",
+        "iterable", "sameas", "==", "eq", "equalto", "!=", "ne", ">", "gt", "greaterthan", ">=", "ge", "<", "lt", "lessthan",
         "<=", "le", "in",
     )
-}  # fmt: skip
+} | {
+    "even": lambda value: isinstance(value, int) and value % 2 == 0, "odd": lambda value: isinstance(value, int) and value % 2 == 1,
+}  # fmt: skip  # of a text, Jinja's own would be its formatting
 DEEP_TESTS = TESTS.keys() & {
     "==", "eq", "equalto", "!=", "ne", ">", "gt", "greaterthan", ">=", "ge", "<", "lt", "lessthan", "<=", "le", "in",
 }  # fmt: skip
@@ -150,9 +152,11 @@ def _integer(budget: Budget, value: Any, default: int = 0) -> int:
     if isinstance(value, str) and len(value) > _MAX_DIGITS:
         return default
     try:
-        return int(value)
+        found = int(value)
     except (TypeError, ValueError, OverflowError):
         return default
+    check_number(found)
+    return found
 
 
 def _float(budget: Budget, value: Any, default: float = 0.0) -> float:
@@ -201,7 +205,7 @@ def _code_in(value: Any) -> int:
 
 def _range(budget: Budget, *bounds: int) -> range:
     for bound in bounds:
-        budget.number(bound)
+        check_number(bound)
     found = range(*bounds)
     budget.spend(1 + (found[-1] - found[0]) // found.step if found else 1)
     return found

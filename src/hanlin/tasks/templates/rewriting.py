@@ -11,7 +11,7 @@ from typing import Any, cast
 from jinja2 import nodes
 from jinja2.visitor import NodeTransformer
 
-from hanlin.tasks.templates.budget import TemplateProblemError
+from hanlin.tasks.templates.budget import TemplateProblemError, check_number
 from hanlin.tasks.templates.filters import DEEP_TESTS, FILTERS, TESTS
 from hanlin.tasks.templates.traced import FRAME, Traced
 
@@ -25,7 +25,8 @@ _NO_NAMES = frozenset({"self", "super", "caller", "lipsum", "cycler", "joiner"})
 _TURN = 6
 _MAX_DEPTH = 12  # of loops within loops
 # Filters that only the rewritten tree knows; the names cannot be written in a template.
-FRAMED, SAID, LINKED, MADE, SLICED, WEIGHED, TURNED = (f"!{name}" for name in ("frame", "say", "link", "make", "slice", "weigh", "turn"))
+_OWN = ("frame", "say", "link", "make", "slice", "weigh", "turn", "search")
+FRAMED, SAID, LINKED, MADE, SLICED, WEIGHED, TURNED, SEARCHED = (f"!{name}" for name in _OWN)
 
 
 class Rewriter(NodeTransformer):
@@ -57,6 +58,7 @@ class Rewriter(NodeTransformer):
 
     def visit_Const(self, node: nodes.Const) -> nodes.Expr:  # noqa: N802 - names of the base, here and below
         """A text of the template's own, or a number."""
+        check_number(node.value)
         return self._frame(node.value) if isinstance(node.value, str) else node
 
     def visit_Output(self, node: nodes.Output) -> nodes.Node:  # noqa: N802
@@ -118,7 +120,7 @@ class Rewriter(NodeTransformer):
         self.generic_visit(node)
         node.expr = _weighed(node.expr)
         for operand in node.ops:
-            operand.expr = _weighed(operand.expr)
+            operand.expr = _through(operand.expr, SEARCHED) if operand.op in ("in", "notin") else _weighed(operand.expr)
         return node
 
     def visit_Filter(self, node: nodes.Filter) -> nodes.Node:  # noqa: N802

@@ -23,7 +23,7 @@ from jinja2.utils import Namespace
 
 from hanlin.tasks.chat_form import MAX_TEMPLATE_BYTES
 from hanlin.tasks.templates import rewriting
-from hanlin.tasks.templates.budget import Budget, TemplateProblemError
+from hanlin.tasks.templates.budget import Budget, TemplateProblemError, check_number
 from hanlin.tasks.templates.filters import DICT_METHODS, FILTERS, FUNCTIONS, TESTS, Function
 from hanlin.tasks.templates.rewriting import Rewriter
 from hanlin.tasks.templates.traced import Traced, joined
@@ -32,6 +32,8 @@ from hanlin.tasks.templates.words import METHODS, Run, text_of
 _BUDGET = "!budget"  # no name that a template can write
 _COMPILED = ("_loop_vars", "_block_vars")  # of Jinja's compiler, beside the arguments of a call
 _CALL = 5
+_MAX_POWER = 64
+_SEARCHES = 4  # a text in which another is sought pays so often
 _LOOP = frozenset({
     "index", "index0", "revindex", "revindex0", "first", "last", "length", "previtem", "nextitem", "depth", "depth0",
 })  # fmt: skip
@@ -97,7 +99,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         budget = _budget(context)
         for each in (left, right):
-            budget.number(each)
+            check_number(each)
         if operator == "+" and isinstance(left, str) and isinstance(right, str):
             budget.make(len(left) + len(right))
             return joined((left, right))
@@ -109,9 +111,11 @@ class _Environment(ImmutableSandboxedEnvironment):
         for each in (left, right):
             if not isinstance(each, int | float | jinja2.Undefined):
                 raise TypeError(f"{operator} of {type(each).__name__}")
-        if operator == "**" and isinstance(right, int) and abs(right) > 128:
+        if operator == "**" and isinstance(right, int) and abs(right) > _MAX_POWER:
             raise TemplateProblemError("chat_template_too_costly")
-        return super().call_binop(context, operator, left, right)
+        found = super().call_binop(context, operator, left, right)
+        check_number(found)
+        return found
 
 
 def _method(obj: object, name: object) -> Function | None:
@@ -160,6 +164,12 @@ def _made(budget: Budget, value: Any) -> Any:
     return value
 
 
+def _searched(budget: Budget, value: Any) -> Any:
+    for _ in range(_SEARCHES if isinstance(value, str) else 1):
+        budget.weigh(value)
+    return value
+
+
 def _turned(budget: Budget, steps: int) -> str:
     budget.spend(steps)
     return ""
@@ -192,7 +202,7 @@ def _environment() -> _Environment:
     made = _Environment(trim_blocks=True, lstrip_blocks=True, optimized=False, extensions=[_Generation, loopcontrols], cache_size=0)
     own: dict[str, Run] = {
         rewriting.SAID: _said, rewriting.LINKED: _linked, rewriting.MADE: _made, rewriting.SLICED: _sliced, rewriting.WEIGHED: _made,
-        rewriting.TURNED: _turned,
+        rewriting.TURNED: _turned, rewriting.SEARCHED: _searched,
     }  # fmt: skip
     made.filters = {name: _paying(run) for name, run in {**FILTERS, **own}.items()} | {rewriting.FRAMED: _framed}
     made.tests = dict(TESTS)

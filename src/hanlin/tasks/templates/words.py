@@ -11,6 +11,7 @@ from hanlin.tasks.templates.traced import changed, joined, located, replaced, sp
 Run = Callable[..., Any]
 _STEPS_A_PIECE = 8
 _MAX_INDENT = 64
+_MAX_STRIPPED = 64
 
 
 def text_of(budget: Budget, value: Any) -> str:
@@ -27,19 +28,19 @@ def text_of(budget: Budget, value: Any) -> str:
     return found
 
 
-def _strip(budget: Budget, text: str, chars: str | None = None) -> str:
+def _strip(budget: Budget, text: str, chars: str | None = None, *, left: bool = True, right: bool = True) -> str:
+    if chars is not None and len(chars) > _MAX_STRIPPED:
+        raise ValueError(f"strip of more than {_MAX_STRIPPED} characters")
     budget.make(len(text))
-    return stripped(text, chars)
+    return stripped(text, chars, left=left, right=right)
 
 
 def _lstrip(budget: Budget, text: str, chars: str | None = None) -> str:
-    budget.make(len(text))
-    return stripped(text, chars, right=False)
+    return _strip(budget, text, chars, right=False)
 
 
 def _rstrip(budget: Budget, text: str, chars: str | None = None) -> str:
-    budget.make(len(text))
-    return stripped(text, chars, left=False)
+    return _strip(budget, text, chars, left=False)
 
 
 def _split(budget: Budget, text: str, sep: str | None = None, maxsplit: int = -1) -> list[str]:
@@ -51,7 +52,7 @@ def _rsplit(budget: Budget, text: str, sep: str | None = None, maxsplit: int = -
 
 
 def _pieces(budget: Budget, text: str, sep: str | None, most: int, *, is_right: bool) -> list[str]:
-    budget.make(len(text))
+    budget.search(text, sep)
     bound = budget.steps // _STEPS_A_PIECE + 1
     pieces = split(text, sep, bound if most < 0 else min(most, bound), is_right=is_right)
     budget.spend(_STEPS_A_PIECE * len(pieces))
@@ -68,7 +69,7 @@ def _splitlines(budget: Budget, text: str) -> list[str]:
 def replace(budget: Budget, text: str, old: str, new: str, count: int | None = None) -> str:
     """`str.replace`."""
     most = -1 if count is None else count
-    budget.make(len(text))
+    budget.search(text, old)
     found = str.count(text, old)
     found = found if most < 0 else min(found, most)
     budget.spend(_STEPS_A_PIECE * found)
@@ -104,7 +105,7 @@ def _measured(method: Callable[..., Any]) -> Run:
     """A method that makes no text."""
 
     def run(budget: Budget, text: str, *args: Any) -> Any:
-        budget.make(len(text))
+        budget.search(text, args[0] if args else None)
         return method(text, *args)
 
     return run
