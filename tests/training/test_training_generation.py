@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from tokenizers import processors
 
 from hanlin.datasets import Split
 from hanlin.engines.asking import Questioner
@@ -16,8 +18,9 @@ from hanlin.models.importing import import_folder
 from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
 from hanlin.networks.adapter import WEIGHTS_FILE
 from hanlin.networks.lora import weight_names
-from hanlin.tasks.base import TASKS
-from hanlin.tasks.chat_form import CHATML, plain_form
+from hanlin.tasks.base import TASKS, Limits
+from hanlin.tasks.chat_form import CHATML, ChatTemplate, plain_form
+from hanlin.tasks.counting import count
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import canonical
 from hanlin.tasks.spec import ModelSpec
@@ -46,6 +49,12 @@ def talk(question: str, answer: str) -> str:
 
 
 CHATS = Split([f"{one}\n{other}" for one, other in TALKS] * 3, [talk(*pair) for pair in TALKS] * 3)
+
+
+TEMPLATE = (
+    "{{ bos_token }}{% for m in messages %}{{ '[' ~ m.role | capitalize ~ '] ' ~ m.content ~ eos_token }}{% endfor %}"
+    "{{ '[Assistant] ' if add_generation_prompt }}"
+)
 
 
 class Stopped(Silent):
@@ -184,12 +193,16 @@ def test_the_preset_watches_the_loss_and_leaves_texts_as_they_are() -> None:
 
 @pytest.mark.parametrize("kind", ["llama", "gpt2", "qwen2"])
 def test_an_imported_decoder_learns_the_poem_and_talks(tmp_path: Path, kind: str) -> None:
-    base = imported(tmp_path, kind)
+    base = imported(tmp_path, kind, template=TEMPLATE if kind == "qwen2" else "")
     run(tmp_path / "poem", POEMS, base=base, rate=0.01, epochs=30)
     assert evaluate(tmp_path / "poem" / "out", POEMS).metrics.get("accuracy") > 0.9
     run(tmp_path / "talk", CHATS, base=base, rate=0.01, epochs=30)
     spec = ModelSpec.load(tmp_path / "talk" / "out")
-    assert spec.chat == plain_form("[EOS]")
+    if kind == "qwen2":
+        assert isinstance(spec.chat, ChatTemplate)
+        assert (spec.chat.ask, spec.chat.end, spec.chat.begin) == ("[Assistant] ", "[EOS]", "[BOS]")
+    else:
+        assert spec.chat == plain_form("[EOS]")
     found = say(tmp_path / "talk" / "out", [{"role": "user", "content": "ping?"}])
     assert found == {"generated_text": "pong!", "finish_reason": "stop"}
 
@@ -203,13 +216,35 @@ def test_a_base_keeps_its_text_settings_and_languages(tmp_path: Path) -> None:
     assert (found.text.cleaning, found.languages) == (("html", "lower"), ("zh",))
 
 
-def imported(folder: Path, kind: str) -> Path:
+def test_answers_that_a_template_does_not_write_as_it_asks_for_them_are_not_learned(tmp_path: Path) -> None:
+    base = imported(tmp_path, "gpt2", template=TEMPLATE.replace("[Assistant] ", "[Now] "))
+    with pytest.raises(InvalidInput) as caught:
+        run(tmp_path, CHATS, base=base, epochs=1)
+    assert caught.value.code == "chat_template_not_learnable"
+    encoder, spec = TextEncoder.load(base), ModelSpec.load(base)
+    asked: JsonValue = {"messages": [{"role": "user", "content": "ping? [EOS]"}]}
+    row = encode_one(TASKS.get("text-generation"), asked, {}, encoder, spec)
+    text = encoder.tokenizer.decode(row, skip_special_tokens=False)
+    assert text == "[BOS][User] ping? [EOS][EOS][Now] "
+    assert row.count(3) == 1, "what is said is no mark"
+    assert count(asked, {}, encoder, spec, Limits()).value == [len(row)]
+
+
+def encode_one(task: Any, inputs: JsonValue, parameters: JsonObject, encoder: TextEncoder, spec: ModelSpec) -> list[int]:
+    rows = task.encode(task.check(inputs, parameters, limits=Limits()), encoder, spec).rows
+    return list(rows[0])
+
+
+def imported(folder: Path, kind: str, *, template: str = "") -> Path:
     """A tiny decoder of transformers with random weights, as an import lays it out."""
     import transformers as hf
 
     tokenizer = train_tokenizer(POEMS.texts + CHATS.texts, "byte-bpe", 300)
     source = folder / "source"
     source.mkdir()
+    if template:
+        tokenizer.post_processor = processors.TemplateProcessing(single="[BOS] $A", special_tokens=[("[BOS]", 2)])
+        (source / "chat_template.jinja").write_text(template)
     save_tokenizer(tokenizer, source)
     ids = {"vocab_size": tokenizer.get_vocab_size(), "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3}
     stack = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1}
