@@ -66,10 +66,9 @@ def ends_of(file: GgufFile, rows: int) -> list[JsonValue]:
 def template_of(file: GgufFile) -> JsonValue:
     """The template of talks as tokenizer_config.json has it: a text, or named ones where tools have their own."""
     default, tools = (file.values.get(f"tokenizer.chat_template{name}") for name in ("", ".tool_use"))
-    if not isinstance(default, str):
-        return None
-    named: list[JsonValue] = [{"name": name, "template": text} for name, text in (("default", default), ("tool_use", tools)) if text]
-    return named if isinstance(tools, str) else default
+    if not isinstance(default, str) or not isinstance(tools, str):
+        return default if isinstance(default, str) else None
+    return [{"name": "default", "template": default}, {"name": "tool_use", "template": tools}]
 
 
 def _of_bytes(file: GgufFile, tokens: list[str]) -> Tokenizer:

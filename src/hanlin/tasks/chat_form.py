@@ -107,7 +107,8 @@ class ChatTemplate:
         _check(texts["tools"] in get_args(ToldTools), "tools are of no form that is known")
         hears = value.get("hears_system", True)
         _check(isinstance(hears, bool), "hears_system is neither true nor false")
-        return cls(source, *marks[:-1], tools=cast("ToldTools", marks[-1]), hears_system=bool(hears))
+        tool_source, begin, bos, eos, ask, end, tools = marks
+        return cls(source, tool_source, begin, bos, eos, ask, end, cast("ToldTools", tools), bool(hears))
 
 
 _TEXTS = ("tool_source", "begin", "bos", "eos", "ask", "end", "tools")
