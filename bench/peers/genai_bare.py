@@ -19,7 +19,7 @@ import numpy as np  # noqa: E402  # behind the line that keeps usage reports fro
 import openvino  # noqa: E402
 import openvino_genai as genai  # noqa: E402
 
-from generation_engines import figures, resident_mb  # noqa: E402
+from generation_engines import Timed, report  # noqa: E402
 
 folder, variant, threads = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 place = Path(tempfile.mkdtemp())
@@ -35,24 +35,25 @@ pipeline = genai.ContinuousBatchingPipeline(
 load_s = time.perf_counter() - began
 
 
-def write(rows: Sequence[Sequence[int]], tokens: int) -> tuple[float, float]:
+def write(rows: Sequence[Sequence[int]], tokens: int) -> Timed:
     settings = genai.GenerationConfig()
     settings.max_new_tokens, settings.ignore_eos, settings.eos_token_id, settings.stop_token_ids = tokens, True, 2, {2}
     settings.apply_chat_template = False
     start = time.perf_counter()
     handles = [pipeline.add_request(n, openvino.Tensor(np.array([row], np.int64)), settings) for n, row in enumerate(rows)]
     written, firsts, first_s, at_first = 0, set(), 0.0, 0
+    ids: list[int] = []
     while pipeline.has_non_finished_requests():
         pipeline.step()
         for number, handle in enumerate(handles):
             while handle.can_read():
                 for output in handle.read().values():
                     written += len(output.generated_ids)
+                    ids += output.generated_ids if not number else []
                     firsts.add(number)
         if not first_s and len(firsts) == len(rows):
             first_s, at_first = time.perf_counter() - start, written
-    return first_s, (written - at_first) / max(time.perf_counter() - start - first_s, 1e-9)
+    return first_s, (written - at_first) / max(time.perf_counter() - start - first_s, 1e-9), ids
 
 
-vocabulary = json.loads((folder / "config.json").read_text())["vocab_size"]
-print(json.dumps({"load_s": round(load_s, 1), **figures(write, vocabulary=vocabulary), "memory_mb": resident_mb()}))
+report(write, load_s, vocabulary=json.loads((folder / "config.json").read_text())["vocab_size"])

@@ -1,11 +1,11 @@
 // llama.cpp by node-llama-cpp on a GGUF file: what `generation_engines.py` prints of an engine.
-// usage: node llama_bare.mjs MODEL.gguf DIR THREADS [TOKENS]        DIR has node_modules/node-llama-cpp
+// usage: node llama_bare.mjs MODEL.gguf DIR THREADS [TOKENS [PROMPT]]        DIR has node_modules/node-llama-cpp
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 
-const [model, place, threads, tokens = "32"] = process.argv.slice(2);
+const [model, place, threads, tokens = "32", length = "16"] = process.argv.slice(2);
 const entry = createRequire(path.resolve(place, "x.js")).resolve("node-llama-cpp");
 const { getLlama, LlamaLogLevel } = await import(pathToFileURL(entry));
 const now = () => performance.now() / 1000;
@@ -39,7 +39,7 @@ async function write(rows, tokens) {
 await write([prompt(16), prompt(16)], 4);
 const found = { load_s: Math.round(load * 10) / 10 };
 for (const streams of [1, 8, 16]) {
-  const rows = Array.from({ length: streams }, () => prompt(16));
+  const rows = Array.from({ length: streams }, () => prompt(Number(length)));
   found[`tokens_s_${streams}`] = Math.round((await write(rows, Number(tokens)))[1] * 10) / 10;
 }
 const firsts = [(await write([prompt(512)], 1))[0], (await write([prompt(512)], 1))[0]];
