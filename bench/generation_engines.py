@@ -4,8 +4,9 @@ usage: python bench/generation_engines.py FOLDER [--engines torch-fp32,openvino-
 
 FOLDER is an artifact (`bench/smollm_artifact.py`; `bench/random_qwen2.py`); its variants are made beside it on first use. Each
 engine runs in a process of its own, two rounds in turn; the better reading counts. Rates are of a whole call, prompts of 64 tokens
-included; `after`, from when all rows have their first token until the first ends (not a number where there is no such time). `cpu_ms` is processor
-time a token, prompts included: steadier than rates on a busy machine. `same`: how many tokens behind one prompt are those of the first engine, until one differs.
+included; `after`, from when all rows have their first token until the first ends (not a number where there is no such time).
+`cpu_ms` is processor time a token, prompts included: steadier than rates on a busy machine. `same`: how many tokens behind one
+prompt are those of the first engine, until one differs.
 Peers run in environments of their own, one `--peer` for each in `--engines`:
   genai-fp32=PYTHON               openvino-genai's ContinuousBatchingPipeline on the very files of our variants (genai-int8, genai-int4)
   llama-q8=GGUF:DIR               node-llama-cpp in DIR on a GGUF file (`peers/gguf_of.py` makes them)
