@@ -180,3 +180,47 @@ def test_a_graph_is_its_own_trained_model(client, tmp_path) -> None:
         client.jobs.submit("compress", {"model": "graph", "variants": ["torch-bf16"]})
     assert caught.value.code == "no_torch_weights"
     assert "onnxruntime-fp32" in caught.value.message
+
+
+def test_a_notebooks_keras_file_answers_as_it_did_there(client, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    import keras
+    from keras.src.legacy.preprocessing.text import Tokenizer as WordTokenizer
+
+    keras.utils.set_random_seed(1)
+    layers, words = keras.layers, WordTokenizer(oov_token="<OOV>")
+    words.fit_on_texts(TEXTS)
+    network = keras.Sequential([layers.Input((8,)), layers.Embedding(40, 6), layers.LSTM(5), layers.Dense(2, activation="softmax")])
+    network.save(tmp_path / "model.keras")
+    (tmp_path / "tokenizer.json").write_text(words.to_json(), encoding="utf-8")
+    (tmp_path / "labels.txt").write_text("bad\ngood", encoding="utf-8")
+    taken = take_in(client, "notebook", tmp_path, "text-classification")
+    assert (taken["certificate"]["variant"], taken["certificate"]["is_passed"]) == ("onnxruntime-fp32", True)
+    deploy(client, "notebook")
+    expected = network.predict(keras.utils.pad_sequences(words.texts_to_sequences(TEXTS), maxlen=8), verbose=0)
+    found = [{item.label: item.score for item in row} for row in client.classify("notebook", TEXTS)]
+    assert found == [pytest.approx({"bad": float(bad), "good": float(good)}, abs=1e-4) for bad, good in expected]
+
+
+def test_a_foreign_writer_translates_as_transformers_does(client, tmp_path) -> None:
+    import torch
+    import transformers
+
+    from hanlin.models.tokenizers import save_tokenizer, train_tokenizer
+
+    tokenizer = train_tokenizer(TEXTS, "byte-bpe", 280)
+    save_tokenizer(tokenizer, tmp_path)
+    sizes: dict[str, object] = {"d_model": 32, "max_position_embeddings": 64, "init_std": 0.3, "forced_eos_token_id": None}
+    for side in ("encoder", "decoder"):
+        sizes |= {f"{side}_layers": 1, f"{side}_attention_heads": 2, f"{side}_ffn_dim": 64}
+    ids = {"vocab_size": tokenizer.get_vocab_size(), "pad_token_id": 0, "bos_token_id": 2, "eos_token_id": 3, "decoder_start_token_id": 3}
+    torch.manual_seed(3)
+    network = transformers.BartForConditionalGeneration(transformers.BartConfig(**ids, **sizes)).eval()
+    network.save_pretrained(tmp_path)
+    assert take_in(client, "foreign", tmp_path, "translation")["certificate"]["is_passed"]
+    deploy(client, "foreign")
+    for text in TEXTS:
+        given = torch.tensor([tokenizer.encode(text).ids])
+        whole = network.generate(given, max_new_tokens=8, num_beams=1, do_sample=False)[0].tolist()[1:]
+        found = client.predict("foreign", text, num_beams=1, max_new_tokens=8)
+        assert found["translation_text"] == tokenizer.decode(whole).strip()

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from hanlin.app.runner import count_death
 from hanlin.control.job_kinds import Train
@@ -17,8 +18,9 @@ from hanlin.messages.said import Plain, Said
 from hanlin.pipelines.base import JobContext
 from hanlin.pipelines.certification import Comparison, Tolerance, declared_tolerance, refusal
 from hanlin.pipelines.lineage import code_digest, code_version, fingerprint, machine, starts_of
-from hanlin.pipelines.odd_texts import crowd, neighbours, plain_texts
+from hanlin.pipelines.odd_texts import ODD, crowd, neighbours, odd_texts, plain_texts
 from hanlin.pipelines.train import note_language
+from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.likeness import LABELS
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import TextSettings
@@ -147,6 +149,18 @@ def test_neighbours_are_31_odd_texts_repeatably() -> None:
     assert max(map(len, texts)) > 1000
     assert min(map(len, texts)) == 1
     assert sum(len(text) <= 10 for text in texts) > 8
+
+
+def test_neighbours_are_texts_that_the_model_reads() -> None:
+    """Keras's own tokenizer filters signs out, so that nothing is left of some; all imports of such models failed in their certificates."""
+    tokenizer = Tokenizer(models.WordLevel({"[PAD]": 0, "[UNK]": 1, "a": 2}, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    spec = ModelSpec("text-classification", ("bad", "good"), 8, 0)
+    assert odd_texts(TextEncoder(tokenizer, spec)) == list(ODD)
+    tokenizer.normalizer = normalizers.Replace(Regex("[!?…]"), " ")
+    found = odd_texts(TextEncoder(tokenizer, spec))
+    assert set(ODD) - set(found) == {"?", "…", "!!!"}
+    assert set(neighbours(31, seed=3, odd=found)) <= {*found, max(neighbours(31, seed=3), key=len)}
 
 
 def test_questions_stand_at_places_of_their_own_among_odd_texts() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from hanlin.errors import InvalidInput
+from hanlin.tasks.encoding import TextEncoder
 from hanlin.types import JsonValue
 
-_ODD = (
+ODD = (
     "a", "?", "…", "0", "ok", "no", "好", "差", "!!!", "🙂", "👍👍👍👍", "é", "№ 5", "<b>so so</b>", "\t1.\t", "ＡＢＣ１２３", "ﬁne",
     "Ça va très bien, merci.", "Der Akku hält leider nicht lange.", "とても良かったです。", "아주 좋아요", "Это было ужасно", "هذا رائع",
     "डिलीवरी देर से हुई", "ไม่ดีเลย", "很一般，没有下次了", "物流很快，包装完好", "繁體字也要能讀", "good good good good good good",
@@ -42,28 +44,46 @@ _NUM_PLAIN = 500
 LONG = 24
 
 
-def neighbours(count: int, *, seed: int, long: int = LONG) -> list[str]:
+def odd_texts(encoder: TextEncoder) -> list[str]:
+    """Odd texts, without those that this model refuses as empty: of signs alone nothing is left where a tokenizer filters them out."""
+
+    def is_read(text: str) -> bool:
+        try:
+            encoder.encode([text], truncate=True)
+        except InvalidInput as error:
+            if error.code != "empty_text":
+                raise
+            return False
+        return True
+
+    return list(filter(is_read, ODD))
+
+
+def neighbours(count: int, *, seed: int, long: int = LONG, odd: Sequence[str] = ODD) -> list[str]:
     """`count` texts of many scripts, nearly all of them very short, one of them far longer than models take.
 
     Args:
         long: how often a line of some forty words stands in that one.
+        odd: what they are chosen from.
     """
     chosen = random.Random(seed)  # noqa: S311 - repeatable, no secret
-    texts = [chosen.choice(_ODD) for _ in range(count)]
+    texts = [chosen.choice(odd) for _ in range(count)]
     texts[chosen.randrange(count)] = _LONG * long
     return texts
 
 
-def crowd(questions: Mapping[int, JsonValue], size: int, *, seed: int, long: int = LONG) -> tuple[list[JsonValue], list[int]]:
+def crowd(
+    questions: Mapping[int, JsonValue], size: int, *, seed: int, long: int = LONG, odd: Sequence[str] = ODD
+) -> tuple[list[JsonValue], list[int]]:
     """A batch of questions among odd texts, and the place of each question.
 
     Args:
         questions: a few, by their numbers, which follow each other: their places come from these.
         size: items of the batch; a power of two, so that no two questions want one place.
-        seed, long: as `neighbours`.
+        seed, long, odd: as `neighbours`.
     """
     places = [7 * number % size for number in questions]
-    batch: list[JsonValue] = [*neighbours(size - len(questions), seed=seed, long=long)]
+    batch: list[JsonValue] = [*neighbours(size - len(questions), seed=seed, long=long, odd=odd)]
     for place, question in sorted(zip(places, questions.values(), strict=True), key=lambda pair: pair[0]):
         batch.insert(place, question)
     return batch, places
