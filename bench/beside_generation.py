@@ -54,8 +54,8 @@ def publish(home: Path, chosen: dict[str, tuple[Path, str]]) -> None:
         platform.accounts.ensure_owner_key(home)
         for name, (folder, variant) in chosen.items():
             spec, files = ModelSpec.load(folder), [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
-            own = pack_folder(folder, platform.blobs, only=[name for name in files if not name.startswith("variants/")])
-            of_variant = pack_folder(folder, platform.blobs, only=[name for name in variant_files(variant) if name in files])
+            own = pack_folder(folder, platform.blobs, only=[file for file in files if not file.startswith("variants/")])
+            of_variant = pack_folder(folder, platform.blobs, only=[file for file in variant_files(variant) if file in files])
             made = platform.registry.create_version(
                 DEFAULT_TEAM, name, spec.task, manifest=own, lineage={}, metrics={}, labels=tuple(spec.labels)
             )

@@ -243,7 +243,8 @@ def travel(trip: Trip, options: argparse.Namespace) -> None:
                     line = visit(stop, road, Path(work) / "rows", {"threads": 1} if options.sides > 1 else {})
                     trip.keep(line | {"cpu_seconds": round(spent_s(server) - before_s)}, options)
                 except (RuntimeError, KeyError) as error:
-                    trip.failed += 1
+                    with trip.lock:
+                        trip.failed += 1
                     print(f"FAILED {stop.name}: {error!r}", file=sys.stderr, flush=True)
         finally:
             server.close()

@@ -20,6 +20,8 @@ import xllamacpp
 
 from generation_engines import STREAMS, Timed, report
 
+VOCABULARY = 49_152  # SmolLM2's
+
 file, precision, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
 params = xllamacpp.CommonParams()
 params.model.path, params.n_gpu_layers, params.n_parallel, params.n_ctx = file, 0, max(STREAMS), 1024 * max(STREAMS)
@@ -53,4 +55,4 @@ def write(rows: Sequence[Sequence[int]], tokens: int) -> Timed:
     return first - start, share * len(rows) * tokens / max(last - first, 1e-9), []
 
 
-report(write, load_s, vocabulary=49_152)
+report(write, load_s, vocabulary=VOCABULARY)

@@ -55,6 +55,11 @@ def test_a_draft_is_declared_kept_and_laid_out_beside_the_files_of_its_model(pla
     assert deployments.deploy(platform, owner, model="small", endpoint="chat", variant="torch-fp32").draft == ""
     ready()
     assert roll_back(platform, owner, "chat", to="big:1").view.draft == ""
+    ready()
+    deployments.deploy(platform, owner, model="big", endpoint="chat", variant="openvino-int8", draft="small")
+    ready()
+    back = roll_back(platform, owner, "chat").view
+    assert (back.model, back.draft) == ("big", ""), "a draft model is taken back by itself"
 
 
 def test_what_cannot_guess_is_refused_and_the_endpoint_left_as_it_is(platform, owner, make_decoder, make_version) -> None:

@@ -64,7 +64,8 @@ def _target(session: Session, row: EndpointRow, current: DeploymentRow, wanted: 
     """The newest deployment before `current` that was ready and serves `wanted`.
 
     Args:
-        wanted: None takes another version or variant than that of `current`, or of the one it undid, if it was not itself rolled back.
+        wanted: None takes another version, variant or draft model than that of `current`, or of the one it undid, if it was not itself
+            rolled back.
     """
     query = select(DeploymentRow).where(
         DeploymentRow.endpoint_id == row.id, DeploymentRow.created_at < current.created_at, DeploymentRow.ready_at.is_not(None),
@@ -80,10 +81,15 @@ def _target(session: Session, row: EndpointRow, current: DeploymentRow, wanted: 
     start = undone or current
     taken_back = set(session.scalars(select(DeploymentRow.undid_id).where(DeploymentRow.endpoint_id == row.id)))
     before = (other for other in served if other.id not in taken_back)  # whoever deploys the heir anew does not want that again
-    found = next((other for other in before if (other.version_id, other.variant) != (start.version_id, start.variant)), None)
+    found = next((other for other in before if _served(other) != _served(start)), None)
     if found is None:
         raise Conflict("nothing_to_roll_back_to", name=row.name)
     return found
+
+
+def _served(row: DeploymentRow) -> tuple[int, str, str]:
+    """What of a deployment a rollback brings back."""
+    return row.version_id, row.variant, row.draft
 
 
 def _go_to(session: Session, row: EndpointRow, current: DeploymentRow, target: DeploymentRow) -> DeploymentRow:
@@ -91,8 +97,8 @@ def _go_to(session: Session, row: EndpointRow, current: DeploymentRow, target: D
     supersede_starting(session, row.id)
     added = add_deployment(
         session, row, f"dep-{uuid4().hex[:12]}", model=target.model, version_id=target.version_id, variant=target.variant,
-        draft=target.draft,
-        replicas=current.replicas, max_replicas=current.max_replicas, isolation=cast("Isolation", current.isolation), idle_s=current.idle_s,
+        draft=target.draft, replicas=current.replicas, max_replicas=current.max_replicas,
+        isolation=cast("Isolation", current.isolation), idle_s=current.idle_s,
     )  # fmt: skip
     added.undid_id = current.undid_id if current.undid_id and current.state == "failed" else current.id
     session.flush()

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from tokenizers import Tokenizer
 
-from hanlin.errors import InvalidInput
 from hanlin.tasks.chat import Message, render
 from hanlin.tasks.chat_form import MAX_MARK, ChatForm, ChatTemplate, ToldTools
 from hanlin.tasks.chat_tools import CALL, CALL_END
@@ -69,7 +68,7 @@ def is_same(form: ChatForm, template: ChatTemplate) -> bool:
 def _tried(template: ChatTemplate, talk: Sequence[Message], *, is_asking: bool) -> Traced | None:
     try:
         return text_by(template, talk, is_asking=is_asking, now=_NOW)
-    except (TemplateProblemError, InvalidInput):
+    except TemplateProblemError:
         return None
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 from hanlin.tasks.templates.traced import Traced
 
 _STEPS, _STEPS_A_MESSAGE, _STEPS_A_TOOL = 400_000, 2_000, 10_000
+CALL = 5  # steps of a call or filter, beside what it touches
 _CHARACTERS_A_STEP = 32
 _SLOW = 128  # characters from which on CPython searches in linear time
 _MOST_CHARACTERS = 2**20  # of one text, beside eight times what is said
@@ -39,6 +40,9 @@ class Budget:
     Attributes:
         frames: the texts of the template itself, by number.
         now: what its clock shows.
+        steps: left.
+        longest: characters that one text may have.
+        depth: macros that are open.
     """
 
     frames: tuple[Traced, ...]

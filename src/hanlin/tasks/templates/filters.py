@@ -16,7 +16,7 @@ from jinja2.filters import do_title
 from jinja2.tests import TESTS as _JINJA_TESTS
 from jinja2.utils import Namespace
 
-from hanlin.tasks.templates.budget import Budget, TemplateProblemError, check_number
+from hanlin.tasks.templates.budget import CALL, Budget, TemplateProblemError, check_number
 from hanlin.tasks.templates.traced import FRAME, Traced
 from hanlin.tasks.templates.words import Run, cased, indent, join, replace, text_of, trim
 
@@ -100,7 +100,7 @@ def _map(budget: Budget, value: Any, *args: Any, attribute: str | int | None = N
         return [default if default is not None and isinstance(each, Undefined) else each for each in found]
     name, rest = args[0], args[1:]
     run = _known(FILTERS, name)
-    budget.spend(_CALL * len(items))
+    budget.spend(CALL * len(items))
     return [run(budget, item, *rest) for item in items]
 
 
@@ -110,7 +110,7 @@ def _chosen(*, is_kept: bool, has_field: bool) -> Run:
         test = _known(TESTS, rest[0]) if rest else bool
         found = []
         for item in _listed(budget, value):
-            budget.spend(_CALL)
+            budget.spend(CALL)
             one = _fetch(item, field)
             if test is not bool:
                 budget.weigh([one, *rest[1:]])
@@ -250,7 +250,6 @@ def _get(_: Budget, value: dict[Any, Any], key: Any, default: Any = None) -> Any
     return value.get(key, default) if isinstance(key, str | int) else default
 
 
-_CALL = 5
 DICT_METHODS: dict[str, Run] = {"items": _items, "keys": _keys, "values": _values, "get": _get}
 FUNCTIONS: dict[str, Function] = {
     "range": Function(_range), "namespace": Function(_namespace), "dict": Function(_dict), "raise_exception": Function(_raise),

@@ -23,7 +23,7 @@ from jinja2.utils import Namespace
 
 from hanlin.tasks.chat_form import MAX_TEMPLATE_BYTES
 from hanlin.tasks.templates import rewriting
-from hanlin.tasks.templates.budget import Budget, TemplateProblemError, check_number
+from hanlin.tasks.templates.budget import CALL, Budget, TemplateProblemError, check_number
 from hanlin.tasks.templates.filters import DICT_METHODS, FILTERS, FUNCTIONS, TESTS, Function
 from hanlin.tasks.templates.rewriting import Rewriter
 from hanlin.tasks.templates.traced import Traced, joined
@@ -31,7 +31,6 @@ from hanlin.tasks.templates.words import METHODS, Run, text_of
 
 _BUDGET = "!budget"  # no name that a template can write
 _COMPILED = ("_loop_vars", "_block_vars")  # of Jinja's compiler, beside the arguments of a call
-_CALL = 5
 _MAX_POWER = 64
 _SEARCHES = 4  # a text in which another is sought pays so often
 _LOOP = frozenset({
@@ -82,7 +81,7 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805 - as the base has it
         budget = _budget(__context)
-        budget.spend(_CALL)
+        budget.spend(CALL)
         for name in _COMPILED:
             kwargs.pop(name, None)
         if isinstance(__obj, Function):
@@ -149,7 +148,10 @@ def _sliced(budget: Budget, value: Any, *bounds: int | None) -> Any:
     if not isinstance(value, str | list | tuple | range) or any(not isinstance(each, int | None) for each in bounds):
         raise TypeError("a slice of what has none")
     kept = slice(*(each if each is None else max(-_BOUND, min(_BOUND, each)) for each in bounds))
-    budget.make(len(value)) if isinstance(value, str) else budget.spend(1 + len(value))
+    if isinstance(value, str):
+        budget.make(len(value))
+    else:
+        budget.spend(1 + len(value))
     return value[kept]
 
 
@@ -187,7 +189,7 @@ def _paying(run: Run) -> Run:
     @pass_context
     def filtered(context: Context, *args: Any, **kwargs: Any) -> Any:
         budget = _budget(context)
-        budget.spend(_CALL)
+        budget.spend(CALL)
         return run(budget, *args, **kwargs)
 
     return filtered
@@ -212,7 +214,11 @@ def _environment() -> _Environment:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A template that may run, on any thread."""
+    """A template that may run, on any thread.
+
+    Attributes:
+        frames: its own texts, by the numbers that stand for them in `template`.
+    """
 
     template: jinja2.Template
     frames: tuple[Traced, ...]

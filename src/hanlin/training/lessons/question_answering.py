@@ -208,7 +208,8 @@ def no_answer_threshold(found: Sequence[JsonObject], golds: Sequence[Sequence[st
 def no_answer_calibration(found: Sequence[JsonObject], golds: Sequence[Sequence[str]]) -> tuple[float, ...]:
     """Slope and offset that make the same difference of log scores the log odds of there being no answer; none where all have none.
 
-    Source: Platt, Probabilistic Outputs for Support Vector Machines (1999): one logistic regression on rows that were not learnt.
+    Source: Platt, Probabilistic Outputs for Support Vector Machines (1999): one logistic regression on rows that were not learnt;
+    with scikit-learn's usual penalty instead of his softened targets.
     """
     from sklearn.linear_model import LogisticRegression
 
