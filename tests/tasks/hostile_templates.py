@@ -23,6 +23,14 @@ HOSTILE: dict[str, str] = {
     "shared namespaces": "{% set a = namespace() %}" + "{% set b = namespace(l=a, r=a) %}{% set a = b %}" * 40 + "{{ a }}",
     "shared namespaces in a list": "{% set a = namespace() %}"
     + "{% set b = namespace(l=[a], r=[a]) %}{% set a = b %}" * 40 + "{{ [a] | tojson }}",
+    "arguments that are shared": "{% set n = namespace(x=1) %}{% macro f() %}{% set n.x = varargs %}{% endmacro %}"
+    "{% for i in range(60) %}{{ f(n.x, n.x) }}{% endfor %}{{ {n.x: 1} }}",
+    "a name of shared lists": "{% set n = namespace(x=1) %}"
+    "{% for i in range(60) %}{% set n.x = [no, no] | map('default', n.x) %}{% endfor %}{{ [1] | map(n.x) }}",
+    "a long attribute": "{{ ([0] * 50000) | map(attribute='a.' * 200000) | length }}",
+    "a long attribute by a choice": "{{ ([0] * 50000) | selectattr('a.' * 200000) | length }}",
+    "a list as attribute": "{{ ([0] * 50000) | join(attribute=[1] * 50000) }}",
+    "equal names": "{% set x = [['a', 1]] * 50000 %}{% for i in range(9999) %}{% set y = namespace(x) %}{% endfor %}",
     "nested loops": "{% for a in range(9999) %}{% for b in range(9999) %}{% for c in range(9999) %}{% endfor %}{% endfor %}{% endfor %}",
     "loops that never turn": "{% for a in range(9999) %}{% for b in range(9999) if false %}{% endfor %}{% endfor %}",
     "a large range": "{% for a in range(10**12) %}{% endfor %}",

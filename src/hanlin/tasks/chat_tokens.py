@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Container, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING
 
 from hanlin.tasks.alignment import Span
@@ -23,11 +24,10 @@ def encoded(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]], *, is_free:
     Args:
         is_free: words may stand beside anything, so that both together could be such a name.
     """
+    if (whole := _at_once(tokenizer, parts, is_free=is_free)) is not None:
+        return whole.ids, whole.offsets
     added = tokenizer.get_added_tokens_decoder()
     special = [token.content for token in added.values()]
-    if not _forges(tokenizer, parts, special, is_free=is_free):
-        found = _encode(tokenizer, "".join(text for text, _ in parts))
-        return found.ids, found.offsets
     ids: list[int] = []
     spans: list[Span] = []
     at = 0
@@ -47,10 +47,8 @@ def encoded(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]], *, is_free:
 
 def num_encoded(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]], *, is_free: bool = False) -> int:
     """How many tokens `encoded` gives: a megabyte's need not all become objects."""
-    special = [token.content for token in tokenizer.get_added_tokens_decoder().values()]
-    if _forges(tokenizer, parts, special, is_free=is_free):
-        return len(encoded(tokenizer, parts, is_free=is_free)[0])
-    return len(_encode(tokenizer, "".join(text for text, _ in parts)))
+    whole = _at_once(tokenizer, parts, is_free=is_free)
+    return len(whole) if whole is not None else len(encoded(tokenizer, parts, is_free=is_free)[0])
 
 
 def _encode(tokenizer: Tokenizer, text: str) -> Encoding:
@@ -75,21 +73,28 @@ def encoded_so_far(
     return encoded(tokenizer, parts, is_free=is_free)
 
 
-def _forges(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]], special: Sequence[str], *, is_free: bool) -> bool:
-    """Whether words would become special tokens if all were encoded as one text."""
+def _at_once(tokenizer: Tokenizer, parts: Sequence[tuple[str, bool]], *, is_free: bool) -> Encoding | None:
+    """All as one text; None where words would become special tokens."""
+    added = tokenizer.get_added_tokens_decoder()
+    special = [token.content for token in added.values()]
     if any(_holds(tokenizer, text, special) for text, is_said in parts if is_said):
-        return True
-    return is_free and _count(tokenizer, ["".join(text for text, _ in parts)], special) != _count(
-        tokenizer, [text for text, is_said in parts if not is_said], special
-    )
+        return None
+    text = "".join(text for text, _ in parts)
+    found = _encode(tokenizer, text)
+    return None if is_free and _mixes(found, text, parts, added) else found
 
 
-def _count(tokenizer: Tokenizer, texts: Sequence[str], special: Sequence[str]) -> int:
-    """How often special names stand in texts, as the tokenizer sees them."""
-    if (normalizer := tokenizer.normalizer) is not None:
-        with asking():
-            texts, special = [normalizer.normalize_str(text) for text in texts], [normalizer.normalize_str(name) for name in special]
-    return sum(text.count(name) for text in texts for name in special if name)
+def _mixes(found: Encoding, text: str, parts: Sequence[tuple[str, bool]], special: Container[int]) -> bool:
+    """Whether a special token, without the blanks that it may take with it, stands in words, or in more than one part."""
+    ends = [*accumulate(len(part) for part, _ in parts)]
+    for place, token in enumerate(found.ids):
+        if token in special and (span := found.token_to_chars(place)) is not None:
+            name = text[slice(*span)]
+            start = span[0] + len(name) - len(name.lstrip())
+            part = min(bisect_right(ends, start), len(ends) - 1)
+            if parts[part][1] or start + len(name.strip()) > ends[part]:
+                return True
+    return False
 
 
 def _holds(tokenizer: Tokenizer, text: str, special: Sequence[str]) -> bool:

@@ -23,6 +23,7 @@ from hanlin.tasks.templates.words import Run, cased, indent, join, replace, text
 _LAYOUT = 16  # characters of indent and separators in JSON
 _CLOCK = re.compile(r"(?:%[a-zA-Z%]|[^%]){0,100}")
 _MAX_DIGITS = 40
+_MAX_PATH = 100  # characters of an attribute's name
 TESTS: dict[str, Run] = {
     name: cast("Run", _JINJA_TESTS[name])
     for name in (
@@ -46,11 +47,21 @@ class Function:
     owner: tuple[object, ...] = ()
 
 
-def _fetch(item: Any, path: str | int | None) -> Any:
-    """A field of it, or of fields in it, as Jinja's `attribute` names them."""
-    for name in [path] if isinstance(path, int) else str(path).split(".") if path is not None else []:
+def _fetched(budget: Budget, items: Sequence[Any], path: object) -> list[Any]:
+    """Of each a field, or a field of fields in it, as Jinja's `attribute` names them; without a name, each itself."""
+    if path is None:
+        return [*items]
+    if not isinstance(path, int) and not (isinstance(path, str) and len(path) <= _MAX_PATH):
+        raise TemplateProblemError("chat_template_failed", "an attribute that is no short name")
+    names = [path] if isinstance(path, int) else [int(name) if name.isdecimal() else name for name in path.split(".")]
+    budget.spend((1 + len(names)) * len(items))
+    return [_fetch(item, names) for item in items]
+
+
+def _fetch(item: Any, names: Sequence[str | int]) -> Any:
+    for name in names:
         try:
-            item = item[int(name) if isinstance(name, str) and name.isdigit() else name]
+            item = item[name]
         except (LookupError, TypeError):
             return Undefined(obj=item, name=str(name))
     return item
@@ -90,13 +101,13 @@ def _reversed(budget: Budget, value: Any) -> Any:
 
 
 def _joined(budget: Budget, value: Any, d: str = "", attribute: str | int | None = None) -> str:
-    return join(budget, text_of(budget, d), [_fetch(item, attribute) for item in _listed(budget, value)])
+    return join(budget, text_of(budget, d), _fetched(budget, _listed(budget, value), attribute))
 
 
 def _map(budget: Budget, value: Any, *args: Any, attribute: str | int | None = None, default: Any = None) -> list[Any]:
     items = _listed(budget, value)
     if attribute is not None:
-        found = [_fetch(item, attribute) for item in items]
+        found = _fetched(budget, items, attribute)
         return [default if default is not None and isinstance(each, Undefined) else each for each in found]
     name, rest = args[0], args[1:]
     run = _known(FILTERS, name)
@@ -109,9 +120,9 @@ def _chosen(*, is_kept: bool, has_field: bool) -> Run:
         field, rest = (args[0], args[1:]) if has_field else (None, args)
         test = _known(TESTS, rest[0]) if rest else bool
         found = []
-        for item in _listed(budget, value):
+        items = _listed(budget, value)
+        for item, one in zip(items, _fetched(budget, items, field), strict=True):
             budget.spend(CALL)
-            one = _fetch(item, field)
             if test is not bool:
                 budget.weigh([one, *rest[1:]])
             if bool(test(one, *rest[1:])) is is_kept:
@@ -123,7 +134,7 @@ def _chosen(*, is_kept: bool, has_field: bool) -> Run:
 
 def _known(table: Mapping[str, Callable[..., Any]], name: object) -> Callable[..., Any]:
     if not isinstance(name, str) or name not in table:
-        raise TemplateProblemError("chat_template_failed", f"{name!s:.60} is not known")
+        raise TemplateProblemError("chat_template_failed", f"{name if isinstance(name, str) else type(name).__name__:.60} is not known")
     return table[name]
 
 
@@ -135,7 +146,7 @@ def _sorted(
     budget: Budget, value: Any, reverse: bool = False, case_sensitive: bool = False, attribute: str | int | None = None
 ) -> list[Any]:  # fmt: skip
     items = _listed(budget, value)
-    keys = [_key(_fetch(item, attribute), is_exact=case_sensitive) for item in items]
+    keys = [_key(key, is_exact=case_sensitive) for key in _fetched(budget, items, attribute)]
     for _ in range(1 + len(items).bit_length()):  # so often each is compared
         budget.weigh(keys)
     order = sorted(range(len(items)), key=keys.__getitem__, reverse=bool(reverse))
@@ -212,6 +223,8 @@ def _range(budget: Budget, *bounds: int) -> range:
 
 
 def _namespace(budget: Budget, *args: Mapping[str, Any], **fields: Any) -> Namespace:
+    for each in args:
+        budget.spend(1 + len(each))
     made = dict(*args, **fields)
     if any(not isinstance(name, str) or name.startswith("_") for name in made):
         raise TypeError("a name that begins with _")

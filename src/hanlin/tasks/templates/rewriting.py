@@ -21,7 +21,7 @@ _ALLOWED = (
     nodes.Filter, nodes.Test, nodes.Call, nodes.Getitem, nodes.Getattr, nodes.Slice, nodes.Concat, nodes.Compare, nodes.Operand, nodes.And,
     nodes.Or, nodes.Not, nodes.Neg, nodes.Pos, nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Pow,
 )  # fmt: skip
-_NO_NAMES = frozenset({"self", "super", "caller", "lipsum", "cycler", "joiner"})
+_NO_NAMES = frozenset({"self", "super", "caller", "varargs", "kwargs", "lipsum", "cycler", "joiner"})
 _TURN = 6
 _MAX_DEPTH = 12  # of loops within loops
 # Filters that only the rewritten tree knows; the names cannot be written in a template.

@@ -120,7 +120,7 @@ def _heard(messages: Sequence[Message]) -> list[JsonObject]:
     for message in messages:
         if message.role == "system" and not message.content:
             continue  # it only tells of tools
-        told: JsonObject = {"role": message.role, "content": message.content}
+        told: JsonObject = {"role": Traced.of(message.role, FRAME), "content": message.content}
         if message.role == "assistant":
             code = code_of(answered)
             answered += 1
