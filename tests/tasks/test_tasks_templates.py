@@ -1,4 +1,8 @@
-"""Models' own chat templates: what transformers writes with them, what hostile ones come to, and words that stay words."""
+"""Models' own chat templates: what transformers writes with them, what hostile ones come to, and words that stay words.
+
+The templates: deepseek, phi3 and zephyr after those of the models (MIT), mistral, qwen3 and smollm2 too (Apache-2.0), somewhat shortened;
+gemma, the llamas and macros are our own, in the manner of such families.
+"""
 
 from __future__ import annotations
 
