@@ -27,6 +27,7 @@ _GEMMA = ChatForm(marks={
 })  # fmt: skip
 _PHI = ChatForm(marks={role: (f"<|{role}|>\n", "<|end|>\n") for role in ROLES})
 _KNOWN = (CHATML, _LLAMA, _GEMMA, _PHI)
+_COSTLY = "it takes more steps or text than it may"
 _SPECIAL = re.compile(r"<[^<>\s]+>")
 _SYSTEM = re.compile(r"<\|im_start\|>system(?:\\n|\n)([^'\"{}<]{1,1000})<\|im_end\|>")  # what is said where a talk has no system
 
@@ -51,7 +52,7 @@ def form_of(folder: Path, tokenizer: Tokenizer) -> FoundForm:
     try:
         own = chat_probe.probed(source, tokenizer, tool_source=named.get("tool_use", ""), **_marks_of(folder, tokenizer))
     except TemplateProblemError as error:
-        return FoundForm(known, "" if known else shorten(error.problem or error.code, 200))
+        return FoundForm(known, "" if known else shorten(error.problem or _COSTLY, 200))
     return FoundForm(known if known and chat_probe.is_same(known, own) else own)
 
 
