@@ -116,7 +116,7 @@ def test_the_template_of_a_file_of_its_own_goes_first_and_a_strange_one_is_none(
     assert isinstance(found, ChatForm)
     assert found.system == "You are a helpful AI assistant named SmolLM"
     strange = {
-        "{{ messages | length }}": "does not write", "{{ messages | pprint }}": "pprint", "{{ 'a' * 10**9 }}": "too_costly", "{% if %}": "",
+        "{{ messages | length }}": "does not write", "{{ messages | pprint }}": "pprint", "{{ 'a' * 10**9 }}": "more steps", "{% if %}": "",
         "{{ raise_exception('never') }}": "never",
     }  # fmt: skip
     for template, problem in strange.items():

@@ -52,7 +52,7 @@ def form_of(folder: Path, tokenizer: Tokenizer) -> FoundForm:
     try:
         own = chat_probe.probed(source, tokenizer, tool_source=named.get("tool_use", ""), **_marks_of(folder, tokenizer))
     except TemplateProblemError as error:
-        return FoundForm(known, "" if known else shorten(error.problem or _COSTLY, 200))
+        return FoundForm(known, "" if known else shorten(error.problem, 200) if error.problem else _COSTLY)
     return FoundForm(known if known and chat_probe.is_same(known, own) else own)
 
 
