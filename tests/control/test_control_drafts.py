@@ -62,6 +62,20 @@ def test_a_draft_is_declared_kept_and_laid_out_beside_the_files_of_its_model(pla
     assert (back.model, back.draft) == ("big", ""), "a draft model is taken back by itself"
 
 
+def test_an_endpoint_goes_back_to_a_model_whose_draft_was_deleted(platform, owner, make_decoder, desired, ready) -> None:
+    make_decoder("big")
+    make_decoder("small", b"small weights")
+    deployments.deploy(platform, owner, model="big", endpoint="chat", variant="openvino-int8", draft="small")
+    guessed = ready()
+    deployments.deploy(platform, owner, model="big", endpoint="chat", variant="torch-fp32", draft="")
+    ready()
+    desired.set_state(guessed, "stopped", None, 0)
+    platform.registry.delete_model(DEFAULT_TEAM, "small")
+    assert roll_back(platform, owner, "chat").view.draft == ""
+    (spec,) = [spec for spec in desired.list_deployments() if spec.variant == "openvino-int8"]
+    assert not (desired.materialize(spec) / "draft").exists()
+
+
 def test_what_cannot_guess_is_refused_and_the_endpoint_left_as_it_is(platform, owner, make_decoder, make_version) -> None:
     make_decoder("big")
     make_version("mood")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from hanlin.errors import Conflict, InvalidInput, NotFound
@@ -141,7 +141,7 @@ class ModelRecords:
                 raise Conflict("already_published", version=str(version))
             if users := users_of_version(session, version):
                 raise in_use(str(version), users)
-            _remove(session, row)
+            _remove(session, version, row)
             append_audit(session, team_id=version.team_id, actor=actor, action="version.delete", subject=str(version))
 
     def delete_model(self, team_id: TeamId, name: str, *, actor: str) -> None:
@@ -153,14 +153,16 @@ class ModelRecords:
             if users := [user for row in found for user in users_of_version(session, rows.model_version(model, row))]:
                 raise in_use(name, users)
             for row in found:
-                _remove(session, row)
+                _remove(session, rows.model_version(model, row), row)
             session.flush()
             session.delete(model)
             append_audit(session, team_id=team_id, actor=actor, action="model.delete", subject=name)
 
 
-def _remove(session: Session, row: ModelVersionRow) -> None:
-    """Takes the row away with all that hangs on it."""
+def _remove(session: Session, version: ModelVersion, row: ModelVersionRow) -> None:
+    """Takes the row away with all that hangs on it. What was deployed with its guesses can be gone back to without them."""
+    guessed = (DeploymentRow.draft == str(version)) & (DeploymentRow.team_id == version.team_id)
+    session.execute(update(DeploymentRow).where(guessed).values(draft=""))
     session.execute(delete(DeploymentRow).where(DeploymentRow.version_id == row.id))
     for table in (CertificateRow, VariantRow):
         session.execute(delete(table).where(table.version_id == row.id))
