@@ -125,6 +125,12 @@ def test_the_template_of_a_file_of_its_own_goes_first_and_a_strange_one_is_none(
         assert left_out.form is None
         assert left_out.problem
         assert problem in left_out.problem
+    (tmp_path / "chat_template.jinja").write_text(
+        "{% for m in messages %}{{ m.content }}{% endfor %}{{ '\\ud800' if not add_generation_prompt }}"
+    )
+    half = form_of(tmp_path, tokenizer).form
+    assert isinstance(half, ChatTemplate)
+    assert half.end == "", "no mark that a tokenizer cannot read"
     assert form_of(tmp_path / "nowhere", tokenizer) == (None, "")
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _RUNS = re.compile(rb"\x01+|[^\x01]+")
 _ANSWERS = re.compile(rb"([\x02-\xff])\1*", re.DOTALL)
+_HALF = re.compile("[\ud800-\udfff]")
 _SHOWN = 120  # characters of what a template says is wrong
 
 
@@ -29,7 +30,7 @@ def text_by(template: ChatTemplate, messages: Sequence[Message], *, is_asking: b
     """The talk as one text, without what the tokenizer puts before it.
 
     Raises:
-        TemplateProblemError: as `Program.run`.
+        TemplateProblemError: as `Program.run`; `chat_template_failed` where it writes half a character.
     """
     tools: list[JsonValue] = [json.loads(tool) for message in messages for tool in message.tools]
     source = template.tool_source if template.tool_source and uses_tools(messages) else template.source
@@ -39,6 +40,8 @@ def text_by(template: ChatTemplate, messages: Sequence[Message], *, is_asking: b
     }  # fmt: skip
     size = sum(len(text) for message in messages for text in message.texts)
     text = compiled(source).run(values, now=now or datetime.now(), messages=len(messages), tools=len(tools), size=size)
+    if _HALF.search(text):
+        raise TemplateProblemError("chat_template_failed", "half a character")
     begin = template.begin
     return text[len(begin) :] if begin and text.startswith(begin) and set(text.origin[: len(begin)]) == {FRAME} else text
 
@@ -57,8 +60,8 @@ def written(
         raise _told(error, index) from error
     plain = str.__str__(text)
     parts = [(plain[run.start() : run.end()], run[0][0] != FRAME) for run in _RUNS.finditer(text.origin)]
-    if not parts or any("\ud800" <= letter <= "\udfff" for letter in plain):
-        raise InvalidInput("chat_template_failed", index=index, problem="no text" if not parts else "half a character")
+    if not parts:
+        raise InvalidInput("chat_template_failed", index=index, problem="no text")
     answers, marks = _placed(plain, text.origin, template)
     return parts, answers, marks
 
