@@ -42,9 +42,9 @@ def librarian(client: Hanlin, tmp_path_factory: pytest.TempPathFactory) -> dict:
     path.write_text(rows(240), encoding="utf-8")
     client.jobs.wait(client.datasets.add("library", path, task="text-to-sql").id, timeout=120)
     config = {"dataset": "library", "model": "transformer", "name": "librarian", "task": "text-to-sql", "options": TINY}
-    trained = client.jobs.wait(client.jobs.submit("train", config).id, timeout=300).result
+    trained = client.jobs.wait(client.jobs.submit("train", config).id, timeout=900).result
     asked = {"model": "librarian", "dataset": "library", "target": "latency", "variants": VARIANTS, "budget": 100, "keep_losers": True}
-    compressed = client.jobs.wait(client.jobs.submit("compress", asked).id, timeout=300).result
+    compressed = client.jobs.wait(client.jobs.submit("compress", asked).id, timeout=900).result
     assert trained is not None
     assert compressed is not None
     return {"trained": trained, "compressed": compressed}
