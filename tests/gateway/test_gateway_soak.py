@@ -99,19 +99,15 @@ def soak(stack, callers: ModuleType, seconds: float, capsys: pytest.CaptureFixtu
     chosen = random.Random(11)
     load_for(stack, callers, seconds / 3, chosen)
     pids = [stack.gateway.pid, stack.reconciler.pid, *stack.worker_pids()]
-    descriptors, after = callers.held(stack), private_bytes(pids)
-    for _ in range(2):  # on a busy machine something may be loaded late, but only once: a leak drifts again
-        before = after
-        window = load_for(stack, callers, seconds * 2 / 3, chosen)
-        assert callers.held(stack) == descriptors
-        assert [stack.gateway.pid, stack.reconciler.pid, *stack.worker_pids()] == pids, "a process was replaced"
-        after = private_bytes(pids)
-        drifts = {name: now / then - 1 for name, now, then in zip(("gateway", "reconciler", "worker"), after, before, strict=True)}
-        with capsys.disabled():
-            said = ", ".join(f"{name} {then / 2**20:.1f} MB {drifts[name]:+.2%}" for name, then in zip(drifts, before, strict=True))
-            print(f"\n  soak of {seconds:.0f} s: {window.answered} calls; after the warm-up: {said}")
-        if max(drifts.values()) <= MAX_DRIFT:
-            break
+    descriptors, before = callers.held(stack), private_bytes(pids)
+    window = load_for(stack, callers, seconds * 2 / 3, chosen)
+    assert callers.held(stack) == descriptors
+    assert [stack.gateway.pid, stack.reconciler.pid, *stack.worker_pids()] == pids, "a process was replaced"
+    after = private_bytes(pids)
+    drifts = {name: now / then - 1 for name, now, then in zip(("gateway", "reconciler", "worker"), after, before, strict=True)}
+    with capsys.disabled():
+        said = ", ".join(f"{name} {then / 2**20:.1f} MB {drifts[name]:+.2%}" for name, then in zip(drifts, before, strict=True))
+        print(f"\n  soak of {seconds:.0f} s: {window.answered} calls; after the warm-up: {said}")
     assert window.good > window.failed > 0, "both kinds of calls are part of it"
     assert window.unsent == 0
     assert max(drifts.values()) <= MAX_DRIFT
