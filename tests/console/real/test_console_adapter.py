@@ -2,114 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from starlette.testclient import TestClient
+from tests.console.real.served import METRICS, TEAM, FakeDataplane
 
-from hanlin.app import open_platform
-from hanlin.compression.report import CompressionReport, Machine, VariantEvidence
 from hanlin.console import create_console
 from hanlin.console.adapter import PlatformPort
-from hanlin.console.views import EndpointSettings
-from hanlin.control import deployments, jobs
-from hanlin.control.desired import DeclaredDeployments
+from hanlin.control import jobs
 from hanlin.control.platform import Platform
-from hanlin.errors import InvalidInput, NotFound, PermissionDenied, Unauthenticated
-from hanlin.gateway.dataplane import Dataplane, Outcome
+from hanlin.errors import NotFound, PermissionDenied, Unauthenticated
 from hanlin.messages.said import Said
-from hanlin.settings import Settings
 from hanlin.storage.manifest import Manifest, pack_folder
-from hanlin.tasks.few_rows import few_test_rows, stored
 from hanlin.types import KeyId, Principal, TeamId
-
-TEAM = TeamId("default")
-METRICS = {
-    "rows": 10, "warnings": stored(few_test_rows(10)),
-    "accuracy": 0.9, "macro_f1": 0.89, "micro_f1": 0.9, "ece": 0.05, "interval": [0.8, 0.95],
-    "per_class": [
-        {"label": "neg", "precision": 1.0, "recall": 0.8, "f1": 0.88, "support": 5},
-        {"label": "pos", "precision": 0.83, "recall": 1.0, "f1": 0.9, "support": 5},
-    ],
-    "confusion": [[4, 1], [0, 5]],
-}  # fmt: skip
-CERTIFICATE = {
-    "rows": 200,
-    "label_agreement": 0.995,
-    "label_agreement_interval": [0.972, 0.9991],
-    "max_score_difference": 0.01,
-    "tolerance": {"label_agreement": 0.99, "max_score_difference": 0.05},
-}
-
-COST = {"latency_p50_ms": 1.0, "latency_p99_ms": 2.0, "memory_bytes": 10**8, "size_bytes": 10**6}
-
-
-class FakeDataplane(Dataplane):
-    """Answers without a worker."""
-
-    def find(self, principal, endpoint):
-        return SimpleNamespace(info=None)
-
-    async def predict(self, principal, endpoint, inputs, parameters, *, timeout_s, language, request_id, lane="interactive") -> Outcome:
-        principal.require("predict")
-        body = b'[{"label":"pos","score":0.9},{"label":"neg","score":0.1}]' if inputs != "odd" else b'{"entities": []}'
-        return Outcome(body, "reviews:1", "openvino-int8", 1, 4, 0.1, 0.2, 1.3)
-
-
-@pytest.fixture
-def platform(tmp_path: Path) -> Iterator[Platform]:
-    found = open_platform(Settings(home=tmp_path))
-    found.database.migrate()
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def secret(platform: Platform, tmp_path: Path) -> str:
-    return platform.accounts.ensure_owner_key(tmp_path) or ""
-
-
-@pytest.fixture
-def port(platform: Platform) -> PlatformPort:
-    return PlatformPort(platform, FakeDataplane(platform.accounts, settings=platform.settings))
-
-
-@pytest.fixture
-def owner(port: PlatformPort, secret: str) -> Principal:
-    return port.authenticate(secret)
-
-
-@pytest.fixture
-def model(platform: Platform, owner: Principal, tmp_path: Path) -> str:
-    """`reviews:1`: compressed, certified, published, deployed."""
-    folder = tmp_path / "artifact"
-    (folder / "pictures").mkdir(parents=True)
-    (folder / "pictures" / "curve.svg").write_text("<svg/>")
-    (folder / "config.json").write_text("{}")
-    version = platform.registry.create_version(
-        TEAM, "reviews", "text-classification",
-        manifest=pack_folder(folder, platform.blobs), lineage={"dataset": "r:1", "seed": 0, "config": {}},
-        metrics=METRICS, labels=("neg", "pos"),
-    )  # fmt: skip
-    rows = tuple(
-        VariantEvidence(name, "ok", validation_metric=0.9, drop_points=0.0, test_metric=0.9, throughput_rows_s=rate, **COST)
-        for name, rate in (("torch-fp32", 400.0), ("openvino-int8", 2000.0))
-    )  # fmt: skip
-    report = CompressionReport(
-        "throughput", 0.5, "accuracy", "openvino-int8", Machine("cpu", 2, 2, ()), rows, {"validation": 60, "test": 10}
-    ).to_json()
-    for row in rows:
-        is_chosen = row.variant == "openvino-int8"
-        evidence = {**row.to_json(), "budget": 0.5, "target": "throughput"} | ({"report": report} if is_chosen else {})
-        platform.registry.add_variant(version, row.variant, None, evidence, is_chosen=is_chosen)
-    platform.registry.add_certificate(version, "openvino-int8", CERTIFICATE, is_passed=True)
-    platform.registry.publish(version)
-    platform.registry.set_alias(TEAM, "reviews", "production", 1)
-    deployments.deploy(platform, owner, model="reviews", endpoint="mood")
-    return "reviews"
 
 
 def test_a_version_is_seen_whole(port: PlatformPort, owner: Principal, model: str) -> None:
@@ -187,60 +94,6 @@ def test_a_job_and_its_events_are_seen(platform: Platform, port: PlatformPort, o
     assert view.said.text("en") == "resumed at step 3"
     assert port.job_events(owner, job.id, events[-1].seq) == []
     assert [item.id for item in port.list_jobs(owner, 5)] == [job.id]
-
-
-def test_why_an_endpoint_does_not_serve_is_told_in_both_languages(
-    platform: Platform, port: PlatformPort, owner: Principal, model: str
-) -> None:
-    (declared,) = deployments.list_deployments(platform, owner)
-    DeclaredDeployments(platform).set_state(declared.id, "failed", Said("artifact_corrupt", {"digest": "d1"}), 0)
-    endpoint = port.get_endpoint(owner, "mood")
-    assert endpoint.state == "failed"
-    assert "Restore this blob" in endpoint.reason["en"]
-    assert "与摘要 d1 不符" in endpoint.reason["zh"]
-
-
-def test_an_endpoint_is_seen(port: PlatformPort, owner: Principal, model: str) -> None:
-    endpoint = port.get_endpoint(owner, "mood")
-    assert (endpoint.model, endpoint.version, endpoint.variant, endpoint.state) == ("reviews", 1, "openvino-int8", "starting")
-    assert endpoint.labels == ("neg", "pos")
-    assert [item.name for item in port.list_endpoints(owner)] == ["mood"]
-
-
-def test_settings_change_only_what_differs(platform: Platform, port: PlatformPort, owner: Principal, model: str) -> None:
-    def ids() -> list[str]:
-        return [item.id for item in deployments.list_deployments(platform, owner)]
-
-    before, plain = ids(), port.get_endpoint(owner, "mood").settings
-    assert plain == EndpointSettings()
-    assert port.configure_endpoint(owner, "mood", plain) is False
-    told = replace(plain, long_text="window", cache_ttl_s=60, min_replicas=0, max_replicas=3)
-    assert port.configure_endpoint(owner, "mood", told) is False
-    assert ids() == before
-    assert port.get_endpoint(owner, "mood").settings == told
-    moved = replace(told, isolation="shared", idle_s=90)
-    assert port.configure_endpoint(owner, "mood", moved) is True
-    assert len(ids()) == len(before) + 1
-    assert port.get_endpoint(owner, "mood").settings == moved
-    assert (port.get_endpoint(owner, "mood").version, port.get_endpoint(owner, "mood").variant) == (1, "openvino-int8")
-
-
-def test_settings_that_are_refused_change_nothing(port: PlatformPort, owner: Principal, model: str) -> None:
-    with pytest.raises(InvalidInput, match="replicas"):
-        port.configure_endpoint(owner, "mood", EndpointSettings(min_replicas=3, max_replicas=2, cache_ttl_s=60))
-    with pytest.raises(PermissionDenied):
-        port.configure_endpoint(replace(owner, scopes=frozenset({"read"})), "mood", EndpointSettings(cache_ttl_s=60))
-    assert port.get_endpoint(owner, "mood").settings == EndpointSettings()
-
-
-def test_an_endpoint_whose_model_takes_pairs_is_asked_about_two_texts(port: PlatformPort, owner: Principal, model: str) -> None:
-    def seen(task: str, *, pairs: bool) -> bool:
-        info = SimpleNamespace(task=task, languages=(), talks=False, pairs=pairs)
-        port._dataplane.find = lambda principal, endpoint: SimpleNamespace(info=info)  # type: ignore[method-assign]
-        return port.get_endpoint(owner, "mood").pairs
-
-    found = [seen(task, pairs=pairs) for task, pairs in (("sentiment", True), ("sentiment", False), ("question-answering", True))]
-    assert found == [True, False, False]
 
 
 async def test_classify_takes_the_dataplane(port: PlatformPort, owner: Principal) -> None:
