@@ -15,7 +15,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tests.tiny_bert import save_bert
+from tokenizers import Tokenizer, models, pre_tokenizers
 
 from hanlin.accounts.service import DEFAULT_TEAM
 from hanlin.app import open_platform
@@ -209,29 +210,5 @@ def reviews(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def make_encoder() -> Callable[..., Path]:
-    """`make_encoder(folder, words)`: a BERT of random weights, small enough to learn in seconds, that knows the words; bare, or of the
-    class `kind` of transformers, with more settings."""
-
-    def make(folder: Path, words: list[str], kind: str = "BertModel", **more: object) -> Path:
-        import torch
-        import transformers
-
-        folder.mkdir()
-        known = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words]
-        made = Tokenizer(models.WordLevel({word: place for place, word in enumerate(known)}, unk_token="[UNK]"))
-        made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-        frame = {"single": "[CLS] $A [SEP]", "pair": "[CLS] $A [SEP] $B:1 [SEP]:1"}
-        made.post_processor = processors.TemplateProcessing(**frame, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-        made.save(str(folder / "tokenizer.json"))
-        torch.manual_seed(5)
-        sizes = {
-            "hidden_size": 32,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "intermediate_size": 64,
-            "max_position_embeddings": 64,
-        }
-        getattr(transformers, kind)(transformers.BertConfig(vocab_size=len(known), **sizes, **more)).save_pretrained(folder)
-        return folder
-
-    return make
+    """`make_encoder(folder, words)`: a BERT of random weights, small enough to learn in seconds, that knows the words (see `save_bert`)."""
+    return save_bert

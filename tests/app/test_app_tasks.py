@@ -9,6 +9,7 @@ from string import ascii_lowercase
 import httpx
 import numpy as np
 import pytest
+from tests.tiny_bert import save_bert
 
 from hanlin.client import Hanlin
 from hanlin.datasets import bundled
@@ -102,23 +103,9 @@ def test_weights_of_vectors_rank_texts(client, make_encoder, tmp_path) -> None:
 
 def make_bert(folder: Path, kind: str, labels: list[str]) -> Path:
     """A tiny random BERT with the head of `kind` and a real tokenizer."""
-    import torch
-    import transformers
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-
-    folder.mkdir()
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *ascii_lowercase, *".,?!", *(f"##{letter}" for letter in ascii_lowercase)]
-    made = Tokenizer(models.WordPiece({piece: place for place, piece in enumerate(pieces)}, unk_token="[UNK]"))
-    made.normalizer = normalizers.BertNormalizer()
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    frame = {"single": "[CLS] $A [SEP]", "pair": "[CLS] $A [SEP] $B:1 [SEP]:1"}
-    made.post_processor = processors.TemplateProcessing(**frame, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    made.save(str(folder / "tokenizer.json"))
-    torch.manual_seed(1)
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 128}
-    config = transformers.BertConfig(vocab_size=len(pieces), id2label=dict(enumerate(labels)), **sizes, initializer_range=0.3)
-    getattr(transformers, f"BertFor{kind}Classification")(config).save_pretrained(folder)
-    return folder
+    pieces = [*ascii_lowercase, *".,?!", *(f"##{letter}" for letter in ascii_lowercase)]
+    more = {"id2label": dict(enumerate(labels)), "initializer_range": 0.3}
+    return save_bert(folder, pieces, f"BertFor{kind}Classification", seed=1, positions=128, pieces=True, normalized=True, **more)
 
 
 def test_a_tagger_points_into_the_text(client, server, tmp_path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.tiny_bert import save_bert
 from tests.training.useful import useful
 
 from hanlin.datasets import Split
@@ -71,20 +72,8 @@ def data_of(task: str) -> TrainData:
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny encoder of random weights, for the task that is learned from a base alone."""
-    import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel
-
-    folder = tmp_path_factory.mktemp("base")
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *NAMES, *VERBS, *THINGS, "who"]
-    made = Tokenizer(models.WordLevel({word: place for place, word in enumerate(words)}, unk_token="[UNK]"))
-    made.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    frame = {"single": "[CLS] $A [SEP]", "pair": "[CLS] $A [SEP] $B:1 [SEP]:1"}
-    made.post_processor = processors.TemplateProcessing(**frame, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    made.save(str(folder / "tokenizer.json"))
-    torch.manual_seed(5)
-    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 40}
-    BertModel(BertConfig(vocab_size=len(words), pad_token_id=0, **sizes)).save_pretrained(folder)
+    words = [*NAMES, *VERBS, *THINGS, "who"]
+    folder = save_bert(tmp_path_factory.mktemp("base"), words, width=16, layers=1, positions=40)
     ModelSpec("embedding", (), 32, 0, vectors=VectorSettings(16)).save(folder)
     return folder
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.tiny_bert import save_bert
 
 from hanlin.compression.base import convert
 from hanlin.datasets import Split
@@ -117,22 +118,7 @@ def test_a_base_learns_with_a_new_head(tmp_path: Path) -> None:
 
 def encoder(folder: Path) -> Path:
     """A tiny BERT with words of its own, as an import leaves it."""
-    import torch
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
-    from transformers import BertConfig, BertModel
-
-    torch.manual_seed(1)
-    folder.mkdir()
-    words = sorted({character for part, _ in PARTS for character in part})
-    made = Tokenizer(
-        models.WordLevel({word: place for place, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words])}, unk_token="[UNK]")
-    )
-    made.normalizer = normalizers.BertNormalizer()
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    made.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    (folder / "tokenizer.json").write_text(made.to_str())
-    sizes = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64, "max_position_embeddings": 64}
-    BertModel(BertConfig(vocab_size=made.get_vocab_size(), **sizes)).save_pretrained(folder)
+    save_bert(folder, sorted({character for part, _ in PARTS for character in part}), seed=1, normalized=True)
     ModelSpec("embedding", ("LABEL_0", "LABEL_1"), 64, 0).save(folder)
     return folder
 
