@@ -59,7 +59,7 @@ STOPS = (
     Stop("review-aspects-en", "lstm", "accuracy", "accuracy", None, {"epochs": 8}, kind="of aspects"),
     Stop("newspaper-entities", "lstm", "f1", "f1", 3000, {"epochs": 4, "batch_size": 16}, kind="entities"),
     Stop("brown-entities", "minilm", "f1", "f1", 1000, {"epochs": 3, "batch_size": 16} | CUT, kind="entities"),
-    Stop("brown-pos", "lstm", "accuracy", "accuracy", 2000, SHORT | {"crf": False}, kind="parts of speech"),
+    Stop("brown-pos", "minilm", "accuracy", "accuracy", 1200, {"epochs": 3, "batch_size": 16, "crf": False} | CUT, kind="parts of speech"),
     Stop("newspaper-pos", "lstm", "f1", "", 2000, SHORT | {"crf": False}, kind="words and parts of speech"),
     Stop("newspaper-pos", "lstm", "f1", "segmentation_f1", 2000, SHORT, kind="words", form="words"),
     Stop("brown-roles", "lstm", "f1", "f1", 2000, {"epochs": 2}),

@@ -18,10 +18,12 @@ from hanlin.messages.said import Plain, Said
 from hanlin.pipelines.base import JobContext
 from hanlin.pipelines.certification import Comparison, Tolerance, declared_tolerance, refusal
 from hanlin.pipelines.lineage import code_digest, code_version, fingerprint, machine, starts_of
-from hanlin.pipelines.odd_texts import ODD, crowd, neighbours, odd_texts, plain_texts
+from hanlin.pipelines.odd_texts import LONG, ODD, crowd, longest_read, neighbours, odd_texts, plain_texts
 from hanlin.pipelines.train import note_language
+from hanlin.tasks.base import TASKS
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.likeness import LABELS
+from hanlin.tasks.predicates import PredicateFinder
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.text import TextSettings
 
@@ -198,3 +200,14 @@ def test_a_model_speaks_the_language_of_its_rows(tmp_path, own, found, kept) -> 
     spec.save(tmp_path)
     note_language(tmp_path, found)
     assert ModelSpec.load(tmp_path) == replace(spec, languages=kept)
+
+
+def test_the_long_neighbour_holds_no_more_predicates_than_are_read() -> None:
+    """A certificate failed at the end of a training: the model found 106 predicates in the neighbour that nobody had sent."""
+    words = {word: place for place, word in enumerate(["[PAD]", "[UNK]", "came", "was", "torn", "answered", "sent"])}
+    tokenizer = Tokenizer(models.WordLevel(words, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    plain = ModelSpec("semantic-role-labelling", ("O", "B-V"), 800, 0, finder=PredicateFinder(frozenset({"came"})))
+    eager = replace(plain, finder=PredicateFinder(frozenset({"came", "was", "torn", "answered", "sent"})))
+    found = [longest_read(TASKS.get(spec.task), spec, TextEncoder(tokenizer, spec)) for spec in (plain, eager)]
+    assert found == [LONG, LONG // 2]

@@ -29,7 +29,7 @@ from hanlin.errors import Conflict
 from hanlin.pipelines.base import JobContext
 from hanlin.pipelines.data import dataset_folder, questions_of
 from hanlin.pipelines.lineage import code_version, machine
-from hanlin.pipelines.odd_texts import LONG, crowd, odd_texts, plain_texts
+from hanlin.pipelines.odd_texts import crowd, longest_read, odd_texts, plain_texts
 from hanlin.registry.values import DatasetVersion, ModelVersion
 from hanlin.tasks.base import TASKS, Task
 from hanlin.tasks.encoding import TextEncoder
@@ -118,7 +118,7 @@ def certify(
         asking = _Asking(client, endpoint, task, spec)
         served = [asking.told([question]) for question in _watched(context, questions)]
         alone = _numbers(served, task, spec)
-        crowded = _one(_among_neighbours(context, asking, questions, odd_texts(TextEncoder.load(folder))))
+        crowded = _one(_among_neighbours(context, asking, questions, TextEncoder.load(folder)))
     tolerance = declared_tolerance(context, version, variant)
     compared = {name: Comparison.of(found, trained, likeness) for name, found in (("alone", alone), ("neighbours", crowded))}
     worst = min(compared.values(), key=lambda item: item.agreement)
@@ -222,16 +222,16 @@ class _Asking:
         return self.task.read(self.told(questions), self.spec)
 
 
-def _among_neighbours(context: JobContext, asking: _Asking, questions: Sequence[JsonValue], odd: Sequence[str]) -> list[Numbers]:
-    """Each row once more with 31 neighbours out of `odd`, at a changing place; several such batches are in flight at once.
+def _among_neighbours(context: JobContext, asking: _Asking, questions: Sequence[JsonValue], encoder: TextEncoder) -> list[Numbers]:
+    """Each row once more with 31 odd neighbours, at a changing place; several such batches are in flight at once.
 
     Only plain texts share a batch: a call has one query, one schema, one set of options for all that stands in it.
     """
+    odd, long = odd_texts(encoder), _LONG_CONTINUED if _goes_on(asking.spec) else longest_read(asking.task, asking.spec, encoder)
     together = _TOGETHER if all(isinstance(question, str) for question in questions) else 1
 
     def call(first: int) -> list[Numbers]:
         chosen = dict(enumerate(questions[first : first + together], first))
-        long = _LONG_CONTINUED if _goes_on(asking.spec) else LONG
         batch, places = crowd(chosen, NUM_NEIGHBOURS + 1, seed=first, long=long, odd=odd)
         answers = asking.answers(batch)
         return [answers[place] for place in places]

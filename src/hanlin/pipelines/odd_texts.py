@@ -5,8 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 
+from hanlin.engines.asking import NO_LIMITS
 from hanlin.errors import InvalidInput
+from hanlin.tasks.base import Task
 from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonValue
 
 ODD = (
@@ -57,6 +60,20 @@ def odd_texts(encoder: TextEncoder) -> list[str]:
         return True
 
     return list(filter(is_read, ODD))
+
+
+def longest_read(task: Task, spec: ModelSpec, encoder: TextEncoder) -> int:
+    """How often its line may stand in the long neighbour: `LONG`, or less where a model of roles finds more predicates than are read."""
+    long = LONG
+    while long > 1:
+        try:
+            task.encode(task.check(*task.probe([_LONG * long]), limits=NO_LIMITS), encoder, spec)
+        except InvalidInput as error:
+            if error.code == "too_many_predicates":
+                long //= 2
+                continue
+        break
+    return long
 
 
 def neighbours(count: int, *, seed: int, long: int = LONG, odd: Sequence[str] = ODD) -> list[str]:
