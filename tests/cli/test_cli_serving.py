@@ -46,6 +46,15 @@ def test_endpoint_set_and_what_is_told_of_long_texts(run, world) -> None:
     assert "text 1 was too long and has been read in 3 windows" in run("predict", "sentiment", "坏" * 60, "--window").err
 
 
+def test_an_endpoint_tells_how_it_is_deployed(run, world) -> None:
+    world.endpoint_settings |= {"replicas": 1, "isolation": "shared", "idle_s": 90.0, "draft": "reader"}
+    shown = run("endpoint", "show", "sentiment").out
+    assert re.search(r"isolation\s+shared", shown) and re.search(r"draft model\s+reader", shown)
+    assert "sleeps after" not in shown, "with a replica it never does"
+    world.endpoint_settings["replicas"] = 0
+    assert re.search(r"sleeps after \(s\)\s+90", run("endpoint", "show", "sentiment").out)
+
+
 def test_a_trial_is_begun_shown_and_ended(run, world) -> None:
     assert "answers 10 % of the calls" in run("deploy", "sentiment-zh:2", "--endpoint", "sentiment", "--canary", "10").out
     shown = run("endpoint", "show", "sentiment").out

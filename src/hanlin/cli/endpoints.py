@@ -192,6 +192,7 @@ def _show(found: Endpoint, json: bool) -> None:
                     (name_of("field", "endpoint_id" if name == "id" else name), _value(name, value))
                     for name, value in document.items()
                     if name not in ("endpoint", "said", "trial") and value not in (None, "", [], ())
+                    if name != "idle_s" or found.replicas == 0  # no other endpoint sleeps
                 ],
             )
         )

@@ -208,6 +208,9 @@ class Endpoint(Value):
     languages: tuple[str, ...] = ()
     replicas: int | None = None
     max_replicas: int | None = None
+    isolation: str | None = None
+    idle_s: float | None = None
+    draft: str | None = None
     trial: Deployment | None = None
     reason: str | None = None
     said: JsonObject | None = None
