@@ -71,6 +71,11 @@ class TextClassifier(nn.Module):
         torch._foreach_mul_([*self.classifier.parameters()], factor)
         self.classifier.bias.add_(offset)
 
+    @torch.no_grad()
+    def begin_at(self, logits: Tensor) -> None:
+        """Let the outputs of a network that knows nothing be about `logits` (labels)."""
+        self.classifier.bias.copy_(logits)
+
     def from_vectors(self, vectors: Tensor, attention_mask: Tensor) -> Tensor:
         """The logits without the wide road's: (batch, length, embedding_size), (batch, length) → (batch, labels)."""
         hidden = self.encoder(self.embedding_dropout(vectors), attention_mask)

@@ -71,6 +71,12 @@ class PretrainedClassifier(PretrainedModule):
         torch._foreach_mul_([*self._last.parameters()], factor)
         self._last.bias.add_(offset)
 
+    @torch.no_grad()
+    def begin_at(self, logits: Tensor) -> None:
+        """Let the outputs of a new head be about `logits` (labels); one that was kept with its base knows better."""
+        if not self._last.bias.any():
+            self._last.bias.copy_(logits)
+
     @property
     def _last(self) -> nn.Linear:
         """The layer that gives the logits."""

@@ -94,6 +94,19 @@ class Goal:
             return -float(np.log(np.clip(np.where(gold.astype(bool), scores, 1 - scores), 1e-12, None)).mean())
         return -float(np.log(np.clip(scores[np.arange(len(gold)), gold.astype(np.int64)], 1e-12, None)).mean())
 
+    def begin(self, module: nn.Module, train: Examples) -> None:
+        """Let a network for several labels begin with how often each applies, not with a half for all: the way from there to rare labels is
+        so steep that Adam, which remembers it, takes small steps for a thousand more.
+
+        Source: Lin et al., Focal Loss for Dense Object Detection (2017), 4.1, for the bias.
+        """
+        if self.problem != "multi-label":
+            return
+        assert train.truth is not None
+        assert isinstance(module, TextClassifier | PretrainedClassifier), "networks with a linear layer at the end"
+        chances = (train.truth.float().sum(0) + 0.5) / (len(train.truth) + 1)
+        module.begin_at(torch.logit(chances) + (0.0 if self.weights is None else self.weights.log()))
+
     @torch.no_grad()
     def unscale(self, module: nn.Module) -> None:
         """Let a network that learned scores in a unit of spread answer them in their own."""

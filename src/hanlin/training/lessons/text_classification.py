@@ -64,6 +64,7 @@ class _Classifying:
             train, validation = (replace(part, rows=compaction.translate(part.rows)) for part in (train, validation))
         scales = scales_of(module, config)
         goal = Goal.of(problem, train, is_balanced=config.class_weights == "balanced", smoothing=config.label_smoothing)
+        goal.begin(module, train)
         return ClassificationCourse(config, module, scales, spec, train, validation, goal, compaction, setting.out, setting.progress)
 
     def pictures(self, found: Evaluation) -> dict[str, Picture]:
