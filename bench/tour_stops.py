@@ -47,8 +47,17 @@ SHORT = {"epochs": 3}
 CHARACTERS = {"cleaning": ["control", "width", "space"], "segmentation": "character"}
 SMALL = {"epochs": 3, "batch_size": 16}  # few rows want many steps
 CUT = {"train_length": 96, "max_length": 128}
-WRITER = {"layers": 2, "decoder_layers": 2, "hidden_size": 128, "vocab_size": 4000, "train_length": 64, "batch_size": 16, "epochs": 4}
-BERT = {"epochs": 1, "layers": 2, "hidden_size": 128, "heads": 2, "train_length": 64}
+WRITER = {
+    "layers": 2,
+    "decoder_layers": 2,
+    "hidden_size": 128,
+    "vocab_size": 4000,
+    "train_length": 64,
+    "batch_size": 16,
+    "epochs": 4,
+    "rate": 0.003,
+}
+BERT = {"epochs": 1, "layers": 2, "hidden_size": 128, "heads": 2, "train_length": 64, "batch_size": 16, "rate": 0.002}
 STOPS = (
     Stop("reviews-zh", "lstm", "accuracy", "accuracy", 5000, SHORT, kind="one label"),
     Stop("reviews-en", "lstm", "accuracy", "accuracy", None, SHORT, kind="one label"),
@@ -79,8 +88,8 @@ STOPS = (
     Stop("help-questions-en", "minilm", "f1", "f1", 200, {"epochs": 1}),
     Stop("brown-text", "transformer", "accuracy", "", 150, BERT),
     Stop("chinese-poems", "transformer", "accuracy", "", 4000, BERT | {"text": CHARACTERS}),
-    Stop("chats-en", "transformer", "accuracy", "", None, {"epochs": 2}),
-    Stop("chats-zh", "transformer", "accuracy", "", None, SHORT),
+    Stop("chats-en", "transformer", "accuracy", "", None, SMALL | {"epochs": 2}),
+    Stop("chats-zh", "transformer", "accuracy", "", None, SMALL),
 )
 FORMS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "words": lambda row: {"segmented": " ".join(row["tokens"])},
