@@ -10,8 +10,9 @@ SmolLM2-135M-Instruct (4 bits, widened to fp32), unless --base names another imp
 
 or, with `--language zh`, of package-translation-zh (gold), help-headings-zh (gold), help-questions-zh and home-intents-zh (synthetic),
 once without worked examples and once with some, which are training rows; the schema of meanings is what the training rows show. One JSON
-object a task and number of examples. With --learn it is first fine-tuned, as a user would, on talks: N training rows, asked as the form
-asks (texts cut to 300 characters) and answered as their rows say, the loss on answers only.
+object a task and number of examples, of summaries with the figures of the texts' first sentences. With --learn it is first fine-tuned, as
+a user would, on talks: N training rows, asked as the form asks (texts cut to 300 characters) and answered as their rows say, the loss on
+answers only.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from hanlin.training.examples import TrainData
 from hanlin.training.train import train
 from hanlin.types import JsonObject, JsonValue
 from training_data import CACHE
+from writing import first_sentences
 
 CORPORA = {
     "translation": "package-translation-fr", "summarization": "package-synopsis", "question-answering": "help-questions-en",
@@ -161,6 +163,9 @@ def measured(base: Path, task: str, splits: Sequence[Split], count: int, chosen:
         began_s = time.perf_counter()
         found = evaluate(out, rows, threads=chosen.threads)
     told: JsonObject = {"task": task, "corpus": corpora[task], "rows": len(rows.texts), "examples": count}
+    if task == "summarization":
+        lead: list[JsonValue] = [{"summary_text": text} for text in first_sentences(rows.texts)]
+        told["first_sentence"] = TASKS.get(task).quality(lead, rows.labels, ()).to_json()
     return told | {"seconds": round(time.perf_counter() - began_s, 1), "metrics": found.to_json(), "first": found.answers[:3]}
 
 

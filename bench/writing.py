@@ -15,6 +15,7 @@ import json
 import re
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -48,10 +49,15 @@ def few(rows: Split, count: int) -> Split:
     return Split(rows.texts[: count or None], rows.labels[: count or None])
 
 
+def first_sentences(texts: Sequence[str]) -> list[str]:
+    """Of each text, as a summary of it."""
+    return [_FIRST.split(text)[0] for text in texts]
+
+
 def baseline(task: TextWriting, rows: Split, test: Split) -> list[str]:
     """The first sentence of each text, or what was written for the training text that is nearest by runs of characters."""
     if task.name == "summarization":
-        return [_FIRST.split(text)[0] for text in test.texts]
+        return first_sentences(test.texts)
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(2, 4), min_df=2, sublinear_tf=True)
