@@ -95,8 +95,8 @@ class Goal:
         return -float(np.log(np.clip(scores[np.arange(len(gold)), gold.astype(np.int64)], 1e-12, None)).mean())
 
     def begin(self, module: nn.Module, train: Examples) -> None:
-        """Let a network for several labels begin with how often each applies, not with a half for all: the way from there to rare labels is
-        so steep that Adam, which remembers it, takes small steps for a thousand more.
+        """Let a network for several labels begin with how often each applies, not with a half for all: few steps are then spent on the
+        way to rare labels.
 
         Source: Lin et al., Focal Loss for Dense Object Detection (2017), 4.1, for the bias.
         """
