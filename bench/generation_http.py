@@ -26,18 +26,19 @@ from pathlib import Path
 from statistics import median
 
 from generation_engines import PEERS, STREAMS, long_text, texts
+from hanlin.types import JsonObject
 from servers import BENCH, Server, cpu_between, free_ports
 from serving_hot_path import wait_for_key
 
-_NO_END = {"0": -100, "2": -100}  # SmolLM2's tokens that end an answer
+NO_END: JsonObject = {"logit_bias": {"0": -100, "2": -100}}  # SmolLM2's tokens that end an answer
 Rates = dict[str, float]
 
 
-async def stream(port: int, key: str, prompt: str, tokens: int, told: list[float]) -> None:
+async def stream(port: int, key: str, prompt: str, tokens: int, told: list[float], *, no_end: JsonObject = NO_END) -> None:
     """One streamed completion; the time of every part is added to `told`. Raises RuntimeError when it does not end as it should."""
     body = {
-        "model": "writer", "prompt": prompt, "max_tokens": tokens, "temperature": 0, "stream": True, "logit_bias": _NO_END,
-        "stream_options": {"include_usage": True},
+        "model": "writer", "prompt": prompt, "max_tokens": tokens, "temperature": 0, "stream": True,
+        "stream_options": {"include_usage": True}, **no_end,
     }  # fmt: skip
     data = json.dumps(body).encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -45,20 +46,20 @@ async def stream(port: int, key: str, prompt: str, tokens: int, told: list[float
     writer.write(f"{head}Content-Length: {len(data)}\r\nConnection: close\r\n\r\n".encode() + data)
     written, is_whole = 0, False
     async for line in reader:
-        if line.startswith(b'data: {"') and b'"choices":[]' not in line:
-            told.append(time.perf_counter())
-        elif line.startswith(b"data: {"):
+        if b'"usage":{' in line:  # of its own with some servers, with the last part of others
             written = json.loads(line[6:])["usage"]["completion_tokens"]
+        elif line.startswith(b'data: {"'):
+            told.append(time.perf_counter())
         is_whole |= line.startswith(b"data: [DONE]")
     writer.close()
     if not is_whole or written != tokens:
         raise RuntimeError(f"a stream with {written} tokens of {tokens}")
 
 
-async def rate(port: int, key: str, prompts: Sequence[str], tokens: int) -> float:
+async def rate(port: int, key: str, prompts: Sequence[str], tokens: int, *, no_end: JsonObject = NO_END) -> float:
     """Tokens a second of all streams together while all are written."""
     told: list[list[float]] = [[] for _ in prompts]
-    await asyncio.gather(*(stream(port, key, prompt, tokens, each) for prompt, each in zip(prompts, told, strict=True)))
+    await asyncio.gather(*(stream(port, key, prompt, tokens, each, no_end=no_end) for prompt, each in zip(prompts, told, strict=True)))
     first_s, last_s = max(each[0] for each in told), min(each[-1] for each in told)
     shares = [sum(first_s < at <= last_s for at in each) / len(each) for each in told]  # the last part of a stream may have no token
     return tokens * sum(shares) / (last_s - first_s)
