@@ -21,6 +21,7 @@ from hanlin.networks.loading import load_model, save_network
 from hanlin.tasks import TASKS
 from hanlin.tasks.answer_metrics import exact_of, f1_of, place_metrics
 from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.passage_recall import passage_recall
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
@@ -92,7 +93,12 @@ def ask(folder: Path, inputs: object, **parameters: object) -> object:
 
 
 def test_answers_are_found_and_withheld(trained: Path) -> None:
-    quality = evaluate(trained, rows_of(80, 3)).metrics
+    found = evaluate(trained, rows_of(80, 3))
+    quality, told = found.metrics, found.to_json()
+    assert told["f1"] == quality.get("f1")
+    searched = passage_recall(rows_of(80, 3).texts, rows_of(80, 3).labels)
+    assert {name: told[name] for name in searched} == searched
+    assert searched.keys() == {"passage_recall_1", "passage_recall_5"}
     assert quality.get("f1") > 0.9
     assert quality.get("no_answer_f1") > 0.6
     assert len(ModelSpec.load(trained).thresholds) == 1

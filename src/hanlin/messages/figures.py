@@ -35,6 +35,8 @@ FIGURES: dict[str, tuple[str, str]] = {
     "mrr": ("reciprocal rank (MRR)", "倒数排名（MRR）"),
     "recall_1": ("recall@1", "召回率@1"),
     "recall_10": ("recall@10", "召回率@10"),
+    "passage_recall_1": ("passage recall@1, by words", "段落召回率@1（按词）"),
+    "passage_recall_5": ("passage recall@5, by words", "段落召回率@5（按词）"),
     "spearman": ("Spearman", "Spearman 相关"),
     "pearson": ("Pearson", "Pearson 相关"),
     "mse": ("mean squared error", "均方误差"),

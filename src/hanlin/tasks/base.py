@@ -227,6 +227,15 @@ class SetsExams(Protocol):
         ...
 
 
+@runtime_checkable
+class JudgesSearch(Protocol):
+    """A task that also answers out of many texts: how well the right one is found says as much as how it is read."""
+
+    def search_quality(self, texts: Sequence[str], gold: Sequence[str]) -> Mapping[str, float]:
+        """Figures of the search among the texts of a split, whatever the model; may be none."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Piece:
     """What may be told of a row now.

@@ -27,6 +27,7 @@ from hanlin.tasks.found_answers import MAX_ANSWER_TOKENS, PASSAGES, Answer, Answ
 from hanlin.tasks.likeness import FLAGS, Likeness, Numbers, Raw
 from hanlin.tasks.pair_encoding import PairEncoder
 from hanlin.tasks.parameters import check_names, integer, maybe, word
+from hanlin.tasks.passage_recall import passage_recall
 from hanlin.tasks.prompted_answers import decode_prompted, encode_prompted
 from hanlin.tasks.ranking_metrics import ScalarMetrics
 from hanlin.tasks.shapes import TEXT, Shape, each, rows
@@ -218,6 +219,10 @@ class QuestionAnswering:
         """See `Task.quality`."""
         texts = [str(item["answer"]) for item in cast("list[dict[str, Any]]", answers)]
         return answer_metrics(texts, [[item["text"] for item in json.loads(annotation)["answers"]] for annotation in gold])
+
+    def search_quality(self, texts: Sequence[str], gold: Sequence[str]) -> Mapping[str, float]:
+        """See `JudgesSearch`: what reading `documents` without a retriever begins with."""
+        return passage_recall(texts, gold)
 
 
 def _read_item(item: JsonValue, index: int, limits: Limits) -> tuple[str, str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from hanlin.engines.torch_engine import torch_session
 from hanlin.engines.trained import trained_session
 from hanlin.networks.head import Head, Output
 from hanlin.networks.loading import Dtype
-from hanlin.tasks.base import TASKS, Exam, Quality, SetsExams, Task
+from hanlin.tasks.base import TASKS, Exam, JudgesSearch, Quality, SetsExams, Task
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.problems import Function, scores_of
 from hanlin.tasks.spec import ModelSpec
@@ -34,6 +34,7 @@ class Evaluation:
         answers: in their wire form, one an example, in the order of the split; one a call where the task sets an exam.
         labels: the model's.
         rows_per_s, tokens_per_s: of the network alone, at the split's own lengths; tokens without padding.
+        search: figures of a search among the texts of the split, where the task has one.
     """
 
     answers: list[JsonValue]
@@ -41,10 +42,12 @@ class Evaluation:
     metrics: Quality
     rows_per_s: float
     tokens_per_s: float
+    search: Mapping[str, float] = field(default_factory=dict)
 
     def to_json(self) -> JsonObject:
         """Metrics and throughput, without the answers."""
-        return self.metrics.to_json() | {"rows_per_s": round(self.rows_per_s, 1), "tokens_per_s": round(self.tokens_per_s, 1)}
+        speeds = {"rows_per_s": round(self.rows_per_s, 1), "tokens_per_s": round(self.tokens_per_s, 1)}
+        return {**self.metrics.to_json(), **self.search, **speeds}
 
 
 def evaluate(folder: Path, split: Rows, *, dtype: Dtype = "fp32", threads: int = 0, progress: Progress | None = None) -> Evaluation:
@@ -55,7 +58,9 @@ def evaluate(folder: Path, split: Rows, *, dtype: Dtype = "fp32", threads: int =
         Cancelled: when `progress` says so.
     """
     session, max_rows = trained_session(folder, threads=threads, dtype=dtype)
-    return _judge(session, max_rows, folder, split, progress or Silent(), {})
+    found = _judge(session, max_rows, folder, split, progress or Silent(), {})
+    task = TASKS.get(ModelSpec.load(folder).task)
+    return replace(found, search=task.search_quality(split.texts, split.labels)) if isinstance(task, JudgesSearch) else found
 
 
 def judge_answers(
