@@ -195,3 +195,12 @@ def from_wire(wire: dict[str, Param]) -> HanlinError:
         error.params["index"] = index
     error._received = (str(wire.get("message", "")), str(wire.get("next", "")))
     return error
+
+
+def as_exception(error: BaseException) -> Exception:
+    """An error told as an `Exception`: a panic of a library in Rust is none, and whoever waits for an answer would never hear of it."""
+    if isinstance(error, Exception):
+        return error
+    told = RuntimeError(f"{type(error).__name__}: {error}")
+    told.__cause__ = error
+    return told

@@ -18,7 +18,7 @@ from hanlin.engines.openvino_paged import Piece
 from hanlin.engines.paged_batch import ALONE, PagedBatch
 from hanlin.engines.token_choice import Line
 from hanlin.generation import Delta, GenerationSettings
-from hanlin.networks.generation.form import Form
+from hanlin.networks.generation.form import Bits, Form
 from hanlin.networks.generation.pace import LIMIT
 
 VOCABULARY = 50
@@ -56,6 +56,22 @@ class Summing:
                 scores[place, self.following(row.tolist())] = np.nan if self.broken in row else 5
             found.append(scores)
         return found
+
+
+class Failing:
+    """A form that fails as it is asked."""
+
+    def __init__(self, kind: type[Exception]) -> None:
+        self.kind = kind
+
+    def allowed(self, written: Sequence[int]) -> Bits:
+        raise self.kind("amid a row")
+
+    def may_end(self, written: Sequence[int]) -> bool:
+        raise self.kind("amid a row")
+
+    def must_end(self, written: Sequence[int]) -> bool:
+        raise self.kind("amid a row")
 
 
 def following(ids: Sequence[int]) -> int:
@@ -246,12 +262,17 @@ def test_one_row_fails_alone() -> None:
     batch.admit(1, line([5, 11], 4))
     batch.admit(2, line([5, VOCABULARY], 4))
     batch.admit(3, line([5], 0))
-    form: Future[Form] = Future()
-    form.set_exception(RecursionError("of whoever made it"))
-    batch.admit(4, line([5, 6], 4), form)
+    for number, error in [(4, RecursionError("of whoever made it")), (5, BaseException("a panic"))]:
+        form: Future[Form] = Future()
+        form.set_exception(error)
+        batch.admit(number, line([5, 6], 4), form)
+    for number, failure in [(6, RuntimeError), (7, ValueError)]:
+        form = Future()
+        form.set_result(Failing(failure))
+        batch.admit(number, line([5, 6], 4), form)
     ends = run(batch, written)
     assert written[0][:2] == expected([5, 6], 2)
-    for number in (1, 2, 4):
+    for number in (1, 2, 4, 5, 6, 7):
         assert (ends[number].finish, getattr(ends[number].error, "code", "")) == ("cancelled", "engine_step_failed")
     assert (ends[3].finish, ends[3].ids) == ("length", ())
     batch.pool.check_integrity()

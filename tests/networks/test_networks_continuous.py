@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -237,6 +239,25 @@ def test_a_row_without_room_and_ids_that_are_none_end_alone() -> None:
         0: (0, "length", True), 1: (2, "length", True), 2: (0, "cancelled", False), 3: (4, "length", True), 4: (4, "length", True),
     }  # fmt: skip
     assert heard[3].ids == heard[4].ids, "an id that is none is never written"
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, ValueError, IndexError])
+def test_a_form_that_fails_or_was_never_made_ends_its_row_alone(kind: type[Exception]) -> None:
+    def fail(_written: Sequence[int]) -> bool:
+        raise kind("amid a row")
+
+    failing, never = Future(), Future()  # type: ignore[var-annotated]  # of forms
+    failing.set_result(SimpleNamespace(allowed=fail, may_end=fail, must_end=fail))
+    never.set_exception(BaseException("a panic"))
+    batch, heard = ContinuousBatch(step_model(network("hanlin-decoder")), failed=failed), {number: Heard() for number in range(3)}
+    for number, form in enumerate((failing, never, None)):
+        batch.admit(number, [5, 6], GenerationSettings(max_new_tokens=3, stop_ids=()), form)
+    while batch.num_rows:
+        listen(batch, heard)
+    assert [(each.last.finish, each.last.error is None) for each in heard.values() if each.last] == [
+        ("cancelled", False), ("cancelled", False), ("length", True),
+    ]  # fmt: skip
+    assert len(heard[2].ids) == 3
 
 
 def test_scores_that_are_no_numbers_fail_their_row_alone() -> None:

@@ -8,6 +8,8 @@ from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
+from hanlin.errors import as_exception
+
 STACK_BYTES = 128 * 2**20  # rules that name rules are followed by recursion: 3,000 of them overran the usual 8 MiB, and ended the process
 PATIENCE_S = 5.0  # forms are bounded by their text to about 2 s; on a machine that others keep busy it is more
 MAX_LOST = 2  # threads that go on with what nobody waits for any more
@@ -112,14 +114,14 @@ class _Work:
     def run(self) -> None:
         try:
             found = self._call()
-        except BaseException as error:  # whoever asked is told; this thread goes on
-            _fail(self.future, error)
+        except BaseException as error:  # whoever asked is told, of a native panic too; this thread goes on
+            _fail(self.future, as_exception(error))
         else:
             with suppress(InvalidStateError):
                 self.future.set_result(found)
 
 
-def _fail(future: Future[object], error: BaseException) -> None:
+def _fail(future: Future[object], error: Exception) -> None:
     with suppress(InvalidStateError):
         future.set_exception(error)
 

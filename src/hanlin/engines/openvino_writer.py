@@ -17,7 +17,7 @@ from hanlin.engines.openvino_paged import Paged, PagedModel
 from hanlin.engines.paged_batch import MAX_ROWS, PagedBatch
 from hanlin.engines.paged_reading import PagedReader
 from hanlin.engines.token_choice import Line
-from hanlin.errors import InvalidInput
+from hanlin.errors import HanlinError, InvalidInput, as_exception
 from hanlin.generation import Delta, Generated, GenerationSettings, longer
 from hanlin.networks.config import read_config
 from hanlin.networks.generation.form import Form
@@ -87,8 +87,11 @@ class OpenvinoWriter:
         assert self._model is not None, "closed session"
         try:
             return self._batch.turn()
-        except RuntimeError as error:
-            raise step_failed(self._variant, error) from error
+        except BaseException as error:
+            self._batch.clear()
+            if isinstance(error, HanlinError):
+                raise
+            raise step_failed(self._variant, as_exception(error)) from error
 
     def generate(
         self, rows: Sequence[Sequence[int]], settings: Sequence[GenerationSettings], *, is_wanted: Callable[[int], bool] = lambda row: True

@@ -22,7 +22,7 @@ from hanlin.engines.drafting import LEAST, Drafter
 from hanlin.engines.lookup import Lookup, Worth
 from hanlin.engines.openvino_paged import Paged, Piece
 from hanlin.engines.token_choice import Choice, Line, Scores, choose
-from hanlin.errors import HanlinError
+from hanlin.errors import HanlinError, as_exception
 from hanlin.generation import Delta, FinishReason
 from hanlin.networks.generation.form import Form
 from hanlin.networks.generation.pace import Pace
@@ -186,8 +186,8 @@ class PagedBatch:
         """Whether it has begun, or ended before; False: there are not blocks enough."""
         try:
             row.line.form = row.form.result() if row.form is not None else None
-        except Exception as error:  # whatever the making of it met: the other rows go on
-            self._told.append(self._error(row.number, error))
+        except BaseException as error:  # whatever the making of it met: the other rows go on
+            self._told.append(self._error(row.number, as_exception(error)))
             return True
         known = self.pool.find(row.ids) if row.shares else []
         missing = num_blocks(len(row.ids) + 1) - len(known)
@@ -267,7 +267,7 @@ class PagedBatch:
         try:
             choice = choose(scores, row.line)
             finish = row.line.take(choice.token)
-        except (HanlinError, ValueError, IndexError) as error:  # scores that are none; a form that takes too much work
+        except (HanlinError, RuntimeError, ValueError, IndexError) as error:  # scores that are none; a form that takes too much work
             self._close(row)
             return self._error(row.number, error)
         if finish is not None:

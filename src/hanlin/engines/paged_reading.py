@@ -55,10 +55,10 @@ class PagedReader:
 
         Args:
             likeliest: so many likeliest tokens are told at each place of a row.
-            is_wanted: asked before a row is begun.
+            is_wanted: asked of every open row between steps.
 
         Raises:
-            RuntimeError: the network's scores are not finite, or the engine fails.
+            RuntimeError: the network's scores are not finite, the engine fails, or rows of others hold blocks that a row needs.
         """
         waiting, found = deque(sorted(rows, key=lambda number: len(rows[number]))), dict.fromkeys(rows, Generated((), "cancelled"))
         open_rows: list[_Read] = []
@@ -66,11 +66,15 @@ class PagedReader:
             while waiting or open_rows:
                 while waiting and self._has_room(len(rows[waiting[0]]), open_rows):
                     number = waiting.popleft()
-                    if is_wanted(number):
-                        blocks = self._pool.take(num_blocks(len(rows[number])))
-                        open_rows.append(_Read(number, rows[number], blocks, likeliest[number]))
+                    blocks = self._pool.take(num_blocks(len(rows[number])))
+                    open_rows.append(_Read(number, rows[number], blocks, likeliest[number]))
+                if not open_rows:
+                    raise RuntimeError("fewer blocks are free than a row needs")
+                for row in [row for row in open_rows if not is_wanted(row.number)]:
+                    open_rows.remove(row)
+                    self._pool.leave(row.blocks)
                 self._step(open_rows)
-                for row in [row for row in open_rows if not row.num_left]:
+                for row in [row for row in open_rows if row.num_left <= 0]:
                     open_rows.remove(row)
                     self._pool.leave(row.blocks)
                     found[row.number] = Generated((), "stop", sum(each.log for each in row.seen), tuple(row.seen))
@@ -87,7 +91,7 @@ class PagedReader:
         for row in open_rows:
             count = min(left, row.num_left)
             left -= count
-            if count:
+            if count > 0:
                 pieces.append((row, Piece(row.ids[row.done : row.done + count], row.done, row.blocks, is_wanted_whole=True)))
         if pieces:
             for (row, _), scores in zip(pieces, self._model.step([piece for _, piece in pieces]), strict=True):

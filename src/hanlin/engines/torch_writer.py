@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from hanlin.engines.base import Floats, Ids, step_failed
 from hanlin.engines.constraint_form import refused
 from hanlin.engines.constraints import Constraints
-from hanlin.errors import HanlinError, InvalidInput
+from hanlin.errors import HanlinError, InvalidInput, as_exception
 from hanlin.generation import Constraint, Delta, Generated, GenerationSettings
 from hanlin.observe.memory import read_memory
 
@@ -98,9 +98,11 @@ class TorchWriter:
         batch = self._rows()
         try:
             return batch.turn()
-        except (RuntimeError, IndexError, ValueError) as error:
+        except BaseException as error:
             batch.clear()
-            raise step_failed(self._variant, error) from error
+            if isinstance(error, HanlinError):
+                raise
+            raise step_failed(self._variant, as_exception(error)) from error
 
     def close(self) -> None:
         """Drop the module."""

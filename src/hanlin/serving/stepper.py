@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from hanlin.engines.base import Ids, Session, writing
 from hanlin.engines.gathering import Outputs
+from hanlin.errors import as_exception
 from hanlin.generation import GenerationSettings
 from hanlin.serving.filling import Batch
 from hanlin.serving.watchdog import WATCHDOG
@@ -119,8 +120,8 @@ class Stepper:
                     step.outputs = self.forward(step, self._session, [*pad(step.rows, self._pad_id, step.types).values()])
             else:
                 step.outputs = self._write(step, step.generation)
-        except Exception as error:
-            step.error = error
+        except BaseException as error:  # a native panic too
+            step.error = as_exception(error)
         step.seconds = time.perf_counter() - begun_s
 
     def forward(self, step: Step, session: Session, arrays: Sequence[Ids]) -> Outputs:

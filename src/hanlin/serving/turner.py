@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from hanlin.engines.base import Session, StreamingSession
-from hanlin.errors import EngineFailed, HanlinError
+from hanlin.errors import EngineFailed, HanlinError, as_exception
 from hanlin.generation import Delta, GenerationSettings
 from hanlin.serving.stepper import PATIENCE_S, Step, Stepper
 from hanlin.serving.watchdog import WATCHDOG
@@ -108,6 +108,14 @@ class Turner(Stepper):
         self.num_streams = 1
         return ThreadPoolExecutor(1, thread_name_prefix="engine")
 
+    def compute(self, step: Step) -> None:
+        """See `Stepper`; rows that were dropped have left their room before."""
+        with self._lock:
+            orders, self._orders = self._orders, []
+        for order in orders:
+            self._obey(order)
+        super().compute(step)
+
     def _finished(self, step: Step) -> None:
         self._num_running -= 1
         self._is_reserved = False
@@ -146,8 +154,8 @@ class Turner(Stepper):
             return
         try:
             self._turning.admit(order.number, order.row, order.settings)
-        except Exception as error:
-            self._tell(Told([_failed(order.number, error)]))
+        except BaseException as error:  # a native panic too: this thread goes on
+            self._tell(Told([_failed(order.number, as_exception(error))]))
         else:
             self._open[order.number] = None
 
@@ -155,8 +163,8 @@ class Turner(Stepper):
         begun_s, num_rows = time.perf_counter(), len(self._open)
         try:
             deltas = self._turning.turn()
-        except Exception as error:  # all that was open is lost
-            deltas = [_failed(number, error) for number in self._open]
+        except BaseException as error:  # all that was open is lost
+            deltas = [_failed(number, as_exception(error)) for number in self._open]
         for delta in deltas:
             if delta.finish is not None:
                 self._open.pop(delta.number, None)

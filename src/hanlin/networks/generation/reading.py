@@ -30,8 +30,10 @@ def read(
     found: list[Generated] = [Generated((), "cancelled")] * len(rows)
     for numbers in _batches(order, rows, max(1, _MAX_SCORES // model.num_tokens)):
         batch = [number for number in numbers if is_wanted(number)]
-        for number, seen in zip(batch, _seen(model, [rows[each] for each in batch], [settings[each] for each in batch]), strict=True):
-            found[number] = Generated((), "stop", sum(token.log for token in seen), tuple(seen))
+        seen = _seen(model, [rows[each] for each in batch], [settings[each] for each in batch], lambda place: is_wanted(batch[place]))  # noqa: B023  # called here alone
+        for number, tokens in zip(batch, seen, strict=True):
+            if tokens is not None:
+                found[number] = Generated((), "stop", sum(token.log for token in tokens), tuple(tokens))
     return found
 
 
@@ -45,12 +47,15 @@ def _batches(order: Sequence[int], rows: Sequence[Sequence[int]], room: int) -> 
     yield batch
 
 
-def _seen(model: StepModel, rows: Sequence[Sequence[int]], settings: Sequence[GenerationSettings]) -> list[list[Seen]]:
-    """Filled on the right: no token sees what stands behind it."""
+def _seen(
+    model: StepModel, rows: Sequence[Sequence[int]], settings: Sequence[GenerationSettings], is_wanted: Callable[[int], bool]
+) -> list[list[Seen] | None]:
+    """Filled on the right: no token sees what stands behind it. None for rows, by their places, that nobody wants any more."""
     if not rows:
         return []
     ids = torch.tensor(pad_rows(rows, 0, is_left=False)[0])
     seen: list[list[Seen]] = [[] for _ in rows]
+    wanted = set(range(len(rows)))
     piece = max(1, _MAX_SCORES // (len(rows) * model.num_tokens))
     start = 1
     for scores in for_rows(model, settings).scan(ids[:, :-1], piece) if ids.shape[1] > 1 else ():
@@ -59,7 +64,10 @@ def _seen(model: StepModel, rows: Sequence[Sequence[int]], settings: Sequence[Ge
             own = ids[place, start : min(start + logs.shape[1], len(row))]
             seen[place] += _row(logs[place, : len(own)], own, each.likeliest)
         start += logs.shape[1]
-    return seen
+        wanted = {place for place in wanted if is_wanted(place)}
+        if not wanted:
+            break
+    return [own if place in wanted else None for place, own in enumerate(seen)]
 
 
 def _row(logs: Tensor, own: Tensor, count: int) -> list[Seen]:

@@ -13,6 +13,7 @@ from hanlin.errors import HanlinError
 from hanlin.generation import FinishReason, Generated, GenerationSettings, Seen
 from hanlin.networks.generation.limits import Row, limit
 
+_OF_ONE_LINE = (HanlinError, RuntimeError, ValueError, IndexError)  # what fails a row alone, as of `PagedBatch`
 _HEAD = 1024  # draws nearly always fall on one of so many likeliest tokens; sorting a whole vocabulary takes milliseconds
 
 
@@ -69,7 +70,7 @@ def advance(lines: Sequence[Line], scores: Tensor) -> None:
     for place, line in enumerate(lines):
         try:
             limit(scores[place], line.row, line.written)
-        except (HanlinError, RuntimeError, IndexError) as error:  # a form that takes too much work; ids that are none
+        except _OF_ONE_LINE as error:  # a form that takes too much work; ids that are none
             line.fail(error)
     logs, best = scores.log_softmax(-1), scores.argmax(-1).tolist()
     for place, line in enumerate(lines):
@@ -80,7 +81,7 @@ def advance(lines: Sequence[Line], scores: Tensor) -> None:
             token = draw(scores[place], settings, line.chance) if settings.temperature else best[place]
             seen = seen_of(told[place], token, settings.likeliest) if settings.tells else None
             line.take(token, float(logs[place, token]), seen)
-        except (HanlinError, RuntimeError) as error:  # scores that are no numbers
+        except _OF_ONE_LINE as error:  # scores that are no numbers
             line.fail(error)
 
 

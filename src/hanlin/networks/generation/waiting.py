@@ -8,6 +8,7 @@ from concurrent.futures import FIRST_COMPLETED, Future
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 
+from hanlin.errors import as_exception
 from hanlin.generation import GenerationSettings
 from hanlin.networks.generation.form import Form
 from hanlin.networks.generation.prefixes import MIN_TOKENS, Prefixes, common
@@ -80,7 +81,7 @@ class Waiting:
         """Take out the rows whose forms turned out to be none."""
         found = [(row, error) for row in self._rows if row.form and row.form.done() and (error := row.form.exception())]
         self.remove([row for row, _ in found])
-        return [(row, error) for row, error in found if isinstance(error, Exception)]
+        return [(row, as_exception(error)) for row, error in found]
 
     def await_form(self) -> None:
         """For a moment, if all rows wait for theirs: rather than turn after turn of nothing."""
