@@ -4,9 +4,10 @@ usage: python bench/generation_servers.py FOLDER --variant openvino-int8 [--roun
            --peer llamacpp-q8_0=PYTHON:MODEL.gguf --peer vllm-fp32=PYTHON:FOLDER
 
 FOLDER is an artifact with its variants (`bench/generation_engines.py` makes them); `bench/peers/llamacpp_server.py` and
-`bench/peers/vllm_bare.py` say what a peer's environment and files are. All servers are up; one is asked at a time, in turn, at 1, 8 and 16
-streams of `/v1/completions` and once for the first token of 512, by the client of `bench/generation_http.py`: prompts that nobody has
-seen, the same number of tokens each, rates of the time in which all are written. Medians of the rounds. Prints Markdown and a JSON line.
+`bench/peers/vllm_bare.py` say what a peer's environment and files are, `bench/peers/settings.py` how both are set up. All servers are up;
+one is asked at a time, in turn, at 1, 8 and 16 streams of `/v1/completions` and once for the first token of 512, by the client of
+`bench/generation_http.py`: prompts that nobody has seen, the same number of tokens each, rates of the time in which all are written.
+Medians of the rounds. Prints Markdown, which tells whether vLLM had Intel's OpenMP library, and a JSON line.
 """
 
 from __future__ import annotations
@@ -24,31 +25,28 @@ from statistics import median
 from generation_engines import PEERS, STREAMS, long_text, texts
 from generation_http import Served, rate, stream
 from hanlin.types import JsonObject
+from peers.settings import KV_TYPES, OPENMP, VLLM_DTYPES, chosen, vllm_environ, vllm_flags
 from servers import Server, free_ports
 
 IGNORE_END: JsonObject = {"ignore_eos": True}  # as both peers are told it
 BOOT_S = 300  # vLLM loads for a minute
-VLLM_ENVIRON = {  # and Intel's OpenMP library, as vLLM advises
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
-    "VLLM_NO_USAGE_STATS": "1",
-    "VLLM_LOGGING_LEVEL": "INFO",
-}
 
 
 def command_of(told: str, threads: int, port: int) -> list[str]:
-    """How a peer's server begins. Raises ValueError for a peer that is not known."""
+    """How a peer's server begins. Raises ValueError for a peer that is not known or without its places, and for a precision that it does
+    not take."""
     name, _, where = told.partition("=")
     kind, _, precision = name.partition("-")
     program, _, files = where.partition(":")
+    if kind not in ("llamacpp", "vllm"):
+        raise ValueError(f"peers are llamacpp and vllm, not {kind}")
+    kept = chosen(kind, precision, KV_TYPES if kind == "llamacpp" else VLLM_DTYPES)
+    if not program or not files:
+        raise ValueError(f"a peer is told as {name}=PYTHON:FILES, not {told}")
     if kind == "llamacpp":
         return [program, str(PEERS / "llamacpp_server.py"), files, precision, str(threads), str(port)]
-    if kind != "vllm":
-        raise ValueError(f"peers are llamacpp and vllm, not {kind}")
-    kept = {"fp32": "float32", "bf16": "bfloat16"}[precision]
-    flags = ["--dtype", kept, "--enforce-eager", "--no-enable-prefix-caching", "--served-model-name", "writer", "--max-model-len", "1024"]
     served = [program, "-m", "vllm.entrypoints.openai.api_server", "--model", files, "--host", "127.0.0.1", "--port", str(port)]
-    return [*served, *flags, "--max-num-seqs", str(max(STREAMS)), "--max-num-batched-tokens", "1024"]
+    return [*served, "--served-model-name", "writer", "--dtype", kept, *vllm_flags()]
 
 
 class Peer:
@@ -56,10 +54,12 @@ class Peer:
 
     def __init__(self, told: str, asked: argparse.Namespace, scratch: Path) -> None:
         self.name = told.partition("=")[0]
+        self.is_vllm = self.name.startswith("vllm-")
         (self._port,), self._tokens = free_ports(1), asked.tokens
         command = command_of(told, asked.threads, self._port)
-        faster = Path(told.partition("=")[2].partition(":")[0]).parents[1] / "lib" / "libiomp5.so"
-        environ = {**VLLM_ENVIRON, "OMP_NUM_THREADS": str(asked.threads)} | ({"LD_PRELOAD": str(faster)} if faster.exists() else {})
+        environ = {"OMP_NUM_THREADS": str(asked.threads)}
+        if self.is_vllm:
+            environ = vllm_environ(Path(command[0]).parent.parent, asked.threads, log="INFO")
         self.server = Server(command, port=self._port, log=scratch / f"{self.name}.log", environ=environ)
 
     def wait(self) -> None:
@@ -77,6 +77,13 @@ class Peer:
         began_s = time.perf_counter()
         asyncio.run(stream(self._port, "none", long_text(seed), 2, told, no_end=IGNORE_END))
         return 1000 * (told[0] - began_s)
+
+    def title(self) -> str:
+        """Its name in the table, of vLLM with the OpenMP library that its processes hold. Ask while they live."""
+        if not self.is_vllm:
+            return self.name
+        has_openmp = any(OPENMP in Path(f"/proc/{process.pid}/maps").read_text() for process in self.server.processes())
+        return f"{self.name}, {'with' if has_openmp else '**without**'} Intel's OpenMP"
 
 
 def read(servers: Mapping[str, Served | Peer], rounds: int) -> dict[str, dict[str, float]]:
@@ -102,20 +109,24 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch, contextlib.ExitStack() as stack:
-        servers: dict[str, Served | Peer] = {asked.variant: Served(asked.folder, asked.variant, asked.tokens, asked.threads, Path(scratch))}
-        peers = [Peer(told, asked, Path(scratch)) for told in asked.peer]
-        servers |= {peer.name: peer for peer in peers}
-        for server in servers.values():
-            stack.enter_context(server.server)
+        servers: dict[str, Served | Peer] = {}
+        for told in asked.peer:
+            peer = Peer(told, asked, Path(scratch))
+            stack.enter_context(peer.server)
+            servers[peer.name] = peer
+        ours = Served(asked.folder, asked.variant, asked.tokens, asked.threads, Path(scratch))
+        stack.enter_context(ours.server)
+        servers = {asked.variant: ours, **servers}
         for server in servers.values():
             server.wait()
         found = read(servers, asked.rounds)
         for name, server in servers.items():
             found[name]["memory_mb"] = round(server.server.memory_mb())
+        titles = {name: server.title() if isinstance(server, Peer) else name for name, server in servers.items()}
     columns = [*(f"tokens_s_{each}" for each in STREAMS), "first_512_ms", "memory_mb"]
     print("| server | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns), sep="\n")
     for name, figures in found.items():
-        print(f"| {name} | " + " | ".join(f"{figures[each]:,g}" for each in columns) + " |")
+        print(f"| {titles[name]} | " + " | ".join(f"{figures[each]:,g}" for each in columns) + " |")
     print(json.dumps(found))
 
 

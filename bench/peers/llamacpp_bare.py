@@ -2,8 +2,8 @@
 
 usage: PYTHON llamacpp_bare.py MODEL.gguf fp32|q8_0 THREADS        in an environment with xllamacpp 2026.10
 
-`bench/peers/gguf_of.py` makes the files. Sixteen places of 1,024 tokens; nothing is kept of earlier prompts. Q8_0 rounds activations too,
-in blocks of 32. Keys and values are in half precision (fp32 with fp32).
+`bench/peers/gguf_of.py` makes the files; `settings.py` has places and precision. Nothing is kept of earlier prompts. Q8_0 rounds
+activations too, in blocks of 32. Keys and values are in half precision (fp32 with fp32).
 """
 
 from __future__ import annotations
@@ -18,17 +18,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import xllamacpp
 
-from generation_engines import STREAMS, Timed, report
+from generation_engines import Timed, report
+from peers.settings import llamacpp_params
 
 VOCABULARY = 49_152  # SmolLM2's
 
-file, precision, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
-params = xllamacpp.CommonParams()
-params.model.path, params.n_gpu_layers, params.n_parallel, params.n_ctx = file, 0, max(STREAMS), 1024 * max(STREAMS)
-params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
-params.cache_prompt, params.cache_ram_mib, params.verbosity, params.ui = False, 0, 0, False
-if precision == "fp32":
-    params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+params = llamacpp_params(xllamacpp, sys.argv[1], sys.argv[2], int(sys.argv[3]))
 began = time.perf_counter()
 server = xllamacpp.Server(params)
 load_s = time.perf_counter() - began

