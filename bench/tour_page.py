@@ -45,13 +45,20 @@ def page(found: Sequence[dict[str, Any]], about: str, whole_seconds: int | None)
     ]
     spent = sum(line["cpu_seconds"] for line in found)
     clock = f"in {whole_seconds // 60} min {whole_seconds % 60} s by the clock" if whole_seconds else "not in one run"
-    told = f"{len(found)} stops, {clock}; {spent // 60} min of processor time."
+    told = f"{len(found)} stops, {clock}; {spent // 60} min of processor time. {standing(found)}"
     visited = {line["stop"]: (line["model"], line["options"]) for line in found}
     if old := [f"`{stop.name}`" for stop in STOPS if stop.name in visited and visited[stop.name] != (stop.model, stop.options)]:
         told += f" Read with an earlier budget than the stop has now: {', '.join(old)}."
     if left := [f"`{stop.name}`" for stop in STOPS if stop.name not in visited]:
         told += f" Not visited yet: {', '.join(left)}."
     return f"{head}\n{about} {told}\n\n" + "\n".join(table + lines) + "\n"
+
+
+def standing(found: Sequence[dict[str, Any]]) -> str:
+    """How many stops are above their baseline, by the figures that the table has."""
+    beside = [line["ours"] - line["baseline"] for line in found if line["baseline"] is not None]
+    above, below = sum(each > 0 for each in beside), sum(each < 0 for each in beside)
+    return f"Of {len(beside)} stops with a baseline {above} are above it, {below} below, {len(beside) - above - below} level."
 
 
 def chip() -> str:

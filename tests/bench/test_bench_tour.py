@@ -109,10 +109,22 @@ def test_the_page_says_what_was_found(tour: ModuleType) -> None:
     row = "| `review-aspects-zh` (zh) | **silver** | 3,000 | lstm, epochs 3 | accuracy | 81.5 | 79.2 | 3.1 ms | 60 s | 40 s |"
     assert f"| sentiment, of aspects {row}" in page
     assert "1 stops, in 1 min 5 s by the clock; 0 min of processor time" in page
+    assert "Of 1 stops with a baseline 0 are above it, 1 below, 0 level." in page
     assert "earlier budget" not in page
     told = page_of([line | {"options": {"epochs": 1}}], "2 cores of a Chip; quiet.", None)
     assert "1 stops, not in one run" in told
     assert "Read with an earlier budget than the stop has now: `review-aspects-zh`." in told
+
+
+def test_pages_count_the_stops_above_their_baseline(tour: ModuleType) -> None:
+    found = importlib.import_module("tour_page")
+    told = found.standing(json.loads(found.FIGURES.read_text(encoding="utf-8"))["stops"])
+    for page in (found.PAGE, found.PAGE.with_name("benchmarks.md")):
+        assert told in " ".join(page.read_text(encoding="utf-8").split()), page
+    line = {"baseline": 50.0, "ours": 50.0}
+    assert found.standing([line, line | {"ours": 51.0}, line | {"baseline": None}]) == (
+        "Of 2 stops with a baseline 1 are above it, 0 below, 1 level."
+    )
 
 
 def test_a_side_takes_the_stops_of_the_base_that_it_has(tour: ModuleType) -> None:
