@@ -14,6 +14,7 @@ FINISH_REASONS: tuple[FinishReason, ...] = ("stop", "length", "cancelled")
 MAX_NEW_TOKENS = 32_768
 MAX_BEAMS = 32
 MAX_LIKELIEST = 20
+MAX_SCORES = 2**25  # of rows that are read, held at once, 128 MiB: those of a long row over a large vocabulary would be gigabytes
 _OF_CALLS = frozenset({"grammar", "constraint", "logit_bias", "adapter"})  # no part of a version's own settings
 ConstraintKind = Literal["json_schema", "json_object", "regex", "lark", "tool_calls"]
 CONSTRAINT_KINDS: tuple[ConstraintKind, ...] = get_args(ConstraintKind)

@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is busy is no reason to admit a row whose form is refused a moment later."""
-    monkeypatch.setattr("hanlin.engines.torch_writer._PATIENCE_S", 5.0)
+    monkeypatch.setattr("hanlin.engines.torch_writer.PATIENCE_S", 5.0)
 
 
 REFUSED: list[tuple[ConstraintKind, str, str]] = [
@@ -167,7 +167,7 @@ def test_a_form_takes_bounded_work(folder: Path, kind: ConstraintKind, text: str
 def test_a_slow_form_holds_nobody_up_and_its_refusal_comes_with_its_row(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hanlin.engines import constraints
 
-    monkeypatch.setattr("hanlin.engines.torch_writer._PATIENCE_S", 0.05)
+    monkeypatch.setattr("hanlin.engines.torch_writer.PATIENCE_S", 0.05)
     plain = constraints._compile
 
     def slow(*given: Any) -> Any:

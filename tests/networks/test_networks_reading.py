@@ -18,7 +18,7 @@ def test_in_pieces_rows_are_read_as_a_whole_while_somebody_wants_them(kind: str,
     model = step_model(own(kind, max_position_embeddings=80))
     whole = reading.read(model, ROWS, READS, lambda row: True)
     assert [(each.finish, len(each.seen)) for each in whole] == [("stop", 4), ("stop", 24)]
-    monkeypatch.setattr(reading, "_MAX_SCORES", model.num_tokens * 6)  # six tokens a piece
+    monkeypatch.setattr(reading, "MAX_SCORES", model.num_tokens * 6)  # six tokens a piece
     pieces = reading.read(model, ROWS, READS, lambda row: True)
     for one, other in zip(whole, pieces, strict=True):
         assert [seen.log for seen in one.seen] == pytest.approx([seen.log for seen in other.seen], abs=1e-4)

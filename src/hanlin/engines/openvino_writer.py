@@ -20,7 +20,7 @@ from hanlin.engines.token_choice import Line
 from hanlin.errors import HanlinError, InvalidInput, as_exception
 from hanlin.generation import Delta, Generated, GenerationSettings, longer
 from hanlin.networks.config import read_config
-from hanlin.networks.generation.form import Form
+from hanlin.networks.generation.form import PATIENCE_S, Form
 from hanlin.tasks.spec import DRAFT_FOLDER
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _POSITIONS = ("n_positions", "max_position_embeddings")  # where a config counts them
 _UNKNOWN_POSITIONS = 4096  # of a config that does not say
-PATIENCE_S = 0.05  # for a form, before its row is admitted without: most take 5 ms, the first of a model waits for its tokenizer
 _OVERCOMMIT = 2  # rows may be admitted for so many times what there is: few write all that they may, and who finds no block is set back
 _LEAST_TOKENS = 4096  # a shorter row than a model could count is better than gigabytes for one row
 

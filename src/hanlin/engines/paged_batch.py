@@ -24,12 +24,11 @@ from hanlin.engines.openvino_paged import Paged, Piece
 from hanlin.engines.token_choice import Choice, Line, Scores, choose
 from hanlin.errors import HanlinError, as_exception
 from hanlin.generation import Delta, FinishReason
-from hanlin.networks.generation.form import Form
+from hanlin.networks.generation.form import WAIT_S, Form
 from hanlin.networks.generation.pace import Pace
 
 ALONE = 512  # tokens read a turn when nobody waits: enough for full speed, and little enough that who leaves is noticed
 MAX_ROWS = 64
-_WAIT_S = 0.01  # for a form, when there is nothing else to do
 
 
 @dataclass(slots=True, eq=False)
@@ -174,7 +173,7 @@ class PagedBatch:
         """Rows begin in the order in which they came, those later whose form takes longer. Returns the ends of those that never do."""
         forms = [row.form for row in self._waiting if row.form is not None and not row.form.done()]
         if forms and not self._rows and not self._told and len(forms) == len(self._waiting):
-            wait(forms, timeout=_WAIT_S, return_when=FIRST_COMPLETED)
+            wait(forms, timeout=WAIT_S, return_when=FIRST_COMPLETED)
         for row in [row for row in self._waiting if row.form is None or row.form.done()]:
             if len(self._rows) == MAX_ROWS or not self._begin(row):
                 break

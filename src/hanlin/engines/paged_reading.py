@@ -12,9 +12,7 @@ from hanlin.engines.blocks import BlockPool, num_blocks
 from hanlin.engines.openvino_paged import Paged, Piece
 from hanlin.engines.paged_batch import ALONE
 from hanlin.engines.token_choice import Scores, seen_of
-from hanlin.generation import Generated, Seen
-
-_MAX_SCORES = 2**25  # held at once, 128 MiB: those of a long row over a large vocabulary would be gigabytes
+from hanlin.generation import MAX_SCORES, Generated, Seen
 
 
 @dataclass(slots=True, eq=False)
@@ -46,7 +44,7 @@ class PagedReader:
 
     def __init__(self, model: Paged, pool: BlockPool) -> None:
         self._model, self._pool = model, pool
-        self._budget = max(1, min(ALONE, _MAX_SCORES // model.vocabulary))  # tokens a step
+        self._budget = max(1, min(ALONE, MAX_SCORES // model.vocabulary))  # tokens a step
 
     def read(
         self, rows: Mapping[int, Sequence[int]], likeliest: Mapping[int, int], is_wanted: Callable[[int], bool]

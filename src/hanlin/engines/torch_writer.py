@@ -16,11 +16,11 @@ from hanlin.engines.constraint_form import refused
 from hanlin.engines.constraints import Constraints
 from hanlin.errors import HanlinError, InvalidInput, as_exception
 from hanlin.generation import Constraint, Delta, Generated, GenerationSettings
+from hanlin.networks.generation.form import PATIENCE_S, Form
 from hanlin.observe.memory import read_memory
 
 if TYPE_CHECKING:
     from hanlin.networks.generation.continuous import ContinuousBatch
-    from hanlin.networks.generation.form import Form
     from hanlin.networks.generation.protocol import StepModel
 
 TOKENIZER_FILE = "tokenizer.json"
@@ -30,7 +30,6 @@ _MEMORY_BYTES = 4 * 2**30  # … and where that is unknown, or very much, no mor
 _PADDING = 2  # … half of which is for padding to the longest row
 _KEPT_SHARE = 4  # prompts that are remembered may hold a quarter of what rows may …
 _KEPT_TOKENS = 32_768  # … and no more tokens than this: finding one among them takes a moment
-_PATIENCE_S = 0.05  # for a form, before its row is admitted without: most take 5 ms, the first of a model waits for its tokenizer
 _PATIENCE_ALONE_S = 30.0  # where nothing else can be done meanwhile; forms are bounded to about 2 s
 
 
@@ -86,7 +85,7 @@ class TorchWriter:
         if settings.constraint is not None:
             form = self._form(settings.constraint)
             with suppress(TimeoutError):
-                form.result(_PATIENCE_S)
+                form.result(PATIENCE_S)
         self._rows().admit(number, row, settings, form)
 
     def drop(self, number: int) -> None:

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+PATIENCE_S = 0.05  # before a form's row is admitted without: most take 5 ms, the first of a model waits for its tokenizer
+WAIT_S = 0.01  # for forms, when there is nothing else to do
 Bits = npt.NDArray[np.uint8]  # a bit for each token, the lowest of a byte first
 
 

@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from hanlin.generation import Generated, GenerationSettings, Seen
+from hanlin.generation import MAX_SCORES, Generated, GenerationSettings, Seen
 from hanlin.networks.generation.adapted import for_rows
 from hanlin.networks.generation.protocol import StepModel, pad_rows
 from hanlin.networks.generation.tokens import finite
-
-_MAX_SCORES = 2**25  # held at once, 128 MiB: those of a long row over a large vocabulary would be gigabytes
 
 
 def read(
@@ -28,7 +26,7 @@ def read(
     """
     order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
     found: list[Generated] = [Generated((), "cancelled")] * len(rows)
-    for numbers in _batches(order, rows, max(1, _MAX_SCORES // model.num_tokens)):
+    for numbers in _batches(order, rows, max(1, MAX_SCORES // model.num_tokens)):
         batch = [number for number in numbers if is_wanted(number)]
         seen = _seen(model, [rows[each] for each in batch], [settings[each] for each in batch], lambda place: is_wanted(batch[place]))  # noqa: B023  # called here alone
         for number, tokens in zip(batch, seen, strict=True):
@@ -56,7 +54,7 @@ def _seen(
     ids = torch.tensor(pad_rows(rows, 0, is_left=False)[0])
     seen: list[list[Seen]] = [[] for _ in rows]
     wanted = set(range(len(rows)))
-    piece = max(1, _MAX_SCORES // (len(rows) * model.num_tokens))
+    piece = max(1, MAX_SCORES // (len(rows) * model.num_tokens))
     start = 1
     for scores in for_rows(model, settings).scan(ids[:, :-1], piece) if ids.shape[1] > 1 else ():
         logs = scores.float().log_softmax(-1)

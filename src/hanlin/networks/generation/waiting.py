@@ -10,11 +10,9 @@ from dataclasses import dataclass
 
 from hanlin.errors import as_exception
 from hanlin.generation import GenerationSettings
-from hanlin.networks.generation.form import Form
+from hanlin.networks.generation.form import WAIT_S, Form
 from hanlin.networks.generation.prefixes import MIN_TOKENS, Prefixes, common
 from hanlin.networks.generation.protocol import Writing
-
-_WAIT_S = 0.01  # for a form, when there is nothing else to do
 
 
 @dataclass(slots=True, eq=False)
@@ -87,7 +85,7 @@ class Waiting:
         """For a moment, if all rows wait for theirs: rather than turn after turn of nothing."""
         forms = [row.form for row in self._rows if row.form is not None and not row.form.done()]
         if forms and len(forms) == len(self._rows):
-            wait_for(forms, timeout=_WAIT_S, return_when=FIRST_COMPLETED)
+            wait_for(forms, timeout=WAIT_S, return_when=FIRST_COMPLETED)
 
     def next_rows(self, size: int, others: Sequence[Reading]) -> list[Reading]:
         """The first whose turn it is and, where it is short, others that fit beside it. Nobody overtakes a row that has no room.
