@@ -22,7 +22,7 @@ from hanlin.tasks.found_answers import Answer, AnsweringOptions
 from hanlin.tasks.prompting import Prompter
 from hanlin.tasks.sequences import written
 from hanlin.tasks.spec import ModelSpec
-from hanlin.tasks.written_pieces import pieces_of, quoted
+from hanlin.tasks.written_pieces import pieces_of, place_of, quoted
 
 NONE = "none"
 MARKS = 6  # tokens of the number and its brackets
@@ -92,9 +92,9 @@ def read_answer(text: str, row: Generated, passages: Sequence[Passage]) -> Answe
     if not 1 <= int(found[1]) <= len(passages):
         raise EngineFailed("model_output_invalid", details="a passage that there is not")
     passage = passages[int(found[1]) - 1]
-    at = passage.text.find(piece)
-    if at < 0:
+    place = place_of(re.compile(re.escape(piece)), passage.text, is_cut=row.finish != "stop")
+    if place is None:
         raise EngineFailed("model_output_invalid", details="words that are no piece of the passage")
-    start = passage.start + at
+    start = passage.start + place[0]
     shift = passage.document.start
     return Answer(piece, score, shift + start, shift + start + len(piece), None, passage.document)

@@ -17,7 +17,7 @@ from hanlin.errors import EngineFailed
 from hanlin.generation import Constraint, Generated
 from hanlin.tasks.meaning_decoding import Meaning, SpokenSlot
 from hanlin.tasks.meanings import MeaningSchema, Slot, Value, folded, number_of
-from hanlin.tasks.written_pieces import pieces_of, quoted
+from hanlin.tasks.written_pieces import pieces_of, place_of, quoted
 from hanlin.types import JsonObject, JsonValue
 
 MAX_WRITTEN = 512  # tokens of a meaning
@@ -131,8 +131,8 @@ def _place(text: str, name: str, value: Value, schema: MeaningSchema) -> tuple[i
         words.insert(0, value)
     for said in words:
         pattern = r"\s+".join(map(re.escape, said.split()))
-        if found := re.search(pattern, text, re.IGNORECASE):
-            return found.span()
+        if place := place_of(re.compile(pattern, re.IGNORECASE), text):
+            return place
     if isinstance(value, bool) or not isinstance(value, int | float):
         return next((found.span() for found in re.finditer(r"\w+", text) if folded(found[0]) == folded(str(value))), None)
     return next((found.span() for found in _DIGITS.finditer(text) if number_of(found[0]) == value), None)
