@@ -38,6 +38,8 @@ def test_jobs_and_endpoints_are_shown_in_chinese(run, world) -> None:
     assert "就绪" in run("endpoint", "list").out
     detail = run("endpoint", "show", "sentiment").out
     assert re.search(r"状态\s+就绪", detail)
+    world.endpoint_settings |= {"replicas": 0, "idle_s": 0.0}
+    assert re.search(r"休眠等待（秒）\s+仅在内存不足时", run("endpoint", "show", "sentiment").out)
     assert "准确率" in run("task", "list").out
 
 

@@ -53,6 +53,8 @@ def test_an_endpoint_tells_how_it_is_deployed(run, world) -> None:
     assert "sleeps after" not in shown, "with a replica it never does"
     world.endpoint_settings["replicas"] = 0
     assert re.search(r"sleeps after \(s\)\s+90", run("endpoint", "show", "sentiment").out)
+    world.endpoint_settings["idle_s"] = 0.0
+    assert re.search(r"sleeps after \(s\)\s+only when others need the memory", run("endpoint", "show", "sentiment").out)
 
 
 def test_a_trial_is_begun_shown_and_ended(run, world) -> None:

@@ -201,13 +201,15 @@ def _show(found: Endpoint, json: bool) -> None:
 
 
 def _value(name: str, value: object) -> str:
-    """A field for people: the state and what becomes of long texts in their language, a list as words."""
+    """A field for people: the state, what becomes of long texts and what 0 seconds mean in their language, a list as words."""
     if name == "state":
         return name_of("state", words(value))
     if name == "long_text":
         return name_of("long_text", words(value))
     if name == "cache_ttl_s":
         return say("endpoint.cache", seconds=value) if value else say("endpoint.no_cache")
+    if name == "idle_s" and not value:
+        return say("endpoint.for_others")
     return listed(map(words, value)) if isinstance(value, list) else words(value)
 
 

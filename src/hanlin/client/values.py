@@ -195,7 +195,13 @@ class Rollback(Deployment):
 
 
 class Endpoint(Value):
-    """A public name that answers requests."""
+    """A public name that answers requests.
+
+    Attributes:
+        isolation: `own`, a worker process for each replica, or `shared`, one together with other small models.
+        idle_s: seconds without a call after which an endpoint of 0 replicas sleeps; 0: only when others need the memory.
+        draft: the model that proposes tokens to this one; empty: none.
+    """
 
     endpoint: str
     id: str | None = None
