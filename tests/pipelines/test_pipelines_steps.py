@@ -13,7 +13,7 @@ from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
 from hanlin.app.runner import count_death
 from hanlin.control.job_kinds import Train
-from hanlin.errors import Cancelled, NotReady
+from hanlin.errors import Cancelled, InvalidInput, NotReady
 from hanlin.messages.said import Plain, Said
 from hanlin.pipelines.base import JobContext
 from hanlin.pipelines.certification import Comparison, Tolerance, declared_tolerance, refusal
@@ -211,3 +211,15 @@ def test_the_long_neighbour_holds_no_more_predicates_than_are_read() -> None:
     eager = replace(plain, finder=PredicateFinder(frozenset({"came", "was", "torn", "answered", "sent"})))
     found = [longest_read(TASKS.get(spec.task), spec, TextEncoder(tokenizer, spec)) for spec in (plain, eager)]
     assert found == [LONG, LONG // 2]
+
+
+def test_other_refusals_of_the_long_neighbour_are_told() -> None:
+    """They were taken for a text that is read, and met again in the middle of a certificate."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise InvalidInput("text_too_long", index=0, length=9, unit="tokens", limit=8)
+
+    task = SimpleNamespace(probe=lambda questions: (questions, {}), check=refuse, encode=refuse)
+    with pytest.raises(InvalidInput) as caught:
+        longest_read(task, ModelSpec("text-classification", ("bad", "good"), 8, 0), SimpleNamespace())
+    assert caught.value.code == "text_too_long"

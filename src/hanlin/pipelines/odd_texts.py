@@ -63,17 +63,23 @@ def odd_texts(encoder: TextEncoder) -> list[str]:
 
 
 def longest_read(task: Task, spec: ModelSpec, encoder: TextEncoder) -> int:
-    """How often its line may stand in the long neighbour: `LONG`, or less where a model of roles finds more predicates than are read."""
+    """How often its line may stand in the long neighbour: `LONG`, or less where a model of roles finds more predicates than are read
+    (`too_many_predicates`)."""
     long = LONG
-    while long > 1:
-        try:
-            task.encode(task.check(*task.probe([_LONG * long]), limits=NO_LIMITS), encoder, spec)
-        except InvalidInput as error:
-            if error.code == "too_many_predicates":
-                long //= 2
-                continue
-        break
+    while long > 1 and not _is_read(_LONG * long, task, spec, encoder):
+        long //= 2
     return long
+
+
+def _is_read(text: str, task: Task, spec: ModelSpec, encoder: TextEncoder) -> bool:
+    """Whether a model takes as many predicates as it finds. Raises InvalidInput for every other refusal."""
+    try:
+        task.encode(task.check(*task.probe([text]), limits=NO_LIMITS), encoder, spec)
+    except InvalidInput as error:
+        if error.code != "too_many_predicates":
+            raise
+        return False
+    return True
 
 
 def neighbours(count: int, *, seed: int, long: int = LONG, odd: Sequence[str] = ODD) -> list[str]:
