@@ -23,10 +23,13 @@ def examples() -> Examples:
 
 @pytest.mark.parametrize("is_balanced", [False, True])
 def test_several_labels_begin_with_how_often_each_applies(is_balanced: bool) -> None:
-    goal, module = Goal.of("multi-label", examples(), is_balanced=is_balanced, smoothing=0.0), network()
-    goal.begin(module, examples())
-    told = torch.sigmoid(module.classifier.bias)
-    assert told.tolist() == pytest.approx([0.5, 0.5] if is_balanced else [0.0644, 0.0149], abs=0.1 if is_balanced else 1e-3)
+    assert begun(TRUTH, is_balanced=is_balanced) == pytest.approx([0.5, 0.5] if is_balanced else [0.06, 0.01], abs=1e-3)
+
+
+def test_labels_of_all_rows_or_none_begin_half_a_row_away() -> None:
+    truth = torch.tensor([[1.0, 0.0]] * 50)
+    assert begun(truth, is_balanced=False) == pytest.approx([0.99, 0.01], abs=1e-3)
+    assert begun(truth, is_balanced=True) == pytest.approx([0.99, 25 / 74.5], abs=1e-3), "50 rows without to none with: as if to one"
 
 
 def test_other_problems_begin_as_they_are_drawn() -> None:
@@ -40,12 +43,19 @@ def test_a_head_that_was_kept_is_left_alone(tmp_path: Path) -> None:
     goal = Goal("multi-label")
     bare = build_from_base(save_bert(tmp_path / "bare", ["a"], width=8, layers=1), ("x", "y"), problem="multi-label")
     goal.begin(bare, examples())
-    assert torch.sigmoid(bare.model.classifier.bias).tolist() == pytest.approx([0.0644, 0.0149], abs=1e-3)
+    assert torch.sigmoid(bare.model.classifier.bias).tolist() == pytest.approx([0.06, 0.01], abs=1e-3)
     bare.model.save_pretrained(tmp_path / "kept")
     kept = build_from_base(tmp_path / "kept", ("x", "y"), problem="multi-label")
     learnt = kept.model.classifier.bias.clone()
     goal.begin(kept, Examples([], [], truth=1 - TRUTH))
     assert torch.equal(kept.model.classifier.bias, learnt)
+
+
+def begun(truth: torch.Tensor, *, is_balanced: bool) -> list[float]:
+    """The chances with which a network begins."""
+    train, module = Examples([], [], truth=truth), network()
+    Goal.of("multi-label", train, is_balanced=is_balanced, smoothing=0.0).begin(module, train)
+    return torch.sigmoid(module.classifier.bias).tolist()
 
 
 def network() -> TextClassifier:

@@ -96,7 +96,7 @@ class Goal:
 
     def begin(self, module: nn.Module, train: Examples) -> None:
         """Let a network for several labels begin with how often each applies, not with a half for all: few steps are then spent on the
-        way to rare labels.
+        way to rare labels. With weights it begins with what they make of that: a half, where both sides count alike.
 
         Source: Lin et al., Focal Loss for Dense Object Detection (2017), 4.1, for the bias.
         """
@@ -104,7 +104,7 @@ class Goal:
             return
         assert train.truth is not None
         assert isinstance(module, TextClassifier | PretrainedClassifier), "networks with a linear layer at the end"
-        chances = (train.truth.float().sum(0) + 0.5) / (len(train.truth) + 1)
+        chances = train.truth.float().sum(0).clamp(0.5, len(train.truth) - 0.5) / len(train.truth)  # of no label 0 or 1: logits are finite
         module.begin_at(torch.logit(chances) + (0.0 if self.weights is None else self.weights.log()))
 
     @torch.no_grad()
