@@ -6,7 +6,7 @@ Each line of `STOPS` (bench/tour_stops.py) is one stop: a corpus by its name in 
 are short on purpose: the whole tour is to take half an hour of two cores, so the figures say that the road is whole and the models
 learn, not what they can become (docs/benchmarks.md has that). The baseline is the corpus's own of docs/corpora.md: a simple one, learnt on
 nine tenths of the whole corpus, while ours had the rows of the stop. Test rows are those of the platform's split. Latency: the
-middle of 50 calls of one question of the corpus each, one after the other, through the gateway, on the variant that training published.
+middle of 50 calls with one question of the corpus each, one after the other, through the gateway, on the variant that training published.
 Stops are visited by two sides at once (`--sides`), each with a server of its own and one thread for a training: two cores do more so. A
 side's latencies are those beside the other's training.
 `--write` puts the table into docs/tour.md, stop by stop; bench/tour.json keeps the figures. Stops that `--only` leaves out keep
