@@ -15,8 +15,8 @@ def save_bert(
     width: int = 32,
     layers: int = 2,
     positions: int = 64,
-    pieces: bool = False,
-    normalized: bool = False,
+    is_wordpiece: bool = False,
+    is_normalized: bool = False,
     **more: object,
 ) -> Path:
     """Make `folder` and fill it.
@@ -24,8 +24,8 @@ def save_bert(
     Args:
         words: the vocabulary beside `[PAD]`, `[UNK]`, `[CLS]` and `[SEP]`.
         kind: the class in transformers.
-        pieces: `words` are WordPiece's; otherwise a text is split at whitespace and each word is one token.
-        normalized: texts are cleaned and cut as BERT's are: lower case, punctuation and Chinese characters apart.
+        is_wordpiece: `words` are WordPiece's; otherwise a text is split at whitespace and each word is one token.
+        is_normalized: texts are cleaned and cut as BERT's are: lower case, punctuation and Chinese characters apart.
         more: of its `BertConfig`.
     """
     import torch
@@ -34,10 +34,10 @@ def save_bert(
 
     folder.mkdir(exist_ok=True)
     known = {word: place for place, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", *words])}
-    made = Tokenizer((models.WordPiece if pieces else models.WordLevel)(known, unk_token="[UNK]"))
-    if normalized:
+    made = Tokenizer((models.WordPiece if is_wordpiece else models.WordLevel)(known, unk_token="[UNK]"))
+    if is_normalized:
         made.normalizer = normalizers.BertNormalizer()
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer() if normalized else pre_tokenizers.WhitespaceSplit()
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer() if is_normalized else pre_tokenizers.WhitespaceSplit()
     frame = {"single": "[CLS] $A [SEP]", "pair": "[CLS] $A [SEP] $B:1 [SEP]:1"}
     made.post_processor = processors.TemplateProcessing(**frame, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
     made.save(str(folder / "tokenizer.json"))

@@ -105,7 +105,7 @@ def make_bert(folder: Path, kind: str, labels: list[str]) -> Path:
     """A tiny random BERT with the head of `kind` and a real tokenizer."""
     pieces = [*ascii_lowercase, *".,?!", *(f"##{letter}" for letter in ascii_lowercase)]
     more = {"id2label": dict(enumerate(labels)), "initializer_range": 0.3}
-    return save_bert(folder, pieces, f"BertFor{kind}Classification", seed=1, positions=128, pieces=True, normalized=True, **more)
+    return save_bert(folder, pieces, f"BertFor{kind}Classification", seed=1, positions=128, is_wordpiece=True, is_normalized=True, **more)
 
 
 def test_a_tagger_points_into_the_text(client, server, tmp_path) -> None:

@@ -118,7 +118,7 @@ def test_a_base_learns_with_a_new_head(tmp_path: Path) -> None:
 
 def encoder(folder: Path) -> Path:
     """A tiny BERT with words of its own, as an import leaves it."""
-    save_bert(folder, sorted({character for part, _ in PARTS for character in part}), seed=1, normalized=True)
+    save_bert(folder, sorted({character for part, _ in PARTS for character in part}), seed=1, is_normalized=True)
     ModelSpec("embedding", ("LABEL_0", "LABEL_1"), 64, 0).save(folder)
     return folder
 
