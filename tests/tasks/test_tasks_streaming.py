@@ -179,6 +179,7 @@ def test_several_answers_are_drawn_with_seeds_of_their_own() -> None:
     "parameters",
     [
         {"logit_bias": []}, {"logit_bias": {"x": 1}}, {"logit_bias": {"5": 101}}, {"logit_bias": {"5": True}}, {"logit_bias": {"-1": 1}},
+        {"logit_bias": {"03": 100, "3": -100}}, {"logit_bias": {"00": 1}}, {"logit_bias": {"+3": 1}}, {"logit_bias": {"3\n": 1}},
         {"logit_bias": {str(n): 1 for n in range(1025)}}, {"grammar": "x"}, {"grammar": {"type": "xml", "value": "x"}},
         {"grammar": {"type": "regex"}}, {"grammar": {"type": "json", "value": 5}}, {"grammar": {"type": "json_object", "value": {}}},
         {"grammar": {"type": "regex", "value": "x", "more": 1}}, {"grammar": {"type": "lark", "value": "x" * 200_001}},

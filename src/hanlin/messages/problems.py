@@ -50,6 +50,7 @@ _TEXTS = (
     (r"refuse or truncate of a model that writes meanings", "写出语义的模型应为 refuse 或 truncate"),
     (r"one of (\w+) and (\w+)", r"\1 与 \2 之一"),
     (r"one of (.+)", r"以下之一：\1"),
+    (r"an object by token ids, without signs and leading zeros", "以词元编号为键的对象，编号不带正负号与前导零"),
     (r"one out of range", "超出范围的值"),
     (r"one that is empty or too long", "空的或过长的字符串"),
     (r"both of them", "两者都有"),

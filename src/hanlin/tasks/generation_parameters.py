@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, cast
 
 from hanlin.errors import InvalidInput
@@ -15,7 +16,7 @@ from hanlin.types import JsonObject, JsonValue, json_type, shorten
 MAX_SEQUENCES = 16  # of one prompt
 MAX_BIAS = 100
 _KINDS: dict[str, ConstraintKind] = {"json": "json_schema", "json_object": "json_object", "regex": "regex", "lark": "lark"}
-_LARGEST_ID = 10  # digits
+_ID = re.compile("0|[1-9][0-9]{0,9}")
 
 DETAILS = boolean("details", "tell of each token: its text and the logarithm of its chance")
 TOP = integer("top_n_tokens", "as `details`, and so many likeliest tokens at each place", low=0, high=MAX_LIKELIEST, example=5)
@@ -34,8 +35,8 @@ def _biases(parameters: JsonObject) -> tuple[tuple[int, float], ...]:
         found = json_type(value) if not isinstance(value, dict) else str(len(value))
         raise _wrong("logit_bias", f"an object of at most {MAX_BIASED} token ids", found)
     for name, bias in value.items():
-        if not (name.isascii() and name.isdigit() and len(name) <= _LARGEST_ID):
-            raise _wrong("logit_bias", "an object by token ids", shorten(name))
+        if not _ID.fullmatch(name):  # two ways to write one id would name it twice
+            raise _wrong("logit_bias", "an object by token ids, without signs and leading zeros", shorten(name))
         if isinstance(bias, bool) or not isinstance(bias, int | float) or not -MAX_BIAS <= bias <= MAX_BIAS:
             raise _wrong("logit_bias", f"numbers from -{MAX_BIAS} to {MAX_BIAS}", json_type(bias))
     return tuple((int(name), float(cast("float", bias))) for name, bias in value.items())
