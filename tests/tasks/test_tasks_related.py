@@ -45,6 +45,8 @@ def test_rows_are_read_stored_and_asked(fields: dict[str, object], wanted: Relat
         ({"anchor": "a", "positive": "b", "negative": [1]}, "text_type"),
         ({"anchor": "a", "positive": "b", "negative": ["c"] * 101}, "too_many_negatives"),
         ({"anchor": "a", "positive": "b", "score": "good"}, "score"),
+        ({"anchor": "a", "positive": "b", "score": "1_000"}, "score"),
+        ({"anchor": "a", "positive": "b", "score": "１"}, "score"),
         ({"anchor": "a", "positive": "b", "score": float("nan")}, "score"),
         ({"anchor": "a", "positive": "b", "score": None}, "score"),
     ],

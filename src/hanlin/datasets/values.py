@@ -61,7 +61,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "text_unicode": "the text has a lone surrogate",
         "label_missing": "the label is missing",
         "label": "the label is not 1 to 200 characters without control characters",
-        "score": "the score is not a number",
+        "score": "the score is not a plain number such as -3.5, or it is too large",
         "flag": "a column of a label holds neither 0 nor 1",
         "tokens_type": "the tokens are not a list of strings",
         "tags_type": "the tags are not a list of strings",

@@ -70,7 +70,7 @@ _TEXTS = (
     (r"the text is larger than 1 MiB", "文本超过 1 MiB"),
     (r"the text has a lone surrogate", "文本含有孤立的代理码"),
     (r"the label is missing", "缺少标签"),
-    (r"the score is not a number", "分数不是数"),
+    (r"the score is not a plain number such as -3\.5, or it is too large", "分数不是 -3.5 这样的普通数字，或者过大"),
     (r"a column of a label holds neither 0 nor 1", "标签列的值既不是 0 也不是 1"),
     (r"the tokens are not a list of strings", "tokens 应为字符串列表"),
     (r"the tags are not a list of strings", "tags 应为字符串列表"),

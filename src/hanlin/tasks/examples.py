@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol
@@ -17,6 +18,8 @@ from hanlin.tasks.labels import normalize_label
 from hanlin.tasks.text import is_blank
 from hanlin.types import JsonValue, shorten
 
+_MAX_SCORE = 3.4028234663852886e38  # the largest float32
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 MAX_TEXT_BYTES = 2**20  # a longer text could not be sent to an endpoint either
 
 
@@ -171,6 +174,21 @@ def check_label(value: object) -> str:
     found = _clean_label(label) if len(label) < 1000 else None
     if found is None:
         raise BadExample("label")
+    return found
+
+
+def check_score(value: object) -> float:
+    """A number that float32 can hold; a string must be a plain decimal number in ASCII digits. Raises BadExample (`score`)."""
+    if isinstance(value, str):
+        value = value.strip()
+    if isinstance(value, bool | bytes | bytearray) or (isinstance(value, str) and not _DECIMAL.fullmatch(value)):
+        raise BadExample("score")
+    try:
+        found = float(value)  # type: ignore[arg-type]  # what is none raises
+    except (TypeError, ValueError, OverflowError) as error:
+        raise BadExample("score") from error
+    if not abs(found) <= _MAX_SCORE:
+        raise BadExample("score")
     return found
 
 

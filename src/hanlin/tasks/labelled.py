@@ -6,13 +6,12 @@ An annotation is the plain label where a text has one and stands alone; else JSO
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from hanlin.errors import InvalidInput
-from hanlin.tasks.examples import BadExample, Column, Example, canonical, check_label, check_text
+from hanlin.tasks.examples import BadExample, Column, Example, canonical, check_label, check_score, check_text
 from hanlin.tasks.spec import Problem
 from hanlin.types import JsonObject, JsonValue
 
@@ -98,7 +97,7 @@ class AnsweredTexts:
     def _gold(self, fields: Mapping[str, object]) -> Gold:
         value = fields.get(self.label)
         if value is None and fields.get(SCORE) is not None:
-            return Gold("regression", score=_number(fields[SCORE]))
+            return Gold("regression", score=check_score(fields[SCORE]))
         if isinstance(value, str) and value.startswith('["'):
             value = _list_in(value)
         if isinstance(value, Mapping):
@@ -122,16 +121,6 @@ def _list_in(value: str) -> object:
     except (ValueError, RecursionError):
         return value
     return found if isinstance(found, list) else value
-
-
-def _number(value: object) -> float:
-    try:
-        found = float(value.strip() if isinstance(value, str) else value)  # type: ignore[arg-type]  # what is none raises
-    except (TypeError, ValueError) as error:
-        raise BadExample("score") from error
-    if isinstance(value, bool) or not math.isfinite(found):
-        raise BadExample("score")
-    return found
 
 
 def _flag(value: object) -> bool:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from hanlin.tasks.examples import BadExample, Column, Example, canonical, check_text, read_json_field
+from hanlin.tasks.examples import BadExample, Column, Example, canonical, check_score, check_text, read_json_field
 from hanlin.types import JsonObject, JsonValue
 
 MAX_NEGATIVES = 100  # of one example
@@ -119,12 +118,7 @@ def _group(value: object) -> str:
 
 
 def _score(value: object) -> float:
-    if value is None or isinstance(value, bool):
-        raise BadExample("score")
-    try:
-        number = float(value) if isinstance(value, int | float | str) else math.nan
-    except (ValueError, OverflowError) as error:
-        raise BadExample("score") from error
+    number = check_score(value)
     if not abs(number) <= 1e6:
         raise BadExample("score")
     return number
