@@ -71,6 +71,11 @@ def test_places_are_characters_of_the_text_as_it_came(text: str) -> None:
         assert spans_of(text=text, entities=entities) == (text, [("LOC", "北京")])
 
 
+@pytest.mark.parametrize("label", ["E-mail", "S-Bahn", "U-boat", "L-plate", "B-", "I", "OTHER", "o", "b-LOC"])
+def test_names_that_only_look_like_tags_are_names_of_spans(label: str) -> None:
+    assert spans_of(text="abc", entities=[[0, 2, label]])[1] == [(label, "ab")]
+
+
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
@@ -82,6 +87,9 @@ def test_places_are_characters_of_the_text_as_it_came(text: str) -> None:
         ({"text": "abc", "entities": [[True, 2, "A"]]}, "entities_type"),
         ({"text": "abc", "entities": {"start": 0}}, "entities_type"),
         ({"text": "abc", "entities": [{"start": 0, "end": 1}]}, "label_missing"),
+        ({"text": "abc", "entities": [[0, 1, "O"]]}, "entities_tag"),
+        ({"text": "abc", "entities": [{"start": 0, "end": 1, "label": " B-LOC "}]}, "entities_tag"),
+        ({"text": "abc", "entities": [[0, 1, "LOC"], [1, 2, "I-LOC"]]}, "entities_tag"),
         ({"tokens": ["a"], "tags": ["O", "O"]}, "tags_number"),
         ({"tokens": ["a", " "], "tags": ["O", "O"]}, "tokens_empty"),
         ({"tokens": ["a"], "tags": [3]}, "tags_type"),

@@ -70,6 +70,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "entities_type": "the entities are not a list of start, end and label",
         "entities_range": "an entity does not lie within the text",
         "entities_overlap": "entities overlap or lie inside each other, which taggers cannot learn",
+        "entities_tag": "a span is labelled with a tag of tokens (O, B-LOC): label it with the type alone (LOC), and drop O",
         "conll_columns": "the line has fewer columns than the first of the file",
         "brat_text": "the .txt file of this .ann file is missing",
         "brat_line": "not a span of characters in one piece: T1, tab, name, start, end, tab, words",

@@ -79,6 +79,10 @@ _TEXTS = (
     (r"the entities are not a list of start, end and label", "实体应为由 start、end 与 label 组成的列表"),
     (r"an entity does not lie within the text", "有实体超出文本范围"),
     (r"entities overlap or lie inside each other, which taggers cannot learn", "实体互相重叠或嵌套，标注模型无法学习"),
+    (
+        r"a span is labelled with a tag of tokens \(O, B-LOC\): label it with the type alone \(LOC\), and drop O",
+        "区间的标签是词的标记（O、B-LOC）：请只写类型（LOC），并去掉 O",
+    ),
     (r"the line has fewer columns than the first of the file", "该行的列数少于文件首行"),
     (r"the \.txt file of this \.ann file is missing", "缺少与该 .ann 文件同名的 .txt 文件"),
     (

@@ -24,6 +24,7 @@ from hanlin.types import JsonValue, shorten
 
 WORD = "word"  # the name of every span where words are told apart and nothing more
 MAX_TOKENS = 200_000  # of one example
+_TAG_PREFIXES = ("B-", "I-")  # E-, S-, L- and U- begin names too, such as E-mail
 _NAMES = ("label", "type", "entity_group", "entity", "tag")
 
 
@@ -188,4 +189,12 @@ def _entity(item: object, length: int) -> Named:
     assert isinstance(end, int)
     if not 0 <= start < end <= length:
         raise BadExample("entities_range")
-    return start, end, check_label(name)
+    return start, end, _name(name)
+
+
+def _name(value: object) -> str:
+    """The name of a span, which is no tag of a token. Raises BadExample."""
+    name = check_label(value)
+    if name == OUTSIDE or (name.startswith(_TAG_PREFIXES) and has_prefix(name)):
+        raise BadExample("entities_tag")
+    return name
