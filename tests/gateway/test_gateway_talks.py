@@ -45,6 +45,16 @@ def test_the_tokens_of_a_talk_are_those_that_are_read(muse) -> None:
     assert (told.json(), told.headers["x-hanlin-ignored"]) == ({"object": "response.input_tokens", "input_tokens": 9}, "reasoning")
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1/messages", "/v1/messages/count_tokens", "/v1/chat/completions", "/v1/responses", "/v1/responses/input_tokens"]
+)
+def test_a_talk_that_asks_nothing_is_neither_answered_nor_counted(muse, path: str) -> None:
+    talk = [{"role": "user", "content": "good"}, {"role": "assistant", "content": "bad"}]
+    body = {"model": "muse", "input" if "responses" in path else "messages": talk}
+    answer = muse.post(path, json=body | ({"max_tokens": 4} if path == "/v1/messages" else {}))
+    assert verdict_of(answer) == (422, "invalid_messages")
+
+
 @pytest.mark.parametrize("way", TALKS[1:], ids=lambda way: way.name)
 @pytest.mark.parametrize("name", OF_BODIES)
 def test_the_same_mistake_gets_the_same_verdict(muse, way: Through, name: str) -> None:

@@ -55,6 +55,15 @@ def test_progress_is_written_once_a_second(queue: JobQueue) -> None:
     assert queue.get(TEAM, held.id).progress.metrics == {"loss": 999.0, "accuracy": 0.5}
 
 
+def test_a_line_is_written_before_what_it_tells_of_has_ended(queue: JobQueue) -> None:
+    queue.submit(TEAM, "compress", {})
+    held, seconds = claim(queue), Seconds()
+    with ProgressWriter(queue, held, clock=seconds) as progress:
+        progress.report(1, 5, {})
+        progress.message("variants_loaded")  # in the second of the step, and the next step takes minutes
+        assert [event.kind for event in queue.events(TEAM, held.id)][-2:] == ["progress", "message"]
+
+
 def test_progress_sees_the_cancel(queue: JobQueue) -> None:
     queue.submit(TEAM, "train", {})
     held, seconds = claim(queue), Seconds()

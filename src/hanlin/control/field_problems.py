@@ -32,12 +32,16 @@ def field_error(
         otherwise: the code of a value out of its bounds, which has the parameters `name` and `problem`.
         has_place: whether the findings come from FastAPI; elsewhere the name of a part of the request may be that of a field.
     """
-    first = found[0]
+    first, word = _telling(found)
     parts = [*first["loc"]]
+    if word:
+        del parts[-1]  # pydantic's name of one of several forms
     if has_place and parts and parts[0] in _PLACES:
         del parts[0]
     name = shorten(".".join(str(part)[:40] for part in parts) or "body", 80)
     kind = str(first["type"])
+    if word:
+        return InvalidInput(otherwise, name=name, problem=f"{first['msg']}, or {word}"[:200])
     if kind == "missing":
         return InvalidInput("missing_field", name=name)
     if expected := _TYPES.get(kind):
@@ -47,6 +51,15 @@ def field_error(
         near = nearest(str(parts[-1]), names)
         return InvalidInput("unknown_field", name=name, near=near, choices=", ".join(names))
     return InvalidInput(otherwise, name=name, problem=str(first["msg"])[:200])
+
+
+def _telling(found: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], str]:
+    """The first finding. Where a value may be a word or a number, that about the number, and the word; else no word."""
+    first, place = found[0], found[0]["loc"][:-1]
+    if first["type"] != "literal_error" or not str(first["loc"][-1]).startswith("literal["):
+        return first, ""
+    other = next((each for each in found[1:] if each["loc"][:-1] == place), None)
+    return (first, "") if other is None else (other, str(first["ctx"]["expected"]))
 
 
 def _inside(model: type[BaseModel], parts: Sequence[object]) -> type[BaseModel]:

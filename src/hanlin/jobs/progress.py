@@ -1,10 +1,11 @@
-"""Progress of one attempt, written at most once a second: the sink that training and compression report to."""
+"""Progress of one attempt, its steps written at most once a second: the sink that training and compression report to."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
 
 from hanlin.errors import Cancelled, HanlinError, NotReady
@@ -14,16 +15,15 @@ from hanlin.messages.said import Plain, Said
 
 
 class ProgressWriter:
-    """Gathers steps, metrics and messages, and stores the newest of them once a second; use it as a context manager.
+    """Gathers steps and metrics, and stores the newest of them once a second, and messages at once; use it as a context manager.
 
-    May be called from any thread. Of the steps within one second the last is kept, with the newest value of every metric;
-    of messages all are kept.
+    May be called from any thread. Of the steps within one second the last is kept, with the newest value of every metric.
 
     Args:
         queue: where to.
         job: the claimed job.
         clock: monotonic seconds; tests pass their own.
-        interval_s: shortest time between two writes.
+        interval_s: shortest time between two writes of steps.
     """
 
     def __init__(self, queue: JobQueue, job: Job, *, clock: Callable[[], float] = time.monotonic, interval_s: float = 1.0) -> None:
@@ -46,10 +46,12 @@ class ProgressWriter:
             self._flush_if_due()
 
     def message(self, code: str, /, **params: Plain | Said) -> None:
-        """Notes a line for people by its code in the catalogue. Raises Conflict (`lease_lost`)."""
+        """Writes a line for people by its code in the catalogue, at once: what it tells of may last. Raises Conflict (`lease_lost`)."""
         with self._lock:
             self._messages.append(Said(code, params))
-            self._flush_if_due()
+            with suppress(NotReady):  # told with the next report then
+                self._queue.message(self._job, *self._messages)
+                self._messages = []
 
     def check_cancelled(self) -> None:
         """Raises Cancelled (`job_cancelled`) when somebody gave the job up; asks the database at most once a second."""

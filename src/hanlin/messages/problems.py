@@ -12,6 +12,11 @@ import re
 _TEXTS = (
     (r"Field required", "缺少此项"),
     (r"Extra inputs are not permitted", "没有这一项"),
+    (r"Input should be greater than or equal to (\S+), or ('[^']*')", r"应不小于 \1，或为 \2"),
+    (r"Input should be less than or equal to (\S+), or ('[^']*')", r"应不大于 \1，或为 \2"),
+    (r"Input should be greater than (\S+), or ('[^']*')", r"应大于 \1，或为 \2"),
+    (r"Input should be a valid integer.*, or ('[^']*')", r"应为整数，或为 \1"),
+    (r"Input should be a valid number.*, or ('[^']*')", r"应为数，或为 \1"),
     (r"Input should be a valid integer.*", "应为整数"),
     (r"Input should be a finite number", "应为有限的数"),
     (r"Input should be a valid number.*", "应为数"),

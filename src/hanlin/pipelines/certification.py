@@ -116,7 +116,7 @@ def certify(
     private = private_endpoints.serving(platform, context.principal, version, variant, owner=context.job.id, check=check)
     with private as endpoint, _client(context) as client:
         asking = _Asking(client, endpoint, task, spec)
-        served = [asking.told([question]) for question in _watched(context, questions)]
+        served = [asking.told([question]) for question in _watched(context, questions, total=2 * len(questions))]
         alone = _numbers(served, task, spec)
         crowded = _one(_among_neighbours(context, asking, questions, TextEncoder.load(folder)))
     tolerance = declared_tolerance(context, version, variant)
@@ -237,7 +237,8 @@ def _among_neighbours(context: JobContext, asking: _Asking, questions: Sequence[
         return [answers[place] for place in places]
 
     with ThreadPoolExecutor(_CALLS_AT_ONCE) as threads:
-        found = _watched(context, threads.map(call, range(0, len(questions), together)))
+        calls = threads.map(call, range(0, len(questions), together))
+        found = _watched(context, calls, total=2 * len(questions), before=len(questions), each=together)
         return [numbers for answers in found for numbers in answers]
 
 
@@ -266,10 +267,12 @@ def _one(answers: Sequence[Numbers]) -> Numbers:
     return np.concatenate(answers)
 
 
-def _watched(context: JobContext, items: Iterator[T] | Sequence[T]) -> Iterator[T]:
-    for item in items:
+def _watched(context: JobContext, items: Iterator[T] | Sequence[T], *, total: int, before: int = 0, each: int = 1) -> Iterator[T]:
+    """The items one after the other, of `each` rows, while nobody gives the job up; tells how many of `total` rows are done."""
+    for number, item in enumerate(items, 1):
         context.progress.check_cancelled()
         yield item
+        context.progress.report(min(before + number * each, total), total, {})
 
 
 @contextmanager

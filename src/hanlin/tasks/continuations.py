@@ -153,6 +153,12 @@ def read_inputs(inputs: JsonValue, limits: Limits) -> tuple[tuple[str, ...], tup
     return tuple(found), tuple(talks), is_single
 
 
+def check_asking(talks: Sequence[Talk | None]) -> None:
+    """Raises InvalidInput (`invalid_messages`) for a talk that asks nothing: it ends with the assistant's own words."""
+    if (place := next((place for place, talk in enumerate(talks) if talk and talk[-1].role == "assistant"), -1)) >= 0:
+        raise InvalidInput("invalid_messages", index=place, problem="the last message is the assistant's own")
+
+
 def _talk(item: JsonValue, index: int, limits: Limits) -> Talk | None:
     if not isinstance(item, dict):
         return None

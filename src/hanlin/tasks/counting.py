@@ -6,7 +6,7 @@ from hanlin.errors import InvalidInput
 from hanlin.tasks.base import Limits
 from hanlin.tasks.chat import render
 from hanlin.tasks.chat_tokens import num_encoded
-from hanlin.tasks.continuations import Talk, read_inputs
+from hanlin.tasks.continuations import Talk, check_asking, read_inputs
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.parameters import check_names
 from hanlin.tasks.spec import ModelSpec
@@ -18,10 +18,11 @@ def count(inputs: JsonValue, parameters: JsonObject, encoder: TextEncoder, spec:
     """`[number, …]` of the tokens of each item, with what stands before and behind what is said.
 
     Raises:
-        InvalidInput: as `read_inputs`; `no_chat_form`, `unknown_parameter`.
+        InvalidInput: as `read_inputs` and `check_asking`; `no_chat_form`, `unknown_parameter`.
     """
     check_names(parameters, ())
     texts, talks, _ = read_inputs(inputs, limits)
+    check_asking(talks)
     sizes = [
         _spoken(talk, encoder, spec, index) if talk else encoder.size(text) - len(encoder.tail)
         for index, (text, talk) in enumerate(zip(texts, talks, strict=True))

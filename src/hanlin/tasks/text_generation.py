@@ -18,7 +18,7 @@ from hanlin.generation import Generated, GenerationSettings
 from hanlin.tasks.base import TASKS, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
 from hanlin.tasks.chat import Message
 from hanlin.tasks.checks import read_long_text
-from hanlin.tasks.continuations import GENERATION_SHAPE, Continued, Judged, read_inputs
+from hanlin.tasks.continuations import GENERATION_SHAPE, Continued, Judged, check_asking, read_inputs
 from hanlin.tasks.continued_stream import ContinuedStream
 from hanlin.tasks.continued_texts import ContinuedTexts, likelihood_metrics
 from hanlin.tasks.encoded import Encoded
@@ -98,8 +98,8 @@ class TextGeneration:
         is_read = _SCORE.read(parameters) or likeliest > 0
         if is_full and any(talks):
             raise InvalidInput("invalid_parameter", name=_FULL.name, expected="false where messages are sent", found="true")
-        if not is_read and (place := next((place for place, talk in enumerate(talks) if talk and talk[-1].role == "assistant"), -1)) >= 0:
-            raise InvalidInput("invalid_messages", index=place, problem="the last message is the assistant's own")
+        if not is_read:
+            check_asking(talks)
         count, has_details = COUNT.read(parameters) or 1, bool(DETAILS.read(parameters) or TOP.read(parameters))
         if is_read and (count > 1 or has_details):
             raise InvalidInput("invalid_parameter", name=_SCORE.name, expected="false where answers are told of", found="true")
