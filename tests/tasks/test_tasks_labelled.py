@@ -62,7 +62,11 @@ def test_rows_are_read_and_come_back_from_their_annotation(fields: dict[str, obj
         ({"score": True}, "score"),
         ({"label": [1.5]}, "label"),
         ({}, "label_missing"),
-        ({"label": "a", "text_pair": ["other"]}, "text_type"),
+        ({"label": "a", "text_pair": ["other"]}, "second_text_type"),
+        ({"label": "a", "text_pair": 5}, "second_text_type"),
+        ({"label": "a", "text_pair": " "}, "second_text_empty"),
+        ({"label": "a", "text_pair": "\ud800"}, "second_text_unicode"),
+        ({"label": "a", "text_pair": "a" * (2**20 + 1)}, "second_text_too_long"),
     ],
 )
 def test_what_is_no_label_is_told(fields: dict[str, object], problem: str) -> None:

@@ -74,6 +74,13 @@ _TEXTS = (
     (r"the text is empty: only space, control characters or lone marks", "文本为空：只有空白、控制字符或孤立的附加符号"),
     (r"the text is larger than 1 MiB", "文本超过 1 MiB"),
     (r"the text has a lone surrogate", "文本含有孤立的代理码"),
+    (r"the second text \(text_pair, aspect\) is not a string", "第二段文本（text_pair、aspect）不是字符串"),
+    (
+        r"the second text \(text_pair, aspect\) is empty: only space, control characters or lone marks",
+        "第二段文本（text_pair、aspect）为空：只有空白、控制字符或孤立的附加符号",
+    ),
+    (r"the second text \(text_pair, aspect\) is larger than 1 MiB", "第二段文本（text_pair、aspect）超过 1 MiB"),
+    (r"the second text \(text_pair, aspect\) has a lone surrogate", "第二段文本（text_pair、aspect）含有孤立的代理码"),
     (r"the label is missing", "缺少标签"),
     (r"the score is not a plain number such as -3\.5, or it is too large", "分数不是 -3.5 这样的普通数字，或者过大"),
     (r"a column of a label holds neither 0 nor 1", "标签列的值既不是 0 也不是 1"),

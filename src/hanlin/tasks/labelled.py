@@ -90,7 +90,7 @@ class AnsweredTexts:
         """See `ExampleForm.read`. Two examples are the same question when both texts are; the first decides the split."""
         text, pair = check_text(fields.get(self.text)), ""
         if (found := fields.get(self.pair)) is not None and found != "":
-            pair = check_text(found)
+            pair = _second_text(found)
         gold = self._gold(fields)._replace(pair=pair)
         return Example(text, gold.annotation, gold.labels, identity=canonical([text, pair]) if pair else "", group=text if pair else "")
 
@@ -112,6 +112,14 @@ class AnsweredTexts:
         """See `ExampleForm.question`: the text alone, or both under Hugging Face's names."""
         pair = read_gold(annotation).pair
         return {"text": text, "text_pair": pair} if pair else text
+
+
+def _second_text(value: object) -> str:
+    """A text as `check_text` has it, whose problems are told as those of the second. Raises BadExample."""
+    try:
+        return check_text(value)
+    except BadExample as error:
+        raise BadExample(f"second_{error.problem}") from error
 
 
 def _list_in(value: str) -> object:
