@@ -93,6 +93,13 @@ def test_a_setting_that_is_none_is_told_with_the_nearest(tmp_path: Path, environ
     assert "没有设置" in caught.value.text("zh")
 
 
+@pytest.mark.parametrize("code", ["invalid_parameter", "empty_batch"])
+def test_the_most_frequent_refusals_have_a_next_step(code: str) -> None:
+    error = errors.InvalidInput(code, name="top_k", expected="a number", found="a string")
+    assert error.next_step and error.advice("zh") != error.next_step
+    assert code != "invalid_parameter" or all("/docs" in error.advice(language) for language in ("en", "zh"))
+
+
 def test_a_setting_of_the_file_that_is_none_is_told_as_written(tmp_path: Path) -> None:
     (tmp_path / "hanlin.toml").write_text("prot = 1\n")
     with pytest.raises(errors.InvalidInput) as caught:
