@@ -89,6 +89,7 @@ def test_of_wrong_input_it_is_said_what_it_is() -> None:
         with pytest.raises(InvalidInput) as refused:
             respond(input=value)
         assert words in str(refused.value)
+        assert all("`input`" in refused.value.advice(language) for language in ("en", "zh"))
 
 
 def test_tools_of_responses() -> None:
