@@ -100,6 +100,12 @@ def test_the_most_frequent_refusals_have_a_next_step(code: str) -> None:
     assert code != "invalid_parameter" or all("/docs" in error.advice(language) for language in ("en", "zh"))
 
 
+def test_what_to_do_about_a_long_text_is_true_of_talks_and_where_there_are_no_parameters() -> None:
+    error = errors.InvalidInput("text_too_long", index=0, length=9, unit="tokens", limit=8)
+    assert "oldest turns" in error.next_step and "where the call has them" in error.next_step and "no talks" in error.next_step
+    assert all(word in error.advice("zh") for word in ("最早的几轮", "且该调用有", "对话除外"))
+
+
 def test_a_setting_of_the_file_that_is_none_is_told_as_written(tmp_path: Path) -> None:
     (tmp_path / "hanlin.toml").write_text("prot = 1\n")
     with pytest.raises(errors.InvalidInput) as caught:
