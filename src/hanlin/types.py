@@ -154,6 +154,15 @@ def json_type(value: JsonValue) -> JsonType:
     return "a list" if isinstance(value, list) else "an object"
 
 
+def json_found(value: JsonValue) -> str:
+    """What was found, where its kind alone would not say what is wrong: of a number itself, of anything empty that it is."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return repr(value) if -(2**64) < value < 2**64 else "a number out of range"
+    if isinstance(value, str | list | dict) and not value:
+        return "an empty " + json_type(value).split()[1]
+    return json_type(value)
+
+
 def utc_now() -> datetime:
     """The present moment, with time zone."""
     return datetime.now(UTC)

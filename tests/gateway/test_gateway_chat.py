@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.gateway.door_talk import CALLED, PIECES, ROW, TALK, TOKENS, TOOL, TOPS, chat, events, written
+from tests.gateway.door_talk import CALLED, PIECES, ROW, TALK, TOKENS, TOOL, TOPS, chat, events, message, written
 
 from hanlin.errors import InvalidInput
 
@@ -214,6 +214,20 @@ def test_a_wrong_chat_is_refused_by_name(more: dict, code: str) -> None:
     if code != "invalid_messages":
         names = [*more, *(key for value in more.values() if isinstance(value, dict) for key in value), "logprobs"]
         assert any(name in str(refused.value.params["name"]) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("messages", "words"),
+    [
+        ("Hi", "messages is a string, not a list"), ({}, "messages is an object, not a list"), ([], "no messages"),
+        ([{"role": "user", "content": []}], "the content is an empty list, not"),
+    ],
+)  # fmt: skip
+def test_of_wrong_messages_it_is_said_what_they_are(messages: object, words: str) -> None:
+    for ask in (chat, message):
+        with pytest.raises(InvalidInput) as refused:
+            ask(messages=messages)
+        assert words in refused.value.message
 
 
 def test_that_a_tool_is_called_can_be_asked_for() -> None:

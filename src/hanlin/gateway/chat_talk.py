@@ -12,8 +12,10 @@ _NULL = ("audio", "function_call")  # of answers that come back as they were giv
 
 def talk(value: JsonValue, seen: list[str]) -> JsonValue:
     """The messages in the task's form; what is ignored of them is added to `seen`. Raises InvalidInput (`invalid_messages`)."""
-    if not isinstance(value, list) or not value:
-        raise wrong_message(f"messages is {json_type(value)}, not a list of messages" if not value else "no messages")
+    if not isinstance(value, list):
+        raise wrong_message(f"messages is {json_type(value)}, not a list of messages")
+    if not value:
+        raise wrong_message("no messages")
     return [_message(message, f"message {place}", seen) for place, message in enumerate(value)]
 
 

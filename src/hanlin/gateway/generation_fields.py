@@ -10,7 +10,7 @@ import msgspec
 from hanlin.errors import InvalidInput
 from hanlin.gateway.door import Framed
 from hanlin.gateway.fields import integer, number
-from hanlin.types import JsonObject, JsonValue, json_type, shorten
+from hanlin.types import JsonObject, JsonValue, json_found, json_type, shorten
 
 TASK = "text-generation"
 MAX_TOKENS = 32_768
@@ -143,7 +143,7 @@ def content(value: JsonValue, where: str, kinds: Sequence[str] = ("text",), seen
     if isinstance(value, str):
         return value
     if not isinstance(value, list) or not value:
-        raise wrong_message(f"{where}: the content is {json_type(value)}, not a text or a list of parts")
+        raise wrong_message(f"{where}: the content is {json_found(value)}, not a text or a list of parts")
     return "\n".join(_part(part, f"{where}, part {place}", kinds, seen) for place, part in enumerate(value))
 
 

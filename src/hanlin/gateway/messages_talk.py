@@ -19,8 +19,10 @@ _OF_TOOLS = ("name", "description", "input_schema", "type", "cache_control", "st
 def talk(value: JsonObject, seen: list[str]) -> list[JsonValue]:
     """System and messages in the task's form; what is ignored is added to `seen`. Raises InvalidInput (`invalid_messages`)."""
     messages = value["messages"]
-    if not isinstance(messages, list) or not messages:
-        raise wrong_message(f"messages is {json_type(messages)}, not a list of messages" if not messages else "no messages")
+    if not isinstance(messages, list):
+        raise wrong_message(f"messages is {json_type(messages)}, not a list of messages")
+    if not messages:
+        raise wrong_message("no messages")
     said = [each for place, message in enumerate(messages) for each in _message(message, f"message {place}", seen)]
     system = value.get("system")
     head: list[JsonValue] = [] if system in (None, "", []) else [{"role": "system", "content": content(system, "system", seen=seen)}]
