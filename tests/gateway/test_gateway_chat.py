@@ -217,6 +217,15 @@ def test_a_wrong_chat_is_refused_by_name(more: dict, code: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("stop", "found"), [([1], "a list with 1"), (1, "1"), ([""] * 17, "17 of them"), (["a", []], "a list with an empty list")]
+)
+def test_of_wrong_stops_it_is_said_what_was_found(stop: object, found: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        chat(stop=stop)
+    assert refused.value.params["found"] == found
+
+
+@pytest.mark.parametrize(
     ("messages", "words"),
     [
         ("Hi", "messages is a string, not a list"), ({}, "messages is an object, not a list"), ([], "no messages"),

@@ -92,6 +92,20 @@ def test_of_wrong_input_it_is_said_what_it_is() -> None:
         assert all("`input`" in refused.value.advice(language) for language in ("en", "zh"))
 
 
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ({"include": ["zz"]}, "a list with 'zz'"), ({"include": [5]}, "a list with 5"), ({"include": "zz"}, "a string"),
+        ({"metadata": {"a": 5}}, "one with 'a'"), ({"metadata": {str(n): "" for n in range(17)}}, "17 of them"),
+        ({"text": {"format": {}}}, "an object without one"), ({"text": {"format": {"type": 5}}}, "one of type 5"),
+    ],
+)  # fmt: skip
+def test_of_a_wrong_field_it_is_said_what_was_found(more: dict, found: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        respond(**more)
+    assert refused.value.params["found"] == found
+
+
 def test_tools_of_responses() -> None:
     items = [
         {"role": "user", "content": "Where?"},

@@ -195,6 +195,24 @@ def test_wrong_words_are_refused(parameters: dict) -> None:
     assert refused.value.code == "invalid_parameter"
 
 
+@pytest.mark.parametrize(
+    ("parameters", "found"),
+    [
+        ({"logit_bias": {"3": -101}}, "-101"), ({"logit_bias": {"3": "x"}}, "a string"), ({"stop": [1]}, "a list with 1"),
+        ({"grammar": {"type": "regex", "value": ""}}, "an empty string"), ({"grammar": {"type": "regex", "value": 5}}, "5"),
+        ({"grammar": {"type": "xml", "value": "x"}}, "one of type 'xml'"), ({"grammar": {"type": "regex", "more": 1}}, "one with 'more'"),
+        ({"grammar": {}}, "an empty object"), ({"grammar": {"value": "x"}}, "one of type null"),
+        ({"grammar": {"type": [1]}}, "one of type a list"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_of_wrong_words_it_is_said_what_was_found(parameters: dict, found: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        ask(parameters)
+    assert refused.value.params["found"] == found
+    assert not any(word in refused.value.text("zh") for word in ("an empty", "a list with", "of type"))
+
+
 @pytest.mark.parametrize("asked", [5, 4000])
 def test_a_prompt_that_is_cut_leaves_room_for_its_answer(asked: int) -> None:
     """Bug avoided: one that filled the model was answered by nothing."""

@@ -62,9 +62,12 @@ def stops(value: JsonObject, name: str) -> JsonObject:
     if found is None:
         return {}
     words: list[JsonValue] = found if isinstance(found, list) else [found]
-    if len(words) > MAX_STOPS or not all(isinstance(word, str) for word in words):
-        kind = json_type(found) if len(words) <= MAX_STOPS else f"{len(words)} of them"
-        raise InvalidInput("invalid_parameter", name=name, expected=f"a string or at most {MAX_STOPS}", found=kind)
+    expected = f"a string or a list of at most {MAX_STOPS} strings"
+    if len(words) > MAX_STOPS:
+        raise _wrong(name, expected, f"{len(words)} of them")
+    for word in words:
+        if not isinstance(word, str):
+            raise _wrong(name, expected, f"a list with {json_found(word)}" if found is words else json_found(word))
     return {"stop": words}
 
 
@@ -76,9 +79,11 @@ def form(value: JsonValue, name: str) -> JsonObject:
     """
     if value is None:
         return {}
-    kind = value.get("type") if isinstance(value, dict) else None
-    if not isinstance(value, dict) or not isinstance(kind, str):
-        raise InvalidInput("invalid_parameter", name=name, expected="an object with a type", found=json_type(value))
+    if not isinstance(value, dict):
+        raise _wrong(name, "an object with a type", json_type(value))
+    kind = value.get("type")
+    if not isinstance(kind, str):
+        raise _wrong(name, "an object with a type", "an object without one" if kind is None else f"one of type {json_found(kind)}")
     if kind == "text":
         return {}
     if kind == "json_object":  # with a schema beside it where huggingface_hub writes it
@@ -111,9 +116,14 @@ def check_metadata(value: JsonObject) -> None:
     found = value.get("metadata")
     if found is None:
         return
-    if not isinstance(found, dict) or len(found) > 16 or not all(_is_short(name, text) for name, text in found.items()):
-        expected = "an object of at most 16 names of 64 characters and texts of 512"
-        raise InvalidInput("invalid_parameter", name="metadata", expected=expected, found=json_type(found))
+    expected = "an object of at most 16 names of 64 characters and texts of 512"
+    if not isinstance(found, dict):
+        raise _wrong("metadata", expected, json_type(found))
+    if len(found) > 16:
+        raise _wrong("metadata", expected, f"{len(found)} of them")
+    for name, text in found.items():
+        if not _is_short(name, text):
+            raise _wrong("metadata", expected, f"one with {shorten(name)}")
 
 
 def _is_short(name: str, text: JsonValue) -> bool:
@@ -176,3 +186,7 @@ _OF_PARTS = ("cache_control", "citations", "annotations", "logprobs", "prompt_ca
 def wrong_message(problem: str) -> InvalidInput:
     """Of a talk that is none."""
     return InvalidInput("invalid_messages", index=0, problem=problem)
+
+
+def _wrong(name: str, expected: str, found: str) -> InvalidInput:
+    return InvalidInput("invalid_parameter", name=name, expected=expected, found=found)

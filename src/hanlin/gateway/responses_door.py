@@ -16,7 +16,7 @@ from hanlin.gateway.responses_items import read_items
 from hanlin.gateway.responses_memory import TalkMemory
 from hanlin.gateway.responses_wire import Answer, AnswerStream
 from hanlin.gateway.tool_fields import chosen, flat_tools
-from hanlin.types import JsonObject, JsonValue, json_type
+from hanlin.types import JsonObject, JsonValue, json_found, json_type, shorten
 
 _IGNORED = (
     "user", "service_tier", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "prompt_cache_options", "reasoning",
@@ -102,8 +102,10 @@ def _text(value: JsonValue, seen: list[str]) -> tuple[JsonObject, JsonObject]:
 
 def _chances(value: JsonObject) -> JsonObject:
     include = listed(value, "include")
-    if any(name != _CHANCES for name in include):
-        raise InvalidInput("invalid_parameter", name="include", expected=f"[{_CHANCES}]", found=json_type(include))
+    for name in include:
+        if name != _CHANCES:
+            found = shorten(name) if isinstance(name, str) else json_found(name)
+            raise InvalidInput("invalid_parameter", name="include", expected=f"a list of {_CHANCES}", found=f"a list with {found}")
     top = integer(value, "top_logprobs", low=0, high=MAX_LIKELIEST)
     return {"details": True, **({"top_n_tokens": top} if top else {})} if include or top else {}
 

@@ -9,7 +9,7 @@ from hanlin.errors import InvalidInput
 from hanlin.tasks.base import Limits
 from hanlin.tasks.text import is_blank
 from hanlin.tasks.token_ids import Item, read_token_ids
-from hanlin.types import TOKEN_IDS, JsonObject, JsonValue, LongText, json_type, shorten
+from hanlin.types import TOKEN_IDS, JsonObject, JsonValue, LongText, json_found, json_type, shorten
 
 Choice = TypeVar("Choice", bound=str)
 
@@ -155,6 +155,11 @@ def read_names(parameters: JsonObject, name: str, *, default: Sequence[str], lim
     value = parameters.get(name)
     if value is None:
         return default
-    if not isinstance(value, list) or len(value) > limit or not all(isinstance(item, str) for item in value):
+    if not isinstance(value, list):
         raise InvalidInput("invalid_parameter", name=name, expected="a list of strings", found=json_type(value))
+    if len(value) > limit:
+        raise InvalidInput("invalid_parameter", name=name, expected=f"a list of at most {limit} strings", found=f"{len(value)} of them")
+    for item in value:
+        if not isinstance(item, str):
+            raise InvalidInput("invalid_parameter", name=name, expected="a list of strings", found=f"a list with {json_found(item)}")
     return cast("list[str]", value)

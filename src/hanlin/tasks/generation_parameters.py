@@ -11,7 +11,7 @@ from hanlin.generation import MAX_BIASED, MAX_CONSTRAINT, MAX_LIKELIEST, Constra
 from hanlin.tasks.base import Parameter
 from hanlin.tasks.parameters import boolean, integer, number
 from hanlin.tasks.written_parameters import BEAMS
-from hanlin.types import JsonObject, JsonValue, json_type, shorten
+from hanlin.types import JsonObject, JsonValue, json_found, json_type, shorten
 
 MAX_SEQUENCES = 16  # of one prompt
 MAX_BIAS = 100
@@ -38,7 +38,7 @@ def _biases(parameters: JsonObject) -> tuple[tuple[int, float], ...]:
         if not _ID.fullmatch(name):  # two ways to write one id would name it twice
             raise _wrong("logit_bias", "an object by token ids, without signs and leading zeros", shorten(name))
         if isinstance(bias, bool) or not isinstance(bias, int | float) or not -MAX_BIAS <= bias <= MAX_BIAS:
-            raise _wrong("logit_bias", f"numbers from -{MAX_BIAS} to {MAX_BIAS}", json_type(bias))
+            raise _wrong("logit_bias", f"numbers from -{MAX_BIAS} to {MAX_BIAS}", json_found(bias))
     return tuple((int(name), float(cast("float", bias))) for name, bias in value.items())
 
 
@@ -46,13 +46,23 @@ def _constraint(parameters: JsonObject) -> Constraint | None:
     value = parameters.get("grammar")
     if value is None:
         return None
-    if not isinstance(value, dict) or not value.keys() <= {"type", "value"} or value.get("type") not in _KINDS:
-        raise _wrong("grammar", f'{{"type": one of {", ".join(_KINDS)}, "value": …}}', json_type(value))
+    if not isinstance(value, dict) or not value.keys() <= {"type", "value"} or value.get("type") not in (*_KINDS,):
+        raise _wrong("grammar", f'{{"type": one of {", ".join(_KINDS)}, "value": …}}', _odd(value))
     kind = _KINDS[str(value["type"])]
     text = _form(kind, value.get("value"))
     if len(text) > MAX_CONSTRAINT:
         raise _wrong("grammar", f"at most {MAX_CONSTRAINT} characters", str(len(text)))
     return Constraint(kind, text)
+
+
+def _odd(value: JsonValue) -> str:
+    """What is wrong with a grammar: a name too many, or its type."""
+    if not isinstance(value, dict) or not value:
+        return json_found(value)
+    if more := value.keys() - {"type", "value"}:
+        return f"one with {shorten(min(more))}"
+    kind = value.get("type")
+    return f"one of type {shorten(kind) if isinstance(kind, str) else json_found(kind)}"
 
 
 def _form(kind: ConstraintKind, value: JsonValue) -> str:
@@ -63,7 +73,7 @@ def _form(kind: ConstraintKind, value: JsonValue) -> str:
     if kind == "json_schema" and isinstance(value, dict | bool):
         return json.dumps(value, ensure_ascii=False)
     if not isinstance(value, str) or not value:
-        raise _wrong("grammar", "a JSON schema" if kind == "json_schema" else "a text that is not empty", json_type(value))
+        raise _wrong("grammar", "a JSON schema" if kind == "json_schema" else "a text that is not empty", json_found(value))
     return value
 
 
