@@ -115,6 +115,7 @@ def test_errors_of_messages_have_their_types() -> None:
         ({"messages": [{"role": "assistant", "content": [{"type": "tool_use", "name": "a"}]}]}, "invalid_messages"),
         ({"tools": [USED], "tool_choice": {"type": "tool"}}, "missing_field"),
         ({"tools": [USED], "tool_choice": "any"}, "invalid_parameter"),
+        ({"tools": [USED], "tool_choice": {"type": []}}, "invalid_parameter"),
         ({"tools": [USED], "tool_choice": {"type": "any", "x": 1}}, "unknown_field"),
         ({"thinking": {"type": "enabled", "budget_tokens": 1024}}, "field_not_taken"), ({"container": "x"}, "field_not_taken"),
         ({"max_tokens": None}, "missing_field"), ({"max_tokens": 0}, "invalid_parameter"), ({"seed": 1}, "unknown_field"),

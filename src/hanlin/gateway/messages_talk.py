@@ -47,7 +47,7 @@ def tool_choice(value: JsonObject) -> JsonObject:
     if choice is None:
         return {}
     kind = choice.get("type") if isinstance(choice, dict) else None
-    if not isinstance(choice, dict) or kind not in _CHOICES:
+    if not isinstance(choice, dict) or not isinstance(kind, str) or kind not in _CHOICES:
         found = shorten(kind) if isinstance(kind, str) else json_type(choice)
         raise InvalidInput("invalid_parameter", name="tool_choice", expected=f"an object of type {', '.join(_CHOICES)}", found=found)
     strict_json.check_fields(choice, allowed=("type", "name", "disable_parallel_tool_use"), required=("name",) if kind == "tool" else ())
