@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.gateway.door_talk import CALLED, PIECES, ROW, TALK, TOKENS, TOOL, TOPS, chat, events, message, written
+from tests.gateway.door_talk import CALLED, PIECES, ROW, TALK, TOKENS, TOOL, TOPS, chat, complete, events, message, respond, written
 
 from hanlin.errors import InvalidInput
 
@@ -47,6 +47,35 @@ def test_a_chat_is_a_talk_of_the_task() -> None:
 )  # fmt: skip
 def test_the_form_of_an_answer(said: dict, grammar: dict | None) -> None:
     assert chat(response_format=said).parameters.get("grammar") == grammar
+
+
+@pytest.mark.parametrize(
+    ("said", "field", "found"),
+    [
+        ({"type": "regex", "value": ""}, "value", "an empty string"), ({"type": "regex", "value": 5}, "value", "5"),
+        ({"type": "lark"}, "value", "null"), ({"type": "lark", "value": "x" * 200_001}, "value", "200001"),
+        ({"type": "json_object", "value": 5}, "value", "5"), ({"type": "json", "value": [1]}, "value", "a list"),
+        ({"type": "json_schema"}, "json_schema.schema", "null"), ({"type": "json_schema", "json_schema": 5}, "json_schema", "5"),
+        ({"type": "json_schema", "json_schema": {"schema": []}}, "json_schema.schema", "an empty list"),
+        ({"type": "json_schema", "schema": {"title": "x" * 200_000}}, "schema", "200013"),
+    ],
+)  # fmt: skip
+def test_a_wrong_form_is_told_under_the_name_that_was_sent(said: dict, field: str, found: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        chat(response_format=said)
+    assert (refused.value.params["name"], refused.value.params["found"]) == (f"response_format.{field}", found)
+    with pytest.raises(InvalidInput) as refused:
+        complete(response_format=said)
+    assert refused.value.params["name"] == f"response_format.{field}"
+
+
+def test_forms_of_doors_without_response_format_keep_their_names() -> None:
+    with pytest.raises(InvalidInput) as refused:
+        respond(text={"format": {"type": "json_schema"}})
+    assert refused.value.params["name"] == "text.format.schema"
+    with pytest.raises(InvalidInput) as refused:
+        message(output_config={"format": {"type": "regex", "value": ""}})
+    assert refused.value.params["name"] == "output_config.format.value"
 
 
 def test_a_whole_chat_answer() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import cast
 
@@ -10,6 +11,7 @@ import msgspec
 from hanlin.errors import InvalidInput
 from hanlin.gateway.door import Framed
 from hanlin.gateway.fields import integer, number
+from hanlin.generation import MAX_CONSTRAINT
 from hanlin.types import JsonObject, JsonValue, json_found, json_type, shorten
 
 TASK = "text-generation"
@@ -20,6 +22,8 @@ MAX_STOPS = 16
 Lines = list[tuple[bytes, bytes]]
 
 _GREEDY = 0.01  # below, what is drawn is the likeliest
+_SCHEMA = "a JSON schema"
+_OF_CHATS = "response_format"  # holds its schema one deeper than the forms of the others
 SAMPLING = ("temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty", "repetition_penalty", "logit_bias")
 
 
@@ -86,23 +90,44 @@ def form(value: JsonValue, name: str) -> JsonObject:
         raise _wrong(name, "an object with a type", "an object without one" if kind is None else f"one of type {json_found(kind)}")
     if kind == "text":
         return {}
-    if kind == "json_object":  # with a schema beside it where huggingface_hub writes it
-        return {"grammar": {"type": "json_object"} if value.get("value") is None else {"type": "json", "value": value["value"]}}
+    if kind == "json_object" and value.get("value") is None:
+        return {"grammar": {"type": "json_object"}}
     if kind == "json_schema":
         return {"grammar": {"type": "json", "value": _schema(value, name)}}
-    if kind in ("json", "regex", "lark"):
-        return {"grammar": {"type": kind, "value": value.get("value")}}
-    raise InvalidInput(
-        "invalid_parameter", name=f"{name}.type", expected="text, json_object, json_schema, regex or lark", found=shorten(kind)
-    )
+    if kind in ("json", "json_object"):  # the latter with a schema beside it where huggingface_hub writes it
+        return {"grammar": {"type": "json", "value": _spelt(value, name, _SCHEMA)}}
+    if kind in ("regex", "lark"):
+        return {"grammar": {"type": kind, "value": _spelt(value, name, "a text that is not empty")}}
+    raise _wrong(f"{name}.type", "text, json_object, json_schema, regex or lark", shorten(kind))
+
+
+def _spelt(value: JsonObject, name: str, expected: str) -> JsonValue:
+    """The `value` of a form, which the task reads under another name. Raises InvalidInput (`invalid_parameter`)."""
+    found = value.get("value")
+    is_schema = expected == _SCHEMA and isinstance(found, dict | bool)
+    if not is_schema and (not isinstance(found, str) or not found):
+        raise _wrong(f"{name}.value", expected, json_found(found))
+    _check_size(found, f"{name}.value")
+    return found
+
+
+def _check_size(found: JsonValue, name: str) -> None:
+    size = len(found if isinstance(found, str) else json.dumps(found, ensure_ascii=False))
+    if size > MAX_CONSTRAINT:
+        raise _wrong(name, f"at most {MAX_CONSTRAINT} characters", str(size))
 
 
 def _schema(value: JsonObject, name: str) -> JsonObject:
     """In `json_schema`, as chat completions have it, or beside the type, as responses and messages do."""
     within = value.get("json_schema", value)
-    schema = within.get("schema") if isinstance(within, dict) else None
+    is_within = "json_schema" in value or (name == _OF_CHATS and "schema" not in value)
+    where = f"{name}.json_schema" if is_within else name
+    if not isinstance(within, dict):
+        raise _wrong(where, "an object with a schema", json_found(within))
+    schema = within.get("schema")
     if not isinstance(schema, dict):
-        raise InvalidInput("invalid_parameter", name=f"{name}.schema", expected="a JSON schema", found=json_type(schema))
+        raise _wrong(f"{where}.schema", _SCHEMA, json_found(schema))
+    _check_size(schema, f"{where}.schema")
     return schema
 
 
