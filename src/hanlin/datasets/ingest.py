@@ -29,6 +29,7 @@ from hanlin.datasets.store import SplitWriter, write_manifest
 from hanlin.datasets.twins import DROPPED, RECORD, TwinFinder, Verdict
 from hanlin.datasets.values import PROBLEMS, BadRow, ReadProgress, SourceFile
 from hanlin.errors import InvalidInput
+from hanlin.messages.said import Said
 from hanlin.tasks import Example, Task
 from hanlin.tasks.labelled import read_gold
 from hanlin.types import shorten
@@ -98,6 +99,7 @@ class _Ingest:
         self._checker = RowChecker(task.examples)
         self._bad: list[BadRowReport] = []
         self._num_bad = 0
+        self._first_single: Place | None = None  # where the first row without a second text is
         self._moved = 0
         self._is_classified = task.examples.is_classified  # until a row comes that has not exactly one label
 
@@ -122,6 +124,8 @@ class _Ingest:
                 if len(self._bad) < MAX_LISTED:
                     self._bad.append(BadRowReport(Place(self._files[index].name[:200], checked.line), checked.problem))
                 continue
+            if self._checker.num_singles and self._first_single is None:
+                self._first_single = Place(self._files[index].name[:200], row.line)
             self._is_classified &= _has_one_label(checked)
             batch.append(_Row(checked, [self._checker.number(label) for label in checked.labels], index, row.line))
             characters += len(checked.text) + len(checked.annotation)
@@ -215,7 +219,15 @@ class _Ingest:
             split=self._options.split,
             language=language.answer(),
             digest=digest,
+            unpaired=self._unpaired(),
         )
+
+    def _unpaired(self) -> Said | None:
+        """The warning that some rows have a second text and others have none."""
+        pairs, singles, first = self._checker.num_pairs, self._checker.num_singles, self._first_single
+        if not pairs or first is None:
+            return None
+        return Said("unpaired_rows", {"rows": singles, "total": pairs + singles, "file": first.file, "line": first.line})
 
     def _refuse_nothing(self) -> None:
         if not self._num_bad:

@@ -7,6 +7,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from hanlin.datasets.splits import SPLITS
 from hanlin.datasets.values import PROBLEMS
+from hanlin.messages.said import Said
 from hanlin.tasks.few_rows import few_test_rows, few_validation_rows, stored
 from hanlin.types import JsonObject, JsonValue
 
@@ -76,6 +77,7 @@ class DatasetReport:
         lengths: percentiles of characters a text: `p5`, `p50`, `p95`, `p99`, `max`.
         columns: header of the text and the label column.
         digest: SHA-256 over all rows in order; the same for the same rows from any file format or encoding.
+        unpaired: a warning, where rows without a second text stand among rows that have one; they stay.
     """
 
     task: str
@@ -96,6 +98,7 @@ class DatasetReport:
     split: str
     language: str
     digest: str
+    unpaired: Said | None = None
 
     def to_json(self) -> JsonObject:
         """The stored form."""
@@ -120,7 +123,7 @@ class DatasetReport:
             "split": self.split,
             "language": self.language,
             "digest": self.digest,
-            "warnings": stored(few_validation_rows(self.rows[1]), few_test_rows(self.rows[2])),
+            "warnings": stored(self.unpaired, few_validation_rows(self.rows[1]), few_test_rows(self.rows[2])),
         }
 
 

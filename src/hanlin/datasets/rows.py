@@ -13,11 +13,16 @@ from hanlin.tasks.spec import Problem
 
 
 class RowChecker:
-    """Checks rows and numbers the labels in order of appearance."""
+    """Checks rows and numbers the labels in order of appearance.
+
+    Attributes:
+        num_pairs, num_singles: rows of a classification with a second text and without one.
+    """
 
     def __init__(self, form: ExampleForm) -> None:
         self._form = form
         self._problem: Problem | None = None  # of the first row that was read
+        self.num_pairs = self.num_singles = 0
         self.labels: list[str] = []
         self._numbers: dict[str, int] = {}
 
@@ -25,23 +30,23 @@ class RowChecker:
         """The example; its text stays as it came, to the last space."""
         try:
             example = self._form.read(row.fields)
-            if self._form.is_classified:
-                example = self._alike(example)
             group = row.fields.get(GROUP.name)
             if isinstance(group, str) and group.strip():
-                return example._replace(group=check_text(group))  # whoever made the file knows better than the task
+                example = example._replace(group=check_text(group))  # whoever made the file knows better than the task
+            return self._alike(example) if self._form.is_classified else example
         except BadExample as error:
             return BadRow(row.line, error.problem)
-        return example
 
     def _alike(self, example: Example) -> Example:
         """The example as the first row has it: where that has a list of labels, one label is a list too. Raises BadExample."""
         gold = read_gold(example.annotation)
         self._problem = self._problem or gold.problem
         if self._problem == "multi-label" and gold.problem == "single-label":
-            return example._replace(annotation=gold._replace(problem="multi-label").annotation)
-        if gold.problem != self._problem:
+            example = example._replace(annotation=gold._replace(problem="multi-label").annotation)
+        elif gold.problem != self._problem:
             raise BadExample("score" if self._problem == "regression" else "label")
+        self.num_pairs += bool(gold.pair)
+        self.num_singles += not gold.pair
         return example
 
     def number(self, label: str) -> int:
