@@ -23,7 +23,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-_END = b"0\r\n\r\n"  # of a chunked body
+_END = b"\r\n0\r\n\r\n"  # of a chunked body, which no end of a head looks like
 
 
 @dataclass

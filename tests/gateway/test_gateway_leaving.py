@@ -51,7 +51,7 @@ def many_leave(world: World, count: int, draw: random.Random, *, within_s: float
 
 
 def test_many_who_leave_at_random_moments_leave_nothing_behind(make_world) -> None:
-    world = make_world({"step_ms": 2}, max_queue_tokens=10**6)
+    world = make_world({"step_ms": 2}, max_queue_tokens=10**6, max_queue_wait_s=10**6)
     many_leave(world, 200, random.Random(5))
     ends = world.ends()
     assert ends.keys() <= {"done", "gone"}
@@ -65,7 +65,7 @@ def test_many_who_leave_at_random_moments_leave_nothing_behind(make_world) -> No
 @pytest.fixture
 def scribe(tmp_path: Path) -> Iterator[World]:
     """A decoder of random weights on the openvino engine, which writes at `e`."""
-    stack = Stack(tmp_path / "home", program=TELLING, max_queue_tokens=10**6)
+    stack = Stack(tmp_path / "home", program=TELLING, max_queue_tokens=10**6, max_queue_wait_s=10**6)
     folder = stack.home / "models" / "scribe:1"
     folder.mkdir(parents=True)
     make_writer(folder)
@@ -96,7 +96,7 @@ def test_they_leave_nothing_behind_on_an_engine_either(scribe: World) -> None:
 
 @pytest.mark.soak
 def test_a_thousand_who_leave_again_and_again_leave_nothing_behind(make_world) -> None:
-    world = make_world({"step_ms": 2}, max_queue_tokens=10**6)
+    world = make_world({"step_ms": 2}, max_queue_tokens=10**6, max_queue_wait_s=10**6)
     draw = random.Random(6)
     processes = [psutil.Process(pid) for pid in (world.stack.gateway.pid, *world.stack.worker_pids())]
     sizes = []
