@@ -55,11 +55,12 @@ SERVING: tuple[tuple[str, ...], ...] = (
 )
 TRAININGS: tuple[tuple[str, ...], ...] = (
     ("tour.py",),
-    ("token_classification.py", "entities", "--learn-vectors"),
+    ("token_classification.py", "entities", "--learn-vectors", "--set", "epochs=10", "--set", "hidden_size=224"),
     ("token_classification.py", "pos"),
     ("token_classification.py", "words"),
     ("role_labelling.py",),
-    ("semantic_parsing.py",),
+    ("semantic_parsing.py", "--only", "zh", "--set", "ngram_buckets=32768"),
+    ("semantic_parsing.py", "--only", "en", "--model", "minilm", "--set", "epochs=5"),
     ("text_to_sql.py",),
     ("question_answering.py",),
     ("writing.py", "en-zh"),
@@ -72,6 +73,8 @@ TRAININGS: tuple[tuple[str, ...], ...] = (
     ("text_generation.py", "tang"),
     ("text_generation.py", "brown"),
     ("prompted_tasks.py",),
+    ("prompted_tasks.py", "--only", "summarization", "--learn", "1000"),
+    ("training_kills.py",),
 )
 PARTS = {"serving": SERVING, "trainings": TRAININGS}
 
