@@ -73,23 +73,6 @@ def test_the_report_accounts_for_every_row(bench):
     assert value["bad_rows"]["first"][0]["problem_zh"]
 
 
-def test_rows_without_a_second_text_among_pairs_are_warned_of(bench):
-    rows = [(text, f"other {number}", label) for number, (text, label) in enumerate(ROWS)]
-    header = ("text", "text_pair", "label")
-    assert bench.ingest(("rows.csv", csv_of(rows, header))).unpaired is None
-    assert bench.ingest(("rows.csv", csv_of(ROWS))).unpaired is None
-    objects = [dict(zip(header, row, strict=True)) for row in rows]
-    objects[4]["text_pair"], objects[7]["text_pair"] = "", None
-    del objects[9]["text_pair"]
-    report = bench.ingest(("rows.jsonl", "\n".join(map(json.dumps, [*objects, {"text": "", "label": "bad"}]))))
-    assert report.to_json()["warnings"][0] == {
-        "code": "unpaired_rows",
-        "params": {"rows": 3, "total": 100, "file": "rows.jsonl", "line": 5},
-    }
-    assert report.unpaired.text("en").startswith("3 of 100 rows have no second text (text_pair, aspect), the first in rows.jsonl, line 5")
-    assert "100 行中有 3 行没有第二段文本" in report.unpaired.text("zh")
-
-
 def test_only_the_first_ten_bad_rows_are_listed(bench):
     report = bench.ingest(("rows.csv", csv_of([*ROWS, *[("", "好")] * 25])))
     assert report.bad_rows.total == 25
