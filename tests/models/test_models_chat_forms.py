@@ -148,7 +148,7 @@ def test_a_template_that_writes_more_than_a_known_form_is_kept(tmp_path: Path) -
     assert isinstance(kept("llama3"), ChatForm), "what the tokenizer begins with is no difference"
     assert isinstance(kept("gemma"), ChatForm)
     wanted = {  # asks, end, tools, system
-        "qwen3": ("<|im_start|>assistant\n", "<|im_end|>", "hermes", True), "llama31": (None, "<|eot_id|>", "own", True),
+        "qwen3": ("<|im_start|>assistant\n", "<|im_end|>", "hermes", True), "llama31": (None, "<|eot_id|>", "llama", True),
         "mistral": ("", "</s>", "", False), "zephyr": ("<|assistant|>\n", "</s>", "", True),
         "phi3": (None, "<|end|>", "", True),
     }  # fmt: skip

@@ -1,12 +1,14 @@
 """The form of calls of tools, as a Lark grammar for llguidance: the marks around a call, its name, and arguments by the tool's own schema.
 
-The form is told as JSON text: `before` and `behind` a call, `between` two, how many there are at `most` (0: any number), and `tools`, a
-`name` and a schema of `parameters` each.
+The form is told as JSON text: `before` and `behind` a call, `between` two, `head` and `tail` around all, how many there are at `most`
+(0: any number), `tools`, a `name` and a schema of `parameters` each, the `shape` of a call: a `named` one has its name before a `divider`
+and the arguments, else it is an object with those at `key`; and `tokens`: ids of texts that are single tokens.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import cast
 
 from hanlin.engines.constraint_bounds import check_constraint
@@ -26,14 +28,33 @@ def call_grammar(text: str, options: JsonObject) -> str:
     """
     form = cast("JsonObject", json.loads(text))
     tools = cast("list[JsonObject]", form["tools"])
-    again = "" if form["most"] == 1 else f" ({_quoted(form['between'])} call)*"
-    names = " | ".join(f"{_quoted(_beginning(str(tool['name'])))} args_{place} {_quoted('}')}" for place, tool in enumerate(tools))
-    lines = [f"start: call{again}", f"call: {_quoted(form['before'])} ({names}) {_quoted(form['behind'])}"]
+    tokens = cast("dict[str, int]", form.get("tokens", {}))
+    head, tail, before, behind, between = (
+        _marked(str(form.get(name, "")), tokens) for name in ("head", "tail", "before", "behind", "between")
+    )
+    closing = "" if form.get("shape") == "named" else _quoted("}")
+    names = " | ".join(f"{_marked(_beginning(str(tool['name']), form), tokens)} args_{place} {closing}" for place, tool in enumerate(tools))
+    again = "" if form["most"] == 1 else f" ({between} call)*"
+    lines = [_line("start", head, f"call{again}", tail), _line("call", before, f"({names})", behind)]
     return "\n".join([*lines, *(f"args_{place}: %json {_schema(tool, options)}" for place, tool in enumerate(tools))])
 
 
-def _beginning(name: str) -> str:
-    return f'{{"name": {json.dumps(name, ensure_ascii=False)}, "arguments": '
+def _beginning(name: str, form: JsonObject) -> str:
+    if form.get("shape") == "named":
+        return f"{name}{form['divider']}"
+    return f'{{"name": {json.dumps(name, ensure_ascii=False)}, "{form.get("key", "arguments")}": '
+
+
+def _line(name: str, *parts: str) -> str:
+    return f"{name}: {' '.join(filter(None, parts))}"
+
+
+def _marked(text: str, tokens: dict[str, int]) -> str:
+    """A text in the grammar's words, its marks as the tokens that they are."""
+    if not tokens:
+        return _quoted(text) if text else ""
+    pieces = re.split(f"({'|'.join(map(re.escape, tokens))})", text)
+    return " ".join(f"<[{tokens[piece]}]>" if piece in tokens else _quoted(piece) for piece in pieces if piece)
 
 
 def _schema(tool: JsonObject, options: JsonObject) -> str:

@@ -14,7 +14,7 @@ from hanlin.gateway.door import Framed
 from hanlin.gateway.events import DONE, event, raw_event
 from hanlin.gateway.generation_fields import Lines, framed, told_ignored
 from hanlin.gateway.responses import error_body
-from hanlin.gateway.tool_calls import Said, ToolText, split
+from hanlin.gateway.tool_calls import Said, ToolText, form_of, split
 from hanlin.serving.wire import Part
 from hanlin.types import JsonObject, JsonValue
 
@@ -52,7 +52,7 @@ class Chat:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
     def _choice(self, place: int, row: JsonObject) -> JsonObject:
-        said = split(str(row["generated_text"])) if self.has_tools else Said(str(row["generated_text"]), [])
+        said = split(str(row["generated_text"]), form_of(row)) if self.has_tools else Said(str(row["generated_text"]), [])
         message: JsonObject = {"role": "assistant", "content": said.text or None if said.calls else said.text, "refusal": None}
         message |= {"tool_calls": said.calls} if said.calls else {}
         finish: JsonValue = "tool_calls" if said.calls else row["finish_reason"]
@@ -83,7 +83,7 @@ class ChatStream:
         text, finish = str(piece["text"]), piece.get("finish_reason")
         calls: list[JsonValue] = []
         if tools is not None:
-            text = tools.push(text)
+            text = tools.push(text, form_of(piece))
             if finish is not None:
                 rest, calls = tools.end()
                 text += rest

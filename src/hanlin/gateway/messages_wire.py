@@ -16,7 +16,7 @@ from hanlin.gateway.events import event, raw_event
 from hanlin.gateway.generation_fields import Lines, framed, told_ignored
 from hanlin.gateway.responses import error_body
 from hanlin.gateway.status import http_status
-from hanlin.gateway.tool_calls import Said, ToolText, split
+from hanlin.gateway.tool_calls import Said, ToolText, form_of, split
 from hanlin.serving.wire import Part
 from hanlin.types import JsonObject, JsonValue
 
@@ -53,7 +53,7 @@ class Reply:
     def write(self, outcome: Outcome) -> Framed:
         """See `door.Write`."""
         row = rows_of(outcome)[0]
-        said = split(str(row["generated_text"])) if self.has_tools else Said(str(row["generated_text"]), [])
+        said = split(str(row["generated_text"]), form_of(row)) if self.has_tools else Said(str(row["generated_text"]), [])
         content: list[JsonValue] = [{"type": "text", "text": said.text}] if said.text or not said.calls else []
         end = _end_of(row) | (_USED if said.calls else {})
         told = self.message(
@@ -103,7 +103,7 @@ class ReplyStream:
             self._end, self._written = _end_of(piece), cast("int", piece["num_tokens"])
         text = str(piece["text"])
         if self._tools is not None:
-            text = self._tools.push(text)
+            text = self._tools.push(text, form_of(piece))
             if "finish_reason" in piece:
                 rest, self._calls = self._tools.end()
                 text += rest

@@ -16,7 +16,7 @@ from hanlin.gateway.door import Framed
 from hanlin.gateway.events import event
 from hanlin.gateway.generation_fields import Lines, framed, told_ignored
 from hanlin.gateway.responses import error_body
-from hanlin.gateway.tool_calls import Said, ToolText, split
+from hanlin.gateway.tool_calls import Said, ToolText, form_of, split
 from hanlin.serving.wire import Part
 from hanlin.types import JsonObject, JsonValue
 
@@ -58,7 +58,7 @@ class Answer:
         if self._told is None:
             row = rows_of(outcome)[0]
             text, status = str(row["generated_text"]), _STATUSES[str(row["finish_reason"])]
-            said = split(text) if self.has_tools else Said(text, [])
+            said = split(text, form_of(row)) if self.has_tools else Said(text, [])
             output = self.output(status, said, chances(details_of(row)) if self.has_chances else [])
             written = cast("int", row["num_tokens"])
             self._told = self.response(status, output, read=outcome.tokens, cached=outcome.cached, written=written)
@@ -134,7 +134,7 @@ class AnswerStream:
         if is_last:
             self._status, self._written = _STATUSES[str(piece["finish_reason"])], cast("int", piece["num_tokens"])
         if self._tools is not None:
-            text = self._tools.push(text)
+            text = self._tools.push(text, form_of(piece))
             if is_last:
                 rest, self._calls = self._tools.end()
                 text += rest

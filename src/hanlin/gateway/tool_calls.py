@@ -1,18 +1,15 @@
-"""Calls of tools out of what a model wrote, whole or as it comes. Source: the form of Hermes, `<tool_call>` around a name and arguments.
+"""Calls of tools out of what a model wrote, whole or as it comes, in the form that the answer names (`tasks/tool_forms.py`).
 
 What is no call that can be read stays text: nothing that a model wrote is lost.
 """
 
 from __future__ import annotations
 
-import json
 from typing import NamedTuple
 from uuid import uuid4
 
+from hanlin.tasks.tool_forms import FORMS, HERMES, Call, begins, calls_at
 from hanlin.types import JsonObject, JsonValue
-
-_MARK, _END = "<tool_call>", "</tool_call>"
-_decoder = json.JSONDecoder()
 
 
 class Said(NamedTuple):
@@ -22,47 +19,28 @@ class Said(NamedTuple):
     calls: list[JsonValue]
 
 
-def split(text: str) -> Said:
+def form_of(told: JsonObject) -> str:
+    """The form that a row or a piece names; Hermes's where it names none."""
+    return str(told.get("tool_form", HERMES))
+
+
+def split(text: str, form: str = HERMES) -> Said:
     """Words and calls; where one of the calls cannot be read, all is words."""
-    start = text.find(_MARK)
+    start = begins(text, FORMS[form])
     if start < 0:
         return Said(text, [])
-    calls: list[JsonValue] = []
-    at = start
-    while at < len(text):
-        found = _call(text, at)
-        if found is None:
-            return Said(text, [])
-        call, at = found
-        calls.append(call)
-    return Said(text[:start].rstrip(), calls)
-
-
-def _call(text: str, at: int) -> tuple[JsonObject, int] | None:
-    """The call that stands at `at`, and the place of what is behind it; None: it cannot be read."""
-    if not text.startswith(_MARK, at):
-        return None
     try:
-        value, end = _decoder.raw_decode(text, _behind_space(text, at + len(_MARK)))
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()  # halves of characters and no numbers can be spelled, not sent
+        calls, end = calls_at(text, start, FORMS[form])
     except (ValueError, RecursionError):
-        return None
-    end = _behind_space(text, end)
-    if not isinstance(value, dict) or not isinstance(value.get("name"), str) or not isinstance(value.get("arguments", {}), dict):
-        return None
-    if end < len(text):
-        if not text.startswith(_END, end):
-            return None
-        end = _behind_space(text, end + len(_END))
-    arguments = json.dumps(value.get("arguments", {}), ensure_ascii=False)
-    function: JsonObject = {"name": value["name"], "arguments": arguments}
-    return {"id": f"call_{uuid4().hex[:24]}", "type": "function", "function": function}, end
+        return Said(text, [])
+    if not calls or end < len(text):
+        return Said(text, [])
+    return Said(text[:start].rstrip(), [_told(call) for call in calls])
 
 
-def _behind_space(text: str, at: int) -> int:
-    while at < len(text) and text[at].isspace():
-        at += 1
-    return at
+def _told(call: Call) -> JsonObject:
+    function: JsonObject = {"name": call.name, "arguments": call.arguments}
+    return {"id": f"call_{uuid4().hex[:24]}", "type": "function", "function": function}
 
 
 class ToolText:
@@ -72,20 +50,25 @@ class ToolText:
         self._held: list[str] = []  # space that may stand before a call; the calls, once one has begun
         self._may_begin = ""  # behind it: what may be the beginning of the mark
         self._has_call = False
+        self._has_words = False
+        self._form = HERMES
 
-    def push(self, text: str) -> str:
+    def push(self, text: str, form: str = HERMES) -> str:
         """Words that are surely words."""
         if self._has_call:
             self._held.append(text)
             return ""
+        self._form, mark, opening = form, FORMS[form].mark, FORMS[form].opening
         text = self._may_begin + text
-        start = text.find(_MARK)
+        is_open = bool(opening) and not self._has_words and text.lstrip().startswith(opening)
+        start = 0 if is_open else text.find(mark)
         self._has_call = start >= 0
-        end = start if self._has_call else len(text) - _beginning(text)
+        end = start if self._has_call else len(text) - _beginning(text, mark)
         words = text[:end].rstrip()  # the space before a call is none of the words
         told = "".join((*self._held, words)) if words else ""
         if words:
             self._held.clear()
+            self._has_words = True
         rest = len(text) if self._has_call else end
         self._held.append(text[len(words) : rest])
         self._may_begin = text[rest:]
@@ -93,9 +76,9 @@ class ToolText:
 
     def end(self) -> Said:
         """The rest."""
-        return split("".join(self._held) + self._may_begin)
+        return split("".join(self._held) + self._may_begin, self._form)
 
 
-def _beginning(text: str) -> int:
+def _beginning(text: str, mark: str) -> int:
     """Characters at the end that may begin the mark of a call."""
-    return next((size for size in range(min(len(text), len(_MARK) - 1), 0, -1) if _MARK.startswith(text[-size:])), 0)
+    return next((size for size in range(min(len(text), len(mark) - 1), 0, -1) if mark.startswith(text[-size:])), 0)

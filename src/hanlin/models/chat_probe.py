@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import cast
 
 from tokenizers import Tokenizer
 
 from hanlin.tasks.chat import Message, render
 from hanlin.tasks.chat_form import MAX_MARK, ChatForm, ChatTemplate, ToldTools
-from hanlin.tasks.chat_tools import CALL, CALL_END
 from hanlin.tasks.templates.budget import TemplateProblemError
 from hanlin.tasks.templates.talks import text_by
 from hanlin.tasks.templates.traced import FRAME, WORDS, Traced
+from hanlin.tasks.tool_forms import FORMS, Call, CallForm, calls_at
 
 _NOW = datetime(2000, 1, 1)
 _NAME = "look_around"
@@ -87,5 +88,35 @@ def _tools_of(template: ChatTemplate) -> ToldTools:
     told = _tried(template, (Message("system", "", tools=(_TOOL,)), _USER), is_asking=True)
     if told is None or _NAME not in told:
         return ""
-    called = _tried(template, _TOOL_TALK, is_asking=True) or ""
-    return "hermes" if CALL in called and CALL_END in called else "own"
+    talk = _TOOL_TALK
+    if (called := _tried(template, talk, is_asking=True)) is None and (called := _tried(template, talk[1:], is_asking=True)) is None:
+        return "own"
+    return _form_of(called)
+
+
+def _form_of(called: Traced) -> ToldTools:
+    """The form in which a template wrote the call: the one by which it is read as that call."""
+    names = (place for place in _places(called, _NAME) if called.origin[place] > WORDS)
+    if (name := next(names, -1)) < 0:
+        return "own"
+    text = str.__str__(called)
+    for known, form in FORMS.items():
+        start = text.rfind(form.mark, 0, name)
+        start = text.rfind(form.opening, 0, name) if form.opening and start < 0 else start
+        if start >= 0 and _reads(text, start, form):
+            return cast("ToldTools", known)
+    return "own"
+
+
+def _places(text: str, word: str) -> Iterator[int]:
+    place = str.find(text, word)
+    while place >= 0:
+        yield place
+        place = str.find(text, word, place + 1)
+
+
+def _reads(text: str, start: int, form: CallForm) -> bool:
+    try:
+        return calls_at(text, start, form)[0] == [Call(_NAME, json.dumps({"at": 5}))]
+    except (ValueError, RecursionError):
+        return False

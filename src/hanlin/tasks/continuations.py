@@ -51,6 +51,7 @@ _ANSWER: JsonObject = {
         "log_likelihood": {"type": "number", "description": "with `score`: natural logarithm of the text's chance"},
         "num_tokens": {"type": "integer", "description": "that were written; with `score`, that count"},
         "stop_sequence": {"type": "string", "description": "the word of `stop` that ended the answer"},
+        "tool_form": {"type": "string", "description": "of talks with tools: in which calls are written, where it is not Hermes's"},
         "details": _DETAILS,
         "num_right": {"type": "integer", "description": "of them, those than which none was likelier"},
         "num_bytes": {"type": "integer", "description": "of the text in UTF-8: with `log_likelihood` the bits a byte"},
@@ -72,6 +73,7 @@ class Continued:
         num_tokens: those of the word that ended it among them.
         stop: the word that ended it; empty: none did.
         details: the wire form of its tokens, where they are told of.
+        tool_form: in which calls of tools are written, where it is not Hermes's.
     """
 
     text: str
@@ -79,6 +81,7 @@ class Continued:
     num_tokens: int
     stop: str = ""
     details: JsonObject | None = None
+    tool_form: str = ""
 
     @classmethod
     def of(cls, row: Generated, stream: ContinuedStream) -> Continued:
@@ -86,16 +89,18 @@ class Continued:
         if not stream.has_details:
             text = text_after(stream.spell, stream.before, row.ids)
             if not any(stop in text for stop in stream.stops):
-                return cls(text, row.finish, len(row.ids))
+                return cls(text, row.finish, len(row.ids), tool_form=stream.tool_form)
         said = cast("JsonObject", stream.push(row.ids, row.seen, row.finish).value)
         assert stream.finish is not None, "it was told the end"
-        return cls(str(said["text"]), stream.finish, stream.num_tokens, stream.stop, _details(said) if stream.has_details else None)
+        details = _details(said) if stream.has_details else None
+        return cls(str(said["text"]), stream.finish, stream.num_tokens, stream.stop, details, stream.tool_form)
 
     def to_json(self, _: bool) -> JsonObject:  # as `Judged` has it
         """The wire form."""
         finish = "length" if self.finish == "length" else "stop"
         found: JsonObject = {"generated_text": self.text, "finish_reason": finish, "num_tokens": self.num_tokens}
         found |= {"stop_sequence": self.stop} if self.stop else {}
+        found |= {"tool_form": self.tool_form} if self.tool_form else {}
         return found | ({"details": self.details} if self.details is not None else {})
 
 

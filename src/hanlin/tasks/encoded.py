@@ -42,6 +42,7 @@ class Encoded:
         with_tokens: whether the vectors of tokens are wanted instead of the texts'; there are no windows then.
         spell: the text of ids, for a model whose answers are tokens.
         special: names of the tokens that `spell` leaves out, where each token is told of.
+        tool_form: in which calls of tools are written, where it is not Hermes's.
         counted: of texts that are only read, which of their tokens from the second on count; sizes: the bytes that those say.
         choices: ids among which a hidden token is looked for, for a model that says what is hidden.
         hidden: the token that was hidden in each row, where it was not the caller who did.
@@ -59,6 +60,7 @@ class Encoded:
     generation: list[GenerationSettings] | None = None
     spell: Callable[[Sequence[int]], str] | None = None
     special: Mapping[int, str] = field(default_factory=dict)
+    tool_form: str = ""
     counted: list[list[bool]] | None = None
     sizes: list[int] | None = None
     choices: Sequence[int] = ()

@@ -17,6 +17,7 @@ from hanlin.errors import InvalidInput
 from hanlin.generation import Generated, GenerationSettings
 from hanlin.tasks.base import TASKS, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
 from hanlin.tasks.chat import Message
+from hanlin.tasks.chat_tools import uses_tools
 from hanlin.tasks.checks import read_long_text
 from hanlin.tasks.continuations import GENERATION_SHAPE, Continued, Judged, check_asking, read_inputs
 from hanlin.tasks.continued_stream import ContinuedStream
@@ -35,7 +36,9 @@ from hanlin.tasks.sequences import FINISHES, SCORES, SEEN, SEQUENCES, from_array
 from hanlin.tasks.shapes import Shape
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.token_ids import check_vocabulary
-from hanlin.tasks.tool_choice import CHOOSING, read_choice
+from hanlin.tasks.tool_choice import CHOOSING, in_form, read_choice
+from hanlin.tasks.tool_forms import FORMS, HERMES
+from hanlin.tasks.tool_marks import marks_of, spell_with
 from hanlin.tasks.windows import Window, check_windows
 from hanlin.tasks.written_parameters import WRITING, read_writing, settled
 from hanlin.types import JsonObject, JsonValue, LongText
@@ -124,7 +127,7 @@ class TextGeneration:
         policy = options.long_text or long_text
         if options.is_read:
             return _read(request, options, encoder, spec, is_cut=policy == "truncate", max_windows=max_windows)
-        settings = _settings(options, encoder, spec)
+        settings, form = _settings(options, encoder, spec), _form(options, spec)
         answer = _room_of(settings[0], spec.max_length)
         rows: list[list[int]] = []
         cut: list[int] = []
@@ -143,7 +146,8 @@ class TextGeneration:
             cut += [index] * len(found.cut)
         return Encoded(
             [row for row in rows for _ in range(options.count)], tuple(cut), generation=settings * len(rows),
-            spell=encoder.spell, special=_special(encoder) if options.has_details else {},
+            spell=spell_with(encoder, form), special=_special(encoder) if options.has_details else {},
+            tool_form=form if form != HERMES else "",
         )  # fmt: skip
 
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
@@ -226,7 +230,7 @@ def _read(
 def _streams(options: GenerationOptions, encoded: Encoded) -> list[ContinuedStream]:
     assert encoded.spell is not None and encoded.generation is not None, "words come from the version's own tokenizer"
     return [
-        ContinuedStream(encoded.spell, before, options.stops, encoded.special, options.has_details, each.seed)
+        ContinuedStream(encoded.spell, before, options.stops, encoded.special, options.has_details, each.seed, tool_form=encoded.tool_form)
         for before, each in zip(encoded.rows, encoded.generation, strict=True)
     ]
 
@@ -240,8 +244,16 @@ def _settings(options: GenerationOptions, encoder: TextEncoder, spec: ModelSpec)
     assert spec.generation is not None, "specs of models that write have it"
     found = settled(spec.generation, dict(options.asked), longest=spec.max_length)
     check_vocabulary([token for token, _ in found.logit_bias], encoder.tokenizer, 0)
+    if found.constraint is not None and found.constraint.kind == "tool_calls" and (form := _form(options, spec)):
+        found = replace(found, constraint=in_form(found.constraint, form, marks_of(encoder.tokenizer, form)))
     seed = _chance.randrange(_SEEDS) if found.temperature and "seed" not in options.asked else found.seed
     return [replace(found, seed=seed + number) for number in range(options.count)]
+
+
+def _form(options: GenerationOptions, spec: ModelSpec) -> str:
+    """The known form in which calls of tools are written; empty: there are none, or of no such form."""
+    has_tools = any(talk and uses_tools(talk) for talk in options.talks)
+    return spec.chat.tools if has_tools and spec.chat is not None and spec.chat.tools in FORMS else ""
 
 
 def _room_of(settings: GenerationSettings, longest: int) -> int:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from hanlin.errors import InvalidInput
 from hanlin.generation import MAX_CONSTRAINT, Constraint
 from hanlin.tasks.base import Parameter
 from hanlin.tasks.chat import Message
-from hanlin.tasks.chat_tools import CALL, CALL_END
+from hanlin.tasks.chat_tools import CALL_END
 from hanlin.tasks.parameters import boolean, maybe_choice, word
-from hanlin.types import JsonObject, shorten
+from hanlin.tasks.tool_forms import FORMS, HERMES, forced
+from hanlin.types import JsonObject, JsonValue, shorten
 
 _NO_ARGUMENTS: JsonObject = {"type": "object", "properties": {}, "additionalProperties": False}
 CHOICE = maybe_choice(
@@ -43,13 +44,18 @@ def read_choice(parameters: JsonObject, talks: Sequence[Sequence[Message] | None
         tools = [tool for tool in tools if tool["name"] == name][:1]
     if not tools:
         raise _wrong("tool_name" if name else "tool_choice", "a tool of the talk", shorten(name or "none"))
-    form = {
-        "before": f"{CALL}\n", "behind": f"\n{CALL_END}", "between": "\n", "most": 1 if name or not is_parallel else 0, "tools": tools,
-    }  # fmt: skip
+    form = forced(FORMS[HERMES], [*tools], most=1 if name or not is_parallel else 0, tokens={})
     text = json.dumps(form, ensure_ascii=False)
     if len(text) > MAX_CONSTRAINT:
         raise _wrong("tools", f"at most {MAX_CONSTRAINT} characters", str(len(text)))
     return Constraint("tool_calls", text), ()
+
+
+def in_form(constraint: Constraint, form: str, tokens: Mapping[str, int]) -> Constraint:
+    """The same calls as a model writes them. `tokens`: marks of the form that are single tokens of the model's."""
+    told = cast("JsonObject", json.loads(constraint.text))
+    made = forced(FORMS[form], cast("list[JsonValue]", told["tools"]), most=cast("int", told["most"]), tokens=tokens)
+    return Constraint("tool_calls", json.dumps(made, ensure_ascii=False))
 
 
 def _tool(text: str) -> JsonObject:

@@ -1,0 +1,146 @@
+"""The forms in which models write calls of tools, as data, and how calls are read in them. Knows no model and no door.
+
+Source: the templates and model cards of Hermes and Qwen2.5; of Llama 3.1 and 3.2; of Mistral 7B v0.3 to Small 3.1, and of Small 3.2 on.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, cast
+
+from hanlin.types import JsonObject, JsonValue
+
+Shape = Literal["object", "list", "named"]
+
+
+class Call(NamedTuple):
+    """Arguments as JSON text."""
+
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallForm:
+    """How calls are written.
+
+    Attributes:
+        mark: begins calls, wherever it stands.
+        shape: an object each, a list of objects, or a name before its arguments.
+        key: of an object's arguments.
+        begin, end: around each call, where calls are made certain.
+        head, tail: around all of them; between: of two.
+        opening: begins a call without a mark, where an answer begins.
+        names: marks that may be special tokens of a tokenizer.
+    """
+
+    mark: str
+    shape: Shape
+    key: str = "arguments"
+    begin: str = ""
+    end: str = ""
+    head: str = ""
+    tail: str = ""
+    between: str = ""
+    opening: str = ""
+    names: tuple[str, ...] = ()
+
+
+HERMES = "hermes"
+FORMS: Mapping[str, CallForm] = {
+    HERMES: CallForm(
+        "<tool_call>", "object", begin="<tool_call>\n", end="\n</tool_call>", between="\n", names=("<tool_call>", "</tool_call>")
+    ),
+    "llama": CallForm("<|python_tag|>", "object", key="parameters", between="; ", opening="{", names=("<|python_tag|>",)),
+    "mistral": CallForm("[TOOL_CALLS]", "list", head="[TOOL_CALLS] [", tail="]", between=", ", names=("[TOOL_CALLS]",)),
+    "mistral-named": CallForm("[TOOL_CALLS]", "named", begin="[TOOL_CALLS]", names=("[TOOL_CALLS]", "[CALL_ID]", "[ARGS]")),
+}
+_decode = json.JSONDecoder().raw_decode
+_NAME = re.compile(r"([^\s\[\]{}]{1,256})(?:\[CALL_ID\][^\s\[\]{}]{1,256})?(?:\[ARGS\])?")
+Read = tuple[list[Call], int]  # calls that stand at a place, and where they end
+
+
+def begins(text: str, form: CallForm) -> int:
+    """Where calls may begin; -1: nowhere."""
+    start = _behind_space(text, 0)
+    return start if form.opening and text.startswith(form.opening, start) else text.find(form.mark)
+
+
+def calls_at(text: str, start: int, form: CallForm) -> Read:
+    """Calls from `start` on to where there is no further one. Raises ValueError, RecursionError where one cannot be read."""
+    calls: list[Call] = []
+    at = start
+    while (body := _begun(text, at, form, is_first=at == start)) >= 0:
+        found, at = _READERS[form.shape](text, body, form)
+        calls += found
+        at = _behind_space(text, at)
+        if (end := form.end.strip()) and at < len(text):
+            if not text.startswith(end, at):
+                raise ValueError("no end of a call")
+            at = _behind_space(text, at + len(end))
+    return calls, at
+
+
+def _begun(text: str, at: int, form: CallForm, *, is_first: bool) -> int:
+    """The place behind what begins a call at `at`; -1: nothing does."""
+    if text.startswith(form.mark, at):
+        return _behind_space(text, at + len(form.mark))
+    if not form.opening:
+        return -1
+    at = _behind_space(text, at + 1) if not is_first and text.startswith(";", at) else at
+    if text.startswith(form.mark, at):
+        return _behind_space(text, at + len(form.mark))
+    return at if text.startswith(form.opening, at) else -1
+
+
+def _object(text: str, at: int, form: CallForm) -> Read:
+    value, end = _decode(text, at)
+    return [_called(value, form)], end
+
+
+def _list(text: str, at: int, form: CallForm) -> Read:
+    value, end = _decode(text, at)
+    if not isinstance(value, list) or not value:
+        raise ValueError("no list of calls")
+    return [_called(each, form) for each in value], end
+
+
+def _named(text: str, at: int, form: CallForm) -> Read:
+    found = _NAME.match(text, at)
+    if found is None:
+        raise ValueError("no name")
+    value, end = _decode(text, _behind_space(text, found.end()))
+    return [_called({"name": found[1], form.key: value}, form)], end
+
+
+_READERS: Mapping[Shape, Callable[[str, int, CallForm], Read]] = {"object": _object, "list": _list, "named": _named}
+
+
+def _called(value: JsonValue, form: CallForm) -> Call:
+    if not isinstance(value, dict) or not isinstance(value.get("name"), str):
+        raise ValueError("no name")
+    if form.opening and form.key not in value:
+        raise ValueError("an object that is no call")
+    arguments = value.get(form.key, {})
+    if not isinstance(arguments, dict):
+        raise ValueError("no arguments")
+    text = json.dumps(arguments, ensure_ascii=False, allow_nan=False)
+    f"{value['name']}{text}".encode()  # halves of characters can be spelled, not sent
+    return Call(cast("str", value["name"]), text)
+
+
+def forced(form: CallForm, tools: list[JsonValue], *, most: int, tokens: Mapping[str, int]) -> JsonObject:
+    """What `engines/call_forms.py` makes a grammar of. `tokens`: marks that are single tokens of the model's."""
+    return {
+        "shape": form.shape, "key": form.key, "head": form.head, "tail": form.tail, "before": form.begin, "behind": form.end,
+        "between": form.between, "most": most, "tools": tools, "tokens": {**tokens}, "divider": "[ARGS]" if form.shape == "named" else "",
+    }  # fmt: skip
+
+
+def _behind_space(text: str, at: int) -> int:
+    while at < len(text) and text[at].isspace():
+        at += 1
+    return at

@@ -1,0 +1,38 @@
+"""The marks of calls of tools that are single tokens of a model: where a grammar takes them as such, and where they stay text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from hanlin.tasks.tool_forms import FORMS
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from hanlin.tasks.encoding import TextEncoder
+
+
+def marks_of(tokenizer: Tokenizer, form: str) -> dict[str, int]:
+    """Special tokens among the marks of a form."""
+    names = FORMS[form].names if form else ()
+    return {token.content: number for number, token in tokenizer.get_added_tokens_decoder().items() if token.content in names}
+
+
+def spell_with(encoder: TextEncoder, form: str) -> Callable[[Sequence[int]], str]:
+    """The text of ids in which the marks of calls, which are left out else, stay."""
+    special = encoder.tokenizer.get_added_tokens_decoder()
+    marks = {number: name for name, number in marks_of(encoder.tokenizer, form).items() if special[number].special}
+    if not marks:
+        return encoder.spell
+
+    def spell(ids: Sequence[int]) -> str:
+        found: list[str] = []
+        begin = 0
+        for place, token in enumerate(ids):
+            if token in marks:
+                found += [encoder.spell(ids[begin:place]), marks[token]]
+                begin = place + 1
+        return "".join([*found, encoder.spell(ids[begin:])])
+
+    return spell
