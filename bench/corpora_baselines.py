@@ -195,12 +195,13 @@ def tags(train: Rows, test: Rows) -> Figures:
     right = [usual.get(token, unknown) == tag for row in test for token, tag in zip(row["tokens"], row["tags"], strict=True)]
     figures = {"accuracy": 100 * float(np.mean(right))}
     if any(token > "\u2e80" for token in test[0]["tokens"]):
-        cut = [_spans(_cut("".join(row["tokens"]), usual)) for row in test]
+        cut = [_spans(cut("".join(row["tokens"]), usual)) for row in test]
         figures["segmentation_f1"] = span_f1(cut, [_spans(row["tokens"]) for row in test])
     return figures
 
 
-def _cut(text: str, words: Mapping[str, object]) -> list[str]:
+def cut(text: str, words: Mapping[str, object]) -> list[str]:
+    """The longest of the words from left to right; what none begins with stands alone, a character each."""
     found, at = [], 0
     while at < len(text):
         end = next((end for end in range(min(len(text), at + 12), at + 1, -1) if text[at:end] in words), at + 1)

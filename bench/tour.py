@@ -5,7 +5,8 @@ usage: python bench/tour.py [--only NAME …] [--rows N] [--list] [--write] [--s
 Each line of `STOPS` (bench/tour_stops.py) is one stop: a corpus by its name in docs/corpora.md, a network, rows and options. The budgets
 are short on purpose: the whole tour is to take half an hour of two cores, so the figures say that the road is whole and the models
 learn, not what they can become (docs/benchmarks.md has that). The baseline is the corpus's own of docs/corpora.md: a simple one, learnt on
-nine tenths of the whole corpus, while ours had the rows of the stop. Test rows are those of the platform's split. Latency: the
+nine tenths of the whole corpus, while ours had the rows of the stop; where that has none of the figure, one of bench/tour_baselines.py on
+the stop's own rows. Test rows are those of the platform's split. Latency: the
 middle of 50 calls with one question of the corpus each, one after the other, through the gateway, on the variant that training published.
 Stops are visited by two sides at once (`--sides`), each with a server of its own and one thread for a training: two cores do more so. A
 side's latencies are those beside the other's training.
@@ -39,7 +40,8 @@ from hanlin.datasets.corpora import CORPORA
 from hanlin.datasets.corpora.base import Source
 from hanlin.tasks import TASKS, BadExample
 from servers import Server, free_ports
-from tour_page import BENCH, FIGURES, chip, write
+from tour_baselines import baseline_of
+from tour_page import FIGURES, chip, write
 from tour_stops import BASES, FORMS, STOPS, Stop
 from training_data import CACHE, e5_base
 
@@ -134,14 +136,12 @@ def visit(stop: Stop, road: Road, folder: Path, besides: dict[str, Any]) -> dict
         road.call(name, question)
     times = [road.call(name, asked[number % len(asked)]) for number in range(CALLS)]
     road.run("undeploy", name)
-    figures = json.loads((BENCH / "corpora.json").read_text(encoding="utf-8"))[stop.corpus]["figures"]
-    known = round(float(figures[stop.baseline]), 1) if stop.baseline else None
     corpus = CORPORA.get(stop.corpus)
     value = float(metrics[stop.figure])
     return {
         "stop": name, "task": stop.task, "kind": stop.kind, "corpus": stop.corpus, "languages": [*corpus.languages],
         "nature": corpus.nature,
-        "rows": sampled["rows"], "model": stop.model, "options": stop.options, "figure": stop.figure, "baseline": known,
+        "rows": sampled["rows"], "model": stop.model, "options": stop.options, "figure": stop.figure, **baseline_of(stop, path),
         "ours": round(100 * value if abs(value) <= 1 else value, 1), "p50_ms": round(1000 * statistics.median(times), 1),
         "seconds": round(trained_s), "whole_seconds": round(time.monotonic() - began_s),
         "metrics": {key: number for key, number in metrics.items() if isinstance(number, int | float)},

@@ -35,7 +35,8 @@ def page(found: Sequence[dict[str, Any]], about: str, whole_seconds: int | None)
         f"| {line['task']}{', ' + line['kind'] if line['kind'] else ''} | `{line['corpus']}` ({', '.join(line['languages'])}) | "
         f"{'gold' if line['nature'] == 'gold' else '**' + line['nature'] + '**'} | {line['rows']:,} | {line['model']}"
         f"{', ' + ', '.join(f'{name} {value}' for name, value in line['options'].items()) if line['options'] else ''} | {line['figure']} | "
-        f"{'–' if line['baseline'] is None else line['baseline']} | {line['ours']} | {line['p50_ms']} ms | {line['seconds']} s | "
+        f"{line['baseline']}{' (same rows)' if line.get('baseline_on') == 'rows' else ''} | "
+        f"{line['ours']} | {line['p50_ms']} ms | {line['seconds']} s | "
         f"{line['cpu_seconds']} s |"
         for line in found
     ]

@@ -16,7 +16,7 @@ class Stop:
     Args:
         model: of our own networks, or a base: `minilm`, `e5`.
         figure: the metric in the model's metrics, a share of one; baseline: in bench/corpora.json, in per cent; empty: it has none of this
-            figure.
+            figure, and bench/tour_baselines.py makes one of the stop's rows.
         rows: at most, of the corpus; None takes all.
         as_task: what the rows are learned for, where that is not what the corpus is told for.
         form: of `FORMS`: what the corpus's rows become before they are added.
