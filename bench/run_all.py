@@ -55,6 +55,7 @@ SERVING: tuple[tuple[str, ...], ...] = (
 )
 TRAININGS: tuple[tuple[str, ...], ...] = (
     ("tour.py",),
+    ("tour_baselines.py",),
     ("token_classification.py", "entities", "--learn-vectors", "--set", "epochs=10", "--set", "hidden_size=224"),
     ("token_classification.py", "pos"),
     ("token_classification.py", "words"),

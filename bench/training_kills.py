@@ -45,6 +45,7 @@ SMALL: JsonObject = {"epochs": 2, "precision": "fp32", "threads": 1, "evaluation
 TINY: JsonObject = {**SMALL, "hidden_size": 32, "layers": 1}
 QUERIES: JsonObject = {**TINY, "decoder_layers": 1, "heads": 2, "vocab_size": 400, "train_length": 64}
 WRITER: JsonObject = {**QUERIES, "max_target_length": 24}
+MASKED: JsonObject = {**TINY, "heads": 2, "vocab_size": 400, "train_length": 64}
 LANGUAGE: JsonObject = {**TINY, "vocab_size": 400, "train_length": 64, "packing": True}
 
 
@@ -73,6 +74,8 @@ KINDS = (
     Kind("summarization", "package-synopsis", "transformer", WRITER),
     Kind("text-generation", "brown-genres", "transformer", LANGUAGE),
     Kind("text-generation", "brown-genres", "gru", LANGUAGE),
+    Kind("fill-mask", "brown-genres", "transformer", MASKED),
+    Kind("fill-mask", "brown-genres", "transformer", {**MASKED, "objective": "mlm+nsp"}),
     Kind("embedding", "question-answers-en", "base", SMALL),
     Kind("reranking", "question-answers-en", "base", SMALL),
     Kind("question-answering", "help-questions-en", "base", SMALL),
