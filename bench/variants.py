@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hanlin.compression.judge import Bounds
 from hanlin.compression.plan import EncodedSplit
 from hanlin.compression.report import TARGETS, CompressionReport, VariantEvidence
 from hanlin.compression.search import search
@@ -141,7 +142,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as out:
         report = search(
             asked.artifact, spec=spec, validation=validation, test=encoded("test"), calibration=calibration,
-            budget_points=asked.budget, target=asked.target, variants=names, threads=asked.threads, progress=Printed(),
+            bounds=Bounds(asked.budget), target=asked.target, variants=names, threads=asked.threads, progress=Printed(),
             out=Path(out), rounds=asked.rounds, more=EncodedSplit(more), max_batch_tokens=asked.max_batch_tokens,
         )  # fmt: skip
     print(f"### Variants of {asked.artifact.name}\n\n{table(report)}\n")

@@ -82,6 +82,8 @@ def test_it_is_compressed_by_what_it_thinks_comes_next(client: Hanlin, counter: 
     assert certificate["is_passed"]
     assert all(1 < rows[name]["perplexity"] < 1.05 * rows["torch-fp32"]["perplexity"] for name in certain)
     assert certificate["perplexity"] == pytest.approx(certificate["trained_perplexity"], rel=0.05)
+    assert 0.9 < certificate["greedy_agreement"] <= 1
+    assert certificate["accuracy"] == pytest.approx(certificate["trained_accuracy"], abs=0.05)
     evaluated = client.models.get("counter").versions[0].metrics["perplexity"]
     assert certificate["trained_perplexity"] == pytest.approx(evaluated, rel=0.5), "of some of the same texts"
 

@@ -124,12 +124,12 @@ def test_perplexities_stand_in_the_table_where_there_are_some(run, world, standi
     world.results["compress"] = result
     assert word not in run("compress", "sentiment-zh", "--budget", "0.5").out
     rows = [
-        row | {"perplexity": 43.2071 + number, "mean_score_difference": 0.00213}
+        row | {"perplexity": 43.2071 + number, "mean_score_difference": 0.00213, "greedy_agreement": 0.958}
         for number, row in enumerate(standin.COMPRESSION["variants"])
     ]
     world.results["compress"] = result | {"report": standin.COMPRESSION | {"variants": rows}}
     told = run("compress", "sentiment-zh", "--budget", "0.5").out
-    assert all(part in told for part in (word, mean, "43.207", "44.207", "0.0021"))
+    assert all(part in told for part in (word, mean, "43.207", "44.207", "0.0021", "95.8"))
 
 
 def test_a_list_of_jobs_says_what_each_is_about_and_no_share_of_what_is_done(run, world, standin, language: str) -> None:

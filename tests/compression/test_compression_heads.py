@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hanlin.compression.judge import Bounds
 from hanlin.compression.plan import EncodedSplit
 from hanlin.compression.search import search
 from hanlin.networks.head import KEY, Head
@@ -45,7 +46,7 @@ def test_variants_agree_with_the_trained_model(tmp_path: Path, task: str) -> Non
     spec = ModelSpec(task, labels, 20, 0, vectors=None if labels else VectorSettings(16))
     spec.save(source)
     report = search(
-        source, spec=spec, validation=EncodedSplit(rows(30, 1)), test=EncodedSplit([]), calibration=rows(24, 2), budget_points=5,
+        source, spec=spec, validation=EncodedSplit(rows(30, 1)), test=EncodedSplit([]), calibration=rows(24, 2), bounds=Bounds(5),
         target="latency", variants=["onnxruntime-fp32", "openvino-fp32", "openvino-int8"], threads=1, progress=Silent(), out=out, rounds=1,
     )  # fmt: skip
     assert report.metric == "agreement"

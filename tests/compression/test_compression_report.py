@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from hanlin.compression import search as search_module
+from hanlin.compression.judge import Bounds
 from hanlin.compression.pictures import _value
 from hanlin.compression.report import CompressionReport, Machine, VariantEvidence
 from hanlin.tasks.spec import ModelSpec
@@ -58,7 +59,7 @@ def test_a_megabyte_is_a_million_bytes_in_the_log(tmp_path: Path, monkeypatch: p
     (tmp_path / "model.safetensors").write_bytes(bytes(2_500_000))
     rows = search_module.EncodedSplit([[1]], np.zeros(1, dtype=np.int64))
     spec = ModelSpec("text-classification", ("a", "b"), 64, 0)
-    plan = search_module.Plan(tmp_path, tmp_path, spec, rows, rows, [[1]], ("torch-fp32",), 0.5, 1, 1, 64, ())
+    plan = search_module.Plan(tmp_path, tmp_path, spec, rows, rows, [[1]], ("torch-fp32",), Bounds(0.5), 1, 1, 64, ())
     lines = Lines()
     search_module._Search(plan, lines)._make()
     assert [params["megabytes"] for code, params in lines.said if code == "variant_made"] == [2.5]

@@ -18,7 +18,7 @@ from hanlin.compression import search as search_module
 from hanlin.compression.base import convert
 from hanlin.compression.bench_client import BenchClient
 from hanlin.compression.choice import choose
-from hanlin.compression.judge import judge, odd_neighbours, tolerance_of, unlike_reason
+from hanlin.compression.judge import Bounds, judge, odd_neighbours, tolerance_of, unlike_reason
 from hanlin.compression.plan import EncodedSplit
 from hanlin.compression.report import CompressionReport, Machine, VariantEvidence
 from hanlin.compression.search import search
@@ -84,7 +84,7 @@ def artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, out: Path, variants: list[str], **options: object) -> CompressionReport:
-    values: dict = {"budget_points": 0.5, "target": "latency", "progress": Quiet(), "calibration": rows(24, 2), "threads": 1} | options
+    values: dict = {"bounds": Bounds(0.5), "target": "latency", "progress": Quiet(), "calibration": rows(24, 2), "threads": 1} | options
     spec = ModelSpec.load(folder)
     return search(folder, spec=spec, validation=split(60, 3), test=split(40, 4), variants=variants, out=out, **values)
 
@@ -191,13 +191,14 @@ def test_a_variant_that_loses_more_than_the_budget_is_named_so(artifact: Path, t
     ("change", "code"),
     [
         ({"calibration": []}, "calibration_empty"), ({"calibration": [[]]}, "calibration_empty"), ({"target": "speed"}, "invalid_search"),
-        ({"budget_points": -1}, "invalid_search"), ({"budget_points": float("nan")}, "invalid_search"),
+        ({"bounds": Bounds(-1)}, "invalid_search"), ({"bounds": Bounds(float("nan"))}, "invalid_search"),
+        ({"bounds": Bounds(0.5, max_kl=0.1)}, "bound_needs_reading"), ({"bounds": Bounds(0.5, min_agreement=0.9)}, "bound_needs_reading"),
         ({"validation": EncodedSplit([], np.array([]))}, "judging_rows_missing"), ({"variants": ["openvino-int3"]}, "unknown_variant"),
     ],
 )  # fmt: skip
 def test_bad_requests_are_refused_before_any_work(artifact: Path, tmp_path: Path, change: dict, code: str) -> None:
     values = {
-        "spec": ModelSpec.load(artifact), "validation": split(9, 3), "test": split(9, 4), "calibration": rows(4, 2), "budget_points": 0.5,
+        "spec": ModelSpec.load(artifact), "validation": split(9, 3), "test": split(9, 4), "calibration": rows(4, 2), "bounds": Bounds(0.5),
         "target": "latency", "variants": ["openvino-int8"], "threads": 1, "progress": Quiet(), "out": tmp_path,
     } | change  # fmt: skip
     with pytest.raises(InvalidInput) as caught:

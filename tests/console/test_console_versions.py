@@ -74,22 +74,26 @@ def test_a_certificate_without_labelled_rows_says_so(shown, port, language: str,
 @pytest.mark.parametrize(
     ("language", "words"),
     [
-        ("en", ("Perplexity", "Mean KL", "trained model: 43.2", "Mean difference")),
-        ("zh", ("困惑度", "平均 KL", "原模型：43.2", "平均差异")),
+        ("en", ("Perplexity", "Mean KL", "trained model: 43.2", "Mean difference", "Same likeliest token")),
+        ("zh", ("困惑度", "平均 KL", "原模型：43.2", "平均差异", "最可能 token 相同")),
     ],
 )
 def test_perplexities_are_shown_where_there_are_some(shown, port, language: str, words: tuple[str, ...]) -> None:
     assert words[0] not in shown(language)
     variants = [
         read_variant(
-            name, {"perplexity": size, "mean_score_difference": 0.0021, "latency_ms": {"p50": 1.0}}, is_chosen=False, size_bytes=None
+            name,
+            {"perplexity": size, "mean_score_difference": 0.0021, "greedy_agreement": 0.958, "latency_ms": {"p50": 1.0}},
+            is_chosen=False,
+            size_bytes=None,
         )
         for name, size in (("torch-fp32", 43.2), ("a-int8", 44.5))
     ]
     report = {"perplexity": 44.61, "trained_perplexity": 43.2, "mean_score_difference": 0.0031}
+    report |= {"greedy_agreement": 0.9612, "accuracy": 0.4021, "trained_accuracy": 0.405}
     certificate = read_certificate("a-int8", report, is_passed=True, created_at=utc_now())
     page = shown(language, variants=tuple(variants), certificates=(certificate,))
-    assert all(part in page for part in (*words, "44.500", "44.610", "0.0021", "0.0031"))
+    assert all(part in page for part in (*words, "44.500", "44.610", "0.0021", "0.0031", "95.8", "96.12", "40.21", "40.50"))
 
 
 @pytest.mark.parametrize(

@@ -77,21 +77,32 @@ def test_the_card_says_what_is_recorded(registry: Registry) -> None:
 def test_perplexities_are_on_the_card_where_there_are_some(registry: Registry) -> None:
     version = make(registry)
     assert "Perplexity" not in registry.card(version)
-    registry.add_variant(version, "openvino-int4", None, EVIDENCE | {"perplexity": 44.5, "mean_score_difference": 0.00213})
+    registry.add_variant(
+        version, "openvino-int4", None, EVIDENCE | {"perplexity": 44.5, "mean_score_difference": 0.00213, "greedy_agreement": 0.958}
+    )
     registry.add_certificate(
         version,
         "openvino-int4",
-        CERTIFICATE | {"perplexity": 44.61, "trained_perplexity": 43.2, "mean_score_difference": 0.0031},
+        CERTIFICATE
+        | {
+            "perplexity": 44.61,
+            "trained_perplexity": 43.2,
+            "mean_score_difference": 0.0031,
+            "greedy_agreement": 0.961,
+            "accuracy": 0.402,
+            "trained_accuracy": 0.405,
+        },
         is_passed=True,
     )
     card = registry.card(version)
     assert all(
         part in card
         for part in (
-            "| Perplexity | Mean KL (nats) |",
-            "| 44.500 | 0.0021 |",
+            "| Perplexity | Mean KL (nats) | Same likeliest token |",
+            "| 44.500 | 0.0021 | 95.80 % |",
             "mean score difference 0.0031",
             "(trained model's) 44.610 (43.200)",
+            "accuracy (trained model's) 40.20 % (40.50 %); Same likeliest token 96.10 %",
         )
     )
 

@@ -29,6 +29,8 @@ def register(app: typer.Typer) -> None:
 def compress(  # noqa: PLR0917  # Typer passes them by name
     model: Annotated[str, typer.Argument(help=say("option.model"))],
     budget: Annotated[float, typer.Option("--budget", help=say("option.budget"), min=0.0, max=100.0)] = 0.5,
+    max_kl: Annotated[float | None, typer.Option("--max-kl", help=say("option.max_kl"), min=0.0, max=1.0)] = None,
+    min_agreement: Annotated[float | None, typer.Option("--min-agreement", help=say("option.min_agreement"), min=0.0, max=1.0)] = None,
     target: Annotated[Target, typer.Option("--target", help=say("option.target"))] = Target.THROUGHPUT,
     dataset: Annotated[str | None, typer.Option("--dataset", help=say("option.dataset_compress"), metavar="NAME[:N]")] = None,
     variants: Annotated[str | None, typer.Option("--variants", help=say("option.variants"), metavar="A,B,…")] = None,
@@ -40,6 +42,7 @@ def compress(  # noqa: PLR0917  # Typer passes them by name
 ) -> None:
     """See `help.compress`."""
     config: JsonObject = {"model": model, "budget": budget, "target": target.value, "keep_losers": keep_losers, "publish": publish}
+    config |= {name: value for name, value in (("max_kl", max_kl), ("min_agreement", min_agreement)) if value is not None}
     if dataset:
         config["dataset"] = dataset
     if variants:

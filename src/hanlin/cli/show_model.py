@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 STATES = {"published": "green", "certified": "cyan", "candidate": "yellow", "ok": "green", "over budget": "yellow", "failed": "red"}
 MAX_LABELS = 20
-_SHARES = ("label_agreement",)  # figures of a certificate that are told in percents, as their interval is
+_SHARES = ("label_agreement", "greedy_agreement", "accuracy", "trained_accuracy")  # of a certificate, told in percents
 
 
 def result(hanlin: Hanlin, job: Job) -> None:
@@ -168,13 +168,14 @@ VARIANT_COLUMNS = ("variant", "metric", "drop", "p50", "p99", "throughput", "mem
 
 
 def _show_variants(found: Iterable[tuple[object, str, bool, int | None]]) -> None:
-    """Evidence, name, whether it is chosen, and bytes of each; perplexities, with mean divergences, where there are some."""
+    """Evidence, name, whether it is chosen, and bytes of each; what is known of models that are read, where there is some."""
     rows, columns = list(found), [*VARIANT_COLUMNS]
     shown = [_variant_row(*row) for row in rows]
     if any(number(part(row[0], "perplexity")) is not None for row in rows):
-        columns[3:3] = ["perplexity", "divergence"]
+        columns[3:3] = ["perplexity", "divergence", "greedy"]
         for cells, row in zip(shown, rows, strict=True):
-            cells[4:4] = [figure(part(row[0], name), 3 if name == "perplexity" else 4) for name in ("perplexity", "mean_score_difference")]
+            told = [figure(part(row[0], name), digits) for name, digits in (("perplexity", 3), ("mean_score_difference", 4))]
+            cells[4:4] = [*told, percent(part(row[0], "greedy_agreement"))]
     count = len(columns)
     SCREEN.show(grid(["", *(say(f"column.{name}") for name in columns)], shown, right=range(2, count), whole=range(1, count)))
 

@@ -13,8 +13,9 @@ cannot reach because file descriptor 1 points to stderr.
     {"op": "memory"}                                               → {"bytes"}
     any failure                                                    → {"error": reason}
 
-Outputs go to the .npz file `path` as `(rows, values)`: one row a text, or one row a token where every token has an output; `logs` beside
-the values of a score are the logarithms of the chances of tokens that are read, all but the first of each text. `writing` says how a
+Outputs go to the .npz file `path` as `(rows, values)`: one row a text, or one row a token where every token has an output; `seen` beside
+the values of a score has, of tokens that are read, all but the first of each text, the logarithm of the chance, and 1 where none was
+likelier. `writing` says how a
 network that writes is asked to, and `questions` stand beside rows that are each written under a grammar of its own; its times are those
 of 16 more tokens, whatever is compared.
 """
@@ -45,7 +46,8 @@ from hanlin.types import JsonObject, JsonValue
 
 PADDING = 7  # odd on purpose
 TIMED = GenerationSettings(max_new_tokens=16, min_new_tokens=16)
-_Output = tuple[np.ndarray, np.ndarray]  # (rows, values) of a text; logarithms of the chances of its tokens, none unless it is read
+_UNREAD = np.empty((0, 2))
+_Output = tuple[np.ndarray, np.ndarray]  # (rows, values) of a text; `seen` of its tokens, none unless it is read
 
 
 class Bench:
@@ -96,12 +98,12 @@ class Bench:
         """Outputs of rows, and of those that are read how likely their tokens were."""
         indices = cast("list[int]", command["indices"])
         rows = [self.rows[i] for i in indices]
-        found: list[_Output] = [(np.empty(0), np.empty(0))] * len(rows)
+        found: list[_Output] = [(np.empty(0), _UNREAD)] * len(rows)
         for batch in _batches(command, rows):
             for index, output in zip(batch, self._outputs([indices[i] for i in batch]), strict=True):
                 found[index] = output
-        values, logs = (np.concatenate(each) for each in zip(*found, strict=True))
-        np.savez(str(command["path"]), values=values, logs=logs)
+        values, seen = (np.concatenate(each) for each in zip(*found, strict=True))
+        np.savez(str(command["path"]), values=values, seen=seen)
         return {}
 
     def throughput(self, command: JsonObject) -> JsonObject:
@@ -147,7 +149,7 @@ class Bench:
         rows = [self.rows[i] for i in indices]
         if self.writing is not None:
             return self._written(rows, [self.settings[i] for i in indices])
-        return [(_own(values, row), np.empty(0)) for values, row in zip(self._run(self._arrays(indices)), rows, strict=True)]
+        return [(_own(values, row), _UNREAD) for values, row in zip(self._run(self._arrays(indices)), rows, strict=True)]
 
     def _timed(self, indices: list[int]) -> float:
         """Seconds of a step; of a network that writes, of the steps of a short answer."""
@@ -168,8 +170,8 @@ class Bench:
         """What was written as ids, or what was seen coming at each token of rows that are read."""
         found, most = self._write(rows, settings), settings[0].max_new_tokens
         if settings[0].reads:
-            return [(NEXT_TOKENS.of([token.likeliest for token in one.seen]), np.array([token.log for token in one.seen])) for one in found]
-        return [(np.pad(np.array([one.ids], dtype=np.float64), ((0, 0), (0, most - len(one.ids)))), np.empty(0)) for one in found]
+            return [(NEXT_TOKENS.of([token.likeliest for token in one.seen]), _seen(one)) for one in found]
+        return [(np.pad(np.array([one.ids], dtype=np.float64), ((0, 0), (0, most - len(one.ids)))), _UNREAD) for one in found]
 
     def _last(self, index: int, others: list[list[int]] | None = None, *, extra: int = 0) -> np.ndarray:
         """(rows, values) of a row behind others, which are written under no grammar, or padded."""
@@ -198,6 +200,11 @@ def _under_grammars(folder: Path, questions: list[JsonValue]) -> list[Generation
     found = task.encode(task.check(*task.probe(questions), limits=NO_LIMITS), TextEncoder.load(folder), spec).generation
     assert found is not None, "of tasks that write"
     return found
+
+
+def _seen(one: Generated) -> np.ndarray:
+    """(tokens, 2)."""
+    return np.array([(token.log, token.is_first) for token in one.seen], dtype=np.float64).reshape(-1, 2)
 
 
 def _own(values: np.ndarray, row: list[int]) -> np.ndarray:

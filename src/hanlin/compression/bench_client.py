@@ -85,10 +85,11 @@ class BenchClient:
         return seconds
 
     def score(self, indices: Sequence[int], *, max_tokens: int) -> tuple[Scores, Scores]:
-        """Outputs `(rows, values)`, a row for each token where tokens have outputs; logarithms of the chances of tokens that are read."""
+        """Outputs `(rows, values)`, a row for each token where tokens have outputs; of tokens that are read `(tokens, 2)`: the logarithm
+        of its chance, and 1 where none was likelier."""
         self._ask(self._batches("score", indices, max_tokens) | {"path": str(self._outputs)})
         found = self._read()
-        return found["values"], found["logs"]
+        return found["values"], found["seen"].reshape(-1, 2)
 
     def throughput(self, indices: Sequence[int], *, max_tokens: int) -> float:
         """Seconds for rows in the serving order."""

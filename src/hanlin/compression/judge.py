@@ -16,12 +16,17 @@ Scores = npt.NDArray[np.float64]
 
 FP32_TOLERANCE = 1e-4
 MIN_AGREEMENT = 0.99  # what the certificate asks of bf16 and int8
+MAX_KL = 0.05  # nats: what 4 bits of a large network cost
 NUM_NEIGHBOURS = 31
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Scores on validation rows and on those given besides, how they compare with the reference's, and the metric on validation rows."""
+    """Scores on validation rows and on those given besides, how they compare with the reference's, and the metric on validation rows.
+
+    Attributes:
+        greedy_agreement: share of places of validation rows at which both find the same token likeliest; None unless rows are read.
+    """
 
     scores: Scores
     metric: float
@@ -29,21 +34,51 @@ class Judgement:
     agreement: float
     max_difference: float
     mean_difference: float
+    greedy_agreement: float | None = None
 
 
-def judge(scores: Scores, metric: float, reference: Judgement | None, likeness: Likeness, *, num_held: int | None = None) -> Judgement:
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a variant may lose on validation rows.
+
+    Args:
+        points: of the main metric, in hundredths.
+        max_kl: mean Kullback-Leibler divergence of what comes next, in nats; None: any.
+        min_agreement: least greedy agreement in 0..1; None: any.
+    """
+
+    points: float
+    max_kl: float | None = None
+    min_agreement: float | None = None
+
+    def broken_by(self, found: Judgement) -> Said | None:
+        """Which of them a variant breaks; None when it keeps to all."""
+        if found.drop_points > self.points + 1e-9:
+            return Said("points_lost", {"points": f"{found.drop_points:.2f}", "budget": f"{self.points:g}"})
+        if self.max_kl is not None and found.mean_difference > self.max_kl:
+            return Said("kl_over", {"kl": f"{found.mean_difference:.4f}", "allowed": f"{self.max_kl:g}"})
+        if self.min_agreement is not None and (found.greedy_agreement or 0.0) < self.min_agreement:
+            return Said("greedy_disagrees", {"agreement": f"{found.greedy_agreement or 0:.2%}", "asked": f"{self.min_agreement:.2%}"})
+        return None
+
+
+def judge(
+    scores: Scores, metric: float, reference: Judgement | None, likeness: Likeness, *, num_held: int | None = None, is_read: bool = False
+) -> Judgement:  # fmt: skip
     """`scores` (rows, values) against the reference's, as the task compares; the reference against itself when None.
 
     Args:
         num_held: how many rows at the beginning training never saw; agreement and the mean difference are theirs alone, because a model is
             sure of the others.
+        is_read: the rows are places of texts, and `likeness` compares what comes next.
     """
     if reference is None:
-        return Judgement(scores, metric, 0.0, 1.0, 0.0, 0.0)
+        return Judgement(scores, metric, 0.0, 1.0, 0.0, 0.0, 1.0 if is_read else None)
     agreement = float(likeness.agree(scores, reference.scores)[:num_held].mean())
     differences = likeness.differ(scores, reference.scores)
     largest, mean = float(differences.max()), float(differences[:num_held].mean())
-    return Judgement(scores, metric, (reference.metric - metric) * 100, agreement, largest, mean)
+    greedy = likeness.closeness(scores[:num_held], reference.scores[:num_held]) if is_read else None
+    return Judgement(scores, metric, (reference.metric - metric) * 100, agreement, largest, mean, greedy)
 
 
 def perplexity_of(logs: Scores) -> float | None:

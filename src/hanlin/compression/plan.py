@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from hanlin.compression.judge import Bounds
 from hanlin.compression.report import TARGETS
 from hanlin.engines import REFERENCE, reference_of, split_variant, variant_files
 from hanlin.errors import InvalidInput
@@ -43,7 +44,7 @@ class Plan:
     test: EncodedSplit
     calibration: Sequence[Sequence[int]]
     names: tuple[str, ...]
-    budget: float
+    bounds: Bounds
     threads: int
     rounds: int
     max_tokens: int
@@ -51,6 +52,11 @@ class Plan:
     writing: GenerationSettings | None = None
     pythons: Mapping[str, Path] = field(default_factory=dict)
     memory_share: float = 0.92
+
+    @property
+    def is_read(self) -> bool:
+        """Whether its texts are read and not continued: each token then says how likely it was."""
+        return self.writing is not None and self.writing.reads
 
 
 def runnable(folder: Path, variants: Sequence[str]) -> list[str]:
@@ -60,11 +66,19 @@ def runnable(folder: Path, variants: Sequence[str]) -> list[str]:
 
 
 def check_plan(plan: Plan, target: str) -> None:
-    """Raises InvalidInput (`invalid_search`, `judging_rows_missing`, `calibration_empty`)."""
+    """Raises InvalidInput (`invalid_search`, `bound_needs_reading`, `judging_rows_missing`, `calibration_empty`)."""
     if target not in TARGETS:
         raise InvalidInput("invalid_search", option="target", value=str(target)[:40], allowed=", ".join(TARGETS))
-    if not 0 <= plan.budget <= 100:
-        raise InvalidInput("invalid_search", option="budget", value=plan.budget, allowed="0 to 100 points")
+    bounds = plan.bounds
+    if not 0 <= bounds.points <= 100:
+        raise InvalidInput("invalid_search", option="budget", value=bounds.points, allowed="0 to 100 points")
+    for option, value in (("max_kl", bounds.max_kl), ("min_agreement", bounds.min_agreement)):
+        if value is None:
+            continue
+        if not plan.is_read:
+            raise InvalidInput("bound_needs_reading", option=option, task=plan.spec.task)
+        if not 0 <= value <= 1:
+            raise InvalidInput("invalid_search", option=option, value=value, allowed="0 to 1")
     for split, rows in (("validation", plan.validation), ("test", plan.test)):
         if len(rows.ids) == 0 and (split == "validation" or plan.validation.gold is not None):
             raise InvalidInput("judging_rows_missing", split=split)

@@ -45,6 +45,7 @@ class VariantEvidence:
         throughput_rows_s: serving order at the dataset's length mix.
         max_score_difference, mean_score_difference, label_agreement: against torch-fp32, on validation rows and, for the first, those given
             besides; of a language model the Kullback-Leibler divergence of what comes next, in nats.
+        greedy_agreement: share of places of validation rows at which torch-fp32 finds the same token likeliest; None unless they are read.
         neighbour_difference: largest score change of a row when padded or among odd neighbours.
         tolerance: largest score difference that the certificate allows.
     """
@@ -69,6 +70,7 @@ class VariantEvidence:
     batch_invariant: bool = True
     perplexity: float | None = None
     mean_score_difference: float | None = None
+    greedy_agreement: float | None = None
 
     def to_json(self) -> JsonObject:
         """The stored form, grouped for readers."""
@@ -81,7 +83,7 @@ class VariantEvidence:
             "throughput_rows_s": self.throughput_rows_s, "memory_bytes": self.memory_bytes, "size_bytes": self.size_bytes,
             "load_s": self.load_s, "max_score_difference": self.max_score_difference, "label_agreement": self.label_agreement,
             "neighbour_difference": self.neighbour_difference, "tolerance": self.tolerance, "batch_invariant": self.batch_invariant,
-            "perplexity": self.perplexity, "mean_score_difference": self.mean_score_difference,
+            "perplexity": self.perplexity, "mean_score_difference": self.mean_score_difference, "greedy_agreement": self.greedy_agreement,
         }  # fmt: skip
 
     @classmethod
@@ -103,7 +105,7 @@ class VariantEvidence:
 
 @dataclass(frozen=True, slots=True)
 class CompressionReport:
-    """The outcome of a search. `budget` in points of `metric` on validation rows."""
+    """The outcome of a search. `budget` in points of `metric` on validation rows; `max_kl`, `min_agreement` as `Bounds` has them."""
 
     target: Target
     budget: float
@@ -114,6 +116,8 @@ class CompressionReport:
     rows: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     reference: str = REFERENCE
+    max_kl: float | None = None
+    min_agreement: float | None = None
 
     @property
     def is_reference_kept(self) -> bool:
@@ -131,7 +135,7 @@ class CompressionReport:
             "is_reference_kept": self.is_reference_kept,
             "machine": cast("JsonObject", asdict(self.machine) | {"flags": list(self.machine.flags)}),
             "rows": cast("JsonObject", dict(self.rows)), "seconds": self.seconds, "variants": [row.to_json() for row in self.variants],
-            "warnings": self._warnings(),
+            "warnings": self._warnings(), "max_kl": self.max_kl, "min_agreement": self.min_agreement,
         }  # fmt: skip
 
     def _warnings(self) -> list[JsonValue]:

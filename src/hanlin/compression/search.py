@@ -20,34 +20,35 @@ from hanlin.compression.base import convert, said_of
 from hanlin.compression.batches import spread
 from hanlin.compression.bench_client import BenchClient, Scores
 from hanlin.compression.choice import choose
-from hanlin.compression.judge import Judgement, judge, odd_neighbours, perplexity_of, tolerance_of, unlike_reason
+from hanlin.compression.judge import Bounds, Judgement, judge, odd_neighbours, perplexity_of, tolerance_of, unlike_reason
 from hanlin.compression.measure import Timing, measure
 from hanlin.compression.plan import EncodedSplit, Plan, check_plan, runnable
 from hanlin.compression.report import CompressionReport, Machine, Target, VariantEvidence
 from hanlin.engines import TRAINED_FILES, max_batch_rows, reference_of, split_variant, variant_files
 from hanlin.errors import Cancelled, EngineFailed, HanlinError
 from hanlin.generation import GenerationSettings
-from hanlin.messages.said import Plain, Said
+from hanlin.messages.said import Plain
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.problems import HALF, head_of, likeness_of, main_metric_of, thresholds_of
 from hanlin.tasks.spec import FILE_NAME, ModelSpec
 from hanlin.training.ports import Progress
 
 NEIGHBOUR_ROWS = 4
+Measured = tuple[float, tuple[float, float] | None]  # with its interval
 BATCH_TOKENS = 2048
 AGREEMENT = "agreement"  # the metric where there is no gold: closeness to the trained model
 
 
 def search(
     folder: Path, *, spec: ModelSpec, validation: EncodedSplit, test: EncodedSplit, calibration: Sequence[Sequence[int]],
-    budget_points: float, target: Target, variants: Sequence[str], threads: int, progress: Progress, out: Path | None = None,
+    bounds: Bounds, target: Target, variants: Sequence[str], threads: int, progress: Progress, out: Path | None = None,
     rounds: int = 3, max_batch_tokens: int = BATCH_TOKENS, more: EncodedSplit | None = None,
     writing: GenerationSettings | None = None, pythons: Mapping[str, Path] | None = None, memory_share: float = 0.92,
 ) -> CompressionReport:  # fmt: skip
     """Find the variant of `folder` that serves best within the budget, on this machine.
 
     Args:
-        budget_points: points (hundredths) of the main metric that may be lost on validation rows.
+        bounds: what may be lost on validation rows; all but points are of texts that are read.
         target: what "best" means: rows a second at the dataset's length mix, p50 of one row, or memory.
         variants: which to try; the reference is added.
         out: artifact folder that receives `variants/…`; None means `folder`.
@@ -61,13 +62,13 @@ def search(
         memory_share: of a graphics processor's memory, for all variants of such an engine together.
 
     Raises:
-        InvalidInput: `unknown_variant`, `invalid_search`, `judging_rows_missing`, `calibration_empty`.
+        InvalidInput: `unknown_variant`, `invalid_search`, `bound_needs_reading`, `judging_rows_missing`, `calibration_empty`.
         EngineFailed: `reference_failed`.
         Cancelled: from `progress`.
     """
     names = tuple(dict.fromkeys([reference_of(folder), *runnable(folder, variants)]))
     plan = Plan(
-        folder, out or folder, spec, validation, test, calibration, names, budget_points, threads, rounds, max_batch_tokens,
+        folder, out or folder, spec, validation, test, calibration, names, bounds, threads, rounds, max_batch_tokens,
         more or EncodedSplit([]), writing, pythons or {}, memory_share,
     )  # fmt: skip
     check_plan(plan, target)
@@ -87,7 +88,7 @@ class _Search:
         self.validation, self.test = plan.validation, plan.test
         self.task = TASKS.get(plan.spec.task)
         self.likeness = likeness_of(self.task, plan.spec)
-        self.metric = AGREEMENT if plan.validation.gold is None else main_metric_of(self.task, plan.spec)
+        self.metric = main_metric_of(self.task, plan.spec) if plan.is_read or plan.validation.gold is not None else AGREEMENT
         self.original = plan.names[0]
         is_alone = plan.spec.is_alone
         self.evidence = {n: VariantEvidence(n, "ok", batch_invariant=max_batch_rows(n, is_alone=is_alone) is None) for n in plan.names}
@@ -108,8 +109,9 @@ class _Search:
         rows = {"validation": len(self.validation.ids), "test": len(self.test.ids), "calibration": len(self.plan.calibration)}
         rows |= {"likeness": len(self.validation.ids) + len(self.plan.more.ids)}
         return CompressionReport(
-            target=target, budget=self.plan.budget, metric=self.metric, chosen=chosen, machine=Machine.here(self.plan.threads),
+            target=target, budget=self.plan.bounds.points, metric=self.metric, chosen=chosen, machine=Machine.here(self.plan.threads),
             variants=tuple(self.evidence.values()), rows=rows, reference=self.original, seconds=time.monotonic() - start,
+            max_kl=self.plan.bounds.max_kl, min_agreement=self.plan.bounds.min_agreement,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -177,32 +179,31 @@ class _Search:
         name, texts = client.variant, len(self.validation.ids)
         first = texts + len(self.test.ids)
         judged = [*range(texts), *range(first, first + len(self.plan.more.ids))]
-        raw, logs = client.score(judged, max_tokens=self.plan.max_tokens)
+        raw, seen = client.score(judged, max_tokens=self.plan.max_tokens)
         scores, held, strays = self._numbers(name, raw), self._num_held(), 0.0
         if self.evidence[name].batch_invariant:
             sample = spread([len(row) for row in self.validation.ids], NEIGHBOUR_ROWS)
             answers = client.neighbours(sample, odd_neighbours(self.validation.ids))
             found_in = {kind: self._numbers(name, value) for kind, value in answers.items()}
             strays = max(float(self.likeness.differ(found_in[kind], found_in["alone"]).max()) for kind in ("padded", "among"))
-        metric = self._metric(scores[:held], self.validation, self.reference.scores[:held] if self.reference else None)[0]
-        found = judge(scores, metric, self.reference, self.likeness, num_held=held)
+        metric = self._metric(scores[:held], seen[:held], self.validation, self.reference.scores[:held] if self.reference else None)[0]
+        found = judge(scores, metric, self.reference, self.likeness, num_held=held, is_read=self.plan.is_read)
         if name == self.original:
             self.reference = found
         tolerance = tolerance_of(split_variant(name)[1], max(found.max_difference, strays))
         problem = unlike_reason(split_variant(name)[1], found, strays, tolerance)
-        is_over = found.drop_points > self.plan.budget + 1e-9
-        over = Said("points_lost", {"points": f"{found.drop_points:.2f}", "budget": f"{self.plan.budget:g}"})
+        over = self.plan.bounds.broken_by(found)
         self._note(
             name, validation_metric=metric, drop_points=found.drop_points, max_score_difference=found.max_difference,
-            label_agreement=found.agreement, neighbour_difference=strays, tolerance=tolerance, reason=over if is_over else problem,
-            perplexity=perplexity_of(logs[:held]), mean_score_difference=found.mean_difference,
-            status="over budget" if is_over else "failed" if problem else "ok",
+            label_agreement=found.agreement, neighbour_difference=strays, tolerance=tolerance, reason=over or problem,
+            perplexity=perplexity_of(seen[:held, 0]), mean_score_difference=found.mean_difference,
+            greedy_agreement=found.greedy_agreement, status="over budget" if over else "failed" if problem else "ok",
         )  # fmt: skip
 
     def _num_held(self) -> int:
         """Rows of numbers that validation texts have: one each, or one a token; of a text that is read the first comes from nothing."""
         lengths = [len(row) for row in self.validation.ids]
-        if self.plan.writing and self.plan.writing.reads:
+        if self.plan.is_read:
             return sum(lengths) - len(lengths)
         return sum(lengths) if head_of(self.plan.spec) in ("tokens", "roles") else len(lengths)
 
@@ -236,25 +237,24 @@ class _Search:
             if self.evidence[name].validation_metric is None:
                 continue
             try:
-                scores = self._score(client, indices)
+                raw, seen = client.score(indices, max_tokens=self.plan.max_tokens)
+                scores = self._numbers(name, raw)
             except HanlinError as error:
                 self.progress.message("test_not_scored", variant=name, reason=said_of(error))
                 continue
             reference = scores if name == self.original else reference
-            metric, interval = self._metric(scores, self.test, reference)
+            metric, interval = self._metric(scores, seen, self.test, reference)
             self._note(name, test_metric=metric, test_interval=interval)
         self._tick("test_scored")
-
-    def _score(self, client: BenchClient, indices: Sequence[int]) -> Scores:
-        """Comparable numbers of rows."""
-        return self._numbers(client.variant, client.score(indices, max_tokens=self.plan.max_tokens)[0])
 
     def _numbers(self, variant: str, raw: Scores) -> Scores:
         """What a network wrote, or how it read, is comparable as it comes."""
         return _finite(variant, raw) if self.plan.writing else self.likeness.numbers(_finite(variant, raw))
 
-    def _metric(self, scores: Scores, rows: EncodedSplit, reference: Scores | None) -> tuple[float, tuple[float, float] | None]:
-        """The main metric with its interval; without gold how close the answers are to the reference's (None: its own)."""
+    def _metric(self, scores: Scores, seen: Scores, rows: EncodedSplit, reference: Scores | None) -> Measured:
+        """The main metric with its interval; of texts that are read the foreseen share, without gold closeness to the reference's."""
+        if self.plan.is_read:
+            return (float(seen[:, 1].mean()) if len(seen) else 0.0), None
         if rows.gold is None:
             return (1.0 if reference is None else self.likeness.closeness(scores, reference)), None
         if self.spec.problem == "multi-label":  # a half stands for every label's own threshold

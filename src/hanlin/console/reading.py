@@ -81,6 +81,7 @@ def read_variant(name: str, evidence: JsonObject, *, is_chosen: bool, size_bytes
         size_bytes=whole(evidence, "size_bytes") or size_bytes,
         perplexity=real(evidence, "perplexity"),
         mean_difference=real(evidence, "mean_score_difference"),
+        greedy_agreement=real(evidence, "greedy_agreement"),
     )
 
 
@@ -99,6 +100,9 @@ def read_certificate(variant: str, report: JsonObject, *, is_passed: bool, creat
         is_agreement_only=report.get("is_agreement_only") is True,
         perplexity=real(report, "perplexity"),
         trained_perplexity=real(report, "trained_perplexity"),
+        accuracy=real(report, "accuracy"),
+        trained_accuracy=real(report, "trained_accuracy"),
+        greedy_agreement=real(report, "greedy_agreement"),
     )
 
 

@@ -60,6 +60,7 @@ class VariantView:
     size_bytes: int | None = None
     perplexity: float | None = None
     mean_difference: float | None = None
+    greedy_agreement: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,9 @@ class CertificateView:
     perplexity: float | None = None
     trained_perplexity: float | None = None
     mean_difference: float | None = None
+    accuracy: float | None = None
+    trained_accuracy: float | None = None
+    greedy_agreement: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -209,6 +209,8 @@ class Compress(JobKind):
     model: ModelName
     dataset: DatasetName | None = None
     budget: float = Field(0.5, ge=0, le=100, description="points of the main metric, on validation rows")
+    max_kl: float | None = Field(None, ge=0, le=1, description="mean KL of the next token, nats; of models whose texts are read; else 0.05")
+    min_agreement: float | None = Field(None, ge=0, le=1, description="least share of places with the same likeliest token, of such models")
     target: Literal["throughput", "latency", "memory"] = "throughput"
     variants: list[str] | None = Field(None, min_length=1, max_length=32)
     rows: int | None = Field(None, ge=1, le=10_000, description="most rows that judge; left out: the setting `compression_rows`")

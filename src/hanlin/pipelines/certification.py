@@ -132,7 +132,8 @@ def certify(
         "alone": compared["alone"].to_json(),
         "neighbours": {**compared["neighbours"].to_json(), "count": NUM_NEIGHBOURS},
         "alone_to_neighbours": float(likeness.differ(alone, crowded).max()),
-        **({"perplexity": _perplexity(served, task), "trained_perplexity": _perplexity(told, task)} if _is_read(spec) else {}),
+        **(_reading(served, told, task) | {"greedy_agreement": min(likeness.closeness(each, trained) for each in (alone, crowded))}
+           if _is_read(spec) else {}),
         "is_passed": is_passed, "is_agreement_only": dataset is None,
         "dataset": str(dataset) if dataset else None, "dataset_digest": dataset.digest if dataset else None,
         "machine": machine(), "versions": versions(), "seconds": round(time.monotonic() - began_s, 2), "created": utc_now().isoformat(),
@@ -251,10 +252,14 @@ def _numbers(answers: Sequence[JsonValue], task: Task, spec: ModelSpec) -> Numbe
     return _one([numbers for answer in answers for numbers in task.read(answer, spec)])
 
 
-def _perplexity(answers: Sequence[JsonValue], task: Task) -> float:
-    """A token, of the texts that were read in such calls."""
-    rows = [row for answer in answers for row in cast("list[JsonValue]", answer)]
-    return task.quality(rows, [""] * len(rows), ()).get("perplexity")
+def _reading(served: Sequence[JsonValue], trained: Sequence[JsonValue], task: Task) -> JsonObject:
+    """The task's figures of the texts that were read in such calls, of what is served and of the trained model."""
+    found: JsonObject = {}
+    for before, answers in (("", served), ("trained_", trained)):
+        rows = [row for answer in answers for row in cast("list[JsonValue]", answer)]
+        quality = task.quality(rows, [""] * len(rows), ())
+        found |= {before + name: quality.get(name) for name in ("accuracy", "perplexity", "bits_per_byte")}
+    return found
 
 
 def _is_read(spec: ModelSpec) -> bool:

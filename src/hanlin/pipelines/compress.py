@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 
+from hanlin.compression.judge import MAX_KL, Bounds
 from hanlin.control.job_kinds import Compress
 from hanlin.engines import reference_in
 from hanlin.errors import Conflict
@@ -60,6 +61,8 @@ class _Compressing:
             self.version.digest,
             self.dataset.digest if self.dataset else None,
             asked.budget,
+            asked.max_kl,
+            asked.min_agreement,
             asked.target,
             self.most,
             names,
@@ -119,12 +122,18 @@ class _Compressing:
         self.context.progress.message("searching", variants=", ".join(self.names), version=str(self.version))
         found = search(
             folder, spec=spec, validation=rows.validation, test=rows.test, calibration=rows.calibration,
-            budget_points=self.asked.budget, target=self.asked.target, variants=self.names, threads=self.context.threads,
+            bounds=self._bounds(rows), target=self.asked.target, variants=self.names, threads=self.context.threads,
             progress=self.context.progress, out=self.made, max_batch_tokens=self.context.platform.settings.max_batch_tokens, more=rows.more,
             writing=rows.writing, pythons=self.context.platform.settings.pythons,
             memory_share=self.context.platform.settings.vllm_memory_share,
         )  # fmt: skip
         return found.to_json()
+
+    def _bounds(self, rows: JudgingRows) -> Bounds:
+        """As asked; where texts are read and nothing is said of it, the mean divergence is bounded all the same."""
+        is_read = rows.writing is not None and rows.writing.reads
+        max_kl = MAX_KL if is_read and self.asked.max_kl is None else self.asked.max_kl
+        return Bounds(self.asked.budget, max_kl, self.asked.min_agreement)
 
     def _rows(self, spec: ModelSpec, encoder: TextEncoder) -> JudgingRows:
         """The dataset's rows; made sentences where there is no dataset."""

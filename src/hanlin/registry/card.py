@@ -167,10 +167,14 @@ def _write_variants(card: _Card, variants: Sequence[Variant]) -> None:
     card.section("variants")
     heads, rows = ["variant", "test", "drop", "latency", "throughput", "memory", "size"], [_variant_row(card, each) for each in variants]
     if any(number(variant.evidence, "perplexity") is not None for variant in variants):
-        heads[3:3] = ["perplexity", "divergence"]
+        heads[3:3] = ["perplexity", "divergence", "greedy"]
         for row, variant in zip(rows, variants, strict=True):
             divergence = figure(number(variant.evidence, "mean_score_difference"), digits=4)
-            row[3:3] = [figure(number(variant.evidence, "perplexity"), digits=3), divergence]
+            row[3:3] = [
+                figure(number(variant.evidence, "perplexity"), digits=3),
+                divergence,
+                percent(number(variant.evidence, "greedy_agreement")),
+            ]
     card.table(heads, rows)
     for variant in variants:
         if variant.is_chosen:
@@ -228,6 +232,10 @@ def _answers(card: _Card, report: JsonObject) -> str:
     if (perplexity := number(report, "perplexity")) is not None:
         trained = figure(number(report, "trained_perplexity"), digits=3)
         pieces.append(f"{card.word('likelihood')} {figure(perplexity, digits=3)} ({trained})")
+    if (accuracy := number(report, "accuracy")) is not None:
+        pieces.append(f"{card.word('foreseen')} {percent(accuracy)} ({percent(number(report, 'trained_accuracy'))})")
+    if (greedy := number(report, "greedy_agreement")) is not None:
+        pieces.append(f"{card.word('greedy')} {percent(greedy)}")
     if report.get("is_agreement_only") is True:
         pieces.append(card.word("agreement_only"))
     return "".join(f"; {piece}" for piece in pieces)
