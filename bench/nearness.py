@@ -42,7 +42,7 @@ def table(report: CompressionReport) -> str:
     ]
     for row in report.variants:
         if row.validation_metric is None:
-            lines.append(f"| {row.variant} |" + " |" * 7 + f" {row.status}: {row.reason} |")
+            lines.append(f"| {row.variant} |" + " |" * 7 + f" {row.status}: {row.reason.text('en') if row.reason else ''} |")
             continue
         lines.append(
             f"| {row.variant} | {row.label_agreement:.1%} | {row.mean_score_difference:.4f} | {row.greedy_agreement:.1%} "

@@ -46,6 +46,7 @@ SERVING: tuple[tuple[str, ...], ...] = (
     ("streaming_engine.py", "build/bench/smollm2"),
     ("streaming_engine.py", "build/bench/smollm2", "--variant", "openvino-fp32"),
     ("memory_roofline.py", "build/bench/smollm2"),
+    ("nearness.py", "build/bench/smollm2", "--rows", "20"),
     ("draft_models.py", "build/bench/smollm2", "openvino-fp32", "build/bench/smollm2", "openvino-int8"),
     ("draft_models.py", "build/bench/smollm2", "openvino-int8", "build/bench/smollm2", "openvino-int4"),
     ("generation_http.py", "build/bench/smollm2"),
