@@ -15,8 +15,8 @@ ROOT = Path(__file__).parents[2]
 CLIENTS = Path(__file__).with_name("clients")
 MADE = ROOT / "build" / "clients"
 # Those of chat models ask an endpoint that talks: test_gateway_chat_clients.py
-PYTHON_SUITES = sorted(path for path in CLIENTS.glob("*/*.py") if not path.name.startswith("chat_"))
-NODE_SUITES = sorted(path for path in CLIENTS.glob("*/*.mjs") if path.name != "chat.mjs")
+PYTHON_SUITES = sorted(path for path in CLIENTS.glob("*/*.py") if path.parent.name != "chat")
+NODE_SUITES = sorted(path for path in CLIENTS.glob("*/*.mjs") if path.name not in {"chat.mjs", "calls.mjs"})
 
 
 def environment(doors) -> dict[str, str]:
