@@ -9,7 +9,10 @@ from itertools import pairwise
 import pytest
 
 from hanlin.engines.call_forms import call_grammar
+from hanlin.errors import InvalidInput
 from hanlin.gateway.tool_calls import ToolText, split
+from hanlin.generation import MAX_CONSTRAINT, Constraint
+from hanlin.tasks.tool_choice import in_form
 from hanlin.tasks.tool_forms import FORMS, forced
 
 ARGUMENTS = '{"at": "[x] <y>"}'
@@ -18,6 +21,7 @@ WRITTEN = [
     ("hermes", "words ", f"<tool_call>{ONE}</tool_call>", 1),
     ("llama", "", ONE.replace("arguments", "parameters"), 1), ("llama", "", " ; ".join([ONE.replace("arguments", "parameters")] * 2), 2),
     ("llama", "words ", "<|python_tag|>" + ONE.replace("arguments", "parameters"), 1),
+    ("llama", "", ONE.replace("arguments", "parameters") + "; ", 1),
     ("llama", "", '{"name": "no call"}', 0), ("llama", "words {", ONE, 0),
     ("mistral", "words", f"[TOOL_CALLS] [{ONE}, {ONE}]", 2), ("mistral", "", "[TOOL_CALLS] []", 0),
     ("mistral", "", "[TOOL_CALLS]" + "[" * 100_000, 0), ("llama", "", '{"a":' * 100_000, 0),
@@ -40,6 +44,19 @@ def test_calls_of_a_form_are_read_and_nothing_is_lost(form: str, words: str, cal
         told = "".join(written.push(text[start:end], form) for start, end in pairwise(places))
         rest = written.end()
         assert (told + rest.text, [call["function"] for call in rest.calls]) == (whole.text, [call["function"] for call in whole.calls])
+
+
+def test_a_name_that_a_form_cannot_hold_is_refused_and_marks_in_a_name_are_text() -> None:
+    named = json.dumps(forced(FORMS["hermes"], [{"name": "get [ARGS] x", "parameters": {}}], most=1, tokens={}))
+    with pytest.raises(InvalidInput, match="names without spaces"):
+        in_form(Constraint("tool_calls", named), "mistral-named", {})
+    told = in_form(Constraint("tool_calls", named), "mistral", {"[TOOL_CALLS]": 7, "[ARGS]": 8})
+    grammar = call_grammar(told.text, {})
+    assert "<[7]>" in grammar and "<[8]>" not in grammar
+    large = forced(FORMS["hermes"], [{"name": "a", "parameters": {"const": "x" * (MAX_CONSTRAINT - 260)}}], most=1, tokens={})
+    assert len(json.dumps(large)) < MAX_CONSTRAINT
+    with pytest.raises(InvalidInput, match="at most"):
+        in_form(Constraint("tool_calls", json.dumps(large)), "mistral", {"[TOOL_CALLS]" * 30: 7})
 
 
 @pytest.mark.parametrize("has_marks", [True, False])

@@ -16,13 +16,17 @@ from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.tool_marks import marks_of, spell_with
 
 # Each tells of tools and writes a call as the family's published template does; the rest of it is cut short.
-TALK = (
+TALK = (  # users and assistants take turns, where calls and answers of tools do not count
+    "{% set ns = namespace(turn=0) %}{% for m in messages if m.role == 'user' or m.role == 'assistant' and not m.tool_calls %}"
+    "{% if (m.role == 'user') != (ns.turn % 2 == 0) %}{{ raise_exception('roles must alternate') }}{% endif %}"
+    "{% set ns.turn = ns.turn + 1 %}{% endfor %}"
     "{% if tools %}[AVAILABLE_TOOLS] {{ tools | tojson }}[/AVAILABLE_TOOLS]{% endif %}{% for m in messages %}"
     "{% if m.role == 'user' %}[INST] {{ m.content }}[/INST]{% elif m.role == 'tool' %}[TOOL_RESULTS] {{ m.content }}[/TOOL_RESULTS]"
-    "{% elif m.tool_calls %}CALLS</s>{% else %} {{ m.content }}</s>{% endif %}{% endfor %}"
+    "{% elif m.tool_calls %}<a>CALLS</s>{% else %}<a>{{ m.content }}</s>{% endif %}{% endfor %}"
 )
 LIST = "[TOOL_CALLS] [{% for c in m.tool_calls %}{{ c.function | tojson }}{% if not loop.last %}, {% endif %}{% endfor %}]"
 NAMED = "{% for c in m.tool_calls %}[TOOL_CALLS]{{ c.function.name }}[ARGS]{{ c.function.arguments | tojson }}{% endfor %}"
+OBJECT = '{% set f = m.tool_calls[0].function %}{"name": "{{ f.name }}", "parameters": {{ f.arguments | tojson }}}'
 CODER = (
     "{% for c in m.tool_calls %}<tool_call>\n<function={{ c.function.name }}>\n{% for k, v in c.function.arguments.items() %}"
     "<parameter={{ k }}>\n{{ v }}\n</parameter>\n{% endfor %}</function>\n</tool_call>{% endfor %}"
@@ -37,9 +41,14 @@ def letters() -> Tokenizer:
     return made
 
 
-@pytest.mark.parametrize(("calls", "form"), [(LIST, "mistral"), (NAMED, "mistral-named"), (CODER, "own")], ids=["list", "named", "coder"])
+@pytest.mark.parametrize(
+    ("calls", "form"),
+    [(LIST, "mistral"), (NAMED, "mistral-named"), (CODER, "own"), (OBJECT, "llama"), (f"<function_call>{OBJECT}</function_call>", "own")],
+    ids=["list", "named", "coder", "object", "wrapped"],
+)
 def test_the_form_is_that_by_which_the_templates_own_call_is_read(tmp_path: Path, calls: str, form: str) -> None:
-    told = {"bos_token": "<s>", "eos_token": "</s>", "chat_template": "<s>" + TALK.replace("CALLS", calls)}
+    template = "<s>" + TALK.replace("CALLS", calls) + "{% if add_generation_prompt %}<a>{% endif %}"
+    told = {"bos_token": "<s>", "eos_token": "</s>", "chat_template": template}
     (tmp_path / "tokenizer_config.json").write_text(json.dumps(told))
     found = form_of(tmp_path, letters()).form
     assert isinstance(found, ChatTemplate)

@@ -33,7 +33,10 @@ def call_grammar(text: str, options: JsonObject) -> str:
         _marked(str(form.get(name, "")), tokens) for name in ("head", "tail", "before", "behind", "between")
     )
     closing = "" if form.get("shape") == "named" else _quoted("}")
-    names = " | ".join(f"{_marked(_beginning(str(tool['name']), form), tokens)} args_{place} {closing}" for place, tool in enumerate(tools))
+    divider = _marked(str(form.get("divider", "")), tokens)
+    names = " | ".join(
+        f"{_quoted(_beginning(str(tool['name']), form))} {divider} args_{place} {closing}" for place, tool in enumerate(tools)
+    )
     again = "" if form["most"] == 1 else f" ({between} call)*"
     lines = [_line("start", head, f"call{again}", tail), _line("call", before, f"({names})", behind)]
     return "\n".join([*lines, *(f"args_{place}: %json {_schema(tool, options)}" for place, tool in enumerate(tools))])
@@ -41,7 +44,7 @@ def call_grammar(text: str, options: JsonObject) -> str:
 
 def _beginning(name: str, form: JsonObject) -> str:
     if form.get("shape") == "named":
-        return f"{name}{form['divider']}"
+        return name
     return f'{{"name": {json.dumps(name, ensure_ascii=False)}, "{form.get("key", "arguments")}": '
 
 

@@ -25,7 +25,10 @@ _CHOICE_OF_TOOLS: JsonObject = {
 }
 _TOOLS: dict[str, JsonObject] = {
     "tools": {"type": ["array", "null"]}, "tool_choice": _CHOICE_OF_TOOLS,
-    "parallel_tool_calls": {"type": ["boolean", "null"], "description": "false: at most one call"},
+    "parallel_tool_calls": {
+        "type": ["boolean", "null"],
+        "description": "false: at most one call, of models that call in Hermes's form or where a call is made certain",
+    },
 }  # fmt: skip
 _COUNT: JsonObject = {"type": ["integer", "null"], "minimum": 1, "maximum": 16}
 _STOP: JsonObject = {"anyOf": [WORD, many(WORD) | {"maxItems": 16}, {"type": "null"}]}

@@ -23,10 +23,10 @@ _TOOL = json.dumps({"type": "function", "function": _LOOK})
 _CALLED = json.dumps({"name": _NAME, "arguments": {"at": 5}})
 _SYSTEM, _USER, _ANSWER = Message("system", "Be short."), Message("user", "Where?"), Message("assistant", "Here.")
 _TALK = (_USER, _ANSWER, Message("user", "And?"))
-_TOOL_TALK = (
-    Message("system", "Be short.", tools=(_TOOL,)), _USER, Message("assistant", "", (_CALLED,)), Message("tool", "near"),
-    Message("user", "And?"),
-)  # fmt: skip
+_CALL = Message("assistant", "", (_CALLED,))
+_TOOL_TALK = (Message("system", "Be short.", tools=(_TOOL,)), _USER, _CALL, Message("tool", "near"), Message("user", "And?"))
+_TOLD = (Message("system", "", tools=(_TOOL,)), _USER)
+_CALL_TALKS = ((*_TOLD, _CALL), (*_TOLD, _CALL, Message("tool", "near"), _ANSWER), _TOOL_TALK)  # some take a call only amid a talk
 
 
 def probed(source: str, tokenizer: Tokenizer, *, tool_source: str, begin: str, bos: str, eos: str) -> ChatTemplate:
@@ -42,13 +42,13 @@ def probed(source: str, tokenizer: Tokenizer, *, tool_source: str, begin: str, b
     if place < 0 or set(asked.origin[place : place + len(_USER.content)]) != {WORDS}:
         raise TemplateProblemError("chat_template_failed", "it does not write what the user says")
     told = _tried(found, (_USER,), is_asking=False)
-    ask = asked[len(told) :] if told is not None and str.startswith(asked, told) else ""
+    ask = str.__str__(asked[len(told) :]) if told is not None and str.startswith(asked, told) else ""
     answered = _tried(found, (_USER, _ANSWER), is_asking=False)
     end = _end_of(answered, tokenizer) if answered is not None else ""
     hears = _tried(found, (_SYSTEM, _USER), is_asking=True)
     return ChatTemplate(
-        source, tool_source, begin, bos, eos, ask=str.__str__(ask) if len(ask) <= MAX_MARK else "", end=end,
-        tools=_tools_of(found), hears_system=hears is not None and _SYSTEM.content in hears,
+        source, tool_source, begin, bos, eos, ask=ask if len(ask) <= MAX_MARK else "", end=end,
+        tools=_tools_of(found, ask.strip()), hears_system=hears is not None and _SYSTEM.content in hears,
     )  # fmt: skip
 
 
@@ -83,26 +83,26 @@ def _end_of(answered: Traced, tokenizer: Tokenizer) -> str:
     return found if len(found) <= MAX_MARK else ""
 
 
-def _tools_of(template: ChatTemplate) -> ToldTools:
-    """By a talk in which a tool is told of and called; empty where the template has no words for that."""
-    told = _tried(template, (Message("system", "", tools=(_TOOL,)), _USER), is_asking=True)
+def _tools_of(template: ChatTemplate, ask: str) -> ToldTools:
+    """By talks in which a tool is told of and called; empty where the template has no words for that."""
+    told = _tried(template, _TOLD, is_asking=True)
     if told is None or _NAME not in told:
         return ""
-    talk = _TOOL_TALK
-    if (called := _tried(template, talk, is_asking=True)) is None and (called := _tried(template, talk[1:], is_asking=True)) is None:
-        return "own"
-    return _form_of(called)
+    found = (_tried(template, talk, is_asking=False) for talk in _CALL_TALKS)
+    return next((form for called in found if called is not None and (form := _form_of(called, ask)) != "own"), "own")
 
 
-def _form_of(called: Traced) -> ToldTools:
-    """The form in which a template wrote the call: the one by which it is read as that call."""
+def _form_of(called: Traced, ask: str) -> ToldTools:
+    """The form in which a template wrote the call: the one by which it is read as that call. `ask`: behind which an answer begins."""
     names = (place for place in _places(called, _NAME) if called.origin[place] > WORDS)
     if (name := next(names, -1)) < 0:
         return "own"
     text = str.__str__(called)
     for known, form in FORMS.items():
         start = text.rfind(form.mark, 0, name)
-        start = text.rfind(form.opening, 0, name) if form.opening and start < 0 else start
+        if form.opening and start < 0:
+            start = text.rfind(form.opening, 0, name)
+            start = start if ask and text[:start].rstrip().endswith(ask) else -1
         if start >= 0 and _reads(text, start, form):
             return cast("ToldTools", known)
     return "own"

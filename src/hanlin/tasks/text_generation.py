@@ -146,7 +146,7 @@ class TextGeneration:
             cut += [index] * len(found.cut)
         return Encoded(
             [row for row in rows for _ in range(options.count)], tuple(cut), generation=settings * len(rows),
-            spell=spell_with(encoder, form), special=_special(encoder) if options.has_details else {},
+            spell=spell_with(encoder, form), special=_special(encoder, form) if options.has_details else {},
             tool_form=form if form != HERMES else "",
         )  # fmt: skip
 
@@ -261,8 +261,11 @@ def _room_of(settings: GenerationSettings, longest: int) -> int:
     return min(settings.max_new_tokens, longest // 2)
 
 
-def _special(encoder: TextEncoder) -> dict[int, str]:
-    return {number: token.content for number, token in encoder.tokenizer.get_added_tokens_decoder().items() if token.special}
+def _special(encoder: TextEncoder, form: str) -> dict[int, str]:
+    """Names of tokens without text; the marks of calls have one."""
+    marks = marks_of(encoder.tokenizer, form).values()
+    added = encoder.tokenizer.get_added_tokens_decoder()
+    return {number: token.content for number, token in added.items() if token.special and number not in marks}
 
 
 def _stops(parameters: JsonObject) -> tuple[str, ...]:

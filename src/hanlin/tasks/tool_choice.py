@@ -12,7 +12,7 @@ from hanlin.tasks.base import Parameter
 from hanlin.tasks.chat import Message
 from hanlin.tasks.chat_tools import CALL_END
 from hanlin.tasks.parameters import boolean, maybe_choice, word
-from hanlin.tasks.tool_forms import FORMS, HERMES, forced
+from hanlin.tasks.tool_forms import FORMS, HERMES, can_name, forced
 from hanlin.types import JsonObject, JsonValue, shorten
 
 _NO_ARGUMENTS: JsonObject = {"type": "object", "properties": {}, "additionalProperties": False}
@@ -21,7 +21,9 @@ CHOICE = maybe_choice(
     example="required",
 )  # fmt: skip
 NAME = word("tool_name", "as `tool_choice` required: one call of this tool", example="look")
-PARALLEL = boolean("parallel_tool_calls", "whether an answer may hold more than one call of a tool", default=True)
+PARALLEL = boolean(
+    "parallel_tool_calls", "false: at most one call, of models that call in Hermes's form or where a call is made certain", default=True
+)
 CHOOSING: tuple[Parameter[Any], ...] = (CHOICE, NAME, PARALLEL)
 
 
@@ -45,17 +47,31 @@ def read_choice(parameters: JsonObject, talks: Sequence[Sequence[Message] | None
     if not tools:
         raise _wrong("tool_name" if name else "tool_choice", "a tool of the talk", shorten(name or "none"))
     form = forced(FORMS[HERMES], [*tools], most=1 if name or not is_parallel else 0, tokens={})
-    text = json.dumps(form, ensure_ascii=False)
-    if len(text) > MAX_CONSTRAINT:
-        raise _wrong("tools", f"at most {MAX_CONSTRAINT} characters", str(len(text)))
-    return Constraint("tool_calls", text), ()
+    return _constraint(form), ()
 
 
 def in_form(constraint: Constraint, form: str, tokens: Mapping[str, int]) -> Constraint:
-    """The same calls as a model writes them. `tokens`: marks of the form that are single tokens of the model's."""
+    """The same calls as a model writes them.
+
+    Args:
+        tokens: marks of the form that are single tokens of the model's.
+
+    Raises:
+        InvalidInput: `invalid_parameter` for tools that are too large, or whose names the form cannot hold.
+    """
     told = cast("JsonObject", json.loads(constraint.text))
-    made = forced(FORMS[form], cast("list[JsonValue]", told["tools"]), most=cast("int", told["most"]), tokens=tokens)
-    return Constraint("tool_calls", json.dumps(made, ensure_ascii=False))
+    tools = cast("list[JsonValue]", told["tools"])
+    for tool in tools:
+        if not can_name(FORMS[form], name := str(cast("JsonObject", tool)["name"])):
+            raise _wrong("tools", "names without spaces, brackets and braces, of at most 256 characters, as the model calls", shorten(name))
+    return _constraint(forced(FORMS[form], tools, most=cast("int", told["most"]), tokens=tokens))
+
+
+def _constraint(form: JsonObject) -> Constraint:
+    text = json.dumps(form, ensure_ascii=False)
+    if len(text) > MAX_CONSTRAINT:
+        raise _wrong("tools", f"at most {MAX_CONSTRAINT} characters", str(len(text)))
+    return Constraint("tool_calls", text)
 
 
 def _tool(text: str) -> JsonObject:

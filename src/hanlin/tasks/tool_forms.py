@@ -59,7 +59,8 @@ FORMS: Mapping[str, CallForm] = {
     "mistral-named": CallForm("[TOOL_CALLS]", "named", begin="[TOOL_CALLS]", names=("[TOOL_CALLS]", "[CALL_ID]", "[ARGS]")),
 }
 _decode = json.JSONDecoder().raw_decode
-_NAME = re.compile(r"([^\s\[\]{}]{1,256})(?:\[CALL_ID\][^\s\[\]{}]{1,256})?(?:\[ARGS\])?")
+_WORD = r"[^\s\[\]{}]{1,256}"
+_NAME = re.compile(rf"({_WORD})(?:\[CALL_ID\]{_WORD})?(?:\[ARGS\])?")
 Read = tuple[list[Call], int]  # calls that stand at a place, and where they end
 
 
@@ -81,7 +82,8 @@ def calls_at(text: str, start: int, form: CallForm) -> Read:
             if not text.startswith(end, at):
                 raise ValueError("no end of a call")
             at = _behind_space(text, at + len(end))
-    return calls, at
+    is_over = bool(calls) and form.shape == "object" and text[at:].strip() == form.between.strip()  # a further one was not written
+    return calls, len(text) if is_over else at
 
 
 def _begun(text: str, at: int, form: CallForm, *, is_first: bool) -> int:
@@ -132,8 +134,18 @@ def _called(value: JsonValue, form: CallForm) -> Call:
     return Call(cast("str", value["name"]), text)
 
 
+def can_name(form: CallForm, name: str) -> bool:
+    """Whether a call of a tool of this name can be read again."""
+    return form.shape != "named" or re.fullmatch(_WORD, name) is not None
+
+
 def forced(form: CallForm, tools: list[JsonValue], *, most: int, tokens: Mapping[str, int]) -> JsonObject:
-    """What `engines/call_forms.py` makes a grammar of. `tokens`: marks that are single tokens of the model's."""
+    """What `engines/call_forms.py` makes a grammar of.
+
+    Args:
+        most: calls at most; 0: any number.
+        tokens: marks that are single tokens of the model's.
+    """
     return {
         "shape": form.shape, "key": form.key, "head": form.head, "tail": form.tail, "before": form.begin, "behind": form.end,
         "between": form.between, "most": most, "tools": tools, "tokens": {**tokens}, "divider": "[ARGS]" if form.shape == "named" else "",

@@ -14,17 +14,18 @@ if TYPE_CHECKING:
 
 
 def marks_of(tokenizer: Tokenizer, form: str) -> dict[str, int]:
-    """Special tokens among the marks of a form."""
-    names = FORMS[form].names if form else ()
-    return {token.content: number for number, token in tokenizer.get_added_tokens_decoder().items() if token.content in names}
+    """Added tokens among the marks of a form; empty: of none."""
+    found = {name: number for name in (FORMS[form].names if form else ()) if (number := tokenizer.token_to_id(name)) is not None}
+    added = tokenizer.get_added_tokens_decoder() if found else {}
+    return {name: number for name, number in found.items() if number in added}
 
 
 def spell_with(encoder: TextEncoder, form: str) -> Callable[[Sequence[int]], str]:
     """The text of ids in which the marks of calls, which are left out else, stay."""
-    special = encoder.tokenizer.get_added_tokens_decoder()
-    marks = {number: name for name, number in marks_of(encoder.tokenizer, form).items() if special[number].special}
-    if not marks:
+    if not (named := marks_of(encoder.tokenizer, form)):
         return encoder.spell
+    added = encoder.tokenizer.get_added_tokens_decoder()
+    marks = {number: name for name, number in named.items() if added[number].special}
 
     def spell(ids: Sequence[int]) -> str:
         found: list[str] = []
