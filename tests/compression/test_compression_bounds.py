@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,9 +45,9 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def report_of(folder: Path, out: Path, bounds: Bounds) -> CompressionReport:
+def report_of(folder: Path, out: Path, bounds: Bounds, validation: EncodedSplit | None = None) -> CompressionReport:
     return search(
-        folder, spec=ModelSpec.load(folder), validation=rows(40, 1), test=rows(6, 2), calibration=rows(4, 3).ids, bounds=bounds,
+        folder, spec=ModelSpec.load(folder), validation=validation or rows(40, 1), test=rows(6, 2), calibration=rows(4, 3).ids, bounds=bounds,
         target="memory", variants=BITS, threads=1, progress=Silent(), rounds=1, writing=READING, out=out,
     )  # fmt: skip
 
@@ -75,6 +76,12 @@ def test_bounds_beyond_what_can_be_are_refused_before_anything_is_made(decoder: 
     assert not list(tmp_path.iterdir())
 
 
+def test_rows_of_one_token_judge_nothing_and_are_refused(decoder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        report_of(decoder, tmp_path, Bounds(0.5), EncodedSplit([[5], [6]]))
+    assert caught.value.code == "judging_rows_missing"
+
+
 def test_each_bound_is_broken_by_its_own_figure() -> None:
     places = NEXT_TOKENS.numbers(np.array([[5.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.1, 0.0, 0.0]]))
     other = NEXT_TOKENS.numbers(np.array([[5.0, 1.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.1, 0.0]]))
@@ -86,3 +93,9 @@ def test_each_bound_is_broken_by_its_own_figure() -> None:
     assert [bounds.broken_by(found) for bounds in kept] == [None] * 3
     broken = [Bounds(0.9), Bounds(1, kl * 0.9), Bounds(1, None, 0.67)]
     assert [bounds.broken_by(found).code for bounds in broken] == ["points_lost", "kl_over", "greedy_disagrees"]
+    none = (
+        replace(found, drop_points=float("nan")),
+        replace(found, mean_difference=float("nan")),
+        replace(found, greedy_agreement=float("nan")),
+    )
+    assert [Bounds(1, 1.0, 0.0).broken_by(each).code for each in none] == ["points_lost", "kl_over", "greedy_disagrees"]

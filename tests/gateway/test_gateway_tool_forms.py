@@ -10,7 +10,7 @@ import pytest
 
 from hanlin.engines.call_forms import call_grammar
 from hanlin.errors import InvalidInput
-from hanlin.gateway.tool_calls import ToolText, split
+from hanlin.gateway.tool_calls import ToolText, form_of, split
 from hanlin.generation import MAX_CONSTRAINT, Constraint
 from hanlin.tasks.tool_choice import in_form
 from hanlin.tasks.tool_forms import FORMS, forced
@@ -24,6 +24,7 @@ WRITTEN = [
     ("llama", "", ONE.replace("arguments", "parameters") + "; ", 1),
     ("llama", "", '{"name": "no call"}', 0), ("llama", "words {", ONE, 0),
     ("mistral", "words", f"[TOOL_CALLS] [{ONE}, {ONE}]", 2), ("mistral", "", "[TOOL_CALLS] []", 0),
+    ("mistral", "", '[TOOL_CALLS] [{"name": "look", "parameters": {"at": 1}}]', 0),
     ("mistral", "", "[TOOL_CALLS]" + "[" * 100_000, 0), ("llama", "", '{"a":' * 100_000, 0),
     ("mistral-named", "words ", f"[TOOL_CALLS]look[ARGS]{ARGUMENTS}[TOOL_CALLS]look{ARGUMENTS}", 2),
     ("mistral-named", "", f"[TOOL_CALLS]look[CALL_ID]abc[ARGS]{ARGUMENTS}", 1),
@@ -57,6 +58,11 @@ def test_a_name_that_a_form_cannot_hold_is_refused_and_marks_in_a_name_are_text(
     assert len(json.dumps(large)) < MAX_CONSTRAINT
     with pytest.raises(InvalidInput, match="at most"):
         in_form(Constraint("tool_calls", json.dumps(large)), "mistral", {"[TOOL_CALLS]" * 30: 7})
+
+
+@pytest.mark.parametrize(("told", "form"), [({}, "hermes"), ({"tool_form": "llama"}, "llama"), ({"tool_form": "of tomorrow"}, "hermes")])
+def test_a_form_that_is_not_known_is_no_error(told: dict, form: str) -> None:
+    assert form_of(told) == form
 
 
 @pytest.mark.parametrize("has_marks", [True, False])

@@ -41,3 +41,14 @@ def test_likeness_is_a_divergence_that_never_exaggerates() -> None:
     assert NEXT_TOKENS.differ(one, one) == pytest.approx(0.0, abs=1e-9)
     assert NEXT_TOKENS.agree(one, one).all()
     assert NEXT_TOKENS.closeness(one, one) == 1.0
+
+
+def test_models_that_name_nothing_in_common_are_far_apart() -> None:
+    """Each is sure of a token that the other has not among its eight."""
+    scores = np.zeros((2, 1, 40))
+    scores[0, 0, 0] = scores[1, 0, 39] = 9.0
+    scores[0, 0, 1:8] = scores[1, 0, 32:39] = 1.0
+    one, other = map(NEXT_TOKENS.numbers, scores)
+    assert not set(one[0, ::2]) & set(other[0, ::2])
+    assert NEXT_TOKENS.differ(one, other) == 1.0
+    assert not NEXT_TOKENS.agree(one, other).any()

@@ -53,11 +53,11 @@ class Bounds:
 
     def broken_by(self, found: Judgement) -> Said | None:
         """Which of them a variant breaks; None when it keeps to all."""
-        if found.drop_points > self.points + 1e-9:
+        if not found.drop_points <= self.points + 1e-9:  # no number is none that keeps to it
             return Said("points_lost", {"points": f"{found.drop_points:.2f}", "budget": f"{self.points:g}"})
-        if self.max_kl is not None and found.mean_difference > self.max_kl:
+        if self.max_kl is not None and not found.mean_difference <= self.max_kl:
             return Said("kl_over", {"kl": f"{found.mean_difference:.4f}", "allowed": f"{self.max_kl:g}"})
-        if self.min_agreement is not None and (found.greedy_agreement or 0.0) < self.min_agreement:
+        if self.min_agreement is not None and not (found.greedy_agreement or 0.0) >= self.min_agreement:
             return Said("greedy_disagrees", {"agreement": f"{found.greedy_agreement or 0:.2%}", "asked": f"{self.min_agreement:.2%}"})
         return None
 

@@ -82,6 +82,8 @@ def check_plan(plan: Plan, target: str) -> None:
     for split, rows in (("validation", plan.validation), ("test", plan.test)):
         if len(rows.ids) == 0 and (split == "validation" or plan.validation.gold is not None):
             raise InvalidInput("judging_rows_missing", split=split)
+    if plan.is_read and not any(len(row) > 1 for row in plan.validation.ids):  # of one token nothing comes next
+        raise InvalidInput("judging_rows_missing", split="validation")
     int8 = [name for name in plan.names if split_variant(name)[1] == "int8"]
     if int8 and not any(len(row) for row in plan.calibration):
         raise InvalidInput("calibration_empty", variant=int8[0])

@@ -20,8 +20,9 @@ class Said(NamedTuple):
 
 
 def form_of(told: JsonObject) -> str:
-    """The form that a row or a piece names; Hermes's where it names none."""
-    return str(told.get("tool_form", HERMES))
+    """The form that a row or a piece names; Hermes's where it names none that is known."""
+    name = str(told.get("tool_form"))
+    return name if name in FORMS else HERMES
 
 
 def split(text: str, form: str = HERMES) -> Said:

@@ -59,7 +59,7 @@ class GenerationOptions(TaskOptions):
     Args:
         asked: what it says of `GenerationSettings`, by their names.
         talks: the messages of each item that is a talk.
-        stops: words that end an answer.
+        stops: words that end an answer; ends: those behind its only call, in Hermes's form.
         count: answers to each text, one behind the other.
         has_details: whether each token is told of.
         is_read: whether texts are read and nothing is written; likeliest: of such a call.
@@ -68,6 +68,7 @@ class GenerationOptions(TaskOptions):
     asked: Mapping[str, object] = field(default_factory=dict)
     talks: tuple[tuple[Message, ...] | None, ...] = ()
     stops: tuple[str, ...] = ()
+    ends: tuple[str, ...] = ()
     is_full: bool = False
     is_read: bool = False
     likeliest: int = 0
@@ -112,9 +113,7 @@ class TextGeneration:
         calls, ends = read_choice(parameters, talks)
         if calls is not None:  # a word that ends an answer would break a call
             asked, stops = asked | {"constraint": calls}, ()
-        options = GenerationOptions(
-            read_long_text(parameters), asked, talks, (*stops, *ends), is_full, is_read, likeliest, count, has_details
-        )
+        options = GenerationOptions(read_long_text(parameters), asked, talks, stops, ends, is_full, is_read, likeliest, count, has_details)
         return TaskRequest(texts, is_single, options)
 
     def encode(
@@ -229,8 +228,9 @@ def _read(
 
 def _streams(options: GenerationOptions, encoded: Encoded) -> list[ContinuedStream]:
     assert encoded.spell is not None and encoded.generation is not None, "words come from the version's own tokenizer"
+    stops = options.stops if encoded.tool_form else (*options.stops, *options.ends)
     return [
-        ContinuedStream(encoded.spell, before, options.stops, encoded.special, options.has_details, each.seed, tool_form=encoded.tool_form)
+        ContinuedStream(encoded.spell, before, stops, encoded.special, options.has_details, each.seed, tool_form=encoded.tool_form)
         for before, each in zip(encoded.rows, encoded.generation, strict=True)
     ]
 

@@ -61,6 +61,7 @@ FORMS: Mapping[str, CallForm] = {
 _decode = json.JSONDecoder().raw_decode
 _WORD = r"[^\s\[\]{}]{1,256}"
 _NAME = re.compile(rf"({_WORD})(?:\[CALL_ID\]{_WORD})?(?:\[ARGS\])?")
+_BESIDE = {"name", "id", "type"}  # of a call without arguments
 Read = tuple[list[Call], int]  # calls that stand at a place, and where they end
 
 
@@ -124,8 +125,8 @@ _READERS: Mapping[Shape, Callable[[str, int, CallForm], Read]] = {"object": _obj
 def _called(value: JsonValue, form: CallForm) -> Call:
     if not isinstance(value, dict) or not isinstance(value.get("name"), str):
         raise ValueError("no name")
-    if form.opening and form.key not in value:
-        raise ValueError("an object that is no call")
+    if form.key not in value and (form.opening or value.keys() - _BESIDE):
+        raise ValueError("an object that is no call, or has its arguments elsewhere")
     arguments = value.get(form.key, {})
     if not isinstance(arguments, dict):
         raise ValueError("no arguments")
