@@ -12,7 +12,7 @@ import pytest
 SOURCE = Path(__file__).parents[2] / "src" / "hanlin"
 FLOORS = {
     "errors": 0, "messages": 0, "types": 0, "plugins": 0, "home": 0, "settings": 0, "drawing": 0, "encodings": 0, "generation": 0,
-    "passages": 0,
+    "passages": 0, "tool_forms": 0,
     "tasks": 1, "networks": 1, "storage": 1, "observe": 1, "client": 1,
     "registry": 2, "jobs": 2, "accounts": 2, "bench": 2,
     "datasets": 3, "models": 3, "engines": 3,
@@ -23,7 +23,9 @@ FLOORS = {
     "cli": 8, "app": 8, "demo": 8, "__main__": 9,
 }  # fmt: skip
 # Floor 0 among itself: words first, then errors, then values, then the rest.
-GROUND_ORDER = ["messages", "errors", "types", "plugins", "home", "settings", "drawing", "encodings", "generation", "passages"]
+GROUND_ORDER = [
+    "messages", "errors", "types", "plugins", "home", "settings", "drawing", "encodings", "generation", "passages", "tool_forms",
+]  # fmt: skip
 FILES = sorted(path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).parts != ("__init__.py",))
 
 
@@ -66,6 +68,7 @@ FORBIDDEN = {
     "hanlin.bench.run": {"torch", "transformers", "numpy", "sqlalchemy", "fastapi", "msgspec"},
     "hanlin.cli": {"torch", "transformers", "numpy", "sqlalchemy", "fastapi", "openvino", "onnxruntime"},
     "hanlin.gateway.dataplane": {"torch", "transformers", "openvino", "onnxruntime", "pyarrow", "pandas", "onnx", "nncf"},
+    "hanlin.gateway.server": {"torch", "transformers", "openvino", "onnxruntime", "pyarrow", "onnx", "nncf", "numpy", "tokenizers"},
     "hanlin.serving.worker": {"torch", "transformers", "fastapi", "starlette", "sqlalchemy", "openvino", "onnxruntime", "pyarrow"},
     "hanlin.engines": {"torch", "transformers", "fastapi", "starlette"},
     "hanlin.tasks": {"torch", "transformers", "sklearn", "scipy", "pyarrow"},

@@ -47,8 +47,8 @@ def decoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def report_of(folder: Path, out: Path, bounds: Bounds, validation: EncodedSplit | None = None) -> CompressionReport:
     return search(
-        folder, spec=ModelSpec.load(folder), validation=validation or rows(40, 1), test=rows(6, 2), calibration=rows(4, 3).ids, bounds=bounds,
-        target="memory", variants=BITS, threads=1, progress=Silent(), rounds=1, writing=READING, out=out,
+        folder, spec=ModelSpec.load(folder), validation=validation or rows(40, 1), test=rows(6, 2), calibration=rows(4, 3).ids,
+        bounds=bounds, target="memory", variants=BITS, threads=1, progress=Silent(), rounds=1, writing=READING, out=out,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from hanlin.errors import InvalidInput
 from hanlin.gateway.tool_calls import ToolText, form_of, split
 from hanlin.generation import MAX_CONSTRAINT, Constraint
 from hanlin.tasks.tool_choice import in_form
-from hanlin.tasks.tool_forms import FORMS, forced
+from hanlin.tool_forms import FORMS, forced
 
 ARGUMENTS = '{"at": "[x] <y>"}'
 ONE = f'{{"name": "look", "arguments": {ARGUMENTS}}}'

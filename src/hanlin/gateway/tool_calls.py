@@ -1,4 +1,4 @@
-"""Calls of tools out of what a model wrote, whole or as it comes, in the form that the answer names (`tasks/tool_forms.py`).
+"""Calls of tools out of what a model wrote, whole or as it comes, in the form that the answer names (`tool_forms.py`).
 
 What is no call that can be read stays text: nothing that a model wrote is lost.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 from uuid import uuid4
 
-from hanlin.tasks.tool_forms import FORMS, HERMES, Call, begins, calls_at
+from hanlin.tool_forms import FORMS, HERMES, Call, begins, calls_at
 from hanlin.types import JsonObject, JsonValue
 
 

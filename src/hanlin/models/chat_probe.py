@@ -14,7 +14,7 @@ from hanlin.tasks.chat_form import MAX_MARK, ChatForm, ChatTemplate, ToldTools
 from hanlin.tasks.templates.budget import TemplateProblemError
 from hanlin.tasks.templates.talks import text_by
 from hanlin.tasks.templates.traced import FRAME, WORDS, Traced
-from hanlin.tasks.tool_forms import FORMS, Call, CallForm, calls_at
+from hanlin.tool_forms import FORMS, Call, CallForm, calls_at
 
 _NOW = datetime(2000, 1, 1)
 _NAME = "look_around"

@@ -37,10 +37,10 @@ from hanlin.tasks.shapes import Shape
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.token_ids import check_vocabulary
 from hanlin.tasks.tool_choice import CHOOSING, in_form, read_choice
-from hanlin.tasks.tool_forms import FORMS, HERMES
 from hanlin.tasks.tool_marks import marks_of, spell_with
 from hanlin.tasks.windows import Window, check_windows
 from hanlin.tasks.written_parameters import WRITING, read_writing, settled
+from hanlin.tool_forms import FORMS, HERMES
 from hanlin.types import JsonObject, JsonValue, LongText
 
 _FULL = boolean("return_full_text", "whether the answer begins with the text that was sent; not of talks")

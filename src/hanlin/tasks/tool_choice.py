@@ -12,7 +12,7 @@ from hanlin.tasks.base import Parameter
 from hanlin.tasks.chat import Message
 from hanlin.tasks.chat_tools import CALL_END
 from hanlin.tasks.parameters import boolean, maybe_choice, word
-from hanlin.tasks.tool_forms import FORMS, HERMES, can_name, forced
+from hanlin.tool_forms import FORMS, HERMES, can_name, forced
 from hanlin.types import JsonObject, JsonValue, shorten
 
 _NO_ARGUMENTS: JsonObject = {"type": "object", "properties": {}, "additionalProperties": False}

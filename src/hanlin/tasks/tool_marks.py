@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from hanlin.tasks.tool_forms import FORMS
+from hanlin.tool_forms import FORMS
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
