@@ -2,8 +2,9 @@
 
 usage: python bench/role_labelling.py [--model lstm] [--rows N] [--set NAME=VALUE …]
 
-Rows are split as in token_classification.py. Precision, recall and F1 of arguments as CoNLL-2005's scorer counts, over predicates that the
-model finds itself, and the F1 of predicates. Yardstick: every known verb is a predicate, the word before it ARG0, the word behind it ARG1.
+Rows are split as in token_classification.py. Precision, recall and F1 of whole arguments over predicates that the model finds itself,
+also as CoNLL-2005's scorer counts, and the F1 of predicates. Yardstick: every known verb is a predicate, the word before it ARG0,
+the word behind it ARG1.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from corpus_training import Told, add_options, checkpoints_of, options_of
 from hanlin.datasets import Split
 from hanlin.datasets.corpora import CORPORA, Source
 from hanlin.tasks import TASKS
-from hanlin.tasks.frames import Frame, read_frames, role_metrics
+from hanlin.tasks.frames import Frame, read_frames
 from hanlin.tasks.predicates import learn_finder
+from hanlin.tasks.role_metrics import role_metrics
 from hanlin.training.config import TrainConfig
 from hanlin.training.evaluation import evaluate
 from hanlin.training.examples import TrainData

@@ -10,8 +10,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from hanlin.errors import InvalidInput
 from hanlin.tasks import TASKS, BadExample, Limits, ModelSpec
 from hanlin.tasks.encoding import TextEncoder
-from hanlin.tasks.frames import Frame, read_frames, role_metrics
+from hanlin.tasks.frames import Frame, read_frames
 from hanlin.tasks.predicates import PredicateFinder, learn_finder
+from hanlin.tasks.role_metrics import role_metrics
+from hanlin.tasks.tags import Named
 
 TASK = TASKS.get("semantic-role-labelling")
 TOKENS = ["He", "'s", "sold", "it", "."]
@@ -61,6 +63,34 @@ def test_arguments_count_with_their_predicate_role_and_all_pieces() -> None:
     assert metrics.to_json()["predicate_f1"] == pytest.approx(0.5)
     assert {item["label"]: item["support"] for item in metrics.to_json()["per_class"]} == {"ARG0": 2, "ARG1": 1}  # type: ignore[index,union-attr]
     assert role_metrics(gold, gold).get("f1") == 1.0
+
+
+@pytest.mark.parametrize(
+    ("found", "gold"),
+    [
+        ([(0, 2, "C-ARG0")], [(0, 2, "ARG0")]),  # a further piece without a first one
+        ([(0, 2, "C-ARG1"), (8, 9, "C-ARG1")], [(0, 2, "ARG1"), (8, 9, "C-ARG1")]),
+        ([(0, 2, "ARG0"), (8, 12, "C-V")], [(0, 2, "ARG0")]),  # of a predicate
+        ([(0, 2, "ARG0")], [(0, 2, "ARG0"), (8, 12, "C-V")]),
+        ([(0, 2, "C-R-ARG0")], [(0, 2, "R-ARG0")]),
+    ],
+)
+def test_other_names_of_the_same_argument_are_right(found: list[Named], gold: list[Named]) -> None:
+    assert role_metrics([[Frame((3, 7), found)]], [[Frame((3, 7), gold)]]).get("f1") == 1.0
+
+
+def test_a_further_piece_belongs_to_the_nearest_first_one() -> None:
+    pieces = [(0, 2, "ARG0"), (8, 9, "ARG0"), (10, 12, "C-ARG0")]
+    metrics = role_metrics([[Frame((3, 7), pieces[:1])]], [[Frame((3, 7), pieces)]])
+    assert (metrics.get("precision"), metrics.get("recall")) == (1.0, 0.5)
+
+
+def test_what_hangs_on_no_predicate_is_wrong_and_passed_over_by_the_scorer_of_conll_2005() -> None:
+    gold = [[Frame((3, 7), [(0, 2, "ARG0")])]]
+    metrics = role_metrics([[*gold[0], Frame((8, 12), [(0, 2, "ARG0")])]], gold)
+    assert [metrics.get(name) for name in ("precision", "recall", "predicate_f1")] == [0.5, 1.0, pytest.approx(2 / 3)]
+    assert [metrics.get(f"conll05_{name}") for name in ("precision", "recall", "f1")] == [1.0, 1.0, 1.0]
+    assert metrics.to_json()["conll05_f1"] == 1.0
 
 
 def test_predicates_do_not_count_as_arguments() -> None:

@@ -1,4 +1,4 @@
-"""Examples of semantic role labelling: who does what to whom, a frame for each predicate. And how answers about them are judged.
+"""Examples of semantic role labelling: who does what to whom, a frame for each predicate.
 
     {"frames": [{"arguments": [{"end": 3, "role": "ARG0", "start": 0}], "predicate": [4, 10]}]}
 
@@ -11,17 +11,15 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from hanlin.tasks.alignment import Span
 from hanlin.tasks.examples import BadExample, Column, Example, canonical, check_label, check_text, read_json_field
-from hanlin.tasks.span_metrics import SpanMetrics, SpanRow, metrics_of
 from hanlin.tasks.tagged_texts import join, strings_of
 from hanlin.tasks.tags import Named
 from hanlin.types import JsonObject, JsonValue
 
 VERB = "V"  # the name of a predicate among the roles of its own row
-_GOES_ON = "C-"  # a further piece of an argument
 
 
 class Frame(NamedTuple):
@@ -62,65 +60,12 @@ class FramedTexts:
         return text
 
 
-@dataclass(frozen=True, slots=True)
-class RoleMetrics:
-    """Quality of arguments, as CoNLL-2005's scorer counts them, and of the predicates themselves."""
-
-    arguments: SpanMetrics
-    predicates: SpanMetrics
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """Of the arguments' F1."""
-        return self.arguments.interval
-
-    def get(self, name: str) -> float:
-        """One single-number metric by name. Raises KeyError."""
-        return self.predicates.f1 if name == "predicate_f1" else self.arguments.get(name)
-
-    def to_json(self) -> JsonObject:
-        """The stored form."""
-        found = {name: value for name, value in self.arguments.to_json().items() if name != "accuracy"}
-        return found | {"predicate_f1": self.predicates.f1}
-
-
 def read_frames(annotation: str) -> list[Frame]:
     """What `FramedTexts.read` stored."""
     return [
         Frame((item["predicate"][0], item["predicate"][1]), [(one["start"], one["end"], one["role"]) for one in item["arguments"]])
         for item in json.loads(annotation)["frames"]
     ]
-
-
-def role_metrics(found: Sequence[Sequence[Frame]], gold: Sequence[Sequence[Frame]]) -> RoleMetrics:
-    """Metrics of the frames of texts, at least one.
-
-    An argument is right when its predicate, its role and all its pieces are; pieces `C-X` belong to the `X` before them, predicates
-    themselves do not count. Arguments of a predicate that was not found are missed, those of a wrong one are wrong.
-    Source: CoNLL-2005's srl-eval.pl, which is given the predicates; CoNLL-2012 counts so with found ones.
-    """
-    arguments = [SpanRow(_whole(one), _whole(other), 0, 0) for one, other in zip(found, gold, strict=True)]
-    predicates = [SpanRow(_predicates(one), _predicates(other), 0, 0) for one, other in zip(found, gold, strict=True)]
-    return RoleMetrics(metrics_of(arguments), metrics_of(predicates))
-
-
-def _predicates(frames: Sequence[Frame]) -> set[tuple[Any, ...]]:
-    return {(VERB, *frame.predicate) for frame in frames}
-
-
-def _whole(frames: Sequence[Frame]) -> set[tuple[Any, ...]]:
-    """(role, predicate, pieces) of every argument."""
-    found: set[tuple[Any, ...]] = set()
-    for frame in frames:
-        pieces: list[tuple[str, list[Span]]] = []
-        for start, end, role in frame.arguments:
-            before = next((own for name, own in reversed(pieces) if name == role.removeprefix(_GOES_ON)), None)
-            if role.startswith(_GOES_ON) and before is not None:
-                before.append((start, end))
-            else:
-                pieces.append((role, [(start, end)]))
-        found |= {(role, frame.predicate, tuple(own)) for role, own in pieces}
-    return found
 
 
 def _placed(tokens: Sequence[str], text: str) -> tuple[str, list[Span]]:

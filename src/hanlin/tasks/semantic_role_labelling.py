@@ -22,9 +22,10 @@ from hanlin.tasks.encoded import Encoded, Marks
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.entities import Entity, entities
 from hanlin.tasks.examples import ExampleForm
-from hanlin.tasks.frames import VERB, Frame, FramedTexts, RoleMetrics, read_frames, role_metrics
+from hanlin.tasks.frames import VERB, Frame, FramedTexts, read_frames
 from hanlin.tasks.likeness import LABELS, Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, boolean, check_names
+from hanlin.tasks.role_metrics import RoleMetrics, role_metrics
 from hanlin.tasks.shapes import FRAME, TEXT, TEXTS, Shape, each, rows
 from hanlin.tasks.span_metrics import SpanMetrics, span_metrics
 from hanlin.tasks.spec import ModelSpec

@@ -75,4 +75,4 @@ def _spans(column: list[str]) -> list[tuple[int, int, str]] | None:
 
 def propbank_role(role: str) -> str:
     """PropBank's own names: `A0` is `ARG0`, `AM-TMP` is `ARGM-TMP`, also behind `C-` and `R-`."""
-    return re.sub(r"^((?:[CR]-)?)A(M-|\d|A$)", r"\1ARG\2", role)
+    return re.sub(r"^((?:[CR]-)*)A(M-|\d|A$)", r"\1ARG\2", role)
