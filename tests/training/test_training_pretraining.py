@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -193,6 +194,18 @@ def test_it_goes_on_from_its_own_weights(learned: Path, tmp_path: Path) -> None:
     assert evaluate(tmp_path / "out", DATA.validation).metrics.get("perplexity") == pytest.approx(before, rel=0.2)
     same = ("model_type", "vocab_size", "hidden_size", "hanlin_head")
     assert [read_config(tmp_path / "out")[name] for name in same] == [read_config(learned)[name] for name in same]
+
+
+def test_a_base_whose_tokenizer_pads_and_cuts_loses_no_text(learned: Path, tmp_path: Path) -> None:
+    """Those of sentence-transformers do."""
+    base = Path(shutil.copytree(learned, tmp_path / "base"))
+    tokenizer = load_tokenizer(base / "tokenizer.json")
+    tokenizer.enable_padding(length=16)
+    tokenizer.enable_truncation(5)
+    tokenizer.save(str(base / "tokenizer.json"))
+    plain, padding = (run(tmp_path / name, model="base", base=of, epochs=1) for name, of in (("plain", learned), ("padding", base)))
+    told = [(report.steps, [each.validation for each in report.history]) for report in (plain, padding)]
+    assert told[0] == told[1]
 
 
 def test_other_networks_are_refused(tmp_path: Path) -> None:

@@ -41,26 +41,26 @@ def asking() -> _Failures:
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
-    """A tokenizer from its file. Raises InvalidInput (`invalid_tokenizer`)."""
+    """A tokenizer from its file that neither pads nor cuts, whatever the file says. Raises InvalidInput (`invalid_tokenizer`)."""
     from tokenizers import Tokenizer
 
     with _LOADING:
-        return Tokenizer.from_file(str(path))
+        tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
 
 
 def shared_tokenizer(path: Path) -> Tokenizer:
     """The tokenizer of such a file that this process has already, or a new one: models of one base share theirs (6 MB of 30,000 words).
 
-    Not to be changed: it neither pads nor cuts. Raises InvalidInput (`invalid_tokenizer`)."""
+    Not to be changed. Raises InvalidInput (`invalid_tokenizer`)."""
     try:
         digest = hashlib.sha256(path.read_bytes()).digest()
     except OSError as error:
         raise InvalidInput("invalid_tokenizer", details=str(error)) from error
     if (tokenizer := _SHARED.get(digest)) is None:
-        tokenizer = load_tokenizer(path)
-        tokenizer.no_padding()
-        tokenizer.no_truncation()
-        tokenizer = _SHARED.setdefault(digest, tokenizer)
+        tokenizer = _SHARED.setdefault(digest, load_tokenizer(path))
     return tokenizer
 
 
