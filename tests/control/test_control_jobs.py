@@ -220,6 +220,9 @@ def test_a_name_is_refused_as_what_it_names(platform, owner) -> None:
         ("llama", "text-classification", "base_of_another_kind"), ("bert", "text-generation", "base_of_another_kind"),
         ("llama", "text-generation", None), ("hanlin-decoder", "text-generation", None), ("t5", "translation", None),
         ("hanlin-seq2seq", "translation", None), ("hanlin-seq2seq", "text-generation", "base_of_another_kind"),
+        ("bert", "translation", None), ("roberta", "summarization", None),
+        ("deberta", "translation", "base_of_another_kind"), ("llama", "translation", "base_of_another_kind"),
+        ("bert", "text-to-sql", "base_of_another_kind"),
     ],
 )  # fmt: skip
 def test_only_networks_that_can_learn_a_task_are_taken_to_be_fine_tuned_on_it(platform, owner, kind, task, code) -> None:
@@ -238,6 +241,31 @@ def test_only_networks_that_can_learn_a_task_are_taken_to_be_fine_tuned_on_it(pl
     assert caught.value.code == code
     assert f"start:1 is a '{kind}' network, which cannot be fine-tuned for {task}" in caught.value.text("en")
     assert jobs.list_jobs(platform, owner) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "refused"),
+    [
+        ({"model_type": "bert"}, {"decoder_layers": 2, "head_rate": 3.0}, None),
+        ({"model_type": "bert"}, {"adapter": "lora"}, ("invalid_training_option", "'adapter'")),
+        ({"model_type": "t5"}, {"decoder_layers": 2}, ("invalid_training_option", "'decoder_layers'")),
+        ({"model_type": "hanlin-seq2seq"}, {"head_rate": 3.0}, ("invalid_training_option", "'head_rate'")),
+        ({"model_type": "bert", "hidden_act": "relu"}, {}, ("encoder_cannot_start", "hidden_act")),
+        ({"model_type": "electra", "hidden_size": 256, "num_attention_heads": 4}, {}, ("encoder_cannot_start", "embedding_size")),
+    ],
+)
+def test_options_and_forms_that_a_decoder_cannot_have_are_refused_at_once(platform, owner, values, options, refused) -> None:
+    add_dataset(platform, "translation")
+    content = json.dumps(values).encode()
+    manifest = Manifest((ManifestFile("config.json", Digest(platform.blobs.put(content)), len(content)),))
+    platform.registry.create_version(DEFAULT_TEAM, "start", "fill-mask", manifest=manifest, lineage={}, metrics={}, labels=())
+    config = {"dataset": "rows", "model": "start:1", "name": "x", "task": "translation", "options": options}
+    if refused is None:
+        assert jobs.submit(platform, owner, kind="train", config=config).state == "queued"
+        return
+    with pytest.raises(InvalidInput) as caught:
+        jobs.submit(platform, owner, kind="train", config=config)
+    assert (caught.value.code, caught.value.params["name"]) == refused
 
 
 def test_a_dataset_that_is_being_made_is_told_with_its_job(platform, owner, stranger) -> None:

@@ -13,6 +13,7 @@ from hanlin.engines import REFERENCE, check_apart, reference_in, split_variant, 
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.models.allowed import CAUSAL_TYPES, MODEL_TYPES, SEQ2SEQ_TYPES
 from hanlin.models.writers import own_types
+from hanlin.networks.encoder_form import ENCODER_TYPES, check_form
 from hanlin.registry.values import DatasetVersion, ModelVersion
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.prompt_form import PROMPT_FILE
@@ -159,25 +160,38 @@ def _check_training(platform: Platform, principal: Principal, job: job_kinds.Tra
     if isinstance(job, job_kinds.Tune):
         Space.from_json(job.space, fixed=options, model=model, task=job.task)
     if not is_scratch:
-        _check_base(platform, platform.registry.resolve(principal.team_id, ModelRef.parse(job.model)), job.task)
+        kind = _check_base(platform, platform.registry.resolve(principal.team_id, ModelRef.parse(job.model)), job.task, is_start=True)
+        if kind and TASKS.get(job.task).head == "targets":
+            config.check_decoder(is_new=kind in ENCODER_TYPES)
 
 
-def _check_base(platform: Platform, base: ModelVersion, task: str) -> None:
+def _check_base(platform: Platform, base: ModelVersion, task: str, *, is_start: bool = False) -> str:
     """Encoders can be fine-tuned to read, decoders to go on, both together to write; ours that read are trained from scratch.
 
     A damaged or missing config is the job's to tell.
+
+    Args:
+        is_start: whether a network may be made of it that has more parts: an encoder gets a decoder.
+
+    Returns:
+        The kind of its network; empty where that is not told.
     """
     if (reference := reference_in(base.lineage)) != REFERENCE:
         raise InvalidInput("no_torch_weights", variant="`hanlin train`", reference=reference)
     config = next((file for file in base.manifest.files if file.path == "config.json"), None)
     if config is None or config.size_bytes > _MAX_CONFIG_BYTES:
-        return
+        return ""
     with platform.blobs.open(config.sha256) as stream:
         found = json.loads(stream.read())
     kind = found.get("model_type") if isinstance(found, dict) else None
     head = TASKS.get(task).head
     choices = {"continuations": CAUSAL_TYPES, "targets": SEQ2SEQ_TYPES}.get(head, MODEL_TYPES) + own_types(head)
+    if is_start and head == "targets" and task != "text-to-sql":
+        choices = (*choices, *ENCODER_TYPES)
+        if kind in ENCODER_TYPES:
+            check_form(found)
     if kind not in choices:
         raise InvalidInput(
             "base_of_another_kind", version=str(base), architecture=shorten(str(kind)), task=task, choices=", ".join(choices)
         )
+    return str(kind)

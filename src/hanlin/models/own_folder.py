@@ -114,8 +114,8 @@ def check_spec(config: NetworkConfig, spec: ModelSpec | None, found: Probe, *, i
         raise InvalidInput("invalid_model_spec", field="pad_id", problem=f"{spec.pad_id} ≠ {config.pad_token_id} (config.json)")
     if found.largest_id >= config.vocab_size:
         raise InvalidInput("tokenizer_does_not_fit", problem=f"token id {found.largest_id} for {config.vocab_size} embedding rows")
-    if config.max_position_embeddings and spec.max_length > config.max_position_embeddings:
-        problem = f"texts of {spec.max_length} tokens for {config.max_position_embeddings} positions"
+    if config.longest_source and spec.max_length > config.longest_source:
+        problem = f"texts of {spec.max_length} tokens for {config.longest_source} positions"
         raise InvalidInput("tokenizer_does_not_fit", problem=problem)
     return replace(spec, labels=config.labels)
 

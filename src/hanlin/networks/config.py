@@ -15,6 +15,7 @@ GENERATOR_TYPES = ("hanlin-decoder", "hanlin-seq2seq", *RECURRENT_WRITERS)  # th
 POSITIONS = ("sinusoidal", "learned", "rotary")
 POOLINGS = ("max-mean", "attention", "max-mean-attention")
 OUTPUTS = ("logits", "token_logits")  # one answer a text, one a token
+ENCODERS = ("own", "bert")
 ARCHITECTURES = {
     "hanlin-decoder": "CausalDecoder", "hanlin-seq2seq": "EncoderDecoder", **dict.fromkeys(RECURRENT_WRITERS, "RecurrentDecoder"),
 }  # fmt: skip
@@ -37,6 +38,9 @@ class NetworkConfig:
         max_position_embeddings: longest sequence in tokens, on either side; 0 means that the network sets no limit.
         num_hidden_layers: of the encoder, or of a decoder that has none beside it.
         num_decoder_layers: of the decoder beside an encoder.
+        encoder: the form of the encoder beside a decoder: `own`, or `bert` with weights of a pretrained one.
+        encoder_positions: longest source in tokens of one of BERT's form; `max_position_embeddings` is the decoder's alone then.
+        layer_norm_eps: what its norms add to the variance.
         tie_word_embeddings: whether one table of token vectors serves source, target and output of a network that writes.
         bos_token_id: what a target begins with.
         eos_token_id: what ends it.
@@ -71,6 +75,9 @@ class NetworkConfig:
     eos_token_id: int = 0
     output: str = "logits"
     num_types: int = 0
+    encoder: str = "own"
+    encoder_positions: int = 0
+    layer_norm_eps: float = 1e-5
 
     def __post_init__(self) -> None:
         sizes = {"vocab_size": self.vocab_size, "embedding_size": self.embedding_size, "hidden_size": self.hidden_size}
@@ -91,6 +98,7 @@ class NetworkConfig:
         _check(0 <= self.num_types <= 16 and (self.is_tagger or not self.num_types), "num_types", self.num_types)
         self._check_attention()
         self._check_generator()
+        self._check_encoder()
         for name, rate in {
             "dropout": self.dropout,
             "embedding_dropout": self.embedding_dropout,
@@ -107,6 +115,11 @@ class NetworkConfig:
     def is_tagger(self) -> bool:
         """Whether it answers for every token."""
         return self.output == "token_logits"
+
+    @property
+    def longest_source(self) -> int:
+        """Most tokens that it can read at once; 0 where it sets no limit."""
+        return self.encoder_positions or self.max_position_embeddings
 
     def _head(self) -> dict[str, object]:
         return {"output": self.output, "pooling": "", "is_normalized": False, "has_types": self.num_types > 0}
@@ -129,6 +142,16 @@ class NetworkConfig:
             _check(0 <= number < self.vocab_size, name, number)
         _check(self.eos_token_id != self.pad_token_id, "eos_token_id", self.eos_token_id)
         _check(not self.ngram_sizes and not self.wide_sizes, "ngram_sizes", list(self.ngram_sizes))
+
+    def _check_encoder(self) -> None:
+        is_bert = self.encoder == "bert"
+        _check(self.encoder in ENCODERS and (self.model_type == "hanlin-seq2seq" or not is_bert), "encoder", self.encoder)
+        _check(
+            0 < self.encoder_positions <= MAX_POSITIONS if is_bert else not self.encoder_positions,
+            "encoder_positions",
+            self.encoder_positions,
+        )
+        _check(0 < self.layer_norm_eps <= 0.1, "layer_norm_eps", self.layer_norm_eps)
 
     def save(self, folder: Path) -> None:
         """Write `folder/config.json`."""

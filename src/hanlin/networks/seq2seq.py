@@ -9,6 +9,7 @@ import math
 
 from torch import Tensor, nn
 
+from hanlin.networks.bert_encoder import BertEncoder
 from hanlin.networks.config import NetworkConfig
 from hanlin.networks.decoder import Decoder, Positions, padding_bias
 from hanlin.networks.dropout import Dropout
@@ -48,7 +49,7 @@ class EncoderDecoder(nn.Module):
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = SourceEncoder(config)
+        self.encoder = BertEncoder(config) if config.encoder == "bert" else SourceEncoder(config)
         self.decoder = Decoder(config, config.num_decoder_layers, has_source=True)
         if config.tie_word_embeddings:
             self.encoder.tokens.weight = self.decoder.tokens.weight

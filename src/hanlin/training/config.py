@@ -182,6 +182,19 @@ class TrainConfig:
         if self.adapter != "none" and self.wide:
             raise wrong("wide", True, "false beside an adapter")
 
+    def check_decoder(self, *, is_new: bool) -> None:
+        """Of a base for a task that reads and writes. Raises InvalidInput (`invalid_training_option`) for what does not fit its decoder.
+
+        Args:
+            is_new: whether the base is an encoder, which gets one.
+        """
+        if is_new and self.adapter != "none":
+            raise wrong("adapter", self.adapter, "none: this base gets a new decoder, which an adapter would leave as it is drawn")
+        usual = preset(self.model, self.task)
+        for name in ("decoder_layers", "head_rate"):
+            if not is_new and getattr(self, name) != getattr(usual, name):
+                raise wrong(name, getattr(self, name), "left out: this base brings its own decoder")
+
     def _check_matryoshka(self) -> None:
         dims, weights = self.matryoshka, self.matryoshka_weights
         if len(dims) > MAX_DIMS or len(set(dims)) < len(dims) or not all(2 <= size <= 65_536 for size in dims):

@@ -18,6 +18,7 @@ from torch.nn import functional
 
 from hanlin.errors import InvalidInput
 from hanlin.models.tokenizers import BEGIN, END, PAD, save_tokenizer, train_tokenizer
+from hanlin.models.written_tokenizer import with_decoder
 from hanlin.networks.config import NetworkConfig
 from hanlin.networks.dropout import replace_dropout
 from hanlin.networks.generation.run import step_model
@@ -30,7 +31,8 @@ from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.tasks.written_texts import target_of
 from hanlin.training.batches import plan_evaluation
 from hanlin.training.config import TrainConfig
-from hanlin.training.encoders import scales_of, writer_of
+from hanlin.training.decoders import brings_no_decoder, target_positions, writer_on
+from hanlin.training.encoders import scales_of
 from hanlin.training.evaluation import Evaluation, judge_answers
 from hanlin.training.lesson import LESSONS, Picture, Setting
 from hanlin.training.ports import Rows
@@ -71,7 +73,7 @@ class WritingLesson:
             written_rows(rows, encoder, tokenizer, text, end=marks.end, longest=min(config.max_target_length, room))
             for rows in (data.train, data.validation)
         )
-        return WritingCourse(config, module, marks, train, validation, data.validation, out)
+        return WritingCourse(config, module, marks, train, validation, data.validation, out, brings_no_decoder(setting.base))
 
     def pictures(self, found: Evaluation) -> dict[str, Picture]:
         """See `Lesson.pictures`: none."""
@@ -90,7 +92,11 @@ class SummarizationLesson(WritingLesson):
 
 @dataclass(frozen=True, slots=True)
 class WritingCourse:
-    """See `Course`."""
+    """See `Course`.
+
+    Attributes:
+        has_new_decoder: whether its base is an encoder alone.
+    """
 
     config: TrainConfig
     module: nn.Module
@@ -99,11 +105,13 @@ class WritingCourse:
     validation: WrittenRows
     held: Rows
     out: Path
+    has_new_decoder: bool = False
 
     @property
     def scales(self) -> Mapping[str, float]:
-        """See `Course`."""
-        return scales_of(self.module, self.config)
+        """See `Course`: a new decoder is the head of its base."""
+        found = scales_of(self.module, self.config)
+        return found | {name: self.config.head_rate for name in found if self.has_new_decoder and name.startswith("decoder.")}
 
     @property
     def lengths(self) -> Sequence[int]:
@@ -141,10 +149,13 @@ class WritingCourse:
 
 
 def lay_out_tokenizer(setting: Setting, written: Iterable[str]) -> None:
-    """The checkpoint's, the base's, or one trained on both sides of the examples: what is written shares its tokens with what is read."""
+    """The checkpoint's, the base's made to write, or one trained on both sides of the examples, which share their tokens."""
     config, data, target = setting.config, setting.data, setting.out / "tokenizer.json"
     if setting.found is not None:
         shutil.copyfile(setting.found / "tokenizer.json", target)
+    elif setting.base is not None and brings_no_decoder(setting.base):
+        is_segmented = ModelSpec.load(setting.base).text.segmentation != "none"
+        save_tokenizer(with_decoder(load_tokenizer(setting.base / "tokenizer.json"), is_segmented=is_segmented), setting.out)
     elif setting.base is not None:
         shutil.copyfile(setting.base / "tokenizer.json", target)
     else:
@@ -157,7 +168,7 @@ def network(setting: Setting, *, more: int = 0) -> nn.Module:
     """The base, or a new network; `more` counts tokens behind those of the tokenizer."""
     config = setting.config
     if setting.base is not None:
-        return writer_of(setting.base, config)
+        return writer_on(setting.base, config, setting.out, num_more=more)
     if config.model != "transformer" or config.tokenizer != "byte-bpe":
         raise InvalidInput(
             "network_for_another_task", model=f"{config.model}/{config.tokenizer}", task=config.task, choices="transformer/byte-bpe"
@@ -168,7 +179,7 @@ def network(setting: Setting, *, more: int = 0) -> nn.Module:
             model_type="hanlin-seq2seq", vocab_size=max(vocabulary.values()) + 1 + more, embedding_size=config.hidden_size,
             hidden_size=config.hidden_size, num_hidden_layers=config.layers, num_decoder_layers=config.decoder_layers,
             num_attention_heads=config.heads, intermediate_size=4 * config.hidden_size,
-            max_position_embeddings=max(config.max_length, 2 * config.max_target_length), positions=config.positions,
+            max_position_embeddings=target_positions(config), positions=config.positions,
             dropout=config.dropout, embedding_dropout=config.embedding_dropout, pad_token_id=vocabulary[PAD],
             bos_token_id=vocabulary[BEGIN], eos_token_id=vocabulary[END],
         )
