@@ -12,18 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+from tests.tasks.fake_networks import bert_tokenizer, outputs_of, specs_of
 
 from hanlin.errors import EngineFailed, InvalidInput
-from hanlin.generation import Generated, GenerationSettings, Seen
-from hanlin.tasks import TASKS, Encoded, Limits, ModelSpec, VectorSettings
-from hanlin.tasks.chat_form import CHATML
+from hanlin.tasks import TASKS, Limits
 from hanlin.tasks.encoding import TextEncoder
-from hanlin.tasks.meanings import MeaningSchema, Slot
-from hanlin.tasks.predicates import PredicateFinder
-from hanlin.tasks.sequences import to_arrays
-from hanlin.tasks.sql.schema import Column, SqlSchema, Table
-from hanlin.tasks.sql.settings import SqlSettings
 from hanlin.types import is_name
 
 LIMITS = Limits(max_items=4, max_text_bytes=1000)
@@ -50,8 +43,6 @@ NAMES = [
     "ignore_labels",
 ]
 PARAMETERS = st.dictionaries(st.sampled_from([*NAMES, "return_text", "raw_scores"]) | st.text(max_size=8), JSON, max_size=3)
-MEANINGS = MeaningSchema({"turn_on": {"room": Slot(is_spoken=True), "kind": Slot(("light",))}})
-QUERIES = SqlSettings(SqlSchema((Table("foxes", (Column("age", "number"), Column("paws", "number"))),)), first=9, end=4)
 TEXTS = ["A red fox.", "Ada lives in London, they say", "x"]
 
 
@@ -62,74 +53,7 @@ def task(request):
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    """Words and signs, unknown ones too, framed as BERT frames them."""
-    made = Tokenizer(models.WordLevel({"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "fox": 4}, unk_token="[UNK]"))
-    made.add_special_tokens(["[MASK]"])
-    made.normalizer = normalizers.BertNormalizer()
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    frame = {"single": "[CLS] $A [SEP]", "pair": "[CLS] $A [SEP] $B:1 [SEP]:1"}
-    made.post_processor = processors.TemplateProcessing(**frame, special_tokens=[("[CLS]", 2), ("[SEP]", 3)])
-    return made
-
-
-def specs_of(task):
-    """Every kind of version that the task serves."""
-    vectors = ModelSpec(task.name, (), 128, 0, vectors=VectorSettings(6))
-    if task.name == "text-to-sql":
-        return [ModelSpec(task.name, (), 128, 0, generation=GenerationSettings(num_beams=2), queries=QUERIES)]
-    if task.name == "question-answering":
-        return [ModelSpec(task.name, ("start", "end"), 128, 0)]
-    if task.name == "semantic-parsing":
-        return [ModelSpec(task.name, ("O", "B-room", "I-room", "intent=turn_on", "kind=", "kind=light"), 128, 0, meanings=MEANINGS)]
-    made = {
-        "labels": lambda: [ModelSpec(task.name, ("a", "b", "c"), 128, 0, scale=(-1.0, 0.0, 1.0) if task.name == "sentiment" else ())],
-        "roles": lambda: [ModelSpec(task.name, ("B-V", "B-A"), 128, 0, finder=PredicateFinder(frozenset({"fox", "wrote", "lives"})))],
-        "tokens": lambda: [ModelSpec(task.name, ("O", "B-X", "I-X"), 128, 0)],
-        "vectors": lambda: [vectors],
-        "pairs": lambda: [ModelSpec(task.name, ("LABEL_0",), 128, 0), vectors],
-        "masks": lambda: [ModelSpec(task.name, (), 128, 0, mask_id=5)],
-        "targets": lambda: [ModelSpec(task.name, (), 128, 0, generation=GenerationSettings(num_beams=2))],
-        "continuations": lambda: [ModelSpec(task.name, (), 128, 0, generation=GenerationSettings(stop_ids=(3,)), chat=CHATML)],
-    }
-    return made[task.head]()
-
-
-def outputs_of(task, spec, encoded: Encoded, *, seed: int = 0):
-    """What an engine might answer: numbers that hang on nothing but the row."""
-    if task.head == "targets":
-        if encoded.generation[0].grammar is not None:
-            pairs = zip(encoded.generation, encoded.rows, strict=True)
-            return to_arrays([Generated(obeying(settings, seed, row), "stop") for settings, row in pairs])
-        drawn = [np.random.default_rng([seed, *row]).integers(1, 5, size=3) for row in encoded.rows]
-        return to_arrays([Generated(tuple(ids.tolist()), "stop") for ids in drawn])
-    if task.head == "continuations":
-        return to_arrays([_continued(row, each, seed) for row, each in zip(encoded.rows, encoded.generation, strict=True)])
-    width = spec.vectors.dimensions if spec.vectors else len(spec.labels) or 6
-    kinds = {"tokens": "token_logits", "roles": "token_logits", "masks": "mask_logits"}
-    name = "embeddings" if spec.vectors else kinds.get(task.head, "logits")
-    longest = max(map(len, encoded.rows))
-    rows = []
-    for row in encoded.rows:
-        chance = np.random.default_rng([seed, *row])
-        rows.append(chance.normal(size=(longest, width) if task.head in {"tokens", "roles"} else width).astype(np.float32))
-    return {name: np.stack(rows)}
-
-
-def obeying(settings, seed, row):
-    """Tokens drawn among those that the row's grammar allows."""
-    chance, ids = np.random.default_rng([seed, *row]), []
-    while (token := int(chance.choice(sorted(settings.grammar.allowed(ids, settings.max_new_tokens - len(ids)))))) not in settings.stop_ids:
-        ids.append(token)
-    return tuple(ids)
-
-
-def _continued(row, settings, seed):
-    drawn = np.random.default_rng([seed, *row])
-    if not settings.reads:
-        return Generated(tuple(drawn.integers(1, 5, size=3).tolist()), "stop")
-    logs = [-float(log) for log in drawn.uniform(0.1, 3, len(row) - 1)]
-    likeliest = [tuple((token, log - token) for token in range(settings.likeliest)) for log in logs]
-    return Generated((), "stop", seen=tuple(Seen(log, log > -1, best) for log, best in zip(logs, likeliest, strict=True)))
+    return bert_tokenizer()
 
 
 def answered(task, spec, encoder, inputs, parameters):

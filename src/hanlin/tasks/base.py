@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.token_ids import Item
 from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText
+
+if TYPE_CHECKING:
+    from hanlin.tasks.explaining import Explaining
 
 Value = TypeVar("Value")
 Row = Mapping[str, npt.NDArray[np.floating]]  # what the engine said about one row, by output, without the batch's dimension
@@ -127,6 +130,7 @@ class Task(Protocol):
     parameters: tuple[Parameter[Any], ...]  # what `check` takes; documents and command lines are made of it
     head: HeadKind
     likeness: Likeness
+    explaining: Explaining  # of networks of this task's own; see `explaining_of`
     is_row_by_row: bool  # `decode` gives each row's result from that row alone and needs no `encoded`: rows of several calls go together
 
     def check(self, inputs: JsonValue, parameters: JsonObject, *, limits: Limits) -> TaskRequest:

@@ -17,6 +17,8 @@ from hanlin.tasks.comparing import COMPARED, as_list, check_nothing_else, is_com
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import Column, ExampleForm
+from hanlin.tasks.explained_vectors import VECTOR_TARGETS
+from hanlin.tasks.explaining import Explaining
 from hanlin.tasks.likeness import VECTORS, Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, check_names, choice, integer, maybe, word
 from hanlin.tasks.ranking_metrics import ScalarMetrics, pair_metrics
@@ -85,6 +87,7 @@ class Embedding:
     figures: tuple[str, ...] = ("ndcg", "mrr", "recall_1", "recall_10", "spearman")
     head: HeadKind = "vectors"
     likeness: Likeness = VECTORS
+    explaining: Explaining = VECTOR_TARGETS
     is_row_by_row = True
     examples: ExampleForm = RelatedTexts((
         Column(

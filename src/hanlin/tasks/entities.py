@@ -53,6 +53,7 @@ class _Piece:
     start: int
     end: int
     index: int
+    scores: Scores  # (labels,)
 
 
 def entities(scores: Scores, marks: Marks, labels: Sequence[str], strategy: Strategy, path: Sequence[int] | None = None) -> list[Entity]:
@@ -62,18 +63,36 @@ def entities(scores: Scores, marks: Marks, labels: Sequence[str], strategy: Stra
         scores: probabilities `(tokens, labels)`, special tokens included.
         path: the label of each token, where another than the most probable may be right; special tokens' mean nothing.
     """
-    tokens = [index for index, span in enumerate(marks.spans) if span is not None]
-    if strategy in ("none", "simple"):
-        pieces = [_piece(scores[index], [index], marks, path) for index in tokens]
-    else:
-        words = [list(group) for _, group in groupby(tokens, key=lambda index: (marks.words[index], marks.words[index] is None and index))]
-        pieces = [_piece(_of_word(scores[word], strategy), word, marks, path if strategy == "first" else None) for word in words]
+    pieces = _pieces(scores, marks, strategy, path)
     if marks.text is None:
         assert strategy == "none", "the task refuses others"
         return [Entity(labels[p.label], p.score, None, None, None, p.index) for p in pieces]
     if strategy == "none":
         return [Entity(labels[p.label], p.score, marks.text[p.start : p.end], p.start, p.end, p.index) for p in pieces]
     return _grouped(pieces, marks.text, labels)
+
+
+def score_at(
+    span: tuple[int, int], name: str, scores: Scores, marks: Marks, labels: Sequence[str], *, strategy: Strategy, path: Sequence[int] | None
+) -> float:
+    """The score that an entity called `name` has in `span`, whatever was found there; 0 where no token stands. Arguments as of `entities`.
+
+    Of each token or word counts the label that it got, where that has the name, or else the best that has.
+    """
+    own = [piece for piece in _pieces(scores, marks, strategy, path) if piece.start < span[1] and span[0] < piece.end]
+    named = [place for place, label in enumerate(labels) if name == (label if strategy == "none" else split_label(label)[1])]
+    if span[0] == span[1] or not own:
+        return 0.0
+    return float(np.mean([piece.score if piece.label in named else piece.scores[named].max() for piece in own]))
+
+
+def _pieces(scores: Scores, marks: Marks, strategy: Strategy, path: Sequence[int] | None) -> list[_Piece]:
+    """The tokens, or the words, that can have a label."""
+    tokens = [index for index, span in enumerate(marks.spans) if span is not None]
+    if strategy in ("none", "simple"):
+        return [_piece(scores[index], [index], marks, path) for index in tokens]
+    words = [list(group) for _, group in groupby(tokens, key=lambda index: (marks.words[index], marks.words[index] is None and index))]
+    return [_piece(_of_word(scores[word], strategy), word, marks, path if strategy == "first" else None) for word in words]
 
 
 def _of_word(scores: Scores, strategy: Strategy) -> Scores:
@@ -86,7 +105,7 @@ def _of_word(scores: Scores, strategy: Strategy) -> Scores:
 def _piece(scores: Scores, tokens: list[int], marks: Marks, path: Sequence[int] | None) -> _Piece:
     spans = [span for index in tokens if (span := marks.spans[index]) is not None]
     best = int(scores.argmax()) if path is None else path[tokens[0]]
-    return _Piece(best, float(scores[best]), spans[0][0], spans[-1][1], tokens[0])
+    return _Piece(best, float(scores[best]), spans[0][0], spans[-1][1], tokens[0], scores)
 
 
 def _grouped(pieces: Sequence[_Piece], text: str, labels: Sequence[str]) -> list[Entity]:

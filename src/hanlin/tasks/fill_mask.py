@@ -19,6 +19,8 @@ from hanlin.tasks.checks import check_texts, read_long_text
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import ExampleForm
+from hanlin.tasks.explained_masks import MASK_TARGETS
+from hanlin.tasks.explaining import Explaining
 from hanlin.tasks.hidden_tokens import MAX_MASKS, Asking, check_rows
 from hanlin.tasks.likeness import Likeness, Numbers
 from hanlin.tasks.masked_texts import DEPTHS, HIDDEN, RAW_TEXT, masked_metrics, metrics_of_answers, passages
@@ -81,6 +83,7 @@ class FillMask:
     figures: tuple[str, ...] = tuple(DEPTHS)
     head: HeadKind = "masks"
     likeness: Likeness = NEXT_TOKENS
+    explaining: Explaining = MASK_TARGETS
     is_row_by_row = False
     examples: ExampleForm = RAW_TEXT
     shape = Shape(

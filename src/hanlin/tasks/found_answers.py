@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from hanlin.errors import EngineFailed
+from hanlin.tasks.alignment import Span
 from hanlin.tasks.base import TaskOptions
 from hanlin.tasks.documents import Document
-from hanlin.tasks.encoded import Marks
+from hanlin.tasks.encoded import Encoded, Marks
 from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonObject
 
@@ -67,6 +70,74 @@ class Section:
     document: Document | None = None
 
 
+def sections_of(
+    outputs: Mapping[str, npt.NDArray[np.floating]], options: AnsweringOptions, encoded: Encoded | None
+) -> list[Section]:  # fmt: skip
+    """The contexts or passages of a call. Raises EngineFailed (`model_output_invalid`)."""
+    assert encoded is not None and encoded.marks is not None, "places come from the rows"
+    logits = outputs.get("token_logits")
+    if logits is None or logits.ndim != 3 or logits.shape[2] != 2 or len(logits) != len(encoded.marks):
+        raise EngineFailed("model_output_invalid", details=f"token_logits of shape {None if logits is None else logits.shape}")
+    sections: list[Section] = []
+    for number, (values, marks) in enumerate(zip(logits, encoded.marks, strict=True)):
+        own = values[: len(marks.spans)].astype(np.float64)
+        if len(own) < len(marks.spans) or not np.isfinite(own).all():
+            raise EngineFailed("model_output_invalid", details="NaN or infinity in the token_logits, or too few of them")
+        sections.append(Section(own, marks, options.documents[encoded.texts[number]] if encoded.texts else None))
+    return sections
+
+
+class _Scale(NamedTuple):
+    """How well an answer starts and ends at each place of all sections, behind "no answer", which stands at 0."""
+
+    starts: npt.NDArray[np.float64]
+    ends: npt.NDArray[np.float64]
+    none: float
+    places: list[npt.NDArray[np.intp]]  # tokens of each section's context
+
+    @classmethod
+    def of(cls, sections: Sequence[Section]) -> _Scale:
+        null = min((section.logits[0] for section in sections), key=lambda logits: float(logits.sum()))
+        places = [np.array([at for at, span in enumerate(section.marks.spans) if span], dtype=np.intp) for section in sections]
+        values = np.concatenate([null[None], *(section.logits[own] for section, own in zip(sections, places, strict=True))])
+        starts, ends = _softmax(values[:, 0]), _softmax(values[:, 1])
+        return cls(starts, ends, float(starts[0] * ends[0]), places)
+
+    def spans(self, sections: Sequence[Section]) -> list[Span]:
+        """Characters of each place."""
+        found = [section.marks.spans[at] for section, own in zip(sections, self.places, strict=True) for at in own.tolist()]
+        return [span for span in found if span is not None]
+
+
+def score_at(span: Span, of: Sequence[bool], sections: Sequence[Section], spec: ModelSpec, options: AnsweringOptions) -> float:
+    """The score of the piece in `span`, whatever was found; 0 where it is not read.
+
+    Args:
+        of: of each section, whether the piece may stand in it.
+    """
+    scale = _Scale.of(sections)
+    owned = np.repeat(of, list(map(len, scale.places))).tolist()
+    spans = scale.spans(sections)
+    own = [at for at, place in enumerate(spans) if owned[at] and place[0] < span[1] and span[0] < place[1] and span[0] < span[1]]
+    if not own:
+        return 0.0
+    firsts = [at for at in own if spans[at][0] == spans[own[0]][0]]  # several tokens may spell one character
+    lasts = [at for at in own if spans[at][1] == spans[own[-1]][1]]
+    best = max(float(scale.starts[1 + first] * scale.ends[1 + last]) for first in firsts for last in lasts if first <= last)
+    none = none_score(sections, spec, options)
+    return _left(none, scale.none, spec) * best
+
+
+def none_score(sections: Sequence[Section], spec: ModelSpec, options: AnsweringOptions) -> float:
+    """Of there being no answer."""
+    return cast("float", best_answers(sections, spec, options)[0].no_answer)
+
+
+def _left(chance: float, none: float, spec: ModelSpec) -> float:
+    """By what scores of pieces are multiplied where "no answer" has a calibrated chance instead of its score."""
+    return (1 - chance) / max(1 - none, _TINY) if spec.calibration else 1.0
+
+
 def best_answers(sections: Sequence[Section], spec: ModelSpec, options: AnsweringOptions) -> list[Answer]:
     """The best pieces, or no answer. Pieces lie in one section, end where they start or behind it, and are not too long.
 
@@ -74,14 +145,10 @@ def best_answers(sections: Sequence[Section], spec: ModelSpec, options: Answerin
     is left for the pieces, is a chance where the model is calibrated.
     Source: Clark and Gardner, Simple and Effective Multi-Paragraph Reading Comprehension (2018), shared normalisation.
     """
-    null = min((section.logits[0] for section in sections), key=lambda logits: float(logits.sum()))
-    places = [np.array([at for at, span in enumerate(section.marks.spans) if span], dtype=int) for section in sections]
-    values = np.concatenate([null[None], *(section.logits[own] for section, own in zip(sections, places, strict=True))])
-    starts, ends = _softmax(values[:, 0]), _softmax(values[:, 1])
-    none = float(starts[0] * ends[0])
+    starts, ends, none, places = scale = _Scale.of(sections)
     of = np.repeat(np.arange(len(sections)), list(map(len, places)))  # section of each place
     behind = 1 + np.cumsum(list(map(len, places)))  # first place behind each section
-    spans = [sections[number].marks.spans[at] for number, own in enumerate(places) for at in own.tolist()]
+    spans = scale.spans(sections)
     num = options.top_k or 1
     best: dict[tuple[int, int, int], float] = {}
     for first in np.argsort(-starts[1:], kind="stable")[: max(_STARTS, num)].tolist():
@@ -89,13 +156,12 @@ def best_answers(sections: Sequence[Section], spec: ModelSpec, options: Answerin
         reach = ends[1 + first : min(int(behind[number]), 1 + first + options.max_answer_tokens)]
         for more in np.argsort(-reach, kind="stable")[:num].tolist():
             begin, end = spans[first], spans[first + more]
-            assert begin is not None and end is not None, "places of the context"
             key = number, begin[0], end[1]
             best[key] = max(best.get(key, 0.0), float(starts[1 + first] * reach[more]))
     ordered = sorted(best.items(), key=lambda item: (-item[1], item[0]))
     gap = np.log(max(none, _TINY)) - np.log(max(ordered[0][1] if ordered else 0.0, _TINY))
     chance = _chance(gap, spec) if spec.calibration else none
-    left = (1 - chance) / max(1 - none, _TINY) if spec.calibration else 1.0
+    left = _left(chance, none, spec)
     found = [_answer(sections[number], start, end, left * score, chance) for (number, start, end), score in ordered]
     is_allowed = bool(spec.thresholds) if options.is_impossible_allowed is None else options.is_impossible_allowed
     if is_allowed or not found:

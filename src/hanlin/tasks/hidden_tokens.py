@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from hanlin.errors import InvalidInput
+from hanlin.tasks.alignment import Span
 from hanlin.tasks.encoded import Encoded, Marks
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.search_exam import spread
@@ -30,6 +31,15 @@ def check_rows(texts: Sequence[str], count: int | None, max_items: int) -> None:
     hidden = len(texts) * count if count is not None else sum(text.count(mask) for text in texts for mask in MASKS)
     if hidden > ROWS_PER_ITEM * max_items:
         raise InvalidInput("too_many_hidden", found=hidden, limit=ROWS_PER_ITEM * max_items)
+
+
+def mask_spans(text: str, encoder: TextEncoder, mask_id: int) -> list[Span]:
+    """Characters of the masks that a caller wrote."""
+    return [found.span() for found in re.finditer(_pattern(encoder.tokenizer.id_to_token(mask_id) or MASK), text)]
+
+
+def _pattern(mask: str) -> str:
+    return "|".join(map(re.escape, dict.fromkeys((mask, *MASKS))))
 
 
 @dataclass(slots=True)
@@ -62,8 +72,8 @@ class Asking:
         Raises:
             InvalidInput: `no_mask`, `too_many_masks`, `text_too_long`.
         """
-        pattern = "|".join(map(re.escape, dict.fromkeys((self.mask, *MASKS))))
-        spans = [(found.start(), found.end()) for found in re.finditer(pattern, text)]
+        pattern = _pattern(self.mask)
+        spans = [found.span() for found in re.finditer(pattern, text)]
         if len(spans) > MAX_MASKS:
             raise InvalidInput("too_many_masks", index=index, found=len(spans), limit=MAX_MASKS)
         row = self._ids(re.sub(pattern, _HOLE, text.replace(_HOLE, _OTHER)), index)

@@ -14,6 +14,7 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
+from hanlin.tasks.alignment import Span
 from hanlin.tasks.encoded import Marks
 from hanlin.tasks.likeness import Numbers
 from hanlin.tasks.meanings import MeaningSchema, Value
@@ -110,7 +111,7 @@ def read_meaning(logits: Floats, marks: Marks, layout: Layout, schema: MeaningSc
     Args:
         logits: (tokens, labels), special tokens included; the first row holds the fields of the sentence.
     """
-    return _Reader(logits, marks, layout, schema).read()
+    return SentenceReader(logits, marks, layout, schema).read()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ class _Reading:
     path: list[int]  # a tag for each token
 
 
-class _Reader:
+class SentenceReader:
     """Log-probabilities of one text: of tags by token, of values by field."""
 
     def __init__(self, logits: Floats, marks: Marks, layout: Layout, schema: MeaningSchema) -> None:
@@ -135,7 +136,20 @@ class _Reader:
         self.tags = _log_softmax(logits[[index for index, _ in tokens]][:, layout.tags])  # (text tokens, tags)
         self.fields = {name: _log_softmax(logits[:1, list(places.values())])[0] for name, places in layout.fields.items()}
 
+    def spoken_score(self, slot: str, span: Span) -> float:
+        """How surely the tokens in `span` say this slot, as `SpokenSlot` has it; 0 where none stands there."""
+        own = [at for at, place in enumerate(self.places) if place[0] < span[1] and span[0] < place[1] and span[0] < span[1]]
+        tags = {self.layout.labels[label]: tag for tag, label in enumerate(self.layout.tags)}
+        begin = tags[f"B-{slot}"]
+        path = [begin, *[tags.get(f"I-{slot}", begin)] * (len(own) - 1)]
+        return float(np.exp(self.tags[own, path].mean())) if own else 0.0
+
+    def value_score(self, name: str, words: str) -> float:
+        """How surely the sentence has this value in a field."""
+        return float(np.exp(self.fields[name][[*self.layout.fields[name]].index(words)]))
+
     def read(self) -> Meaning:
+        """The likeliest valid meaning."""
         intents = dict(zip(self.layout.fields[INTENT], self.fields[INTENT], strict=True))
         known = sorted(self.schema.intents, key=lambda name: -intents[name])[:MAX_INTENTS_READ]
         likely = [name for name in known if intents[name] >= intents[known[0]] + np.log(MIN_SHARE)]

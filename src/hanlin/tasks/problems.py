@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from hanlin.tasks.base import TASKS, HeadKind, Task
+from hanlin.tasks.explained_writing import PromptedTargets
+from hanlin.tasks.explaining import Explaining
 from hanlin.tasks.likeness import FLAGS, LABELS, VALUES, Likeness
 from hanlin.tasks.spec import ModelSpec, Problem
 from hanlin.tasks.text_likeness import TEXTS
@@ -28,6 +30,11 @@ def likeness_of(task: Task, spec: ModelSpec) -> Likeness:
     if spec.prompt is not None:
         return TEXTS
     return task.likeness if spec.problem == "single-label" else FLAGS if spec.problem == "multi-label" else VALUES
+
+
+def explaining_of(task: Task, spec: ModelSpec) -> Explaining:
+    """How answers of this very model are explained."""
+    return PromptedTargets(task.explaining) if spec.prompt is not None else task.explaining
 
 
 def head_of(spec: ModelSpec) -> HeadKind:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from hanlin.errors import EngineFailed, InvalidInput
+from hanlin.errors import InvalidInput
 from hanlin.tasks.answer_metrics import answer_metrics, place_metrics
 from hanlin.tasks.answered_questions import AnsweredQuestions
 from hanlin.tasks.base import TASKS, HeadKind, Limits, Parameter, Row, TaskOptions, TaskRequest
@@ -23,7 +23,9 @@ from hanlin.tasks.documents import DOCUMENTS, choose_passages, read_documents
 from hanlin.tasks.encoded import Encoded, Marks
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import ExampleForm
-from hanlin.tasks.found_answers import MAX_ANSWER_TOKENS, PASSAGES, Answer, AnsweringOptions, Section, best_answers
+from hanlin.tasks.explained_answers import ANSWER_TARGETS
+from hanlin.tasks.explaining import Explaining
+from hanlin.tasks.found_answers import MAX_ANSWER_TOKENS, PASSAGES, Answer, AnsweringOptions, best_answers, sections_of
 from hanlin.tasks.likeness import FLAGS, Likeness, Numbers, Raw
 from hanlin.tasks.pair_encoding import PairEncoder
 from hanlin.tasks.parameters import check_names, integer, maybe, word
@@ -111,6 +113,7 @@ class QuestionAnswering:
     figures: tuple[str, ...] = ("f1", "exact")
     head: HeadKind = "tokens"
     likeness: Likeness = AnswerLikeness()
+    explaining: Explaining = ANSWER_TARGETS
     is_row_by_row = False
     examples: ExampleForm = AnsweredQuestions()
     shape = Shape(ASKED, each({"anyOf": [_FOUND, rows(_FOUND)]}))
@@ -173,16 +176,7 @@ class QuestionAnswering:
         assert isinstance(options, AnsweringOptions), "options of another task"
         if spec.prompt is not None:
             return decode_prompted(outputs, encoded)
-        assert encoded is not None and encoded.marks is not None, "places come from the rows"
-        logits = outputs.get("token_logits")
-        if logits is None or logits.ndim != 3 or logits.shape[2] != len(LABELS) or len(logits) != len(encoded.marks):
-            raise EngineFailed("model_output_invalid", details=f"token_logits of shape {None if logits is None else logits.shape}")
-        sections = []
-        for number, (values, marks) in enumerate(zip(logits, encoded.marks, strict=True)):
-            own = values[: len(marks.spans)].astype(np.float64)
-            if len(own) < len(marks.spans) or not np.isfinite(own).all():
-                raise EngineFailed("model_output_invalid", details="NaN or infinity in the token_logits, or too few of them")
-            sections.append(Section(own, marks, options.documents[encoded.texts[number]] if encoded.texts else None))
+        sections = sections_of(outputs, options, encoded)
         if options.documents:
             return [best_answers(sections, spec, options)]
         return [best_answers([section], spec, options) for section in sections]

@@ -19,6 +19,8 @@ from hanlin.tasks.embedding import merged_vectors, normalized, vectors_of
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import Column, ExampleForm
+from hanlin.tasks.explained_vectors import RANKING_TARGETS
+from hanlin.tasks.explaining import Explaining
 from hanlin.tasks.likeness import SCORES, Likeness, Numbers
 from hanlin.tasks.pair_encoding import PairEncoder
 from hanlin.tasks.parameters import LONG_TEXT, boolean, check_names, integer
@@ -73,6 +75,7 @@ class Reranking:
     figures: tuple[str, ...] = ("ndcg", "mrr")
     head: HeadKind = "pairs"
     likeness: Likeness = SCORES
+    explaining: Explaining = RANKING_TARGETS
     is_row_by_row = False
     examples: ExampleForm = RelatedTexts((
         Column(

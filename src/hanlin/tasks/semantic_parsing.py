@@ -20,6 +20,8 @@ from hanlin.tasks.checks import check_texts, read_long_text
 from hanlin.tasks.encoded import Encoded, Marks
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import ExampleForm, canonical
+from hanlin.tasks.explained_tokens import MEANING_TARGETS
+from hanlin.tasks.explaining import Explaining
 from hanlin.tasks.likeness import LABELS, Likeness, Numbers
 from hanlin.tasks.meaning_decoding import Layout, Meaning, read_meaning
 from hanlin.tasks.meaning_examples import MeaningExamples, read_annotation
@@ -65,6 +67,7 @@ class SemanticParsing:
     figures: tuple[str, ...] = ("exact_match", "intent_accuracy", "slot_f1")
     head: HeadKind = "tokens"
     likeness: Likeness = LABELS
+    explaining: Explaining = MEANING_TARGETS
     is_row_by_row = False
     examples: ExampleForm = MeaningExamples()
     shape = Shape(ONE_OR_MORE_TEXTS, each(MEANING))

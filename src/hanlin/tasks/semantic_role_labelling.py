@@ -22,6 +22,8 @@ from hanlin.tasks.encoded import Encoded, Marks
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.entities import Entity, entities
 from hanlin.tasks.examples import ExampleForm
+from hanlin.tasks.explained_tokens import ROLE_TARGETS
+from hanlin.tasks.explaining import Explaining
 from hanlin.tasks.frames import VERB, Frame, FramedTexts, read_frames
 from hanlin.tasks.likeness import LABELS, Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, boolean, check_names
@@ -29,7 +31,7 @@ from hanlin.tasks.role_metrics import RoleMetrics, role_metrics
 from hanlin.tasks.shapes import FRAME, TEXT, TEXTS, Shape, each, rows
 from hanlin.tasks.span_metrics import SpanMetrics, span_metrics
 from hanlin.tasks.spec import ModelSpec
-from hanlin.tasks.token_classification import best_labels
+from hanlin.tasks.token_rows import best_labels
 from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText, shorten
 
@@ -60,6 +62,7 @@ class SemanticRoleLabelling:
     figures: tuple[str, ...] = ("f1", "precision", "recall")
     head: HeadKind = "roles"
     likeness: Likeness = LABELS
+    explaining: Explaining = ROLE_TARGETS
     is_row_by_row = False
     examples: ExampleForm = FramedTexts()
     shape = Shape({"anyOf": [TEXT, TEXTS]}, each(rows(FRAME)))

@@ -18,6 +18,8 @@ from hanlin.tasks.checks import read_long_text
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import Column, ExampleForm, label_positions
+from hanlin.tasks.explained_labels import LABEL_TARGETS
+from hanlin.tasks.explaining import Explaining
 from hanlin.tasks.label_metrics import multi_label_metrics, score_metrics
 from hanlin.tasks.labelled import AnsweredTexts, Gold, problem_of, read_gold
 from hanlin.tasks.labels import MAX_LABELS
@@ -74,6 +76,7 @@ class TextClassification:
     figures: tuple[str, ...] = ("accuracy", "macro_f1", "micro_f1", "map", "auc", "spearman", "pearson")
     head: HeadKind = "labels"
     likeness: Likeness = LABELS
+    explaining: Explaining = LABEL_TARGETS
     is_row_by_row = True
     examples: ExampleForm = AnsweredTexts((
         Column("text", "text", aliases=_TEXT_HEADERS),

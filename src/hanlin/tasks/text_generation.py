@@ -25,6 +25,8 @@ from hanlin.tasks.continued_texts import ContinuedTexts, likelihood_metrics
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import ExampleForm
+from hanlin.tasks.explained_writing import CONTINUED_TARGETS
+from hanlin.tasks.explaining import Explaining
 from hanlin.tasks.generation_parameters import CONTINUING, COUNT, DETAILS, TOP, read_continuing
 from hanlin.tasks.likeness import Likeness, Numbers
 from hanlin.tasks.next_token_likeness import COUNT as PLACES
@@ -87,6 +89,7 @@ class TextGeneration:
     shape: Shape = GENERATION_SHAPE
     head: HeadKind = "continuations"
     likeness: Likeness = NEXT_TOKENS
+    explaining: Explaining = CONTINUED_TARGETS
     is_row_by_row = False
     parameters: tuple[Parameter[Any], ...] = (*WRITING, *CONTINUING, *CHOOSING, _FULL, _STOP, _SCORE, _LIKELIEST, *LONG_TEXT)
     example: JsonObject = {  # noqa: RUF012 - a worked example, never written to

@@ -16,6 +16,8 @@ from hanlin.tasks.checks import check_texts, read_long_text
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import ExampleForm
+from hanlin.tasks.explained_writing import WRITTEN_TARGETS
+from hanlin.tasks.explaining import Explaining
 from hanlin.tasks.likeness import Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, check_names
 from hanlin.tasks.prompting import Prompter, check_beams, prompted
@@ -71,6 +73,7 @@ class TextWriting:
     example: JsonObject
     head: HeadKind = "targets"
     likeness: Likeness = TEXTS
+    explaining: Explaining = WRITTEN_TARGETS
     is_row_by_row = False
     parameters: tuple[Parameter[Any], ...] = (*WRITING, *LONG_TEXT)
 

@@ -19,6 +19,8 @@ from hanlin.tasks.encoded import Encoded, Marks
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.entities import Entity, Strategy, entities
 from hanlin.tasks.examples import ExampleForm
+from hanlin.tasks.explained_tokens import ENTITY_TARGETS
+from hanlin.tasks.explaining import Explaining
 from hanlin.tasks.labels import MAX_LABELS
 from hanlin.tasks.likeness import LABELS, Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, check_names, choice, words
@@ -27,7 +29,7 @@ from hanlin.tasks.span_metrics import SpanMetrics, span_metrics
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.tagged_texts import TaggedTexts, quality_of
 from hanlin.tasks.token_ids import TokenIds
-from hanlin.tasks.token_rows import merge_token_rows
+from hanlin.tasks.token_rows import best_labels, merge_token_rows
 from hanlin.tasks.windows import Window
 from hanlin.types import JsonObject, JsonValue, LongText
 
@@ -63,6 +65,7 @@ class TokenClassification:
     figures: tuple[str, ...] = ("f1", "precision", "recall", "accuracy")
     head: HeadKind = "tokens"
     likeness: Likeness = LABELS
+    explaining: Explaining = ENTITY_TARGETS
     is_row_by_row = False
     examples: ExampleForm = TaggedTexts()
     shape = Shape(ONE_OR_MORE, each(rows(ENTITY)))
@@ -155,21 +158,3 @@ def _read(logits: npt.NDArray[np.floating], marks: Marks, spec: ModelSpec, strat
         return entities(LABELS.numbers(logits), marks, spec.labels, strategy)
     scores, path = best_labels(logits, marks, spec)
     return entities(scores, marks, spec.labels, strategy, path)
-
-
-def best_labels(logits: npt.NDArray[np.floating], marks: Marks, spec: ModelSpec) -> tuple[Numbers, list[int]]:
-    """Scores (tokens, labels) of a row and the label of each token; those of special tokens mean nothing.
-
-    Where the version has a chain, the best row of labels, and each score is the label's chance beside all the others.
-    """
-    if spec.chain is None:
-        numbers = LABELS.numbers(logits)
-        return numbers, [int(label) for label in numbers.argmax(axis=1)]
-    own = [place for place, span in enumerate(marks.spans) if span is not None]
-    scores, path = np.zeros(logits.shape), [0] * len(logits)
-    if not own:
-        return scores, path
-    best, scores[own] = spec.chain.read(logits[own])
-    for place, label in zip(own, best, strict=True):
-        path[place] = label
-    return scores, path
