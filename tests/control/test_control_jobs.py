@@ -222,7 +222,8 @@ def test_a_name_is_refused_as_what_it_names(platform, owner) -> None:
         ("hanlin-seq2seq", "translation", None), ("hanlin-seq2seq", "text-generation", "base_of_another_kind"),
         ("bert", "translation", None), ("roberta", "summarization", None),
         ("deberta", "translation", "base_of_another_kind"), ("llama", "translation", "base_of_another_kind"),
-        ("bert", "text-to-sql", "base_of_another_kind"),
+        ("distilbert", "text-to-sql", None), ("hanlin-seq2seq", "text-to-sql", "base_of_another_kind"),
+        ("t5", "text-to-sql", "base_of_another_kind"),
     ],
 )  # fmt: skip
 def test_only_networks_that_can_learn_a_task_are_taken_to_be_fine_tuned_on_it(platform, owner, kind, task, code) -> None:

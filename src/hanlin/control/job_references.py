@@ -186,8 +186,8 @@ def _check_base(platform: Platform, base: ModelVersion, task: str, *, is_start: 
     kind = found.get("model_type") if isinstance(found, dict) else None
     head = TASKS.get(task).head
     choices = {"continuations": CAUSAL_TYPES, "targets": SEQ2SEQ_TYPES}.get(head, MODEL_TYPES) + own_types(head)
-    if is_start and head == "targets" and task != "text-to-sql":
-        choices = (*choices, *ENCODER_TYPES)
+    if is_start and head == "targets":
+        choices = ENCODER_TYPES if task == "text-to-sql" else (*choices, *ENCODER_TYPES)
         if kind in ENCODER_TYPES:
             check_form(found)
     if kind not in choices:

@@ -218,7 +218,8 @@ class TextEncoder:
 
     def ids(self, part: str) -> list[int]:
         """Tokens of a part of a text that is clean already; nothing stands around them."""
-        return list(encodings_of(self.tokenizer, [part])[0].ids)
+        row = encodings_of(self.tokenizer, [part])[0].ids
+        return list(row[len(self.head) : len(row) - len(self.tail)])
 
     def longest(self, long_text: LongText) -> int:
         """Tokens that a text may have, special ones included."""

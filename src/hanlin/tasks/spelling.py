@@ -29,6 +29,11 @@ class Spelling:
         ids = {bytes(letters[sign] for sign in name): number for name, number in names}
         return cls(ids, {number: piece for piece, number in ids.items()})
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether every byte is a token of its own."""
+        return all(bytes([byte]) in self.ids for byte in range(256))
+
     def starts(self, rest: bytes) -> Iterator[tuple[bytes, int]]:
         """The tokens that `rest` may begin with."""
         for size in range(1, min(len(rest), MAX_PIECE) + 1):

@@ -97,7 +97,7 @@ class TextToSql:
         texts = (encoder.text_of(row, 0, skip_special_tokens=True) for row in planned.rows)
         questions = [Question.of(lexicon.schema, text, known) for text in texts]
         grammars = [SqlGrammar(lexicon, spelling, question, known, is_whole=is_whole) for question in questions]
-        rows = [question.source(encoder.ids, lexicon.ids()) for question in questions]
+        rows = [source_row(question, encoder, lexicon.ids()) for question in questions]
         settings = replace(
             spec.generation, num_beams=request.options.num_beams or spec.generation.num_beams, max_new_tokens=MAX_TOKENS,
             stop_ids=(spec.queries.end,), length_penalty=0.0,
@@ -147,6 +147,16 @@ class TextToSql:
     def quality(self, answers: Sequence[JsonValue], gold: Sequence[str], labels: Sequence[str]) -> ScalarMetrics:
         """See `Task.quality`."""
         return query_metrics([str(cast("JsonObject", item)["sql"]) for item in answers], gold)
+
+
+def source_row(question: Question, encoder: TextEncoder, words: Mapping[str, int]) -> list[int]:
+    """The row that the network reads, framed as a text and no longer than one: the columns of values may be more tokens than they were.
+
+    Args:
+        words: ids of the words of the schema.
+    """
+    row = question.source(encoder.ids, words)
+    return [*encoder.head, *row[: encoder.max_length - encoder.num_special], *encoder.tail]
 
 
 def default_settings(end: int) -> GenerationSettings:

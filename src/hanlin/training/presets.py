@@ -93,7 +93,10 @@ def _of_meanings(found: Options) -> Options:
 
 
 def _of_queries(found: Options) -> Options:
-    """Few rows, short answers: a small network that is stopped from learning its rows by heart."""
+    """Few rows, short answers: a small network that is stopped from learning its rows by heart. A base gets a new decoder."""
+    if found["model"] == "base":
+        found = found | {"average": 0.99, "rate": 5e-4, "head_rate": 4.0}
+        return found | {"epochs": 40, "decoder_layers": 2, "dropout": 0.3, "metric": TASKS.get(QUERIES).main_metric}
     return found | {
         "epochs": 40, "batch_size": 32, "hidden_size": 128, "layers": 2, "decoder_layers": 2, "dropout": 0.3, "embedding_dropout": 0.2,
         "vocab_size": 700, "rate": 2e-3, "metric": TASKS.get(QUERIES).main_metric, "average": 0.99,

@@ -26,6 +26,7 @@ from hanlin.networks.loading import build_generator, save_network
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
+from hanlin.tasks.text import TextSettings
 from hanlin.tasks.text_writing import default_settings
 from hanlin.tasks.tokenizer import load_tokenizer
 from hanlin.tasks.written_texts import target_of
@@ -148,13 +149,17 @@ class WritingCourse:
         return best
 
 
-def lay_out_tokenizer(setting: Setting, written: Iterable[str]) -> None:
-    """The checkpoint's, the base's made to write, or one trained on both sides of the examples, which share their tokens."""
+def lay_out_tokenizer(setting: Setting, written: Iterable[str], *, text: TextSettings | None = None) -> None:
+    """The checkpoint's, the base's made to write, or one trained on both sides of the examples, which share their tokens.
+
+    Args:
+        text: how texts come to it, where that is not the base's way.
+    """
     config, data, target = setting.config, setting.data, setting.out / "tokenizer.json"
     if setting.found is not None:
         shutil.copyfile(setting.found / "tokenizer.json", target)
     elif setting.base is not None and brings_no_decoder(setting.base):
-        is_segmented = ModelSpec.load(setting.base).text.segmentation != "none"
+        is_segmented = (text or ModelSpec.load(setting.base).text).segmentation != "none"
         save_tokenizer(with_decoder(load_tokenizer(setting.base / "tokenizer.json"), is_segmented=is_segmented), setting.out)
     elif setting.base is not None:
         shutil.copyfile(setting.base / "tokenizer.json", target)
