@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from hanlin.gateway.tool_calls import ToolText, split
+from hanlin.gateway.tool_calls import Told, ToolText, split
 
 CALL = '<tool_call>\n{"name": "look", "arguments": {"at": "<tool_call>"}}\n</tool_call>'
 TEXTS = [
@@ -24,13 +24,13 @@ def names(calls: list) -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_however_it_is_cut_words_and_calls_are_those_of_the_whole(text: str) -> None:
-    whole = split(text)
+    whole = split(text, Told(), [])
     assert names(whole.calls) == [("look", json.dumps({"at": "<tool_call>"}) if "arguments" in text else "{}")] * len(whole.calls)
     source = random.Random(7)
     for _ in range(50):
         places = [0, *sorted(source.randrange(len(text) + 1) for _ in range(source.randrange(9))), len(text)]
-        written = ToolText()
-        told = "".join(written.push(text[start:end]) for start, end in pairwise(places))
+        written = ToolText([])
+        told = "".join(written.push(text[start:end], Told()) for start, end in pairwise(places))
         rest = written.end()
         assert (told + rest.text, names(rest.calls)) == (whole.text, names(whole.calls))
 
@@ -38,9 +38,9 @@ def test_however_it_is_cut_words_and_calls_are_those_of_the_whole(text: str) -> 
 @pytest.mark.parametrize("piece", [" ", "x", '"}</tool_call>'])
 def test_a_hundred_thousand_pieces_take_the_time_of_their_text(piece: str) -> None:
     """Bug: what was held back was copied for each piece: nine seconds for a hundred thousand of space."""
-    written = ToolText()
+    written = ToolText([])
     begun_s = time.process_time()
-    told = [written.push(text) for text in ("words ", "" if piece == " " else "<tool_call>", *[piece * 2] * 100_000)]
+    told = [written.push(text, Told()) for text in ("words ", "" if piece == " " else "<tool_call>", *[piece * 2] * 100_000)]
     assert "".join(told) == "words"
     written.end()
     assert time.process_time() - begun_s < 3

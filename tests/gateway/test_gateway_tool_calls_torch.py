@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 
+import httpx
 import pytest
-from tests.gateway.muse import TEXTS, data_of
+from tests.gateway.muse import TEXTS, data_of, make_model
+from tests.gateway.stacks import Stack
+
+from hanlin.gateway.tool_calls import split, told_of
 
 pytestmark = pytest.mark.e2e
 PLACES = {"type": "object", "properties": {"at": {"$ref": "#/$defs/place"}}, "required": ["at"], "additionalProperties": False,
           "$defs": {"place": {"enum": ["here", "there"]}}}  # fmt: skip
+OTHERS = ("llama", "mistral")
 GO = {"name": "go", "description": "Goes.", "parameters": PLACES}
 TOOLS = [{"type": "function", "function": GO}, {"type": "function", "function": {"name": "stay"}}]
 
@@ -54,11 +59,54 @@ def test_a_call_that_is_asked_for_is_made_at_every_door(muse) -> None:
         found = muse.post("/v1/messages", json=message).raise_for_status().json()
         assert (found["stop_reason"], [block["type"] for block in found["content"]]) == ("tool_use", ["tool_use"])
         check_call(found["content"][0]["name"], found["content"][0]["input"])
-    several = muse.post("/v1/chat/completions", json=chat | {"tool_choice": "required", "parallel_tool_calls": True, "temperature": 1})
-    for call in several.raise_for_status().json()["choices"][0]["message"].get("tool_calls", []):
-        check_call(call["function"]["name"], call["function"]["arguments"])
     cut = muse.post("/v1/chat/completions", json=chat | {"max_tokens": 4}).raise_for_status().json()["choices"][0]
     assert (cut["finish_reason"], "tool_calls" in cut["message"]) == ("length", False)
+
+
+@pytest.fixture(scope="module")
+def callers(writers: Stack) -> httpx.Client:
+    """Beside `muse` endpoints of networks that call in other forms, named for them."""
+    numbers = []
+    for form in OTHERS:
+        make_model(writers.home / "models" / f"{form}:1", tools=form)
+        numbers.append(writers.deploy(f"{form}:1", form, variant="torch-fp32"))
+    for number in numbers:
+        writers.wait_state(number, "ready")
+    return writers.client
+
+
+@pytest.mark.parametrize("model", ["muse", *OTHERS])
+def test_calls_of_any_form_are_certain_whole_and_streamed(callers: httpx.Client, model: str) -> None:
+    """One call, and several where chance has it so."""
+    chat = {"model": model, "messages": [{"role": "user", "content": TEXTS[1]}], "tools": TOOLS, "tool_choice": "required"}
+    chat |= {"max_tokens": 400, "temperature": 1}
+    counts = set()
+    for seed in range(12):
+        drawn = chat | {"seed": seed, "parallel_tool_calls": seed > 1}
+        whole = callers.post("/v1/chat/completions", json=drawn).raise_for_status().json()["choices"][0]
+        told = data_of(callers.post("/v1/chat/completions", json=drawn | {"stream": True}))
+        streamed = [each["function"] for event in told for each in event["choices"][0]["delta"].get("tool_calls", [])]
+        calls = [each["function"] for each in whole["message"].get("tool_calls", [])]
+        assert streamed == calls
+        if whole["finish_reason"] == "length":
+            continue
+        assert (whole["finish_reason"], whole["message"]["content"]) == ("tool_calls", None)
+        for call in calls:
+            check_call(call["name"], call["arguments"])
+        assert seed > 1 or len(calls) == 1
+        counts.add(len(calls))
+    assert max(counts) > 1
+
+
+@pytest.mark.parametrize("model", OTHERS)
+def test_the_form_of_calls_is_told_whole_and_streamed(callers: httpx.Client, model: str) -> None:
+    talk = {"messages": [{"role": "user", "content": TEXTS[1]}], "tools": TOOLS}
+    asked = {"inputs": talk, "parameters": {"tool_choice": "required", "parallel_tool_calls": False, "max_new_tokens": 400}}
+    whole = callers.post(f"/models/{model}", json=asked).raise_for_status().json()
+    last = data_of(callers.post(f"/hf/{model}", json=asked | {"stream": True}))[-1]
+    assert (last["tool_form"], last["generated_text"]) == (whole["tool_form"], whole["generated_text"])
+    assert whole["tool_form"] == model
+    assert split(whole["generated_text"], told_of(whole), TOOLS).calls
 
 
 @pytest.mark.parametrize(

@@ -10,14 +10,19 @@ import pytest
 
 from hanlin.engines.call_forms import call_grammar
 from hanlin.errors import InvalidInput
-from hanlin.gateway.tool_calls import ToolText, form_of, split
-from hanlin.generation import MAX_CONSTRAINT, Constraint
-from hanlin.tasks.tool_choice import in_form
-from hanlin.tool_forms import FORMS, forced
+from hanlin.gateway.tool_calls import Told, ToolText, split, told_of
+from hanlin.generation import MAX_CONSTRAINT
+from hanlin.tasks.tool_choice import Forced
+from hanlin.tool_forms import FORMS, can_force, forced
 
 ARGUMENTS = '{"at": "[x] <y>"}'
 ONE = f'{{"name": "look", "arguments": {ARGUMENTS}}}'
+TAGGED = '<tool_call>\n<function=look>\n<parameter=at>\n"[x] <y>"\n</parameter>\n</function>\n</tool_call>'
+TOOLS = [{"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {"at": {"type": "string"}}}}}]
 WRITTEN = [
+    ("qwen-coder", "words\n", TAGGED.replace('"', ""), 1), ("qwen-coder", "", "\n".join([TAGGED.replace('"', "")] * 2), 2),
+    ("qwen-coder", "", TAGGED.removesuffix("</function>\n</tool_call>"), 0), ("qwen-coder", "", "<tool_call>\n" + ONE, 0),
+    ("qwen-coder", "", "<tool_call><function=look>" + "<parameter=at>" * 50_000, 0), ("hermes", "", TAGGED, 0),
     ("hermes", "words ", f"<tool_call>{ONE}</tool_call>", 1),
     ("llama", "", ONE.replace("arguments", "parameters"), 1), ("llama", "", " ; ".join([ONE.replace("arguments", "parameters")] * 2), 2),
     ("llama", "words ", "<|python_tag|>" + ONE.replace("arguments", "parameters"), 1),
@@ -35,38 +40,65 @@ WRITTEN = [
 @pytest.mark.parametrize(("form", "words", "calls", "count"), WRITTEN, ids=range(len(WRITTEN)))
 def test_calls_of_a_form_are_read_and_nothing_is_lost(form: str, words: str, calls: str, count: int) -> None:
     text = words + calls
-    whole = split(text, form)
+    told_of = Told(form)
+    whole = split(text, told_of, TOOLS)
     assert [call["function"] for call in whole.calls] == [{"name": "look", "arguments": ARGUMENTS}] * count
     assert whole.text == (words.rstrip() if count else text)
     source = random.Random(3)
     for _ in range(20):
         places = [0, *sorted(source.randrange(len(text) + 1) for _ in range(source.randrange(9))), len(text)]
-        written = ToolText()
-        told = "".join(written.push(text[start:end], form) for start, end in pairwise(places))
+        written = ToolText(TOOLS)
+        told = "".join(written.push(text[start:end], told_of) for start, end in pairwise(places))
         rest = written.end()
         assert (told + rest.text, [call["function"] for call in rest.calls]) == (whole.text, [call["function"] for call in whole.calls])
 
 
 def test_a_name_that_a_form_cannot_hold_is_refused_and_marks_in_a_name_are_text() -> None:
-    named = json.dumps(forced(FORMS["hermes"], [{"name": "get [ARGS] x", "parameters": {}}], most=1, tokens={}))
+    named = Forced(({"name": "get [ARGS] x", "parameters": {}},), 1)
     with pytest.raises(InvalidInput, match="names without spaces"):
-        in_form(Constraint("tool_calls", named), "mistral-named", {})
-    told = in_form(Constraint("tool_calls", named), "mistral", {"[TOOL_CALLS]": 7, "[ARGS]": 8})
+        named.constraint("mistral-named", {})
+    with pytest.raises(InvalidInput, match=r"qwen-coder.* cannot be made certain"):
+        named.constraint("qwen-coder", {})
+    told = named.constraint("mistral", {"[TOOL_CALLS]": 7, "[ARGS]": 8})
     grammar = call_grammar(told.text, {})
     assert "<[7]>" in grammar and "<[8]>" not in grammar
-    large = forced(FORMS["hermes"], [{"name": "a", "parameters": {"const": "x" * (MAX_CONSTRAINT - 260)}}], most=1, tokens={})
-    assert len(json.dumps(large)) < MAX_CONSTRAINT
+    large = Forced(({"name": "a", "parameters": {"const": "x" * (MAX_CONSTRAINT - 300)}},), 1)
+    assert len(large.constraint("mistral", {}).text) < MAX_CONSTRAINT
     with pytest.raises(InvalidInput, match="at most"):
-        in_form(Constraint("tool_calls", json.dumps(large)), "mistral", {"[TOOL_CALLS]" * 30: 7})
+        large.constraint("mistral", {"[TOOL_CALLS]" * 30: 7})
 
 
 @pytest.mark.parametrize(("told", "form"), [({}, "hermes"), ({"tool_form": "llama"}, "llama"), ({"tool_form": "of tomorrow"}, "hermes")])
 def test_a_form_that_is_not_known_is_no_error(told: dict, form: str) -> None:
-    assert form_of(told) == form
+    assert told_of(told) == Told(form)
+
+
+@pytest.mark.parametrize(("form", "calls"), [(form, calls) for form, _, calls, count in WRITTEN if count == 2])
+def test_where_one_call_counts_further_ones_are_left_out(form: str, calls: str) -> None:
+    told = told_of({"tool_form": form, "most_calls": 1})
+    (call,) = split(calls, told, TOOLS).calls
+    assert call["function"]["name"] == "look"
+
+
+def test_arguments_between_tags_are_json_unless_their_schema_says_words() -> None:
+    given = {"at": "5", "count": "5", "deep": '{"a": [1]}', "yes": "True", "no": "None", "odd": "NaN", "lines": "\na\n</parameter> b\n"}
+    tags = "".join(f"<parameter={name}>\n{value}\n</parameter>\n" for name, value in given.items())
+    (call,) = split(f"<tool_call>\n<function=look>\n{tags}</function>\n</tool_call>", Told("qwen-coder"), TOOLS).calls
+    read = {"at": "5", "count": 5, "deep": {"a": [1]}, "yes": True, "no": None, "odd": "NaN", "lines": given["lines"]}
+    assert json.loads(call["function"]["arguments"]) == read
+
+
+@pytest.mark.parametrize("name", ["a\x7fb", "a\x80b", 'a"\\\x7f'])
+def test_a_name_with_a_control_character_compiles(name: str) -> None:
+    from llguidance import LLMatcher
+
+    for form in ("hermes", "mistral-named"):
+        told = Forced(({"name": name, "parameters": {"type": "object"}},), 1).constraint(form, {})
+        assert not LLMatcher.validate_grammar(LLMatcher.grammar_from_lark(call_grammar(told.text, {})))
 
 
 @pytest.mark.parametrize("has_marks", [True, False])
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", [name for name, form in FORMS.items() if can_force(form)])
 def test_what_a_grammar_makes_certain_is_a_call_of_the_form(form: str, has_marks: bool) -> None:
     from llguidance import LLMatcher, LLTokenizer
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -87,5 +119,5 @@ def test_what_a_grammar_makes_certain_is_a_call_of_the_form(form: str, has_marks
         written += forced_ids
         assert matcher.consume_tokens(forced_ids), matcher.get_error()
     text = made.decode([token for token in written if token != made.token_to_id("<end>")], skip_special_tokens=False)
-    (call,) = split(text, form).calls
+    (call,) = split(text, Told(form), []).calls
     assert (call["function"]["name"], json.loads(call["function"]["arguments"])) == ("look", {"at": "x"}), text

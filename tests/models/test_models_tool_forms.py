@@ -13,7 +13,7 @@ from hanlin.models.chat_forms import form_of
 from hanlin.tasks.chat_form import ChatTemplate
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.spec import ModelSpec
-from hanlin.tasks.tool_marks import marks_of, spell_with
+from hanlin.tasks.tool_marks import kept_marks, marks_of, spell_with
 
 # Each tells of tools and writes a call as the family's published template does; the rest of it is cut short.
 TALK = (  # users and assistants take turns, where calls and answers of tools do not count
@@ -43,7 +43,13 @@ def letters() -> Tokenizer:
 
 @pytest.mark.parametrize(
     ("calls", "form"),
-    [(LIST, "mistral"), (NAMED, "mistral-named"), (CODER, "own"), (OBJECT, "llama"), (f"<function_call>{OBJECT}</function_call>", "own")],
+    [
+        (LIST, "mistral"),
+        (NAMED, "mistral-named"),
+        (CODER, "qwen-coder"),
+        (OBJECT, "llama"),
+        (f"<function_call>{OBJECT}</function_call>", "own"),
+    ],
     ids=["list", "named", "coder", "object", "wrapped"],
 )
 def test_the_form_is_that_by_which_the_templates_own_call_is_read(tmp_path: Path, calls: str, form: str) -> None:
@@ -62,5 +68,7 @@ def test_marks_that_are_special_tokens_stay_in_the_text_and_no_others() -> None:
     written = "看 [TOOL_CALLS]look[ARGS]{}"
     ids = tokenizer.encode(written + "</s>", add_special_tokens=False).ids
     assert set(marks_of(tokenizer, "mistral-named")) == {"[TOOL_CALLS]", "[ARGS]"}
-    assert spell_with(encoder, "mistral-named")(ids) == written
-    assert spell_with(encoder, "")(ids) == encoder.spell(ids) == "看 look{}"
+    end = tokenizer.token_to_id("</s>")
+    for form, text in (("mistral-named", written), ("own", written), ("hermes", "看 look{}"), ("", "看 look{}")):
+        assert spell_with(encoder, kept_marks(tokenizer, form, {end}))(ids) == text, form
+    assert encoder.spell(ids) == "看 look{}"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, decoders, models, normalizers
 
 from hanlin.datasets import bundled
 from hanlin.errors import EngineFailed, InvalidInput
@@ -45,11 +45,23 @@ def word_pieces() -> Tokenizer:
     return Tokenizer.from_file(str(bundled.minilm_embedder(PACKAGES) / "tokenizer.json"))
 
 
-TOKENIZERS = {"byte-level": byte_level(), "word-piece": word_pieces()}
+def byte_fallback() -> Tokenizer:
+    """As SentencePiece's of Llama 2: what is no word of its vocabulary is bytes."""
+    words = ["<unk>", *(f"<0x{byte:02X}>" for byte in range(256)), "▁", *"abcdefinst.,", "明"]
+    made = Tokenizer(models.BPE(vocab={word: place for place, word in enumerate(words)}, merges=[], unk_token="<unk>", byte_fallback=True))
+    made.normalizer = normalizers.Replace(" ", "▁")
+    made.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    made.add_special_tokens(["<s>"])
+    return made
+
+
+TOKENIZERS = {"byte-level": byte_level(), "word-piece": word_pieces(), "byte-fallback": byte_fallback()}
+SPECS = ModelSpec("text-generation", (), 64, 0, generation=GenerationSettings(max_new_tokens=8))
+SPELLS = {name: TextEncoder(tokenizer, SPECS).spell for name, tokenizer in TOKENIZERS.items()}
 
 
 def spell_of(name: str) -> Callable[[Sequence[int]], str]:
-    return lambda ids: TOKENIZERS[name].decode(list(ids), skip_special_tokens=True)
+    return SPELLS[name]
 
 
 def ids_of(name: str) -> st.SearchStrategy[list[int]]:
@@ -81,6 +93,14 @@ def test_token_by_token_too(case: tuple[str, list[int], list[int]]) -> None:
     name, before, ids = case
     letters = Detokenizer(spell_of(name), before)
     assert "".join([*(letters.push([token]) for token in ids), letters.end()]) == text_after(spell_of(name), before, ids)
+
+
+def test_characters_in_bytes_are_told_when_they_are_whole() -> None:
+    """Bug: a byte of the next character made those before it signs again, and half of the signs were told."""
+    tokenizer, letters = TOKENIZERS["byte-fallback"], Detokenizer(spell_of("byte-fallback"), [])
+    told = [letters.push([token]) for token in tokenizer.encode("🙂思🙃a", add_special_tokens=False).ids]
+    assert told == ["", "", "", "🙂", "", "", "思", "", "", "", "🙃", "a"]
+    assert spell_of("byte-fallback")(tokenizer.encode("思🙃").ids[:-1]) == "思\ufffd"
 
 
 @given(

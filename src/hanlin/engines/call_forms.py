@@ -71,4 +71,4 @@ def _schema(tool: JsonObject, options: JsonObject) -> str:
 
 
 def _quoted(text: object) -> str:
-    return json.dumps(text, ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")  # Lark takes no control character as it is

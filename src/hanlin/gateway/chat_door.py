@@ -37,13 +37,13 @@ def read_chat(body: bytes, endpoint: str) -> Ask:
     _check_modalities(value.get("modalities"))
     tools = listed(value, "tools")
     choice = chosen(value, tools)
-    has_tools = bool(tools) and value.get("tool_choice") != "none"
+    called = tools if value.get("tool_choice") != "none" else []
     is_streamed, has_usage = stream_of(value)
     seen = ignored(value, IGNORED)
     messages = talk(value["messages"], seen)
     count = integer(value, "n", low=1, high=MAX_SEQUENCES) or 1
     chances = _chances(value)
-    chat = Chat(model, count, has_tools=has_tools, has_chances=bool(chances), has_usage=has_usage, ignored=tuple(seen))
+    chat = Chat(model, count, tools=called, has_chances=bool(chances), has_usage=has_usage, ignored=tuple(seen))
     parameters = (
         sampling(value) | length(value, "max_completion_tokens", "max_tokens") | stops(value, "stop")
         | form(value.get("response_format"), "response_format") | chances | ({"num_return_sequences": count} if count > 1 else {})
@@ -51,7 +51,7 @@ def read_chat(body: bytes, endpoint: str) -> Ask:
     )  # fmt: skip
     stream = ChatStream(chat) if is_streamed else None
     return Ask(
-        endpoint or model, {"messages": messages, **({"tools": tools} if has_tools else {})}, parameters, TASK, chat.write, stream=stream
+        endpoint or model, {"messages": messages, **({"tools": called} if called else {})}, parameters, TASK, chat.write, stream=stream
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 from uuid import uuid4
@@ -14,7 +15,7 @@ from hanlin.gateway.door import Framed
 from hanlin.gateway.events import DONE, event, raw_event
 from hanlin.gateway.generation_fields import Lines, framed, told_ignored
 from hanlin.gateway.responses import error_body
-from hanlin.gateway.tool_calls import Said, ToolText, form_of, split
+from hanlin.gateway.tool_calls import Said, ToolText, split, told_of
 from hanlin.serving.wire import Part
 from hanlin.types import JsonObject, JsonValue
 
@@ -27,13 +28,13 @@ class Chat:
         model: as it was named.
         count: answers.
         has_usage: whether a stream tells tokens at its end.
-        has_tools: whether calls of tools are looked for in what is written.
+        tools: whose calls are looked for in what is written.
         ignored: fields that changed nothing.
     """
 
     model: str
     count: int = 1
-    has_tools: bool = False
+    tools: Sequence[JsonValue] = ()
     has_chances: bool = False
     has_usage: bool = False
     ignored: tuple[str, ...] = ()
@@ -52,7 +53,7 @@ class Chat:
         return {"id": self.id, "object": kind, "created": self.created, "model": self.model}
 
     def _choice(self, place: int, row: JsonObject) -> JsonObject:
-        said = split(str(row["generated_text"]), form_of(row)) if self.has_tools else Said(str(row["generated_text"]), [])
+        said = split(str(row["generated_text"]), told_of(row), self.tools) if self.tools else Said(str(row["generated_text"]), [])
         message: JsonObject = {"role": "assistant", "content": said.text or None if said.calls else said.text, "refusal": None}
         message |= {"tool_calls": said.calls} if said.calls else {}
         finish: JsonValue = "tool_calls" if said.calls else row["finish_reason"]
@@ -70,7 +71,7 @@ class ChatStream:
         self.headers: Lines = told_ignored(chat.ignored)
         self._chat = chat
         self._written = 0
-        self._texts = [ToolText() if chat.has_tools else None for _ in range(chat.count)]
+        self._texts = [ToolText(chat.tools) if chat.tools else None for _ in range(chat.count)]
 
     def begin(self) -> bytes:
         """See `door.Stream.begin`: who speaks."""
@@ -83,7 +84,7 @@ class ChatStream:
         text, finish = str(piece["text"]), piece.get("finish_reason")
         calls: list[JsonValue] = []
         if tools is not None:
-            text = tools.push(text, form_of(piece))
+            text = tools.push(text, told_of(piece))
             if finish is not None:
                 rest, calls = tools.end()
                 text += rest

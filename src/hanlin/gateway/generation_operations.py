@@ -27,7 +27,7 @@ _TOOLS: dict[str, JsonObject] = {
     "tools": {"type": ["array", "null"]}, "tool_choice": _CHOICE_OF_TOOLS,
     "parallel_tool_calls": {
         "type": ["boolean", "null"],
-        "description": "false: at most one call, of models that call in Hermes's form or where a call is made certain",
+        "description": "false: at most one call; what is written behind it is left out",
     },
 }  # fmt: skip
 _COUNT: JsonObject = {"type": ["integer", "null"], "minimum": 1, "maximum": 16}

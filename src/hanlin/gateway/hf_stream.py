@@ -37,6 +37,7 @@ class HubStream:
         self.headers: Lines = []
         self._texts: list[str] = []
         self._last: JsonObject = {}
+        self._beside: JsonObject = {}
         self._index = 0
 
     def begin(self) -> bytes:
@@ -48,6 +49,7 @@ class HubStream:
         piece = piece_of(part)
         if "finish_reason" in piece:
             self._last = piece
+        self._beside = {name: piece[name] for name in ("tool_form", "most_calls") if name in piece}
         text = str(piece["text"])
         self._texts.append(text)
         if "tokens" not in piece:
@@ -57,13 +59,13 @@ class HubStream:
         return b"".join(self._event(token, top) for token, top in zip(tokens, tops, strict=True))
 
     def end(self, outcome: Outcome) -> bytes:
-        """See `door.Stream.end`: the whole text, behind a token that says nothing."""
+        """See `door.Stream.end`: the whole text, behind a token that says nothing, and the form of its calls of tools."""
         last = self._last
         finish = "stop_sequence" if "stop_sequence" in last else _FINISHES[str(last.get("finish_reason", "stop"))]
         details: JsonObject = {"finish_reason": finish, "generated_tokens": last.get("num_tokens", 0)}
         details |= {"input_length": outcome.tokens, "seed": last.get("seed")}
         token: JsonObject = {"id": None, "text": "", "logprob": None, "special": True}
-        return self._event(token, generated_text="".join(self._texts), details=details)
+        return self._event(token, generated_text="".join(self._texts), details=details, **self._beside)
 
     def fail(self, error: HanlinError, request_id: str, language: str) -> bytes:
         """See `door.Stream.fail`."""

@@ -5,6 +5,8 @@ The model is the endpoint. The key may stand in `x-api-key`. What is not sent is
 
 from __future__ import annotations
 
+from typing import cast
+
 from hanlin.errors import InvalidInput
 from hanlin.gateway import generation_operations as operations
 from hanlin.gateway import strict_json
@@ -30,7 +32,7 @@ def read_messages(body: bytes, _: str) -> Ask:
     parameters |= tool_choice(value)
     if "max_new_tokens" not in parameters:
         raise InvalidInput("missing_field", name="max_tokens")
-    reply = Reply(endpoint_of(value), tuple(seen), has_tools="tools" in inputs)
+    reply = Reply(endpoint_of(value), tuple(seen), tools=cast("list[JsonValue]", inputs.get("tools", [])))
     stream = ReplyStream(reply) if flag(value, "stream", default=False) else None
     return Ask(reply.model, inputs, parameters, TASK, reply.write, stream=stream)
 

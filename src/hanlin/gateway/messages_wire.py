@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 from uuid import uuid4
@@ -16,7 +17,7 @@ from hanlin.gateway.events import event, raw_event
 from hanlin.gateway.generation_fields import Lines, framed, told_ignored
 from hanlin.gateway.responses import error_body
 from hanlin.gateway.status import http_status
-from hanlin.gateway.tool_calls import Said, ToolText, form_of, split
+from hanlin.gateway.tool_calls import Said, ToolText, split, told_of
 from hanlin.serving.wire import Part
 from hanlin.types import JsonObject, JsonValue
 
@@ -47,13 +48,13 @@ class Reply:
 
     model: str
     ignored: tuple[str, ...] = ()
-    has_tools: bool = False
+    tools: Sequence[JsonValue] = ()
     id: str = field(default_factory=lambda: f"msg_{uuid4().hex}")
 
     def write(self, outcome: Outcome) -> Framed:
         """See `door.Write`."""
         row = rows_of(outcome)[0]
-        said = split(str(row["generated_text"]), form_of(row)) if self.has_tools else Said(str(row["generated_text"]), [])
+        said = split(str(row["generated_text"]), told_of(row), self.tools) if self.tools else Said(str(row["generated_text"]), [])
         content: list[JsonValue] = [{"type": "text", "text": said.text}] if said.text or not said.calls else []
         end = _end_of(row) | (_USED if said.calls else {})
         told = self.message(
@@ -77,7 +78,7 @@ class ReplyStream:
         self.headers: Lines = told_ignored(reply.ignored)
         self._reply = reply
         self._end: JsonObject = {"stop_reason": None, "stop_sequence": None}
-        self._tools = ToolText() if reply.has_tools else None
+        self._tools = ToolText(reply.tools) if reply.tools else None
         self._calls: list[JsonValue] = []
         self._written = 0
         self._has_text = False
@@ -103,7 +104,7 @@ class ReplyStream:
             self._end, self._written = _end_of(piece), cast("int", piece["num_tokens"])
         text = str(piece["text"])
         if self._tools is not None:
-            text = self._tools.push(text, form_of(piece))
+            text = self._tools.push(text, told_of(piece))
             if "finish_reason" in piece:
                 rest, self._calls = self._tools.end()
                 text += rest

@@ -50,16 +50,16 @@ def read_response(body: bytes, _: str) -> Ask:
     check_metadata(value)
     chances = _chances(value)
     form_of, shown = _text(value.get("text"), seen)
-    has_tools = bool(tools) and value.get("tool_choice") != "none"
+    called = tools if value.get("tool_choice") != "none" else []
     answer = Answer(
-        endpoint_of(value), _echo(value) | {"text": shown}, has_chances=bool(chances), has_tools=has_tools,
+        endpoint_of(value), _echo(value) | {"text": shown}, has_chances=bool(chances), tools=called,
         is_stored=flag(value, "store", default=True), ignored=tuple(seen),
     )  # fmt: skip
     parameters = sampling(value) | length(value, "max_output_tokens") | form_of | chances | _truncation(value) | choice
     stream = AnswerStream(answer) if flag(value, "stream", default=False) else None
     told = answer.told if stream is None else stream.told
     memory = TalkMemory(answer, items, told, previous=previous, instructions=instructions)
-    inputs = _inputs(memory, tools if has_tools else [])
+    inputs = _inputs(memory, called)
     return Ask(answer.model, inputs, parameters, TASK, answer.write, stream=stream, memory=memory)
 
 

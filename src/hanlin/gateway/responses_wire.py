@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import cast
 from uuid import uuid4
@@ -16,7 +17,7 @@ from hanlin.gateway.door import Framed
 from hanlin.gateway.events import event
 from hanlin.gateway.generation_fields import Lines, framed, told_ignored
 from hanlin.gateway.responses import error_body
-from hanlin.gateway.tool_calls import Said, ToolText, form_of, split
+from hanlin.gateway.tool_calls import Said, ToolText, split, told_of
 from hanlin.serving.wire import Part
 from hanlin.types import JsonObject, JsonValue
 
@@ -29,7 +30,7 @@ class Answer:
 
     Args:
         echo: fields of the call that the answer repeats.
-        has_tools: whether calls of tools are looked for in what is written.
+        tools: whose calls are looked for in what is written.
         is_stored: whether others may go on from it.
         ignored: fields that changed nothing.
     """
@@ -37,7 +38,7 @@ class Answer:
     model: str
     echo: JsonObject
     has_chances: bool = False
-    has_tools: bool = False
+    tools: Sequence[JsonValue] = ()
     is_stored: bool = False
     ignored: tuple[str, ...] = ()
     id: str = field(default_factory=lambda: f"resp_{uuid4().hex}")
@@ -58,7 +59,7 @@ class Answer:
         if self._told is None:
             row = rows_of(outcome)[0]
             text, status = str(row["generated_text"]), _STATUSES[str(row["finish_reason"])]
-            said = split(text, form_of(row)) if self.has_tools else Said(text, [])
+            said = split(text, told_of(row), self.tools) if self.tools else Said(text, [])
             output = self.output(status, said, chances(details_of(row)) if self.has_chances else [])
             written = cast("int", row["num_tokens"])
             self._told = self.response(status, output, read=outcome.tokens, cached=outcome.cached, written=written)
@@ -111,7 +112,7 @@ class AnswerStream:
         self.headers: Lines = told_ignored(answer.ignored)
         self._answer = answer
         self._number = 0
-        self._tools = ToolText() if answer.has_tools else None
+        self._tools = ToolText(answer.tools) if answer.tools else None
         self._texts: list[str] = []
         self._calls: list[JsonValue] = []
         self._chances: list[JsonValue] = []
@@ -134,7 +135,7 @@ class AnswerStream:
         if is_last:
             self._status, self._written = _STATUSES[str(piece["finish_reason"])], cast("int", piece["num_tokens"])
         if self._tools is not None:
-            text = self._tools.push(text, form_of(piece))
+            text = self._tools.push(text, told_of(piece))
             if is_last:
                 rest, self._calls = self._tools.end()
                 text += rest

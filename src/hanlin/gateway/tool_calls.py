@@ -5,6 +5,7 @@ What is no call that can be read stays text: nothing that a model wrote is lost.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 from uuid import uuid4
 
@@ -19,27 +20,39 @@ class Said(NamedTuple):
     calls: list[JsonValue]
 
 
-def form_of(told: JsonObject) -> str:
-    """The form that a row or a piece names; Hermes's where it names none that is known."""
-    name = str(told.get("tool_form"))
-    return name if name in FORMS else HERMES
+class Told(NamedTuple):
+    """What a row or a piece tells of its calls: their form, Hermes's where it names none that is known; how many count, 0: all."""
+
+    form: str = HERMES
+    most: int = 0
 
 
-def split(text: str, form: str = HERMES) -> Said:
-    """Words and calls; where one of the calls cannot be read, all is words."""
-    start = begins(text, FORMS[form])
+def told_of(row: JsonObject) -> Told:
+    """What it tells."""
+    name, most = str(row.get("tool_form")), row.get("most_calls")
+    return Told(name if name in FORMS else HERMES, most if isinstance(most, int) else 0)
+
+
+def split(text: str, told: Told, tools: Sequence[JsonValue]) -> Said:
+    """Words and calls; where one of the calls cannot be read, all is words.
+
+    Args:
+        tools: that the talk told of.
+    """
+    form = FORMS[told.form]
+    start = begins(text, form)
     if start < 0:
         return Said(text, [])
     try:
-        calls, end = calls_at(text, start, FORMS[form])
+        calls, end = calls_at(text, start, form, tools)
     except (ValueError, RecursionError):
         return Said(text, [])
     if not calls or end < len(text):
         return Said(text, [])
-    return Said(text[:start].rstrip(), [_told(call) for call in calls])
+    return Said(text[:start].rstrip(), [_call(call) for call in calls[: told.most or None]])
 
 
-def _told(call: Call) -> JsonObject:
+def _call(call: Call) -> JsonObject:
     function: JsonObject = {"name": call.name, "arguments": call.arguments}
     return {"id": f"call_{uuid4().hex[:24]}", "type": "function", "function": function}
 
@@ -47,19 +60,21 @@ def _told(call: Call) -> JsonObject:
 class ToolText:
     """The same while it is being written: words are told until a call may begin. Each piece is looked at once, however many there are."""
 
-    def __init__(self) -> None:
+    def __init__(self, tools: Sequence[JsonValue]) -> None:
+        self._tools = tools
         self._held: list[str] = []  # space that may stand before a call; the calls, once one has begun
         self._may_begin = ""  # behind it: what may be the beginning of the mark
         self._has_call = False
         self._has_words = False
-        self._form = HERMES
+        self._told_of = Told()
 
-    def push(self, text: str, form: str = HERMES) -> str:
+    def push(self, text: str, told_of: Told) -> str:
         """Words that are surely words."""
         if self._has_call:
             self._held.append(text)
             return ""
-        self._form, mark, opening = form, FORMS[form].mark, FORMS[form].opening
+        form = FORMS[told_of.form]
+        self._told_of, mark, opening = told_of, form.mark, form.opening
         text = self._may_begin + text
         is_open = bool(opening) and not self._has_words and text.lstrip().startswith(opening)
         start = 0 if is_open else text.find(mark)
@@ -77,7 +92,7 @@ class ToolText:
 
     def end(self) -> Said:
         """The rest."""
-        return split("".join(self._held) + self._may_begin, self._form)
+        return split("".join(self._held) + self._may_begin, self._told_of, self._tools)
 
 
 def _beginning(text: str, mark: str) -> int:

@@ -13,7 +13,9 @@ from hanlin.types import JsonObject, JsonValue
 Role = Literal["system", "user", "assistant"]
 ROLES: tuple[Role, ...] = get_args(Role)
 ToolForm = Literal["", "hermes"]  # how a model is told of tools; empty: not at all
-ToldTools = Literal["", "hermes", "llama", "mistral", "mistral-named", "own"]  # of a template, by `tool_forms`; own: of no known form
+ToldTools = Literal[
+    "", "hermes", "llama", "mistral", "mistral-named", "qwen-coder", "own"
+]  # of a template, by `tool_forms`; own: of no known form
 MAX_TEMPLATE_BYTES = 64 * 2**10
 MAX_MARK = 200  # characters
 

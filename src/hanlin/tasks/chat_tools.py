@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hanlin.errors import InvalidInput
+from hanlin.tool_forms import FORMS, HERMES
 from hanlin.types import JsonObject, JsonValue, json_type
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 MAX_TOOLS = 128
 Part = tuple[str, bool]  # a text, and whether it is somebody's words
-CALL, CALL_END = "<tool_call>", "</tool_call>"
+_CALL, _CALL_END = FORMS[HERMES].names
 _RESULT, _RESULT_END = "<tool_response>", "</tool_response>"
 _BEGIN = (
     "\n\n# Tools\n\nYou may call one or more functions to assist with the user query.\n\n"
@@ -25,7 +26,7 @@ _BEGIN = (
 )
 _END = (
     "\n</tools>\n\nFor each function call, return a json object with function name and arguments within <tool_call></tool_call> XML tags:\n"
-    f'{CALL}\n{{"name": <function-name>, "arguments": <args-json-object>}}\n{CALL_END}'
+    f'{_CALL}\n{{"name": <function-name>, "arguments": <args-json-object>}}\n{_CALL_END}'
 )
 
 
@@ -35,7 +36,7 @@ def parts_of(message: Message) -> list[Part]:
     if message.role == "tool":
         return [(f"{_RESULT}\n", False), *found, (f"\n{_RESULT_END}", False)]
     for place, call in enumerate(message.calls):
-        found += [(f"{CALL}\n" if not place and not message.content else f"\n{CALL}\n", False), (call, True), (f"\n{CALL_END}", False)]
+        found += [(f"{_CALL}\n" if not place and not message.content else f"\n{_CALL}\n", False), (call, True), (f"\n{_CALL_END}", False)]
     if message.tools:
         found += [(_BEGIN, False), *(part for tool in message.tools for part in (("\n", False), (tool, True))), (_END, False)]
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 from hanlin.errors import InvalidInput
@@ -52,6 +52,7 @@ _ANSWER: JsonObject = {
         "num_tokens": {"type": "integer", "description": "that were written; with `score`, that count"},
         "stop_sequence": {"type": "string", "description": "the word of `stop` that ended the answer"},
         "tool_form": {"type": "string", "description": "of talks with tools: in which calls are written, where it is not Hermes's"},
+        "most_calls": {"type": "integer", "description": "of such talks with `parallel_tool_calls` false: 1, further calls do not count"},
         "details": _DETAILS,
         "num_right": {"type": "integer", "description": "of them, those than which none was likelier"},
         "num_bytes": {"type": "integer", "description": "of the text in UTF-8: with `log_likelihood` the bits a byte"},
@@ -73,7 +74,7 @@ class Continued:
         num_tokens: those of the word that ended it among them.
         stop: the word that ended it; empty: none did.
         details: the wire form of its tokens, where they are told of.
-        tool_form: in which calls of tools are written, where it is not Hermes's.
+        beside: what is told beside, such as the form of its calls of tools.
     """
 
     text: str
@@ -81,7 +82,7 @@ class Continued:
     num_tokens: int
     stop: str = ""
     details: JsonObject | None = None
-    tool_form: str = ""
+    beside: JsonObject = field(default_factory=dict)
 
     @classmethod
     def of(cls, row: Generated, stream: ContinuedStream) -> Continued:
@@ -89,18 +90,18 @@ class Continued:
         if not stream.has_details:
             text = text_after(stream.spell, stream.before, row.ids)
             if not any(stop in text for stop in stream.stops):
-                return cls(text, row.finish, len(row.ids), tool_form=stream.tool_form)
+                return cls(text, row.finish, len(row.ids), beside=stream.beside)
         said = cast("JsonObject", stream.push(row.ids, row.seen, row.finish).value)
         assert stream.finish is not None, "it was told the end"
         details = _details(said) if stream.has_details else None
-        return cls(str(said["text"]), stream.finish, stream.num_tokens, stream.stop, details, stream.tool_form)
+        return cls(str(said["text"]), stream.finish, stream.num_tokens, stream.stop, details, stream.beside)
 
     def to_json(self, _: bool) -> JsonObject:  # as `Judged` has it
         """The wire form."""
         finish = "length" if self.finish == "length" else "stop"
         found: JsonObject = {"generated_text": self.text, "finish_reason": finish, "num_tokens": self.num_tokens}
         found |= {"stop_sequence": self.stop} if self.stop else {}
-        found |= {"tool_form": self.tool_form} if self.tool_form else {}
+        found |= self.beside
         return found | ({"details": self.details} if self.details is not None else {})
 
 

@@ -50,7 +50,7 @@ class ContinuedStream:
         special: names of tokens without text.
         has_details: whether each token is told of.
         seed: of the draws, told at the end with the details.
-        tool_form: in which calls of tools are written, told with each piece; empty: not told.
+        beside: what every piece tells too, such as the form of its calls of tools.
 
     Attributes:
         num_tokens: that were written, those of the word that ended it among them.
@@ -64,7 +64,7 @@ class ContinuedStream:
     special: Mapping[int, str] = field(default_factory=dict)
     has_details: bool = False
     seed: int = 0
-    tool_form: str = ""
+    beside: JsonObject = field(default_factory=dict)
     num_tokens: int = 0
     finish: FinishReason | None = None
     stop: str = ""
@@ -125,7 +125,7 @@ class ContinuedStream:
     def _piece(self) -> Piece:
         is_ended = self.finish is not None
         told = len(self._waiting) - (0 if is_ended else size_held_back(self._waiting, self.stops))
-        value: JsonObject = {"text": self._waiting[:told], **({"tool_form": self.tool_form} if self.tool_form else {})}
+        value: JsonObject = {"text": self._waiting[:told], **self.beside}
         self._waiting, self._size = self._waiting[told:], self._size + told
         if self.has_details:
             # a token without text where the told ends may belong to a word that ends the answer: half of its first character

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hanlin.generation import GenerationSettings
 from hanlin.tasks.alignment import Span
 from hanlin.tasks.windows import Window, check_windows
+from hanlin.types import JsonObject
 
 if TYPE_CHECKING:
     from hanlin.tasks.documents import Passage
@@ -30,6 +31,23 @@ class Marks:
 
 
 @dataclass(frozen=True, slots=True)
+class Telling:
+    """How the tokens of a row that is written are told.
+
+    Attributes:
+        spell: the text of ids.
+        special: names of the tokens that `spell` leaves out, where each token is told of.
+        stops: words that end the answer.
+        beside: what every piece of the answer tells, such as the form of its calls of tools.
+    """
+
+    spell: Callable[[Sequence[int]], str]
+    special: Mapping[int, str] = field(default_factory=dict)
+    stops: tuple[str, ...] = ()
+    beside: JsonObject = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """Texts as the engine takes them: a row each, but for a text in windows, which has one a window, beside each other.
 
@@ -41,8 +59,7 @@ class Encoded:
         texts: which text each row is of, where a text has several beside each other that are no windows.
         with_tokens: whether the vectors of tokens are wanted instead of the texts'; there are no windows then.
         spell: the text of ids, for a model whose answers are tokens.
-        special: names of the tokens that `spell` leaves out, where each token is told of.
-        tool_form: in which calls of tools are written, where it is not Hermes's.
+        tellings: of each row, where rows differ in how they are told.
         counted: of texts that are only read, which of their tokens from the second on count; sizes: the bytes that those say.
         choices: ids among which a hidden token is looked for, for a model that says what is hidden.
         hidden: the token that was hidden in each row, where it was not the caller who did.
@@ -59,8 +76,7 @@ class Encoded:
     with_tokens: bool = False
     generation: list[GenerationSettings] | None = None
     spell: Callable[[Sequence[int]], str] | None = None
-    special: Mapping[int, str] = field(default_factory=dict)
-    tool_form: str = ""
+    tellings: Sequence[Telling] = ()
     counted: list[list[bool]] | None = None
     sizes: list[int] | None = None
     choices: Sequence[int] = ()

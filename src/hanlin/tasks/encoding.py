@@ -7,12 +7,13 @@ engine and no task; what a tokenizer is by itself stands in `tokenizer.py`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from hanlin.errors import InvalidInput
 from hanlin.tasks.alignment import Span, Traced, prepare
+from hanlin.tasks.byte_tokens import bytes_of, has_broken_run, spelled
 from hanlin.tasks.encoded import Encoded, Marks
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.spelling import Spelling
@@ -208,8 +209,15 @@ class TextEncoder:
         return text_of(self.tokenizer, ids, index, skip_special_tokens=skip_special_tokens)
 
     def spell(self, ids: Sequence[int]) -> str:
-        """The text that ids were written for, special tokens left out."""
+        """The text that ids were written for, special tokens left out. Further ids change nothing but half a character at its end."""
+        if self._bytes and has_broken_run(ids, self._bytes):
+            check_vocabulary(ids, self.tokenizer, 0)
+            return spelled(self.tokenizer, ids, self._bytes)
         return self.text_of(ids, 0, skip_special_tokens=True)
+
+    @functools.cached_property
+    def _bytes(self) -> Mapping[int, int]:
+        return bytes_of(self.tokenizer)
 
     @functools.cached_property
     def spelling(self) -> Spelling:

@@ -22,7 +22,7 @@ from hanlin.tasks.checks import read_long_text
 from hanlin.tasks.continuations import GENERATION_SHAPE, Continued, Judged, check_asking, read_inputs
 from hanlin.tasks.continued_stream import ContinuedStream
 from hanlin.tasks.continued_texts import ContinuedTexts, likelihood_metrics
-from hanlin.tasks.encoded import Encoded
+from hanlin.tasks.encoded import Encoded, Telling
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import ExampleForm
 from hanlin.tasks.explained_writing import CONTINUED_TARGETS
@@ -38,8 +38,8 @@ from hanlin.tasks.sequences import FINISHES, SCORES, SEEN, SEQUENCES, from_array
 from hanlin.tasks.shapes import Shape
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.token_ids import check_vocabulary
-from hanlin.tasks.tool_choice import CHOOSING, in_form, read_choice
-from hanlin.tasks.tool_marks import marks_of, spell_with
+from hanlin.tasks.tool_choice import CHOOSING, Forced, read_choice
+from hanlin.tasks.tool_marks import marks_of, telling
 from hanlin.tasks.windows import Window, check_windows
 from hanlin.tasks.written_parameters import WRITING, read_writing, settled
 from hanlin.tool_forms import FORMS, HERMES
@@ -61,7 +61,8 @@ class GenerationOptions(TaskOptions):
     Args:
         asked: what it says of `GenerationSettings`, by their names.
         talks: the messages of each item that is a talk.
-        stops: words that end an answer; ends: those behind its only call, in Hermes's form.
+        stops: words that end an answer.
+        forced: calls that the answer must be; has_one_call: whether it may have one at most.
         count: answers to each text, one behind the other.
         has_details: whether each token is told of.
         is_read: whether texts are read and nothing is written; likeliest: of such a call.
@@ -70,7 +71,8 @@ class GenerationOptions(TaskOptions):
     asked: Mapping[str, object] = field(default_factory=dict)
     talks: tuple[tuple[Message, ...] | None, ...] = ()
     stops: tuple[str, ...] = ()
-    ends: tuple[str, ...] = ()
+    forced: Forced | None = None
+    has_one_call: bool = False
     is_full: bool = False
     is_read: bool = False
     likeliest: int = 0
@@ -113,10 +115,12 @@ class TextGeneration:
         if count * len(texts) > limits.max_items:
             raise InvalidInput("batch_too_large", items=count * len(texts), limit=limits.max_items)
         asked, stops = read_continuing(parameters, read_writing(parameters)), _stops(parameters)
-        calls, ends = read_choice(parameters, talks)
+        calls, has_one_call = read_choice(parameters, talks)
         if calls is not None:  # a word that ends an answer would break a call
-            asked, stops = asked | {"constraint": calls}, ()
-        options = GenerationOptions(read_long_text(parameters), asked, talks, stops, ends, is_full, is_read, likeliest, count, has_details)
+            stops = ()
+        options = GenerationOptions(
+            read_long_text(parameters), asked, talks, stops, calls, has_one_call, is_full, is_read, likeliest, count, has_details
+        )  # fmt: skip
         return TaskRequest(texts, is_single, options)
 
     def encode(
@@ -129,7 +133,7 @@ class TextGeneration:
         policy = options.long_text or long_text
         if options.is_read:
             return _read(request, options, encoder, spec, is_cut=policy == "truncate", max_windows=max_windows)
-        settings, form = _settings(options, encoder, spec), _form(options, spec)
+        settings = _settings(options, encoder, spec)
         answer = _room_of(settings[0], spec.max_length)
         rows: list[list[int]] = []
         cut: list[int] = []
@@ -148,8 +152,7 @@ class TextGeneration:
             cut += [index] * len(found.cut)
         return Encoded(
             [row for row in rows for _ in range(options.count)], tuple(cut), generation=settings * len(rows),
-            spell=spell_with(encoder, form), special=_special(encoder, form) if options.has_details else {},
-            tool_form=form if form != HERMES else "",
+            spell=encoder.spell, tellings=_tellings(options, encoder, spec),
         )  # fmt: skip
 
     def merge(self, windows: Sequence[Window], rows: Sequence[Row]) -> Row:
@@ -230,12 +233,21 @@ def _read(
 
 
 def _streams(options: GenerationOptions, encoded: Encoded) -> list[ContinuedStream]:
-    assert encoded.spell is not None and encoded.generation is not None, "words come from the version's own tokenizer"
-    stops = options.stops if encoded.tool_form else (*options.stops, *options.ends)
+    assert encoded.tellings and encoded.generation is not None, "words come from the version's own tokenizer"
     return [
-        ContinuedStream(encoded.spell, before, stops, encoded.special, options.has_details, each.seed, tool_form=encoded.tool_form)
-        for before, each in zip(encoded.rows, encoded.generation, strict=True)
+        ContinuedStream(telling.spell, before, telling.stops, telling.special, options.has_details, each.seed, telling.beside)
+        for before, each, telling in zip(encoded.rows, encoded.generation, encoded.tellings, strict=True)
     ]
+
+
+def _tellings(options: GenerationOptions, encoder: TextEncoder, spec: ModelSpec) -> list[Telling]:
+    """Of each answer to each text: a text beside a talk with tools is told as it would be alone."""
+    forms = [_form(talk, spec) for talk in options.talks]
+    told = {
+        form: telling(form, encoder, spec, stops=options.stops, has_details=options.has_details, has_one_call=options.has_one_call)
+        for form in set(forms)
+    }
+    return [told[form] for form in forms for _ in range(options.count)]
 
 
 def _settings(options: GenerationOptions, encoder: TextEncoder, spec: ModelSpec) -> list[GenerationSettings]:
@@ -245,30 +257,25 @@ def _settings(options: GenerationOptions, encoder: TextEncoder, spec: ModelSpec)
         InvalidInput: `unknown_token_id` for a bias on what is no token.
     """
     assert spec.generation is not None, "specs of models that write have it"
-    found = settled(spec.generation, dict(options.asked), longest=spec.max_length)
+    asked = dict(options.asked)
+    if options.forced is not None:
+        form = _form(options.talks[0], spec)
+        form = form if form in FORMS else HERMES
+        asked["constraint"] = options.forced.constraint(form, marks_of(encoder.tokenizer, form))
+    found = settled(spec.generation, asked, longest=spec.max_length)
     check_vocabulary([token for token, _ in found.logit_bias], encoder.tokenizer, 0)
-    if found.constraint is not None and found.constraint.kind == "tool_calls" and (form := _form(options, spec)):
-        found = replace(found, constraint=in_form(found.constraint, form, marks_of(encoder.tokenizer, form)))
     seed = _chance.randrange(_SEEDS) if found.temperature and "seed" not in options.asked else found.seed
     return [replace(found, seed=seed + number) for number in range(options.count)]
 
 
-def _form(options: GenerationOptions, spec: ModelSpec) -> str:
-    """The known form in which calls of tools are written; empty: there are none, or of no such form."""
-    has_tools = any(talk and uses_tools(talk) for talk in options.talks)
-    return spec.chat.tools if has_tools and spec.chat is not None and spec.chat.tools in FORMS else ""
+def _form(talk: tuple[Message, ...] | None, spec: ModelSpec) -> str:
+    """In which calls of tools are written in a talk's answer, known or `own`; empty: there are none."""
+    return spec.chat.tools if talk and uses_tools(talk) and spec.chat is not None else ""
 
 
 def _room_of(settings: GenerationSettings, longest: int) -> int:
     """Tokens that are left for the answer behind a prompt that is cut: as many as it may have, and half of all at most."""
     return min(settings.max_new_tokens, longest // 2)
-
-
-def _special(encoder: TextEncoder, form: str) -> dict[int, str]:
-    """Names of tokens without text; the marks of calls have one."""
-    marks = marks_of(encoder.tokenizer, form).values()
-    added = encoder.tokenizer.get_added_tokens_decoder()
-    return {number: token.content for number, token in added.items() if token.special and number not in marks}
 
 
 def _stops(parameters: JsonObject) -> tuple[str, ...]:

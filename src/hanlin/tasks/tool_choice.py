@@ -1,19 +1,19 @@
-"""Whether a talk's tools must be called: the form that the answer is then held to, and where it ends. Words: OpenAI's chat completions."""
+"""Whether a talk's tools must be called, and how many calls there may be. Words: OpenAI's chat completions."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 from hanlin.errors import InvalidInput
 from hanlin.generation import MAX_CONSTRAINT, Constraint
 from hanlin.tasks.base import Parameter
 from hanlin.tasks.chat import Message
-from hanlin.tasks.chat_tools import CALL_END
 from hanlin.tasks.parameters import boolean, maybe_choice, word
-from hanlin.tool_forms import FORMS, HERMES, can_name, forced
-from hanlin.types import JsonObject, JsonValue, shorten
+from hanlin.tool_forms import FORMS, can_force, can_name, forced
+from hanlin.types import JsonObject, shorten
 
 _NO_ARGUMENTS: JsonObject = {"type": "object", "properties": {}, "additionalProperties": False}
 CHOICE = maybe_choice(
@@ -21,22 +21,54 @@ CHOICE = maybe_choice(
     example="required",
 )  # fmt: skip
 NAME = word("tool_name", "as `tool_choice` required: one call of this tool", example="look")
-PARALLEL = boolean(
-    "parallel_tool_calls", "false: at most one call, of models that call in Hermes's form or where a call is made certain", default=True
-)
+PARALLEL = boolean("parallel_tool_calls", "false: at most one call; what is written behind it is left out", default=True)
 CHOOSING: tuple[Parameter[Any], ...] = (CHOICE, NAME, PARALLEL)
 
 
-def read_choice(parameters: JsonObject, talks: Sequence[Sequence[Message] | None]) -> tuple[Constraint | None, tuple[str, ...]]:
-    """The form of an answer that must be calls, and words that end an answer behind its only call.
+@dataclass(frozen=True, slots=True)
+class Forced:
+    """Calls that an answer must be.
+
+    Attributes:
+        tools: name and schema of the arguments of each that may be called.
+        most: calls at most; 0: any number.
+    """
+
+    tools: tuple[JsonObject, ...]
+    most: int
+
+    def constraint(self, form: str, tokens: Mapping[str, int]) -> Constraint:
+        """As a model writes them.
+
+        Args:
+            tokens: marks of the form that are single tokens of the model's.
+
+        Raises:
+            InvalidInput: `invalid_parameter` for tools that are too large, names that the form cannot hold, a form without a grammar.
+        """
+        known = FORMS[form]
+        if not can_force(known):
+            raise _wrong("tool_choice", f"auto or none: calls in this model's form ({form}) cannot be made certain", "required")
+        for name in (str(tool["name"]) for tool in self.tools):
+            if not can_name(known, name):
+                raise _wrong(
+                    "tools", "names without spaces, brackets and braces, of at most 256 characters, as the model calls", shorten(name)
+                )
+        text = json.dumps(forced(known, [*self.tools], most=self.most, tokens=tokens), ensure_ascii=False)
+        if len(text) > MAX_CONSTRAINT:
+            raise _wrong("tools", f"at most {MAX_CONSTRAINT} characters", str(len(text)))
+        return Constraint("tool_calls", text)
+
+
+def read_choice(parameters: JsonObject, talks: Sequence[Sequence[Message] | None]) -> tuple[Forced | None, bool]:
+    """The calls that an answer must be, or whether it may have one at most.
 
     Raises:
         InvalidInput: `invalid_parameter` where there is no such tool, for several talks, beside another form.
     """
     choice, name, is_parallel = CHOICE.read(parameters), NAME.read(parameters), PARALLEL.read(parameters)
     if name is None and choice != "required":
-        has_tools = any(talk and talk[0].tools for talk in talks)
-        return None, () if is_parallel or not has_tools else (CALL_END,)
+        return None, not is_parallel
     if len(talks) != 1:
         raise _wrong("tool_choice", "auto where several items are sent", str(len(talks)))
     if parameters.get("grammar") is not None:
@@ -46,32 +78,7 @@ def read_choice(parameters: JsonObject, talks: Sequence[Sequence[Message] | None
         tools = [tool for tool in tools if tool["name"] == name][:1]
     if not tools:
         raise _wrong("tool_name" if name else "tool_choice", "a tool of the talk", shorten(name or "none"))
-    form = forced(FORMS[HERMES], [*tools], most=1 if name or not is_parallel else 0, tokens={})
-    return _constraint(form), ()
-
-
-def in_form(constraint: Constraint, form: str, tokens: Mapping[str, int]) -> Constraint:
-    """The same calls as a model writes them.
-
-    Args:
-        tokens: marks of the form that are single tokens of the model's.
-
-    Raises:
-        InvalidInput: `invalid_parameter` for tools that are too large, or whose names the form cannot hold.
-    """
-    told = cast("JsonObject", json.loads(constraint.text))
-    tools = cast("list[JsonValue]", told["tools"])
-    for tool in tools:
-        if not can_name(FORMS[form], name := str(cast("JsonObject", tool)["name"])):
-            raise _wrong("tools", "names without spaces, brackets and braces, of at most 256 characters, as the model calls", shorten(name))
-    return _constraint(forced(FORMS[form], tools, most=cast("int", told["most"]), tokens=tokens))
-
-
-def _constraint(form: JsonObject) -> Constraint:
-    text = json.dumps(form, ensure_ascii=False)
-    if len(text) > MAX_CONSTRAINT:
-        raise _wrong("tools", f"at most {MAX_CONSTRAINT} characters", str(len(text)))
-    return Constraint("tool_calls", text)
+    return Forced(tuple(tools), 1 if name or not is_parallel else 0), False
 
 
 def _tool(text: str) -> JsonObject:
