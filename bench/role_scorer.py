@@ -2,32 +2,22 @@
 
 usage: python bench/role_scorer.py SCORER [--pairs 200] [--record FOLDER]
 
-SCORER is srl-eval.pl, or the wheel that holds it: `pip download allennlp==0.9.0 --no-deps`. It needs perl. Every count of every role must
-be the same; `--record` writes one pair and what the scorer said of it.
+SCORER is srl-eval.pl, or the wheel that holds it: `pip download allennlp==0.9.0 --no-deps`. See `scored_pairs.py`.
 """
 
 from __future__ import annotations
 
-import argparse
 import random
 import re
 import subprocess
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from hanlin.datasets.formats.props import PropsFormat
-from hanlin.datasets.lines import Meter
-from hanlin.datasets.values import Row, SourceFile
-from hanlin.encodings import detect
-from hanlin.tasks.frames import Frame, FramedTexts, read_frames
-from hanlin.tasks.role_metrics import role_metrics
+from scored_pairs import Counts, Scorer, compare
 
-IN_WHEEL = "allennlp/tools/srl-eval.pl"
 ROLES = ("A0", "A1", "A2", "AA", "AM-TMP", "AM-LOC", "R-A0", "R-A1", "R-AM-TMP")
-RECORDED = 5  # its figures tell every rule of counting apart
-Counts = tuple[int, int, int]  # right, found beside, missed
 Column = list[str]
 Sentence = tuple[int, dict[int, Column]]  # words, and a column for each predicate's place
 _LINE = re.compile(r"^ *(\S+) +(\d+) +(\d+) +(\d+) +[\d.]+ +[\d.]+ +[\d.]+$", re.MULTILINE)
@@ -51,62 +41,8 @@ def official(scorer: Path, gold: Path, found: Path) -> str:
 
 def read(said: str) -> dict[str, Counts]:
     """The counts of every role in the scorer's table, and `Overall`."""
-    counts = {name: (int(right), int(beside), int(missed)) for name, right, beside, missed in _LINE.findall(said)}
-    return {name: found for name, found in counts.items() if name != "V"}
-
-
-def differing(said: Mapping[str, Counts], gold: Path, found: Path) -> list[str]:
-    """What our figures of the two files say otherwise."""
-    metrics = role_metrics(_frames(found), _frames(gold)).conll05
-    support = sum(item.support for item in metrics.per_class)
-    ours = {"Overall": (metrics.precision, metrics.recall, metrics.f1, support)}
-    ours |= {item.label.replace("ARG", "A"): (item.precision, item.recall, item.f1, item.support) for item in metrics.per_class}
-    wanted = {name: _figures(*counts) for name, counts in said.items()}
-    return [
-        f"{name}: {ours.get(name)} for {wanted.get(name)}" for name in wanted.keys() | ours.keys() if ours.get(name) != wanted.get(name)
-    ]
-
-
-def main() -> None:
-    """Every pair, and how many figures differ."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scorer", type=Path)
-    parser.add_argument("--pairs", type=int, default=200)
-    parser.add_argument("--record", type=Path)
-    asked = parser.parse_args()
-    compared = 0
-    with tempfile.TemporaryDirectory() as work:
-        scorer = _scorer(asked.scorer, Path(work))
-        for seed in range(asked.pairs):
-            folder = asked.record if asked.record and seed == RECORDED else Path(work)
-            gold, found = folder / "gold.props", folder / "found.props"
-            for path, text in zip((gold, found), pair(seed), strict=True):
-                path.write_text(text)
-            said = official(scorer, gold, found)
-            if folder == asked.record:
-                (folder / "srl-eval.txt").write_text(said)
-            counts = read(said)
-            compared += len(counts)
-            if others := differing(counts, gold, found):
-                raise SystemExit("\n".join([f"pair {seed}:", *others]))
-    print(f"{asked.pairs} pairs, {compared:,} lines of the scorer's tables: the same counts")
-
-
-def _scorer(given: Path, work: Path) -> Path:
-    if given.suffix != ".whl":
-        return given
-    with zipfile.ZipFile(given) as wheel:
-        return Path(wheel.extract(IN_WHEEL, work))
-
-
-def _figures(right: int, beside: int, missed: int) -> tuple[float, float, float, int]:
-    found, true = right + beside, right + missed
-    return (right / found if found else 0.0, right / true if true else 0.0, 2 * right / (found + true), true)
-
-
-def _frames(path: Path) -> list[list[Frame]]:
-    rows = PropsFormat().read(SourceFile(path.name, path), detect(path, name=path.name), Meter(0, None))
-    return [read_frames(FramedTexts().read(row.fields).annotation) for row in rows if isinstance(row, Row)]
+    counts = {name: tuple(map(int, numbers)) for name, *numbers in _LINE.findall(said) if name != "V"}
+    return {name: (right, right + beside, right + missed) for name, (right, beside, missed) in counts.items()}
 
 
 def _sentence(chance: random.Random) -> Sentence:
@@ -163,5 +99,17 @@ def _text(sentences: list[Sentence]) -> str:
     return "\n".join(lines) + "\n"
 
 
+SCORER = Scorer(
+    inside="allennlp/tools/srl-eval.pl",
+    said="srl-eval.txt",
+    suffix=".props",
+    recorded=5,  # its figures tell every rule of counting apart
+    form=PropsFormat(),
+    pair=pair,
+    run=official,
+    counts=read,
+    ours=lambda metrics: metrics.conll05,
+)
+
 if __name__ == "__main__":
-    main()
+    compare(SCORER, __doc__)

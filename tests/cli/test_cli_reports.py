@@ -229,3 +229,9 @@ def test_meanings_frames_and_queries_have_tables_of_their_own(task: str, capsys,
     out = capsys.readouterr().out
     assert all(word in out for word in TOLD[task]), out
     assert {"en": "label", "zh": "标签"}[language] not in out
+
+
+def test_the_sense_of_a_predicate_stands_behind_it(capsys) -> None:
+    frame = {"predicate": "wrote", "start": 4, "end": 9, "score": 0.9, "arguments": []}
+    show(["Ada wrote.", "Ada wrote."], [[frame | {"sense": "write.01"}], [frame]])
+    assert [line.count("wrote (write.01)") for line in capsys.readouterr().out.splitlines() if "0.9" in line or "90" in line] == [1, 0]

@@ -33,6 +33,15 @@ def take(folder: Path, name: str, content: str) -> tuple[DatasetReport, dict[str
     return report, found
 
 
+def senses_of(folder: Path) -> list[list[tuple[str, str]]]:
+    """The words and senses of what `take` kept."""
+    rows = read_split(folder / "out", "train")
+    return [
+        [(text[slice(*frame.predicate)], frame.sense) for frame in read_frames(annotation)]
+        for text, annotation in zip(rows.texts, rows.labels, strict=True)
+    ]
+
+
 def wanted(number: int) -> list:
     return [(verb, [(role, words.format(number)) for role, words in arguments]) for verb, arguments in WANTED]
 
@@ -75,13 +84,15 @@ def test_props_of_conll_2012(tmp_path: Path) -> None:
         if line
     ]
     head = ["#begin document (x); part 000"]
+    framesets = {"write": "03"}
     body = [
-        "\t".join(["x", "0", str(at), word, "P", "*", lemma, "-", "-", "-", "*", *roles, "-"])
+        "\t".join(["x", "0", str(at), word, "P", "*", lemma, framesets.get(lemma, "-"), "-", "-", "*", *roles, "-"])
         for at, (word, lemma, *roles) in enumerate(lines)
     ]
     content = "\n".join([*head, *("\n".join(body).format(f"Ada{n}") + "\n" for n in range(20)), "#end document", ""])
     _, found = take(tmp_path, "a.gold_conll", content)
     assert found["Ada3 wrote a letter today and smiled"] == wanted(3)
+    assert senses_of(tmp_path)[0] == [("wrote", "write.03"), ("smiled", "")]
 
 
 def test_heads_of_conll_2009(tmp_path: Path) -> None:
@@ -100,6 +111,7 @@ def test_heads_of_conll_2009(tmp_path: Path) -> None:
     assert found["Ada3 wrote letters today smiling"] == [
         ("wrote", [("ARG0", "Ada3"), ("ARG1", "letters"), ("ARGM-TMP", "today")]), ("smiling", [("ARG0", "Ada3")]),
     ]  # fmt: skip
+    assert senses_of(tmp_path)[0] == [("wrote", "write.01"), ("smiling", "smile.01")]
 
 
 @pytest.mark.parametrize(
@@ -107,6 +119,7 @@ def test_heads_of_conll_2009(tmp_path: Path) -> None:
     [
         ("A1", "ARG1"), ("C-A1", "C-ARG1"), ("R-A0", "R-ARG0"), ("AA", "ARGA"), ("AM-TMP", "ARGM-TMP"), ("C-AM-LOC", "C-ARGM-LOC"),
         ("C-R-A1", "C-R-ARG1"), ("ARG2", "ARG2"), ("R-ARGM-LOC", "R-ARGM-LOC"), ("ADV", "ADV"), ("AGENT", "AGENT"),
+        ("A0|R-A1|ADV", "ARG0|R-ARG1|ADV"),
     ],
 )  # fmt: skip
 def test_roles_have_the_same_names_in_all_forms(tmp_path: Path, said: str, name: str) -> None:
@@ -117,3 +130,10 @@ def test_roles_have_the_same_names_in_all_forms(tmp_path: Path, said: str, name:
     heads = ["\t".join([str(at), word, *["_"] * 11, sense, role]) for at, (word, sense, role) in enumerate(cells, 1)]
     _, found = take(tmp_path / "heads", "a.conll09", "".join("\n".join(heads).format(n) + "\n\n" for n in range(20)))
     assert found["Ada3 wrote letters"] == [("wrote", [("ARG0", "Ada3"), (name, "letters")])]
+
+
+def test_a_dash_is_nothing_in_chinese_files_of_conll_2009(tmp_path: Path) -> None:
+    cells = [("他{}", "-", "A0"), ("卖", "卖.01", "-"), ("书", "-", "A1")]
+    lines = ["\t".join([str(at), word, *["_"] * 11, sense, role]) for at, (word, sense, role) in enumerate(cells, 1)]
+    _, found = take(tmp_path, "a.conll09", "".join("\n".join(lines).format(n) + "\n\n" for n in range(20)))
+    assert found["他3卖书"] == [("卖", [("ARG0", "他3"), ("ARG1", "书")])]

@@ -12,7 +12,7 @@ import pytest
 from tests.gateway.grpc_calls import channel_to
 from tests.gateway.stacks import PATIENT, STACK, TALKS, Stack
 from tests.gateway.told_world import make_world, plugin  # noqa: F401 - fixtures of several files
-from tests.gateway.ways import FINDER, MORE_ENDPOINTS
+from tests.gateway.ways import FINDER, MORE_ENDPOINTS, SENSES
 
 from hanlin.generation import GenerationSettings
 from hanlin.tasks.meanings import MeaningSchema, Slot
@@ -88,7 +88,9 @@ def open_doors(stack: Stack) -> None:
     stack.add_model("v:1", task="embedding", labels=(), dimensions=8)
     stack.add_model("r:1", task="reranking", labels=("relevance",))
     stack.add_model("t:1", task="token-classification", labels=("O", "B-good"), per_token=True)
-    stack.add_model("roles:1", task="semantic-role-labelling", labels=("O", "B-V"), per_token=True, spec_more={"finder": FINDER})
+    stack.add_model(
+        "roles:1", task="semantic-role-labelling", labels=("O", "B-V"), per_token=True, spec_more={"finder": FINDER, "senses": SENSES}
+    )
     numbers = [stack.deploy("m:1"), stack.deploy("v:1", "vectors"), stack.deploy("r:1", "ranks"), stack.deploy("t:1", "tags")]
     numbers += [stack.deploy("roles:1", "roles")]
     for number in numbers:

@@ -28,9 +28,11 @@ from tests.gateway.oip_ways import (
 )
 
 from hanlin.tasks.predicates import PredicateFinder
+from hanlin.tasks.senses import PredicateSenses
 
 QUERY = "good w20"
 FINDER = PredicateFinder(frozenset({"wrote", "is", "was", *(f"w{number}" for number in range(9, 15))}))
+SENSES = PredicateSenses({"w9": "w.02"}, "01")
 
 
 @dataclass(frozen=True)

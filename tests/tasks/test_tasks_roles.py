@@ -29,7 +29,7 @@ FRAMES = [
 def test_places_are_characters_of_the_text_as_it_is_written() -> None:
     example = TASK.examples.read({"tokens": TOKENS, "frames": FRAMES, "text": "He's sold it."})
     assert (example.text, example.labels) == ("He's sold it.", ("ARG0", "ARG1"))
-    assert read_frames(example.annotation) == [Frame((5, 9), [(0, 2, "ARG0"), (10, 12, "ARG1")])]
+    assert read_frames(example.annotation) == [Frame((5, 9), [(0, 2, "ARG0"), (10, 12, "ARG1")], "sell.01")]
     assert TASK.examples.read({"tokens": json.dumps(TOKENS), "frames": json.dumps(FRAMES)}).text == "He 's sold it ."
 
 
@@ -46,6 +46,7 @@ def test_places_are_characters_of_the_text_as_it_is_written() -> None:
         ({"frames": [{"predicate": 1}]}, "frames_type"),
         ({"frames": FRAMES, "text": "He sold it."}, "tokens_elsewhere"),
         ({"frames": {}}, "frames_type"),
+        ({"frames": [{"predicate": 1, "arguments": [], "sense": "s" * 81}]}, "frames_sense"),
     ],
 )
 def test_bad_rows_are_told_by_what_is_wrong(fields: dict[str, object], problem: str) -> None:
@@ -91,6 +92,18 @@ def test_what_hangs_on_no_predicate_is_wrong_and_passed_over_by_the_scorer_of_co
     assert [metrics.get(name) for name in ("precision", "recall", "predicate_f1")] == [0.5, 1.0, pytest.approx(2 / 3)]
     assert [metrics.get(f"conll05_{name}") for name in ("precision", "recall", "f1")] == [1.0, 1.0, 1.0]
     assert metrics.to_json()["conll05_f1"] == 1.0
+
+
+def test_senses_and_labels_count_one_by_one_where_every_predicate_has_a_sense() -> None:
+    """As CoNLL-2009's scorer: a sense by its number, a piece by each of its labels, those of a word that is no predicate wrong."""
+    gold = [[Frame((3, 7), [(0, 2, "ARG0|ARG1"), (8, 12, "C-ARG1")], "write.01"), Frame((30, 34), [], "read.02")]]
+    found = [[Frame((3, 7), [(0, 2, "ARG1"), (8, 12, "C-ARG1")], "right.1"), Frame((30, 34), [], "read.01"), Frame((40, 44), [], "be.01")]]
+    metrics = role_metrics(found, gold)  # right: ARG1, C-ARG1 and the first sense, of 5 found and 5 true
+    assert [metrics.get(f"conll09_{name}") for name in ("precision", "recall", "f1")] == [0.6, 0.6, 0.6]
+    assert metrics.to_json()["conll09_f1"] == 0.6
+    del gold[0][1]
+    gold.append([Frame((0, 4), [])])
+    assert "conll09_f1" not in role_metrics([*found, []], gold).to_json()
 
 
 def test_predicates_do_not_count_as_arguments() -> None:

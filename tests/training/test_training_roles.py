@@ -14,6 +14,7 @@ from hanlin.engines.asking import Questioner
 from hanlin.networks.head import Head
 from hanlin.tasks import TASKS
 from hanlin.tasks.encoding import TextEncoder
+from hanlin.tasks.senses import PredicateSenses
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.checkpoints import FolderCheckpoints
 from hanlin.training.config import TrainConfig
@@ -24,6 +25,7 @@ from hanlin.training.train import train
 
 TASK = TASKS.get("semantic-role-labelling")
 NAMES, VERBS, THINGS = ("Ada", "Bob", "Cleo"), ("wrote", "read", "sold"), ("letters", "books", "a play")
+SENSES = {"wrote": "write.01", "read": "read.01", "sold": "sell.02"}
 SMALL = {
     "precision": "fp32", "embedding_size": 24, "hidden_size": 24, "ngram_buckets": 512, "min_count": 1, "batch_size": 16, "epochs": 8,
     "rate": 0.01,
@@ -47,7 +49,7 @@ def rows_of(count: int, seed: int) -> Split:
                 {"start": start, "end": start + 1, "role": "ARG0"},
                 {"start": start + 2, "end": start + 2 + len(thing), "role": "ARG1"},
             ]
-            frames.append({"predicate": start + 1, "arguments": arguments})
+            frames.append({"predicate": start + 1, "arguments": arguments, "sense": SENSES[tokens[start + 1]]})
         example = TASK.examples.read({"tokens": [*tokens, "."], "frames": frames})
         texts.append(example.text)
         annotations.append(example.annotation)
@@ -77,6 +79,9 @@ def test_roles_are_learnt_and_saved(folder: Path) -> None:
     found = evaluate(folder, DATA.validation)
     assert found.metrics.get("f1") > 0.95
     assert found.metrics.get("predicate_f1") > 0.95
+    assert found.metrics.get("conll05_f1") > 0.95
+    assert found.metrics.get("conll09_f1") > 0.95
+    assert ModelSpec.load(folder).senses == PredicateSenses(SENSES, "01")
     assert Head.load(folder) == Head("token_logits", has_types=True)
     assert ModelSpec.load(folder).labels[-2:] == ("B-V", "I-V")
     assert evaluate(folder, DATA.validation).answers == found.answers
@@ -90,6 +95,7 @@ def test_every_engine_gives_the_same_frames_one_for_each_predicate(folder: Path,
         [],
         [("read", [("ARG0", "Cleo"), ("ARG1", "letters")])],
     ]
+    assert [[frame["sense"] for frame in text] for text in expected] == [["write.01", "sell.02"], [], ["read.01"]]
     for text, frames in zip(texts, expected, strict=True):
         for item in (one for frame in frames for one in frame["arguments"]):
             assert text[item["start"] : item["end"]] == item["word"]

@@ -131,12 +131,17 @@ def _meanings(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:
     SCREEN.show(grid([say(f"column.{name}") for name in ("text", "intent", "score", "slots")], rows, right=(2,)))
 
 
+def _predicate(frame: object) -> str:
+    word, sense = words(part(frame, "predicate")), words(part(frame, "sense"))
+    return f"{word} ({sense})" if sense else word
+
+
 def _frames(texts: Sequence[str], answers: Sequence[JsonValue]) -> None:
     rows = []
     for text, answer in zip(texts, answers, strict=False):
         shown = _short(text)
         for frame in items(answer) or [None]:
-            verb = say("predict.nothing_found") if frame is None else cell(words(part(frame, "predicate")), "bold")
+            verb = say("predict.nothing_found") if frame is None else cell(_predicate(frame), "bold")
             roles = "  ".join(f"{words(part(item, 'role'))} {words(part(item, 'word'))}" for item in items(part(frame, "arguments")))
             rows.append((shown, verb, percent(part(frame, "score")), roles))
             shown = ""

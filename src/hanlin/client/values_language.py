@@ -84,10 +84,11 @@ class Argument(Value):
 
 
 class Frame(Value):
-    """A predicate with its arguments; places in characters of the text."""
+    """A predicate with its arguments; places in characters of the text. `sense` is empty where the model knows none."""
 
     predicate: str
     start: int
     end: int
     score: float
     arguments: tuple[Argument, ...] = ()
+    sense: str = ""

@@ -80,6 +80,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "brat_line": "not a span of characters in one piece: T1, tab, name, start, end, tab, words",
         "too_many_negatives": "more than 100 unrelated texts",
         "frames_type": "the frames are not a list of predicate and arguments",
+        "frames_sense": "the sense of a predicate is longer than 80 characters",
         "frames_range": "a predicate or an argument does not lie within the tokens",
         "frames_twice": "two frames have the same predicate",
         "frames_overlap": "arguments of a predicate overlap or lie inside each other, which taggers cannot learn",

@@ -125,6 +125,7 @@ _TEXTS = (
     (r"the frames are not a list of predicate and arguments", "frames 应为由 predicate 与 arguments 组成的列表"),
     (r"a predicate or an argument does not lie within the tokens", "有谓词或论元超出词的范围"),
     (r"two frames have the same predicate", "两个框架的谓词相同"),
+    (r"the sense of a predicate is longer than 80 characters", "谓词的词义超过 80 个字符"),
     (
         r"arguments of a predicate overlap or lie inside each other, which taggers cannot learn",
         "同一谓词的论元互相重叠或嵌套，标注模型无法学习",

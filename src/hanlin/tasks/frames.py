@@ -1,6 +1,6 @@
 """Examples of semantic role labelling: who does what to whom, a frame for each predicate.
 
-    {"frames": [{"arguments": [{"end": 3, "role": "ARG0", "start": 0}], "predicate": [4, 10]}]}
+    {"frames": [{"arguments": [{"end": 3, "role": "ARG0", "start": 0}], "predicate": [4, 10], "sense": "write.01"}]}
 
 Places are characters of the text, whatever the file counted.
 """
@@ -20,13 +20,15 @@ from hanlin.tasks.tags import Named
 from hanlin.types import JsonObject, JsonValue
 
 VERB = "V"  # the name of a predicate among the roles of its own row
+_MAX_SENSE = 80  # characters
 
 
 class Frame(NamedTuple):
-    """A predicate's characters and its arguments, apart from each other and in order."""
+    """A predicate's characters, its arguments, apart from each other and in order, and its sense, or an empty text."""
 
     predicate: Span
     arguments: list[Named]
+    sense: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,11 @@ class FramedTexts:
 def read_frames(annotation: str) -> list[Frame]:
     """What `FramedTexts.read` stored."""
     return [
-        Frame((item["predicate"][0], item["predicate"][1]), [(one["start"], one["end"], one["role"]) for one in item["arguments"]])
+        Frame(
+            (item["predicate"][0], item["predicate"][1]),
+            [(one["start"], one["end"], one["role"]) for one in item["arguments"]],
+            item.get("sense", ""),
+        )
         for item in json.loads(annotation)["frames"]
     ]
 
@@ -92,7 +98,16 @@ def _frame(item: object, places: Sequence[Span]) -> Frame:
     found = sorted({_argument(one, places) for one in arguments})
     if any(one[1] > other[0] for one, other in pairwise(found)):
         raise BadExample("frames_overlap")
-    return Frame(places[at], found)
+    return Frame(places[at], found, _read_sense(item.get("sense")))
+
+
+def _read_sense(value: object) -> str:
+    if value is None or value == "":
+        return ""
+    sense = check_label(value)
+    if len(sense) > _MAX_SENSE:
+        raise BadExample("frames_sense")
+    return sense
 
 
 def _argument(item: object, places: Sequence[Span]) -> Named:
@@ -105,7 +120,8 @@ def _argument(item: object, places: Sequence[Span]) -> Named:
 
 
 def _stored(frame: Frame) -> JsonObject:
-    return {
+    stored: JsonObject = {
         "predicate": [*frame.predicate],
         "arguments": [{"start": start, "end": end, "role": role} for start, end, role in frame.arguments],
     }
+    return stored | ({"sense": frame.sense} if frame.sense else {})

@@ -213,12 +213,13 @@ def _frame(scores: Numbers, path: Sequence[int], types: Sequence[int], marks: Ma
     verb = next((item for item in found if item.label == VERB and any(_touches(span, _place(item)) for span in own)), None)
     if verb is None:
         return None
+    sense: JsonObject = {} if spec.senses is None else {"sense": spec.senses.of(verb.word or "")}
     arguments: list[JsonValue] = [
         {"role": item.label, "word": item.word, "start": item.start, "end": item.end, "score": item.score}
         for item in found
         if item.label not in {VERB, "O"}
     ]
-    return {"predicate": verb.word, "start": verb.start, "end": verb.end, "score": verb.score, "arguments": arguments}
+    return {"predicate": verb.word, **sense, "start": verb.start, "end": verb.end, "score": verb.score, "arguments": arguments}
 
 
 def _place(item: Entity) -> Span:
@@ -228,4 +229,7 @@ def _place(item: Entity) -> Span:
 
 
 def _frames(answer: Sequence[Mapping[str, Any]]) -> list[Frame]:
-    return [Frame((item["start"], item["end"]), [(one["start"], one["end"], one["role"]) for one in item["arguments"]]) for item in answer]
+    return [
+        Frame((item["start"], item["end"]), [(one["start"], one["end"], one["role"]) for one in item["arguments"]], item.get("sense", ""))
+        for item in answer
+    ]

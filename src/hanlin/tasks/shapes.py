@@ -45,7 +45,9 @@ _ARGUMENT: JsonObject = {
 FRAME: JsonObject = {
     "type": "object",
     "properties": _RUN | {
-        "predicate": {"type": "string"}, "arguments": {"type": "array", "items": _ARGUMENT},
+        "predicate": {"type": "string"},
+        "sense": {"type": "string", "description": "of the predicate, where the model learnt from rows with senses"},
+        "arguments": {"type": "array", "items": _ARGUMENT},
         "tags": {"type": "array", "items": SCORED, "description": "of each token, where `return_tags` is set"},
     },
 }  # fmt: skip

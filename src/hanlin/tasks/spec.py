@@ -17,6 +17,7 @@ from hanlin.tasks.labels import check_labels
 from hanlin.tasks.meanings import MeaningSchema
 from hanlin.tasks.predicates import PredicateFinder
 from hanlin.tasks.prompt_form import PromptForm
+from hanlin.tasks.senses import PredicateSenses
 from hanlin.tasks.sql.settings import SqlSettings
 from hanlin.tasks.text import PLAIN_TEXT, TextSettings
 from hanlin.tasks.vectors import VectorSettings
@@ -48,6 +49,7 @@ _FIELDS = {
     "scale",
     "chain",
     "finder",
+    "senses",
     "meanings",
     "queries",
     "chat",
@@ -85,6 +87,7 @@ class ModelSpec:
         scale: the number that each label stands for, where labels have an order.
         chain: of a tagger in which neighbouring labels care for each other.
         finder: of a model that labels the roles around predicates.
+        senses: of such a one that also tells which sense a predicate has.
         meanings: of a model that parses: the intents and slots it may answer with.
         queries: of a model that writes queries: the tables they may ask.
         chat: of a model that goes on with talks: the form in which it reads them, or its own template.
@@ -112,6 +115,7 @@ class ModelSpec:
     scale: tuple[float, ...] = ()
     chain: LabelChain | None = None
     finder: PredicateFinder | None = None
+    senses: PredicateSenses | None = None
     meanings: MeaningSchema | None = None
     queries: SqlSettings | None = None
     chat: Form | None = None
@@ -174,6 +178,7 @@ class ModelSpec:
         stored |= {"is_alone": True} if self.is_alone else {}
         stored |= {"chain": self.chain.to_json()} if self.chain else {}
         stored |= {"finder": self.finder.to_json()} if self.finder else {}
+        stored |= {"senses": self.senses.to_json()} if self.senses else {}
         stored |= {"mask_id": self.mask_id} if self.mask_id is not None else {}
         stored |= {"meanings": self.meanings.to_json()} if self.meanings else {}
         stored |= {"queries": self.queries.to_json()} if self.queries else {}
@@ -216,6 +221,7 @@ class ModelSpec:
             scale=_numbers(value, "scale"),
             chain=LabelChain.from_json(value["chain"], num_labels=len(labels)) if "chain" in value else None,
             finder=PredicateFinder.from_json(value["finder"]) if "finder" in value else None,
+            senses=PredicateSenses.from_json(value["senses"]) if "senses" in value else None,
             mask_id=_integer(value, "mask_id") if "mask_id" in value else None,
             meanings=MeaningSchema.from_json(value["meanings"]) if "meanings" in value else None,
             queries=SqlSettings.from_json(value["queries"]) if "queries" in value else None,

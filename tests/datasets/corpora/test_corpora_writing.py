@@ -14,7 +14,7 @@ FRAMES = {
     "frames": [
         {
             "predicate": 1,
-            "sense": "give.01",
+            "lemma": "give",
             "arguments": [
                 {"start": 0, "end": 1, "role": "ARG0", "head": 0},
                 {"start": 2, "end": 3, "role": "ARG2", "head": 2},
@@ -47,12 +47,12 @@ def test_frames_become_columns(tmp_path):
     lines = [line.split("\t") for line in content(tmp_path, [FRAMES], "conll2009").splitlines() if line]
     assert [line[1] for line in lines] == FRAMES["tokens"]
     assert [len(line) for line in lines] == [15] * 4
-    assert lines[1][12:14] == ["Y", "give.01"]
+    assert lines[1][12:14] == ["Y", "give"]
     assert [line[14] for line in lines] == ["ARG0", "_", "ARG2", "ARGM-TMP"]
 
 
 def test_frames_become_props(tmp_path):
-    assert content(tmp_path, [FRAMES], "props") == "She\t-\t(A0*)\ngave\tgive.01\t(V*)\nhim\t-\t(A2*)\nbooks\t-\t(AM-TMP*)\n\n"
+    assert content(tmp_path, [FRAMES], "props") == "She\t-\t(A0*)\ngave\tgive\t(V*)\nhim\t-\t(A2*)\nbooks\t-\t(AM-TMP*)\n\n"
 
 
 def test_questions_become_squad(tmp_path):

@@ -3,7 +3,7 @@
 Labels are PropBank's, without its frames: subject → ARG0 (of a passive or a copula ARG1), object → ARG1, recipient, attribute and what a
 preposition adds → ARG2, by-phrase of a passive → ARG0, clauses → ARG1 (ARG2 beside an object); adverbials by their words and by the
 entity inside (ARGM-TMP, -LOC, -DIR, -MNR, -CAU, -PRP, -DIS, -ADV), negation and modal (ARGM-NEG, -MOD). A clause without a subject of its
-own takes its governor's; a relative pronoun is R-ARGn and its noun ARGn. The sense is always `lemma.01`.
+own takes its governor's; a relative pronoun is R-ARGn and its noun ARGn. Senses are not told.
 Source: PropBank annotation guidelines (role names); ClearNLP dependency labels as spaCy gives them.
 """
 
@@ -98,7 +98,7 @@ def frames(nodes: Sequence[Node]) -> list[Row]:
         if node.tag in _VERBS and node.dep not in {"aux", "auxpass", "amod", "compound"}:
             arguments = sorted(_disjoint(_arguments(tree, at), at))
             told: list[Row] = [{"start": a.start, "end": a.end, "role": a.role, "head": a.head} for a in arguments]
-            found.append({"predicate": at, "sense": f"{node.lemma.lower()}.01", "arguments": told})
+            found.append({"predicate": at, "lemma": node.lemma.lower(), "arguments": told})
     return found
 
 

@@ -121,17 +121,19 @@ def bio(row: Row) -> list[tuple[str, str]]:
 
 
 def _conll2009(rows: Rows) -> Lines:
-    """The columns of CoNLL-2009 that role labelling reads; those we have nothing for are `_`. Source: the shared task's data format."""
+    """The columns of CoNLL-2009 that role labelling reads; those we have nothing for are `_`, a sense is the lemma alone.
+
+    Source: the shared task's data format.
+    """
     for row in rows:
         tokens, frames = _list(row["tokens"]), _list(row["frames"])
-        senses = {frame["predicate"]: frame["sense"] for frame in frames}
+        lemmas = {frame["predicate"]: frame["lemma"] for frame in frames}
         lines = []
         for at, token in enumerate(tokens):
-            is_predicate = at in senses
             roles = ["_"] * len(frames)
             for number, frame in enumerate(frames):
                 roles[number] = next((a["role"] for a in frame["arguments"] if a["head"] == at), "_")
-            columns = [at + 1, token, *["_"] * 10, "Y" if is_predicate else "_", senses.get(at, "_"), *roles]
+            columns = [at + 1, token, *["_"] * 10, "Y" if at in lemmas else "_", lemmas.get(at, "_"), *roles]
             lines.append("\t".join(map(str, columns)) + "\n")
         yield "".join(lines) + "\n"
 
@@ -140,9 +142,9 @@ def _props(rows: Rows) -> Lines:
     """CoNLL-2005 props: the word, the predicate or `-`, and a column of bracketed spans for each predicate."""
     for row in rows:
         tokens, frames = _list(row["tokens"]), _list(row["frames"])
-        senses = {frame["predicate"]: frame["sense"] for frame in frames}
+        lemmas = {frame["predicate"]: frame["lemma"] for frame in frames}
         columns = [_brackets(frame, len(tokens)) for frame in frames]
-        lines = ["\t".join([token, senses.get(at, "-"), *(column[at] for column in columns)]) for at, token in enumerate(tokens)]
+        lines = ["\t".join([token, lemmas.get(at, "-"), *(column[at] for column in columns)]) for at, token in enumerate(tokens)]
         yield "\n".join(lines) + "\n\n"
 
 

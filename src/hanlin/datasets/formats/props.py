@@ -1,7 +1,8 @@
 """CoNLL's props: a word a line, its predicate or `-`, and for each predicate a column of bracketed spans (CoNLL-2005, CoNLL-2012).
 
 Source: Carreras and Màrquez, Introduction to the CoNLL-2005 Shared Task, section 2.2: `(A0*`, `*`, `*)`; the predicate itself is `(V*)`.
-Of CoNLL-2012's files the word is the fourth column, the lemma the seventh, and the last column (coreference) holds no roles.
+Of CoNLL-2012's files the word is the fourth column, lemma and frameset the seventh and eighth, and the last (coreference) holds no roles.
+CoNLL-2005 has no senses.
 """
 
 from __future__ import annotations
@@ -48,10 +49,17 @@ def _row(sentence: Sentence, *, is_ontonotes: bool) -> Row | BadRow:
             frames.append(
                 {
                     "predicate": verbs[0],
+                    "sense": _sense(sentence.cells[verbs[0]]) if is_ontonotes else "",
                     "arguments": [{"start": start, "end": end, "role": propbank_role(role)} for start, end, role in spans if role != _VERB],
                 }
             )
     return Row(sentence.number, {"tokens": words, "frames": frames})
+
+
+def _sense(cells: list[str]) -> str:
+    """`write.01`, or an empty text where the frameset is not told."""
+    lemma, frameset = cells[6:8]
+    return "" if frameset == "-" else f"{lemma}.{frameset}"
 
 
 def _spans(column: list[str]) -> list[tuple[int, int, str]] | None:
@@ -74,5 +82,5 @@ def _spans(column: list[str]) -> list[tuple[int, int, str]] | None:
 
 
 def propbank_role(role: str) -> str:
-    """PropBank's own names: `A0` is `ARG0`, `AM-TMP` is `ARGM-TMP`, also behind `C-` and `R-`."""
-    return re.sub(r"^((?:[CR]-)*)A(M-|\d|A$)", r"\1ARG\2", role)
+    """PropBank's own names: `A0` is `ARG0`, `AM-TMP` is `ARGM-TMP`, also behind `C-` and `R-`, and of each of several roles `A0|A1`."""
+    return "|".join(re.sub(r"^((?:[CR]-)*)A(M-|\d|A$)", r"\1ARG\2", part) for part in role.split("|"))

@@ -1,4 +1,5 @@
-"""Semantic role labelling: the tags of a row around one predicate, which token types tell apart; and the finder that proposes predicates.
+"""Semantic role labelling: the tags of a row around one predicate, which token types tell apart; the finder that proposes predicates,
+and their senses.
 
 Each text gives a row for each of its predicates, and one for each proposal that is none, whose tags are all outside: so the network learns
 to refuse.
@@ -15,6 +16,7 @@ from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.frames import VERB, Frame, read_frames
 from hanlin.tasks.predicates import learn_finder
 from hanlin.tasks.semantic_role_labelling import add_row, proposals
+from hanlin.tasks.senses import learn_senses
 from hanlin.tasks.span_metrics import NOT_JUDGED
 from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.tags import TagScheme, expand, is_unfinished, paint
@@ -38,8 +40,12 @@ class SemanticRoleLabellingLesson:
         labels = expand((*data.labels, VERB), cast("TagScheme", config.tags))
         lay_out_tokenizer(setting)
         spec = write_spec(config, replace(data, labels=labels), out, base=setting.base)
-        predicates = ([frame.predicate for frame in read_frames(annotation)] for annotation in data.train.labels)
-        spec = replace(spec, finder=learn_finder(data.train.texts, predicates))
+        frames = [read_frames(annotation) for annotation in data.train.labels]
+        finder = learn_finder(data.train.texts, ([frame.predicate for frame in found] for found in frames))
+        seen = (
+            (text[slice(*frame.predicate)], frame.sense) for text, found in zip(data.train.texts, frames, strict=True) for frame in found
+        )
+        spec = replace(spec, finder=finder, senses=learn_senses(seen))
         spec.save(out)
         encoder = TextEncoder.load(setting.out)
         encoder.max_length = min(spec.max_length, config.train_length)
