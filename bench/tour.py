@@ -6,8 +6,8 @@ Each line of `STOPS` (bench/tour_stops.py) is one stop: a corpus by its name in 
 are short on purpose: the whole tour is to take half an hour of two cores, so the figures say that the road is whole and the models
 learn, not what they can become (docs/benchmarks.md has that). The baseline is the corpus's own of docs/corpora.md: a simple one, learnt on
 nine tenths of the whole corpus, while ours had the rows of the stop; where that has none of the figure, one of bench/tour_baselines.py on
-the stop's own rows. Test rows are those of the platform's split. Latency: the
-middle of 50 calls with one question of the corpus each, one after the other, through the gateway, on the variant that training published.
+the stop's own rows. Baselines are found before the clock of the tour begins. Test rows are those of the platform's split. Latency: the
+middle of 25 calls with one question of the corpus each, one after the other, through the gateway, on the variant that training published.
 Stops are visited by two sides at once (`--sides`), each with a server of its own and one thread for a training: two cores do more so. A
 side's latencies are those beside the other's training.
 `--write` puts the table into docs/tour.md, stop by stop; bench/tour.json keeps the figures. Stops that `--only` leaves out keep
@@ -26,7 +26,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -39,13 +39,14 @@ from hanlin.datasets import bundled
 from hanlin.datasets.corpora import CORPORA
 from hanlin.datasets.corpora.base import Source
 from hanlin.tasks import TASKS, BadExample
+from hanlin.types import JsonObject
 from servers import Server, free_ports
-from tour_baselines import baseline_of
+from tour_baselines import baseline
 from tour_page import FIGURES, chip, write
 from tour_stops import BASES, FORMS, STOPS, Stop
 from training_data import CACHE, e5_base
 
-CALLS = 50
+CALLS = 25
 
 
 class Road:
@@ -116,7 +117,7 @@ def formed(path: Path, form: str) -> Path:
 
 
 def visit(stop: Stop, road: Road, folder: Path, besides: dict[str, Any]) -> dict[str, Any]:
-    """One stop from rows to answers; its line of the table.
+    """One stop from rows to answers; its line of the table, without its baseline.
 
     Args:
         besides: options of its training that are the run's, not the stop's.
@@ -124,7 +125,7 @@ def visit(stop: Stop, road: Road, folder: Path, besides: dict[str, Any]) -> dict
     name, began_s = stop.name, time.monotonic()
     sampled = road.run("dataset", "sample", stop.corpus, "--out", str(folder), *(("--rows", str(stop.rows)) if stop.rows else ()))
     path = formed(Path(sampled["file"]), stop.form) if stop.form else Path(sampled["file"])
-    road.run("dataset", "add", name, str(path), "--task", stop.task)
+    road.run("dataset", "add", name, str(path), "--task", stop.task, *(("--split", stop.split) if stop.split else ()))
     options = [part for option, value in (stop.options | besides).items() for part in ("--set", f"{option}={json.dumps(value)}")]
     job = road.run("train", "--task", stop.task, "--dataset", name, "--model", stop.model, "--name", name, *options)
     trained_s = time.monotonic() - began_s
@@ -141,7 +142,7 @@ def visit(stop: Stop, road: Road, folder: Path, besides: dict[str, Any]) -> dict
     return {
         "stop": name, "task": stop.task, "kind": stop.kind, "corpus": stop.corpus, "languages": [*corpus.languages],
         "nature": corpus.nature,
-        "rows": sampled["rows"], "model": stop.model, "options": stop.options, "figure": stop.figure, **baseline_of(stop, path),
+        "rows": sampled["rows"], "model": stop.model, "options": stop.options, "figure": stop.figure, "split": stop.split,
         "ours": round(100 * value if abs(value) <= 1 else value, 1), "p50_ms": round(1000 * statistics.median(times), 1),
         "seconds": round(trained_s), "whole_seconds": round(time.monotonic() - began_s),
         "metrics": {key: number for key, number in metrics.items() if isinstance(number, int | float)},
@@ -174,7 +175,7 @@ def main() -> int:
     if options.list:
         print("\n".join(f"{stop.name}: {stop.task} ({stop.model})" for stop in stops))
         return 0
-    trip = Trip(stops)
+    trip = Trip(stops, {stop.name: baseline(stop)[0] for stop in stops})
     with ThreadPoolExecutor(options.sides) as sides:
         for side in [sides.submit(travel, trip, options) for _ in range(options.sides)]:
             side.result()
@@ -186,9 +187,14 @@ def main() -> int:
 
 
 class Trip:
-    """The stops of a run and what was found; every side takes from it."""
+    """The stops of a run and what was found; every side takes from it.
 
-    def __init__(self, stops: Sequence[Stop]) -> None:
+    Args:
+        baselines: by the names of stops.
+    """
+
+    def __init__(self, stops: Sequence[Stop], baselines: Mapping[str, JsonObject]) -> None:
+        self.baselines = baselines
         known = json.loads(FIGURES.read_text(encoding="utf-8"))["stops"] if FIGURES.exists() else []
         took = {line["stop"]: line["cpu_seconds"] for line in known}
         self.waiting = sorted(stops, key=lambda stop: -took.get(stop.name, statistics.median([*took.values()] or [0])))
@@ -209,6 +215,7 @@ class Trip:
 
     def keep(self, line: dict[str, Any], options: argparse.Namespace) -> None:
         """A stop's figures, on the page too."""
+        line |= self.baselines[line["stop"]]
         with self.lock:
             self.found.append(line)
             print(json.dumps(line, ensure_ascii=False), flush=True)

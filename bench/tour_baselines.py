@@ -48,6 +48,15 @@ from training_data import CACHE
 BACK_OFF = 1.0  # rows that the single token's chance counts for beside counted pairs
 
 
+def baseline(stop: Stop) -> tuple[JsonObject, int]:
+    """As `baseline_of`, and how many rows were sampled for it; 0: none."""
+    if stop.baseline:
+        return baseline_of(stop, Path()), 0
+    with tempfile.TemporaryDirectory() as work:
+        rows = write_corpus(CORPORA.get(stop.corpus), Source(CACHE), Path(work), rows=stop.rows)
+        return baseline_of(stop, rows.path), rows.rows
+
+
 def baseline_of(stop: Stop, file: Path) -> JsonObject:
     """A stop's baseline in per cent, and what it was learnt on: `corpus`, nine tenths of it, or `rows`, those of the stop."""
     if stop.baseline:
@@ -165,11 +174,9 @@ def main() -> None:
     lines = {line["stop"]: line for line in told["stops"]}
     found = []
     for stop in (stop for stop in STOPS if not stop.baseline):
-        with tempfile.TemporaryDirectory() as work:
-            rows = write_corpus(CORPORA.get(stop.corpus), Source(CACHE), Path(work), rows=stop.rows)
-            figures = baseline_of(stop, rows.path)
-        print(json.dumps({"stop": stop.name, "nature": CORPORA.get(stop.corpus).nature, "rows": rows.rows} | figures), flush=True)
-        if lines.get(stop.name, {}).get("rows") == rows.rows:  # else ours was judged on other rows
+        figures, rows = baseline(stop)
+        print(json.dumps({"stop": stop.name, "nature": CORPORA.get(stop.corpus).nature, "rows": rows} | figures), flush=True)
+        if lines.get(stop.name, {}).get("rows") == rows:  # else ours was judged on other rows
             found.append(lines[stop.name] | figures)
     if asked.write:
         write(found, told["machine"], told["whole_seconds"])

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tour_stops import STOPS
+from tour_stops import STOPS, Stop
 
 BENCH = Path(__file__).parent
 PAGE, FIGURES = BENCH.parent / "docs" / "tour.md", BENCH / "tour.json"
@@ -34,7 +34,8 @@ def page(found: Sequence[dict[str, Any]], about: str, whole_seconds: int | None)
     lines = [
         f"| {line['task']}{', ' + line['kind'] if line['kind'] else ''} | `{line['corpus']}` ({', '.join(line['languages'])}) | "
         f"{'gold' if line['nature'] == 'gold' else '**' + line['nature'] + '**'} | {line['rows']:,} | {line['model']}"
-        f"{', ' + ', '.join(f'{name} {value}' for name, value in line['options'].items()) if line['options'] else ''} | {line['figure']} | "
+        f"{', ' + ', '.join(f'{name} {value}' for name, value in line['options'].items()) if line['options'] else ''}"
+        f"{', split ' + line['split'] if line.get('split') else ''} | {line['figure']} | "
         f"{line['baseline']}{' (same rows)' if line.get('baseline_on') == 'rows' else ''} | "
         f"{line['ours']} | {line['p50_ms']} ms | {line['seconds']} s | "
         f"{line['cpu_seconds']} s |"
@@ -47,12 +48,18 @@ def page(found: Sequence[dict[str, Any]], about: str, whole_seconds: int | None)
     spent = sum(line["cpu_seconds"] for line in found)
     clock = f"in {whole_seconds // 60} min {whole_seconds % 60} s by the clock" if whole_seconds else "not in one run"
     told = f"{len(found)} stops, {clock}; {spent // 60} min of processor time. {standing(found)}"
-    visited = {line["stop"]: (line["model"], line["options"]) for line in found}
-    if old := [f"`{stop.name}`" for stop in STOPS if stop.name in visited and visited[stop.name] != (stop.model, stop.options)]:
+    visited = {line["stop"]: line for line in found}
+    if old := [f"`{stop.name}`" for stop in STOPS if stop.name in visited and not _is_of(stop, visited[stop.name])]:
         told += f" Read with an earlier budget than the stop has now: {', '.join(old)}."
     if left := [f"`{stop.name}`" for stop in STOPS if stop.name not in visited]:
         told += f" Not visited yet: {', '.join(left)}."
     return f"{head}\n{about} {told}\n\n" + "\n".join(table + lines) + "\n"
+
+
+def _is_of(stop: Stop, line: dict[str, Any]) -> bool:
+    """Whether a line has the budget that its stop has now. Its rows may be fewer: it took all there were."""
+    is_same = (line["model"], line["options"], line.get("split", "")) == (stop.model, stop.options, stop.split)
+    return is_same and (stop.rows is None or line["rows"] <= stop.rows)
 
 
 def standing(found: Sequence[dict[str, Any]]) -> str:
