@@ -72,6 +72,7 @@ TRAININGS: tuple[tuple[str, ...], ...] = (
     ("training_reranking.py",),
     ("pretraining.py", "en"),
     ("pretraining.py", "zh"),
+    ("writing_bases.py", "synopsis"),
     ("text_generation.py", "tang"),
     ("text_generation.py", "brown"),
     ("prompted_tasks.py",),

@@ -21,13 +21,17 @@ ROWS = [[5, 6, 7], [8], [9, 10, 11, 12, 13]]
 SETTINGS = [GenerationSettings(max_new_tokens=length) for length in (5, 9, 12)]
 
 
-@pytest.fixture(params=GENERATOR_TYPES)
+ON_BERT = "hanlin-seq2seq on bert"  # with an encoder of BERT's form
+
+
+@pytest.fixture(params=[*GENERATOR_TYPES, ON_BERT])
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     torch.manual_seed(3)
+    encoder = {"encoder": "bert", "encoder_positions": 16} if request.param == ON_BERT else {}
     network = build_generator(
         NetworkConfig(
-            request.param, 30, embedding_size=16, hidden_size=16, num_decoder_layers=1, num_attention_heads=2, intermediate_size=32,
-            max_position_embeddings=64, bos_token_id=2, eos_token_id=3,
+            request.param.partition(" ")[0], 30, embedding_size=16, hidden_size=16, num_decoder_layers=1, num_attention_heads=2,
+            intermediate_size=32, max_position_embeddings=64, bos_token_id=2, eos_token_id=3, **encoder,
         )
     )  # fmt: skip
     save_network(network, tmp_path)

@@ -22,7 +22,8 @@ from hanlin.networks.generation.continuous import ContinuousBatch
 from hanlin.networks.generation.pace import Pace
 from hanlin.networks.generation.run import generate, step_model
 
-KINDS = (*GENERATOR_TYPES, *CAUSAL, *SEQ2SEQ, "mistral", "opt")
+ON_BERT = "hanlin-seq2seq on bert"  # with an encoder of BERT's form
+KINDS = (*GENERATOR_TYPES, ON_BERT, *CAUSAL, *SEQ2SEQ, "mistral", "opt")
 CONTINUING = (*(kind for kind in GENERATOR_TYPES if kind != "hanlin-seq2seq"), *CAUSAL, "mistral", "opt")
 LONG = [(7 * place + 3) % 37 + 3 for place in range(50)]
 
@@ -34,6 +35,8 @@ def failed(error: Exception) -> EngineFailed:
 def network(kind: str) -> nn.Module:
     import transformers as hf
 
+    if kind == ON_BERT:
+        return own("hanlin-seq2seq", encoder="bert", encoder_positions=80, layer_norm_eps=1e-12)
     if kind in GENERATOR_TYPES:
         return own(kind, positions="rotary" if kind == "hanlin-decoder" else "learned", max_position_embeddings=80)
     ids = {"vocab_size": 40, "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 2, "max_position_embeddings": 80}

@@ -26,7 +26,8 @@ IDENTITIES = {"vocab_size": VOCABULARY, "pad_token_id": 0, "bos_token_id": 2, "e
 STACK = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1}
 CAUSAL = {"llama": ("q_proj", "v_proj"), "qwen2": ("q_proj", "v_proj"), "gpt2": ("c_attn",)}
 SEQ2SEQ = {"t5": ("q", "v"), "bart": ("q_proj", "v_proj")}
-OWN = {"hanlin-decoder": ("query", "value"), "hanlin-seq2seq": ("query", "value")}
+ON_BERT = "hanlin-seq2seq on bert"  # with an encoder of BERT's form
+OWN = dict.fromkeys(("hanlin-decoder", "hanlin-seq2seq", ON_BERT), ("query", "value"))
 
 
 def network(kind: str) -> nn.Module:
@@ -35,7 +36,8 @@ def network(kind: str) -> nn.Module:
     if kind in OWN:
         sizes = {"embedding_size": 16, "hidden_size": 16, "num_hidden_layers": 2, "num_decoder_layers": 2, "num_attention_heads": 2}
         ids = {"bos_token_id": 2, "eos_token_id": 3, "intermediate_size": 32, "max_position_embeddings": 64}
-        return build_generator(NetworkConfig(kind, VOCABULARY, **sizes, **ids))  # type: ignore[arg-type]
+        encoder = {"encoder": "bert", "encoder_positions": 32, "layer_norm_eps": 1e-12} if kind == ON_BERT else {}
+        return build_generator(NetworkConfig(kind.partition(" ")[0], VOCABULARY, **sizes, **ids, **encoder))  # type: ignore[arg-type]
     side = {
         "d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
         "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "max_position_embeddings": 64,
@@ -106,7 +108,7 @@ def test_the_usual_layers_get_matrices_and_merged_answers_are_the_same(tmp_path:
     assert not any("lora" in name for name, _ in merged.named_parameters())
 
 
-@pytest.mark.parametrize("kind", ["hanlin-decoder", "hanlin-seq2seq", "qwen2", "gpt2"])
+@pytest.mark.parametrize("kind", ["hanlin-decoder", "hanlin-seq2seq", ON_BERT, "qwen2", "gpt2"])
 def test_what_is_tied_to_the_token_table_is_never_adapted(tmp_path: Path, kind: str) -> None:
     folder = with_adapter(kind, tmp_path / "out", ("all",))
     names = {name.removeprefix("base_model.model.").split(".lora_")[0] for name in weight_names(folder / WEIGHTS_FILE)}
