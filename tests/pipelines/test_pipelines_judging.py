@@ -1,11 +1,14 @@
-"""Rows that a compression judges: those of a reranker are pairs under each example's own query."""
+"""Rows that a compression judges: pairs of a reranker under each example's own query, whole talks of a model that writes."""
 
 from __future__ import annotations
 
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+from hanlin.generation import GenerationSettings
+from hanlin.models.tokenizers import train_tokenizer
 from hanlin.pipelines.judging_rows import encoded_of
-from hanlin.tasks import ModelSpec
+from hanlin.tasks import TASKS, ModelSpec
+from hanlin.tasks.chat_form import CHATML, CHATML_TOKENS
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.vectors import VectorSettings
 
@@ -34,3 +37,16 @@ def test_an_embedder_that_ranks_is_judged_by_its_texts() -> None:
     found = encoded_of(QUESTIONS, spec, encoder_of(spec))
     assert found.rows == [[2, 5, 3], [2, 7, 3], [2, 4, 3]]  # the texts, then the one query of the call
     assert found.types is None
+
+
+def test_a_talk_is_judged_as_its_form_writes_it_answers_and_all() -> None:
+    tokenizer = train_tokenizer(["What is 2 + 2? 四。"], "byte-bpe", 280)
+    tokenizer.add_special_tokens([*CHATML_TOKENS])
+    spec = ModelSpec("text-generation", (), 200, 0, generation=GenerationSettings(max_new_tokens=8), chat=CHATML)
+    form = TASKS.get("text-generation").examples
+    turns = [{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "四。"}]
+    read = [form.read(row) for row in ({"messages": turns}, {"text": "What is 2?"})]
+    found = encoded_of([form.question(row.text, row.annotation) for row in read], spec, TextEncoder(tokenizer, spec))
+    told = [tokenizer.decode(row, skip_special_tokens=False) for row in found.rows]
+    assert told == ["<|im_start|>user\n2 + 2?<|im_end|>\n<|im_start|>assistant\n四。<|im_end|>\n", "What is 2?"]
+    assert [each.reads for each in found.generation or []] == [True, True]
