@@ -4,6 +4,7 @@ import math
 import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from tests.tasks.fake_networks import bert_tokenizer, outputs_of, specs_of
 
@@ -13,6 +14,7 @@ from hanlin.tasks import TASKS, Limits
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.explained_labels import LabelTargets
 from hanlin.tasks.explaining import NOTHING, Computed, Hidden, Place, Target, hide
+from hanlin.tasks.label_chain import LabelChain
 from hanlin.tasks.problems import explaining_of
 from hanlin.tasks.prompt_form import PromptForm
 
@@ -106,6 +108,40 @@ def test_every_task_says_what_can_be_hidden_and_what_is_left(name, tokenizer):
         encoder = TextEncoder(tokenizer, reads)
         assert sum(check_explaining(task, reads, encoder, call) for call in CALLS.get(name, [])) > 0 or name not in CALLS
         assert check_explaining(task, reads, encoder, (request["inputs"], request["parameters"])) > 0 or task.head in {"tokens", "roles"}
+
+
+# What versions may have besides: other problems, chains of labels, thresholds and calibration, rows too short for their texts.
+VARIANTS = [
+    ("text-classification", {"problem": "multi-label", "thresholds": (0.4, 0.5, 0.6)}, {}),
+    ("text-classification", {"problem": "regression", "labels": ("score",)}, {}),
+    ("token-classification", {"chain": 3}, {"ignore_labels": []}),
+    ("token-classification", {"chain": 3}, {"ignore_labels": [], "aggregation_strategy": "simple"}),
+    ("token-classification", {"chain": 3}, {"ignore_labels": [], "aggregation_strategy": "first"}),
+    ("semantic-role-labelling", {"chain": 2}, {}),
+    ("question-answering", {"thresholds": (0.5,), "calibration": (1.5, -0.5)}, {"top_k": 3}),
+    ("text-classification", {"max_length": 8}, {"long_text": "window"}),
+    ("token-classification", {"max_length": 8}, {"long_text": "window", "ignore_labels": []}),
+    ("semantic-parsing", {"max_length": 8}, {"long_text": "window"}),
+    ("embedding", {"max_length": 8}, {"long_text": "window"}),
+    ("question-answering", {"max_length": 12}, {}),
+    ("text-to-sql", {}, {"num_beams": 1}),
+    ("text-generation", {"max_length": 12}, {"score": True}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "more", "parameters"), VARIANTS)
+def test_versions_of_every_kind_tell_the_scores_of_their_answers(name, more, parameters, tokenizer):
+    task, known = TASKS.get(name), dict(more)
+    if size := known.get("chain"):
+        chance = np.random.default_rng(5)
+        known["chain"] = LabelChain(chance.normal(size=size), chance.normal(size=(size, size)) * 2, chance.normal(size=size))
+    spec = replace(specs_of(task)[0], **known)
+    texts = [SAYS, "it lives where Ada wrote that a fox lives", "Grace wrote, Ada wrote, it lives"]
+    inputs = [{"question": "Where?", "context": text} for text in texts] if name == "question-answering" else texts
+    encoder = TextEncoder(tokenizer, spec)
+    assert check_explaining(task, spec, encoder, (inputs, parameters)) > 0
+    if "max_length" in known and name != "text-generation":
+        assert task.encode(task.check(inputs, parameters, limits=Limits()), encoder, spec).windows
 
 
 @pytest.mark.parametrize(("name", "ask"), [("translation", "{text}"), ("question-answering", "{question} {passages}")])
