@@ -71,9 +71,10 @@ def outputs_of(task, spec, encoded: Encoded, *, seed: int = 0):
     name = "embeddings" if spec.vectors else kinds.get(task.head, "logits")
     longest = max(map(len, encoded.rows))
     rows = []
-    for row in encoded.rows:
-        chance = np.random.default_rng([seed, *row])
-        rows.append(chance.normal(size=(longest, width) if task.head in {"tokens", "roles"} else width).astype(np.float32))
+    for row, types in zip(encoded.rows, encoded.types or [[]] * len(encoded.rows), strict=True):
+        shape = (longest, width) if task.head in {"tokens", "roles"} else width
+        of_row, of_types = (np.random.default_rng([seed, *ids]).normal(size=shape) for ids in (row, types))
+        rows.append((of_row + 0.1 * of_types).astype(np.float32))
     return {name: np.stack(rows)}
 
 

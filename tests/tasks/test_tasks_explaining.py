@@ -118,6 +118,7 @@ VARIANTS = [
     ("token-classification", {"chain": 3}, {"ignore_labels": [], "aggregation_strategy": "simple"}),
     ("token-classification", {"chain": 3}, {"ignore_labels": [], "aggregation_strategy": "first"}),
     ("semantic-role-labelling", {"chain": 2}, {}),
+    ("semantic-role-labelling", {"labels": ("B-V", "I-V", "B-A")}, {}),
     ("question-answering", {"thresholds": (0.5,), "calibration": (1.5, -0.5)}, {"top_k": 3}),
     ("text-classification", {"max_length": 8}, {"long_text": "window"}),
     ("token-classification", {"max_length": 8}, {"long_text": "window", "ignore_labels": []}),
@@ -269,6 +270,18 @@ def test_a_query_stays_whole_and_ids_are_no_words(tokenizer):
     (request,) = hook.alone(task.check({"token_ids": [2, 4, 3]}, {}, limits=Limits()))
     with pytest.raises(InvalidInput, match="no words can be hidden"):
         hook.parts(request, TextEncoder(tokenizer, spec), spec)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"raw_scores": True}])
+def test_what_is_asked_alone_is_what_the_call_was_answered(parameters, tokenizer):
+    task = TASKS.get("reranking")
+    for spec in specs_of(task):
+        encoder, hook = TextEncoder(tokenizer, spec), task.explaining
+        request = task.check({"query": "fox", "texts": [SAYS, "A house.", "x"]}, parameters, limits=Limits())
+        scores = {item["index"]: item["score"] for item in computed(task, spec, encoder, request).answer}
+        for index, alone in enumerate(hook.alone(request)):
+            (target,) = hook.targets(computed(task, spec, encoder, alone))
+            assert target.score == pytest.approx(scores[index], abs=1e-12)
 
 
 def test_scores_that_are_no_numbers_are_an_engine_failure(tokenizer):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from tests.training.explained import Explained
 
 from hanlin.datasets import Split
 from hanlin.errors import InvalidInput
@@ -66,6 +67,21 @@ def test_a_network_learns_queries_and_answers_the_same(tmp_path: Path) -> None:
     strange = Split(["what?", "books 7 of 12 by 3", "\U0001f600 poetry"], [DATA.validation.labels[0]] * 3)
     for answer in evaluate(tmp_path / "out", strange).answers:
         database.execute(str(cast("JsonObject", answer)["sql"]))
+    check_explained(tmp_path / "out")
+
+
+def check_explained(folder: Path) -> None:
+    """The words that a query hangs on: the form by its chances, the values by what is written without them."""
+    asked = Explained(folder, "text-to-sql", "how many history books", {})
+    form, letters = asked.targets
+    assert (form.kind, letters.kind, form.name) == ("written", "rewritten", letters.name)
+    lost = asked.lost(form)
+    assert min(lost["how"], lost["history"]) > 0.3 > 10 * max(lost["many"], lost["books"])
+    asked = Explained(folder, "text-to-sql", "books over 77 pages", {})
+    letters = asked.targets[1]
+    assert letters.name == "SELECT title FROM books WHERE pages > 77"
+    assert asked.left(letters) == 1
+    assert asked.left(letters, "77") < 0.95
 
 
 OTHER = "CREATE TABLE books (id INTEGER PRIMARY KEY, name TEXT);"

@@ -64,8 +64,24 @@ class WrittenTargets(OfTexts):
         """See `Explaining.score`."""
         (now, *_), ids = written(found.outputs), target.reference
         if target.kind == _REWRITTEN:
-            return 1 - float(TEXTS.differ(np.array([now.ids], dtype=np.float64), np.array([ids]))[0])
+            return _common(now.ids, ids)
         return checked(float(np.mean([token.log for token in now.seen[-len(ids) :]])))
+
+
+class QueryTargets(WrittenTargets):
+    """Of queries. Their tokens point to the values that the question names, so that `written` tells of the form alone: what is pointed
+    to goes with its word, and others move up. So each query is `rewritten` as well, by its letters: values stand in those.
+    """
+
+    def targets(self, found: Computed) -> list[Target]:
+        """See `Explaining.targets`."""
+        sql = _sql(found)
+        return [*super().targets(found), Target(_REWRITTEN, sql, 1.0, reference=_letters(sql))]
+
+    def score(self, target: Target, found: Computed) -> float:
+        """See `Explaining.score`."""
+        is_text = target.kind == _REWRITTEN
+        return _common(_letters(_sql(found)), target.reference) if is_text else super().score(target, found)
 
 
 class ContinuedTargets(WrittenTargets):
@@ -145,9 +161,20 @@ class PromptedTargets:
 
 
 def _name(found: Computed, ids: Sequence[int]) -> str:
-    if found.encoded.spell is not None:
-        return found.encoded.spell(ids).strip()
-    return next((value for value in found.answer.values() if isinstance(value, str)), "")
+    return found.encoded.spell(ids).strip() if found.encoded.spell is not None else _sql(found)
+
+
+def _sql(found: Computed) -> str:
+    return str(found.answer["sql"])
+
+
+def _letters(text: str) -> tuple[float, ...]:
+    return tuple(float(ord(letter)) for letter in text)
+
+
+def _common(now: Sequence[float], then: Sequence[float]) -> float:
+    """How much two rows of tokens, or of letters, have in common."""
+    return 1 - float(TEXTS.differ(np.array([now], dtype=np.float64), np.array([then]))[0])
 
 
 def _options(request: TaskRequest) -> GenerationOptions:
@@ -159,4 +186,4 @@ def _talk(request: TaskRequest) -> tuple[Message, ...] | None:
 
 
 _READING = WrittenTargets(reads=True)
-WRITTEN_TARGETS, CONTINUED_TARGETS = WrittenTargets(), ContinuedTargets()
+WRITTEN_TARGETS, QUERY_TARGETS, CONTINUED_TARGETS = WrittenTargets(), QueryTargets(), ContinuedTargets()

@@ -17,7 +17,7 @@ from hanlin.tasks.checks import check_texts, read_long_text
 from hanlin.tasks.encoded import Encoded
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.examples import ExampleForm
-from hanlin.tasks.explained_writing import WRITTEN_TARGETS
+from hanlin.tasks.explained_writing import QUERY_TARGETS
 from hanlin.tasks.explaining import Explaining
 from hanlin.tasks.likeness import Likeness, Numbers
 from hanlin.tasks.parameters import LONG_TEXT, check_names
@@ -69,7 +69,7 @@ class TextToSql:
     figures: tuple[str, ...] = ("execution_accuracy", "exact_match")
     head: HeadKind = "targets"
     likeness: Likeness = TEXTS
-    explaining: Explaining = WRITTEN_TARGETS
+    explaining: Explaining = QUERY_TARGETS
     is_row_by_row = False
     examples: ExampleForm = QueryExamples()
     shape = Shape(ONE_OR_MORE_TEXTS, each(ANSWER))
