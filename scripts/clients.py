@@ -75,7 +75,7 @@ def lock(name: str) -> str:
         else:
             run([*VENV, scratch], ROOT)
             run([*pip(Path(scratch)), "install", "--requirement", str(folder_of(name) / "requirements.in")], ROOT)
-            lock_of(name).write_text(run([*pip(Path(scratch)), "freeze"], ROOT))
+            lock_of(name).write_text(run([*pip(Path(scratch)), "freeze", "--all"], ROOT))
     return f"{name}: locked"
 
 

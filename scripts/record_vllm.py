@@ -45,19 +45,19 @@ def scenes() -> dict[str, Any]:
     heard: dict[str, Any] = {"scenes": {}}
     with tempfile.TemporaryDirectory() as place:
         folder = make_folder(Path(place))
-        with recorded(heard, folder) as engines:
+        with recorded(heard, folder) as loops:
             session = vllm_writer(folder, "vllm-fp32")
             reference = writing(load_variant(folder, "torch-fp32", threads=THREADS), "torch-fp32")
             for name, scene in SCENES.items():
-                engines[0].events = []
+                loops[0].begin()
                 try:
                     scene(session, reference, folder)
                 except Exception:
                     traceback.print_exc()
                     heard["failed"] = True
                     continue
-                heard["scenes"][name] = engines[0].events
-                print(f"{name}: {len(engines[0].events)} calls", flush=True)
+                heard["scenes"][name] = loops[0].events
+                print(f"{name}: {len(loops[0].events)} calls", flush=True)
             session.close()
     return heard
 
@@ -69,7 +69,7 @@ def decoder(folder: Path) -> tuple[dict[str, Any], dict[str, object]]:
     heard: dict[str, Any] = {"model": read_config(folder)}
     chance = np.random.default_rng(9)
     rows = [chance.integers(1000, 40_000, length).tolist() for length in range(4, 84, 4)]
-    with recorded(heard, folder) as engines:
+    with recorded(heard, folder) as loops:
         began = time.perf_counter()
         session = vllm_writer(folder, "vllm-fp32")
         load_s = time.perf_counter() - began
@@ -77,14 +77,10 @@ def decoder(folder: Path) -> tuple[dict[str, Any], dict[str, object]]:
         reference = writing(load_variant(folder, "torch-fp32", threads=THREADS), "torch-fp32")
         theirs = reference.generate(rows, [told] * len(rows))
         ours = session.generate(rows, [told] * len(rows))
-        engines[0].events = []
+        loops[0].begin()
         kept = GenerationSettings(max_new_tokens=KEPT_TOKENS, tells=True, likeliest=2)
         session.generate(rows[:KEPT_ROWS], [kept] * KEPT_ROWS)
-        heard |= {
-            "rows": rows[:KEPT_ROWS],
-            "events": engines[0].events,
-            "torch": [list(one.ids[:KEPT_TOKENS]) for one in theirs[:KEPT_ROWS]],
-        }
+        heard |= {"rows": rows[:KEPT_ROWS], "events": loops[0].events, "torch": [list(one.ids[:KEPT_TOKENS]) for one in theirs[:KEPT_ROWS]]}
         session.close()
     same = sum(own.ids == other.ids for own, other in zip(ours, theirs, strict=True))
     ties = [tie for own, other in zip(ours, theirs, strict=True) if (tie := first_gap(own, other)) is not None]

@@ -13,13 +13,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.engines.vllm_recording import FILE, Player, installed, standing_in
+from tests.engines.vllm_recording import CORE, FILE, Player, installed, output_of, standing_in
 from tests.engines.vllm_scenes import POSITIONS, SCENES, asked, make_folder, rows_of
 
 import hanlin
 from hanlin.engines import check_apart, load_variant
 from hanlin.engines.apart import SHARE_VARIABLE, check_version
 from hanlin.engines.base import StreamingSession, WritingSession, writing
+from hanlin.engines.vllm_children import run_core
 from hanlin.engines.vllm_writer import VllmWriter
 from hanlin.errors import EngineFailed, InvalidInput
 from hanlin.generation import GenerationSettings
@@ -67,48 +68,57 @@ def test_its_room_is_what_vllm_has_blocks_for(session: VllmWriter) -> None:
     assert session.room_tokens == RECORDING["config"]["num_gpu_blocks"] * RECORDING["config"]["block_size"] > POSITIONS
 
 
-def test_a_step_that_fails_loses_all_rows_and_not_the_session(session: VllmWriter, player: Player) -> None:
-    row, settings = rows_of(5)[0], asked(3, stop_ids=())
-    told = {**_first_request("coming_and_going"), "max_tokens": 3, "stop_token_ids": []}
-    add = ["add_request", "1", {"prompt_token_ids": row}, told]
-    player.events = [[add, None], [["step"], {"raises": "RuntimeError: lost"}], [["abort_request", ["1"]], None]]
-    session.admit(1, row, settings)
-    with pytest.raises(EngineFailed) as caught:
-        session.turn()
-    assert caught.value.code == "engine_step_failed"
-    assert session.turn() == []
-    player.events = [[add, None], [["abort_request", ["1"]], None]]
-    session.admit(1, row, settings)
-    session.drop(1)
-    assert player.events == []
-
-
-def test_rows_that_vllm_does_not_leave_are_told_again_and_then_all_that_is_open_fails(session: VllmWriter, player: Player) -> None:
-    row, settings = rows_of(5)[0], asked(3, stop_ids=())
-    told = {**_first_request("coming_and_going"), "max_tokens": 3, "stop_token_ids": []}
-    adds = [[["add_request", number, {"prompt_token_ids": row}, told], None] for number in ("1", "2")]
-    lost = {"raises": "RuntimeError: lost"}
-    player.events = [*adds, [["abort_request", ["1"]], lost], [["abort_request", ["1"]], lost], [["abort_request", ["1", "2"]], None]]
+def test_a_request_that_fails_ends_its_row_alone(session: VllmWriter, player: Player) -> None:
+    row, settings, said = rows_of(5)[0], asked(3, stop_ids=()), _said([7], "length")
+    player.events = [*_adds(row, 1, 2), [["heard"], [[1, {"raises": "lost"}], [2, said]]], *_adds(row, 3), [["leave", 3], None]]
     for number in (1, 2):
         session.admit(number, row, settings)
+    broken, whole = session.turn()
+    assert (broken.number, broken.finish, getattr(broken.error, "code", "")) == (1, "cancelled", "engine_step_failed")
+    assert "lost" in str(getattr(broken.error, "details", ""))
+    assert (whole.number, whole.finish, whole.ids) == (2, "length", (7,))
     session.drop(1)
-    with pytest.raises(EngineFailed) as caught:
-        session.turn()
-    assert caught.value.code == "engine_step_failed"
-    assert "lost" in str(caught.value.details)
+    session.admit(1, row, settings)
+    session.drop(1)
     assert (session.turn(), player.events) == ([], [])
 
 
-def test_rows_of_a_batch_are_not_told_before_those_of_their_numbers_have_left(session: VllmWriter, player: Player) -> None:
+def test_what_is_still_said_of_a_dropped_row_is_not_told_of_the_next_one_of_its_number(session: VllmWriter, player: Player) -> None:
     row, settings = rows_of(5)[0], asked(3, stop_ids=())
-    told = {**_first_request("coming_and_going"), "max_tokens": 3, "stop_token_ids": []}
-    lost = {"raises": "RuntimeError: lost"}
-    player.events = [[["add_request", "0", {"prompt_token_ids": row}, told], None], *([["abort_request", ["0"]], lost] for _ in range(3))]
+    late = [["heard"], [[1, _said([9])], [1, _said([], "abort")]]]
+    player.events = [*_adds(row, 1), [["leave", 1], None], *_adds(row, 2), late, [["heard"], [[1, _said([9])], [2, _said([7], "length")]]]]
     session.admit(0, row, settings)
     session.drop(0)
+    session.admit(0, row, settings)
+    assert session.turn() == []
+    assert [(delta.ids, delta.finish) for delta in session.turn()] == [((7,), "length")]
+    assert player.events == []
+
+
+def test_a_batch_that_fails_leaves_no_row_behind(session: VllmWriter, player: Player) -> None:
+    row, settings = rows_of(5)[0], asked(3, stop_ids=())
+    told = [["add", number, row, {**_settings_told(), "skip_reading_prefix_cache": True}] for number in (1, 2)]
+    player.events = [*([add, None] for add in told), [["heard"], [[1, {"raises": "lost"}]]], [["leave", 2], None]]
     with pytest.raises(EngineFailed) as caught:
-        session.generate([row], [settings])
-    assert (caught.value.code, player.events) == ("engine_step_failed", [])
+        session.generate([row, row], [settings] * 2)
+    assert caught.value.code == "engine_step_failed"
+    assert (session.turn(), player.events) == ([], [])
+
+
+def test_vllms_processes_end_with_the_session_also_where_that_cannot_be_made(
+    folder: Path, player: Player, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_variant(folder, VARIANT, threads=1).close()
+    assert player.is_closed
+    assert sys.modules[CORE].EngineCoreProc.run_engine_core.run is run_core
+    player.is_closed = False
+    monkeypatch.setattr("hanlin.engines.vllm_engine.Constraints", None)
+    with pytest.raises(TypeError):
+        load_variant(folder, VARIANT, threads=1)
+    assert player.is_closed
+    del sys.modules[CORE].EngineCoreProc.run_engine_core
+    with pytest.raises(EngineFailed, match="could not start"):
+        load_variant(folder, VARIANT, threads=1)
 
 
 @pytest.mark.parametrize(
@@ -120,7 +130,7 @@ def test_where_it_cannot_write_that_is_said_and_nothing_else(
     def start(_: object) -> None:
         raise OSError(number, os.strerror(number), "/somewhere")
 
-    monkeypatch.setattr(sys.modules["vllm"], "LLMEngine", SimpleNamespace(from_engine_args=start))
+    monkeypatch.setattr(sys.modules["vllm"], "AsyncLLMEngine", SimpleNamespace(from_engine_args=start))
     with pytest.raises(EngineFailed, match=reason) as caught:
         load_variant(folder, VARIANT, threads=1)
     assert "somewhere" not in str(caught.value)
@@ -128,7 +138,7 @@ def test_where_it_cannot_write_that_is_said_and_nothing_else(
 
 def test_it_takes_as_much_of_a_graphics_processor_as_it_is_told(folder: Path, player: Player, monkeypatch: pytest.MonkeyPatch) -> None:
     told: dict[str, Any] = {}
-    monkeypatch.setattr(sys.modules["vllm"], "EngineArgs", told.update)
+    monkeypatch.setattr(sys.modules["vllm"], "AsyncEngineArgs", told.update)
     monkeypatch.setattr(sys.modules["vllm.platforms"].current_platform, "is_cpu", lambda: False)
     load_variant(folder, VARIANT, threads=1).close()
     assert "gpu_memory_utilization" not in told
@@ -166,22 +176,18 @@ def test_what_it_does_not_load_is_said(folder: Path, player: Player, tmp_path: P
 
 
 def test_a_row_that_is_told_otherwise_than_was_heard_fails_alone(session: VllmWriter, monkeypatch: pytest.MonkeyPatch) -> None:
-    aborted: list[str] = []
+    left: list[int] = []
     said = [
-        SimpleNamespace(request_id="1", finished=False, outputs=[SimpleNamespace(finish_reason=None, token_ids=[5], logprobs=[{}])]),
-        SimpleNamespace(
-            request_id="2", finished=True, num_cached_tokens=0,
-            outputs=[SimpleNamespace(finish_reason="length", token_ids=[5], logprobs=[{5: SimpleNamespace(logprob=-1.0, rank=1)}])],
-        ),
-    ]  # fmt: skip
-    engine = SimpleNamespace(add_request=lambda *_: None, abort_request=aborted.extend, step=lambda: said)
+        (1, SimpleNamespace(finished=False, outputs=[SimpleNamespace(finish_reason=None, token_ids=[5], logprobs=[{}])])),
+        (2, output_of(_said([5], "length"))),
+    ]
     with monkeypatch.context() as patch:
-        patch.setattr(session, "_engine", engine)
+        patch.setattr(session, "_loop", SimpleNamespace(add=lambda *_: None, leave=left.append, heard=lambda: said))
         for number in (1, 2):
             session.admit(number, [4, 5], GenerationSettings(max_new_tokens=1))
         broken, whole = session.turn()
     assert (broken.number, broken.finish, getattr(broken.error, "code", "")) == (1, "cancelled", "engine_step_failed")
-    assert (whole.number, whole.finish, whole.ids, aborted) == (2, "length", (5,), ["1"])
+    assert (whole.number, whole.finish, whole.ids, left) == (2, "length", (5,), [1])
 
 
 def test_without_it_the_next_step_is_told(folder: Path) -> None:
@@ -195,9 +201,19 @@ def test_without_it_the_next_step_is_told(folder: Path) -> None:
     check_apart("torch-fp32", {})
 
 
-def _first_request(scene: str) -> dict[str, Any]:
-    found: dict[str, Any] = RECORDING["scenes"][scene][0][0][3]
-    return found
+def _settings_told() -> dict[str, Any]:
+    """Of three tokens and no end."""
+    told: dict[str, Any] = RECORDING["scenes"]["coming_and_going"][0][0][3]
+    return {**told, "max_tokens": 3, "stop_token_ids": []}
+
+
+def _adds(row: list[int], *requests: int) -> list[list[Any]]:
+    return [[["add", request, row, _settings_told()], None] for request in requests]
+
+
+def _said(tokens: list[int], reason: str | None = None) -> dict[str, Any]:
+    chances = [[[token, -1.0, 1]] for token in tokens]
+    return {"finished": reason is not None, "cached": 0, "prompt": None, "tokens": tokens, "reason": reason, "chances": chances}
 
 
 @pytest.mark.soak

@@ -1,8 +1,7 @@
-"""vLLM as it was heard: every call of its engine with what came of it, recorded from the real library and played back without it.
+"""vLLM as it was heard: every call of its loop with what came of it, recorded from the real library and played back without it.
 
 Played back, a call that is not the recorded one is an error that nothing catches: the stand-in knows no more than it has heard. What is
-kept: the arguments of the engine, what its configuration came to, and of each scene the calls of `add_request`, `abort_request` and `step`
-in their order.
+kept: the arguments of the engine, what its configuration came to, and of each scene the calls of `add`, `leave` and `heard` in their order.
 """
 
 from __future__ import annotations
@@ -18,6 +17,9 @@ from typing import Any
 
 import pytest
 
+from hanlin.engines.vllm_loop import Heard, VllmLoop
+
+CORE = "vllm.v1.engine.core"
 FILE = Path(__file__).with_name("vllm_recording.json")
 _DIGITS = 6
 
@@ -27,62 +29,66 @@ class Differs(BaseException):
 
 
 class Recorder:
-    """A real `LLMEngine` that is written down."""
+    """A real `VllmLoop` that is written down."""
 
-    def __init__(self, engine: Any, events: list[Any]) -> None:
-        self._engine, self.events = engine, events
-        self.vllm_config, self.engine_core = engine.vllm_config, engine.engine_core
+    def __init__(self, loop: VllmLoop) -> None:
+        self.loop, self.config, self.close = loop, loop.config, loop.close
+        self._last = 0
+        self.begin()
 
-    def add_request(self, *arguments: Any) -> None:
-        """See vLLM's."""
-        self._heard(["add_request", *map(plain, arguments)], lambda: self._engine.add_request(*arguments) and None)
+    def begin(self) -> None:
+        """Anew: requests count from 1, and no earlier one is heard of."""
+        self.events: list[Any] = []
+        self._first = self._last
 
-    def abort_request(self, *arguments: Any) -> None:
-        """See vLLM's."""
-        self._heard(["abort_request", *map(plain, arguments)], lambda: self._engine.abort_request(*arguments))
+    def add(self, request: int, *arguments: Any) -> None:
+        """See `VllmLoop`."""
+        self._last = request
+        self.events.append([["add", request - self._first, *map(plain, arguments)], None])
+        self.loop.add(request, *arguments)
 
-    def step(self) -> Any:
-        """See vLLM's."""
-        return self._heard(["step"], self._engine.step)
+    def leave(self, request: int) -> None:
+        """See `VllmLoop`."""
+        self.events.append([["leave", request - self._first], None])
+        self.loop.leave(request)
 
-    def _heard(self, call: list[Any], run: Callable[[], Any]) -> Any:
-        try:
-            answer = run()
-        except Exception as error:
-            self.events.append([call, {"raises": f"{type(error).__name__}: {error}"[:200]}])
-            raise
-        self.events.append([call, None if answer is None else [output_to_json(each) for each in answer]])
-        return answer
+    def heard(self) -> list[Heard]:
+        """See `VllmLoop`."""
+        found = self.loop.heard()
+        self.events.append([["heard"], [[number, said_to_json(said)] for request, said in found if (number := request - self._first) > 0]])
+        return found
 
 
 class Player:
-    """A stand-in for an `LLMEngine` whose `events` are known."""
+    """A stand-in for a `VllmLoop` whose `events` are known."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         model = SimpleNamespace(max_model_len=config["max_model_len"], get_vocab_size=lambda: config["vocab_size"])
         cache = SimpleNamespace(num_gpu_blocks=config["num_gpu_blocks"], block_size=config["block_size"])
-        self.vllm_config = SimpleNamespace(model_config=model, cache_config=cache)
-        self.engine_core = SimpleNamespace(shutdown=lambda: None)
+        self.config = SimpleNamespace(model_config=model, cache_config=cache)
         self.events: list[Any] = []
+        self.is_closed = False
 
-    def add_request(self, *arguments: Any) -> None:
+    def add(self, *arguments: Any) -> None:
         """As it was."""
-        self._answer(["add_request", *map(plain, arguments)])
+        self._answer(["add", *map(plain, arguments)])
 
-    def abort_request(self, *arguments: Any) -> None:
+    def leave(self, request: int) -> None:
         """As it was."""
-        self._answer(["abort_request", *map(plain, arguments)])
+        self._answer(["leave", request])
 
-    def step(self) -> list[Any]:
+    def heard(self) -> list[Heard]:
         """As it was."""
-        return [output_of(each) for each in self._answer(["step"])]
+        return [(request, said_of(told)) for request, told in self._answer(["heard"])]
+
+    def close(self) -> None:
+        """It is noted."""
+        self.is_closed = True
 
     def _answer(self, call: list[Any]) -> Any:
         expected, answer = self.events.pop(0) if self.events else (None, None)
         if json.loads(json.dumps(call)) != expected:
             raise Differs(f"{call}\nwas\n{expected}")
-        if isinstance(answer, dict):
-            raise RuntimeError(answer["raises"])
         return answer
 
 
@@ -98,8 +104,9 @@ def standing_in(recording: Mapping[str, Any], folder: Path) -> dict[str, ModuleT
         return told
 
     kinds = enum.Enum("RequestOutputKind", ["CUMULATIVE", "DELTA", "FINAL_ONLY"])
-    modules = {name: ModuleType(name) for name in ("vllm", "vllm.sampling_params", "vllm.platforms")}
-    vars(modules["vllm"]).update(EngineArgs=arguments, LLMEngine=SimpleNamespace(from_engine_args=lambda _: player), player=player)
+    modules = {name: ModuleType(name) for name in ("vllm", "vllm.sampling_params", "vllm.platforms", CORE)}
+    vars(modules["vllm"]).update(AsyncEngineArgs=arguments, AsyncLLMEngine=SimpleNamespace(from_engine_args=lambda _: None), player=player)
+    vars(modules[CORE]).update(EngineCoreProc=type("EngineCoreProc", (), {"run_engine_core": None}))
     vars(modules["vllm.sampling_params"]).update(SamplingParams=dict, StructuredOutputsParams=dict, RequestOutputKind=kinds)
     platform = SimpleNamespace(is_unspecified=lambda: False, is_cpu=lambda: True)
     vars(modules["vllm.platforms"]).update(current_platform=platform)
@@ -113,21 +120,21 @@ def recorded(heard: dict[str, Any], folder: Path) -> Iterator[list[Recorder]]:
 
     vllm, made = import_vllm(), list[Recorder]()
 
-    def start(arguments: Any) -> Recorder:
-        engine = vllm.LLMEngine.from_engine_args(arguments)
+    def start(make: Callable[[], Any]) -> Recorder:
+        recorder = Recorder(VllmLoop(make))
         for name in ("SamplingParams", "StructuredOutputsParams"):  # by now all of vLLM has been imported
             patch.setattr(vllm.sampling_params, name, remembering(getattr(vllm.sampling_params, name)))
-        model, cache = engine.vllm_config.model_config, engine.vllm_config.cache_config
+        model, cache = recorder.config.model_config, recorder.config.cache_config
         heard["config"] = {
             "max_model_len": model.max_model_len, "vocab_size": model.get_vocab_size(), "num_gpu_blocks": cache.num_gpu_blocks,
             "block_size": cache.block_size,
         }  # fmt: skip
-        made.append(Recorder(engine, []))
-        return made[0]
+        made.append(recorder)
+        return recorder
 
     def arguments(**told: Any) -> Any:
         heard["arguments"] = engine_arguments(told, folder)
-        return vllm.EngineArgs(**told)
+        return vllm.AsyncEngineArgs(**told)
 
     def remembering(kind: Any) -> Callable[..., Any]:
         def make(**told: Any) -> Any:
@@ -137,8 +144,9 @@ def recorded(heard: dict[str, Any], folder: Path) -> Iterator[list[Recorder]]:
 
         return make
 
-    library = SimpleNamespace(EngineArgs=arguments, LLMEngine=SimpleNamespace(from_engine_args=start))
+    library = SimpleNamespace(AsyncEngineArgs=arguments, AsyncLLMEngine=vllm.AsyncLLMEngine)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hanlin.engines.vllm_engine.VllmLoop", start)
         patch.setattr("hanlin.engines.vllm_engine.import_vllm", lambda: library)
         yield made
 
@@ -163,11 +171,21 @@ def engine_arguments(told: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     return {**told, "model": "FOLDER", "tokenizer": "WORDS"}
 
 
+def said_to_json(said: Any) -> dict[str, Any]:
+    """What was said of a request as JSON."""
+    return {"raises": f"{type(said).__name__}: {said}"[:200]} if isinstance(said, Exception) else output_to_json(said)
+
+
+def said_of(told: Mapping[str, Any]) -> Any:
+    """The other way."""
+    return RuntimeError(told["raises"]) if "raises" in told else output_of(told)
+
+
 def output_to_json(output: Any) -> dict[str, Any]:
     """Of vLLM's `RequestOutput`, what the engine reads."""
     (written,) = output.outputs
     return {
-        "id": output.request_id, "finished": output.finished, "cached": output.num_cached_tokens,
+        "finished": output.finished, "cached": output.num_cached_tokens,
         "prompt": None if output.prompt_logprobs is None else [_chances(each) for each in output.prompt_logprobs],
         "tokens": list(written.token_ids), "reason": written.finish_reason,
         "chances": None if written.logprobs is None else [_chances(each) for each in written.logprobs],
@@ -178,7 +196,7 @@ def output_of(told: Mapping[str, Any]) -> SimpleNamespace:
     """The other way."""
     written = SimpleNamespace(token_ids=told["tokens"], finish_reason=told["reason"], logprobs=_all_read(told["chances"]))
     return SimpleNamespace(
-        request_id=told["id"], finished=told["finished"], num_cached_tokens=told["cached"], prompt_logprobs=_all_read(told["prompt"]),
+        finished=told["finished"], num_cached_tokens=told["cached"], prompt_logprobs=_all_read(told["prompt"]),
         outputs=[written],
     )  # fmt: skip
 
@@ -195,5 +213,6 @@ def _all_read(places: Any) -> Any:
 
 def installed(modules: Mapping[str, ModuleType], patch: pytest.MonkeyPatch) -> None:
     """Put the stand-in where imports find it."""
+    patch.setattr("hanlin.engines.vllm_engine.VllmLoop", lambda make: make() or modules["vllm"].player)
     for name, module in modules.items():
         patch.setitem(sys.modules, name, module)

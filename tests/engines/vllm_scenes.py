@@ -68,8 +68,19 @@ def asked(length: int, **more: object) -> GenerationSettings:
     return GenerationSettings(max_new_tokens=length, **more)  # type: ignore[arg-type]
 
 
-def turns(session: VllmWriter, count: int) -> list[Delta]:
-    return [delta for _ in range(count) for delta in session.turn()]
+def until(session: VllmWriter, is_enough: Callable[[list[Delta]], bool], found: list[Delta]) -> list[Delta]:
+    """Turns until what was found, by then and now, is enough. How much a turn tells is left open."""
+    while not is_enough(found):
+        found += session.turn()
+    return found
+
+
+def written(found: list[Delta], number: int) -> tuple[int, ...]:
+    return tuple(token for delta in found if delta.number == number for token in delta.ids)
+
+
+def ended(found: list[Delta], *numbers: int) -> bool:
+    return {*numbers} <= {delta.number for delta in found if delta.finish}
 
 
 def tokens_and_chances(session: VllmWriter, reference: WritingSession, folder: Path) -> None:
@@ -120,18 +131,18 @@ def forms(session: VllmWriter, reference: WritingSession, folder: Path) -> None:
     """Whatever is drawn, what ends keeps to its form: also where all that may come was banned."""
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
 
-    def written(kind: str, text: str, **more: object) -> str:
+    def kept_to(kind: str, text: str, **more: object) -> str:
         constraint = Constraint(kind, text)  # type: ignore[arg-type]
         found = session.generate([[5, 6, 7]], [asked(90, constraint=constraint, temperature=1.0, seed=1, **more)])[0]
         assert found.finish == "stop"
         return str(tokenizer.decode(list(found.ids)))
 
-    assert re.fullmatch("[ab]{3}x", written("regex", "[ab]{3}x", min_new_tokens=20))
-    assert written("lark", 'start: "ab" /[0-9]/', banned_ids=tuple(range(3, VOCABULARY)))[:2] == "ab"
-    document = json.loads(written("json_schema", json.dumps(SCHEMA)))
+    assert re.fullmatch("[ab]{3}x", kept_to("regex", "[ab]{3}x", min_new_tokens=20))
+    assert kept_to("lark", 'start: "ab" /[0-9]/', banned_ids=tuple(range(3, VOCABULARY)))[:2] == "ab"
+    document = json.loads(kept_to("json_schema", json.dumps(SCHEMA)))
     assert document["kind"] in ("one", "two") and len(document["values"]) <= 2
-    assert isinstance(json.loads(written("json_object", "", stop_ids=(3,))), dict)
-    call = written("tool_calls", json.dumps(CALLS)).removeprefix("<call>").removesuffix("</call>")
+    assert isinstance(json.loads(kept_to("json_object", "", stop_ids=(3,))), dict)
+    call = kept_to("tool_calls", json.dumps(CALLS)).removeprefix("<call>").removesuffix("</call>")
     assert json.loads(call) in [{"name": "look", "arguments": {"on": value}} for value in (True, False)]
 
 
@@ -151,18 +162,21 @@ def forms_that_are_none(session: VllmWriter, reference: WritingSession, folder: 
 def coming_and_going(session: VllmWriter, reference: WritingSession, folder: Path) -> None:
     """Rows come at different turns, one is dropped, one is none; each ends once, as it is written alone."""
     rows = rows_of(3, 70, 5)
-    alone = [one.ids for one in reference.generate(rows, [asked(10, stop_ids=())] * 3)]
-    session.admit(1, rows[0], asked(10, stop_ids=()))
-    found = turns(session, 2)
+    lengths = (100, 10, 10)
+    alone = [reference.generate([row], [asked(length, stop_ids=())])[0].ids for row, length in zip(rows, lengths, strict=True)]
+    session.admit(1, rows[0], asked(100, stop_ids=()))
+    found = until(session, lambda found: bool(written(found, 1)), [])
     session.admit(2, rows[1], asked(10, stop_ids=()))
     session.admit(3, [VOCABULARY], asked(10))
-    found += turns(session, 2)
+    found = until(session, lambda found: bool(written(found, 2)), found)
     session.admit(4, rows[2], asked(10, stop_ids=()))
     session.drop(1)
     session.drop(1)
-    found += turns(session, 14)
-    ids = {number: [token for delta in found if delta.number == number for token in delta.ids] for number in (1, 2, 3, 4)}
-    assert ids == {1: list(alone[0][:4]), 2: list(alone[1]), 3: [], 4: list(alone[2])}
+    length = len(written(found, 1))
+    found = until(session, lambda found: ended(found, 2, 4), found)
+    assert 0 < len(written(found, 1)) == length < 100, "it was told of after it was dropped"
+    assert written(found, 1) == alone[0][:length]
+    assert [written(found, number) for number in (2, 3, 4)] == [alone[1], (), alone[2]]
     assert sorted((delta.number, delta.finish) for delta in found if delta.finish) == [(2, "length"), (3, "cancelled"), (4, "length")]
     assert [type(delta.error) for delta in found if delta.number == 3] == [EngineFailed]
     assert session.turn() == []
@@ -173,9 +187,9 @@ def known_beginnings(session: VllmWriter, reference: WritingSession, folder: Pat
     row = rows_of(200)[0]
     for number in (1, 2):
         session.admit(number, row, asked(3, stop_ids=()))
-        found = turns(session, 3)
-        assert [delta.num_cached > 0 for delta in found] == [False, False, number == 2]
-        assert tuple(delta.ids[0] for delta in found) == reference.generate([row], [asked(3, stop_ids=())])[0].ids
+        found = until(session, lambda found, number=number: ended(found, number), [])  # type: ignore[misc]
+        assert [delta.num_cached > 0 for delta in found if delta.finish] == [number == 2]
+        assert written(found, number) == reference.generate([row], [asked(3, stop_ids=())])[0].ids
     assert session.generate([row], [asked(3, stop_ids=())])[0].num_cached == 0
 
 
@@ -201,8 +215,11 @@ def who_leaves(session: VllmWriter, reference: WritingSession, folder: Path) -> 
         times.append(number)
         return number != 1 or times.count(1) < 6
 
-    found = session.generate(rows_of(5, 6), [asked(12, stop_ids=())] * 2, is_wanted=is_wanted)
-    assert [(each.finish, len(each.ids)) for each in found] == [("length", 12), ("cancelled", 5)]
+    rows = rows_of(5, 6)
+    found = session.generate(rows, [asked(12, stop_ids=()), asked(100, stop_ids=())], is_wanted=is_wanted)
+    assert [each.finish for each in found] == ["length", "cancelled"]
+    whole = reference.generate(rows[1:], [asked(100, stop_ids=())])[0].ids
+    assert 0 < len(found[1].ids) < 100 and found[1].ids == whole[: len(found[1].ids)]
 
 
 def settings_not_served(session: VllmWriter, reference: WritingSession, folder: Path) -> None:
@@ -225,9 +242,9 @@ def what_vllm_refuses(session: VllmWriter, reference: WritingSession, folder: Pa
     finally:
         session._num_tokens = VOCABULARY
     session.admit(2, [5, 6], asked(2, stop_ids=()))
-    found = turns(session, 3)
-    assert [(each.number, each.finish) for each in found if each.finish] == [(1, "cancelled"), (2, "length")]
-    assert isinstance(found[0].error, EngineFailed)
+    found = until(session, lambda found: ended(found, 1, 2), [])
+    assert sorted((each.number, each.finish) for each in found if each.finish) == [(1, "cancelled"), (2, "length")]
+    assert [type(each.error) for each in found if each.number == 1] == [EngineFailed]
 
 
 SCENES: dict[str, Scene] = {

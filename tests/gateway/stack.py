@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hanlin.errors import Unauthenticated
 from hanlin.messages.said import Said
-from hanlin.serving import parent
+from hanlin.observe.orphans import die_with_parent
 from hanlin.serving.declared import DeploymentSpec
 from hanlin.settings import Settings
 from hanlin.types import KeyId, Principal, TeamId
@@ -103,7 +103,7 @@ def read_settings(home: Path) -> Settings:
 
 
 if __name__ == "__main__":
-    parent.die_with_parent()
+    die_with_parent()
     if sys.argv[1] == "gateway":
         run_gateway(Path(sys.argv[2]), *map(int, sys.argv[3:]))
     else:

@@ -19,7 +19,7 @@ from hanlin.gateway.dataplane import Dataplane, Outcome
 from hanlin.gateway.door import Ask, Door
 from hanlin.gateway.ports import Limit
 from hanlin.gateway.server import serve
-from hanlin.serving import parent
+from hanlin.observe.orphans import die_with_parent
 from hanlin.serving.wire import Part
 from hanlin.types import Principal
 
@@ -86,5 +86,5 @@ def main(home: Path, descriptor: int, index: int, tally: int) -> None:
 
 
 if __name__ == "__main__":
-    parent.die_with_parent()
+    die_with_parent()
     main(Path(sys.argv[2]), *map(int, sys.argv[3:]))

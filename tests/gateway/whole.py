@@ -19,7 +19,7 @@ from hanlin.gateway.app import create_app
 from hanlin.gateway.control_api import create_control_router
 from hanlin.gateway.dataplane import Dataplane
 from hanlin.gateway.server import serve
-from hanlin.serving import parent
+from hanlin.observe.orphans import die_with_parent
 from hanlin.storage.manifest import Manifest, ManifestFile
 from hanlin.types import SCOPES, Digest, KeyId, Principal
 
@@ -62,5 +62,5 @@ def main(home: Path, descriptor: int, index: int, tally: int) -> None:
 
 
 if __name__ == "__main__":
-    parent.die_with_parent()
+    die_with_parent()
     main(Path(sys.argv[2]), *map(int, sys.argv[3:]))

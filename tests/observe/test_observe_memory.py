@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hanlin.errors import EngineFailed
-from hanlin.observe.memory import Memory, is_out_of_memory, read_memory
+from hanlin.observe.memory import Memory, is_out_of_memory, read_family_bytes, read_memory, read_process_bytes
 
 GIB = 2**30
 
@@ -94,3 +95,17 @@ print(resource.getrlimit(resource.RLIMIT_DATA)[0] == 2**36)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True", "True", "True"], "the process, one that it starts, and afterwards"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_the_memory_of_a_family_is_that_of_all_it_has_started(tmp_path: Path) -> None:
+    for pid, parent, kib in ((9, 1, 100), (7, 9, 20), (12, 7, 3), (13, 2, 1000)):
+        folder = tmp_path / str(pid)
+        folder.mkdir()
+        (folder / "stat").write_text(f"{pid} (a (b) c) S {parent} 9 9 0")
+        (folder / "smaps_rollup").write_text(f"Rss: 1 kB\nPss: {kib} kB\n")
+    (tmp_path / "14").mkdir()  # it has ended meanwhile
+    assert read_family_bytes(9, proc=tmp_path) == 123 * 1024
+    assert read_family_bytes(12, proc=tmp_path) == 3 * 1024
+    assert read_family_bytes(14, proc=tmp_path) == 0
+    assert read_family_bytes(os.getpid()) >= read_process_bytes(os.getpid()) // 2 > 0

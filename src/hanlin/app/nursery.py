@@ -31,7 +31,8 @@ import traceback
 from collections.abc import Sequence
 
 from hanlin.app.processes import JOB_NICE
-from hanlin.serving.parent import die_with_parent, lower_session
+from hanlin.observe.orphans import die_with_parent
+from hanlin.serving.parent import lower_session
 
 PACKET_BYTES = 4096
 _NOT_BORN = 71  # EX_OSERR of sysexits.h

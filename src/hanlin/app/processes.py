@@ -16,7 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from hanlin.serving.parent import die_with_parent, exit_at_eof, lower_session, set_title
+from hanlin.observe.orphans import die_with_parent
+from hanlin.serving.parent import exit_at_eof, lower_session, set_title
 from hanlin.serving.surroundings import SPIN_COUNT
 from hanlin.settings import Settings
 

@@ -213,10 +213,11 @@ def _own(values: np.ndarray, row: list[int]) -> np.ndarray:
 
 
 def resident_bytes() -> int:
-    """Resident memory of this process."""
+    """Resident memory of this process, and of those that its engine has started."""
     import psutil
 
-    return int(psutil.Process().memory_info().rss)
+    process = psutil.Process()
+    return sum(int(each.memory_info().rss) for each in (process, *process.children(recursive=True)))
 
 
 def main() -> None:

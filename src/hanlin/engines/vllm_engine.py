@@ -1,7 +1,7 @@
-"""The `vllm` engine: decoders of transformers on graphics processors, by vLLM's own engine, stepped in this process. An extra.
+"""The `vllm` engine: decoders of transformers on graphics processors, by vLLM's own asynchronous engine. An extra.
 
-What it writes, row by row, is in `vllm_writer.py`. vLLM's process for its core, its HTTP server, usage reports and plugins stay off: a
-worker is one process already. Variants have no files of their own: it loads the trained model.
+What it writes, row by row, is in `vllm_writer.py`. Its core computes in a process of its own, which ends with the worker
+(`vllm_children.py`); its HTTP server, usage reports and plugins stay off. Variants have no files of their own: it loads the trained model.
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ import shutil
 import tempfile
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import cast
 
-from hanlin.engines.apart import SHARE_VARIABLE, lives_apart
+from hanlin.engines.apart import LOAD_S, SHARE_VARIABLE, lives_apart
 from hanlin.engines.base import ENGINES, TRAINED_FILES, Capabilities, load_failed
 from hanlin.engines.constraints import Constraints
+from hanlin.engines.vllm_children import tie_children
+from hanlin.engines.vllm_loop import VllmLoop
 from hanlin.engines.vllm_writer import MAX_ROWS, VllmWriter
 from hanlin.generation import MAX_LIKELIEST
 from hanlin.networks.adapter import is_adapter
@@ -27,15 +29,20 @@ from hanlin.networks.head import Head
 from hanlin.tasks.tokenizer import load_tokenizer
 
 DTYPES = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}
-_FIXED = {"VLLM_ENABLE_V1_MULTIPROCESSING": "0", "VLLM_PLUGINS": "", "VLLM_HOST_IP": "127.0.0.1"}  # whatever the worker was given
-_STILL = {"VLLM_NO_USAGE_STATS": "1", "VLLM_DO_NOT_TRACK": "1", "VLLM_LOGGING_LEVEL": "WARNING", "HF_HUB_OFFLINE": "1"}
+_FIXED = {  # whatever the worker was given; a fork would have its sockets and locks
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "1", "VLLM_WORKER_MULTIPROC_METHOD": "spawn", "VLLM_PLUGINS": "", "VLLM_HOST_IP": "127.0.0.1",
+}  # fmt: skip
+_DEFAULTS = {
+    "VLLM_NO_USAGE_STATS": "1", "VLLM_DO_NOT_TRACK": "1", "VLLM_LOGGING_LEVEL": "WARNING", "HF_HUB_OFFLINE": "1",
+    "VLLM_ENGINE_READY_TIMEOUT_S": str(int(LOAD_S)),
+}  # fmt: skip
 _TOKENIZER = "tokenizer.json"
 
 
 def import_vllm() -> ModuleType:
-    """The library, told to keep to this process. Raises InvalidInput (`engine_apart`)."""
+    """The library, told how its processes are made and to report nothing. Raises InvalidInput (`engine_apart`)."""
     os.environ.update(_FIXED)
-    for name, value in _STILL.items():
+    for name, value in _DEFAULTS.items():
         os.environ.setdefault(name, value)
     try:
         return importlib.import_module("vllm")
@@ -74,24 +81,24 @@ class VllmEngine:
         try:
             with tempfile.TemporaryDirectory(prefix="vllm-") as words:
                 tokenizer = _tokenizer_folder(folder, Path(words), stops)
-                engine = _start(library, folder, precision, architecture=architecture, tokenizer=tokenizer, is_eager=is_cpu)
+                loop = _start(library, folder, precision, architecture=architecture, tokenizer=tokenizer, is_eager=is_cpu)
         except OSError as error:
             raise load_failed(variant, _missing_place(error), details=str(error)) from error
         try:
-            return _writer(engine, folder, variant, stops)
+            return _writer(loop, folder, variant, stops)
         except BaseException:
-            engine.engine_core.shutdown()
+            loop.close()
             raise
 
 
-def _writer(engine: Any, folder: Path, variant: str, stops: list[int]) -> VllmWriter:
-    settings = engine.vllm_config
+def _writer(loop: VllmLoop, folder: Path, variant: str, stops: list[int]) -> VllmWriter:
+    settings = loop.config
     cache = settings.cache_config
     room = cache.num_gpu_blocks * cache.block_size if cache.num_gpu_blocks else None
     num_tokens = cast("int", settings.model_config.get_vocab_size())
     constraints = Constraints(folder / _TOKENIZER, num_tokens=num_tokens, stop_ids=stops)
     positions = cast("int", settings.model_config.max_model_len)
-    return VllmWriter(engine, variant, stops=stops, positions=positions, num_tokens=num_tokens, room_tokens=room, constraints=constraints)
+    return VllmWriter(loop, variant, stops=stops, positions=positions, num_tokens=num_tokens, room_tokens=room, constraints=constraints)
 
 
 def _architecture(folder: Path, variant: str) -> str:
@@ -135,20 +142,21 @@ def _tokenizer_folder(folder: Path, out: Path, stops: list[int]) -> Path:
     return out
 
 
-def _start(library: ModuleType, folder: Path, precision: str, *, architecture: str, tokenizer: Path, is_eager: bool) -> Any:
-    """vLLM's engine. Raises EngineFailed (`engine_load_failed`); what it said stands in the details alone.
+def _start(library: ModuleType, folder: Path, precision: str, *, architecture: str, tokenizer: Path, is_eager: bool) -> VllmLoop:
+    """vLLM's engine at work. Raises EngineFailed (`engine_load_failed`); what it said stands in the details alone.
 
     Args:
         is_eager: nothing is compiled: on a CPU that takes minutes and gains little.
     """
     try:
-        options = library.EngineArgs(
+        options = library.AsyncEngineArgs(
             model=str(folder), tokenizer=str(tokenizer), dtype=DTYPES[precision], max_num_seqs=MAX_ROWS, seed=0, disable_log_stats=True,
             load_format="safetensors", trust_remote_code=False, generation_config="vllm", hf_overrides={"architectures": [architecture]},
             max_logprobs=MAX_LIKELIEST, structured_outputs_config={"backend": "guidance"}, enforce_eager=is_eager,
             **_memory(is_cpu=is_eager),
         )  # fmt: skip
-        return library.LLMEngine.from_engine_args(options)
+        tie_children()
+        return VllmLoop(lambda: library.AsyncLLMEngine.from_engine_args(options))
     except Exception as error:  # vLLM's own, torch's, the driver's
         reason = _missing_place(error) if isinstance(error, OSError) else "vLLM could not start"
         raise load_failed(f"vllm-{precision}", reason, details=f"{type(error).__name__}: {error}") from error

@@ -1,7 +1,4 @@
-"""Rows that vLLM writes: they are told to its engine, which is stepped here, and what it answers becomes deltas.
-
-Source: vLLM 0.32, `v1/engine/llm_engine.py` (`add_request`, `abort_request`, `step`).
-"""
+"""Rows that vLLM writes: they are told to its loop, and what that hears of them becomes deltas."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from typing import Any
 
 from hanlin.engines.base import Floats, Ids, step_failed
 from hanlin.engines.constraints import Constraints, Wording
+from hanlin.engines.vllm_loop import VllmLoop
 from hanlin.engines.vllm_words import check_served, delta_of, parameters, reading_of
 from hanlin.errors import HanlinError, InvalidInput
 from hanlin.generation import Delta, Generated, GenerationSettings, longer
@@ -29,6 +27,7 @@ class _Row:
         stops: what ends it.
         is_fresh: nothing that is known of earlier rows is used.
         wording: of its constraint, to be known before vLLM is told of the row.
+        request: what it is called there; None: vLLM has not been told of it.
     """
 
     ids: tuple[int, ...]
@@ -36,13 +35,14 @@ class _Row:
     stops: frozenset[int]
     is_fresh: bool
     wording: Future[Wording] | None
+    request: int | None = None
 
 
 class VllmWriter:
-    """See `StreamingSession`. vLLM's engine is stepped by `turn`, on the thread that calls it.
+    """See `StreamingSession`. A turn waits until something is heard; vLLM writes meanwhile.
 
     Args:
-        engine: vLLM's `LLMEngine`, its core in this process.
+        loop: where vLLM's engine is; closed with the session.
         stops: what ends a target unless the settings say otherwise.
         positions: tokens that a row may have.
     """
@@ -53,16 +53,17 @@ class VllmWriter:
     max_rows = MAX_ROWS
 
     def __init__(
-        self, engine: Any, variant: str, *, stops: Sequence[int], positions: int, num_tokens: int, room_tokens: int | None,
+        self, loop: VllmLoop, variant: str, *, stops: Sequence[int], positions: int, num_tokens: int, room_tokens: int | None,
         constraints: Constraints,
     ) -> None:  # fmt: skip
-        self._engine, self._variant = engine, variant
+        self._loop, self._variant = loop, variant
         self._stops, self._positions, self._num_tokens = frozenset(stops), positions, num_tokens
         self._constraints = constraints
         self.room_tokens = room_tokens
         self._open: dict[int, _Row] = {}
         self._waiting: set[int] = set()
-        self._unwanted: list[str] = []  # rows that vLLM still writes, and nobody hears
+        self._requests: dict[int, int] = {}  # rows that vLLM writes, by what they are called there
+        self._last_request = 0
         self._ended: list[Delta] = []
 
     def run(
@@ -80,24 +81,19 @@ class VllmWriter:
     def drop(self, number: int) -> None:
         """See `StreamingSession.drop`."""
         self._ended = [delta for delta in self._ended if delta.number != number]
-        if self._open.pop(number, None) is not None and number not in self._waiting:
-            self._unwanted.append(str(number))
-            self._abort()
         self._waiting.discard(number)
+        row = self._open.pop(number, None)
+        if row is not None and row.request is not None:
+            del self._requests[row.request]
+            self._loop.leave(row.request)
 
     def turn(self) -> list[Delta]:
         """See `StreamingSession.turn`."""
-        self._leave_unwanted()
         self._tell_of_forms()
         deltas, self._ended = self._ended, []
-        if len(self._open) == len(self._waiting):
+        if deltas or not self._requests:
             return deltas
-        try:
-            outputs = self._engine.step()
-        except Exception as error:  # vLLM's own, torch's, the driver's
-            self._forget()
-            raise step_failed(self._variant, error) from error
-        return deltas + [delta for output in outputs if (delta := self._delta(output)) is not None]
+        return [delta for request, said in self._loop.heard() if (delta := self._delta(request, said)) is not None]
 
     def generate(
         self, rows: Sequence[Sequence[int]], settings: Sequence[GenerationSettings], *, is_wanted: Callable[[int], bool] = lambda row: True
@@ -107,7 +103,6 @@ class VllmWriter:
         Raises:
             InvalidInput: `setting_not_served`, `constraint_refused`.
         """
-        self._leave_unwanted()
         found: dict[int, Generated] = {}
         so_far = dict.fromkeys(range(len(rows)), Generated((), "cancelled"))
         try:
@@ -124,17 +119,16 @@ class VllmWriter:
                     if delta.finish is not None:
                         found[delta.number] = so_far[delta.number]
         except BaseException:
-            self._forget()
+            for number in range(len(rows)):
+                self.drop(number)
             raise
         return [found[number] for number in range(len(rows))]
 
     def close(self) -> None:
-        """End vLLM's core, which gives the processor's memory back."""
-        self._open, self._waiting, self._ended, self._unwanted = {}, set(), [], []
-        engine, self._engine = self._engine, None
+        """End vLLM's processes, which gives the processor's memory back."""
+        self._open, self._waiting, self._requests, self._ended = {}, set(), {}, []
         self._constraints.close()
-        if engine is not None:
-            engine.engine_core.shutdown()
+        self._loop.close()
 
     def _take(self, number: int, row: Sequence[int], settings: GenerationSettings, *, is_fresh: bool = False) -> None:
         check_served(settings, self._variant)
@@ -180,9 +174,13 @@ class VllmWriter:
                 row.settings, stops=row.stops, num_tokens=self._num_tokens, room=self._positions - len(row.ids), is_fresh=row.is_fresh,
                 wording=wording,
             )  # fmt: skip
-            self._engine.add_request(str(number), {"prompt_token_ids": list(row.ids)}, told)
-        except Exception as error:  # what it checks of a request, it says by exceptions of its own
+        except Exception as error:  # what it checks of settings, it says by exceptions of its own
             self._fail(number, error)
+            return
+        self._last_request += 1
+        row.request = self._last_request
+        self._requests[row.request] = number
+        self._loop.add(row.request, row.ids, told)
 
     def _fail(self, number: int, error: Exception) -> None:
         """The row alone has failed."""
@@ -192,39 +190,19 @@ class VllmWriter:
     def _failure(self, number: int, error: Exception) -> Delta:
         return Delta(number, finish="cancelled", error=error if isinstance(error, HanlinError) else step_failed(self._variant, error))
 
-    def _delta(self, output: Any) -> Delta | None:
-        """What one output of a step says; None for a row that has been dropped meanwhile."""
-        number = int(output.request_id)
-        if (row := self._open.get(number)) is None:
+    def _delta(self, request: int, said: Any) -> Delta | None:
+        """What was said of a request; None for a row that has been dropped meanwhile."""
+        if (number := self._requests.get(request)) is None:
             return None
-        if output.finished:
-            del self._open[number]
+        row = self._open[number]
+        if (is_failed := isinstance(said, Exception)) or said.finished:
+            del self._open[number], self._requests[request]
+        if is_failed:
+            return self._failure(number, said)
         try:
             if row.settings.reads:
-                return reading_of(output, number, row.ids, row.settings.likeliest)
-            return delta_of(output, number, row.settings, row.stops, self._variant)
+                return reading_of(said, number, row.ids, row.settings.likeliest)
+            return delta_of(said, number, row.settings, row.stops, self._variant)
         except (KeyError, IndexError, ValueError) as error:  # told otherwise than was heard
             self.drop(number)
             return self._failure(number, error)
-
-    def _forget(self) -> None:
-        """Drop all rows."""
-        self._unwanted += [str(number) for number in self._open if number not in self._waiting]
-        self._open, self._waiting, self._ended = {}, set(), []
-        if self._unwanted:
-            self._abort()
-
-    def _leave_unwanted(self) -> None:
-        """Before it hears of others, whose numbers may be theirs. Raises EngineFailed (`engine_step_failed`): all rows are lost then."""
-        if self._unwanted and (error := self._abort()) is not None:
-            self._forget()
-            raise step_failed(self._variant, error) from error
-
-    def _abort(self) -> Exception | None:
-        """Have vLLM leave the rows that nobody wants. What it says against it; the next turn tells it again, and fails if that does."""
-        try:
-            self._engine.abort_request(self._unwanted)
-        except Exception as error:  # vLLM's own
-            return error
-        self._unwanted = []
-        return None

@@ -40,6 +40,14 @@ def read_process_bytes(pid: int, *, proc: Path = Path("/proc")) -> int:
     return int(size[0]) * 1024
 
 
+def read_family_bytes(pid: int, *, proc: Path = Path("/proc")) -> int:
+    """As `read_process_bytes`, of a process and all that it and they have started."""
+    family, parents = {pid}, _read_parents(proc)
+    while further := {child for child, parent in parents.items() if parent in family} - family:
+        family |= further
+    return sum(read_process_bytes(each, proc=proc) for each in family)
+
+
 def limit_memory(size_bytes: int) -> None:
     """Lets this process hold at most `size_bytes` of its own data; 0 means three quarters of the machine's memory.
 
@@ -107,6 +115,15 @@ def _read_fields(path: Path, *, separator: str = ":") -> dict[str, str]:
     except OSError:
         return {}
     return {name.strip(): value.strip() for name, _, value in (line.partition(separator) for line in lines)}
+
+
+def _read_parents(proc: Path) -> dict[int, int]:
+    """Of every process."""
+    found: dict[int, int] = {}
+    for path in proc.glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended
+            found[int(path.parent.name)] = int(path.read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[1])
+    return found
 
 
 def _read_number(path: Path) -> int | None:

@@ -1,12 +1,9 @@
-"""A child's ties to its parent: it dies with it, hears it on stdin and names itself. Linux does all, others the pipe only."""
+"""A child's ties to its parent: it hears it on stdin, ends with that, steps behind and names itself. On Linux it dies with it as well."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import socket
-import sys
 import threading
 import time
 import traceback
@@ -16,18 +13,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 NICE = 5  # jobs are at 10
-_PR_SET_PDEATHSIG = 1
 _PACKET_BYTES = 2**18
 _AUTOGROUP_ATTEMPTS, _AUTOGROUP_PAUSE_S = 10, 0.11
-
-
-def die_with_parent(parent: int | None = None) -> None:
-    """Ask the kernel for SIGKILL when the parent's thread that forked us ends. `parent` is its pid, to see that it still lives."""
-    if sys.platform != "linux":
-        return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if parent is not None and os.getppid() != parent:
-        os._exit(1)  # it died before we asked
 
 
 def step_behind() -> None:

@@ -19,7 +19,7 @@ import msgspec
 
 from hanlin.engines.streams import AUTO, Streams
 from hanlin.errors import EngineFailed, HanlinError
-from hanlin.observe.memory import read_process_bytes
+from hanlin.observe.memory import read_family_bytes
 from hanlin.serving import orders
 from hanlin.serving.confinement import Policy, limit_data
 from hanlin.serving.memory import MemoryGuard, most_bytes, weights_bytes
@@ -141,8 +141,8 @@ class WorkerProcess:
 
     @property
     def memory_bytes(self) -> int:
-        """Its own share of the machine's memory; 0 when unknown."""
-        return read_process_bytes(self.pid)
+        """Its own share of the machine's memory, with that of what its engine has started; 0 when unknown."""
+        return read_family_bytes(self.pid)
 
     async def load(
         self, name: str, folder: Path, variant: str, *, version: str, endpoint: str, place: Place, threads: int, base: str = ""

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 
+from hanlin.observe.orphans import die_with_parent
 from hanlin.serving import orders, parent
 from hanlin.serving.host import ALIVE_S, Host
 from hanlin.serving.loading import prepare
@@ -24,9 +25,9 @@ _SWITCH_S = 0.0005  # Python's 5 ms would let the engine wait for the loop's ans
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run until stdin ends or SIGTERM. The exit status is 0 after a drain, 3 when a gateway broke the protocol."""
+    """Run until stdin ends or SIGTERM. Exit status: 0 after a drain, 3 when a gateway broke the protocol, 4 when an engine's core died."""
     options = _options(argv)
-    parent.die_with_parent(options.parent)
+    die_with_parent(options.parent)
     parent.set_title(f"hanlin worker {options.title}" if options.title else "hanlin spare worker")
     WATCHDOG.start(options.hang_s)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
