@@ -10,7 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tests.engines.vllm_scenes import make_folder
+from tests.engines.vllm_scenes import VOCABULARY, make_folder
+from tokenizers import Tokenizer
 
 from hanlin.generation import GenerationSettings
 from hanlin.serving.declared import DeploymentSpec
@@ -29,7 +30,10 @@ WAY = {"max_new_tokens": 200, "min_new_tokens": 200}
 
 async def test_who_is_killed_is_replaced_and_leaves_nothing_behind(tmp_path: Path) -> None:
     folder = make_folder(tmp_path / "m")
-    ModelSpec("text-generation", (), 60, 0, generation=GenerationSettings(stop_ids=(2,))).save(folder)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.add_tokens([f"<{number}>" for number in range(VOCABULARY - tokenizer.get_vocab_size())])  # whatever is written is a text
+    tokenizer.save(str(folder / "tokenizer.json"))
+    ModelSpec("text-generation", (), 250, 0, generation=GenerationSettings(stop_ids=(2,))).save(folder)
     log = tmp_path / "log"
     options = WorkerOptions(tmp_path / "run", pythons={"vllm": PYTHON}, environ=os.environ | AROUND, log=log, drain_timeout_s=10.0)
     pool = LocalPool(options, folders={"m:1": folder})
@@ -47,7 +51,7 @@ async def test_who_is_killed_is_replaced_and_leaves_nothing_behind(tmp_path: Pat
     try:
         await pool.ensure(DeploymentSpec("d", "default", "e", "m", "m:1", "vllm-fp32"))
         text = await ask()
-        core = next(pid for name, pid in family().items() if "Core" in name)
+        core = next(pid for name, pid in family().items() if "Engine" in name)
         asked = asyncio.create_task(ask())
         await until_busy(pool)
         os.kill(core, signal.SIGKILL)
@@ -63,10 +67,17 @@ async def test_who_is_killed_is_replaced_and_leaves_nothing_behind(tmp_path: Pat
     finally:
         await pool.drain()
     for _ in range(int(PATIENCE_S / 0.2)):
-        if not any(map(psutil.pid_exists, seen)):
+        if not any(map(is_alive, seen)):
             break
         await asyncio.sleep(0.2)
-    assert [psutil.Process(pid).name() for pid in seen if psutil.pid_exists(pid)] == []
+    assert [psutil.Process(pid).name() for pid in seen if is_alive(pid)] == []
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 async def until_busy(pool: LocalPool) -> None:
