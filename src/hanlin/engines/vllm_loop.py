@@ -43,7 +43,11 @@ class VllmLoop:
         made: Future[None] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._live(make, made)), name="vllm", daemon=True)
         self._thread.start()
-        made.result()
+        try:
+            made.result()
+        except BaseException:
+            self._thread.join()
+            raise
         self.config = self._engine.vllm_config
         atexit.register(self.close)  # multiprocessing would wait for the core for ever
 
