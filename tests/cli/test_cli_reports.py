@@ -132,6 +132,21 @@ def test_perplexities_stand_in_the_table_where_there_are_some(run, world, standi
     assert all(part in told for part in (word, mean, "43.207", "44.207", "0.0021", "95.8"))
 
 
+def test_a_task_and_bounds_stand_beside_the_table_where_there_are_some(run, world, standin, language: str) -> None:
+    result = {"model": "sentiment-zh", "version": 1, "chosen": "openvino-int8", "report": standin.COMPRESSION}
+    words = {"en": ("task figure", "mean KL at most 0.05", "same likeliest token at least 90.0 %", "40 rows of pairs:1", "2.5 points"),
+             "zh": ("任务指标", "平均 KL 至多 0.05", "的比例至少 90.0 %", "pairs:1 的 40 行", "预算 2.5 个百分点")}[language]  # fmt: skip
+    world.results["compress"] = result
+    plain = run("compress", "sentiment-zh").out
+    assert not any(part in plain for part in words)
+    rows = [row | {"task": {"metric": "chrf", "value": 0.4217, "drop_points": 1.284}} for row in standin.COMPRESSION["variants"]]
+    task = {"task": "translation", "model": "en-fr:2", "dataset": "pairs:1", "metric": "chrf", "rows": 40, "budget": 2.5}
+    more = {"variants": rows, "task": task, "max_kl": 0.05, "min_greedy_agreement": 0.9}
+    world.results["compress"] = result | {"report": standin.COMPRESSION | more}
+    told = run("compress", "sentiment-zh").out
+    assert all(part in told for part in (*words, "chrF", "en-fr:2", "42.2 %", "1.28"))
+
+
 def test_a_list_of_jobs_says_what_each_is_about_and_no_share_of_what_is_done(run, world, standin, language: str) -> None:
     run("train", "--dataset", "reviews-zh", "--model", "lstm", "--name", "sentiment-zh")
     listed = run("job", "list").out

@@ -16,7 +16,7 @@ from hanlin.compression.search import search
 from hanlin.errors import InvalidInput
 from hanlin.generation import GenerationSettings
 from hanlin.networks.config import NetworkConfig
-from hanlin.networks.loading import build_generator, save_network
+from hanlin.networks.loading import build_generator, load_model, save_network
 from hanlin.tasks.next_token_likeness import COUNT, NEXT_TOKENS
 from hanlin.tasks.spec import ModelSpec
 from hanlin.training.ports import Silent
@@ -59,7 +59,7 @@ def test_bounds_on_what_comes_next_part_eight_bits_from_four(decoder: Path, tmp_
     assert 0 < near.mean_score_difference < far.mean_score_difference
     assert far.greedy_agreement < near.greedy_agreement <= 1
     kl = Bounds(100, max_kl=(near.mean_score_difference + far.mean_score_difference) / 2)
-    share = Bounds(100, min_agreement=(near.greedy_agreement + far.greedy_agreement) / 2)
+    share = Bounds(100, min_greedy_agreement=(near.greedy_agreement + far.greedy_agreement) / 2)
     for bounds, code in ((kl, "kl_over"), (share, "greedy_disagrees")):
         found = report_of(decoder, tmp_path, bounds)
         assert (found.of("openvino-int8").status, found.of("openvino-int4").status) == ("ok", "over budget")
@@ -68,7 +68,7 @@ def test_bounds_on_what_comes_next_part_eight_bits_from_four(decoder: Path, tmp_
         assert CompressionReport.from_json(found.to_json()) == found
 
 
-@pytest.mark.parametrize("bounds", [Bounds(0.5, max_kl=-0.1), Bounds(0.5, max_kl=float("nan")), Bounds(0.5, min_agreement=95)])
+@pytest.mark.parametrize("bounds", [Bounds(0.5, max_kl=-0.1), Bounds(0.5, max_kl=float("nan")), Bounds(0.5, min_greedy_agreement=95)])
 def test_bounds_beyond_what_can_be_are_refused_before_anything_is_made(decoder: Path, tmp_path: Path, bounds: Bounds) -> None:
     with pytest.raises(InvalidInput) as caught:
         report_of(decoder, tmp_path, bounds)
@@ -79,6 +79,27 @@ def test_bounds_beyond_what_can_be_are_refused_before_anything_is_made(decoder: 
 def test_rows_of_one_token_judge_nothing_and_are_refused(decoder: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput) as caught:
         report_of(decoder, tmp_path, Bounds(0.5), EncodedSplit([[5], [6]]))
+    assert caught.value.code == "judging_rows_missing"
+
+
+def test_only_tokens_that_count_are_judged(decoder: Path, tmp_path: Path) -> None:
+    texts, module, logs, hits = rows(12, 1).ids, load_model(decoder).eval(), [], []
+    counted = [[place % 3 == 0 for place in range(len(row) - 1)] for row in texts]
+    with torch.inference_mode():
+        for row, counts in zip(texts, counted, strict=True):
+            ids = torch.tensor([[*row]])
+            found = module(ids, torch.ones_like(ids)).log_softmax(-1)[0, :-1][torch.tensor(counts)]
+            own = ids[0, 1:][torch.tensor(counts)]
+            logs.append(found.gather(1, own[:, None])[:, 0])
+            hits += (found.argmax(-1) == own).tolist()
+    report = report_of(decoder, tmp_path, Bounds(100), EncodedSplit(texts, counted=counted))
+    first = report.of("torch-fp32")
+    assert first.perplexity == pytest.approx(float(torch.cat(logs).mean().neg().exp()), rel=1e-4)
+    assert first.validation_metric == pytest.approx(sum(hits) / len(hits), abs=1e-6)
+    places = report.of("openvino-int4").greedy_agreement * len(hits)
+    assert places == pytest.approx(round(places))
+    with pytest.raises(InvalidInput) as caught:
+        report_of(decoder, tmp_path, Bounds(100), EncodedSplit(texts, counted=[[False] * len(row) for row in counted]))
     assert caught.value.code == "judging_rows_missing"
 
 

@@ -192,7 +192,8 @@ def test_a_variant_that_loses_more_than_the_budget_is_named_so(artifact: Path, t
     [
         ({"calibration": []}, "calibration_empty"), ({"calibration": [[]]}, "calibration_empty"), ({"target": "speed"}, "invalid_search"),
         ({"bounds": Bounds(-1)}, "invalid_search"), ({"bounds": Bounds(float("nan"))}, "invalid_search"),
-        ({"bounds": Bounds(0.5, max_kl=0.1)}, "bound_needs_reading"), ({"bounds": Bounds(0.5, min_agreement=0.9)}, "bound_needs_reading"),
+        ({"bounds": Bounds(0.5, max_kl=0.1)}, "bound_needs_reading"),
+        ({"bounds": Bounds(0.5, min_greedy_agreement=0.9)}, "bound_needs_reading"),
         ({"validation": EncodedSplit([], np.array([]))}, "judging_rows_missing"), ({"variants": ["openvino-int3"]}, "unknown_variant"),
     ],
 )  # fmt: skip

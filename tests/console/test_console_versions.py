@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from hanlin.console.reading import read_certificate, read_curve, read_variant, read_warnings
+from hanlin.console.reading import read_asked, read_certificate, read_curve, read_variant, read_warnings
 from hanlin.console.views import CurveView
 from hanlin.messages.said import Said
 from hanlin.tasks.few_rows import few_rows_for_budget, few_test_rows, stored
@@ -94,6 +94,29 @@ def test_perplexities_are_shown_where_there_are_some(shown, port, language: str,
     certificate = read_certificate("a-int8", report, is_passed=True, created_at=utc_now())
     page = shown(language, variants=tuple(variants), certificates=(certificate,))
     assert all(part in page for part in (*words, "44.500", "44.610", "0.0021", "0.0031", "95.8", "96.12", "40.21", "40.50"))
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ("Task&#39;s loss, points", "Mean KL: at most 0.05 nats.", "at least 90.0", "40 rows of pairs:1", "trained model: 43.4 %")),
+        ("zh", ("任务损失（百分点）", "平均 KL 至多 0.05 奈特", "至少 90.0", "pairs:1 的 40 行", "原模型：43.4 %")),
+    ],
+)
+def test_a_task_and_bounds_are_shown_where_there_are_some(shown, port, language: str, words: tuple[str, ...]) -> None:
+    figure = {"metric": "chrf", "value": 0.4217, "drop_points": 1.284}
+    evidence = {"task": figure, "latency_ms": {"p50": 1.0}}
+    task = {"task": "translation", "model": "en-fr:2", "dataset": "pairs:1", "metric": "chrf", "rows": 40, "budget": 2.5}
+    report = {"task": task | figure | {"interval": [0.4, 0.44], "trained_value": 0.434}}
+    certificate = read_certificate("a-int8", report, is_passed=True, created_at=utc_now())
+    variants = [read_variant(name, each, is_chosen=False, size_bytes=None) for name, each in (("torch-fp32", {}), ("a-int8", evidence))]
+    page = shown(
+        language, variants=tuple(variants), certificates=(certificate,), budget=0.5, max_kl=0.05, min_greedy_agreement=0.9,
+        task_asked=read_asked({"task": task}),
+    )  # fmt: skip
+    assert all(part in page for part in (*words, "chrF", "en-fr:2", "42.2", "1.28", "2.5"))
+    assert read_asked({}) == {}
+    assert read_certificate("a", {"task": {"metric": "chrf"}}, is_passed=True, created_at=utc_now()).task == {}
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+from hanlin.engines.asking import NO_LIMITS
 from hanlin.generation import GenerationSettings
 from hanlin.models.tokenizers import train_tokenizer
-from hanlin.pipelines.judging_rows import encoded_of
+from hanlin.pipelines.judging_rows import encoded_of, split_of
 from hanlin.tasks import TASKS, ModelSpec
+from hanlin.tasks.chat import ChatForm
 from hanlin.tasks.chat_form import CHATML, CHATML_TOKENS
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.vectors import VectorSettings
@@ -50,3 +52,22 @@ def test_a_talk_is_judged_as_its_form_writes_it_answers_and_all() -> None:
     told = [tokenizer.decode(row, skip_special_tokens=False) for row in found.rows]
     assert told == ["<|im_start|>user\n2 + 2?<|im_end|>\n<|im_start|>assistant\n四。<|im_end|>\n", "What is 2?"]
     assert [each.reads for each in found.generation or []] == [True, True]
+
+
+def test_what_counts_of_talks_and_of_long_texts_is_what_evaluations_count() -> None:
+    """Each row knows its own tokens, also where a long text is several rows."""
+    spec = ModelSpec(
+        "text-generation", (), 16, 0, generation=GenerationSettings(stop_ids=(3,)),
+        chat=ChatForm(marks={"user": ("a ", " "), "assistant": ("b ", " ")}),
+    )  # fmt: skip
+    encoder = encoder_of(spec)
+    talk = {"messages": [{"role": "user", "content": "c"}, {"role": "assistant", "content": "d d"}]}
+    questions = ["c d " * 12, talk, "c d"]
+    found = split_of(questions, spec, encoder)
+    assert len(found.ids) > len(questions)
+    task = TASKS.get("text-generation")
+    asked = task.encode(task.check(*task.probe(questions), limits=NO_LIMITS), encoder, spec)
+    assert [*found.places()] == [counts for text in asked.counted for counts in text]
+    assert [len(row) for row in found.counted] == [len(row) - 1 for row in found.ids]
+    assert found.ids[2] == [2, 4, 6, 5, 7, 7]
+    assert found.counted[2] == [False, False, False, True, True], "what the assistant says"

@@ -107,6 +107,20 @@ def test_perplexities_are_on_the_card_where_there_are_some(registry: Registry) -
     )
 
 
+def test_the_card_tells_a_task_that_was_asked_besides(registry: Registry) -> None:
+    version = make(registry)
+    assert "Task's figure" not in registry.card(version)
+    figure: JsonObject = {"metric": "chrf", "value": 0.4217, "drop_points": 1.284, "interval": [0.4, 0.44]}
+    task: JsonObject = {"task": "translation", "model": "en-fr:2", "dataset": "pairs:1", "metric": "chrf", "rows": 40}
+    registry.add_variant(version, "openvino-int4", None, EVIDENCE | {"task": figure, "report": {"task": task}}, is_chosen=True)
+    registry.add_certificate(version, "openvino-int4", CERTIFICATE | {"task": task | figure | {"trained_value": 0.434}}, is_passed=True)
+    english, chinese = registry.card(version), registry.card(version, language="zh")
+    for part in ("| Task's figure | Task's points lost |", "| 42.2 % | 1.28 |", "as en-fr:2 does it: chrF on 40 rows of pairs:1"):
+        assert part in english
+    assert "chrF 42.2 % (95 %: 40.0 % to 44.0 %; trained model: 43.4 %)" in english
+    assert "pairs:1 的 40 行上 chrF 42.2 %" in chinese
+
+
 def test_the_card_in_chinese(registry: Registry) -> None:
     card = registry.card(make(registry), language="zh-CN")
     for part in (

@@ -10,7 +10,7 @@ import typer
 
 from hanlin.cli import show_model
 from hanlin.cli.confirming import confirm_deletion
-from hanlin.cli.options import JsonFlag, Publish, Task, Wait, Yes, add_command, connect, group
+from hanlin.cli.options import JsonFlag, Publish, Task, TaskDataset, TaskModel, TaskRows, Wait, Yes, add_command, connect, group
 from hanlin.cli.screen import SCREEN, grid
 from hanlin.cli.shape import moment, pairs, part
 from hanlin.cli.waiting import see_through, uploading
@@ -18,7 +18,7 @@ from hanlin.cli.warnings import tell_warnings
 from hanlin.cli.words import listed, name_of, say
 from hanlin.errors import InvalidInput
 from hanlin.messages.figures import measured
-from hanlin.types import ModelRef
+from hanlin.types import JsonObject, ModelRef
 
 Reference = Annotated[str, typer.Argument(help=say("option.model"), metavar="MODEL")]
 
@@ -101,15 +101,21 @@ def show(reference: Reference, json: JsonFlag = False) -> None:
         SCREEN.line(say("model.versions", versions=others))
 
 
-def certify(
+def certify(  # noqa: PLR0917  # Typer passes them by name
     reference: Reference,
     variant: Annotated[str | None, typer.Option("--variant", help=say("option.variant_certify"))] = None,
     rows: Annotated[str | None, typer.Option("--rows", help=say("option.rows_certify"), metavar="DATASET[:N]")] = None,
+    task_model: TaskModel = None,
+    task_dataset: TaskDataset = None,
+    task_rows: TaskRows = None,
     wait: Wait = True,
     json: JsonFlag = False,
 ) -> None:
     """See `help.model_certify`."""
-    asked = {"model": reference, "variant": variant, "dataset": rows}
+    asked: JsonObject = {
+        "model": reference, "variant": variant, "dataset": rows, "task_model": task_model, "task_dataset": task_dataset,
+        "task_rows": task_rows,
+    }  # fmt: skip
     with connect() as hanlin:
         job = hanlin.jobs.submit("certify", {name: value for name, value in asked.items() if value})
         if ended := see_through(hanlin, job, wait=wait, json=json):

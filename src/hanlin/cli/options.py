@@ -34,6 +34,9 @@ Task = Annotated[str, typer.Option("--task", help=say("option.task"), metavar="T
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help=say("option.wait"))]
 Publish = Annotated[bool, typer.Option("--publish/--no-publish", help=say("option.publish"))]
 Force = Annotated[bool, typer.Option("--force", help=say("option.force"))]
+TaskModel = Annotated[str | None, typer.Option("--task-model", help=say("option.task_model"), metavar="MODEL[:N]")]
+TaskDataset = Annotated[str | None, typer.Option("--task-dataset", help=say("option.task_dataset"), metavar="NAME[:N]")]
+TaskRows = Annotated[int | None, typer.Option("--task-rows", help=say("option.task_rows"), min=1, max=10_000)]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help=say("option.yes"))]
 
 

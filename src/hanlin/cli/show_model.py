@@ -13,6 +13,7 @@ from hanlin.cli.words import headed, name_of, say
 from hanlin.messages import terminal_language
 from hanlin.messages.figures import figure_name, figure_value, figure_with_interval, measured
 from hanlin.messages.said import Said
+from hanlin.messages.task_words import asked_words, certified_words, task_figure
 from hanlin.types import ModelRef
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ def variants(version: ModelVersion) -> None:
         _reasons((item.variant, item.evidence or {}) for item in version.variants)
         for item in version.variants:
             if item.is_chosen:
+                _bounds(part(item.evidence, "report"))
                 show_warnings(part(item.evidence, "report"), without={"few_test_rows"})  # said beside the metrics
 
 
@@ -147,11 +149,23 @@ def compression(report: object) -> None:
         SCREEN.line(say("compress.near", best=best, **params))
     else:
         SCREEN.line(say("compress.kept" if part(report, "is_reference_kept") else "compress.chosen", **params))
+    _bounds(report)
     show_warnings(report)
     machine = part(report, "machine")
     if machine:
         flags = ", ".join(words(flag) for flag in items(part(machine, "flags"))[:8])
         SCREEN.show(cell(say("compress.machine", cpu=words(part(machine, "cpu")), cores=words(part(machine, "cores")), flags=flags), "dim"))
+
+
+def _bounds(report: object) -> None:
+    """What was bounded and asked besides the budget's points."""
+    kl, same = number(part(report, "max_kl")), number(part(report, "min_greedy_agreement"))
+    bounds = [say("compress.max_kl", value=f"{kl:g}")] if kl is not None else []
+    bounds += [say("compress.min_greedy_agreement", value=percent(same))] if same is not None else []
+    if bounds:
+        SCREEN.show(cell(" · ".join(bounds), "dim"))
+    if told := asked_words(part(report, "task"), terminal_language()):
+        SCREEN.show(cell(told, "dim"))
 
 
 def _best(report: object) -> str:
@@ -176,6 +190,10 @@ def _show_variants(found: Iterable[tuple[object, str, bool, int | None]]) -> Non
         for cells, row in zip(shown, rows, strict=True):
             told = [figure(part(row[0], name), digits) for name, digits in (("perplexity", 3), ("mean_score_difference", 4))]
             cells[4:4] = [*told, percent(part(row[0], "greedy_agreement"))]
+    if any(figures := [task_figure(part(row[0], "task")) for row in rows]):
+        columns[-1:-1] = ["task_figure", "task_drop"]
+        for cells, found_ in zip(shown, figures, strict=True):
+            cells[-1:-1] = [figure_value(*found_[:2]), figure(found_[2])] if found_ else ["", ""]
     count = len(columns)
     SCREEN.show(grid(["", *(say(f"column.{name}") for name in columns)], shown, right=range(2, count), whole=range(1, count)))
 
@@ -218,3 +236,5 @@ def certificates(version: ModelVersion) -> None:
         if is_agreement_only(item):
             verdict, style = f"{verdict} ({say('certificate.agreement_only')})", "yellow" if item.is_passed else style
         SCREEN.show(cell(f"{verdict} {item.variant}  {moment(item.created_at)}", style), cell("  " + " · ".join(figures), "dim"))
+        if told := certified_words(part(item.report, "task"), terminal_language()):
+            SCREEN.show(cell("  " + told, "dim"))

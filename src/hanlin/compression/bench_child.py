@@ -10,14 +10,15 @@ cannot reach because file descriptor 1 points to stderr.
     {"op": "throughput", "indices", "max_tokens", "max_rows"}      → {"seconds"}
     {"op": "latency", "indices"}                                   → {"ms": […]}
     {"op": "neighbours", "indices", "others", "path"}              → {}
+    {"op": "answer", "folder", "calls": [[inputs, parameters]…]}   → {"answers"}
     {"op": "memory"}                                               → {"bytes"}
     any failure                                                    → {"error": reason}
 
 Outputs go to the .npz file `path` as `(rows, values)`: one row a text, or one row a token where every token has an output; `seen` beside
 the values of a score has, of tokens that are read, all but the first of each text, the logarithm of the chance, and 1 where none was
-likelier. `writing` says how a
-network that writes is asked to, and `questions` stand beside rows that are each written under a grammar of its own; its times are those
-of 16 more tokens, whatever is compared.
+likelier. `writing` says how a network that writes is asked to, and `questions` stand beside rows that are each written under a grammar of
+its own; its times are those of 16 more tokens, whatever is compared. `answer` writes whole answers to calls of the task that `folder`
+tells of, greedily; it is always the same folder.
 """
 
 from __future__ import annotations
@@ -27,14 +28,14 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
 from hanlin.compression.base import reason_of
 from hanlin.compression.batches import rectangle
 from hanlin.engines import Session, load_variant
-from hanlin.engines.asking import NO_LIMITS, by_length
+from hanlin.engines.asking import NO_LIMITS, Questioner, by_length
 from hanlin.engines.base import writing
 from hanlin.generation import Generated, GenerationSettings
 from hanlin.networks.head import Head
@@ -44,6 +45,7 @@ from hanlin.tasks.next_token_likeness import NEXT_TOKENS
 from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonObject, JsonValue
 
+MAX_ANSWERED_TOKENS = 8192  # of a step, what is written among them
 PADDING = 7  # odd on purpose
 TIMED = GenerationSettings(max_new_tokens=16, min_new_tokens=16)
 _UNREAD = np.empty((0, 2))
@@ -64,12 +66,13 @@ class Bench:
         self.has_types = False
         self.session: Session | None = None
         self.writing: GenerationSettings | None = None
+        self.asking: Questioner | None = None
 
     def answer(self, command: JsonObject) -> JsonObject:
         """The answer to one command."""
         answers = {
             "load": self.load, "rows": self.keep, "score": self.score, "throughput": self.throughput, "latency": self.latency,
-            "neighbours": self.neighbours, "memory": self.memory,
+            "neighbours": self.neighbours, "memory": self.memory, "answer": self.reply,
         }  # fmt: skip
         return answers[str(command["op"])](command)
 
@@ -131,6 +134,16 @@ class Bench:
             among=np.concatenate([self._last(i, others) for i in indices]),
         )
         return {}
+
+    def reply(self, command: JsonObject) -> JsonObject:
+        """Answers to calls, as they would be served."""
+        assert self.session is not None, "load first"
+        if self.asking is None:
+            folder = Path(str(command["folder"]))
+            spec = ModelSpec.load(folder).greedy
+            self.asking = Questioner(self.session, TASKS.get(spec.task), spec, TextEncoder.load(folder), MAX_ANSWERED_TOKENS)
+        calls = cast("list[list[Any]]", command["calls"])
+        return {"answers": self.asking.ask([(inputs, parameters) for inputs, parameters in calls]).answers}
 
     def memory(self, command: JsonObject) -> JsonObject:
         """Resident bytes beyond what Python and numpy had before the engine came."""

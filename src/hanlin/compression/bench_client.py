@@ -25,6 +25,7 @@ from hanlin.generation import GenerationSettings
 from hanlin.types import JsonObject, JsonValue
 
 Scores = npt.NDArray[np.float64]
+_WRITTEN_S = 1800.0  # of networks that write: a large one writes a token or two a second, or reads some hundred rows
 
 
 class BenchClient:
@@ -57,7 +58,8 @@ class BenchClient:
     ) -> None:
         self.variant = variant
         self.max_rows = max_batch_rows(variant, is_alone=is_alone)
-        self._timeout_s, self._load_timeout_s = timeout_s, timeout_s if python is None else max(timeout_s, LOAD_S)
+        self._timeout_s = timeout_s if writing is None else max(timeout_s, _WRITTEN_S)
+        self._load_timeout_s = timeout_s if python is None else max(timeout_s, LOAD_S)
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
         if python is not None:
             environment[SHARE_VARIABLE] = f"{memory_share:.4f}"
@@ -90,6 +92,12 @@ class BenchClient:
         self._ask(self._batches("score", indices, max_tokens) | {"path": str(self._outputs)})
         found = self._read()
         return found["values"], found["seen"].reshape(-1, 2)
+
+    def answer(self, folder: Path, calls: Sequence[tuple[JsonValue, JsonObject]]) -> list[JsonValue]:
+        """Answers, in their wire form, to calls of the task that `folder` tells of, written greedily."""
+        command: JsonObject = {"op": "answer", "folder": str(folder), "calls": [[inputs, parameters] for inputs, parameters in calls]}
+        self._send(command)
+        return cast("list[JsonValue]", self._receive(_WRITTEN_S)["answers"])
 
     def throughput(self, indices: Sequence[int], *, max_tokens: int) -> float:
         """Seconds for rows in the serving order."""

@@ -44,12 +44,14 @@ class Bounds:
     Args:
         points: of the main metric, in hundredths.
         max_kl: mean Kullback-Leibler divergence of what comes next, in nats; None: any.
-        min_agreement: least greedy agreement in 0..1; None: any.
+        min_greedy_agreement: least greedy agreement in 0..1; None: any.
+        task_points: of the figure of the task that is asked besides, in hundredths; None: any.
     """
 
     points: float
     max_kl: float | None = None
-    min_agreement: float | None = None
+    min_greedy_agreement: float | None = None
+    task_points: float | None = None
 
     def broken_by(self, found: Judgement) -> Said | None:
         """Which of them a variant breaks; None when it keeps to all."""
@@ -57,9 +59,16 @@ class Bounds:
             return Said("points_lost", {"points": f"{found.drop_points:.2f}", "budget": f"{self.points:g}"})
         if self.max_kl is not None and not found.mean_difference <= self.max_kl:
             return Said("kl_over", {"kl": f"{found.mean_difference:.4f}", "allowed": f"{self.max_kl:g}"})
-        if self.min_agreement is not None and not (found.greedy_agreement or 0.0) >= self.min_agreement:
-            return Said("greedy_disagrees", {"agreement": f"{found.greedy_agreement or 0:.2%}", "asked": f"{self.min_agreement:.2%}"})
+        asked, same = self.min_greedy_agreement, found.greedy_agreement or 0.0
+        if asked is not None and not same >= asked:
+            return Said("greedy_disagrees", {"agreement": f"{same:.2%}", "asked": f"{asked:.2%}"})
         return None
+
+    def broken_in_task(self, metric: str, points: float) -> Said | None:
+        """The same of the points lost in the task that is asked besides."""
+        if self.task_points is None or points <= self.task_points + 1e-9:
+            return None
+        return Said("task_points_lost", {"metric": metric, "points": f"{points:.2f}", "budget": f"{self.task_points:g}"})
 
 
 def judge(

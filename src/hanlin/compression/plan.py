@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
-from hanlin.compression.judge import Bounds
+from hanlin.compression.judge import Bounds, Scores
 from hanlin.compression.report import TARGETS
+from hanlin.compression.task_exam import TaskExam
 from hanlin.engines import REFERENCE, reference_of, split_variant, variant_files
 from hanlin.errors import InvalidInput
 from hanlin.generation import GenerationSettings
+from hanlin.tasks.problems import head_of
 from hanlin.tasks.spec import ModelSpec
 from hanlin.types import JsonValue
 
@@ -25,12 +28,19 @@ class EncodedSplit:
     Args:
         types: token types of the rows, for a model that reads them; empty: all 0.
         questions: what the rows were made of, where each is written under a grammar of its own; else empty.
+        counted: of rows that are read, which of their tokens from the second on count; empty: all.
     """
 
     ids: Sequence[Sequence[int]]
     gold: npt.NDArray[Any] | None = None
     types: Sequence[Sequence[int]] = ()
     questions: Sequence[JsonValue] = ()
+    counted: Sequence[Sequence[bool]] = ()
+
+    def places(self) -> npt.NDArray[np.bool_]:
+        """Of rows that are read, whether each token behind the first of its row counts, (tokens,)."""
+        rows = self.counted or [[True] * (len(row) - 1) for row in self.ids]
+        return np.array([counts for row in rows for counts in row], dtype=bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,22 @@ class Plan:
     writing: GenerationSettings | None = None
     pythons: Mapping[str, Path] = field(default_factory=dict)
     memory_share: float = 0.92
+    exam: TaskExam | None = None
+
+    @property
+    def num_held(self) -> int:
+        """Rows of numbers that validation texts have: one each, or one a token; of a text that is read one a token that counts."""
+        lengths = [len(row) for row in self.validation.ids]
+        if self.is_read:
+            return int(self.validation.places().sum())
+        return sum(lengths) if head_of(self.spec) in ("tokens", "roles") else len(lengths)
+
+    def that_count(self, scores: tuple[Scores, Scores], *rows: EncodedSplit) -> tuple[Scores, Scores]:
+        """What a variant said of rows, see `BenchClient.score`; of rows that are read, at the places that count."""
+        if not self.is_read:
+            return scores
+        counted = np.concatenate([each.places() for each in rows])
+        return scores[0][counted], scores[1][counted]
 
     @property
     def is_read(self) -> bool:
@@ -72,7 +98,9 @@ def check_plan(plan: Plan, target: str) -> None:
     bounds = plan.bounds
     if not 0 <= bounds.points <= 100:
         raise InvalidInput("invalid_search", option="budget", value=bounds.points, allowed="0 to 100 points")
-    for option, value in (("max_kl", bounds.max_kl), ("min_agreement", bounds.min_agreement)):
+    if plan.exam is not None and not plan.exam.calls:
+        raise InvalidInput("judging_rows_missing", split="validation")
+    for option, value in (("max_kl", bounds.max_kl), ("min_greedy_agreement", bounds.min_greedy_agreement)):
         if value is None:
             continue
         if not plan.is_read:
@@ -82,7 +110,7 @@ def check_plan(plan: Plan, target: str) -> None:
     for split, rows in (("validation", plan.validation), ("test", plan.test)):
         if len(rows.ids) == 0 and (split == "validation" or plan.validation.gold is not None):
             raise InvalidInput("judging_rows_missing", split=split)
-    if plan.is_read and not any(len(row) > 1 for row in plan.validation.ids):  # of one token nothing comes next
+    if plan.is_read and not plan.validation.places().any():  # of one token nothing comes next
         raise InvalidInput("judging_rows_missing", split="validation")
     int8 = [name for name in plan.names if split_variant(name)[1] == "int8"]
     if int8 and not any(len(row) for row in plan.calibration):

@@ -48,6 +48,8 @@ class VariantEvidence:
         greedy_agreement: share of places of validation rows at which torch-fp32 finds the same token likeliest; None unless they are read.
         neighbour_difference: largest score change of a row when padded or among odd neighbours.
         tolerance: largest score difference that the certificate allows.
+        task: of the task that is asked besides, if one is: `value` 0..1 of its figure on its validation rows with `interval`, and
+            `drop_points` against torch-fp32.
     """
 
     variant: str
@@ -71,6 +73,7 @@ class VariantEvidence:
     perplexity: float | None = None
     mean_score_difference: float | None = None
     greedy_agreement: float | None = None
+    task: JsonObject | None = None
 
     def to_json(self) -> JsonObject:
         """The stored form, grouped for readers."""
@@ -84,6 +87,7 @@ class VariantEvidence:
             "load_s": self.load_s, "max_score_difference": self.max_score_difference, "label_agreement": self.label_agreement,
             "neighbour_difference": self.neighbour_difference, "tolerance": self.tolerance, "batch_invariant": self.batch_invariant,
             "perplexity": self.perplexity, "mean_score_difference": self.mean_score_difference, "greedy_agreement": self.greedy_agreement,
+            "task": self.task,
         }  # fmt: skip
 
     @classmethod
@@ -105,7 +109,10 @@ class VariantEvidence:
 
 @dataclass(frozen=True, slots=True)
 class CompressionReport:
-    """The outcome of a search. `budget` in points of `metric` on validation rows; `max_kl`, `min_agreement` as `Bounds` has them."""
+    """The outcome of a search. `budget` in points of `metric` on validation rows; `max_kl`, `min_greedy_agreement` as `Bounds` has them.
+
+    `task`: what was asked besides: `task`, `model`, `dataset`, `metric`, `rows`, `budget` in points.
+    """
 
     target: Target
     budget: float
@@ -117,7 +124,8 @@ class CompressionReport:
     seconds: float = 0.0
     reference: str = REFERENCE
     max_kl: float | None = None
-    min_agreement: float | None = None
+    min_greedy_agreement: float | None = None
+    task: JsonObject | None = None
 
     @property
     def is_reference_kept(self) -> bool:
@@ -135,7 +143,7 @@ class CompressionReport:
             "is_reference_kept": self.is_reference_kept,
             "machine": cast("JsonObject", asdict(self.machine) | {"flags": list(self.machine.flags)}),
             "rows": cast("JsonObject", dict(self.rows)), "seconds": self.seconds, "variants": [row.to_json() for row in self.variants],
-            "warnings": self._warnings(), "max_kl": self.max_kl, "min_agreement": self.min_agreement,
+            "warnings": self._warnings(), "max_kl": self.max_kl, "min_greedy_agreement": self.min_greedy_agreement, "task": self.task,
         }  # fmt: skip
 
     def _warnings(self) -> list[JsonValue]:

@@ -20,23 +20,24 @@ from hanlin.compression.base import convert, said_of
 from hanlin.compression.batches import spread
 from hanlin.compression.bench_client import BenchClient, Scores
 from hanlin.compression.choice import choose
+from hanlin.compression.examining import examine
 from hanlin.compression.judge import Bounds, Judgement, judge, odd_neighbours, perplexity_of, tolerance_of, unlike_reason
+from hanlin.compression.main_figure import figure_name, main_figure
 from hanlin.compression.measure import Timing, measure
 from hanlin.compression.plan import EncodedSplit, Plan, check_plan, runnable
 from hanlin.compression.report import CompressionReport, Machine, Target, VariantEvidence
+from hanlin.compression.task_exam import TaskExam
 from hanlin.engines import TRAINED_FILES, max_batch_rows, reference_of, split_variant, variant_files
 from hanlin.errors import Cancelled, EngineFailed, HanlinError
 from hanlin.generation import GenerationSettings
 from hanlin.messages.said import Plain
 from hanlin.tasks.base import TASKS
-from hanlin.tasks.problems import HALF, head_of, likeness_of, main_metric_of, thresholds_of
+from hanlin.tasks.problems import likeness_of
 from hanlin.tasks.spec import FILE_NAME, ModelSpec
 from hanlin.training.ports import Progress
 
 NEIGHBOUR_ROWS = 4
-Measured = tuple[float, tuple[float, float] | None]  # with its interval
 BATCH_TOKENS = 2048
-AGREEMENT = "agreement"  # the metric where there is no gold: closeness to the trained model
 
 
 def search(
@@ -44,6 +45,7 @@ def search(
     bounds: Bounds, target: Target, variants: Sequence[str], threads: int, progress: Progress, out: Path | None = None,
     rounds: int = 3, max_batch_tokens: int = BATCH_TOKENS, more: EncodedSplit | None = None,
     writing: GenerationSettings | None = None, pythons: Mapping[str, Path] | None = None, memory_share: float = 0.92,
+    exam: TaskExam | None = None,
 ) -> CompressionReport:  # fmt: skip
     """Find the variant of `folder` that serves best within the budget, on this machine.
 
@@ -60,6 +62,7 @@ def search(
             grammar that the task gives it.
         pythons: of engines that live in an environment of their own.
         memory_share: of a graphics processor's memory, for all variants of such an engine together.
+        exam: a task that every variant that was judged is asked to do besides, by writing.
 
     Raises:
         InvalidInput: `unknown_variant`, `invalid_search`, `bound_needs_reading`, `judging_rows_missing`, `calibration_empty`.
@@ -69,7 +72,7 @@ def search(
     names = tuple(dict.fromkeys([reference_of(folder), *runnable(folder, variants)]))
     plan = Plan(
         folder, out or folder, spec, validation, test, calibration, names, bounds, threads, rounds, max_batch_tokens,
-        more or EncodedSplit([]), writing, pythons or {}, memory_share,
+        more or EncodedSplit([]), writing, pythons or {}, memory_share, exam,
     )  # fmt: skip
     check_plan(plan, target)
     running = _Search(plan, progress)
@@ -86,15 +89,13 @@ class _Search:
         self.plan, self.progress = plan, progress
         self.folder, self.out, self.spec = plan.folder, plan.out, plan.spec
         self.validation, self.test = plan.validation, plan.test
-        self.task = TASKS.get(plan.spec.task)
-        self.likeness = likeness_of(self.task, plan.spec)
-        self.metric = main_metric_of(self.task, plan.spec) if plan.is_read or plan.validation.gold is not None else AGREEMENT
+        self.likeness = likeness_of(TASKS.get(plan.spec.task), plan.spec)
         self.original = plan.names[0]
         is_alone = plan.spec.is_alone
         self.evidence = {n: VariantEvidence(n, "ok", batch_invariant=max_batch_rows(n, is_alone=is_alone) is None) for n in plan.names}
         self.clients: dict[str, BenchClient] = {}
         self.reference: Judgement | None = None
-        self.step, self.steps = 0, len(plan.names) + 5
+        self.step, self.steps = 0, len(plan.names) * (1 + (len(plan.exam.calls) if plan.exam else 0)) + 5
 
     def run(self, target: Target) -> CompressionReport:
         """All stages in order."""
@@ -102,6 +103,7 @@ class _Search:
         self._make()
         self._load()
         self._judge()
+        self._examine()
         self._measure()
         chosen = choose(list(self.evidence.values()), target, reference=self.original)
         self._tick("variant_chosen", variant=chosen)
@@ -109,9 +111,10 @@ class _Search:
         rows = {"validation": len(self.validation.ids), "test": len(self.test.ids), "calibration": len(self.plan.calibration)}
         rows |= {"likeness": len(self.validation.ids) + len(self.plan.more.ids)}
         return CompressionReport(
-            target=target, budget=self.plan.bounds.points, metric=self.metric, chosen=chosen, machine=Machine.here(self.plan.threads),
-            variants=tuple(self.evidence.values()), rows=rows, reference=self.original, seconds=time.monotonic() - start,
-            max_kl=self.plan.bounds.max_kl, min_agreement=self.plan.bounds.min_agreement,
+            target=target, budget=self.plan.bounds.points, metric=figure_name(self.plan), chosen=chosen, reference=self.original,
+            machine=Machine.here(self.plan.threads), variants=tuple(self.evidence.values()), rows=rows, seconds=time.monotonic() - start,
+            max_kl=self.plan.bounds.max_kl, min_greedy_agreement=self.plan.bounds.min_greedy_agreement,
+            task=self.plan.exam.to_json() | {"budget": self.plan.bounds.task_points} if self.plan.exam else None,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -121,7 +124,7 @@ class _Search:
 
     def _make(self) -> None:
         if self.out != self.folder:
-            more = ["tokenizer.json"] if self.validation.questions else []  # grammars are made of it
+            more = ["tokenizer.json"] if self.validation.questions or self.plan.exam else []  # grammars are made of it
             for name in ("config.json", FILE_NAME, *more):  # engines read there what a graph answers with, and how long texts may be
                 shutil.copyfile(self.folder / name, self.out / name)
         with tempfile.TemporaryDirectory(prefix="hanlin-compression-") as scratch:
@@ -179,14 +182,15 @@ class _Search:
         name, texts = client.variant, len(self.validation.ids)
         first = texts + len(self.test.ids)
         judged = [*range(texts), *range(first, first + len(self.plan.more.ids))]
-        raw, seen = client.score(judged, max_tokens=self.plan.max_tokens)
-        scores, held, strays = self._numbers(name, raw), self._num_held(), 0.0
+        raw, seen = self.plan.that_count(client.score(judged, max_tokens=self.plan.max_tokens), self.validation, self.plan.more)
+        scores, held, strays = self._numbers(name, raw), self.plan.num_held, 0.0
         if self.evidence[name].batch_invariant:
             sample = spread([len(row) for row in self.validation.ids], NEIGHBOUR_ROWS)
             answers = client.neighbours(sample, odd_neighbours(self.validation.ids))
             found_in = {kind: self._numbers(name, value) for kind, value in answers.items()}
             strays = max(float(self.likeness.differ(found_in[kind], found_in["alone"]).max()) for kind in ("padded", "among"))
-        metric = self._metric(scores[:held], seen[:held], self.validation, self.reference.scores[:held] if self.reference else None)[0]
+        reference = self.reference.scores[:held] if self.reference else None
+        metric = main_figure(self.plan, scores[:held], seen[:held], self.validation, reference)[0]
         found = judge(scores, metric, self.reference, self.likeness, num_held=held, is_read=self.plan.is_read)
         if name == self.original:
             self.reference = found
@@ -200,24 +204,31 @@ class _Search:
             greedy_agreement=found.greedy_agreement, status="over budget" if over else "failed" if problem else "ok",
         )  # fmt: skip
 
-    def _num_held(self) -> int:
-        """Rows of numbers that validation texts have: one each, or one a token; of a text that is read the first comes from nothing."""
-        lengths = [len(row) for row in self.validation.ids]
-        if self.plan.is_read:
-            return sum(lengths) - len(lengths)
-        return sum(lengths) if head_of(self.plan.spec) in ("tokens", "roles") else len(lengths)
+    def _judged(self) -> dict[str, BenchClient]:
+        return {name: client for name, client in self.clients.items() if self.evidence[name].validation_metric is not None}
+
+    def _examine(self) -> None:
+        """The task that is asked besides."""
+        exam, reference = self.plan.exam, None
+        for name, found in examine(self._judged(), exam, on_rows=self._tell_rows, on_failure=self._fail) if exam else ():
+            self._require_reference()
+            reference = reference or found
+            self._note(name, task=found.to_json(reference))
+            over = self.plan.bounds.broken_in_task(found.metric, found.lost(reference))
+            if over and self.evidence[name].status != "over budget":
+                self._note(name, status="over budget", reason=over)
+
+    def _tell_rows(self, name: str, done: int, new: int) -> None:
+        self.step += new - 1
+        self._tick("task_rows_written", variant=name, done=done, total=len(self.plan.exam.calls) if self.plan.exam else 0)
 
     def _measure(self) -> None:
-        measured = {name: client for name, client in self.clients.items() if self.evidence[name].validation_metric is not None}
+        measured = self._judged()
         lengths = [len(row) for row in self.validation.ids]
         timings = measure(
-            measured,
-            lengths,
-            max_tokens=self.plan.max_tokens,
-            rounds=self.plan.rounds,
-            on_failure=self._fail,
+            measured, lengths, max_tokens=self.plan.max_tokens, rounds=self.plan.rounds, on_failure=self._fail,
             tick=self.progress.check_cancelled,
-        )
+        )  # fmt: skip
         for name, timing in timings.items():
             self._note_timing(name, timing)
         self._require_reference()
@@ -237,30 +248,19 @@ class _Search:
             if self.evidence[name].validation_metric is None:
                 continue
             try:
-                raw, seen = client.score(indices, max_tokens=self.plan.max_tokens)
+                raw, seen = self.plan.that_count(client.score(indices, max_tokens=self.plan.max_tokens), self.test)
                 scores = self._numbers(name, raw)
             except HanlinError as error:
                 self.progress.message("test_not_scored", variant=name, reason=said_of(error))
                 continue
             reference = scores if name == self.original else reference
-            metric, interval = self._metric(scores, seen, self.test, reference)
+            metric, interval = main_figure(self.plan, scores, seen, self.test, reference)
             self._note(name, test_metric=metric, test_interval=interval)
         self._tick("test_scored")
 
     def _numbers(self, variant: str, raw: Scores) -> Scores:
         """What a network wrote, or how it read, is comparable as it comes."""
         return _finite(variant, raw) if self.plan.writing else self.likeness.numbers(_finite(variant, raw))
-
-    def _metric(self, scores: Scores, seen: Scores, rows: EncodedSplit, reference: Scores | None) -> Measured:
-        """The main metric with its interval; of texts that are read the foreseen share, without gold closeness to the reference's."""
-        if self.plan.is_read:
-            return (float(seen[:, 1].mean()) if len(seen) else 0.0), None
-        if rows.gold is None:
-            return (1.0 if reference is None else self.likeness.closeness(scores, reference)), None
-        if self.spec.problem == "multi-label":  # a half stands for every label's own threshold
-            scores = np.clip(scores - thresholds_of(self.spec) + HALF, 0, 1)
-        metrics = self.task.metrics(scores, rows.gold, self.spec.labels)
-        return metrics.get(self.metric), metrics.interval
 
     def _require_reference(self) -> None:
         row = self.evidence[self.original]

@@ -209,9 +209,12 @@ def _version(item: ControlVersion) -> VersionView:
         variants=tuple(_variant(one) for one in item.variants),
         certificates=certificates,
         pictures=tuple({*item.pictures, "pareto"} if _report(item) else item.pictures),
-        budget=next((found for one in evidence if (found := reading.real(one, "budget")) is not None), None),
+        budget=reading.first_real(evidence, "budget"),
+        max_kl=reading.first_real(evidence, "max_kl"),
+        min_greedy_agreement=reading.first_real(evidence, "min_greedy_agreement"),
         warnings=_warnings(version),
         search_warnings=tuple(said for said in reading.read_warnings(_report(item)) if said.code != "few_test_rows"),  # told already
+        task_asked=reading.read_asked(_report(item)),
         curve=reading.read_curve(version.lineage),
         target=next((words for one in evidence if (words := reading.text(one, "target"))), ""),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from hanlin.console.views import CertificateView, CurveView, EndpointSettings, LabelScores, MetricsView, SideView, TrialView, VariantView
@@ -11,6 +11,7 @@ from hanlin.console.words import LANGUAGES
 from hanlin.control.values import DeploymentView, EndpointView
 from hanlin.messages.figures import figure_with_interval
 from hanlin.messages.said import Said
+from hanlin.messages.task_words import asked_words, certified_words, task_figure
 from hanlin.types import JsonObject, JsonValue
 
 MAIN_METRIC = "accuracy"
@@ -31,6 +32,11 @@ def real(data: JsonObject, *names: str) -> float | None:
         if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
             return float(value)
     return None
+
+
+def first_real(parts: Sequence[JsonObject], name: str) -> float | None:
+    """The first finite number called `name` in any of them."""
+    return next((found for part in parts if (found := real(part, name)) is not None), None)
 
 
 def whole(data: JsonObject, *names: str) -> int | None:
@@ -82,7 +88,17 @@ def read_variant(name: str, evidence: JsonObject, *, is_chosen: bool, size_bytes
         perplexity=real(evidence, "perplexity"),
         mean_difference=real(evidence, "mean_score_difference"),
         greedy_agreement=real(evidence, "greedy_agreement"),
+        task=task_figure(evidence.get("task")),
     )
+
+
+def read_asked(report: JsonObject) -> dict[str, str]:
+    """What a compression asked besides, by language; empty where it asked nothing."""
+    return _by_language(asked_words, report.get("task"))
+
+
+def _by_language(told: Callable[[object, str], str], task: JsonValue) -> dict[str, str]:
+    return {language: words for language in LANGUAGES if (words := told(task, language))}
 
 
 def read_certificate(variant: str, report: JsonObject, *, is_passed: bool, created_at: datetime) -> CertificateView:
@@ -103,6 +119,7 @@ def read_certificate(variant: str, report: JsonObject, *, is_passed: bool, creat
         accuracy=real(report, "accuracy"),
         trained_accuracy=real(report, "trained_accuracy"),
         greedy_agreement=real(report, "greedy_agreement"),
+        task=_by_language(certified_words, report.get("task")),
     )
 
 

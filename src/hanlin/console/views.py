@@ -61,6 +61,7 @@ class VariantView:
     perplexity: float | None = None
     mean_difference: float | None = None
     greedy_agreement: float | None = None
+    task: tuple[str, float, float] | None = None  # its figure's name, value and points lost
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,7 @@ class CertificateView:
     accuracy: float | None = None
     trained_accuracy: float | None = None
     greedy_agreement: float | None = None
+    task: Mapping[str, str] = field(default_factory=dict)  # what was asked besides, by language
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,9 @@ class VersionView:
     pictures: tuple[str, ...] = ()
     budget: float | None = None
     target: str = ""
+    max_kl: float | None = None
+    min_greedy_agreement: float | None = None
+    task_asked: Mapping[str, str] = field(default_factory=dict)  # besides, in its compression, by language
     warnings: tuple[Said, ...] = ()
     search_warnings: tuple[Said, ...] = ()
     curve: CurveView | None = None

@@ -201,16 +201,32 @@ class Import(JobKind):
     publish: bool = True
 
 
-class Compress(JobKind):
+class Examining(JobKind):
+    """A job that may ask variants of a network that writes to do a task besides, on a dataset's rows, for the task's own figure."""
+
+    model: ModelName
+    task_model: ModelName | None = Field(None, description="version that is asked for it by prompts, of the same weights; else `model`")
+    task_dataset: DatasetName | None = Field(None, description="dataset of that task; left out beside `task_model`: the one it names")
+    task_rows: int | None = Field(None, ge=1, le=10_000, description="most rows of it that are written; left out: 40")
+
+    @model_validator(mode="after")
+    def _has_task_for_options(self) -> Self:
+        for name in ("task_rows", "task_budget"):
+            if getattr(self, name, None) is not None and (self.task_model or self.task_dataset) is None:
+                raise InvalidInput("task_option_alone", option=name)
+        return self
+
+
+class Compress(Examining):
     """Variants of a version are made, measured, and the best within the budget is chosen."""
 
     kind = "compress"
     filled = MappingProxyType({"rows": "compression_rows"})
-    model: ModelName
     dataset: DatasetName | None = None
     budget: float = Field(0.5, ge=0, le=100, description="points of the main metric, on validation rows")
     max_kl: float | None = Field(None, ge=0, le=1, description="mean KL of the next token, nats; of models whose texts are read; else 0.05")
-    min_agreement: float | None = Field(None, ge=0, le=1, description="least share of places with the same likeliest token, of such models")
+    min_greedy_agreement: float | None = Field(None, ge=0, le=1, description="least share of the same likeliest token, of such models")
+    task_budget: float | None = Field(None, ge=0, le=100, description="points of the task's figure that may be lost; left out: any")
     target: Literal["throughput", "latency", "memory"] = "throughput"
     variants: list[str] | None = Field(None, min_length=1, max_length=32)
     rows: int | None = Field(None, ge=1, le=10_000, description="most rows that judge; left out: the setting `compression_rows`")
@@ -219,13 +235,12 @@ class Compress(JobKind):
     force: bool = False
 
 
-class Certify(JobKind):
+class Certify(Examining):
     """A variant's answers through the real serving path are compared with the trained model's."""
 
     kind = "certify"
     lane = "light"
     filled = MappingProxyType({"rows": "certificate_rows"})
-    model: ModelName
     variant: str | None = Field(None, max_length=64)
     dataset: DatasetName | None = None
     rows: int | None = Field(None, ge=1, le=10_000, description="how many are replayed; left out: the setting `certificate_rows`")

@@ -7,6 +7,7 @@ import json
 from hanlin.control import job_kinds
 from hanlin.control.blobs import find_blob, require_upload
 from hanlin.control.deployment_rows import find_endpoint
+from hanlin.control.job_exams import asked_task
 from hanlin.control.platform import Platform
 from hanlin.datasets.options import ReadOptions
 from hanlin.engines import REFERENCE, check_apart, reference_in, split_variant, variant_names
@@ -55,13 +56,7 @@ def check_references(platform: Platform, principal: Principal, job: job_kinds.Jo
         case job_kinds.Batch():
             check_batch(platform, principal, job)
         case job_kinds.Evaluate() | job_kinds.Compress() | job_kinds.Certify():
-            version = platform.registry.resolve(principal.team_id, ModelRef.parse(job.model))
-            if version.is_base:
-                raise Conflict("base_has_no_head", version=str(version))
-            if job.dataset is not None:
-                check = _check_dataset if isinstance(job, job_kinds.Evaluate) else _check_texts
-                check(platform, principal, job.dataset, version.task)
-            _check_variants(platform, version, job)
+            _check_measured(platform, principal, job)
 
 
 def check_batch(platform: Platform, principal: Principal, job: job_kinds.Batch) -> None:
@@ -76,9 +71,22 @@ def check_batch(platform: Platform, principal: Principal, job: job_kinds.Batch) 
             find_endpoint(session, principal.team_id, job.endpoint)
 
 
+def _check_measured(platform: Platform, principal: Principal, job: job_kinds.Evaluate | job_kinds.Compress | job_kinds.Certify) -> None:
+    version = platform.registry.resolve(principal.team_id, ModelRef.parse(job.model))
+    if version.is_base:
+        raise Conflict("base_has_no_head", version=str(version))
+    if job.dataset is not None:
+        check = _check_dataset if isinstance(job, job_kinds.Evaluate) else _check_texts
+        check(platform, principal, job.dataset, version.task)
+    _check_variants(platform, version, job)
+    if not isinstance(job, job_kinds.Evaluate):
+        asked_task(platform, principal.team_id, version, job)
+
+
 def _check_variants(platform: Platform, version: ModelVersion, job: job_kinds.Evaluate | job_kinds.Compress | job_kinds.Certify) -> None:
     """A compression makes its variants, all but the tests' fake; only one that was made can be certified."""
     if isinstance(job, job_kinds.Compress):
+        _check_bounds(version, job)
         for name in job.variants or ():
             if name not in variant_names():
                 raise InvalidInput("unknown_variant", variant=shorten(name), choices=", ".join(variant_names()))
@@ -89,6 +97,14 @@ def _check_variants(platform: Platform, version: ModelVersion, job: job_kinds.Ev
         split_variant(job.variant)
         if job.variant not in {variant.variant for variant in platform.registry.list_variants(version)}:
             raise NotFound("not_found", kind="variant", name=shorten(f"{version.model}:{version.number} {job.variant}"))
+
+
+def _check_bounds(version: ModelVersion, job: job_kinds.Compress) -> None:
+    """Only of a model that goes on with texts, and is not asked for another task, is known what it finds likeliest next."""
+    is_read = TASKS.get(version.task).head == "continuations" and "prompt" not in version.lineage
+    for option in ("max_kl", "min_greedy_agreement"):
+        if getattr(job, option) is not None and not is_read:
+            raise InvalidInput("bound_needs_reading", option=option, task=version.task)
 
 
 def _check_vectors(platform: Platform, principal: Principal, job: job_kinds.Train) -> None:

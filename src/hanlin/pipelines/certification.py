@@ -30,6 +30,7 @@ from hanlin.pipelines.base import JobContext
 from hanlin.pipelines.data import dataset_folder, questions_of
 from hanlin.pipelines.lineage import code_version, machine
 from hanlin.pipelines.odd_texts import crowd, longest_read, odd_texts, plain_texts
+from hanlin.pipelines.task_exams import CertifiedTask, TaskRows
 from hanlin.registry.values import DatasetVersion, ModelVersion
 from hanlin.tasks.base import TASKS, Task
 from hanlin.tasks.encoding import TextEncoder
@@ -86,8 +87,9 @@ class Comparison:
 
 
 def certify(
-    context: JobContext, version: ModelVersion, variant: str, *, dataset: DatasetVersion | None, rows: int | None = None
-) -> JsonObject:
+    context: JobContext, version: ModelVersion, variant: str, *, dataset: DatasetVersion | None, rows: int | None = None,
+    task_rows: TaskRows | None = None,
+) -> JsonObject:  # fmt: skip
     """Makes and stores the certificate; its report.
 
     Args:
@@ -96,6 +98,7 @@ def certify(
         variant: which form of it is replayed.
         dataset: whose test rows are replayed; None replays plain sentences (*agreement only*).
         rows: how many; None means as many as the settings say.
+        task_rows: a task that is asked besides, on its test rows; its figure is told, and decides nothing.
 
     Raises:
         Conflict: `certificate_failed` when the answers differ too much; the failed certificate is stored all the same.
@@ -111,6 +114,7 @@ def certify(
     context.progress.message("certifying", variant=variant, version=str(version), rows=len(questions))
     told = trained_answers(folder, questions, threads=context.threads)
     trained = _numbers(told, task, spec)
+    examined = CertifiedTask(context, version, variant, task_rows) if task_rows else None
     began_s = time.monotonic()
     check = context.progress.check_cancelled
     private = private_endpoints.serving(platform, context.principal, version, variant, owner=context.job.id, check=check)
@@ -119,6 +123,7 @@ def certify(
         served = [asking.told([question]) for question in _watched(context, questions, total=2 * len(questions))]
         alone = _numbers(served, task, spec)
         crowded = _one(_among_neighbours(context, asking, questions, TextEncoder.load(folder)))
+        asked_besides = examined.told(client, endpoint) if examined else None
     tolerance = declared_tolerance(context, version, variant)
     compared = {name: Comparison.of(found, trained, likeness) for name, found in (("alone", alone), ("neighbours", crowded))}
     worst = min(compared.values(), key=lambda item: item.agreement)
@@ -134,6 +139,7 @@ def certify(
         "alone_to_neighbours": float(likeness.differ(alone, crowded).max()),
         **(_reading(served, told, task) | {"greedy_agreement": min(likeness.closeness(each, trained) for each in (alone, crowded))}
            if _is_read(spec) else {}),
+        **({"task": asked_besides} if asked_besides else {}),
         "is_passed": is_passed, "is_agreement_only": dataset is None,
         "dataset": str(dataset) if dataset else None, "dataset_digest": dataset.digest if dataset else None,
         "machine": machine(), "versions": versions(), "seconds": round(time.monotonic() - began_s, 2), "created": utc_now().isoformat(),

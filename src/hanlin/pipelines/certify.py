@@ -8,6 +8,7 @@ from hanlin.errors import Conflict
 from hanlin.pipelines.base import PIPELINES, JobContext
 from hanlin.pipelines.certification import certify
 from hanlin.pipelines.data import dataset_of
+from hanlin.pipelines.task_exams import TaskRows
 from hanlin.types import JsonObject, ModelRef
 
 
@@ -24,5 +25,6 @@ class CertifyPipeline:
             raise Conflict("base_has_no_head", version=str(version))
         variant = asked.variant or next((item.variant for item in registry.list_variants(version)), reference_in(version.lineage))
         dataset = dataset_of(context, version, asked.dataset) if asked.dataset or version.lineage.get("dataset") else None
-        report = certify(context, version, variant, dataset=dataset, rows=asked.rows)
+        task_rows = TaskRows.of(context, version, asked)
+        report = certify(context, version, variant, dataset=dataset, rows=asked.rows, task_rows=task_rows)
         return {"model": version.model, "version": version.number, "variant": variant, "certificate": report}

@@ -21,6 +21,7 @@ from hanlin.pipelines.judging_rows import JudgingRows, dataset_rows, made_rows
 from hanlin.pipelines.lineage import code_version, fingerprint, machine
 from hanlin.pipelines.pictures import write_pictures
 from hanlin.pipelines.publication import publish_once, refreshed
+from hanlin.pipelines.task_exams import TaskRows
 from hanlin.registry.values import ModelVersion, Variant
 from hanlin.storage.manifest import Manifest, materialize, pack_folder
 from hanlin.tasks.base import TASKS, WRITING_HEADS
@@ -54,6 +55,7 @@ class _Compressing:
         self.dataset = dataset_of(context, self.version, asked.dataset) if asked.dataset or self.version.lineage.get("dataset") else None
         self.names = asked.variants or measured_unasked(writes=_writes(self.version))
         self.most = asked.rows or context.platform.settings.compression_rows  # a job that was queued before has none
+        self.task_rows = TaskRows.of(context, self.version, asked)
         self.made = context.workdir / "made"
         names: list[JsonValue] = [*sorted(self.names)]
         self.fingerprint = fingerprint(
@@ -62,13 +64,21 @@ class _Compressing:
             self.dataset.digest if self.dataset else None,
             asked.budget,
             asked.max_kl,
-            asked.min_agreement,
+            asked.min_greedy_agreement,
             asked.target,
             self.most,
             names,
             machine(),
             context.threads,
+            *self._task_parts(),
         )
+
+    def _task_parts(self) -> list[JsonValue]:
+        """What of the task that is asked besides makes this compression another."""
+        if self.task_rows is None:
+            return []
+        asked = self.task_rows.asked
+        return [asked.version.digest, asked.dataset.digest, self.task_rows.rows, self.asked.task_budget]
 
     def run(self) -> JsonObject:
         """All steps; the job's result."""
@@ -96,7 +106,7 @@ class _Compressing:
 
     def _certify(self, name: str) -> JsonObject:
         try:
-            certify(self.context, self.version, name, dataset=self.dataset)
+            certify(self.context, self.version, name, dataset=self.dataset, task_rows=self.task_rows)
         except Conflict as error:
             if error.code != "certificate_failed" or name == reference_in(self.version.lineage):
                 raise
@@ -126,6 +136,7 @@ class _Compressing:
             progress=self.context.progress, out=self.made, max_batch_tokens=self.context.platform.settings.max_batch_tokens, more=rows.more,
             writing=rows.writing, pythons=self.context.platform.settings.pythons,
             memory_share=self.context.platform.settings.vllm_memory_share,
+            exam=self.task_rows.exam(self.context, "validation") if self.task_rows else None,
         )  # fmt: skip
         return found.to_json()
 
@@ -133,7 +144,7 @@ class _Compressing:
         """As asked; where texts are read and nothing is said of it, the mean divergence is bounded all the same."""
         is_read = rows.writing is not None and rows.writing.reads
         max_kl = MAX_KL if is_read and self.asked.max_kl is None else self.asked.max_kl
-        return Bounds(self.asked.budget, max_kl, self.asked.min_agreement)
+        return Bounds(self.asked.budget, max_kl, self.asked.min_greedy_agreement, self.asked.task_budget)
 
     def _rows(self, spec: ModelSpec, encoder: TextEncoder) -> JudgingRows:
         """The dataset's rows; made sentences where there is no dataset."""
@@ -157,6 +168,7 @@ class _Compressing:
         before = {item.variant: item for item in self.registry.list_variants(self.version)}
         rows = report["variants"]
         assert isinstance(rows, list)
+        bounds = {name: report.get(name) for name in ("budget", "max_kl", "min_greedy_agreement")}
         for row in rows:
             assert isinstance(row, dict)
             name = str(row["variant"])
@@ -165,7 +177,7 @@ class _Compressing:
                 continue
             if name == chosen:
                 files = (files or Manifest(())).merge(self._draw(report))
-            evidence = {**row, "code_version": code_version(), "budget": self.asked.budget, "target": self.asked.target}
+            evidence = {**row, "code_version": code_version(), **bounds, "target": self.asked.target}
             evidence |= {"report": report, "fingerprint": self.fingerprint} if name == chosen else {}
             self.registry.add_variant(self.version, name, files, evidence, is_chosen=before[name].is_chosen if name in before else False)
         return {}

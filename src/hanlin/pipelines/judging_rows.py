@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,9 @@ def made_rows(spec: ModelSpec, encoder: TextEncoder, *, most: int = MADE_ROWS) -
     Nothing is chosen on them that needs a test."""
     texts = varied_texts(2 * MADE_ROWS)
     judged, limit = split_of(texts[::2], spec, encoder), min(most, _limit(spec))
-    judged = replace(judged, ids=judged.ids[:limit], types=judged.types[:limit], questions=judged.questions[:limit])
+    judged = replace(
+        judged, ids=judged.ids[:limit], types=judged.types[:limit], questions=judged.questions[:limit], counted=judged.counted[:limit]
+    )
     calibration = encoded_of(texts[1::2], spec, encoder)
     return JudgingRows(judged, EncodedSplit([]), calibration.rows, EncodedSplit([]), writing=_writing(calibration))
 
@@ -92,11 +95,14 @@ def split_of(questions: Sequence[JsonValue], spec: ModelSpec, encoder: TextEncod
     """Questions as rows that judge; where each is written under a grammar of its own, with the questions, of which grammars are made."""
     found = encoded_of(questions, spec, encoder)
     has_grammars = any(each.grammar is not None or each.constraint is not None for each in found.generation or [])
-    return EncodedSplit(found.rows, gold, found.types or (), questions if has_grammars else ())
+    return EncodedSplit(found.rows, gold, found.types or (), questions if has_grammars else (), found.counted or ())
 
 
 def encoded_of(questions: Sequence[JsonValue], spec: ModelSpec, encoder: TextEncoder) -> Encoded:
-    """The rows that the task makes of questions asked one by one, with their token types where the model reads some."""
+    """The rows that the task makes of questions asked one by one, with their token types where the model reads some.
+
+    `counted` has an item for each row, also where a long text is several.
+    """
     if not questions:
         return Encoded([])
     task = TASKS.get(spec.task)
@@ -105,7 +111,10 @@ def encoded_of(questions: Sequence[JsonValue], spec: ModelSpec, encoder: TextEnc
     found = [task.encode(task.check(*call, limits=NO_LIMITS), encoder, spec) for call in calls]
     types = [row for item in found for row in item.types or []]
     generation = [each for item in found for each in item.generation or []]
-    return Encoded([row for item in found for row in item.rows], types=types or None, generation=generation or None)
+    rows = [row for item in found for row in item.rows]
+    counts = iter([is_one for item in found for text in item.counted or [] for is_one in text])
+    counted = [[*islice(counts, len(row) - 1)] for row in rows] if found[0].counted is not None else None
+    return Encoded(rows, types=types or None, generation=generation or None, counted=counted)
 
 
 def _dealt(questions: Sequence[JsonValue], count: int) -> tuple[list[JsonValue], list[JsonValue]]:

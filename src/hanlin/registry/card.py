@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from hanlin.messages.figures import figure_name, figure_value, figure_with_interval, measured
 from hanlin.messages.said import Said
+from hanlin.messages.task_words import asked_words, certified_words, task_figure
 from hanlin.registry.card_figures import NONE, as_list, as_object, figure, megabytes, moment, number, percent, plain
 from hanlin.registry.card_words import LIMITS, VECTOR_LIMITS, word
 from hanlin.registry.values import Certificate, DatasetVersion, Model, ModelVersion, Variant, certified_digest
@@ -175,8 +176,14 @@ def _write_variants(card: _Card, variants: Sequence[Variant]) -> None:
                 divergence,
                 percent(number(variant.evidence, "greedy_agreement")),
             ]
+    if any(figures := [task_figure(variant.evidence.get("task")) for variant in variants]):
+        heads += ["task_figure", "task_drop"]
+        for row, found in zip(rows, figures, strict=True):
+            row.extend([figure_value(*found[:2]), figure(found[2])] if found else [NONE, NONE])
     card.table(heads, rows)
     for variant in variants:
+        if variant.is_chosen and (told := asked_words(as_object(variant.evidence.get("report")).get("task"), card.language)):
+            card.text(told)
         if variant.is_chosen:
             card.warnings(as_object(variant.evidence.get("report")), without={"few_test_rows"})  # said above, at the metrics
 
@@ -236,6 +243,8 @@ def _answers(card: _Card, report: JsonObject) -> str:
         pieces.append(f"{card.word('foreseen')} {percent(accuracy)} ({percent(number(report, 'trained_accuracy'))})")
     if (greedy := number(report, "greedy_agreement")) is not None:
         pieces.append(f"{card.word('greedy')} {percent(greedy)}")
+    if told := certified_words(report.get("task"), card.language):
+        pieces.append(told)
     if report.get("is_agreement_only") is True:
         pieces.append(card.word("agreement_only"))
     return "".join(f"; {piece}" for piece in pieces)

@@ -49,6 +49,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "perplexity": ("Perplexity", "困惑度"),
     "divergence": ("Mean KL (nats)", "平均 KL（奈特）"),
     "greedy": ("Same likeliest token", "最可能 token 相同"),
+    "task_figure": ("Task's figure", "任务指标"),
+    "task_drop": ("Task's points lost", "任务损失（百分点）"),
     "latency": ("Latency p50 / p99 (ms)", "延迟 p50 / p99（毫秒）"),
     "throughput": ("Rows a second", "每秒行数"),
     "size": ("Size (MB)", "大小（MB）"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, cast, get_args
 
@@ -154,6 +154,12 @@ class ModelSpec:
             raise _invalid("calibration", f"a slope and an offset, not {len(self.calibration)} numbers")
         if self.scale and len(self.scale) != len(self.labels):
             raise _invalid("scale", f"{len(self.scale)} for {len(self.labels)} labels")
+
+    @property
+    def greedy(self) -> ModelSpec:
+        """Of a model that writes: where a call says nothing, the likeliest token at each place."""
+        assert self.generation is not None, "specs of models that write have it"
+        return replace(self, generation=replace(self.generation, num_beams=1, temperature=0.0))
 
     @property
     def has_types(self) -> bool:
