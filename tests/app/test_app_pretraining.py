@@ -81,6 +81,31 @@ def test_a_task_is_fine_tuned_from_it(client: Hanlin, blanks: dict, tmp_path: Pa
     assert found["version"] == 1
 
 
+def test_it_learns_to_translate_in_one_command(client: Hanlin, blanks: dict, tmp_path: Path) -> None:
+    """With a decoder of random weights: certified, compressed and served as any network of ours that writes; it is a base itself."""
+    rows = [{"source": f"{LINES[n % 2]} {chr(0x5000 + n)}", "target": f"{LINES[2 + n % 2]}"} for n in range(160)]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    client.jobs.wait(client.datasets.add("couplets", tmp_path / "rows.jsonl", task="translation").id, timeout=120)
+    options = {"epochs": 12, "batch_size": 8, "rate": 3e-3, "decoder_layers": 1, "max_target_length": 16, "precision": "fp32", "threads": 1}
+    config = {"dataset": "couplets", "model": "blanks", "name": "poet", "task": "translation", "options": options}
+    trained = client.jobs.wait(client.jobs.submit("train", config).id, timeout=300).result
+    assert trained["certificate"]["is_passed"]
+    asked = {"model": "poet", "dataset": "couplets", "target": "latency", "variants": ["torch-int8"]}
+    compressed = client.jobs.wait(client.jobs.submit("compress", asked).id, timeout=300).result
+    assert [row["status"] for row in compressed["report"]["variants"] if row["variant"] == "torch-int8"] == ["ok"]
+    client.deployments.wait(client.deployments.create("poet", "poet"), timeout=120)
+    asked_texts = [f"{line} {sign}" for line in LINES[:2] for sign in ("倀", "倁")]
+    for beams in (1, 4):
+        found = client.predict("poet", asked_texts, num_beams=beams)
+        assert [item["translation_text"] for item in found] == [LINES[2], LINES[2], LINES[3], LINES[3]]
+    with pytest.raises(InvalidInput) as caught:
+        client.jobs.submit("train", config | {"options": options | {"adapter": "lora"}})
+    assert caught.value.code == "invalid_training_option"
+    options = {"epochs": 1, "adapter": "lora", "precision": "fp32", "threads": 1}
+    again = client.jobs.submit("train", config | {"model": "poet", "name": "poet-again", "options": options})
+    assert client.jobs.wait(again.id, timeout=300).result["certificate"]["is_passed"]
+
+
 def test_a_language_model_learns_from_the_same_texts(client: Hanlin, tmp_path: Path) -> None:
     """From a file of texts, which are only gone through on the disk."""
     chance = random.Random(2)
