@@ -18,7 +18,6 @@ run: setup ## the main job on real data, ending in a live server and console (CI
 test: setup ## all tests but the long campaigns
 	@scripts/browser.sh
 	@scripts/postgres.sh
-	@$(PY) scripts/clients.py
 	@$(PY) scripts/run_tests.py
 
 check: setup ## format, lint, types, generated docs

@@ -1,12 +1,12 @@
-"""What stands beside streams of a model that writes: an embedder's latency, and a batch in the gaps.
+"""What stands beside streams of a model that writes: the latency of an embedder and of a classifier, and a batch in the gaps.
 
 usage: python bench/beside_generation.py FOLDER [--variant openvino-int8] [--streams 8] [--seconds 20] [--rounds 2] [--rate 10] [--home DIR]
 
 FOLDER is an artifact with its variants (`bench/generation_engines.py` makes them). One `hanlin up` with its defaults serves it, and
-all-MiniLM-L6-v2. Read in turn, in each round: the embedder called RATE times a second with a short text, alone; STREAMS streams alone, one
-after the other in each place; both; the streams beside a running job of `/v1/batches` on the same endpoint, which takes the lane of
-batches; and that job alone. HOME is kept for the next run; a short one (`--seconds 1`) makes it. Prints Markdown and a JSON line; the
-medians of rounds.
+all-MiniLM-L6-v2 and an LSTM that tells good reviews from bad ones. Read in turn, in each round: the embedder called RATE times a second
+with a short text, alone, and the classifier; STREAMS streams alone, one after the other in each place; these beside each; the streams
+beside a running job of `/v1/batches` on the same endpoint, which takes the lane of batches; and that job alone. HOME is kept for the next
+run; a short one (`--seconds 1`) makes it. Prints Markdown and a JSON line; the medians of rounds.
 """
 
 from __future__ import annotations
@@ -19,12 +19,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from statistics import median
 
 import httpx
 import numpy as np
 
+from classifier import classifier
 from embedder import embedder, usual_variant
 from fake_server import Server
 from generation_http import stream
@@ -40,7 +42,7 @@ from texts import short_texts
 TOKENS = 64  # of a stream, and of a row of the batch
 BATCH_ROWS = 4000  # more than are done meanwhile
 SETTLING_S = 6.0  # until as many of its calls are in flight as will be
-WRITER, EMBEDDER = "writer", "vectors"
+WRITER, EMBEDDER, CLASSIFIER = "writer", "vectors", "mood"
 _ENDED = ("completed", "failed", "expired", "cancelled")
 Figures = dict[str, float]
 
@@ -74,12 +76,20 @@ class Callers:
         self._texts: Iterator[str] = itertools.cycle(short_texts(20_000))  # none twice, so that nothing is known
 
     async def embed(self) -> Figures:
+        """An embedder's calls."""
+        return await self._call("/v1/embeddings", lambda text: {"model": EMBEDDER, "input": text})
+
+    async def classify(self) -> Figures:
+        """A classifier's calls."""
+        return await self._call(f"/models/{CLASSIFIER}", lambda text: {"inputs": text})
+
+    async def _call(self, path: str, body: Callable[[str], dict[str, str]]) -> Figures:
         """So many calls a second; milliseconds of one, p50 and p99."""
         told: list[float] = []
 
         async def call(client: httpx.AsyncClient) -> None:
             began_s = time.perf_counter()
-            (await client.post("/v1/embeddings", json={"model": EMBEDDER, "input": next(self._texts)})).raise_for_status()
+            (await client.post(path, json=body(next(self._texts)))).raise_for_status()
             told.append(1000 * (time.perf_counter() - began_s))
 
         end_s = time.perf_counter() + self._asked.seconds
@@ -87,7 +97,7 @@ class Callers:
             while time.perf_counter() < end_s:
                 calls.create_task(call(client))
                 await asyncio.sleep(1 / self._asked.rate)
-        return {"embed_p50_ms": float(np.quantile(told, 0.5)), "embed_p99_ms": float(np.quantile(told, 0.99))}
+        return {"call_p50_ms": float(np.quantile(told, 0.5)), "call_p99_ms": float(np.quantile(told, 0.99))}
 
     async def write(self) -> Figures:
         """Streams in all places; tokens a second of all, milliseconds between two parts of one, p50 and p99."""
@@ -104,10 +114,10 @@ class Callers:
         rate = (self._written - before) / (time.perf_counter() - began_s)
         return {"tokens_s": rate, "gap_p50_ms": float(np.quantile(gaps, 0.5)), "gap_p99_ms": float(np.quantile(gaps, 0.99))}
 
-    async def both(self) -> Figures:
-        """An embedder's calls beside streams."""
-        embedded, written = await asyncio.gather(self.embed(), self.write())
-        return embedded | written
+    async def both(self, call: Callable[[], Awaitable[Figures]]) -> Figures:
+        """Calls beside streams."""
+        called, written = await asyncio.gather(call(), self.write())
+        return called | written
 
     async def batch(self) -> Figures:
         """A batch that nobody disturbs; the tokens a second that it writes."""
@@ -159,12 +169,13 @@ class Callers:
 
 
 def deploy(server: Server) -> None:
-    """Both models, until they answer."""
+    """The models, until they answer."""
     with Hanlin(server.url, server.key, timeout=60, max_retries=20) as client:
         there = {endpoint.endpoint for endpoint in client.endpoints.list()}
-        for name in sorted({WRITER, EMBEDDER} - there):
+        for name in sorted({WRITER, EMBEDDER, CLASSIFIER} - there):
             client.deployments.wait(client.deployments.create(name, name), timeout=300)
         client.predict(EMBEDDER, "warm")
+        client.predict(CLASSIFIER, "warm")
         client.predict(WRITER, "warm", max_new_tokens=4)
 
 
@@ -177,7 +188,9 @@ async def read(home: Path, asked: argparse.Namespace) -> dict[str, Figures]:
         await asyncio.to_thread(deploy, server)
         callers = Callers(server, asked)
         ways = {
-            "embedder": callers.embed, "streams": callers.write, "embedder beside streams": callers.both,
+            "embedder": callers.embed, "classifier": callers.classify, "streams": callers.write,
+            "embedder beside streams": partial(callers.both, callers.embed),
+            "classifier beside streams": partial(callers.both, callers.classify),
             "streams beside a batch": callers.write_beside_batch, "batch": callers.batch,
         }  # fmt: skip
         for _ in range(asked.rounds):
@@ -203,9 +216,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         home = asked.home or Path(scratch) / "home"
         if not home.exists():
-            publish(home, {WRITER: (asked.folder, asked.variant), EMBEDDER: (embedder(usual_variant()), usual_variant())})
+            usual = usual_variant()
+            publish(
+                home, {WRITER: (asked.folder, asked.variant), EMBEDDER: (embedder(usual), usual), CLASSIFIER: (classifier(usual), usual)}
+            )
         found = asyncio.run(read(home, asked))
-    columns = ("embed_p50_ms", "embed_p99_ms", "tokens_s", "gap_p50_ms", "gap_p99_ms", "batch_tokens_s")
+    columns = ("call_p50_ms", "call_p99_ms", "tokens_s", "gap_p50_ms", "gap_p99_ms", "batch_tokens_s")
     print("| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns), sep="\n")
     for name, values in found.items():
         print(f"| {name} | " + " | ".join(str(values.get(column, "")) for column in columns) + " |")

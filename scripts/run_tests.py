@@ -3,9 +3,9 @@
 usage: python scripts/run_tests.py
 
 The longest parts begin first, the next as one ends, so that no core is idle before the last one; two of those that wait for servers begin,
-and one that computes beside them. With a fourth, two cores are so busy that what waits for a second comes late. What a part prints is seen
-when it has ended. Ends with 0 when all did. Parts without servers step back where cores are short, as the servers' jobs do: those would
-wait for their end otherwise, and their tests last longest.
+and one that computes beside them. With a fourth, two cores are so busy that what waits for a second comes late. Other projects' clients are
+installed beside the first (scripts/clients.py). What a part prints is seen when it has ended. Ends with 0 when all did. Parts without
+servers step back where cores are short, as the servers' jobs do: those would wait for their end otherwise, and their tests last longest.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 JOBS_NICE = 10  # as the runner starts jobs
 AT_ONCE = 3
 ROOT = Path(__file__).parents[1]
-ORDER = ("gateway", "app", "training", "roads", "compilers", "writers", "strain", "serving", "others", "networks", "cli", "data")
+ORDER = ("app", "roads", "training", "writers", "gateway", "compilers", "others", "serving", "strain", "networks", "cli", "data")
+CLIENTS = {"gateway", "strain", "writers"}  # parts whose tests run clients of other projects
 SERVERS = {"gateway", "app", "roads", "writers", "strain", "cli"}
 FOLDERS = {
     "gateway": ("gateway",),
@@ -50,14 +51,15 @@ class Parts:
         self._lock = threading.Lock()
         self._is_over = False
 
-    def run(self, name: str, *arguments: str, nice: int) -> int:
-        """Its exit status, once what it said has been printed."""
-        command = ["nice", "-n", str(nice), sys.executable, "-m", "pytest", "-o", f"cache_dir=.pytest_cache/{name}"]
+    def run(self, name: str, *command: str, nice: int, after: Future[int] | None = None) -> int:
+        """Its exit status, once what it said has been printed; that of `after`, which it waits for, where that failed."""
+        if after is not None and (status := after.result()):
+            return status
         with tempfile.TemporaryFile() as log:
             with self._lock:
                 if self._is_over:
                     return 1
-                part = subprocess.Popen([*command, "--durations=20", "--durations-min=5", *arguments], cwd=ROOT, stdout=log, stderr=log)
+                part = subprocess.Popen(["nice", "-n", str(nice), sys.executable, *command], cwd=ROOT, stdout=log, stderr=log)
                 self._running.add(part)
             status = part.wait()
             with self._lock:
@@ -84,18 +86,22 @@ def paths(name: str) -> list[str]:
     return [f"tests/{folder}" for folder in FOLDERS.get(name, ())]
 
 
-def arguments(name: str) -> list[str]:
-    """What pytest is told of a part: its paths, and those below them that are another's."""
-    if name in FILES:
-        return paths(name)
-    return [*paths(name), *(f"--ignore={path}" for other in (FILES if name in FOLDERS else FOLDERS) for path in paths(other))]
+def command_of(name: str) -> list[str]:
+    """What Python is told of a part: pytest, its paths, and those below them that are another's."""
+    others = () if name in FILES else (path for other in (FILES if name in FOLDERS else FOLDERS) for path in paths(other))
+    asked = [*paths(name), *(f"--ignore={path}" for path in others)]
+    return ["-m", "pytest", "-o", f"cache_dir=.pytest_cache/{name}", "--durations=20", "--durations-min=5", *asked]
 
 
 def main() -> int:
     """Runs all. Ctrl-C ends them."""
     parts = Parts()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        running = [pool.submit(parts.run, name, *arguments(name), nice=0 if name in SERVERS else JOBS_NICE) for name in ORDER]
+    with ThreadPoolExecutor(1) as beside, ThreadPoolExecutor(AT_ONCE) as pool:
+        clients = beside.submit(parts.run, "clients", "scripts/clients.py", nice=JOBS_NICE)
+        running = [clients]
+        for name in ORDER:
+            nice, after = 0 if name in SERVERS else JOBS_NICE, clients if name in CLIENTS else None
+            running.append(pool.submit(parts.run, name, *command_of(name), nice=nice, after=after))
         try:
             statuses = [one.result() for one in running]
         except KeyboardInterrupt:

@@ -9,13 +9,13 @@ from datetime import datetime
 from hanlin.console.views import CertificateView, CurveView, EndpointSettings, LabelScores, MetricsView, SideView, TrialView, VariantView
 from hanlin.console.words import LANGUAGES
 from hanlin.control.values import DeploymentView, EndpointView
-from hanlin.messages.figures import figure_with_interval
+from hanlin.messages.figures import figure_with_interval, measured
 from hanlin.messages.said import Said
 from hanlin.messages.task_words import asked_words, certified_words, task_figure
 from hanlin.types import JsonObject, JsonValue
 
 MAIN_METRIC = "accuracy"
-_APART = frozenset({"macro_f1", "micro_f1"})  # shown in places of their own, or not at all
+_APART = frozenset({"macro_f1", "micro_f1", "ece"})  # shown in places of their own, or not at all
 _MAX_VALUE = 200  # characters of one line of lineage
 
 
@@ -58,13 +58,13 @@ def read_metrics(data: JsonObject, figures: Sequence[str] = ()) -> MetricsView |
         figures: names of the task's figures, the main one first; the first that was measured stands for the version.
     """
     found = child(data, "test") or data
-    measured = [(name, value) for name in dict.fromkeys((MAIN_METRIC, *figures)) if (value := real(found, name)) is not None]
-    if not measured:
+    of_task = [(name, value) for name in dict.fromkeys((*figures, MAIN_METRIC)) if (value := real(found, name)) is not None]
+    if not of_task:
         return None
-    (name, value), *others = measured
+    name, value = of_task[0]
     scores = tuple(_label_scores(item) for item in objects(found.get("per_class")))
     confusion = _matrix(found.get("confusion"), len(scores))
-    more = tuple(item for item in others if item[0] not in _APART)
+    more = tuple((other, known) for other, known in dict(of_task + measured(found)).items() if other not in {name, *_APART})
     between = _interval(found.get("interval")) if name == figure_with_interval(found) else None
     return MetricsView(name, value, between, real(found, "macro_f1"), real(found, "ece"), scores, confusion, more)
 

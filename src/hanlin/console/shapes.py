@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
+from hanlin.messages.figures import is_share
 from hanlin.types import JsonValue
 
 ABSENT = "–"
@@ -13,6 +14,11 @@ ABSENT = "–"
 def share(value: float | None) -> str:
     """A figure of quality: percents, or a plain number where it is none of a whole, such as a perplexity."""
     return percent(value) if value is None or abs(value) <= 1 else number(value, 2)
+
+
+def figure(value: float, name: str) -> str:
+    """The figure of an evaluation by its name: percents where it is a share, else three decimals."""
+    return percent(value) if is_share(name) else number(value, 3)
 
 
 def percent(value: float | None, digits: int = 1) -> str:
@@ -81,6 +87,7 @@ FILTERS = {
     "pretty": pretty,
     "percent": percent,
     "share": share,
+    "figure": figure,
     "number": number,
     "ms": milliseconds,
     "size": size,
