@@ -89,4 +89,5 @@ def _seen(token: int, chances: Mapping[int, Any], likeliest: int) -> Seen:
     """vLLM tells of the token and of the likeliest, in one map."""
     own = chances[token]
     best = sorted(((each, told) for each, told in chances.items() if told.rank <= likeliest), key=lambda pair: (pair[1].rank, pair[0]))
-    return Seen(own.logprob, own.rank == 1, tuple((each, told.logprob) for each, told in best[:likeliest]))
+    is_level = likeliest > 0 and own.logprob >= max(told.logprob for told in chances.values())  # of equals one alone has the first rank
+    return Seen(own.logprob, own.rank == 1 or is_level, tuple((each, told.logprob) for each, told in best[:likeliest]))
