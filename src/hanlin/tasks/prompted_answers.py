@@ -38,7 +38,7 @@ def encode_prompted(options: AnsweringOptions, contexts: Sequence[str] | None, e
     assert spec.prompt is not None and spec.generation is not None, "specs of models that are asked so have them"
     if options.top_k is not None and options.top_k > 1:
         raise InvalidInput("invalid_parameter", name="top_k", expected="1 of a model that writes its answer", found=str(options.top_k))
-    settings = replace(spec.generation, num_beams=1, max_new_tokens=options.max_answer_tokens + MARKS)
+    settings = replace(spec.generation, num_beams=1, temperature=0.0, max_new_tokens=options.max_answer_tokens + MARKS)
     prompter, is_allowed = Prompter.of(encoder, spec, settings), options.is_impossible_allowed
     none = "" if is_allowed is False else spec.prompt.none or (NONE if is_allowed else "")
     found = [_row(prompter, options, number, context) for number, context in enumerate([""] if contexts is None else contexts)]

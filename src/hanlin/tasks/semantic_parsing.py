@@ -164,7 +164,7 @@ def _prompted(request: TaskRequest, encoder: TextEncoder, spec: ModelSpec, long_
             "invalid_parameter", name="long_text", expected="refuse or truncate of a model that writes meanings", found="window"
         )
     texts, policy = cast("list[str]", list(request.texts)), request.options.long_text or long_text
-    settings = replace(spec.generation, num_beams=1, max_new_tokens=min(MAX_WRITTEN, spec.max_length))
+    settings = replace(spec.generation, num_beams=1, temperature=0.0, max_new_tokens=min(MAX_WRITTEN, spec.max_length))
     prompter, told = Prompter.of(encoder, spec, settings), catalogue(spec.meanings)
     found = prompted(prompter, texts, "refuse" if policy == "window" else policy, intents=told)
     forms = [replace(settings, constraint=meaning_grammar(spec.meanings, text)) for text in found.parts]
