@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, cast
 
-from hanlin.types import JsonObject, JsonValue
+from hanlin.types import JsonObject, JsonValue, json_type
 
 Shape = Literal["object", "list", "named", "tagged"]
 
@@ -157,12 +157,32 @@ def _schemas(name: str, tools: Sequence[JsonValue]) -> JsonObject:
 
 def _value(text: str, schema: JsonValue) -> JsonValue:
     """JSON, or what Python calls its words; all else, and what is to be words, is words."""
-    if isinstance(schema, dict) and schema.get("type") == "string":
+    kinds = _kinds(schema)
+    if kinds == {"string"}:
         return text
     try:
-        return cast("JsonValue", json.loads(_PYTHON.get(text.strip(), text), parse_constant=_no_number))
+        value = cast("JsonValue", json.loads(_PYTHON.get(text.strip(), text), parse_constant=_no_number))
     except (ValueError, RecursionError):
         return text
+    return text if "string" in kinds and _kind(value) not in kinds else value
+
+
+def _kinds(schema: JsonValue) -> set[str]:
+    """What a value may be, whole numbers as numbers; empty: anything, or what only deeper words of the schema say."""
+    if not isinstance(schema, dict):
+        return set()
+    if isinstance(values := [schema["const"]] if "const" in schema else schema.get("enum"), list):
+        return {_kind(value) for value in values}
+    if told := schema.get("type"):
+        return {"number" if kind == "integer" else str(kind) for kind in (told if isinstance(told, list) else [told])}
+    branches = schema.get("anyOf") or schema.get("oneOf")
+    found = [_kinds(branch) for branch in branches] if isinstance(branches, list) else []
+    return set().union(*found) if all(found) else set()
+
+
+def _kind(value: JsonValue) -> str:
+    """Of a value, in a schema's words."""
+    return {"a list": "array"}.get(kind := json_type(value), kind.rpartition(" ")[2])
 
 
 def _no_number(name: str) -> JsonValue:
