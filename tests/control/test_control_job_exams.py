@@ -34,6 +34,11 @@ def decoders(platform: Platform) -> Platform:
         )  # fmt: skip
     for name, task in (("steps", "translation"), ("says", "text-generation")):
         platform.registry.create_dataset_version(DEFAULT_TEAM, name, task, packed(platform, rows=name.encode()), {})
+    for name, adapter in (("old", b"one"), ("new", b"two")):  # over the same base
+        parts = {"config": b"{}", "tokenizer": b"t", "base/model.safetensors": b"weights", "adapter_model.safetensors": adapter}
+        platform.registry.create_version(
+            DEFAULT_TEAM, name, "translation", manifest=packed(platform, **parts), lineage={"dataset": "steps:1"}, metrics={}, labels=(),
+        )  # fmt: skip
     return platform
 
 
@@ -47,6 +52,7 @@ def decoders(platform: Platform) -> Platform:
         ("certify", {"model": "labels:1", "task_dataset": "steps"}, "task_not_written"),
         ("compress", {"model": "teller:1", "task_model": "told:1", "task_dataset": "says"}, "task_mismatch"),
         ("compress", {"model": "teller:1", "task_model": "far:1", "task_dataset": "steps"}, "task_of_other_weights"),
+        ("certify", {"model": "new:1", "task_model": "old:1"}, "task_of_other_weights"),
         ("compress", {"model": "far:1", "task_model": "far:1"}, "dataset_needed"),
         ("compress", {"model": "teller:1", "task_model": "nobody"}, "not_found"),
         ("compress", {"model": "teller:1", "task_model": "told:1", "task_dataset": "none"}, "not_found"),
@@ -69,6 +75,7 @@ def test_what_cannot_be_judged_is_refused_at_once(
         ("compress", {"model": "teller:1", "max_kl": 0.1, "min_greedy_agreement": 0.9}),
         ("compress", {"model": "teller:1", "task_model": "told:1", "task_rows": 8, "task_budget": 2.5}),
         ("compress", {"model": "told:1", "task_dataset": "steps"}),
+        ("certify", {"model": "new:1", "task_model": "new:1"}),
         ("certify", {"model": "teller:1", "task_model": "told:1", "task_dataset": "steps:1"}),
     ],
 )

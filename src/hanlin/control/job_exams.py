@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 from hanlin.control.job_kinds import Examining
 from hanlin.control.platform import Platform
+from hanlin.engines import TRAINED_FILES
 from hanlin.errors import Conflict, InvalidInput
+from hanlin.networks.adapter import BASE_FOLDER, CONFIG_FILE
 from hanlin.registry.values import DatasetVersion, ModelVersion
 from hanlin.tasks.base import TASKS
 from hanlin.types import ModelRef, TeamId, shorten
 
-_SAME = ("config.json", "model.safetensors", "tokenizer.json")
+_SAME = {"config.json", "tokenizer.json", *TRAINED_FILES, CONFIG_FILE, f"{BASE_FOLDER}/config.json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +53,5 @@ def asked_task(platform: Platform, team: TeamId, judged: ModelVersion, job: Exam
     return AskedTask(version, dataset)
 
 
-def _weights(version: ModelVersion) -> list[str]:
-    return [file.sha256 for file in version.manifest.files if file.path in _SAME]
+def _weights(version: ModelVersion) -> dict[str, str]:
+    return {file.path: file.sha256 for file in version.manifest.files if file.path in _SAME}
