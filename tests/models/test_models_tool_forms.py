@@ -72,3 +72,4 @@ def test_marks_that_are_special_tokens_stay_in_the_text_and_no_others() -> None:
     for form, text in (("mistral-named", written), ("own", written), ("hermes", "看 look{}"), ("", "看 look{}")):
         assert spell_with(encoder, kept_marks(tokenizer, form, {end}))(ids) == text, form
     assert encoder.spell(ids) == "看 look{}"
+    assert kept_marks(object(), "", {end}) == {}, "nobody looks through a vocabulary where there are no calls"  # type: ignore[arg-type]

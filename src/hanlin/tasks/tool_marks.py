@@ -25,10 +25,12 @@ def marks_of(tokenizer: Tokenizer, form: str) -> dict[str, int]:
 
 def kept_marks(tokenizer: Tokenizer, form: str, ends: Collection[int]) -> dict[int, str]:
     """Special tokens that stay text in an answer with calls of a form; of a form that is not known all but those that end it."""
-    added = tokenizer.get_added_tokens_decoder()
+    if not form:
+        return {}
+    added = tokenizer.get_added_tokens_decoder()  # 0.3 ms of 256 of them, 1.5 of a thousand
     known = set(marks_of(tokenizer, form).values())
     special = {number: token.content for number, token in added.items() if token.special}
-    if form and form not in FORMS:
+    if form not in FORMS:
         return {number: name for number, name in special.items() if number not in ends}
     return {number: name for number, name in special.items() if number in known}
 
