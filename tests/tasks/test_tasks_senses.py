@@ -25,6 +25,7 @@ def test_a_word_never_seen_has_the_usual_number_or_its_own_name() -> None:
 
 def test_what_has_no_sense_teaches_none() -> None:
     assert learn_senses([]) is None
+    assert learn_senses([("İ" * 80, "write.01")]) is None, "two characters each in lower case: it could not be read again"
     assert learn_senses([("wrote", ""), ("w" * 81, "write.01")]) is None
     assert learn_senses([("wrote", ""), ("ran", "run.01")]) == PredicateSenses({"ran": "run.01"}, "01")
 

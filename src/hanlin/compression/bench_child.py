@@ -27,6 +27,7 @@ import json
 import os
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -230,7 +231,11 @@ def resident_bytes() -> int:
     import psutil
 
     process = psutil.Process()
-    return sum(int(each.memory_info().rss) for each in (process, *process.children(recursive=True)))
+    found = 0
+    for each in (process, *process.children(recursive=True)):
+        with suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            found += int(each.memory_info().rss)
+    return found
 
 
 def main() -> None:

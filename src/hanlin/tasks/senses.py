@@ -56,9 +56,9 @@ def learn_senses(seen: Iterable[tuple[str, str]]) -> PredicateSenses | None:
     """The senses that (word, sense) of predicates teach, equal counts in the order of the alphabet; None where none has one."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
     behind: Counter[str] = Counter()
-    for word, sense in seen:
+    for word, sense in ((word.lower(), sense) for word, sense in seen):  # which may make it longer
         if _is_short(word) and _is_short(sense):
-            counts[word.lower()][sense] += 1
+            counts[word][sense] += 1
             behind[sense.rpartition(".")[2] if "." in sense else ""] += 1
     most = sorted(counts, key=lambda word: (-counts[word].total(), word))[:MAX_WORDS]
     return PredicateSenses({word: _first(counts[word]) for word in sorted(most)}, _first(behind)) if counts else None
