@@ -31,7 +31,7 @@ def classifier(variant: str) -> Path:
             config, data = TrainConfig.from_json({}, model="lstm"), TrainData(rows, validation, LABELS)
             train(config, data, out=aside, progress=Silent(), checkpoints=FolderCheckpoints(Path(work)))
         aside.rename(FOLDER)
-    convert(FOLDER, variant)
+    convert(FOLDER, variant, calibration=[])
     return FOLDER
 
 
