@@ -64,9 +64,9 @@ def add_options(parser: argparse.ArgumentParser, *, with_checkpoints: bool = Fal
         parser.add_argument("--checkpoints", type=Path, help="folder of this command alone that keeps them: it goes on from there")
 
 
-def options_of(chosen: argparse.Namespace) -> JsonObject:
-    """The options of a training that `--set` names."""
-    named: dict[str, JsonValue] = {name: json.loads(value) for name, _, value in (item.partition("=") for item in chosen.set)}
+def options_of(chosen: argparse.Namespace, argument: str = "set") -> JsonObject:
+    """The options of a training that `--set` names, or another argument of its form."""
+    named: dict[str, JsonValue] = {name: json.loads(value) for name, _, value in (item.partition("=") for item in vars(chosen)[argument])}
     return named
 
 

@@ -1,7 +1,7 @@
 """Does pretraining on raw text help where labels are few? A small BERT reads Brown or Chinese poems first, or nothing.
 
 usage: python bench/pretraining.py en|zh [--objective mlm|mlm+nsp] [--epochs N] [--texts N] [--labels N …] [--seeds N] [--set NAME=VALUE …]
-                                        [--base FOLDER]
+                                        [--base FOLDER] [--fine NAME=VALUE …]
 
 Corpora as `hanlin dataset sample` has them (gold). No text that is a test row is read in pretraining. Tasks (gold): the tags of the words
 of a Brown sentence and the genre of a paragraph, their documents kept apart, and of English reviews whether they are good (another
@@ -164,10 +164,10 @@ def without(folder: Path, out: Path) -> Path:
     return out
 
 
-def figure(task: Labelled, labels: int, base: Path | None, work: Path, *, seed: int) -> float:
-    """The task's figure on test rows after learning from `labels` rows."""
+def figure(task: Labelled, labels: int, base: Path | None, work: Path, *, seed: int, fine: JsonObject) -> float:
+    """The task's figure on test rows after learning from `labels` rows, a base with the options `fine`."""
     rows = _as_split(random.Random(seed).sample(task.train, labels))
-    options = {**(FINE if base else LSTM), "seed": seed} | ({"crf": False} if task.kind == "token-classification" else {})
+    options = {**(FINE | fine if base else LSTM), "seed": seed} | ({"crf": False} if task.kind == "token-classification" else {})
     config = TrainConfig.from_json(options, model="base" if base else "lstm", task=task.kind)
     out = work / "fine"
     data = TrainData(rows, task.validation, task.names(rows))
@@ -191,11 +191,12 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="*", default=[], help="of those below alone")
     add_options(parser)
     parser.add_argument("--base", type=Path, help="pretrained weights to judge, instead of pretraining some")
+    parser.add_argument("--fine", action="append", default=[], metavar="OPTION=VALUE", help="an option of what both bases learn with")
     parser.add_argument("--keep", type=Path, help="where the pretrained network is left")
     asked = parser.parse_args()
     torch.set_num_threads(1)
     texts, tasks = english() if asked.language == "en" else chinese()
-    more = options_of(asked)
+    more, fine = options_of(asked), options_of(asked, "fine")
     options = {"objective": asked.objective, "threads": 1} | ({"epochs": asked.epochs} if asked.epochs else {}) | more
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
@@ -209,7 +210,7 @@ def main() -> None:
             print(json.dumps({"task": task.name, "train": len(task.train), "test": len(task.test)} | task.simple()), flush=True)
             for labels in asked.labels:
                 for name, base in starts.items():
-                    found = [figure(task, labels, base, work, seed=seed) for seed in range(asked.seeds)]
+                    found = [figure(task, labels, base, work, seed=seed, fine=fine) for seed in range(asked.seeds)]
                     line = {
                         "task": task.name,
                         "labels": labels,
