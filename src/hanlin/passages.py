@@ -7,6 +7,7 @@ from itertools import pairwise
 
 # A run of end marks with the quotes and brackets that close behind it; a Latin full stop ends a sentence only before a space.
 SENTENCE_END = re.compile(r"[。！？；]+[”’』」）)\]]*|[.!?]+[\"'”’)\]]*(?=\s|$)|\n+")
+MAX_DOCUMENTS = 4096  # that a question is asked about
 PASSAGE_BYTES = 900  # of UTF-8: about 200 tokens, of English as of Chinese
 _SHARE = 4  # a sentence that is too long is cut at a space in the last part of the room, else between characters
 

@@ -80,6 +80,8 @@ def test_model_certify_replays_the_rows_that_are_named_and_shows_the_certificate
     assert "✓ certificate openvino-int8" in done.out
     run("model", "certify", "sentiment-zh", "--no-wait")
     assert world.jobs["job-2"]["config"] == {"model": "sentiment-zh"}
+    run("model", "certify", "sentiment-zh", "--task-dataset", "", "--no-wait")
+    assert world.jobs["job-3"]["config"] == {"model": "sentiment-zh", "task_dataset": ""}, "the server says what is wrong with it"
 
 
 def test_model_publish_promote_card_notes_delete(run, world) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from hanlin.datasets import ReadOptions, SourceFile, ingest, read_split
 from hanlin.datasets.report import DatasetReport
+from hanlin.errors import InvalidInput
 from hanlin.tasks import TASKS
 from hanlin.tasks.frames import read_frames
 
@@ -93,6 +94,16 @@ def test_props_of_conll_2012(tmp_path: Path) -> None:
     _, found = take(tmp_path, "a.gold_conll", content)
     assert found["Ada3 wrote a letter today and smiled"] == wanted(3)
     assert senses_of(tmp_path)[0] == [("wrote", "write.03"), ("smiled", "")]
+
+
+@pytest.mark.parametrize("name", ["a.gold_conll", "a.conll12", "a.conll09"])
+def test_lines_of_too_few_columns_are_bad_rows(tmp_path: Path, name: str) -> None:
+    """Bug: a file of CoNLL-2012 with fewer than four columns ended its job with an internal error."""
+    files = [SourceFile(name, tmp_path / "file")]
+    files[0].path.write_text("Ada wrote\n\nAda\n\n", encoding="utf-8")
+    with pytest.raises(InvalidInput) as caught:
+        ingest(files, task=TASK, options=ReadOptions(), out=tmp_path / "out")
+    assert "columns" in str(caught.value.params)
 
 
 def test_heads_of_conll_2009(tmp_path: Path) -> None:

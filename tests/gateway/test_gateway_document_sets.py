@@ -11,6 +11,7 @@ import pytest
 from hanlin.errors import InvalidInput, NotFound
 from hanlin.gateway.document_sets import MAX_SET_BYTES, DocumentSets, read_lines
 from hanlin.gateway.ports import NoDocuments
+from hanlin.passages import MAX_DOCUMENTS
 from hanlin.types import KeyId, Principal, TeamId
 
 ME = Principal(TeamId("default"), KeyId("app"), frozenset({"predict"}))
@@ -59,11 +60,28 @@ def test_only_so_many_are_kept() -> None:
     assert files.reads == 13
 
 
-@pytest.mark.parametrize("content", [b'"one"\nplain', b"[1]", b"5", b'{"text": ', b"\xff\xfe", b"[" * 5000])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'"one"\nplain', b"[1]", b"5", b'{"text": ', b"\xff\xfe", b"[" * 5000, b"{}", b'{"text": "a", "id": 1e999}',
+        b'"one"\r\n\r\n{"text": "a", "id": 123456789012345678901}', b'{"text": "a", "more": [[]]}', b'{"text": "a", "start": true}',
+        rb'"\ud800"', rb'{"text": "a", "id": "\udfff"}',
+    ],
+)  # fmt: skip
 def test_what_is_no_document_is_named_by_its_line(content: bytes) -> None:
     with pytest.raises(InvalidInput) as caught:
         read_lines(content)
     assert (caught.value.code, caught.value.params["line"]) == ("document_set_unreadable", content.count(b"\n") + 1)
+
+
+@pytest.mark.parametrize("line", [b'"ab"', b'{"text":""}'])
+def test_more_small_documents_than_are_asked_about_take_no_memory(line: bytes) -> None:
+    """Bug: a file of 4 MB became a hundred that were kept."""
+    content = (line + b"\n") * (MAX_DOCUMENTS + 1)
+    with pytest.raises(InvalidInput) as caught:
+        read_lines(content)
+    assert (caught.value.code, caught.value.params) == ("batch_too_large", {"items": MAX_DOCUMENTS + 1, "limit": MAX_DOCUMENTS})
+    assert len(read_lines(content.removesuffix(line + b"\n"))) == MAX_DOCUMENTS
 
 
 def test_a_set_that_is_too_large_is_not_read() -> None:

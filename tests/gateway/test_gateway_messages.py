@@ -9,6 +9,7 @@ from tests.gateway.door_talk import CALLED, ROW, TALK, events, message, written
 
 from hanlin.errors import InvalidInput
 from hanlin.gateway.messages_door import read_count
+from hanlin.gateway.messages_talk import talk
 from hanlin.gateway.messages_wire import message_error
 
 USED = {"name": "look", "description": "Looks.", "input_schema": {"type": "object"}}
@@ -131,6 +132,25 @@ def test_a_wrong_message_is_refused_by_name(more: dict, code: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         message(**more)
     assert refused.value.code == code
+
+
+class Block(dict):  # type: ignore[type-arg]
+    """Counts how often one is held against another."""
+
+    compared = 0
+    __hash__ = None  # type: ignore[assignment]
+
+    def __eq__(self, other: object) -> bool:
+        Block.compared += 1
+        return dict.__eq__(self, other)
+
+
+def test_the_blocks_of_a_message_are_not_held_against_each_other() -> None:
+    """Bug: each text was, against each answer of a tool: of ten thousand of both the gateway did nothing else for seconds."""
+    blocks = [Block(type="tool_result", tool_use_id="1", content="here"), Block(type="text", text="a")] * 20
+    found = talk({"messages": [{"role": "user", "content": [*blocks]}]}, [])
+    assert [each["role"] for each in found] == ["tool"] * 20 + ["user"]  # type: ignore[index,call-overload]
+    assert Block.compared == 0
 
 
 LOOK = {"tool_choice": "required", "tool_name": "look"}

@@ -22,8 +22,8 @@ def chat(*turns: tuple[str, object]) -> str:
 def test_chats_of_one_turn_are_rows(tmp_path: Path) -> None:
     path = tmp_path / "chats.jsonl"
     path.write_text(chat(("system", "s"), ("user", "好"), ("assistant", "good")) + "\n" + chat(("user", "差"), ("assistant", "bad")))
-    rows = [json.loads(line) for line in _plain(path, TASK).read_text(encoding="utf-8").splitlines()]
-    assert rows == [{"text": "好", "label": "good"}, {"text": "差", "label": "bad"}]
+    first, blank, last = _plain(path, TASK).read_text(encoding="utf-8").splitlines()
+    assert (json.loads(first), blank, json.loads(last)) == ({"text": "好", "label": "good"}, "", {"text": "差", "label": "bad"})
 
 
 @pytest.mark.parametrize("task", ["sentiment", "sentiment-analysis", "sequence-classification"])
@@ -50,7 +50,8 @@ def test_other_files_stay_as_they_are(tmp_path: Path) -> None:
     "line",
     [
         chat(("user", "a")), chat(("user", "a"), ("assistant", "b"), ("user", "c")), chat(("assistant", "a"), ("user", "b")),
-        chat(("user", "a"), ("assistant", None)), '{"messages": 3}\n', "{\n", '{"messages": [{"role": "user"}]}\n', "3\n",
+        chat(("user", "a"), ("assistant", None)), "{\n", '{"messages": [{"role": "user"}]}\n', "3\n",
+        '{"messages": 3}\n', '{"messages": ' + "[" * 100_000 + "\n",
     ],
 )  # fmt: skip
 def test_a_chat_of_another_form_is_refused_by_its_line(tmp_path: Path, line: str) -> None:
@@ -59,6 +60,21 @@ def test_a_chat_of_another_form_is_refused_by_its_line(tmp_path: Path, line: str
     with pytest.raises(InvalidInput, match="line 2") as caught:
         _plain(path, TASK)
     assert caught.value.code == "chat_line_wrong"
+
+
+def test_half_a_character_in_a_chat_is_a_bad_row_of_its_line(tmp_path: Path) -> None:
+    """Bug: the job ended with an internal error."""
+    path = tmp_path / "chats.jsonl"
+    good = "".join(chat(("user", f"好 {number}"), ("assistant", ["good", "bad"][number % 2])) for number in range(30))
+    path.write_text(good + "\n" + chat(("user", "\ud800"), ("assistant", "good")))
+    found = ingest([SourceFile("rows.jsonl", _plain(path, TASK))], task=TASKS.get(TASK), options=ReadOptions(), out=tmp_path / "out")
+    assert [(row.place.line, row.problem) for row in found.bad_rows.first] == [(32, "text_unicode")]
+
+
+def test_other_files_of_deep_lines_are_left_to_their_reader(tmp_path: Path) -> None:
+    path = tmp_path / "deep.jsonl"
+    path.write_text("[" * 100_000)
+    assert _plain(path, TASK) == path
 
 
 def test_rows_of_a_validation_file_are_the_validation_split(tmp_path: Path) -> None:

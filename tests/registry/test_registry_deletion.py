@@ -40,6 +40,8 @@ def model_of(registry: Registry, dataset: DatasetVersion, name: str) -> ModelVer
         ("compress", {"model": "made:1", "dataset": None}),
         ("certify", {"model": "made@production", "dataset": None}),
         ("evaluate", {"model": "made", "dataset": None}),
+        ("compress", {"model": "other", "dataset": "e", "task_dataset": "d", "task_model": None}),
+        ("certify", {"model": "other", "dataset": "e", "task_dataset": None, "task_model": "made:1"}),
     ],
 )
 def test_a_dataset_stays_however_a_job_names_it(registry: Registry, database: Database, kind: str, config: JsonObject) -> None:
@@ -72,6 +74,8 @@ def test_rows_that_only_certified_an_import_may_go_but_not_while_a_job_reads_the
         ({"model": "m:1", "dataset": "d:1", "name": "m"}, False),  # what it makes is a version of m too
         ({"model": "m", "dataset": "m:1"}, False),  # the dataset is called as the model
         ({"model": "m@production", "dataset": "m:1"}, False),
+        ({"model": "other", "task_model": "m:2", "dataset": None}, False),  # its form asks for a task
+        ({"name": "new", "base": "m"}, False),  # an import stands on it
         ({"model": "m:1", "dataset": "m:2"}, True),
         ({"dataset": "m", "model": "lstm", "name": "other"}, True),
         ({"model": "m.2", "dataset": "m:2"}, True),

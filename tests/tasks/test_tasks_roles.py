@@ -47,12 +47,23 @@ def test_places_are_characters_of_the_text_as_it_is_written() -> None:
         ({"frames": FRAMES, "text": "He sold it."}, "tokens_elsewhere"),
         ({"frames": {}}, "frames_type"),
         ({"frames": [{"predicate": 1, "arguments": [], "sense": "s" * 81}]}, "frames_sense"),
+        ({"frames": [{"predicate": 1, "arguments": [{"start": True, "end": 2, "role": "A"}]}]}, "frames_range"),
+        ({"frames": [{"predicate": 1, "arguments": [{"start": 0, "end": True, "role": "A"}]}]}, "frames_range"),
+        ({"frames": [{"predicate": 1, "arguments": [{"start": 0, "end": 1, "role": "V"}]}]}, "frames_role"),
+        ({"frames": [{"predicate": 1, "arguments": [{"start": 0, "end": 1, "role": "O"}]}]}, "frames_role"),
     ],
 )
 def test_bad_rows_are_told_by_what_is_wrong(fields: dict[str, object], problem: str) -> None:
     with pytest.raises(BadExample) as caught:
         TASK.examples.read({"tokens": TOKENS, **fields})
     assert caught.value.problem == problem
+
+
+def test_a_predicate_among_its_own_arguments_is_none_of_them() -> None:
+    """Bug: `V`, as PropBank's tools write it, made two labels of one name, and the training of such rows failed."""
+    said = [{**FRAMES[0], "arguments": [*FRAMES[0]["arguments"], {"start": 2, "end": 3, "role": "V"}]}]  # type: ignore[misc]
+    told = [TASK.examples.read({"tokens": TOKENS, "frames": frames}) for frames in (FRAMES, said)]
+    assert told[0] == told[1]
 
 
 def test_arguments_count_with_their_predicate_role_and_all_pieces() -> None:
@@ -127,6 +138,12 @@ def test_known_words_and_unseen_ones_with_their_endings_are_proposed() -> None:
     assert PredicateFinder(frozenset({"go"}), frozenset({"thing"}), frozenset({"ing"})).find("a thing singing goes") == [(8, 15)]
     again = PredicateFinder.from_json(json.loads(json.dumps(finder.to_json())))
     assert again == finder
+
+
+def test_a_predicate_that_grows_in_lower_case_makes_no_broken_finder() -> None:
+    """Bug: of forty letters İ lower case makes eighty, and the version that was trained could not be loaded."""
+    finder = learn_finder(["İ" * 40], [[(0, 40)]])
+    assert PredicateFinder.from_json(json.loads(json.dumps(finder.to_json()))) == finder
 
 
 @pytest.mark.parametrize(

@@ -117,7 +117,7 @@ def certify(  # noqa: PLR0917  # Typer passes them by name
         "task_rows": task_rows,
     }  # fmt: skip
     with connect() as hanlin:
-        job = hanlin.jobs.submit("certify", {name: value for name, value in asked.items() if value})
+        job = hanlin.jobs.submit("certify", {name: value for name, value in asked.items() if value is not None})
         if ended := see_through(hanlin, job, wait=wait, json=json):
             show_model.result(hanlin, ended)
 

@@ -10,18 +10,20 @@ import contextlib
 import re
 import secrets
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Literal
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from hanlin.control import datasets, deployments, files, jobs, models
 from hanlin.control.platform import Platform
 from hanlin.control.values import Undeployed
 from hanlin.errors import Conflict, InvalidInput, NotFound
 from hanlin.jobs import Job, JobEvent
-from hanlin.storage.tables import EndpointRow
+from hanlin.storage.tables import EndpointRow, JobRow, TeamRow
 from hanlin.tasks.names import canonical
-from hanlin.types import JsonObject, ModelRef, Principal, endpoint_of_model, shorten
+from hanlin.types import JsonObject, ModelRef, Principal, TeamId, endpoint_of_model, shorten
 
 KIND = "fine-tune"
 Method = Literal["supervised", "dpo"]
@@ -52,28 +54,31 @@ def create(
         Conflict: `too_many_fine_tuned`.
     """
     principal.require("write")
-    check_room(platform, principal)
+    check_room = partial(_check_room, team=principal.team_id, limit=platform.settings.max_fine_tuned)
+    with platform.database.read() as session:
+        check_room(session, more=1)
     base = endpoint_of_model(model)
     task = canonical(metadata["task"]) if "task" in metadata else _task_of(platform, principal, base, method)
     config: JsonObject = {
         "task": task, "model": base, "name": _new_name(base, principal, suffix), "training_file": _file(platform, principal, training_file),
-        "validation_file": _file(platform, principal, validation_file) if validation_file else None,
-        "file_ids": [training_file, *([validation_file] if validation_file else [])],
+        "validation_file": None if validation_file is None else _file(platform, principal, validation_file),
+        "file_ids": [training_file, *([] if validation_file is None else [validation_file])],
         "seed": secrets.randbelow(2**31) if seed is None else seed, "options": _options(base, task, hyperparameters, metadata, method),
         "hyperparameters": dict(hyperparameters), "suffix": suffix, "metadata": dict(metadata), "method": method,
     }  # fmt: skip
-    return jobs.submit(platform, principal, kind=KIND, config=config)
+    return jobs.submit(platform, principal, kind=KIND, config=config, check=partial(check_room, more=0))
 
 
-def check_room(platform: Platform, principal: Principal) -> None:
-    """Raises Conflict (`too_many_fine_tuned`) when the team has as many such endpoints as it may, those to come included."""
-    mine = select(func.count()).select_from(EndpointRow).where(EndpointRow.team_id == principal.team_id)
-    with platform.database.read() as session:
-        count = session.scalar(mine.where(EndpointRow.name.startswith(_STARTS), EndpointRow.deployment_id.is_not(None))) or 0
-    for state in ("queued", "running"):
-        count += sum(job.kind == KIND for job in platform.jobs.list(principal.team_id, state=state, limit=1000))
-    if count >= platform.settings.max_fine_tuned:
-        raise Conflict("too_many_fine_tuned", limit=platform.settings.max_fine_tuned)
+def _check_room(session: Session, team: TeamId, limit: int, *, more: int) -> None:
+    """Raises Conflict (`too_many_fine_tuned`) when the team would have too many such endpoints with `more`, those to come included."""
+    if not more:  # it stands already: others of the team wait
+        session.execute(select(TeamRow.team_id).where(TeamRow.team_id == team).with_for_update(key_share=True))
+    mine = select(func.count()).select_from(EndpointRow).where(EndpointRow.team_id == team)
+    count = session.scalar(mine.where(EndpointRow.name.startswith(_STARTS), EndpointRow.deployment_id.is_not(None))) or 0
+    coming = select(func.count()).select_from(JobRow).where(JobRow.team_id == team, JobRow.kind == KIND)
+    count += session.scalar(coming.where(JobRow.state.in_(("queued", "running")))) or 0
+    if count + more > limit:
+        raise Conflict("too_many_fine_tuned", limit=limit)
 
 
 def get(platform: Platform, principal: Principal, tuning: str) -> Job:

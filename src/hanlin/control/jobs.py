@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from hanlin.control.job_kinds import check_job
 from hanlin.control.job_references import check_references
@@ -24,8 +25,14 @@ MAX_EVENT_PAGES = 1000  # of a thousand events: at one a second, eleven days
 STATES: tuple[JobState, ...] = ("queued", "running", "succeeded", "failed", "cancelled")
 
 
-def submit(platform: Platform, principal: Principal, *, kind: str, config: JsonObject, idempotency_key: str | None = None) -> Job:
+def submit(
+    platform: Platform, principal: Principal, *, kind: str, config: JsonObject, idempotency_key: str | None = None,
+    check: Callable[[Session], None] | None = None,
+) -> Job:  # fmt: skip
     """Queues a job with its defaults filled in. The same idempotency key with the same request answers the first job.
+
+    Args:
+        check: see `JobQueue.submit`.
 
     Raises:
         InvalidInput: unknown kind, or a config that would fail (names the field).
@@ -42,6 +49,7 @@ def submit(platform: Platform, principal: Principal, *, kind: str, config: JsonO
         lane=checked.lane,
         idempotency_key=idempotency_key,
         key_id=principal.key_id,
+        check=check,
     )
 
 

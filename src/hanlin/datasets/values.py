@@ -82,6 +82,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "frames_type": "the frames are not a list of predicate and arguments",
         "frames_sense": "the sense of a predicate is longer than 80 characters",
         "frames_range": "a predicate or an argument does not lie within the tokens",
+        "frames_role": "a role is called O, or V away from its predicate: V is the predicate itself, O is no role",
         "frames_twice": "two frames have the same predicate",
         "frames_overlap": "arguments of a predicate overlap or lie inside each other, which taggers cannot learn",
         "tokens_elsewhere": "the tokens do not stand in the text in their order",

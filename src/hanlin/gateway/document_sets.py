@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from typing import Annotated
 
 import msgspec
 
 from hanlin.errors import InvalidInput
 from hanlin.gateway.ports import DocumentFiles
+from hanlin.passages import MAX_DOCUMENTS
 from hanlin.types import JsonObject, JsonValue, Principal
 
 MAX_SET_BYTES = 4 * 2**20
 _MAX_KEPT = 8  # sets in memory, each about twice its file
+_Number = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # as workers can be told of
 
 
 class DocumentSets:
@@ -47,17 +50,28 @@ class DocumentSets:
         return read_lines(self._files.read(digest))
 
 
+class _Document(msgspec.Struct, forbid_unknown_fields=True):
+    text: str
+    id: str | _Number | msgspec.UnsetType = msgspec.UNSET
+    start: _Number | msgspec.UnsetType = msgspec.UNSET
+
+
+_decoder = msgspec.json.Decoder(str | _Document)
+
+
 def read_lines(content: bytes) -> list[JsonValue]:
-    """The documents of a file, one a line: a text, or an object of `text` and perhaps `id`. What each holds, the reader's check judges."""
+    """The documents of a file, one a line: a text, or an object of `text` and perhaps `id` and `start`, whose bounds the reader judges.
+
+    Raises:
+        InvalidInput: `document_set_unreadable`; `batch_too_large` before so many small ones take up memory.
+    """
+    lines = [(number, line) for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), 1) if line.strip()]
+    if len(lines) > MAX_DOCUMENTS:
+        raise InvalidInput("batch_too_large", items=len(lines), limit=MAX_DOCUMENTS)
     found: list[JsonValue] = []
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
-        if not line.strip():
-            continue
+    for number, line in lines:
         try:
-            document: JsonValue = msgspec.json.decode(line)
+            found.append(msgspec.to_builtins(_decoder.decode(line)))
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             raise InvalidInput("document_set_unreadable", line=number) from error
-        if not isinstance(document, str | dict):
-            raise InvalidInput("document_set_unreadable", line=number)
-        found.append(document)
     return found

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 from hanlin.errors import InvalidInput
 from hanlin.gateway import strict_json
 from hanlin.gateway.fields import flag, text
@@ -80,10 +78,15 @@ def _message(message: JsonValue, where: str, seen: list[str]) -> list[JsonValue]
         raise wrong_message(f"{where} is not role and content")
     role, blocks = role_of(message, _ROLES, where), message["content"]
     mine = "tool_use" if role == "assistant" else "tool_result"
-    special = [each for each in blocks if isinstance(each, dict) and each.get("type") == mine] if isinstance(blocks, list) else []
+    special: list[JsonObject] = []
+    words: list[JsonValue] = []
+    for each in blocks if isinstance(blocks, list) else []:
+        if isinstance(each, dict) and each.get("type") == mine:
+            special.append(each)
+        else:
+            words.append(each)
     if not special:
         return [{"role": role, "content": content(blocks, where, seen=seen)}]
-    words: list[JsonValue] = [each for each in cast("list[JsonValue]", blocks) if each not in special]
     said = content(words, where, seen=seen) if words else ""
     if role == "assistant":
         return [{"role": role, "content": said, "tool_calls": [_call(each, where) for each in special]}]

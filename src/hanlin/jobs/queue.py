@@ -51,6 +51,7 @@ class JobQueue:
         lane: Lane = "heavy",
         idempotency_key: str | None = None,
         key_id: KeyId | None = None,
+        check: Callable[[Session], None] | None = None,
     ) -> Job:
         """Queues a job. The same idempotency key with the same request gives the job that is there.
 
@@ -61,6 +62,7 @@ class JobQueue:
             lane: jobs of one lane wait for one another.
             idempotency_key: the caller's name for this request, unique within the team.
             key_id: the API key that asked.
+            check: looks whether a new one may stay, in the transaction that queues it; raising refuses it.
 
         Raises:
             InvalidInput: `invalid_idempotency_key`.
@@ -78,8 +80,11 @@ class JobQueue:
         if idempotency_key is None:
             with self._database.write() as session:
                 session.add(row)
+                if check is not None:
+                    session.flush()
+                    check(session)
             return rows.value(row)
-        return self._submit_once(row, idempotency_key)
+        return self._submit_once(row, idempotency_key, check)
 
     def claim(self, runner_id: str, lanes: Sequence[Lane], lease_s: float) -> Job | None:
         """The next job, now held by this runner for `lease_s` seconds; None when there is none.
@@ -225,11 +230,13 @@ class JobQueue:
             query = query.order_by(is_running, JobRow.created_at.desc(), JobRow.id.desc()).limit(limit)
             return [rows.value(row) for row in session.scalars(query)]
 
-    def _submit_once(self, row: JobRow, key: str) -> Job:
+    def _submit_once(self, row: JobRow, key: str, check: Callable[[Session], None] | None) -> Job:
         same = select(JobRow).where(JobRow.team_id == row.team_id, JobRow.idempotency_key == key)
         digest = row.request_digest
         with self._database.write() as session:
             found = find_or_add(session, same, row)
+            if found is row and check is not None:
+                check(session)
         if found.request_digest != digest:
             raise Conflict("idempotency_conflict")
         return rows.value(found)

@@ -124,6 +124,10 @@ _TEXTS = (
     (r"more than 100 unrelated texts", "不相关文本超过 100 个"),
     (r"the frames are not a list of predicate and arguments", "frames 应为由 predicate 与 arguments 组成的列表"),
     (r"a predicate or an argument does not lie within the tokens", "有谓词或论元超出词的范围"),
+    (
+        r"a role is called O, or V away from its predicate: V is the predicate itself, O is no role",
+        "有角色名为 O，或 V 不在其谓词处：V 即谓词本身，O 不是角色",
+    ),
     (r"two frames have the same predicate", "两个框架的谓词相同"),
     (r"the sense of a predicate is longer than 80 characters", "谓词的词义超过 80 个字符"),
     (

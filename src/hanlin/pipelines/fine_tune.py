@@ -99,14 +99,15 @@ def _plain(path: Path, task: str) -> Path:
             for number, line in enumerate(source, 1):
                 if line.strip():
                     text, label = _turns(line, number)
-                    sink.write(json.dumps({form.text: text, form.label: label}, ensure_ascii=False) + "\n")
+                    sink.write(json.dumps({form.text: text, form.label: label}))
+                sink.write("\n")  # rows keep their lines, by which bad ones are told
     return made
 
 
 def _is_chat(line: bytes) -> bool:
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return isinstance(found, dict) and "messages" in found
 
@@ -116,7 +117,7 @@ def _turns(line: bytes, number: int) -> tuple[str, str]:
     try:
         turns = [(turn["role"], turn["content"]) for turn in json.loads(line)["messages"] if turn["role"] != "system"]
         (user, text), (assistant, label) = turns
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise InvalidInput("chat_line_wrong", line=number, found=shorten(line[:40].decode("utf-8", "replace"))) from error
     if (user, assistant) != ("user", "assistant") or not isinstance(text, str) or not isinstance(label, str):
         raise InvalidInput("chat_line_wrong", line=number, found=shorten(line[:40].decode("utf-8", "replace")))

@@ -15,8 +15,9 @@ from hanlin.storage.tables import AliasRow, DeploymentRow, EndpointRow, JobRow, 
 from hanlin.types import JsonObject
 
 _FORGOTTEN = {"stopped", "failed"}  # a deployment in one of these states, and no longer wanted, holds no version
-_DATASETS = ("dataset", "rows")  # the fields of jobs that name a dataset
-_MODELS = ("model", "name")  # those that name a model
+_DATASETS = ("dataset", "rows", "task_dataset")  # the fields of jobs that name a dataset
+_MODELS = ("model", "name", "base", "task_model")  # those that name a model
+_READERS = (("dataset", "model"), ("task_dataset", "task_model"))  # where the first names none, the dataset of the second is read
 _MAX_USERS = 8  # in a refusal
 
 
@@ -62,7 +63,8 @@ def users_of_dataset(session: Session, team_id: str, name: str, numbers: Iterabl
     def needs(config: JsonObject) -> bool:
         if _is_named(config, _DATASETS, name, wanted):
             return True
-        return config.get("dataset", "") is None and any(_is_named(config, ("model",), *model) for model in models)
+        readers = [model for dataset, model in _READERS if config.get(dataset, "") is None]
+        return any(_is_named(config, readers, *model) for model in models)
 
     return _jobs_where(session, team_id, needs)
 

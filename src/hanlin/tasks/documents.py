@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hanlin.errors import InvalidInput
-from hanlin.passages import cut_passages
+from hanlin.passages import MAX_DOCUMENTS, cut_passages
 from hanlin.tasks.base import Limits
 from hanlin.tasks.checks import check_text
 from hanlin.tasks.lexical import order
@@ -24,7 +24,7 @@ _DOCUMENT: dict[str, JsonObject] = {
 _OBJECT: JsonObject = {"type": "object", "required": ["text"], "additionalProperties": False, "properties": {**_DOCUMENT}}
 DOCUMENTS: JsonObject = {
     "anyOf": [
-        {"type": "array", "minItems": 1, "maxItems": MAX_PASSAGES, "items": {"anyOf": [TEXT, _OBJECT]}},
+        {"type": "array", "minItems": 1, "maxItems": MAX_DOCUMENTS, "items": {"anyOf": [TEXT, _OBJECT]}},
         {"type": "string", "description": "id of a file of purpose `user_data`: such a text or object a line"},
     ]
 }
@@ -59,8 +59,8 @@ def read_documents(value: JsonValue, limits: Limits) -> tuple[Document, ...]:
         raise InvalidInput("invalid_documents", found=json_type(value))
     if not value:
         raise InvalidInput("empty_batch")
-    if len(value) > MAX_PASSAGES:
-        raise InvalidInput("batch_too_large", items=len(value), limit=MAX_PASSAGES)
+    if len(value) > MAX_DOCUMENTS:
+        raise InvalidInput("batch_too_large", items=len(value), limit=MAX_DOCUMENTS)
     return tuple(_read_document(item, index, limits) for index, item in enumerate(value))
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from hanlin.tasks.alignment import Span
 from hanlin.tasks.examples import BadExample, Column, Example, canonical, check_label, check_text, read_json_field
 from hanlin.tasks.tagged_texts import join, strings_of
-from hanlin.tasks.tags import Named
+from hanlin.tasks.tags import OUTSIDE, Named
 from hanlin.types import JsonObject, JsonValue
 
 VERB = "V"  # the name of a predicate among the roles of its own row
@@ -95,7 +95,7 @@ def _frame(item: object, places: Sequence[Span]) -> Frame:
         raise BadExample("frames_range")
     if not isinstance(arguments, Iterable) or isinstance(arguments, str | bytes | Mapping):
         raise BadExample("frames_type")
-    found = sorted({_argument(one, places) for one in arguments})
+    found = sorted(filter(None, {_argument(one, places, at) for one in arguments}))
     if any(one[1] > other[0] for one, other in pairwise(found)):
         raise BadExample("frames_overlap")
     return Frame(places[at], found, _read_sense(item.get("sense")))
@@ -110,13 +110,20 @@ def _read_sense(value: object) -> str:
     return sense
 
 
-def _argument(item: object, places: Sequence[Span]) -> Named:
+def _argument(item: object, places: Sequence[Span], predicate: int) -> Named | None:
+    """None for the predicate itself, which others have among its arguments."""
     if not isinstance(item, Mapping):
         raise BadExample("frames_type")
-    start, end = item.get("start"), item.get("end")
-    if not isinstance(start, int) or not isinstance(end, int) or not 0 <= start < end <= len(places):
+    start, end, role = item.get("start"), item.get("end"), check_label(item.get("role"))
+    if not isinstance(start, int) or not isinstance(end, int) or isinstance(start, bool) or isinstance(end, bool):
         raise BadExample("frames_range")
-    return places[start][0], places[end - 1][1], check_label(item.get("role"))
+    if not 0 <= start < end <= len(places):
+        raise BadExample("frames_range")
+    if role == VERB and start <= predicate < end:
+        return None
+    if role in {VERB, OUTSIDE}:
+        raise BadExample("frames_role")
+    return places[start][0], places[end - 1][1], role
 
 
 def _stored(frame: Frame) -> JsonObject:

@@ -79,7 +79,8 @@ def learn_finder(texts: Iterable[str], predicates: Iterable[Sequence[Span]]) -> 
     were: Counter[str] = Counter()
     for text, places in zip(texts, predicates, strict=True):
         seen.update(run.group().lower() for run in _WORD.finditer(text))
-        were.update(text[start:end].lower() for start, end in places if end - start <= _MAX_CHARACTERS)
+        found = (text[start:end].lower() for start, end in places)
+        were.update(word for word in found if len(word) <= _MAX_CHARACTERS)
     words = frozenset(word for word, count in were.items() if count >= _LEAST_SHARE * seen[word])
     by_ending: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for word, count in seen.items():  # rare words stand for those to come
