@@ -8,6 +8,7 @@ export HF_HUB_OFFLINE := 1
 .PHONY: setup run test check bench soak docs lock clean
 
 setup: .venv/.ready ## create .venv with everything
+	@$(PY) -m compileall -q -j 0 src # a process that may not write bytecode finds it
 
 .venv/.ready: requirements.lock pyproject.toml scripts/setup.sh
 	@scripts/setup.sh

@@ -115,8 +115,18 @@ def postgres() -> Iterator[PostgresServer]:
     shutil.rmtree(folder)
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database of SQLite, to be copied: a hundredth of a migration."""
+    path = tmp_path_factory.mktemp("migrated") / "hanlin.db"
+    database = Database(f"sqlite:///{path}")
+    database.migrate()
+    database.close()
+    return path
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, migrated_file: Path, tmp_path: Path) -> str:
     """A migrated database of each kind. A test of one kind alone says so:
 
     @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -125,11 +135,8 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         server: PostgresServer = request.getfixturevalue("postgres")
         server.clean()
         return server.migrated
-    url = f"sqlite:///{tmp_path / 'hanlin.db'}"
-    found = Database(url)
-    found.migrate()
-    found.close()
-    return url
+    shutil.copy(migrated_file, tmp_path)
+    return f"sqlite:///{tmp_path / migrated_file.name}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

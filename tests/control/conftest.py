@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +33,10 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def platform(settings: Settings) -> Iterator[Platform]:
+def platform(settings: Settings, migrated_file: Path) -> Iterator[Platform]:
     settings.home.mkdir()
+    shutil.copy(migrated_file, settings.home)
     found = open_platform(settings)
-    found.database.migrate()
     with found.database.write() as session:
         session.add(TeamRow(team_id=OTHER_TEAM, name="other", is_active=True, created_at=utc_now()))
     yield found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +14,9 @@ from hanlin.settings import load_settings
 
 
 @pytest.fixture
-def platform(tmp_path: Path) -> Iterator[Platform]:
+def platform(tmp_path: Path, migrated_file: Path) -> Iterator[Platform]:
     (tmp_path / "home").mkdir()
+    shutil.copy(migrated_file, tmp_path / "home")
     found = open_platform(load_settings({}, home=tmp_path / "home"))
-    found.database.migrate()
     yield found
     found.close()

@@ -19,7 +19,7 @@ from hanlin.console.headers import HeadersMiddleware
 from hanlin.console.pages import datasets, endpoints, jobs, models, overview, visitors, writing
 from hanlin.console.port import ConsolePort
 from hanlin.console.sessions import Sessions
-from hanlin.console.visits import Handler, Site, Visit, create_environment, open_visit
+from hanlin.console.visits import Handler, Site, Visit, open_visit, templates
 from hanlin.errors import HanlinError, Internal, InvalidInput, NotFound, PermissionDenied, Unauthenticated
 from hanlin.gateway.responses import methods_of
 from hanlin.gateway.status import http_status
@@ -67,7 +67,7 @@ OPEN: frozenset[Handler] = frozenset({visitors.show_login, visitors.login, visit
 
 def create_application(port: ConsolePort, *, secret: bytes) -> Starlette:
     """The console over `port`. `secret` (32 bytes or more) signs sessions; all gateways of one home share it."""
-    site = Site(port, Sessions(secret), create_environment())
+    site = Site(port, Sessions(secret), templates())
     routes: list[Route | Mount] = [Route(path, _endpoint(site, handler), methods=[method]) for path, method, handler in PAGES]
     routes.append(Mount("/console/static", StaticFiles(directory=STATIC)))
 

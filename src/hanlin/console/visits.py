@@ -141,8 +141,9 @@ async def renew(visit: Visit, token: str) -> None:
         return
 
 
-def create_environment() -> Environment:
-    """The templates: everything escaped, a missing name is an error, static files named by their content."""
+@functools.cache
+def templates() -> Environment:
+    """The templates, compiled once: everything escaped, a missing name is an error, static files named by their content."""
     environment = Environment(
         loader=PackageLoader("hanlin.console", "templates"),
         autoescape=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,9 +20,9 @@ from hanlin.types import Principal
 
 
 @pytest.fixture
-def platform(tmp_path: Path) -> Iterator[Platform]:
+def platform(tmp_path: Path, migrated_file: Path) -> Iterator[Platform]:
+    shutil.copy(migrated_file, tmp_path)
     found = open_platform(Settings(home=tmp_path))
-    found.database.migrate()
     yield found
     found.close()
 
