@@ -196,9 +196,14 @@ def test_tools_and_calls_are_of_the_size_of_a_talk() -> None:
         with pytest.raises(InvalidInput) as caught:
             read_inputs(wrong, limits)
         assert caught.value.code == "text_too_long"
-    half = {"function": {"name": "find", "arguments": '{"where": "\\ud800"}'}}
-    with pytest.raises(InvalidInput) as caught:
-        read_inputs({"messages": [{"role": "assistant", "content": None, "tool_calls": [half]}]}, limits)
+
+
+@pytest.mark.parametrize("value", ['"\\ud800"', "NaN", "-Infinity", "1e999", "[" * 100_000, "9" * 5000])
+def test_arguments_of_a_call_that_are_no_json_are_refused(value: str) -> None:
+    """Bug: numbers that are none were told to the model as words that no JSON has."""
+    call = {"function": {"name": "find", "arguments": f'{{"where": {value}}}'}}
+    with pytest.raises(InvalidInput, match="arguments are no JSON object") as caught:
+        read_inputs({"messages": [{"role": "assistant", "content": None, "tool_calls": [call]}]}, Limits())
     assert caught.value.code == "invalid_messages"
 
 

@@ -73,7 +73,7 @@ def _call(call: JsonValue, where: str, index: int) -> str:
     given = function.get("arguments")
     try:
         arguments = json.loads(given) if isinstance(given, str) else given
-        told = json.dumps({"name": function["name"], "arguments": arguments}, ensure_ascii=False)
+        told = json.dumps({"name": function["name"], "arguments": arguments}, ensure_ascii=False, allow_nan=False)
         told.encode()  # a text within a text may spell half a character
     except (ValueError, RecursionError):
         arguments = None
