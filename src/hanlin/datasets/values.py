@@ -76,6 +76,7 @@ PROBLEMS: dict[str, tuple[str, str]] = {
         "entities_overlap": "entities overlap or lie inside each other, which taggers cannot learn",
         "entities_tag": "a span is labelled with a tag of tokens (O, B-LOC): label it with the type alone (LOC), and drop O",
         "conll_columns": "the line has fewer columns than the first of the file",
+        "roles_columns": "not the columns of the format: CoNLL-2009 has 14 and one a predicate, CoNLL-2012 11, the roles and one more",
         "brat_text": "the .txt file of this .ann file is missing",
         "brat_line": "not a span of characters in one piece: T1, tab, name, start, end, tab, words",
         "too_many_negatives": "more than 100 unrelated texts",

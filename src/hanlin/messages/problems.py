@@ -116,6 +116,10 @@ _TEXTS = (
         "区间的标签是词的标记（O、B-LOC）：请只写类型（LOC），并去掉 O",
     ),
     (r"the line has fewer columns than the first of the file", "该行的列数少于文件首行"),
+    (
+        r"not the columns of the format: CoNLL-2009 has 14 and one a predicate, CoNLL-2012 11, the roles and one more",
+        "列与格式不符：CoNLL-2009 为 14 列加每个谓词一列，CoNLL-2012 为 11 列、角色列再加一列",
+    ),
     (r"the \.txt file of this \.ann file is missing", "缺少与该 .ann 文件同名的 .txt 文件"),
     (
         r"not a span of characters in one piece: T1, tab, name, start, end, tab, words",

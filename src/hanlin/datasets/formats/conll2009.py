@@ -34,7 +34,7 @@ class Conll2009Format:
             cells = sentence.cells
             predicates = [at for at, row in enumerate(cells) if len(row) > _PREDICATE and row[_PREDICATE] not in _NOTHING]
             if len(cells[0]) != _BEFORE + len(predicates):
-                yield BadRow(sentence.number, "conll_columns")
+                yield BadRow(sentence.number, "roles_columns")
                 continue
             frames: list[JsonValue] = [
                 {"predicate": at, "sense": cells[at][_PREDICATE], "arguments": _arguments([row[_BEFORE + number] for row in cells])}

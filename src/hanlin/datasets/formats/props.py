@@ -39,7 +39,7 @@ class PropsFormat:
 def _row(sentence: Sentence, *, is_ontonotes: bool) -> Row | BadRow:
     columns = [list(column) for column in zip(*sentence.cells, strict=True)]
     if is_ontonotes and len(columns) <= _BEFORE:
-        return BadRow(sentence.number, "conll_columns")
+        return BadRow(sentence.number, "roles_columns")
     words, roles = (columns[3], columns[_BEFORE:-1]) if is_ontonotes else (columns[0], columns[2:])
     frames: list[JsonValue] = []
     for column in roles:
