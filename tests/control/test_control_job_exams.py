@@ -39,6 +39,14 @@ def decoders(platform: Platform) -> Platform:
         platform.registry.create_version(
             DEFAULT_TEAM, name, "translation", manifest=packed(platform, **parts), lineage={"dataset": "steps:1"}, metrics={}, labels=(),
         )  # fmt: skip
+    adapted = platform.registry.create_version(
+        DEFAULT_TEAM, "adapted", "text-generation", lineage={}, metrics={}, labels=(),
+        manifest=packed(platform, **{"config": b"{}", "tokenizer": b"t", "adapter_model.safetensors": b"low-rank"}),
+    )  # fmt: skip
+    platform.registry.create_version(  # over it: its matrices are taken into the weights
+        DEFAULT_TEAM, "asks", "translation", manifest=packed(platform, config=b"{}", model=b"merged", tokenizer=b"t"), metrics={},
+        labels=(), lineage={"prompt": True, "dataset": "steps:1", "parent": str(adapted), "parent_digest": adapted.digest},
+    )  # fmt: skip
     return platform
 
 
@@ -53,6 +61,7 @@ def decoders(platform: Platform) -> Platform:
         ("compress", {"model": "teller:1", "task_model": "told:1", "task_dataset": "says"}, "task_mismatch"),
         ("compress", {"model": "teller:1", "task_model": "far:1", "task_dataset": "steps"}, "task_of_other_weights"),
         ("certify", {"model": "new:1", "task_model": "old:1"}, "task_of_other_weights"),
+        ("compress", {"model": "teller:1", "task_model": "asks:1"}, "task_of_other_weights"),
         ("compress", {"model": "far:1", "task_model": "far:1"}, "dataset_needed"),
         ("compress", {"model": "teller:1", "task_model": "nobody"}, "not_found"),
         ("compress", {"model": "teller:1", "task_model": "told:1", "task_dataset": "none"}, "not_found"),
@@ -76,6 +85,7 @@ def test_what_cannot_be_judged_is_refused_at_once(
         ("compress", {"model": "teller:1", "task_model": "told:1", "task_rows": 8, "task_budget": 2.5}),
         ("compress", {"model": "told:1", "task_dataset": "steps"}),
         ("certify", {"model": "new:1", "task_model": "new:1"}),
+        ("compress", {"model": "adapted:1", "task_model": "asks:1"}),
         ("certify", {"model": "teller:1", "task_model": "told:1", "task_dataset": "steps:1"}),
     ],
 )

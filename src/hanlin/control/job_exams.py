@@ -42,7 +42,7 @@ def asked_task(platform: Platform, team: TeamId, judged: ModelVersion, job: Exam
     version = platform.registry.resolve(team, ModelRef.parse(job.task_model)) if job.task_model else judged
     if TASKS.get(version.task).head != "targets" and "prompt" not in version.lineage:
         raise InvalidInput("task_not_written", version=str(version), task=version.task)
-    if version.id != judged.id and _weights(version) != _weights(judged):
+    if version.id != judged.id and not _asks(version, judged) and _weights(version) != _weights(judged):
         raise InvalidInput("task_of_other_weights", version=str(version), judged=str(judged))
     reference = job.task_dataset or version.lineage.get("dataset")
     if not isinstance(reference, str):
@@ -51,6 +51,11 @@ def asked_task(platform: Platform, team: TeamId, judged: ModelVersion, job: Exam
     if dataset.task != version.task:
         raise Conflict("task_mismatch", kind="dataset", name=dataset.name, task=dataset.task, other=shorten(version.task))
     return AskedTask(version, dataset)
+
+
+def _asks(version: ModelVersion, judged: ModelVersion) -> bool:
+    """Whether its prompts were imported over what is judged: it has the same weights, or an adapter taken into them."""
+    return "prompt" in version.lineage and version.lineage.get("parent_digest") == judged.digest
 
 
 def _weights(version: ModelVersion) -> dict[str, str]:
