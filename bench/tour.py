@@ -169,6 +169,8 @@ def main() -> int:
     parser.add_argument("--sides", type=int, default=2, help="stops at a time")
     parser.add_argument("--about", default="", help="what else the machine did, for the page")
     options = parser.parse_args()
+    if options.rows and options.write:
+        parser.error("--rows is no budget of a stop: leave out --write, or --rows")
     stops = [stop for stop in STOPS if not options.only or stop.name in options.only]
     if options.rows:
         stops = [replace(stop, rows=min(options.rows, stop.rows or options.rows)) for stop in stops]

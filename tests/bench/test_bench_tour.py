@@ -129,6 +129,18 @@ def test_pages_count_the_stops_above_their_baseline(tour: ModuleType) -> None:
     )
 
 
+def test_figures_of_fewer_rows_are_not_written(
+    tour: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bug: they stood on the page as if read with the budgets of the stops."""
+    monkeypatch.setattr(tour, "baseline", lambda stop: ({"baseline": 50.0}, 0))
+    monkeypatch.setattr(tour, "travel", lambda trip, options: None)
+    monkeypatch.setattr(sys, "argv", ["tour.py", "--only", "reviews-zh", "--rows", "40", "--write"])
+    with pytest.raises(SystemExit):
+        tour.main()
+    assert "leave out --write" in capsys.readouterr().err
+
+
 def test_baselines_are_found_before_the_clock_begins(tour: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bug: those that are learnt on a stop's rows took their part of the half hour."""
     begun: list[tuple[list[str], str]] = []
