@@ -46,7 +46,8 @@ def save_encoder(folder: Path, kind: str, **more: object) -> nn.Module:
 
 def start(folder: Path, **more: object) -> EncoderDecoder:
     torch.manual_seed(1)
-    asked = {"layers": 2, "positions": 24, "dropout": 0.0, "begin": 2, "end": 3, "num_tokens": VOCABULARY, **more}
+    pad = json.loads((folder / "config.json").read_text())["pad_token_id"]
+    asked = {"layers": 2, "positions": 24, "dropout": 0.0, "pad": pad, "begin": 2, "end": 3, "num_tokens": VOCABULARY, **more}
     return start_from_encoder(folder, **asked)  # type: ignore[arg-type]
 
 

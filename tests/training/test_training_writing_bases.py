@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -161,3 +162,14 @@ def test_a_base_with_a_decoder_of_its_own_gets_no_other(base: Path, tmp_path: Pa
         with pytest.raises(InvalidInput) as caught:
             learn(tmp_path / "again", FORTH, base=tmp_path / "out", **(OWN_DECODER | {name: value}))
         assert (caught.value.code, caught.value.params["name"]) == ("invalid_training_option", f"'{name}'")
+
+
+@pytest.mark.parametrize("number", [None, 3])
+def test_a_base_pads_as_its_tokenizer_does_whatever_its_config_says(tmp_path: Path, number: int | None) -> None:
+    """Bug: where the config named no padding the training ended with an internal error; where it was the end of a text, it was refused."""
+    folder = save_bert(tmp_path / "bert", [*WORDS, *BACK], "BertForMaskedLM")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"pad_token_id": number}))
+    import_folder(folder, tmp_path / "base", task="text-classification")
+    learn(tmp_path, FORTH, base=tmp_path / "base", epochs=1)
+    assert NetworkConfig.load(tmp_path / "out").pad_token_id == ModelSpec.load(tmp_path / "out").pad_id == 0

@@ -34,13 +34,14 @@ _DISTILBERT = {
 
 
 def start_from_encoder(
-    folder: Path, *, layers: int, positions: int, dropout: float, begin: int, end: int, num_tokens: int
+    folder: Path, *, layers: int, positions: int, dropout: float, pad: int, begin: int, end: int, num_tokens: int
 ) -> EncoderDecoder:  # fmt: skip
     """The network that reads as the encoder in `folder` does, in eval mode. Random weights come from torch's generator.
 
     Args:
         layers: of the decoder.
         positions: of the decoder, which counts its own.
+        pad: id that fills short rows; the encoder's config need not name it.
         begin, end: ids that frame a target.
         num_tokens: rows of the table of tokens; the encoder's beyond them are left out, and what it lacks is drawn like its own.
 
@@ -56,7 +57,7 @@ def start_from_encoder(
         "hanlin-seq2seq", num_tokens, embedding_size=config.hidden_size, hidden_size=config.hidden_size,
         num_hidden_layers=config.num_hidden_layers, num_decoder_layers=layers, num_attention_heads=config.num_attention_heads,
         intermediate_size=config.hidden_dim if is_distilled else config.intermediate_size, max_position_embeddings=positions,
-        dropout=dropout, embedding_dropout=dropout, pad_token_id=config.pad_token_id, bos_token_id=begin, eos_token_id=end,
+        dropout=dropout, embedding_dropout=dropout, pad_token_id=pad, bos_token_id=begin, eos_token_id=end,
         encoder="bert", encoder_positions=len(table), layer_norm_eps=encoder.embeddings.LayerNorm.eps,
     )  # fmt: skip
     module = EncoderDecoder(network)

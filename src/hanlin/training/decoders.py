@@ -10,6 +10,7 @@ from hanlin.errors import InvalidInput
 from hanlin.networks.config import read_config
 from hanlin.networks.encoder_form import ENCODER_TYPES
 from hanlin.networks.encoder_start import start_from_encoder
+from hanlin.tasks.spec import ModelSpec
 from hanlin.tasks.tokenizer import frame_of, load_tokenizer
 from hanlin.training.config import TrainConfig
 from hanlin.training.encoders import writer_of
@@ -40,6 +41,7 @@ def writer_on(base: Path, config: TrainConfig, out: Path, *, num_more: int = 0) 
         layers=config.decoder_layers,
         positions=target_positions(config),
         dropout=config.dropout,
+        pad=ModelSpec.load(base).pad_id,
         begin=begin,
         end=end,
         num_tokens=size,
