@@ -33,6 +33,11 @@ class Reading(Protocol):
 
     def __len__(self) -> int: ...
 
+    @property
+    def text(self) -> TokenFile:
+        """The tokens of the whole corpus in their order."""
+        ...
+
     def draw(self, numbers: Sequence[int], random: Generator | None = None) -> Drawn:
         """These rows, special tokens included."""
         ...
@@ -55,6 +60,11 @@ class BlockRows:
 
     def __len__(self) -> int:
         return len(self.blocks)
+
+    @property
+    def text(self) -> TokenFile:
+        """See `Reading`."""
+        return self.blocks.tokens
 
     def draw(self, numbers: Sequence[int], random: Generator | None = None) -> Drawn:
         """See `Reading`."""
@@ -80,6 +90,11 @@ class PairRows:
 
     def __len__(self) -> int:
         return len(self.passages) // 2
+
+    @property
+    def text(self) -> TokenFile:
+        """See `Reading`."""
+        return self.tokens
 
     def draw(self, numbers: Sequence[int], random: Generator | None = None) -> Drawn:
         """See `Reading`."""

@@ -1,7 +1,7 @@
 """Pretraining of encoders: from raw text what is hidden in it, and if wanted whether a sentence follows another.
 
 Source: Devlin et al., BERT (2019): masked words and next sentence, pairs of sentences; Liu et al., RoBERTa (2019): masked words alone,
-hidden anew each time, rows full of text.
+hidden anew each time, rows full of text. A new encoder's token table begins with vectors of neighbours (first_table.py).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Generator, Tensor, nn
@@ -30,6 +30,7 @@ from hanlin.training.config import TrainConfig
 from hanlin.training.encoders import bert_config, check_setting, lay_out_tokenizer, scales_of, vocabulary_size
 from hanlin.training.evaluation import Evaluation
 from hanlin.training.examples import check_rows
+from hanlin.training.first_table import start_table
 from hanlin.training.lesson import LESSONS, Picture, Setting
 from hanlin.training.masking import BlockRows, Drawn, Frame, Masking, Reading, write_pairs
 from hanlin.training.streams import Batches, Blocks, SameLength, epoch_batches, shuffled, write_tokens
@@ -56,6 +57,9 @@ class FillMaskLesson:
         train, validation = (_reading(setting, spec, texts, length) for texts in (setting.data.train.texts, setting.data.validation.texts))
         if not len(train) or not len(validation):
             raise InvalidInput("nothing_to_learn", problem="a split has no tokens", train=len(train), validation=len(validation))
+        if setting.base is None and setting.found is None:  # a checkpoint holds what was learnt
+            known = start_table(cast("nn.Embedding", module.model.get_input_embeddings()).weight, train.text, seed=config.seed)
+            setting.progress.message("vectors_of_neighbours", tokens=known)
         setting.progress.message("pretraining_on", rows=len(train), length=length, validation=len(validation))
         tokenizer = load_tokenizer(setting.out / "tokenizer.json")
         special = tuple(token for token, added in tokenizer.get_added_tokens_decoder().items() if added.special)
