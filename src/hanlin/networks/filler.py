@@ -54,6 +54,11 @@ class PretrainedFiller(PretrainedModule):
         return hidden.float()
 
     @property
+    def table(self) -> Tensor:
+        """The vectors of tokens, (vocabulary, size)."""
+        return cast("nn.Embedding", self.model.get_input_embeddings()).weight  # type: ignore[operator]  # transformers models are untyped here
+
+    @property
     def vocab_size(self) -> int:
         """Rows of the token table."""
         return int(self.model.config.vocab_size)  # type: ignore[union-attr,arg-type]  # transformers configs are untyped here

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor, nn
@@ -58,7 +58,7 @@ class FillMaskLesson:
         if not len(train) or not len(validation):
             raise InvalidInput("nothing_to_learn", problem="a split has no tokens", train=len(train), validation=len(validation))
         if setting.base is None and setting.found is None:  # a checkpoint holds what was learnt
-            known = start_table(cast("nn.Embedding", module.model.get_input_embeddings()).weight, train.text, seed=config.seed)
+            known = start_table(module.table, train.text, seed=config.seed)
             setting.progress.message("vectors_of_neighbours", tokens=known)
         setting.progress.message("pretraining_on", rows=len(train), length=length, validation=len(validation))
         tokenizer = load_tokenizer(setting.out / "tokenizer.json")
