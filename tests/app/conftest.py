@@ -33,6 +33,10 @@ PACKAGES = Path(__file__).parents[2] / "build" / "packages"
 WAIT_S = 120.0
 # Few rows show as well as many that the machinery works; `test_app_road` has as many as users have.
 FEW = {"HANLIN_CERTIFICATE_ROWS": "24", "HANLIN_COMPRESSION_ROWS": "64"}
+# What suits the one module that minds it: trials are ended by errors alone.
+SHARED = {"HANLIN_TRIAL_MAX_LATENCY_RATIO": "1000", "HANLIN_TRIAL_MAX_LABEL_DRIFT": "1", "HANLIN_TRIAL_MIN_CALLS": "20"}
+# A killed server's jobs are taken over soon; there is time for calls whose worker a test has stopped.
+MORTAL = {"HANLIN_JOB_LEASE_S": "6", "HANLIN_DRAIN_TIMEOUT_S": "60", "HANLIN_WORKER_HANG_S": "0"}
 
 
 class Server:
@@ -57,7 +61,7 @@ class Server:
         return self
 
     def _answers(self) -> bool:
-        assert self.process is not None and self.process.poll() is None, (self.home / "up.log").read_text()[-2000:]
+        assert self.is_running, (self.home / "up.log").read_text()[-2000:]
         if not (self.home / "run" / "server.json").is_file() or not (self.home / "owner.key").is_file():
             return False
         with contextlib.suppress(Exception), Hanlin(self.url, self.key, timeout=2.0, max_retries=0) as client:
@@ -72,6 +76,16 @@ class Server:
     @property
     def key(self) -> str:
         return (self.home / "owner.key").read_text().strip()
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def empty(self) -> None:
+        """Nothing is deployed any more."""
+        with self.client() as client:
+            for endpoint in client.endpoints.list():
+                client.endpoints.delete(endpoint.endpoint)
 
     def client(self, *, timeout: float = 60.0, max_retries: int = 8) -> Hanlin:
         return Hanlin(self.url, self.key, timeout=timeout, max_retries=max_retries)
@@ -129,10 +143,24 @@ def make_server() -> type[Server]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The server of all modules that neither end it nor need settings of their own. Each names its models and datasets like no other."""
-    found = Server(tmp_path_factory.mktemp("home") / "home").start()
+    """The server of all modules that do not end it, see `emptied`."""
+    found = Server(tmp_path_factory.mktemp("home") / "home", **SHARED).start()
     yield found
     found.stop()
+
+
+@pytest.fixture(scope="module")
+def emptied(server: Server) -> Iterator[Server]:
+    """The server; what a module deployed ends with it. Each names its models and datasets like no other."""
+    yield server
+    server.empty()
+
+
+@pytest.fixture(scope="module")
+def client(emptied: Server) -> Iterator[Hanlin]:
+    """The owner's."""
+    with emptied.client() as found:
+        yield found
 
 
 @pytest.fixture(scope="module")
@@ -140,25 +168,34 @@ def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server of a module, whose tests may end it."""
     found = Server(tmp_path_factory.mktemp("home") / "home").start()
     yield found
-    if found.process is not None and found.process.poll() is None:
+    if found.is_running:
+        found.stop()
+
+
+@pytest.fixture(scope="session")
+def all_mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    found = Server(tmp_path_factory.mktemp("mortal") / "home", **MORTAL)
+    yield found
+    if found.is_running:
         found.stop()
 
 
 @pytest.fixture(scope="module")
-def client(server: Server) -> Iterator[Hanlin]:
-    """The owner's; what a module deployed ends with it."""
-    with server.client() as found:
-        yield found
-        for endpoint in found.endpoints.list():
-            found.endpoints.delete(endpoint.endpoint)
+def mortal(all_mortal: Server) -> Iterator[Server]:
+    """The server of all modules that end it, running as each begins; names and what is deployed are as for `emptied`."""
+    if not all_mortal.is_running:
+        all_mortal.start()
+    yield all_mortal
+    if all_mortal.is_running:
+        all_mortal.empty()
 
 
 @pytest.fixture(scope="session")
 def publish_fakes() -> Callable[..., None]:
-    """`publish_fakes(home, {…}, {…})`: published versions 1, 2, … of model `m`, served by the fake engine as their `fake.json` says.
-    With `dimensions` they give vectors."""
+    """`publish_fakes(home, {…}, {…}, name="m")`: published versions 1, 2, … of a model, served by the fake engine as their `fake.json`
+    says. With `dimensions` they give vectors. The home may be that of a running server."""
 
-    def publish(home: Path, *versions: dict[str, object], labels: tuple[str, str] = ("calm", "storm")) -> None:
+    def publish(home: Path, *versions: dict[str, object], name: str, labels: tuple[str, str] = ("calm", "storm")) -> None:
         home.mkdir(parents=True, exist_ok=True)
         platform = open_platform(load_settings({}, home=home))
         try:
@@ -169,7 +206,7 @@ def publish_fakes() -> Callable[..., None]:
                 task, of_task = ("embedding", ()) if "dimensions" in fake else ("text-classification", labels)
                 entries = tuple(ManifestFile(name, Digest(platform.blobs.put(content)), len(content)) for name, content in files.items())
                 made = platform.registry.create_version(
-                    DEFAULT_TEAM, "m", task, manifest=Manifest(entries), lineage={}, metrics={}, labels=of_task
+                    DEFAULT_TEAM, name, task, manifest=Manifest(entries), lineage={}, metrics={}, labels=of_task
                 )
                 platform.registry.add_variant(made, "fake-fp32", None, {"status": "ok"}, is_chosen=True)
                 platform.registry.publish(platform.registry.add_certificate(made, "fake-fp32", {"rows": 1}, is_passed=True))

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -22,21 +22,18 @@ from hanlin.client.batches import BatchOptions
 from hanlin.errors import Cancelled, DeadlineExceeded
 
 pytestmark = pytest.mark.e2e
-ROWS = 20_000
-LONG = 80_000  # more than are answered before it is ended
+ROWS = 5000
+LONG = 20_000  # more than are answered before it is ended
 BENCH = Path(__file__).parents[2] / "bench" / "batch_kills.py"
 EMPTY = 1000  # each so-manyth row is empty, and fails
 
 
 @pytest.fixture(scope="module")
-def server(make_server, publish_fakes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    home = tmp_path_factory.mktemp("batch") / "home"
-    publish_fakes(home, {"row_ms": 0.4, "crash_token": 12})
-    found = make_server(home).start()
-    with found.client() as client:
-        client.deployments.wait(client.deployments.create("m:1", "calm"), timeout=120)
-    yield found
-    found.stop()
+def server(mortal, publish_fakes):
+    publish_fakes(mortal.home, {"row_ms": 1.6, "crash_token": 12}, name="batched")
+    with mortal.client() as client:
+        client.deployments.wait(client.deployments.create("batched:1", "calm"), timeout=120)
+    return mortal
 
 
 def write(path: Path, rows: int) -> Path:

@@ -62,7 +62,7 @@ class Small:
 
 @pytest.fixture
 def small(tmp_path: Path, publish_fakes) -> Iterator[Small]:
-    publish_fakes(tmp_path / "made", {})
+    publish_fakes(tmp_path / "made", {}, name="m")
     found = Small(tmp_path, tmp_path / "made")
     yield found
     found.process.terminate()

@@ -1,47 +1,16 @@
-"""`hanlin up` serves gRPC: at a port that is told, by every gateway, after a gateway's death, and by one server only."""
+"""The port of gRPC, which a server holds for its gateways. How they serve there is with `test_app_gateways`."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import socket
 from pathlib import Path
 
-import grpc
 import pytest
-from tests.app.conftest import Server, wait_for
 
 from hanlin.app.supervisor import grpc_address, hold_grpc_port
 from hanlin.errors import Conflict
-from hanlin.gateway.proto import open_inference_pb2 as pb
 from hanlin.gateway.reserved_port import reserve
 from hanlin.settings import Settings
-
-pytestmark = pytest.mark.e2e
-
-
-def is_ready(address: str) -> bool:
-    """Asked over a connection of its own."""
-    with contextlib.suppress(grpc.RpcError), grpc.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)]) as channel:
-        ask = channel.unary_unary(
-            "/inference.GRPCInferenceService/ServerReady", pb.ServerReadyRequest.SerializeToString, pb.ServerReadyResponse.FromString
-        )  # fmt: skip
-        return bool(ask(pb.ServerReadyRequest(), timeout=2).ready)
-    return False
-
-
-def test_every_gateway_serves_it_and_a_new_one_finds_the_port(tmp_path: Path) -> None:
-    server = Server(tmp_path / "home", HANLIN_GATEWAYS="2").start()
-    try:
-        address = str(json.loads((server.home / "run" / "server.json").read_text())["grpc"])
-        wait_for(lambda: is_ready(address), "gRPC never became ready")
-        server.find("hanlin gateway").kill()
-        wait_for(lambda: all(is_ready(address) for _ in range(8)), "gRPC did not come back")
-        assert server.stop() == 0
-        assert not is_ready(address)
-    finally:
-        if server.process is not None and server.process.poll() is None:
-            server.kill()
 
 
 def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:

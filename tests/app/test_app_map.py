@@ -7,8 +7,10 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,54 +23,54 @@ TEXTS = [" ".join(f"w{(row * step) % 10}" for step in range(1, 4 + row % 5)) for
 
 
 @pytest.fixture(scope="module")
-def mapped(make_server, publish_fakes, tmp_path_factory: pytest.TempPathFactory):
+def mapped(mortal, publish_fakes):
     """A server of endpoint `m`, half a millisecond a text, and what it answers undisturbed."""
-    home = tmp_path_factory.mktemp("map") / "home"
-    publish_fakes(home, {"row_ms": 0.5})
-    server = make_server(home).start()
-    with server.client() as client:
-        client.deployments.wait(client.deployments.create("m:1", "m"))
+    publish_fakes(mortal.home, {"row_ms": 0.5}, name="mapped")
+    with mortal.client() as client:
+        client.deployments.wait(client.deployments.create("mapped:1", "m"))
         truth = list(client.map("m", TEXTS))
-    yield server, truth
-    server.stop()
+    return mortal, truth
 
 
-def strike(server, name: str) -> None:
-    """kill -9 to a part of the server; the whole of it comes back on its port."""
+def strike(server, name: str, *, meanwhile: Callable[[], object] = lambda: None) -> None:
+    """kill -9 to a part of the server; the whole of it comes back on its port, after `meanwhile`."""
     if name == "server":
         port = int(server.url.rpartition(":")[2])
         server.kill()
+        meanwhile()
         server.start(port)
     else:
         server.find(f"hanlin {name}").kill()
 
 
-def disturbed(rows: Iterator[Prediction], server, blows: dict[int, str]) -> list[Prediction]:
-    """All rows; before some of them a part of the server is killed."""
-    found = []
-    for number, row in enumerate(rows):
-        if number in blows:
-            strike(server, blows[number])
-        found.append(row)
-    return found
+def read_async(server, is_amid: threading.Event, is_struck: threading.Event) -> list[Prediction]:
+    """All rows by the asynchronous client, which goes on in the middle when the server has been killed."""
+
+    async def read() -> list[Prediction]:
+        found = []
+        async with AsyncHanlin(server.url, server.key) as client:
+            async for row in client.map("m", TEXTS):
+                if len(found) == 1500:
+                    is_amid.set()
+                    await asyncio.to_thread(is_struck.wait, 120)
+                found.append(row)
+        return found
+
+    return asyncio.run(read())
 
 
-def test_it_outlives_the_death_of_every_part_of_the_server(mapped) -> None:
+def test_both_clients_outlive_the_death_of_every_part_of_the_server(mapped) -> None:
     server, truth = mapped
-    with server.client(max_retries=0) as client:
-        found = disturbed(client.map("m", TEXTS), server, {500: "gateway", 2000: "worker", 3500: "server"})
-    assert found == truth
-
-
-async def test_it_outlives_a_restart_async(mapped) -> None:
-    server, truth = mapped
-    found = []
-    async with AsyncHanlin(server.url, server.key) as client:
-        async for row in client.map("m", TEXTS):
-            if len(found) == 1500:
-                await asyncio.to_thread(strike, server, "server")
+    found, is_amid, is_struck = [], threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as pool, server.client(max_retries=0) as client:
+        other = pool.submit(read_async, server, is_amid, is_struck)
+        for number, row in enumerate(client.map("m", TEXTS)):
+            if part := {500: "gateway", 2000: "worker", 3500: "server"}.get(number):
+                assert part != "server" or is_amid.wait(120)
+                strike(server, part, meanwhile=is_struck.set)
             found.append(row)
-    assert found == truth
+        assert found == truth
+        assert other.result() == truth
 
 
 SCRIPT = """

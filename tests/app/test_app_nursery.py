@@ -24,9 +24,9 @@ from hanlin.settings import Settings
 
 forks = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere jobs are started from nothing")
 
-# What a child runs instead of a job: it says what it has got, and answers signals by their names.
+# What a child runs instead of a job, whose code takes seconds to load: it says what it has got, and answers signals by their names.
 CHILD = """
-import os, signal, subprocess, sys, time
+import os, signal, subprocess, sys, time, types
 
 def run_job(settings, job):
     import numpy, random
@@ -38,6 +38,9 @@ def run_job(settings, job):
         print("child", subprocess.Popen(["sleep", "600"]).pid, flush=True)
     while True:
         time.sleep(60)
+
+sys.modules["hanlin.app.job"] = found = types.ModuleType("hanlin.app.job")
+found.run_job = run_job
 """
 STARTED: list[JobProcess] = []
 AUTOGROUP = Path("/proc/self/autogroup")
@@ -45,7 +48,7 @@ AUTOGROUP = Path("/proc/self/autogroup")
 
 @pytest.fixture
 def starter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[JobStarter]:
-    (tmp_path / "made_job.py").write_text(CHILD + "\nimport hanlin.app.job\nhanlin.app.job.run_job = run_job\n")
+    (tmp_path / "made_job.py").write_text(CHILD)
     (tmp_path / "slow_to_load.py").write_text("import time\ntime.sleep(2)\n")
     (tmp_path / "broken.py").write_text("raise RuntimeError('a wheel for another machine')\n")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.e2e
 @pytest.fixture(scope="module")
 def server(make_server, publish_fakes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     home = tmp_path_factory.mktemp("openai") / "home"
-    publish_fakes(home, {"dimensions": 4, "row_ms": 1})
+    publish_fakes(home, {"dimensions": 4, "row_ms": 1}, name="m")
     found = make_server(home, HANLIN_MAX_BATCH_FILE_BYTES="4000000", HANLIN_MAX_BATCH_ROWS="20000").start()
     with found.client() as client:
         client.deployments.wait(client.deployments.create("m:1", "vectors"), timeout=120)

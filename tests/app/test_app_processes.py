@@ -20,9 +20,8 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture(scope="module")
-def running(own_server):
-    """The module's server, started again if a test has ended it."""
-    return own_server
+def running(mortal):
+    return mortal
 
 
 def test_processes_name_themselves_and_the_gateway_is_light(running) -> None:
@@ -57,14 +56,18 @@ def test_a_taken_port_is_named(tmp_path) -> None:
     assert caught.value.code == "address_in_use"
 
 
-@pytest.mark.parametrize("title", ["hanlin gateway", "hanlin reconciler", "hanlin runner"])
-def test_a_killed_child_is_started_again(running, title) -> None:
-    old = running.find(title)
-    os.kill(old.pid, signal.SIGKILL)
+def wait_for_another(running, title: str, old: psutil.Process) -> None:
     deadline = time.monotonic() + 60
     while running.find(title).pid == old.pid:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("title", ["hanlin reconciler", "hanlin runner"])
+def test_a_killed_child_is_started_again(running, title) -> None:
+    old = running.find(title)
+    os.kill(old.pid, signal.SIGKILL)
+    wait_for_another(running, title, old)
     with running.client() as client:
         assert client.tasks()
 
@@ -75,18 +78,19 @@ def test_a_connection_outlives_the_gateway_it_waited_for(running) -> None:
     os.kill(gateway.pid, signal.SIGKILL)
     with Hanlin(running.url, running.key, max_retries=0, timeout=60) as client:
         assert client.tasks()
+    wait_for_another(running, "hanlin gateway", gateway)
 
 
 def test_kill_9_of_the_server_ends_everything_and_loses_nothing(running) -> None:
     with running.client() as client:
-        key = client.keys.create("kept", ["read"])
+        key, datasets = client.keys.create("kept", ["read"]), client.datasets.list()
     before = psutil.Process().num_fds()
     running.kill()
     running.start()
     with running.client() as client:
         assert "kept" in [found.name for found in client.keys.list()]
     with Hanlin(running.url, key.secret, max_retries=0) as reader:
-        assert reader.datasets.list() == []
+        assert reader.datasets.list() == datasets
         with pytest.raises(HanlinError) as caught:
             reader.keys.list()
     assert caught.value.code == "scope_missing"

@@ -1,7 +1,7 @@
 """Canary, shadow, step back, promotion, rollback and scaling through a real `hanlin up`, by command line and HTTP, while callers call.
 
-Version 1 answers, version 2 is it with its labels swapped, version 3 fails at the word `wrong`. The judge here minds errors only:
-what latency and labels do to a trial is told by tests/serving and needs no processes.
+Version 1 answers, version 2 is it with its labels swapped, version 3 fails at the word `wrong`. The judge of this server minds errors
+only: what latency and labels do to a trial is told by tests/serving and needs no processes.
 """
 
 from __future__ import annotations
@@ -32,13 +32,9 @@ FAKES: tuple[dict[str, object], ...] = ({}, {}, {"fail_token": 12})
 
 
 @pytest.fixture(scope="module")
-def tried(make_server, publish_fakes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
-    home = tmp_path_factory.mktemp("trials") / "home"
-    publish_fakes(home, *FAKES)
-    calm = {"HANLIN_TRIAL_MAX_LATENCY_RATIO": "1000", "HANLIN_TRIAL_MAX_LABEL_DRIFT": "1", "HANLIN_TRIAL_MIN_CALLS": "20"}
-    found = make_server(home, **calm).start()
-    yield found
-    found.stop()
+def tried(emptied, publish_fakes):
+    publish_fakes(emptied.home, *FAKES, name="m")
+    return emptied
 
 
 @pytest.fixture
@@ -48,7 +44,7 @@ def client(tried) -> Iterator[Hanlin]:
 
 
 class Callers(Threads):
-    """Ask one endpoint without pause and without retrying. `versions` counts who answered, `problems` all that was no answer."""
+    """Ask one endpoint on and on, without retrying. `versions` counts who answered, `problems` all that was no answer."""
 
     def __init__(self, server, endpoint: str, *, text: str = TEXT, count: int = 4) -> None:
         self.versions: Counter[str] = Counter()
@@ -68,7 +64,7 @@ class Callers(Threads):
 
     def call(self) -> None:
         with client_of(self._server) as client:
-            while not self.is_over.is_set():
+            while self.goes_on():
                 try:
                     answer = client.post(self._path, json={"inputs": self._text})
                 except httpx.HTTPError as error:
@@ -220,11 +216,12 @@ def test_an_endpoint_is_scaled_from_none_to_two_and_back_and_no_call_fails(tried
     with Callers(tried, "span") as callers:
         callers.wait_for(20)
         assert len(workers(tried, "span")) == 1, "the first call woke it"
+        hanlin(tried, "scale", "span", "--min", "1")
         for replicas in (1, 2, 1):
-            hanlin(tried, "scale", "span", "--min", str(replicas))
+            client.endpoints.scale("span", replicas)
             until(lambda replicas=replicas: len(workers(tried, "span")) == replicas)  # type: ignore[misc]
             callers.wait_for(20)
-        hanlin(tried, "scale", "span", "--min", "0")
+        client.endpoints.scale("span", 0)
         callers.wait_for(20)
     until(lambda: client.endpoints.get("span").state == "asleep" and not workers(tried, "span"))
     assert version_of(ask(tried, "span")) == "m:1"

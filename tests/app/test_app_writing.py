@@ -30,18 +30,16 @@ TALK = [{"role": "user", "content": "床前明月光"}]
 
 
 @pytest.fixture(scope="module")
-def served(make_server, tmp_path_factory: pytest.TempPathFactory):
+def served(emptied, tmp_path_factory: pytest.TempPathFactory):
     """The server, with `muse` and `endless` deployed."""
-    home = tmp_path_factory.mktemp("writing") / "home"
-    make_model(home.parent / "muse")
-    make_endless(home.parent / "endless")
-    publish(home, {"muse": "torch-fp32", "endless": "fake-fp32"})
-    server = make_server(home).start()
-    with server.client() as client:
+    folder = tmp_path_factory.mktemp("writing")
+    make_model(folder / "muse")
+    make_endless(folder / "endless")
+    publish(emptied.home, {folder / "muse": "torch-fp32", folder / "endless": "fake-fp32"})
+    with emptied.client() as client:
         for name in ("muse", "endless"):
             client.deployments.wait(client.deployments.create(name, name), timeout=120)
-    yield server
-    server.stop()
+    return emptied
 
 
 @pytest.fixture
@@ -70,17 +68,14 @@ def make_endless(folder: Path) -> None:
     (folder / "fake.json").write_text(json.dumps({"writes": True, "max_rows": 4, "is_endless": True, "step_ms": 20}))
 
 
-def publish(home: Path, chosen: dict[str, str]) -> None:
-    """Version 1 of each model from the folder beside `home`."""
-    home.mkdir()
+def publish(home: Path, chosen: dict[Path, str]) -> None:
+    """Version 1 of the model that each folder names."""
     platform = open_platform(load_settings({}, home=home))
     with contextlib.closing(platform):
-        platform.database.migrate()
-        platform.accounts.ensure_owner_key(home)
-        for name, variant in chosen.items():
-            manifest = pack_folder(home.parent / name, platform.blobs)
+        for folder, variant in chosen.items():
+            manifest = pack_folder(folder, platform.blobs)
             made = platform.registry.create_version(
-                DEFAULT_TEAM, name, "text-generation", manifest=manifest, lineage={}, metrics={}, labels=()
+                DEFAULT_TEAM, folder.name, "text-generation", manifest=manifest, lineage={}, metrics={}, labels=()
             )
             platform.registry.add_variant(made, variant, None, {"status": "ok"}, is_chosen=True)
             platform.registry.publish(platform.registry.add_certificate(made, variant, {"rows": 1}, is_passed=True))
@@ -136,7 +131,11 @@ def test_stopping_frees_the_place(browser) -> None:
         found = re.findall(r'hanlin_worker_open_rows\{[^}]*endpoint="default/endless"[^}]*\} ([\d.]+)', browser.get("/metrics").text)
         return sum(map(float, found))
 
-    call = {"messages": [{"role": "user", "content": "go on"}]}
+    def gone() -> float:
+        found = re.findall(r'hanlin_streams_total\{[^}]*end="gone"[^}]*\} ([\d.]+)', browser.get("/metrics").text)
+        return sum(map(float, found))
+
+    before, call = gone(), {"messages": [{"role": "user", "content": "go on"}]}
     with browser.stream("POST", "/console/endpoints/endless/write", data=fields(call)) as answer:
         heard, parts = "", answer.iter_text()  # held: a generator that is let go of closes its connection
         for text in parts:
@@ -148,7 +147,7 @@ def test_stopping_frees_the_place(browser) -> None:
     while open_rows():
         assert time.monotonic() - left_s < 5, "a busy machine is slow to see it"
         time.sleep(0.05)
-    assert re.search(r'hanlin_streams_total\{[^}]*end="gone"[^}]*\} 1\.0', browser.get("/metrics").text)
+    assert gone() == before + 1
     assert "[DONE]" not in heard
 
 

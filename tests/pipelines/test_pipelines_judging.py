@@ -1,13 +1,21 @@
-"""Rows that a compression judges: pairs of a reranker under each example's own query, whole talks of a model that writes."""
+"""Rows that a compression judges: pairs of a reranker under each example's own query, whole talks of a model that writes, made texts."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from hanlin.engines.asking import NO_LIMITS
 from hanlin.generation import GenerationSettings
 from hanlin.models.tokenizers import train_tokenizer
-from hanlin.pipelines.judging_rows import encoded_of, split_of
+from hanlin.pipelines.judging_rows import dataset_rows, encoded_of, made_rows, split_of
+from hanlin.registry.values import DatasetVersion
 from hanlin.tasks import TASKS, ModelSpec
 from hanlin.tasks.chat import ChatForm
 from hanlin.tasks.chat_form import CHATML, CHATML_TOKENS
@@ -39,6 +47,29 @@ def test_an_embedder_that_ranks_is_judged_by_its_texts() -> None:
     found = encoded_of(QUESTIONS, spec, encoder_of(spec))
     assert found.rows == [[2, 5, 3], [2, 7, 3], [2, 4, 3]]  # the texts, then the one query of the call
     assert found.types is None
+
+
+def test_an_embedder_is_judged_by_the_first_texts_of_pairs(tmp_path: Path) -> None:
+    form = TASKS.get("embedding").examples
+    for split, pairs in {"train": ["ab", "cd", "ac"], "validation": ["bc", "dd", "cd"], "test": ["da", "ca"]}.items():
+        read = [form.read({"anchor": first, "positive": second}) for first, second in pairs]
+        stored = {"text": [row.text for row in read], "label": [row.annotation for row in read]}
+        pq.write_table(pa.table(stored), tmp_path / f"{split}.parquet")
+    spec, dataset = ModelSpec("embedding", (), 16, 0, vectors=VectorSettings(4)), cast("DatasetVersion", SimpleNamespace(task="embedding"))
+    found = dataset_rows(tmp_path, dataset, spec, encoder_of(spec), most=2)
+    told = (found.validation.ids, found.test.ids, found.calibration)
+    assert told == tuple([[2, WORDS[word], 3] for word in words] for words in ("bd", "dc", "aca"))
+    assert found.validation.gold is None
+
+
+@pytest.mark.parametrize("task", ["embedding", "token-classification", "reranking", "text-classification"])
+def test_made_texts_judge_where_there_is_no_dataset(task: str) -> None:
+    spec = ModelSpec(task, ("O", "B-X"), 16, 0, vectors=VectorSettings(4) if task == "embedding" else None)
+    found = made_rows(spec, encoder_of(spec), most=5)
+    assert len(found.validation.ids) == 5
+    assert found.validation.gold is None
+    assert all(row[0] == 2 and 2 < len(row) <= 16 for row in [*found.validation.ids, *found.calibration])
+    assert (found.test.ids, found.more.ids, found.writing) == ([], [], None)
 
 
 def test_a_talk_is_judged_as_its_form_writes_it_answers_and_all() -> None:
