@@ -5,12 +5,14 @@
     @TASKS.register("text-classification")
     class TextClassification: ...
 
-Knows nothing of what the plugins do; naming them imports their files, so heavy imports belong inside functions.
+Knows nothing of what the plugins do; naming them imports their files, so heavy imports belong inside functions. Who asks for one of ours
+by its name has that file alone imported, where it is called like the plugin: a worker has one task and one engine.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
 import threading
 from collections.abc import Callable
@@ -31,13 +33,15 @@ class PluginRegistry(Generic[T]):
         package: the folder whose modules register the built-ins.
         group: entry-point group for outsiders; each entry point names a module or object whose import registers.
         rename: our own name for one that others have; asked only for what is not registered.
+        suffix: what files of plugins may have behind the plugin's name.
     """
 
-    def __init__(self, kind: str, *, package: str, group: str, rename: Callable[[str], str] = str) -> None:
+    def __init__(self, kind: str, *, package: str, group: str, rename: Callable[[str], str] = str, suffix: str = "") -> None:
         self.kind = kind
         self._package = package
         self._group = group
         self._rename = rename
+        self._suffix = suffix
         self._found: dict[str, T] = {}
         self._is_complete = False
         self._lock = threading.RLock()
@@ -56,16 +60,32 @@ class PluginRegistry(Generic[T]):
 
     def get(self, name: str) -> T:
         """The plugin called `name`. Raises InvalidInput (`unknown_plugin`) with the choices."""
-        self._discover()
         try:
-            return self._found[name if name in self._found else self._rename(name)]
+            return self._found[name if name in self else self._rename(name)]
         except KeyError:
             raise InvalidInput("unknown_plugin", kind=self.kind, name=shorten(name), choices=", ".join(self.names())) from None
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is a plugin called `name`."""
+        with self._lock:
+            if name not in self._found and not self._is_complete:
+                self._load_file_of(name)
+            if name not in self._found:
+                self._discover()
+            return name in self._found
 
     def names(self) -> list[str]:
         """All names, sorted."""
         self._discover()
         return sorted(self._found)
+
+    def _load_file_of(self, name: str) -> None:
+        """Our file that is called like the plugin, if there is one; what it imports of the package comes along."""
+        stem = name.replace("-", "_")
+        for file in dict.fromkeys((stem, f"{stem}{self._suffix}")):
+            module = f"{self._package}.{file}"
+            if file.isidentifier() and importlib.util.find_spec(module) is not None:
+                importlib.import_module(module)
 
     def _discover(self) -> None:
         with self._lock:

@@ -70,6 +70,8 @@ FORBIDDEN = {
     "hanlin.gateway.dataplane": {"torch", "transformers", "openvino", "onnxruntime", "pyarrow", "pandas", "onnx", "nncf"},
     "hanlin.gateway.server": {"torch", "transformers", "openvino", "onnxruntime", "pyarrow", "onnx", "nncf", "numpy", "tokenizers"},
     "hanlin.serving.worker": {"torch", "transformers", "fastapi", "starlette", "sqlalchemy", "openvino", "onnxruntime", "pyarrow"},
+    "hanlin.serving.cell": {"numpy", "torch", "tokenizers", "uvloop", "openvino", "onnxruntime"},  # they may start threads, not confined
+    "hanlin.pipelines.confined": {"numpy", "torch", "tokenizers", "transformers", "openvino", "onnxruntime"},
     "hanlin.engines": {"torch", "transformers", "fastapi", "starlette"},
     "hanlin.tasks": {"torch", "transformers", "sklearn", "scipy", "pyarrow"},
 }
@@ -80,3 +82,34 @@ def test_importing_a_room_stays_light(module: str) -> None:
     code = f"import sys, {module}; print(*[name for name in {sorted(FORBIDDEN[module])!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules of a process that runs `code`."""
+    done = subprocess.run([sys.executable, "-c", f"{code}\nimport sys\nprint(*sys.modules)"], capture_output=True, text=True, check=True)
+    return {*done.stdout.split()}
+
+
+@pytest.mark.parametrize("engine", ["fake", "torch", "onnxruntime", "openvino"])
+def test_a_worker_loads_the_files_of_its_task_and_its_engine_alone(engine: str) -> None:
+    loaded = loaded_by(f"""
+import hanlin.serving.worker
+from hanlin.engines.base import split_variant
+from hanlin.tasks.base import TASKS
+TASKS.get("text-classification")
+split_variant("{engine}-fp32")""")
+    assert "hanlin.tasks.text_classification" in loaded
+    assert not loaded & {"hanlin.tasks.question_answering", "hanlin.tasks.semantic_parsing", "hanlin.tasks.text_to_sql"}
+    assert not loaded & {"hanlin.engines.vllm_engine", "hanlin.engines.inductor_engine"}
+    assert not loaded & {"hanlin.engines.constraints", "hanlin.engines.json_schemas"}  # for networks that write
+
+
+def test_model_code_of_transformers_comes_without_what_only_others_need() -> None:
+    loaded = loaded_by("""
+from hanlin.networks.transformers_library import import_transformers
+import_transformers().AutoModelForSequenceClassification
+import transformers.modeling_utils
+import importlib.util
+assert importlib.util.find_spec("scipy") is not None""")
+    assert "transformers.modeling_utils" in loaded
+    assert not loaded & {"scipy", "accelerate", "sklearn"}

@@ -16,7 +16,7 @@ from hanlin.compression import export_forms
 from hanlin.compression.base import Material, convert
 from hanlin.compression.export import exported
 from hanlin.engines import load_variant
-from hanlin.engines.onnx_engine import OnnxSession
+from hanlin.engines.onnxruntime_engine import OnnxSession
 from hanlin.networks.config import NetworkConfig
 from hanlin.networks.heads import PretrainedClassifier
 from hanlin.networks.loading import build, save_network

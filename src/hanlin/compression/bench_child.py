@@ -40,6 +40,7 @@ from hanlin.engines.asking import NO_LIMITS, Questioner, by_length
 from hanlin.engines.base import writing
 from hanlin.generation import Generated, GenerationSettings
 from hanlin.networks.head import Head
+from hanlin.observe.memory import while_loading
 from hanlin.tasks.base import TASKS
 from hanlin.tasks.encoding import TextEncoder
 from hanlin.tasks.next_token_likeness import NEXT_TOKENS
@@ -85,7 +86,8 @@ class Bench:
         self.has_types, self.max_length = Head.load(folder).has_types, ModelSpec.load(folder).max_length
         told = command.get("writing")
         self.writing = GenerationSettings.from_json(told) if told is not None else None
-        self.session = load_variant(folder, str(command["variant"]), threads=cast("int", command["threads"]))
+        with while_loading():
+            self.session = load_variant(folder, str(command["variant"]), threads=cast("int", command["threads"]))
         return {"load_s": time.perf_counter() - start}
 
     def keep(self, command: JsonObject) -> JsonObject:

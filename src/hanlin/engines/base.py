@@ -190,7 +190,7 @@ REFERENCE = "torch-fp32"
 # What a variant without files of its own loads: weights, what stands beside some of them; or an adapter and its base.
 TRAINED_FILES = ("model.safetensors", "wide.safetensors", "projection.safetensors", WEIGHTS_FILE, BASE_WEIGHTS)
 
-ENGINES: PluginRegistry[Engine] = PluginRegistry("engine", package="hanlin.engines", group="hanlin.engines")
+ENGINES: PluginRegistry[Engine] = PluginRegistry("engine", package="hanlin.engines", group="hanlin.engines", suffix="_engine")
 
 
 def reference_of(folder: Path) -> str:
@@ -206,7 +206,7 @@ def reference_in(lineage: Mapping[str, object]) -> str:
 def split_variant(variant: str) -> tuple[str, str]:
     """`openvino-int8` → (`openvino`, `int8`). Raises InvalidInput (`unknown_variant`)."""
     name, _, precision = variant.rpartition("-")
-    if name not in ENGINES.names() or precision not in ENGINES.get(name).capabilities.precisions:
+    if name not in ENGINES or precision not in ENGINES.get(name).capabilities.precisions:
         raise InvalidInput("unknown_variant", variant=shorten(variant), choices=", ".join(variant_names()))
     return name, precision
 

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hanlin.engines.base import ENGINES, Capabilities, Floats, Ids, check_tokens, import_extra, load_failed, require_file, step_failed
-from hanlin.engines.onnx_engine import check_names, feeds
-from hanlin.engines.openvino_writer import OpenvinoWriter, load_writer
+from hanlin.engines.onnxruntime_engine import check_names, feeds
 from hanlin.engines.pieces import PIECE_TOKENS, cut, together
 from hanlin.engines.streams import AUTO, Streams
 from hanlin.errors import EngineFailed
@@ -30,6 +29,8 @@ from hanlin.tasks.spec import FILE_NAME, ModelSpec
 
 if TYPE_CHECKING:
     from openvino import CompiledModel, Core, InferRequest
+
+    from hanlin.engines.openvino_writer import OpenvinoWriter
 
 MIN_TOKENS_TO_CUT = 128
 
@@ -231,6 +232,8 @@ class OpenvinoEngine:
         one, count = _config("LATENCY", 1, threads, hint, streams), streams.among(threads)
         head = Head.load(folder)
         if head.output == "sequences":
+            from hanlin.engines.openvino_writer import load_writer
+
             kept = {"KV_CACHE_PRECISION": "f32" if precision == "fp32" else "f16"}
             return load_writer(core, folder, variant, (xml, weights), one | kept)
         try:

@@ -1,7 +1,7 @@
 """The `torch` engine: the trained weights themselves, eager: fp32, bf16, or linear layers in int8 made of them as they are loaded.
 `torch-fp32` is the reference of every version that has them.
 
-Networks that write have sessions of their own (`torch_writer`).
+Networks that write have sessions of their own (`torch_writer`), which alone load what constraints are made of.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from hanlin.engines.base import (
 )
 from hanlin.engines.torch_library import import_torch
 from hanlin.engines.torch_shared import TorchShared
-from hanlin.engines.torch_shared_writer import TorchSharedWriter
-from hanlin.engines.torch_writer import TorchWriter
 from hanlin.errors import EngineFailed, HanlinError
 from hanlin.networks.head import TOKENS, Head
 
 if TYPE_CHECKING:
     from torch import nn
 
+    from hanlin.engines.torch_shared_writer import TorchSharedWriter
+    from hanlin.engines.torch_writer import TorchWriter
     from hanlin.networks.loading import Dtype
 
 
@@ -122,6 +122,8 @@ class TorchEngine:
         dtype: Dtype = "bf16" if precision == "bf16" else "fp32"
         try:
             if Head.load(folder).output == "sequences":
+                from hanlin.engines.torch_shared_writer import TorchSharedWriter
+
                 return TorchSharedWriter(MixedWriter(folder, dtype=dtype), variant, folder=folder)
             return TorchShared(MixedModel(folder, dtype=dtype), variant)
         except HanlinError:
@@ -137,6 +139,7 @@ def torch_session(module: nn.Module, variant: str, *, output: str, folder: Path 
         folder: with the tokenizer that constraints need.
     """
     if output == "sequences":
+        from hanlin.engines.torch_writer import TorchWriter
         from hanlin.networks.generation.run import step_model
 
         return TorchWriter(step_model(module.eval()), variant, folder=folder)

@@ -12,6 +12,7 @@ from torch import nn
 from hanlin.errors import InvalidInput
 from hanlin.networks.head import Head
 from hanlin.networks.loading import TORCH_DTYPES, Attention, Dtype, quiet_transformers, with_attention
+from hanlin.networks.transformers_library import import_transformers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -23,8 +24,7 @@ def load_encoder(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = 
     Raises:
         InvalidInput: `weights_do_not_fit`.
     """
-    import transformers
-
+    transformers = import_transformers()
     try:
         with quiet_transformers():
             model, info = with_attention(
@@ -42,8 +42,7 @@ def load_encoder(folder: Path, *, dtype: Dtype = "fp32", attention: Attention = 
 
 def new_headed(folder: Path, head: Head) -> nn.Module:
     """The network of an artifact's config.json without any weight: on the meta device, where it takes no memory."""
-    import transformers
-
+    transformers = import_transformers()
     kinds = {"logits": transformers.AutoModelForSequenceClassification, "token_logits": transformers.AutoModelForTokenClassification}
     with quiet_transformers(), torch.device("meta"):
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

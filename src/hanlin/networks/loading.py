@@ -31,6 +31,7 @@ from hanlin.networks.projection import read_projection, save_projection
 from hanlin.networks.recurrent_decoder import RecurrentDecoder
 from hanlin.networks.seq2seq import EncoderDecoder
 from hanlin.networks.tagger import TokenTagger
+from hanlin.networks.transformers_library import import_transformers
 from hanlin.networks.wide import WideShape, load_wide, save_wide
 
 if TYPE_CHECKING:
@@ -218,8 +219,7 @@ def _from_pretrained(
     Args:
         config_of: the folder whose config.json counts, where it is another one; weights of another shape than there are drawn anew.
     """
-    import transformers
-
+    transformers = import_transformers()
     kinds = {
         "logits": transformers.AutoModelForSequenceClassification,
         "token_logits": transformers.AutoModelForTokenClassification,

@@ -20,6 +20,7 @@ from hanlin.networks.loading import TORCH_DTYPES, Attention, Dtype, load_base, q
 from hanlin.networks.lora import base_folder, read_adapter
 from hanlin.networks.mixed_layers import BatchPlaces
 from hanlin.networks.mixed_matrices import MixedMatrices, matrices_of
+from hanlin.networks.transformers_library import import_transformers
 from hanlin.types import JsonObject, shorten
 
 # Of a config.json, what says nothing of what the network computes when it serves; whatever is named for dropout does not, either.
@@ -101,8 +102,7 @@ def network_values(folder: Path) -> JsonObject:
 
 
 def _pretrained_config(folder: Path) -> Any:
-    import transformers
-
+    transformers = import_transformers()
     try:
         with quiet_transformers():
             return transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)

@@ -15,8 +15,8 @@ import tempfile
 import msgspec
 
 from hanlin.errors import EngineFailed
+from hanlin.observe.memory import while_loading
 from hanlin.serving.confinement import Cell, confine, in_force
-from hanlin.serving.orders import Failed, Failure, dump
 from hanlin.serving.parent import step_behind
 
 
@@ -28,11 +28,14 @@ def main(argv: list[str] | None = None) -> int:
     try:
         confine(cell)
     except EngineFailed as error:
+        from hanlin.serving.orders import Failed, Failure, dump
+
         sys.stdout.buffer.write(dump(Failed("", error=Failure.of(error, ""))))
         return 1
     if in_force() and cell.folder is not None:  # libraries look for a folder to write to when they are imported; there is none
         tempfile.tempdir = os.environ["TORCHINDUCTOR_CACHE_DIR"] = cell.folder
-    from hanlin.serving.worker import main as work
+    with while_loading():
+        from hanlin.serving.worker import main as work
 
     return work(rest)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from hanlin.engines.base import Session, StreamingSession, max_batch_tokens
 from hanlin.engines.sharing import SharedSession, SharedWriter
 from hanlin.errors import HanlinError
-from hanlin.observe.memory import settle
+from hanlin.observe.memory import settle, while_loading
 from hanlin.serving.bases import Bases, Standing
 from hanlin.serving.batcher import Batcher
 from hanlin.serving.door import Door
@@ -217,9 +217,10 @@ def _batcher(order: Load, loaded: Loaded) -> Batcher:
 def _load(order: Load, limits: Limits, bases: Bases) -> Loaded | Standing:
     """On the loading thread."""
     folder = Path(order.folder)
-    if order.base:
-        return load_adapter(folder, order.variant, bases, order.base, threads=order.threads, limits=limits)
-    loaded = load(folder, order.variant, threads=order.threads, streams=order.streams, limits=limits)
+    with while_loading():
+        if order.base:
+            return load_adapter(folder, order.variant, bases, order.base, threads=order.threads, limits=limits)
+        loaded = load(folder, order.variant, threads=order.threads, streams=order.streams, limits=limits)
     _give_back()
     return loaded
 
