@@ -177,7 +177,7 @@ def _model(item: ControlModel) -> ModelView:
 
 def figures_of(task: str) -> tuple[str, ...]:
     """Names of a task's figures, the main one first; none of a task whose plug-in is gone."""
-    if task not in TASKS:
+    if task not in TASKS.names():
         return ()
     found = TASKS.get(task)
     return (found.main_metric, *found.figures)
