@@ -57,6 +57,12 @@ SERVING: tuple[tuple[str, ...], ...] = (
 TRAININGS: tuple[tuple[str, ...], ...] = (
     ("tour.py",),
     ("tour_baselines.py",),
+    ("text_classification.py", "aspects-zh"),
+    ("text_classification.py", "aspects-en"),
+    ("text_classification.py", "tags"),
+    ("text_classification.py", "pairs"),
+    ("text_classification.py", "answers-zh"),
+    ("text_classification.py", "similarity"),
     ("token_classification.py", "entities", "--learn-vectors", "--set", "epochs=10", "--set", "hidden_size=224"),
     ("token_classification.py", "pos"),
     ("token_classification.py", "words"),
