@@ -6,7 +6,7 @@ import importlib
 import sys
 from types import ModuleType
 
-# scipy for the losses of object detection, accelerate for networks that are spread over devices: a fifth of the time of loading it.
+# scipy for the losses of object detection, accelerate for networks that are spread over devices: about a sixth of the time of loading it.
 _UNUSED = ("scipy", "accelerate")
 
 
