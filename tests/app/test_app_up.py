@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from hanlin.app import up
-from hanlin.app.up import Started, say
+from hanlin.app.up import Started, say, say_start
 from hanlin.errors import Conflict, InvalidInput
 from hanlin.home import home_folder
 from hanlin.settings import load_settings
@@ -26,6 +26,16 @@ def test_a_home_that_takes_no_files_is_told(tmp_path: Path, home: str) -> None:
         up(load_settings({}, home=tmp_path / home, port=0))
     assert caught.value.code == "home_unusable"
     assert str(home) in caught.value.text("zh")
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "Hanlin is starting"), ("zh_CN.UTF-8", "翰林正在启动")])
+def test_a_start_is_told_before_anything_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], language: str, words: str
+) -> None:
+    monkeypatch.setenv("HANLIN_LANG", language)
+    say_start(tmp_path / "home")
+    told = capsys.readouterr().out
+    assert words in told and str(tmp_path / "home") in told
 
 
 def test_a_home_that_commands_would_not_find_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:

@@ -46,6 +46,12 @@ def test_the_same_rows_again_are_told_from_new_ones(platform: Platform, tmp_path
     assert [(item["version"], item["reused"]) for item in found] == [(1, False), (1, True), (2, False), (1, True)]
 
 
+def test_progress_of_a_small_file_reaches_its_end(platform: Platform, tmp_path: Path) -> None:
+    add(platform, tmp_path, ROWS)
+    done = platform.jobs.list(DEFAULT_TEAM)[0].progress
+    assert (done.step, done.total) == (1, 1)
+
+
 def test_of_two_who_ask_at_once_the_second_is_told_that_nothing_is_new(platform: Platform, tmp_path: Path) -> None:
     for _ in range(2):
         submit(platform, ROWS)

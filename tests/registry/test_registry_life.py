@@ -198,6 +198,14 @@ def test_teams_are_apart(registry: Registry) -> None:
     assert theirs.number == 1
 
 
+def test_an_alias_that_a_model_lacks_is_told_with_the_way_to_give_it(registry: Registry) -> None:
+    published(registry)
+    with pytest.raises(NotFound) as caught:
+        registry.resolve(TEAM, ModelRef("m", alias="production"))
+    assert (caught.value.code, caught.value.params) == ("alias_missing", {"name": "m", "alias": "production"})
+    assert "hanlin model promote m production" in caught.value.next_step
+
+
 def test_a_model_goes_with_all_its_versions_or_stays_whole(registry: Registry) -> None:
     published(registry)
     candidate(registry)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from hanlin.app.supervisor import Supervisor, bind, grpc_address, hold_grpc_port, lock_home, server_file, url_of, write_server_file
@@ -21,6 +22,9 @@ from hanlin.home import home_folder, settled
 from hanlin.messages import terminal_language
 from hanlin.serving.parent import set_title
 from hanlin.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ def up(settings: Settings, *, announce: Callable[[Started], None] | None = None)
     with lock_home(settings.home), bind(settings) as listener, hold_grpc_port(settings) as settings:
         url = url_of(listener, settings)
         supervisor = Supervisor(settings, listener)
+        if announce is None:
+            say_start(settings.home)
         try:
             supervisor.launch()
             owner_key = _prepare(settings)
@@ -66,6 +72,7 @@ def up(settings: Settings, *, announce: Callable[[Started], None] | None = None)
 
 _WORDS = {
     "en": {
+        "start": "[dim]Hanlin is starting, home {home} …[/]",
         "up": "[bold green]Hanlin[/] answers at [bold]{url}[/]  [dim](home {home}, {seconds:.1f} s)[/]",
         "grpc": "gRPC at [bold]{grpc}[/]",
         "key": "Owner key, shown once and kept for the local command line: [bold]{key}[/]",
@@ -73,6 +80,7 @@ _WORDS = {
         "elsewhere": "This home is not where commands look. In each terminal for them: [bold]export HANLIN_HOME={home}[/]",
     },
     "zh": {
+        "start": "[dim]翰林正在启动，主目录 {home} …[/]",
         "up": "[bold green]翰林[/] 已在 [bold]{url}[/] 应答  [dim]（主目录 {home}，{seconds:.1f} 秒）[/]",
         "grpc": "gRPC 位于 [bold]{grpc}[/]",
         "key": "所有者密钥，只显示这一次，并已为本机命令行保存：[bold]{key}[/]",
@@ -82,12 +90,15 @@ _WORDS = {
 }
 
 
+def say_start(home: Path) -> None:
+    """Tells the terminal that the server is on its way: on a busy machine it answers after many seconds."""
+    console, words = _terminal()
+    console.print(words["start"].format(home=home), soft_wrap=True)
+
+
 def say(started: Started) -> None:
     """Tells the terminal that the server answers. A new owner key is shown on a terminal only, never written into a log."""
-    from rich.console import Console
-
-    words = _WORDS[terminal_language()]
-    console = Console(highlight=False)
+    console, words = _terminal()
     console.print(words["up"].format(url=started.url, home=started.home, seconds=started.seconds), soft_wrap=True)
     if started.grpc is not None:
         console.print(words["grpc"].format(grpc=started.grpc), soft_wrap=True)
@@ -96,6 +107,12 @@ def say(started: Started) -> None:
         console.print(words[key].format(key=started.owner_key, home=started.home), soft_wrap=True)
     if started.home != home_folder(os.environ):  # named by `--home`, of which other commands know nothing
         console.print(words["elsewhere"].format(home=shlex.quote(str(started.home))), soft_wrap=True)
+
+
+def _terminal() -> tuple[Console, dict[str, str]]:
+    from rich.console import Console
+
+    return Console(highlight=False), _WORDS[terminal_language()]
 
 
 def _make_home(home: Path) -> None:

@@ -36,7 +36,8 @@ class IngestPipeline:
 
         def report(done: int, total: int) -> None:
             context.progress.check_cancelled()
-            context.progress.report(done // _MEGABYTE, max(1, total // _MEGABYTE), {})
+            of = max(1, total // _MEGABYTE)
+            context.progress.report(of if done >= total else min(of, done // _MEGABYTE), of, {})
 
         found = ingest(source, task=TASKS.get(asked.task), options=ReadOptions.from_json(asked.options), out=out, progress=report)
         manifest = pack_folder(out, context.platform.blobs)

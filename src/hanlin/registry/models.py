@@ -78,6 +78,8 @@ class ModelRecords:
                 return rows.model_version(model, row)
         if reference.alias is None and reference.version is None:
             raise NotFound("no_published_version", name=reference.name)
+        if reference.alias is not None:
+            raise NotFound("alias_missing", name=reference.name, alias=reference.alias)
         raise NotFound("not_found", kind="version", name=shorten(str(reference)))
 
     def get(self, team_id: TeamId, name: str) -> Model:
