@@ -55,9 +55,19 @@ def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return folder
 
 
+def drawing(settings: Any, **changes: Any) -> Any:
+    """As `dataclasses.replace`, but for the temperature."""
+    return replace(settings, **{name: value for name, value in changes.items() if name != "temperature"})
+
+
 @pytest.fixture
-def asked(base: Path, tmp_path: Path) -> Callable[..., list[Any]]:
-    """Answers of the base that is asked for a task: the call again and again, each time with other draws."""
+def asked(base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:
+    """Answers of the base that is asked for a task: the call again and again, each time with other draws.
+
+    It draws here, as for no caller, so that many answers are seen.
+    """
+    for module in ("prompted_answers", "semantic_parsing"):
+        monkeypatch.setattr(f"hanlin.tasks.{module}.replace", drawing)
 
     def ask(task: str, prompt: JsonObject, inputs: Any, *, times: int = 1, **parameters: Any) -> list[Any]:
         folder = over(base, tmp_path, task, prompt)
